@@ -1,0 +1,132 @@
+"""Image sets that are tar shards in WebDataset's convention, listed so that any member can be read without unpacking.
+
+Members whose names agree up to the first dot of the base name are one sample: `a/0007.jpg`, `a/0007.cls`,
+`a/0007.json`. The convention: https://github.com/webdataset/webdataset.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from extractors.errors import ImageSetError
+from extractors.listing import (
+    ImageSet,
+    ListedImage,
+    count_by_suffix,
+    listing_frame,
+    os_reason,
+    refuse_duplicates,
+)
+from extractors.tar_labels import Sample, describe
+from extractors.tar_walk import walk_tar
+
+COMPRESSIONS = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ": "xz", b"\x28\xb5\x2f\xfd": "zstd"}
+_BRACES = re.compile(r"\{(\d+)\.\.(\d+)\}")
+_SPECIAL = re.compile(r"[*?\[]|\{\d+\.\.\d+\}")
+
+
+def list_archives(root: Path, archives: Sequence[Path]) -> ImageSet:
+    """List the images inside tar files: by file name, then in the members' order, which is the fastest to read.
+
+    `.cls` gives the column `label` (int64 where each is a whole number, otherwise text); the scalar values of a `.json`
+    object give label columns, and `split` and `group`. A key that would overwrite another column gets "json_" in front.
+
+    A damaged or cut archive loses nothing that can still be read: the members before the damage are listed, and one
+    more row, quarantined, stands for the rest, with the archive as its path and the damage's place as its offset.
+
+    Raises
+    ------
+    ImageSetError
+        A file is compressed, a member's name stands twice, a split is unknown, or no archive holds an image.
+    """
+    images: list[ListedImage] = []
+    samples: list[Sample | None] = []
+    ignored: Counter[str] = Counter()
+    for archive in sorted(archives):
+        _refuse_compressed(archive)
+        found = walk_tar(archive, archive.relative_to(root).as_posix())
+        images.extend(found.images)
+        samples.extend(found.samples)
+        if found.defect:
+            images.append(found.defect)
+            samples.append(None)
+        ignored += found.ignored
+    _refuse_imageless(images, ignored, archives)
+    refuse_duplicates([image.path for image in images], root, "write each member under a name of its own")
+    rows, labels = describe(images, samples, root)
+    return ImageSet(root, "tar", listing_frame(rows, labels), dict(ignored))
+
+
+def is_pattern(source: str) -> bool:
+    """Say whether a source is a glob or a brace range and not a plain path."""
+    return _SPECIAL.search(source) is not None
+
+
+def expand_pattern(pattern: str) -> tuple[Path, list[Path]]:
+    """Return the folder before the first special character, and the tar files that a glob or brace range stands for.
+
+    Raises
+    ------
+    ImageSetError
+        Nothing matches, a shard of a brace range is missing, a range runs backwards, or a match is no `.tar` file.
+    """
+    parts = Path(pattern).absolute().parts
+    plain = next(number for number, part in enumerate(parts) if is_pattern(part))
+    root = Path(*parts[:plain])
+    archives: set[Path] = set()
+    missing: list[str] = []
+    for expanded in _expand_braces("/".join(parts[plain:])):
+        matches = list(root.glob(expanded))
+        archives.update(matches)
+        missing.extend([] if matches else [expanded])
+    if missing:
+        shown = ", ".join(missing[:3]) + (", …" if len(missing) > 3 else "")
+        raise ImageSetError(
+            f"{pattern}: {len(missing)} not found in {root} ({shown}); check the pattern, and that all shards are there"
+        )
+    strangers = sorted(path.name for path in archives if path.suffix.lower() != ".tar" or not path.is_file())
+    if strangers:
+        raise ImageSetError(
+            f"{pattern}: a pattern stands for .tar files, but {strangers[0]} is none; give a folder or a manifest"
+        )
+    return root, sorted(archives)
+
+
+def _expand_braces(pattern: str) -> list[str]:
+    """Return what a shell makes of ranges such as {000..012}: leading zeros keep the width."""
+    found = _BRACES.search(pattern)
+    if found is None:
+        return [pattern]
+    first, last = found.groups()
+    if int(first) > int(last):
+        raise ImageSetError(f"{found.group()}: the range runs backwards; write {{{last}..{first}}}")
+    width = max(len(first), len(last)) if "0" in (first[0], last[0]) else 0
+    tails = _expand_braces(pattern[found.end() :])
+    return [
+        f"{pattern[: found.start()]}{number:0{width}d}{tail}"
+        for number in range(int(first), int(last) + 1)
+        for tail in tails
+    ]
+
+
+def _refuse_compressed(archive: Path) -> None:
+    try:
+        with archive.open("rb") as file:
+            start = file.read(8)
+    except OSError as error:
+        raise ImageSetError(f"{archive}: cannot be read ({os_reason(error)}); check its owner") from error
+    for magic, name in COMPRESSIONS.items():
+        if start.startswith(magic):
+            raise ImageSetError(
+                f"{archive}: compressed with {name}, so no member can be read alone; decompress it to a plain .tar"
+            )
+
+
+def _refuse_imageless(images: Sequence[ListedImage], ignored: Counter[str], archives: Sequence[Path]) -> None:
+    if any(image.path != image.archive for image in images):
+        return
+    where = archives[0] if len(archives) == 1 else f"{archives[0].parent}: {len(archives)} archives"
+    damage = f"; {images[0].path}: {images[0].reason}" if images else ""
+    found = f"{ignored.total()} members, none an image ({count_by_suffix(ignored)})" if ignored else "no members"
+    raise ImageSetError(f"{where}: {found}{damage}; check that these are shards of images")

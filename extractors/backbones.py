@@ -1,0 +1,109 @@
+"""One registry over torchvision, timm, Headstart's own and your own: a name and weights give a frozen backbone."""
+
+import difflib
+import fnmatch
+
+from extractors import timm_models
+from extractors.backbone import Backbone, BackboneInfo
+from extractors.errors import BackboneError
+from extractors.own_models import OWN, describe_own, load_callable, load_own
+from extractors.torchvision_models import load_torchvision
+from extractors.torchvision_table import architectures, describe
+
+__all__ = ["Backbone", "BackboneInfo", "list_backbones", "load_backbone"]
+
+
+def load_backbone(name: str, *, weights: str = "default", seed: int = 0) -> Backbone:
+    """Build a backbone, load its weights strictly, and freeze it.
+
+    Parameters
+    ----------
+    name : str
+        "torchvision/resnet50", "timm/vit_tiny_patch16_224", "headstart/small_cnn", or "mypackage.models:build" for a
+        callable of yours. Without a source, torchvision's names come before Headstart's own.
+    weights : str
+        "default"; a member of torchvision's weights enum such as "IMAGENET1K_V1"; the path of a `.safetensors`, `.pth`
+        or `.pt` file; or "none" for random weights.
+    seed : int
+        Of the random weights.
+
+    Returns
+    -------
+    Backbone
+        On the CPU, in float32, in evaluation mode, without gradients.
+
+    Raises
+    ------
+    BackboneError
+        No backbone has this name, or it cannot be built.
+    WeightsError
+        The weights cannot be had, are damaged, or belong to another architecture.
+    """
+    source, architecture = _resolve(name)
+    if source == "torchvision":
+        return load_torchvision(architecture, weights=weights, seed=seed)
+    if source == "timm":
+        return timm_models.load_timm(architecture, weights=weights, seed=seed)
+    if source == "headstart":
+        return load_own(architecture, weights=weights, seed=seed)
+    return load_callable(name, weights=weights, seed=seed)
+
+
+def list_backbones(pattern: str = "*") -> list[BackboneInfo]:
+    """Describe the backbones whose name matches, without building or fetching any.
+
+    Parameters
+    ----------
+    pattern : str
+        With `*` and `?`, against the name with or without its source; without either, any name that contains it.
+        timm's thousand are listed only by a pattern that begins with "timm/".
+
+    Raises
+    ------
+    BackboneError
+        `pattern` begins with "timm/" and timm is not installed.
+    """
+    if not any(wildcard in pattern for wildcard in "*?["):
+        pattern = f"{pattern}*" if pattern.startswith("timm/") else f"*{pattern}*"
+    if pattern.startswith("timm/"):
+        return timm_models.list_timm(pattern.removeprefix("timm/"))
+    matching = [name for name in _canonical_names() if _matches(name, pattern)]
+    return [_describe(*name.split("/", 1)) for name in matching]
+
+
+def _matches(name: str, pattern: str) -> bool:
+    return fnmatch.fnmatchcase(name, pattern) or fnmatch.fnmatchcase(name.partition("/")[2], pattern)
+
+
+def _describe(source: str, architecture: str) -> BackboneInfo:
+    return describe(architecture) if source == "torchvision" else describe_own(architecture)
+
+
+def _canonical_names() -> list[str]:
+    return [*(f"torchvision/{name}" for name in architectures()), *(f"headstart/{name}" for name in OWN)]
+
+
+def _resolve(name: str) -> tuple[str, str]:
+    if name.startswith("timm/"):
+        return "timm", name.removeprefix("timm/")
+    for canonical in _canonical_names():
+        source, _, architecture = canonical.partition("/")
+        if name in {canonical, architecture}:
+            return source, architecture
+    if ":" in name:
+        return "callable", name
+    raise BackboneError(_unknown(name))
+
+
+def _unknown(name: str) -> str:
+    known = _canonical_names()
+    bare = {canonical.partition("/")[2]: canonical for canonical in known}
+    nearest = [
+        *difflib.get_close_matches(name, known, n=3),
+        *(bare[match] for match in difflib.get_close_matches(name, bare, n=3)),
+    ]
+    hint = f" Nearest: {', '.join(dict.fromkeys(nearest))}." if nearest else ""
+    return (
+        f"no backbone is called {name!r}.{hint} 'headstart backbones' lists them; timm's models are written timm/NAME, "
+        "a callable of yours MODULE:CALLABLE"
+    )

@@ -1,0 +1,241 @@
+"""From encoded bytes to uint8 RGB as the backbone sees it; what cannot be decoded says why.
+
+Pillow decodes, and the geometry is torchvision's for Pillow images to the pixel, so that features agree with those of a
+torchvision pipeline.
+"""
+
+import io
+import re
+import struct
+import warnings
+import zlib
+from collections.abc import Callable
+from typing import IO
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import (
+    BmpImagePlugin,
+    GifImagePlugin,
+    Image,
+    ImageFile,
+    JpegImagePlugin,
+    PngImagePlugin,
+    TiffImagePlugin,
+    WebPImagePlugin,
+)
+
+from extractors.errors import UnreadableImage
+from extractors.preprocessing import Preprocessing
+
+MAX_PIXELS = 178_956_970  # where Pillow, too, refuses by default; 512 MiB as RGB
+
+# Format, how its files begin, and its reader. Files in other formats are refused, above all PostScript, for which
+# Pillow runs a program. The readers are called directly because Image.open hides why a reader gave up, and warns of
+# sizes by a limit of its own, which no thread can silence for itself.
+_Reader = Callable[[IO[bytes], str], ImageFile.ImageFile]
+_FORMATS: tuple[tuple[str, re.Pattern[bytes], _Reader], ...] = (
+    ("JPEG", re.compile(rb"\xff\xd8\xff"), JpegImagePlugin.jpeg_factory),  # also MPO, which begins with a whole JPEG
+    ("PNG", re.compile(rb"\x89PNG\r\n\x1a\n"), PngImagePlugin.PngImageFile),
+    ("WebP", re.compile(rb"RIFF....WEBPVP8", re.DOTALL), WebPImagePlugin.WebPImageFile),
+    ("GIF", re.compile(rb"GIF8[79]a"), GifImagePlugin.GifImageFile),
+    ("BMP", re.compile(rb"BM"), BmpImagePlugin.BmpImageFile),
+    ("TIFF", re.compile(rb"II[*+]\0|MM\0[*+]"), TiffImagePlugin.TiffImageFile),
+)
+
+# What Pillow was seen to raise on damaged files, or says that it raises. It is caught around Pillow's reading alone.
+_DAMAGE: tuple[type[Exception], ...] = (
+    OSError,  # "image file is truncated", and the errors of every codec
+    SyntaxError,  # Pillow's own use of this class: a header or chunk that breaks the format's rules
+    ValueError,  # a number in a header that cannot be, a chunk that unpacks to too much
+    EOFError,  # a GIF or TIFF that ends before its first frame
+    struct.error,  # a header field that is cut short
+    zlib.error,  # a compressed PNG chunk that is none
+    TypeError,  # a TIFF tag of another type than its place asks for
+    LookupError,  # a header field of unknown value, or a list in a header that is too short
+    OverflowError,  # a TIFF offset beyond what a file can have
+    Image.DecompressionBombError,  # a frame or tile far larger than the image's header says
+)
+
+# Damaged metadata and frames of unusual size make Pillow warn; that says nothing of the pixels, and would break through
+# the progress bar. It stands here because filters belong to the process: changing them around a decode would race with
+# other threads.
+warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning, module=r"PIL\.")
+
+_RESAMPLING = {
+    "nearest": Image.Resampling.NEAREST,
+    "bilinear": Image.Resampling.BILINEAR,
+    "bicubic": Image.Resampling.BICUBIC,
+    "lanczos": Image.Resampling.LANCZOS,
+}
+
+_EXIF_ORIENTATION, _TIFF_BITS_PER_SAMPLE, _TIFF_PHOTOMETRIC = 274, 258, 262
+# EXIF 2.32, section 4.6.4: how to turn the stored pixels so that they stand upright.
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+def decode_image(data: bytes, preprocessing: Preprocessing) -> NDArray[np.uint8]:
+    """Decode, resize and crop one image; scaling and normalisation are left to the batch.
+
+    Parameters
+    ----------
+    data : bytes
+        An encoded image in any of the formats of `decode_rgb`.
+    preprocessing : Preprocessing
+        Its `resize`, `crop` and `interpolation` are applied, exactly as torchvision's `resize` and `center_crop` do.
+
+    Returns
+    -------
+    ndarray of shape (crop height, crop width, 3), dtype uint8
+        RGB, 0…255, C-contiguous and owned by the caller.
+
+    Raises
+    ------
+    UnreadableImage
+        As `decode_rgb`; or the image is so long and narrow that its resized form would be over the limit of pixels.
+    """
+    image = _resized(decode_rgb(data), preprocessing)
+    crop_height, crop_width = preprocessing.crop
+    left, top = _margin(image.width, crop_width), _margin(image.height, crop_height)
+    # What lies outside the image becomes black, which is the padding that torchvision's center_crop adds.
+    return np.array(image.crop((left, top, left + crop_width, top + crop_height)))
+
+
+def decode_rgb(data: bytes) -> Image.Image:
+    """Decode a JPEG, PNG, WebP, GIF, BMP or TIFF to an upright RGB image, whatever its file is called.
+
+    The first frame of an animation is taken, EXIF orientation is applied, and 16 bits a channel become 8 by their upper
+    byte. Transparent pixels are laid on white: cut-outs are mostly made for a white page, and the colour that is stored
+    below full transparency is arbitrary, so that without this equal pictures would give different embeddings.
+
+    Raises
+    ------
+    UnreadableImage
+        The data are empty, of no known format, damaged, cut, over `MAX_PIXELS`, or have float or 32-bit integer
+        pixels, whose black and white are not defined.
+    """
+    image = _read(data)
+    return _upright(_to_rgb(image), _orientation(image))
+
+
+def thumbnail(data: bytes, size: int) -> bytes:
+    """Return the image as a small JPEG whose longest side has `size` pixels.
+
+    Raises
+    ------
+    UnreadableImage
+        As `decode_rgb`.
+    """
+    image = decode_rgb(data)
+    scale = size / max(image.size)
+    shape = max(1, round(image.width * scale)), max(1, round(image.height * scale))
+    file = io.BytesIO()
+    image.resize(shape, Image.Resampling.LANCZOS).save(file, "JPEG", quality=85)
+    return file.getvalue()
+
+
+def _read(data: bytes) -> ImageFile.ImageFile:
+    """Open and load by the format that the first bytes show; the size is checked before any pixel is decoded."""
+    if not data:
+        raise UnreadableImage("empty file (0 bytes)")
+    found = next(((name, reader) for name, signature, reader in _FORMATS if signature.match(data)), None)
+    if found is None:
+        raise UnreadableImage(f"not an image in a known format ({', '.join(name for name, _, _ in _FORMATS)})")
+    name, reader = found
+    try:
+        image = reader(io.BytesIO(data), "")
+        _check_size(image.width, image.height)
+        image.load()
+    except UnreadableImage:
+        raise  # it is a ValueError, too
+    except Image.DecompressionBombError as error:  # WebP and GIF look at sizes while they are opened
+        raise UnreadableImage(f"{name} with more pixels than the limit of {MAX_PIXELS:_}") from error
+    except MemoryError as error:
+        raise UnreadableImage(f"not enough memory to decode this {name}") from error
+    except _DAMAGE as error:
+        raise UnreadableImage(f"damaged {name}: {str(error) or type(error).__name__}") from error
+    return image
+
+
+def _check_size(width: int, height: int, what: str = "") -> None:
+    if width * height > MAX_PIXELS:
+        raise UnreadableImage(f"{what}{_size(width, height)} is over the limit of {MAX_PIXELS:_}")
+
+
+def _size(width: int, height: int) -> str:
+    return f"{width} × {height} pixels"  # noqa: RUF001 - the sign for times is meant
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    if image.mode == "F":
+        raise UnreadableImage(
+            "float pixels, whose black and white are not defined; save it with 8 or 16 bits a channel"
+        )
+    if image.mode.startswith("I"):
+        image = _grey(image)
+    if image.has_transparency_data:
+        rgba = image.convert("LA").convert("RGBA") if image.mode == "La" else image.convert("RGBA")
+        on_white = Image.new("RGB", image.size, "white")
+        on_white.paste(rgba, mask=rgba.getchannel("A"))
+        return on_white
+    return image if image.mode == "RGB" else image.convert("RGB")
+
+
+def _grey(image: Image.Image) -> Image.Image:
+    """Return integer grey of more than 8 bits with 8 bits: Pillow's own conversion would clip it to white."""
+    values = np.asarray(image).astype(np.int64)
+    tags = image.tag_v2 if isinstance(image, TiffImagePlugin.TiffImageFile) else {}
+    bits = tags[_TIFF_BITS_PER_SAMPLE][0] if _TIFF_BITS_PER_SAMPLE in tags else 16
+    bits = 16 if bits == 32 else bits  # files of 32 bits are written from arrays that hold 16
+    if values.min() < 0 or values.max() >= 1 << bits:
+        raise UnreadableImage(
+            f"integer pixels from {values.min()} to {values.max()}, beyond 0…65535; save it with 8 or 16 bits a channel"
+        )
+    if isinstance(key := image.info.get("transparency"), int):
+        values[values == key] = (1 << bits) - 1  # the one transparent grey of a PNG, laid on white
+    if tags.get(_TIFF_PHOTOMETRIC) == 0:
+        values = (1 << bits) - 1 - values  # white is zero: Pillow turns it round for 8 bits only
+    return Image.fromarray((values >> (bits - 8)).astype(np.uint8))
+
+
+def _orientation(image: ImageFile.ImageFile) -> int:
+    """Return the EXIF orientation of a loaded image; damaged metadata leave the pixels as they are stored."""
+    try:
+        return int(image.getexif().get(_EXIF_ORIENTATION, 1))
+    except _DAMAGE:
+        return 1
+
+
+def _upright(image: Image.Image, orientation: int) -> Image.Image:
+    return image.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else image
+
+
+def _resized(image: Image.Image, preprocessing: Preprocessing) -> Image.Image:
+    resize = preprocessing.resize
+    if resize is None:
+        return image
+    width, height = image.size
+    if isinstance(resize, tuple):
+        new_height, new_width = resize
+    elif width <= height:
+        new_width, new_height = resize, int(resize * height / width)
+    else:
+        new_width, new_height = int(resize * width / height), resize
+    if (new_width, new_height) == image.size:
+        return image
+    _check_size(new_width, new_height, f"{_size(width, height)}, resized to ")
+    return image.resize((new_width, new_height), _RESAMPLING[preprocessing.interpolation])
+
+
+def _margin(length: int, crop: int) -> int:
+    """Return where a centre crop begins, negative for padding; rounded as torchvision's center_crop rounds."""
+    return -((crop - length) // 2) if crop > length else round((length - crop) / 2)

@@ -1,0 +1,203 @@
+"""One backbone over one listing: which rows the cache lacks, in which shards, and the work of one shard."""
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from importlib.metadata import version
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+import torch
+
+from extractors.backbone import Backbone
+from extractors.cache import EmbeddingCache, EmbeddingStore
+from extractors.engine import embed
+from extractors.errors import CacheError
+from extractors.fidelity import Fidelity, measure_fidelity, recorded_fidelity
+from extractors.forward import ForwardPass, store_as
+from extractors.images import image_sources
+from extractors.key import EmbeddingKey, Precision, StoredDtype
+from extractors.cache_listing import CacheListing
+from extractors.precision import has_fast_bf16, resolve_device
+from extractors.shards import Array
+from extractors.taps import Tap, feature_sizes
+
+_SHARD_ROWS = 1024  # what a kill may cost: a minute of resnet18 on two cores
+_SHARD_BYTES = 64 * 2**20  # feature maps are large: a shard is held in memory while it is filled
+
+_CPU_BATCH, _GPU_BATCH = 16, 128
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """How to compute; only `precision` and `dtype` change the numbers, and both are in the key.
+
+    Parameters
+    ----------
+    device : str
+        ``auto`` (CUDA where there is one), ``cpu``, ``cuda``.
+    precision : {"auto", "fp32", "bf16"}
+        ``auto`` is bf16 where the device is fast at it and the first batch agrees with fp32 to a cosine of 0.999.
+    dtype : {"float16", "float32"}
+        Stored features.
+    batch_size : int, optional
+        Images a forward pass; by default what the rows in the cache were made with, else 16 on a CPU and 128 on a GPU.
+    workers : int, optional
+        Decoding threads; by default one a core.
+    """
+
+    device: str = "auto"
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    dtype: StoredDtype = "float16"
+    batch_size: int | None = None
+    workers: int | None = None
+
+    @property
+    def n_workers(self) -> int:
+        """Decoding threads to start."""
+        return self.workers or os.cpu_count() or 1
+
+
+@dataclass(frozen=True)
+class ShardResult:
+    """What came of one shard: rows sealed, and the reason for each digest that could not be decoded."""
+
+    embedded: int
+    unreadable: dict[str, str]
+
+
+class Extraction:
+    """The rows of a listing that one key still lacks, cut into shards.
+
+    Parameters
+    ----------
+    cache : EmbeddingCache
+        Where the rows go.
+    listing : CacheListing
+        Whose usable images are embedded, each digest once.
+    backbone : Backbone
+        Frozen, with its preprocessing.
+    taps : sequence of Tap
+        Layers to read.
+    settings : Settings
+        Device, precision, stored dtype, batch size, decoding threads.
+    weights_source : str
+        What `load_backbone` was given for its weights; kept, so that a model can find them again.
+
+    Attributes
+    ----------
+    store : EmbeddingStore
+        The rows of this key in the cache.
+    shards : list of int array
+        For each shard to compute, the positions of its images in `missing`.
+    missing : DataFrame
+        One row for each distinct image to embed.
+    """
+
+    def __init__(
+        self, cache: EmbeddingCache, listing: CacheListing, backbone: Backbone, taps: Sequence[Tap], settings: Settings,
+        *, weights_source: str,
+    ) -> None:
+        self.listing, self.backbone, self.taps, self.settings = listing, backbone, taps, settings
+        self._weights_source = weights_source
+        self.device = resolve_device(settings.device)
+        self.fidelity: Fidelity | None = None
+        # Rows of one key are all made with one batch size, which keeps their bits alike however often a run is resumed.
+        default = _GPU_BATCH if self.device.type == "cuda" else _CPU_BATCH
+        self.batch_size: int = settings.batch_size or default
+        self.store = cache.store(self._settle_key(cache))
+        self.batch_size = settings.batch_size or self.store.about.get("batch_size", default)
+        distinct = listing.distinct
+        self.missing: pd.DataFrame = distinct[self.store.missing(distinct["digest"].tolist())]
+        self.shards: list[Array] = []
+        if len(self.missing):
+            sizes = feature_sizes(backbone, taps)
+            self.shards = _cut(len(self.missing), sizes, settings.dtype)
+            self.store.create(self._about(sizes))
+
+    def run_shard(self, number: int, on_images: Callable[[int], None] | None = None) -> ShardResult:
+        """Embed and seal one shard; rows that are sealed already, by an earlier try or another process, are left out.
+
+        However the loop ends — done, interrupted, or with an error — the rows embedded by then are sealed.
+
+        Raises
+        ------
+        FeatureError
+            Features cannot be stored.
+        CacheError
+            The shard cannot be written.
+        """
+        rows = self.missing.iloc[self.shards[number]]
+        rows = rows[self.store.missing(rows["digest"].tolist())]
+        digests = rows["digest"].to_numpy()
+        done: list[tuple[Array, dict[str, Array]]] = []
+        unreadable: dict[str, str] = {}
+        images = zip(image_sources(rows), digests, strict=True)
+        try:
+            for batch in embed(
+                self._forward, self.listing.root, images, self.backbone.preprocessing, workers=self.settings.n_workers,
+            ):
+                unreadable |= {digests[row]: reason for row, reason in batch.unreadable.items()}
+                if len(batch.rows):
+                    where = f"{self.backbone.name}, images {rows['path'].iloc[batch.rows[0]]} …"
+                    done.append((digests[batch.rows], store_as(batch.features, self.settings.dtype, where=where)))
+                if on_images:
+                    on_images(len(batch.rows) + len(batch.unreadable))
+        finally:
+            if done:
+                self._seal(done)
+        return ShardResult(sum(len(part) for part, _ in done), unreadable)
+
+    def _seal(self, done: list[tuple[Array, dict[str, Array]]]) -> None:
+        digests = np.frombuffer(bytes.fromhex("".join(np.concatenate([part for part, _ in done]))), np.uint8)
+        features = {tap: np.concatenate([values[tap] for _, values in done]) for tap in done[0][1]}
+        self.store.seal(digests.reshape(-1, 32), features)
+
+    @cached_property
+    def _forward(self) -> ForwardPass:
+        return ForwardPass(
+            self.backbone, self.taps, device=self.device, precision=self.store.key.precision, batch_size=self.batch_size,
+        )
+
+    def _settle_key(self, cache: EmbeddingCache) -> EmbeddingKey:
+        key = EmbeddingKey(
+            backbone=self.backbone.name,
+            weights=self.backbone.weights,
+            taps=tuple(map(str, self.taps)),
+            preprocessing=self.backbone.preprocessing,
+            dtype=self.settings.dtype,
+        )
+        asked: Precision | Literal["auto"] = self.settings.precision
+        if asked == "fp32" or (asked == "auto" and not has_fast_bf16(self.device)):
+            return key
+        reduced = replace(key, precision="bf16")
+        folder = cache.store(reduced).path
+        self.fidelity = recorded_fidelity(folder)
+        if self.fidelity is None:
+            self.fidelity = measure_fidelity(
+                self.backbone, self.taps, self.listing,
+                device=self.device, batch_size=self.batch_size, workers=self.settings.n_workers,
+            )
+            if self.fidelity:
+                self.fidelity.write(folder)
+        if asked == "auto" and (self.fidelity is None or not self.fidelity.accepted):
+            return key
+        return reduced
+
+    def _about(self, sizes: dict[str, tuple[int, ...]]) -> dict[str, Any]:
+        return {
+            "weights_name": self.backbone.weights_name,
+            "weights_source": self._weights_source,
+            "shape": {tap: list(size) for tap, size in sizes.items()},
+            "batch_size": self.batch_size,
+            "device": self.device.type,
+            "versions": {name: version(name) for name in ("torch", "torchvision", "pillow")},
+        }
+
+
+def _cut(n_images: int, sizes: dict[str, tuple[int, ...]], dtype: StoredDtype) -> list[Array]:
+    row_bytes = np.dtype(dtype).itemsize * sum(int(np.prod(size)) for size in sizes.values())
+    n_rows = max(1, min(_SHARD_ROWS, _SHARD_BYTES // row_bytes))
+    return np.array_split(np.arange(n_images), range(n_rows, n_images, n_rows))

@@ -1,0 +1,134 @@
+"""Image sets that are folders: one folder per class, perhaps below train/, val/ and test/, or no classes at all."""
+
+import os
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path, PurePosixPath
+
+from extractors.errors import ImageSetError
+from extractors.listing import (
+    IMAGE_SUFFIXES,
+    QUARANTINED,
+    SPLIT_NAMES,
+    ImageSet,
+    ListedImage,
+    displayable,
+    listed_file,
+    listing_frame,
+    os_reason,
+    refuse_duplicates,
+    text_series,
+)
+
+
+def scan_folder(root: Path) -> tuple[list[ListedImage], Counter[str]]:
+    """List every image below a folder, sorted by path, and count the other files by suffix.
+
+    Names that begin with a dot are passed over. Links to folders are followed, except back to a folder that is being
+    listed. A folder below `root` that cannot be read becomes one quarantined row, because its images cannot be named.
+
+    Raises
+    ------
+    ImageSetError
+        `root` itself cannot be read, or two names that are not UTF-8 would be shown alike.
+    """
+    images: list[ListedImage] = []
+    ignored: Counter[str] = Counter()
+    pending = [("", frozenset({_identity(root.stat())}))]
+    while pending:
+        folder, above = pending.pop()
+        try:
+            with os.scandir(root / folder) as found:
+                entries = list(found)
+        except OSError as error:
+            if not folder:
+                raise ImageSetError(
+                    f"{root}: the folder cannot be read ({os_reason(error)}); check its owner"
+                ) from error
+            images.append(_quarantined(folder, f"the folder cannot be read: {os_reason(error)}"))
+            continue
+        for entry in entries:
+            if entry.name.startswith("."):
+                continue
+            path = f"{folder}/{entry.name}" if folder else entry.name
+            if _leads_to_folder(entry):
+                identity = _identity(entry.stat())
+                if identity not in above:
+                    pending.append((path, above | {identity}))
+            elif os.path.splitext(entry.name)[1].lower() in IMAGE_SUFFIXES:  # noqa: PTH122 - pathlib is 5 times slower
+                images.append(_listed_entry(entry, path))
+            else:
+                ignored[PurePosixPath(entry.name).suffix.lower()] += 1
+    images.sort(key=lambda image: image.path)
+    refuse_duplicates([image.path for image in images], root, "rename those whose names are not valid UTF-8")
+    return images, ignored
+
+
+def folder_image_set(root: Path, images: Sequence[ListedImage], ignored: Counter[str]) -> ImageSet:
+    """Give the images of a folder their splits and labels, both read from the names of the folders they lie in.
+
+    The class is the first folder, as in torchvision's ImageFolder, or the second where the first is a split (see
+    `split_folders`). Images beside class folders, or beside split folders, have no label.
+    """
+    splits = split_folders(image.path for image in images)
+    labels: list[str | None] = []
+    rows: list[ListedImage] = []
+    for image in images:
+        first, _, below = image.path.partition("/")
+        if splits:
+            split = splits.get(first)
+            rows.append(image._replace(split=split))
+            labels.append(below.split("/")[0] if split and "/" in below else None)
+        else:
+            rows.append(image)
+            labels.append(first if below else None)
+    if not any(labels):
+        return ImageSet(root, "flat", listing_frame(rows, {}), dict(ignored))
+    return ImageSet(root, "folder", listing_frame(rows, {"label": text_series(labels)}), dict(ignored))
+
+
+def split_folders(paths: Iterable[str]) -> dict[str, str]:
+    """Return first folder → split where the first folders are splits, or {} where they are classes.
+
+    They are splits only if one is called train. As a train is also a thing to photograph, one of these must hold as
+    well: there is a val or test folder, train has folders of its own, or no folder of another name holds images.
+    """
+    has_folders: dict[str, bool] = {}
+    for path in paths:
+        first, slash, below = path.partition("/")
+        if slash:
+            has_folders[first] = has_folders.get(first, False) or "/" in below
+    splits = {name: SPLIT_NAMES[name.lower()] for name in has_folders if name.lower() in SPLIT_NAMES}
+    if "train" not in splits.values():
+        return {}
+    train_has_folders = any(has_folders[name] for name, split in splits.items() if split == "train")
+    has_company = len(set(splits.values())) > 1
+    return splits if train_has_folders or has_company or len(splits) == len(has_folders) else {}
+
+
+def _listed_entry(entry: os.DirEntry[str], path: str) -> ListedImage:
+    """Return the row of one file, found by a single stat."""
+    shown = displayable(path)
+    try:
+        image = listed_file(shown, entry.stat())
+    except OSError as error:
+        return _quarantined(path, "a link to nowhere" if entry.is_symlink() else os_reason(error))
+    if shown != path:
+        return image._replace(status=QUARANTINED, reason="the name is not valid UTF-8; rename the file")
+    return image
+
+
+def _leads_to_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:
+        # A link that leads to itself: the stat in _listed_entry fails in the same way, and says so in the listing.
+        return False
+
+
+def _quarantined(path: str, reason: str) -> ListedImage:
+    return ListedImage(displayable(path), status=QUARANTINED, reason=reason)
+
+
+def _identity(found: os.stat_result) -> tuple[int, int]:
+    return found.st_dev, found.st_ino

@@ -1,0 +1,143 @@
+"""List an image set from wherever it lies, and read the bytes of its images."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from extractors.archives import expand_pattern, is_pattern, list_archives
+from extractors.errors import ImageSetError, UnreadableImage
+from extractors.folders import folder_image_set, scan_folder
+from extractors.listing import (
+    IMAGE_SUFFIXES,
+    LISTING_COLUMNS,
+    ImageSet,
+    count_by_suffix,
+    label_columns,
+    os_reason,
+)
+from extractors.manifests import MANIFEST_SUFFIXES, list_manifest
+
+__all__ = ["LISTING_COLUMNS", "ImageSet", "ImageSource", "image_sources", "label_columns", "list_images", "read_bytes"]
+
+_COMPRESSED_TARS = (".tgz", ".tbz2", ".txz", ".tar.gz", ".tar.bz2", ".tar.xz", ".tar.zst")
+
+
+def list_images(source: str | Path, *, limit: int | None = None) -> ImageSet:
+    """List the images of a source without opening them, in an order that is the same on every filesystem.
+
+    Parameters
+    ----------
+    source : str or Path
+        A folder (a folder per class, perhaps below `train`, `val` and `test`; images without classes; or tar shards), a
+        `.csv` or `.parquet` manifest, a `.tar` file, or a glob or brace range of them such as `shards-{000..012}.tar`.
+    limit : int, optional
+        Keep this many rows at most, taken in turn from every (split, label) so that no class is left out for its name.
+        The label is the column `label`, or else the first label column.
+
+    Returns
+    -------
+    ImageSet
+        Folders sorted by path, manifests in their own order, archives in the members' order.
+
+    Raises
+    ------
+    ImageSetError
+        The source is missing, of an unknown kind, or without a single image; or its manifest or archives are wrong.
+    """
+    if limit is not None and limit < 1:
+        raise ImageSetError(f"limit must be at least 1, found {limit}; leave it out for all images")
+    image_set = _list_source(Path(source).expanduser().absolute())
+    if limit is None or limit >= len(image_set.rows):
+        return image_set
+    return ImageSet(image_set.root, image_set.kind, _spread(image_set.rows, limit), image_set.ignored)
+
+
+class ImageSource(NamedTuple):
+    """Where the bytes of one image lie: a file relative to the set's root, or `bytes` bytes at `offset` in a tar."""
+
+    path: str
+    archive: str | None
+    offset: int | None
+    bytes: int
+
+
+def image_sources(rows: pd.DataFrame) -> list[ImageSource]:
+    """Return what `read_bytes` needs of each row of a listing, also of one that has been through Parquet."""
+    in_archive = rows["archive"].notna()
+    return [
+        ImageSource(path, archive if archived else None, int(offset) if archived else None, int(size))
+        for path, archive, archived, offset, size in zip(
+            rows["path"], rows["archive"], in_archive, rows["offset"].fillna(0), rows["bytes"], strict=True
+        )
+    ]
+
+
+def read_bytes(root: Path, source: ImageSource) -> bytes:
+    """Return the encoded bytes of one image; safe to call from many threads.
+
+    Raises
+    ------
+    UnreadableImage
+        The file has vanished, may not be read, is a folder, or is shorter than it was when it was listed.
+    """
+    try:
+        with (root / (source.archive or source.path)).open("rb") as file:
+            if source.archive is None:
+                data = file.read()
+            else:
+                file.seek(source.offset or 0)
+                data = file.read(source.bytes)
+    except OSError as error:
+        raise UnreadableImage(os_reason(error)) from error
+    if len(data) < source.bytes:
+        raise UnreadableImage(f"shorter than listed ({len(data)} of {source.bytes} bytes); it has changed since")
+    return data
+
+
+def _list_source(source: Path) -> ImageSet:
+    try:
+        if source.is_dir():
+            return _list_folder(source)
+        is_file = source.is_file()
+    except OSError as error:
+        raise ImageSetError(f"{source}: cannot be looked at ({os_reason(error)}); check its owner") from error
+    if not is_file:
+        if is_pattern(str(source)):
+            return list_archives(*expand_pattern(str(source)))
+        raise ImageSetError(f"{source}: no such file or folder; check the path")
+    suffix = source.suffix.lower()
+    if suffix in MANIFEST_SUFFIXES:
+        return list_manifest(source)
+    if suffix == ".tar":
+        return list_archives(source.parent, [source])
+    if source.name.lower().endswith(_COMPRESSED_TARS):
+        raise ImageSetError(f"{source}: a compressed archive; decompress it to a plain .tar")
+    if suffix in IMAGE_SUFFIXES:
+        raise ImageSetError(f"{source}: a single image; give the folder that it lies in")
+    raise ImageSetError(f"{source}: unknown kind of file; give a folder, a .csv or .parquet manifest, or .tar shards")
+
+
+def _list_folder(root: Path) -> ImageSet:
+    images, ignored = scan_folder(root)
+    if images:
+        return folder_image_set(root, images, ignored)
+    if shards := [path for path in root.iterdir() if path.suffix.lower() == ".tar" and not path.name.startswith(".")]:
+        return list_archives(root, shards)
+    expected = f"expected {', '.join(IMAGE_SUFFIXES)}, or .tar shards"
+    if not ignored:
+        raise ImageSetError(f"{root}: the folder is empty; {expected}")
+    found = f"{ignored.total()} files, none an image ({count_by_suffix(ignored)})"
+    manifests = sorted(path for path in root.iterdir() if path.suffix.lower() in MANIFEST_SUFFIXES)
+    advice = f"; give the manifest itself: {manifests[0]}" if manifests else ""
+    raise ImageSetError(f"{root}: {found}; {expected}{advice}")
+
+
+def _spread(rows: pd.DataFrame, limit: int) -> pd.DataFrame:
+    """Keep `limit` rows, in their order: the first of every (split, label), the second of each, and so on."""
+    label = "label" if "label" in rows else next(iter(label_columns(rows)), None)
+    groups = ["split"] if label is None else ["split", label]
+    turn = rows.groupby(groups, dropna=False, sort=False, observed=True).cumcount().to_numpy()
+    kept = np.sort(np.argsort(turn, kind="stable")[:limit])
+    return rows.iloc[kept].reset_index(drop=True)

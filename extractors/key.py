@@ -1,0 +1,80 @@
+"""The name under which embeddings are cached: everything that changes the numbers, and nothing else."""
+
+import hashlib
+import json
+import re
+from dataclasses import dataclass
+from typing import Any, Literal, Self
+
+from extractors.preprocessing import Preprocessing
+
+FORMAT_VERSION = 1  # raise it when decoding, pooling or the shard layout changes what a row holds
+
+Precision = Literal["fp32", "bf16"]
+StoredDtype = Literal["float16", "float32"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class EmbeddingKey:
+    """Two runs with equal keys may share rows; any difference makes another key.
+
+    Parameters
+    ----------
+    backbone : str
+        Canonical name, such as ``torchvision/resnet50``.
+    weights : str
+        Digest of the weights themselves, such as ``sha256:9f3a…``; never a file name.
+    taps : tuple of str
+        Layers read out, each with its pooling (``layer3:avg``); kept sorted, so that their order does not matter.
+    preprocessing : Preprocessing
+        Resize, crop, interpolation, mean and standard deviation.
+    precision : {"fp32", "bf16"}
+        What the forward pass computes in.
+    dtype : {"float16", "float32"}
+        What the cache stores.
+    view : str
+        Which view of an image a row embeds; ``whole`` is the image as it is.
+    format_version : int
+        Version of the cache's format.
+    """
+
+    backbone: str
+    weights: str
+    taps: tuple[str, ...]
+    preprocessing: Preprocessing
+    precision: Precision = "fp32"
+    dtype: StoredDtype = "float16"
+    view: str = "whole"
+    format_version: int = FORMAT_VERSION
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "taps", tuple(sorted(set(self.taps))))
+
+    @property
+    def id(self) -> str:
+        """A folder name that a person can read and that no other key has: ``resnet50-`` and 16 hex digits."""
+        digest = hashlib.sha256(json.dumps(self.as_dict(), sort_keys=True).encode()).hexdigest()
+        readable = re.sub(r"[^A-Za-z0-9_.]+", "_", self.backbone.rpartition("/")[2])
+        return f"{readable}-{digest[:16]}"
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain JSON values; `from_dict` reads them back."""
+        values = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        return values | {"taps": list(self.taps), "preprocessing": self.preprocessing.as_dict()}
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Self:
+        """Rebuild what `as_dict` wrote.
+
+        Raises
+        ------
+        TypeError
+            A field is unknown or missing.
+        """
+        preprocessing = Preprocessing.from_dict(values["preprocessing"])
+        return cls(**values | {"taps": tuple(values["taps"]), "preprocessing": preprocessing})
+
+    def differences(self, other: "EmbeddingKey") -> str:
+        """Say in words where `other` differs: ``weights: sha256:9f… here, sha256:11… there``; empty if equal."""
+        mine, theirs = self.as_dict(), other.as_dict()
+        return "; ".join(f"{name}: {mine[name]} here, {theirs[name]} there" for name in mine if mine[name] != theirs[name])

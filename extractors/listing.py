@@ -1,0 +1,120 @@
+"""What every kind of image set is listed as: one row an image, the same columns wherever it came from."""
+
+import os
+import stat
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from extractors.errors import ImageSetError
+
+IMAGE_SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
+SPLIT_NAMES = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
+OK, QUARANTINED = "ok", "quarantined"
+EMPTY_FILE = "empty file (0 bytes)"
+DIGEST_COLUMN = "digest"  # added later by the cache, so no label may have this name
+
+
+class ListedImage(NamedTuple):
+    """One row of a listing, without its labels; see `ImageSet` for the meaning of each field."""
+
+    path: str
+    archive: str | None = None
+    offset: int | None = None
+    bytes: int = 0
+    mtime_ns: int = 0
+    split: str | None = None
+    group: str | None = None
+    status: str = OK
+    reason: str = ""
+
+
+LISTING_COLUMNS: tuple[str, ...] = ListedImage._fields
+
+
+@dataclass(frozen=True)
+class ImageSet:
+    """The images found at a source.
+
+    Parameters
+    ----------
+    root : Path
+        Absolute folder to which the paths in `rows` are relative.
+    kind : {"folder", "flat", "manifest", "tar"}
+        Folder per class, images without labels, CSV or Parquet manifest, or tar shards.
+    rows : pandas.DataFrame
+        One row an image under a RangeIndex: first the `LISTING_COLUMNS`, then the label columns. `path` (unique) is
+        POSIX and relative to `root`, or absolute where a manifest says so; a member of a tar has its archive in front.
+        `archive` is the tar file relative to `root`, `offset` the member's first byte in it. `bytes` is the size in
+        bytes and `mtime_ns` the time of change in nanoseconds (a member has its archive's). `split` is "train", "val",
+        "test" or None. `status` is "ok" or "quarantined", for the `reason` beside it. Text columns have dtype object,
+        and None where nothing is known.
+    ignored : dict of str to int
+        Suffix in lower case ("" for none) → number of files passed over because they are no images.
+    """
+
+    root: Path
+    kind: str
+    rows: pd.DataFrame
+    ignored: dict[str, int]
+
+
+def label_columns(rows: pd.DataFrame) -> list[str]:
+    """Return the names of the label columns of a listing: all but `LISTING_COLUMNS` and the cache's "digest"."""
+    return [str(name) for name in rows.columns if name not in LISTING_COLUMNS and name != DIGEST_COLUMN]
+
+
+def listing_frame(images: Sequence[ListedImage], labels: Mapping[str, "pd.Series[Any]"]) -> pd.DataFrame:
+    """Assemble rows, in the order given, from at least one image and label columns of the same length."""
+    values = dict(zip(LISTING_COLUMNS, zip(*images, strict=True), strict=True))
+    columns: dict[str, Any] = {name: pd.Series(values[name], dtype=object) for name in LISTING_COLUMNS}
+    columns["offset"] = pd.array(values["offset"], dtype="Int64")
+    columns["bytes"] = np.array(values["bytes"], dtype=np.int64)
+    columns["mtime_ns"] = np.array(values["mtime_ns"], dtype=np.int64)
+    return pd.DataFrame(columns | dict(labels))
+
+
+def text_series(values: Iterable[object]) -> "pd.Series[Any]":
+    """Return text with None for what is missing, in the one dtype that pandas 2 and 3 store and compare alike."""
+    return pd.Series([None if value is None else str(value) for value in values], dtype=object)
+
+
+def listed_file(path: str, found: os.stat_result) -> ListedImage:
+    """Return the row of a file from its stat, quarantined where no image can be read from it."""
+    image = ListedImage(path, bytes=found.st_size, mtime_ns=found.st_mtime_ns)
+    if stat.S_ISDIR(found.st_mode):
+        return image._replace(bytes=0, status=QUARANTINED, reason="is a folder, not a file")
+    if not stat.S_ISREG(found.st_mode):
+        return image._replace(bytes=0, status=QUARANTINED, reason="is a device, pipe or socket, not a file")
+    return image if found.st_size else image._replace(status=QUARANTINED, reason=EMPTY_FILE)
+
+
+def os_reason(error: OSError) -> str:
+    """Say in a few words why the operating system does not give a file."""
+    if isinstance(error, (FileNotFoundError, NotADirectoryError)):
+        return "no such file"
+    return (error.strerror or type(error).__name__).lower()
+
+
+def displayable(name: str) -> str:
+    r"""Return a file name with every byte that is not UTF-8 as `\xff`; other names come back unchanged."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+def refuse_duplicates(paths: Sequence[str], where: object, next_step: str) -> None:
+    """Raise ImageSetError where a path stands twice: it could no longer tell its row from the other."""
+    series = pd.Series(paths, dtype=object)
+    repeated = series[series.duplicated()].unique()
+    if len(repeated):
+        shown = ", ".join(map(repr, repeated[:3])) + (", …" if len(repeated) > 3 else "")
+        raise ImageSetError(f"{where}: {len(repeated)} paths are listed more than once ({shown}); {next_step}")
+
+
+def count_by_suffix(ignored: Mapping[str, int]) -> str:
+    """Return counts such as ".txt 12, .csv 1, no suffix 3", the most frequent first."""
+    by_count = sorted(ignored.items(), key=lambda item: (-item[1], item[0]))
+    return ", ".join(f"{suffix or 'no suffix'} {count}" for suffix, count in by_count)

@@ -1,0 +1,153 @@
+"""Image sets that are tables: a CSV or Parquet manifest with a column `path`, and what else is known of each image."""
+
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import pandas as pd
+
+from extractors.errors import ImageSetError
+from extractors.listing import (
+    DIGEST_COLUMN,
+    LISTING_COLUMNS,
+    QUARANTINED,
+    SPLIT_NAMES,
+    ImageSet,
+    ListedImage,
+    listed_file,
+    listing_frame,
+    os_reason,
+    refuse_duplicates,
+    text_series,
+)
+
+MANIFEST_SUFFIXES = (".csv", ".parquet")
+_OWN_COLUMNS = ("path", "split", "group")
+
+
+def list_manifest(manifest: Path) -> ImageSet:
+    """List the images named by a manifest, in its own order.
+
+    Paths are relative to the manifest's folder, or absolute. `split` and `group` are optional; every other column is a
+    label column and keeps its dtype. In a CSV only an empty cell is missing, so that a class may be called NA or None.
+    A file that cannot be found keeps its row, quarantined.
+
+    Raises
+    ------
+    ImageSetError
+        The table cannot be read, has no rows or no column `path`; a path is missing or stands twice; a split is
+        unknown; or another column has the name of a listing column, or holds lists or other containers.
+    """
+    table = read_manifest(manifest)
+    paths = _paths(table["path"], manifest)
+    splits = _splits(table["split"], manifest) if "split" in table else [None] * len(paths)
+    groups = _texts(table["group"]) if "group" in table else [None] * len(paths)
+    images = [
+        _listed(manifest.parent, path)._replace(split=split, group=group)
+        for path, split, group in zip(paths, splits, groups, strict=True)
+    ]
+    labels = {name: _labels(table[name], manifest) for name in table.columns if name not in _OWN_COLUMNS}
+    return ImageSet(manifest.parent, "manifest", listing_frame(images, labels), {})
+
+
+def read_manifest(manifest: Path) -> pd.DataFrame:
+    """Read a table that has a column `path`, without looking for the files.
+
+    Raises
+    ------
+    ImageSetError
+        The table cannot be read, or its columns are wrong.
+    """
+    table = _read_table(manifest)
+    _check_columns(table, manifest)
+    return table
+
+
+def _read_table(manifest: Path) -> pd.DataFrame:
+    try:
+        if manifest.suffix.lower() == ".parquet":
+            return pd.read_parquet(manifest)
+        table = pd.read_csv(
+            manifest,
+            dtype=dict.fromkeys(_OWN_COLUMNS, str),  # 001 stays 001
+            keep_default_na=False,
+            na_values=[""],
+            low_memory=False,  # otherwise one column may have several types, by chunk
+            encoding="utf-8-sig",  # spreadsheets put a byte-order mark in front
+        )
+    except (OSError, ValueError) as error:  # every parser's error is a ValueError: pandas', pyarrow's and the codec's
+        message = " ".join(str(error).split())
+        raise ImageSetError(f"{manifest}: not a {manifest.suffix.lower()[1:]} table ({message}); repair it") from error
+    if not isinstance(table.index, pd.RangeIndex):
+        # pandas takes the surplus cells in front for an index, which would shift every column.
+        raise ImageSetError(f"{manifest}: rows have more cells than the header; put cells that hold a comma in quotes")
+    return table
+
+
+def _check_columns(table: pd.DataFrame, manifest: Path) -> None:
+    names = ", ".join(map(str, table.columns))
+    if "path" not in table:
+        raise ImageSetError(
+            f"{manifest}: no column `path` (found: {names or 'none'}); call the column of file names `path`"
+        )
+    clashes = [name for name in table.columns if name in (*LISTING_COLUMNS, DIGEST_COLUMN) and name not in _OWN_COLUMNS]
+    if clashes:
+        raise ImageSetError(
+            f"{manifest}: {', '.join(clashes)} would overwrite a column of the listing; rename it or leave it out"
+        )
+    if table.empty:
+        raise ImageSetError(f"{manifest}: no rows below the header; name at least one image")
+
+
+def _paths(column: "pd.Series[Any]", manifest: Path) -> list[str]:
+    values = column.tolist()
+    wrong = [number for number, value in enumerate(values, start=1) if not isinstance(value, str) or not value]
+    if wrong:
+        shown = ", ".join(map(str, wrong[:5])) + (", …" if len(wrong) > 5 else "")
+        raise ImageSetError(
+            f"{manifest}: {len(wrong)} rows without a path (row {shown}, counted from 1 below the header); fill them in"
+        )
+    # ./a.jpg and a.jpg are one image. `..` stays: beyond a link it leads elsewhere than the text suggests.
+    paths = [value if value.startswith("/") else str(PurePosixPath(value)) for value in values]
+    refuse_duplicates(paths, manifest, "keep one row for each image")
+    return paths
+
+
+def _splits(column: "pd.Series[Any]", manifest: Path) -> list[str | None]:
+    found = _texts(column)
+    unknown = sorted({value for value in found if value is not None and value.strip().lower() not in SPLIT_NAMES})
+    if unknown:
+        shown = ", ".join(map(repr, unknown[:5])) + (", …" if len(unknown) > 5 else "")
+        raise ImageSetError(f"{manifest}: unknown split {shown}; write train, val or test, or leave the cell empty")
+    return [None if value is None else SPLIT_NAMES[value.strip().lower()] for value in found]
+
+
+def _texts(column: "pd.Series[Any]") -> list[str | None]:
+    return [None if missing else str(value) for value, missing in zip(column.tolist(), column.isna(), strict=True)]
+
+
+def _labels(column: "pd.Series[Any]", manifest: Path) -> "pd.Series[Any]":
+    """Return a label column as it is, except that all text has one dtype and None for what is missing."""
+    if isinstance(column.dtype, pd.StringDtype):
+        return text_series(_texts(column))
+    if column.dtype == object:
+        _refuse_containers(column.tolist(), f"{manifest}: column {column.name}")
+        return column.astype(object).where(column.notna(), None)
+    return column
+
+
+def _refuse_containers(values: Sequence[object], where: str) -> None:
+    for value in values:
+        if isinstance(value, bytes) or (hasattr(value, "__len__") and not isinstance(value, str)):
+            raise ImageSetError(
+                f"{where} holds {type(value).__name__}; a label is text, a number, a boolean or a time; leave it out"
+            )
+
+
+def _listed(root: Path, path: str) -> ListedImage:
+    try:
+        return listed_file(path, (root / path).stat())
+    except OSError as error:
+        return ListedImage(path, status=QUARANTINED, reason=os_reason(error))
+    except ValueError as error:  # a null character in the name
+        return ListedImage(path, status=QUARANTINED, reason=f"no file can have this name ({error})")

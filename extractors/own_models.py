@@ -1,0 +1,169 @@
+"""Backbones that come from no model zoo: Headstart's own two, and any module that a callable of yours returns."""
+
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from extractors import small_cnn
+from extractors.backbone import Backbone, BackboneInfo, freeze
+from extractors.errors import BackboneError, WeightsError
+from extractors.preprocessing import Preprocessing
+from extractors.strict_loading import load_strictly, n_classes_of, strip_prefixes
+from extractors.weights import is_file_argument, read_checkpoint, sha256_of_state, unknown_weights
+
+
+class Pixels(nn.Module):
+    """The image itself as features: what any encoder has to beat."""
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Return (n_images, 3·H·W) for images (n_images, 3, H, W)."""
+        return images.flatten(1)
+
+
+@dataclass(frozen=True)
+class _Own:
+    build: Callable[[int], nn.Module]
+    preprocessing: Preprocessing
+    head: str | None
+    feature_size: int
+    gflops: float
+
+
+_PIXELS = Preprocessing(resize=32, crop=(32, 32), mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
+
+OWN = {
+    "small_cnn": _Own(small_cnn.SmallCNN, small_cnn.PREPROCESSING, "classifier", small_cnn.FEATURE_SIZE, 0.0127),
+    "pixels": _Own(lambda _n_classes: Pixels(), _PIXELS, None, 3 * 32 * 32, 0.0),
+}
+_SMALL_CNN_CLASSES = 10
+
+
+def describe_own(architecture: str) -> BackboneInfo:
+    """Return the row of one of Headstart's own backbones."""
+    own = OWN[architecture]
+    n_parameters = sum(parameter.numel() for parameter in own.build(_SMALL_CNN_CLASSES).parameters())
+    return BackboneInfo(
+        name=f"headstart/{architecture}",
+        source="headstart",
+        parameters=n_parameters,
+        gflops=own.gflops,
+        feature_size=own.feature_size,
+        input_size=own.preprocessing.crop,
+        top1=None,
+        weights_on_disk=n_parameters == 0,
+    )
+
+
+def load_own(architecture: str, *, weights: str, seed: int) -> Backbone:
+    """Build one of Headstart's own backbones.
+
+    Parameters
+    ----------
+    architecture : str
+        A key of `OWN`.
+    weights : str
+        The path of a file, or "none" for random weights; "default" only where there are no weights.
+    seed : int
+        Of the random weights.
+
+    Raises
+    ------
+    WeightsError
+        There are no such weights, or they are for another architecture.
+    """
+    own = OWN[architecture]
+    name = f"headstart/{architecture}"
+    n_classes = _SMALL_CNN_CLASSES
+    if own.head and is_file_argument(weights):
+        n_classes = n_classes_of(strip_prefixes(read_checkpoint(Path(weights)).state), own.head) or n_classes
+    module = _seeded(lambda: own.build(n_classes), seed)
+    if weights == "default" and module.state_dict():
+        raise WeightsError(
+            f"{name} has no published weights; give your own by --weights FILE, or random by --weights none"
+        )
+    return _loaded(name, module, own.preprocessing, own.head, weights, seed)
+
+
+def load_callable(name: str, *, weights: str, seed: int) -> Backbone:
+    """Build what a callable returns; its output is the penultimate tap, its `preprocessing` is used if it has one.
+
+    Parameters
+    ----------
+    name : str
+        "mypackage.models:build": imported, and called without arguments under `seed`.
+    weights : str
+        "default" keeps what the callable has loaded or drawn; "none" says that it is random; else the path of a file.
+    seed : int
+        Set while the callable runs.
+
+    Raises
+    ------
+    BackboneError
+        It cannot be imported or called, or gives no `torch.nn.Module`.
+    WeightsError
+        The file does not fit the module.
+    """
+    build = _import(name)
+    try:
+        module = _seeded(build, seed)
+    except Exception as error:
+        raise BackboneError(f"{name}: calling it without arguments raised {type(error).__name__}: {error}") from error
+    if not isinstance(module, nn.Module):
+        raise BackboneError(f"{name}: returned a {type(module).__name__}, expected a torch.nn.Module")
+    preprocessing = getattr(module, "preprocessing", None)
+    if preprocessing is None:
+        preprocessing = Preprocessing()
+    if not isinstance(preprocessing, Preprocessing):
+        raise BackboneError(
+            f"{name}: its `preprocessing` is a {type(preprocessing).__name__}, expected an "
+            "extractors.preprocessing.Preprocessing"
+        )
+    return _loaded(name, module, preprocessing, None, weights, seed)
+
+
+def _import(name: str) -> Callable[[], nn.Module]:
+    module_name, _, attribute = name.partition(":")
+    try:
+        found = getattr(importlib.import_module(module_name), attribute)
+    except AttributeError as error:
+        raise BackboneError(f"{name}: the module {module_name} has no {attribute!r}") from error
+    except Exception as error:
+        raise BackboneError(
+            f"{name}: importing {module_name!r} raised {type(error).__name__}: {error}; is its folder on PYTHONPATH?"
+        ) from error
+    if not callable(found):
+        raise BackboneError(
+            f"{name}: found a {type(found).__name__}, expected a callable that returns a torch.nn.Module"
+        )
+    return found  # type: ignore[no-any-return] # what it returns is checked by the caller
+
+
+def _seeded(build: Callable[[], nn.Module], seed: int) -> nn.Module:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return build()
+
+
+def _loaded(
+    name: str, module: nn.Module, preprocessing: Preprocessing, head: str | None, weights: str, seed: int
+) -> Backbone:
+    own = module.state_dict()
+    if not own and weights in {"default", "none"}:
+        digest, weights_name = "none", "none (no parameters)"
+    elif not own:
+        raise WeightsError(f"{name} has no weights, so none can be loaded from {weights}; leave --weights out")
+    elif weights == "none":
+        digest, weights_name = f"random:{sha256_of_state(own)}", f"none (random, seed {seed})"
+    elif weights == "default":
+        digest, weights_name = f"state-sha256:{sha256_of_state(own)}", f"as built by {name}"
+    elif is_file_argument(weights):
+        checkpoint = read_checkpoint(Path(weights))
+        load_strictly(module, strip_prefixes(checkpoint.state, own), name=name, checkpoint=checkpoint, head=head)
+        digest, weights_name = checkpoint.digest, Path(weights).name
+    else:
+        raise unknown_weights(name, weights, ())
+    return Backbone(name, digest, weights_name, freeze(module), preprocessing, head)

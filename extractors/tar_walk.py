@@ -1,0 +1,112 @@
+"""Walking through one tar file: where each image's bytes lie, what belongs to its sample, and where damage begins."""
+
+import tarfile
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO
+
+from extractors.listing import EMPTY_FILE, IMAGE_SUFFIXES, QUARANTINED, ListedImage, displayable
+from extractors.tar_labels import Sample
+
+_BLOCK = tarfile.BLOCKSIZE
+_DAMAGE = (
+    tarfile.TarError,  # a header that is cut or does not fit its checksum, data that ends too early
+    ValueError,  # a number or a key in an extended header that is none
+    OverflowError,  # a size that no file has
+    EOFError,  # an extended header that is cut
+)
+
+
+@dataclass
+class TarContents:
+    """What one tar file holds: `samples` goes along with `images`, and `defect` is the row for what cannot be read."""
+
+    images: list[ListedImage] = field(default_factory=list)
+    samples: list[Sample | None] = field(default_factory=list)
+    ignored: Counter[str] = field(default_factory=Counter)
+    defect: ListedImage | None = None
+
+
+def walk_tar(archive: Path, name: str) -> TarContents:
+    """List the members of an uncompressed tar, called `name` in the listing, up to its end or its first damage.
+
+    Names are only names here, absolute ones and `..` included: nothing is unpacked. Folders, links, devices and hidden
+    members are passed over.
+    """
+    contents = TarContents()
+    by_key: dict[str, Sample] = {}
+    found = archive.stat()
+    with archive.open("rb") as file:
+        end, damage = 0, ""
+        try:
+            with tarfile.open(fileobj=file, mode="r:") as tar:
+                while (member := tar.next()) is not None:
+                    if member.size < 0 or member.offset_data <= end:
+                        # Some versions of tarfile walk in circles here (CVE-2025-8194).
+                        damage = "a header of negative size"
+                        break
+                    end = member.offset_data
+                    if member.isreg() and not _is_hidden(member.name):
+                        row = _listed_member(member, name, found.st_size)._replace(mtime_ns=found.st_mtime_ns)
+                        _add_member(contents, by_key, row, file)
+                end = tar.offset
+        except _DAMAGE as error:
+            damage = str(error) or type(error).__name__
+        damage = damage or _flaw_of_end(file, end)
+    if damage:
+        reason = f"damaged archive, at byte {end}: {damage}; members from there on are not listed"
+        contents.defect = ListedImage(name, name, end, 0, found.st_mtime_ns, status=QUARANTINED, reason=reason)
+    return contents
+
+
+def _listed_member(member: tarfile.TarInfo, archive: str, archive_bytes: int) -> ListedImage:
+    row = ListedImage(f"{archive}/{displayable(member.name)}", archive, member.offset_data, member.size)
+    there = archive_bytes - member.offset_data
+    if member.issparse():
+        return row._replace(status=QUARANTINED, reason="a sparse member, whose bytes do not lie together")
+    if member.size > there:
+        return row._replace(
+            status=QUARANTINED, reason=f"the archive ends inside it ({max(there, 0)} of {member.size} bytes)"
+        )
+    return row if member.size else row._replace(status=QUARANTINED, reason=EMPTY_FILE)
+
+
+def _add_member(contents: TarContents, by_key: dict[str, Sample], row: ListedImage, file: BinaryIO) -> None:
+    """Add a member to its sample: as an image, as its labels, or counted as ignored."""
+    folder, _, base = row.path.rpartition("/")
+    stem, _, extension = base.partition(".")
+    sample = by_key.setdefault(f"{folder}/{stem}", Sample())
+    suffix = PurePosixPath(base).suffix.lower()
+    if suffix in IMAGE_SUFFIXES:
+        contents.images.append(row)
+        contents.samples.append(sample)
+    elif extension.lower() == "cls":
+        sample.read_class(_data(file, row))
+    elif extension.lower() == "json":
+        sample.read_json(_data(file, row))
+    else:
+        contents.ignored[suffix] += 1
+
+
+def _data(file: BinaryIO, row: ListedImage) -> bytes:
+    file.seek(row.offset or 0)
+    return file.read(row.bytes)
+
+
+def _flaw_of_end(file: BinaryIO, end: int) -> str:
+    """Say what is wrong where the members end: tarfile takes a damaged header, too, for a regular end."""
+    file.seek(end)
+    block = file.read(_BLOCK)
+    if len(block) < _BLOCK:
+        return "no end mark, so it may have been cut"
+    if block.strip(b"\0"):
+        return "a damaged header"
+    while chunk := file.read(1 << 20):
+        if chunk.strip(b"\0"):
+            return "more data after the end mark, as in joined archives; split it"
+    return ""
+
+
+def _is_hidden(name: str) -> bool:
+    return any(part.startswith(".") and part not in {".", ".."} for part in name.split("/"))

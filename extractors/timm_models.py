@@ -1,0 +1,243 @@
+"""Backbones from timm (optional), each with the preprocessing that its weights were trained with."""
+
+import contextlib
+import difflib
+import importlib.util
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any, get_args
+
+import torch
+from torch import nn
+
+from extractors.backbone import Backbone, BackboneInfo, freeze
+from extractors.errors import BackboneError, WeightsError
+from extractors.preprocessing import Interpolation, Preprocessing
+from extractors.strict_loading import load_strictly, n_classes_of, strip_prefixes
+from extractors.weights import (
+    CONNECT_SECONDS,
+    is_file_argument,
+    not_fetched,
+    read_checkpoint,
+    sha256_of_state,
+    short_timeouts,
+    unknown_weights,
+)
+
+
+def is_installed() -> bool:
+    """Tell whether timm can be imported, without importing it."""
+    return importlib.util.find_spec("timm") is not None
+
+
+def list_timm(pattern: str) -> list[BackboneInfo]:
+    """Return timm's models whose name (without "timm/") matches; those with a weights tag where `pattern` has a dot.
+
+    Raises
+    ------
+    BackboneError
+        timm is not installed.
+    """
+    timm = _timm()
+    names = timm.list_pretrained(pattern) if "." in pattern else timm.list_models(pattern)
+    return [_describe(timm, name) for name in names]
+
+
+def load_timm(architecture: str, *, weights: str, seed: int) -> Backbone:
+    """Build a timm model and load its weights.
+
+    Parameters
+    ----------
+    architecture : str
+        timm's name, with or without the tag of its weights: "vit_tiny_patch16_224.augreg_in21k_ft_in1k".
+    weights : str
+        "default" (from timm's hub, or its cache on disk), "none", or the path of a file with timm's own names.
+    seed : int
+        Of the random weights; used with "none" only.
+
+    Raises
+    ------
+    BackboneError
+        timm is not installed, has no such model, or its preprocessing cannot be expressed.
+    WeightsError
+        The weights cannot be had, or are for another architecture.
+    """
+    timm = _timm()
+    name = f"timm/{architecture}"
+    _check_known(timm, architecture)
+    if weights == "none":
+        module = _create(timm, architecture, seed=seed)
+        digest, weights_name = f"random:{sha256_of_state(module.state_dict())}", f"none (random, seed {seed})"
+    elif weights == "default":
+        module = _pretrained(timm, architecture)
+        # timm changes what it reads (position embeddings, names), so the file alone would not tell the numbers.
+        digest = f"state-sha256:{sha256_of_state(module.state_dict())}"
+        weights_name = module.pretrained_cfg.get("tag") or "default"
+    elif is_file_argument(weights):
+        module, digest = _from_file(timm, architecture, Path(weights))
+        weights_name = Path(weights).name
+    else:
+        raise unknown_weights(name, weights, ())
+    return Backbone(
+        name=name,
+        weights=digest,
+        weights_name=weights_name,
+        preprocessing=_preprocessing(timm, module, name),
+        head=_head(module),  # may change the module, so it comes before the module is frozen
+        module=freeze(module),
+        channels_last=getattr(module, "output_fmt", None) == "NHWC",
+        prefix_tokens=getattr(module, "num_prefix_tokens", 0),
+        class_token=getattr(module, "has_class_token", getattr(module, "cls_token", None) is not None),
+    )
+
+
+def _timm() -> ModuleType:
+    if not is_installed():
+        raise BackboneError("timm is not installed, so its models cannot be used: pip install 'headstart[timm]'")
+    return importlib.import_module("timm")
+
+
+def _check_known(timm: Any, architecture: str) -> None:
+    base, _, tag = architecture.partition(".")
+    if not timm.is_model(base):
+        nearest = difflib.get_close_matches(base, timm.list_models(), n=3)
+        hint = f" Nearest: {', '.join(f'timm/{name}' for name in nearest)}." if nearest else ""
+        raise BackboneError(
+            f"timm {timm.__version__} has no model {base!r}.{hint} See 'headstart backbones \"timm/*\"'"
+        )
+    if tag and not timm.is_model_pretrained(architecture):
+        known = [name.partition(".")[2] for name in timm.list_pretrained(f"{base}.*")]
+        raise BackboneError(f"timm/{base} has no weights {tag!r}; known: {', '.join(known) or 'none'}")
+
+
+def _create(timm: Any, architecture: str, *, seed: int = 0, **options: Any) -> Any:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return timm.create_model(architecture, **options)
+
+
+def _from_file(timm: Any, architecture: str, path: Path) -> tuple[Any, str]:
+    checkpoint = read_checkpoint(path)
+    module = _create(timm, architecture)
+    state = strip_prefixes(checkpoint.state, module.state_dict())
+    head = _head(module)
+    n_classes = n_classes_of(state, head)
+    if n_classes is not None and n_classes != module.num_classes:
+        module = _create(timm, architecture, num_classes=n_classes)
+        head = _head(module)
+    load_strictly(module, state, name=f"timm/{architecture}", checkpoint=checkpoint, head=head)
+    return module, checkpoint.digest
+
+
+def _pretrained(timm: Any, architecture: str) -> Any:
+    config = timm.get_pretrained_cfg(architecture)
+    if config is None or not config.has_weights:
+        raise WeightsError(f"timm/{architecture} has no published weights; give --weights FILE or --weights none")
+    if config.hf_hub_id:
+        overlay = {"file": str(_hub_file(architecture, config))}
+        return _create(timm, architecture, pretrained=True, pretrained_cfg_overlay=overlay)
+    with _fetching(architecture, config.url):
+        return _create(timm, architecture, pretrained=True)
+
+
+def _hub_file(architecture: str, config: Any) -> Path:
+    """Return the weights in the hub's cache, fetched if need be; asks once, where timm retries for most of a minute."""
+    import huggingface_hub  # noqa: PLC0415 - comes with timm and takes a second: only for who uses it
+
+    for filename in _hub_names(config):
+        cached = huggingface_hub.try_to_load_from_cache(config.hf_hub_id, filename)
+        if isinstance(cached, str):
+            return Path(cached)
+    names = _hub_names(config)
+    for filename in names:
+        url = huggingface_hub.hf_hub_url(config.hf_hub_id, filename)
+        with _fetching(architecture, url):
+            try:
+                huggingface_hub.get_hf_file_metadata(url, timeout=CONNECT_SECONDS)
+            except huggingface_hub.errors.EntryNotFoundError:
+                if filename != names[-1]:
+                    continue
+                raise
+            return Path(huggingface_hub.hf_hub_download(config.hf_hub_id, filename))
+    raise WeightsError(f"timm/{architecture}: {config.hf_hub_id} holds none of {', '.join(names)}")
+
+
+def _hub_names(config: Any) -> list[str]:
+    """Return what the weights may be called in the hub, in timm's own order: safetensors first."""
+    name = config.hf_hub_filename or "pytorch_model.bin"
+    safe = {"pytorch_model.bin": "model.safetensors"}.get(name, str(Path(name).with_suffix(".safetensors")))
+    return [safe, name] if name.endswith((".bin", ".pth")) else [name]
+
+
+@contextlib.contextmanager
+def _fetching(architecture: str, origin: str) -> Iterator[None]:
+    looked_for = Path(torch.hub.get_dir()) / "checkpoints" / Path(origin).name
+    try:
+        with short_timeouts():
+            yield
+    except Exception as error:
+        # The hub's client raises errors of whichever HTTP library its version is built on, so they cannot be listed.
+        raise not_fetched(f"timm/{architecture}: its weights", origin, looked_for, error) from error
+
+
+def _head(module: Any) -> str | None:
+    """Return the classifier's name, or None where the module's own output is the penultimate tap.
+
+    A model with two classifiers (distilled) loses both, so that its output is what goes into them.
+    """
+    classifier = module.get_classifier()
+    if isinstance(classifier, tuple):
+        module.reset_classifier(0)
+        return None
+    return next((name for name, layer in module.named_modules() if layer is classifier), None)
+
+
+def _preprocessing(timm: Any, module: nn.Module, name: str) -> Preprocessing:
+    config = timm.data.resolve_model_data_config(module)
+    channels, height, width = config["input_size"]
+    scaled = (math.floor(height / config["crop_pct"]), math.floor(width / config["crop_pct"]))
+    resize: int | tuple[int, int]
+    if config["crop_mode"] == "squash":
+        resize = scaled
+    elif config["crop_mode"] == "center" and height == width:
+        resize = scaled[0]
+    else:
+        raise BackboneError(f"{name}: crop mode {config['crop_mode']!r} of {height} by {width} pixels is not supported")
+    if channels != 3 or config["interpolation"] not in get_args(Interpolation):
+        raise BackboneError(
+            f"{name}: takes {channels} channels with {config['interpolation']} interpolation; supported are 3 channels "
+            f"with {', '.join(get_args(Interpolation))}"
+        )
+    return Preprocessing(
+        resize=resize,
+        crop=(height, width),
+        interpolation=config["interpolation"],
+        mean=tuple(config["mean"]),
+        std=tuple(config["std"]),
+    )
+
+
+def _describe(timm: Any, name: str) -> BackboneInfo:
+    config = timm.get_pretrained_cfg(name)
+    size = config.input_size[1:] if config else (224, 224)
+    return BackboneInfo(
+        name=f"timm/{name}",
+        source="timm",
+        parameters=None,
+        gflops=None,
+        feature_size=None,
+        input_size=(size[0], size[1]),
+        top1=None,
+        weights_on_disk=bool(config) and _on_disk(config),
+    )
+
+
+def _on_disk(config: Any) -> bool:
+    if not config.hf_hub_id:
+        return False
+    import huggingface_hub  # noqa: PLC0415 - as above
+
+    cached = (huggingface_hub.try_to_load_from_cache(config.hf_hub_id, name) for name in _hub_names(config))
+    return any(isinstance(path, str) for path in cached)

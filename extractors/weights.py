@@ -1,0 +1,229 @@
+"""Weights: where they lie, how they are fetched, read without running code, and told apart by their hash."""
+
+import contextlib
+import difflib
+import hashlib
+import http.client
+import pickle
+import re
+import socket
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlparse
+
+import safetensors
+import safetensors.torch
+import torch
+
+from extractors.errors import WeightsError
+
+SUFFIXES = (".safetensors", ".pth", ".pt")
+
+# Long enough for a slow line to answer, short enough that a machine without network gets its error soon.
+CONNECT_SECONDS = 10.0
+
+# Training scripts wrap the state dict in one of these, beside the epoch, the optimiser and the like.
+_WRAPPERS = ("state_dict", "model_state_dict", "model")
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """Tensors by name, as they stand in a file.
+
+    Parameters
+    ----------
+    state : mapping of str to torch.Tensor
+        On the CPU, in the file's dtypes.
+    digest : str
+        "sha256:<hex of the file>".
+    source : str
+        Where it was read, for messages.
+    """
+
+    state: Mapping[str, torch.Tensor]
+    digest: str
+    source: str
+
+
+def is_file_argument(weights: str) -> bool:
+    """Tell whether `weights` means a file (which may be missing) and not the name of published weights."""
+    return Path(weights).suffix.lower() in SUFFIXES or "/" in weights or "\\" in weights or Path(weights).exists()
+
+
+def unknown_weights(backbone: str, weights: str, known: Iterable[str]) -> WeightsError:
+    """Return the error for a `weights` that is neither "default", "none", a published name nor a file."""
+    choices = [*known, "default", "none"]
+    nearest = difflib.get_close_matches(weights, choices, n=1, cutoff=0.4)
+    hint = f" Did you mean {nearest[0]!r}?" if nearest else ""
+    return WeightsError(
+        f"{backbone}: no weights are called {weights!r}; found no such file either. Known: {', '.join(choices)}, "
+        f"or the path of a {' / '.join(SUFFIXES)} file.{hint}"
+    )
+
+
+def sha256_of_file(path: Path) -> str:
+    """Return the hexadecimal SHA-256 of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def sha256_of_state(state: Mapping[str, torch.Tensor]) -> str:
+    """Return the hexadecimal SHA-256 over names, dtypes, shapes and bytes of all tensors, in the order of the names.
+
+    Raises
+    ------
+    WeightsError
+        An entry is no tensor (a module with extra state of its own).
+    """
+    digest = hashlib.sha256()
+    for name, tensor in sorted(state.items()):
+        if not isinstance(tensor, torch.Tensor):
+            raise WeightsError(
+                f"{name!r} in the state dict is a {type(tensor).__name__}, not a tensor: cannot be hashed"
+            )
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
+def read_checkpoint(path: Path) -> Checkpoint:
+    """Read a `.safetensors`, `.pth` or `.pt` file; nothing in it can run code.
+
+    A state dict inside a training script's dictionary ("state_dict", "model" or "model_state_dict") is taken out.
+
+    Raises
+    ------
+    WeightsError
+        The file is missing, empty, damaged, of another kind, or holds more than tensors.
+    """
+    if not path.exists():
+        raise WeightsError(f"{path}: no such file; --weights takes the path of a {' / '.join(SUFFIXES)} file")
+    if not path.is_file():
+        raise WeightsError(f"{path} is a folder; --weights takes one file ({', '.join(SUFFIXES)})")
+    if path.suffix.lower() not in SUFFIXES:
+        raise WeightsError(f"{path}: found the suffix {path.suffix!r}, expected one of {', '.join(SUFFIXES)}")
+    try:
+        if path.stat().st_size == 0:
+            raise WeightsError(f"{path} is empty (0 bytes): the copy or download did not finish; fetch it again")
+        digest = sha256_of_file(path)
+        content = _read_safetensors(path) if path.suffix.lower() == ".safetensors" else _read_torch(path)
+    except OSError as error:
+        raise WeightsError(f"{path}: cannot be read: {error}") from error
+    return Checkpoint(_only_tensors(_unwrap(content), path), f"sha256:{digest}", str(path))
+
+
+def _read_safetensors(path: Path) -> dict[str, torch.Tensor]:
+    try:
+        return safetensors.torch.load_file(path, device="cpu")
+    except safetensors.SafetensorError as error:
+        raise WeightsError(f"{path}: no readable safetensors file, damaged or cut short? ({error})") from error
+
+
+def _read_torch(path: Path) -> object:
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        refused = re.search(r"(?:GLOBAL|Unsupported (?:global|class)\S*) (\S+)", str(error))
+        what = f" ({refused[1]})" if refused else ""
+        raise WeightsError(
+            f"{path} is damaged, or holds more than tensors{what}, which could run code and is not loaded; where it "
+            "was made, save a state_dict (torch.save(model.state_dict(), …)) or convert it to .safetensors"
+        ) from error
+    except (RuntimeError, EOFError, ValueError, LookupError) as error:
+        # torch has no exception of its own for a damaged file; which one comes depends on where the file breaks off.
+        first_line = str(error).partition("\n")[0]
+        raise WeightsError(f"{path}: no readable checkpoint, damaged or cut short? ({first_line})") from error
+
+
+def _unwrap(content: object) -> object:
+    while isinstance(content, dict):
+        inner = next((content[key] for key in _WRAPPERS if isinstance(content.get(key), dict)), None)
+        if inner is None:
+            break
+        content = inner
+    return content
+
+
+def _only_tensors(content: object, path: Path) -> Mapping[str, torch.Tensor]:
+    if not isinstance(content, dict):
+        raise WeightsError(f"{path}: found a {type(content).__name__}, expected a state dict (names → tensors)")
+    if not content:
+        raise WeightsError(f"{path}: the state dict is empty; save model.state_dict() again")
+    for name, value in content.items():
+        if not isinstance(name, str) or not isinstance(value, torch.Tensor):
+            raise WeightsError(
+                f"{path}: entry {name!r} is a {type(value).__name__}, expected tensors only; save model.state_dict()"
+            )
+    return content
+
+
+def published_file(member: Any) -> Path:
+    """Return where torchvision keeps the file of a weights enum's member, which may not be there yet."""
+    return Path(torch.hub.get_dir()) / "checkpoints" / Path(urlparse(member.url).path).name
+
+
+def read_published(member: Any, backbone: str) -> Checkpoint:
+    """Read the weights of a torchvision enum's member through its own loader, fetching them where they are not on disk.
+
+    Raises
+    ------
+    WeightsError
+        They are not on disk and cannot be fetched; or the file there has not the hash that is in its name.
+    """
+    path = published_file(member)
+    if path.exists():
+        digest = _check_published(path)
+        return Checkpoint(_load_published(member, path), f"sha256:{digest}", str(path))
+    try:
+        with short_timeouts():
+            state = _load_published(member, path)
+    except (OSError, http.client.HTTPException, RuntimeError) as error:
+        # RuntimeError: what arrived has not the hash of its name; torch.hub has thrown it away.
+        raise not_fetched(f"{backbone}: weights {member.name}", member.url, path, error) from error
+    return Checkpoint(state, f"sha256:{sha256_of_file(path)}", str(path))
+
+
+def _load_published(member: Any, path: Path) -> Mapping[str, torch.Tensor]:
+    # torch.hub writes "Downloading: …" to standard output, which belongs to --json.
+    with contextlib.redirect_stdout(sys.stderr):
+        content = member.get_state_dict(progress=False, check_hash=True, map_location="cpu", weights_only=True)
+    return _only_tensors(content, path)
+
+
+def _check_published(path: Path) -> str:
+    """Return a file's hash after comparing it with its name, which torch.hub does only for what it has just fetched."""
+    wanted = torch.hub.HASH_REGEX.search(path.name)
+    found = sha256_of_file(path)
+    if wanted and not found.startswith(wanted[1]):
+        raise WeightsError(
+            f"{path}: expected a file whose SHA-256 begins with {wanted[1]}, found {found[:12]}… "
+            f"({path.stat().st_size} bytes): cut short, or another file under this name. Delete it to have it "
+            "fetched again, or give your own file by --weights FILE"
+        )
+    return found
+
+
+def not_fetched(subject: str, origin: str, path: Path, reason: BaseException) -> WeightsError:
+    """Return the error for weights that are neither on disk nor to be had from the network, with the ways out."""
+    return WeightsError(
+        f"{subject} are not on disk (looked for {path}) and could not be fetched from {origin} ({reason}). Ways out: "
+        f"put the file {path.name} into {path.parent}; or give a local file by --weights FILE; or ask for random "
+        "weights by --weights none"
+    )
+
+
+@contextlib.contextmanager
+def short_timeouts() -> Iterator[None]:
+    """Give up a connection or a read after `CONNECT_SECONDS` without an answer; torch.hub itself waits for minutes.
+
+    The limit is the process's default for new sockets, the only one that urllib lets through from outside.
+    """
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(CONNECT_SECONDS)
+    try:
+        yield
+    finally:
+        socket.setdefaulttimeout(before)

@@ -1,0 +1,57 @@
+"""The whole job on a small scale, offline: pre-train, extract, fit, report, on scikit-learn's digits."""
+
+import shutil
+from pathlib import Path
+
+from flows.digits import pretrain_on_digits, write_digits
+from flows.errors import JobError
+from flows.pipeline import RunSummary, run
+
+EXPERIMENT = """\
+# Few images of a new task (digits 5-9, five a class): does an encoder that learned another task (digits 0-4) help?
+name = "digits"
+images = "target"
+cache = "digits.headstart"
+out = "results"
+
+[[extract]] # pre-trained on digits 0-4
+backbone = "small_cnn"
+weights = "encoder.safetensors"
+
+[[extract]] # the same network with random weights
+backbone = "small_cnn"
+weights = "none"
+
+[[extract]] # no network at all
+backbone = "pixels"
+
+[fit]
+head = ["logreg", "ridge", "knn", "centroid", "linear-torch", "dummy"]
+"""
+
+
+def demo(out: str | Path = "headstart-demo", *, progress: bool = True) -> RunSummary:
+    """Write the digits, pre-train an encoder on 0–4, and run the experiment on 5–9.
+
+    Parameters
+    ----------
+    out : path-like
+        Folder for images, encoder, experiment, cache and results; an earlier demonstration in it is replaced.
+    progress : bool
+        Show bars on standard error.
+
+    Raises
+    ------
+    JobError
+        The folder holds something else.
+    """
+    folder = Path(out)
+    experiment = folder / "experiment.toml"
+    if folder.exists() and any(folder.iterdir()) and not experiment.exists():
+        raise JobError(f"{folder}: holds other files; name an empty or a new folder (--out DIR)")
+    for part in ("source", "target", "digits.headstart", "results"):
+        shutil.rmtree(folder / part, ignore_errors=True)
+    write_digits(folder)
+    pretrain_on_digits(folder / "source", folder / "encoder.safetensors", progress=progress)
+    experiment.write_text(EXPERIMENT)
+    return run(experiment, progress=progress)

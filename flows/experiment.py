@@ -1,0 +1,103 @@
+"""An experiment file: one TOML page that says what to embed, with what, and which heads to fit."""
+
+import tomllib
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from extractors.extraction import Settings
+from extractors.key import StoredDtype
+from extractors.taps import PENULTIMATE
+from flows.errors import JobError
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)  # a misspelt option is an error, never ignored
+
+
+class ExtractTable(_Table):
+    """``[[extract]]``: one backbone and its weights."""
+
+    backbone: str
+    weights: str = "default"
+
+
+class FitTable(_Table):
+    """``[fit]``: heads, target and splits; the names are those of ``headstart fit``."""
+
+    head: list[str] = Field(min_length=1)
+    labels: Path | None = None
+    target: str | None = None
+    metric: str = "accuracy"
+    folds: int = Field(default=5, ge=2)
+    test_size: float = Field(default=0.2, gt=0, lt=1)
+    seed: int = 0
+    dask: str = "threads"
+
+
+class Experiment(_Table):
+    """A whole experiment; relative paths are relative to the file."""
+
+    name: str
+    images: str
+    cache: Path
+    out: Path
+    tap: list[str] = [PENULTIMATE]
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    device: str = "auto"
+    dtype: StoredDtype = "float16"
+    batch_size: int | None = Field(default=None, ge=1)
+    workers: int | None = Field(default=None, ge=1)
+    limit: int | None = Field(default=None, ge=1)
+    extract: list[ExtractTable] = Field(min_length=1)
+    fit: FitTable
+
+    @property
+    def settings(self) -> Settings:
+        """What the extraction computes with."""
+        return Settings(
+            device=self.device, precision=self.precision, dtype=self.dtype, batch_size=self.batch_size, workers=self.workers,
+        )
+
+
+def read_experiment(path: str | Path) -> Experiment:
+    """Read and check an experiment file; cache and results stand beside it unless it says otherwise.
+
+    Raises
+    ------
+    JobError
+        The file is missing, is no TOML, or has unknown or missing fields; the message names each.
+    """
+    file = Path(path)
+    try:
+        values = tomllib.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise JobError(f"{file}: cannot be read ({error.strerror}); name an experiment file, see README.md for an example") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise JobError(f"{file}: is no TOML: {error}") from error
+    values = {"name": file.stem, "cache": f"{file.stem}.headstart", "out": f"{file.stem}.results"} | values
+    try:
+        return Experiment(**_anchored(values, file.resolve().parent))
+    except ValidationError as error:
+        faults = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
+        raise JobError(f"{file}: {faults}") from error
+
+
+def _anchored(values: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Make the paths absolute, so that a flow finds them wherever it runs."""
+    anchored = values | {name: str(folder / values[name]) for name in ("images", "cache", "out") if isinstance(values.get(name), str)}
+    tables = values.get("extract")
+    if isinstance(tables, list):
+        anchored["extract"] = [_with_weights_file(table, folder) for table in tables]
+    fit = values.get("fit")
+    if isinstance(fit, dict) and isinstance(fit.get("labels"), str):
+        anchored["fit"] = fit | {"labels": str(folder / fit["labels"])}
+    return anchored
+
+
+def _with_weights_file(table: Any, folder: Path) -> Any:
+    """Anchor weights that are a file beside the experiment; names such as ``default`` are left alone."""
+    if isinstance(table, dict) and isinstance(table.get("weights"), str) and (folder / table["weights"]).is_file():
+        return table | {"weights": str(folder / table["weights"])}
+    return table

@@ -1,0 +1,82 @@
+"""What a cache holds: images, keys, bytes, and what is in quarantine."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from extractors.cache import EmbeddingCache
+from extractors.listing import label_columns
+from extractors.cache_listing import read_listing
+
+
+@dataclass(frozen=True)
+class CacheSummary:
+    """What a cache holds.
+
+    Attributes
+    ----------
+    cache, root : str
+        The folder of the cache, and of the images.
+    images, distinct : int
+        Images listed, and how many of them differ in content.
+    bytes : int
+        Size of all shards.
+    labels : dict of str to int
+        For each label column the number of distinct values.
+    splits : dict of str to int
+        Images in each split.
+    keys : list of dict
+        For each key its ``id, backbone, weights, taps, shape, precision, dtype, rows, missing, shards, bytes``.
+    quarantined : list of dict
+        ``path`` and ``reason`` of each image that could not be read.
+    """
+
+    cache: str
+    root: str
+    images: int
+    distinct: int
+    bytes: int
+    labels: dict[str, int]
+    splits: dict[str, int]
+    keys: list[dict[str, Any]]
+    quarantined: list[dict[str, str]]
+
+
+def inspect(cache: str | Path) -> CacheSummary:
+    """Summarise a cache without loading torch.
+
+    Raises
+    ------
+    CacheError
+        There is no cache, or its listing or a shard cannot be read.
+    """
+    folder = EmbeddingCache(cache)
+    listing = read_listing(folder)
+    digests = listing.usable["digest"].unique().tolist()
+    keys = [
+        {
+            "id": store.key.id,
+            "backbone": store.key.backbone,
+            "weights": store.about["weights_name"],
+            "taps": list(store.key.taps),
+            "shape": store.about["shape"],
+            "precision": store.key.precision,
+            "dtype": store.key.dtype,
+            "rows": store.n_rows(),
+            "missing": int(store.missing(digests).sum()),
+            "shards": len(store.shards()),
+            "bytes": store.n_bytes(),
+        }
+        for store in folder.stores()
+    ]
+    return CacheSummary(
+        cache=str(folder.path),
+        root=str(listing.root),
+        images=len(listing.rows),
+        distinct=len(digests),
+        bytes=sum(key["bytes"] for key in keys),
+        labels={column: int(listing.rows[column].nunique()) for column in label_columns(listing.rows)},
+        splits={str(split): int(count) for split, count in listing.rows["split"].value_counts().items()},
+        keys=keys,
+        quarantined=listing.quarantined[["path", "reason"]].to_dict("records"),
+    )

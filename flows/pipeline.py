@@ -1,0 +1,154 @@
+"""The Prefect flow of a whole experiment: list, embed shard by shard, fit, report."""
+
+import re
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from prefect import flow, task
+from prefect.artifacts import create_link_artifact, create_table_artifact
+from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import State, TaskRun
+from prefect.tasks import Task
+
+from extractors.cache import EmbeddingCache
+from extractors.cache_listing import CacheListing
+from extractors.errors import CacheError
+from extractors.extraction import Extraction, Settings, ShardResult
+from extractors.taps import Tap
+from flows.errors import EXPECTED_ERRORS
+from flows.experiment import Experiment, read_experiment
+from flows.extraction import ExtractionSummary, describe_key, device_lock, list_into, open_extraction, summarise
+from flows.fitting import FitSummary, fit
+from flows.progress import Advance, progress_bar
+from heads.report_text import interval_text, params_text, score_text
+
+
+@dataclass(frozen=True)
+class RunSummary:
+    """What a run did: the extraction's summary and the fit's."""
+
+    extraction: ExtractionSummary
+    fit: FitSummary
+
+
+def run(experiment: str | Path | Experiment, *, progress: bool = False) -> RunSummary:
+    """Run an experiment as a Prefect flow, on the server that is configured or on an embedded one.
+
+    Parameters
+    ----------
+    experiment : path-like or Experiment
+        A TOML file, or what `flows.experiment.read_experiment` made of it.
+    progress : bool
+        Show bars on standard error.
+    """
+    checked = experiment if isinstance(experiment, Experiment) else read_experiment(experiment)
+    return run_experiment(checked, progress)
+
+
+@flow(name="headstart", flow_run_name="{experiment.name}", persist_result=False)
+def run_experiment(experiment: Experiment, progress: bool = False) -> RunSummary:  # noqa: FBT001, FBT002 - a flow's parameters have names in the UI
+    """Extract with every backbone of the experiment, fit its heads, and leave a table and a link to the report."""
+    started = time.monotonic()
+    cache = EmbeddingCache(experiment.cache, create=True)
+    listing, notes = list_images_task(cache, experiment, progress)
+    taps = [Tap.parse(spec) for spec in experiment.tap]
+    keys: list[dict[str, Any]] = []
+    reasons: dict[str, str] = {}
+    seconds = 0.0
+    try:
+        for table in experiment.extract:
+            extraction = open_task.with_options(task_run_name=f"open {table.backbone} ({Path(table.weights).name})")(
+                cache, listing, table.backbone, table.weights, taps, experiment.settings
+            )
+            begun = time.monotonic()
+            embedded = _embed(extraction, reasons, progress=progress)
+            seconds += time.monotonic() - begun
+            listing = listing.with_unreadable(reasons)
+            keys.append(describe_key(extraction, listing, embedded))
+    finally:
+        if reasons:
+            listing.with_unreadable(reasons).write(cache)
+    extracted = summarise(cache, listing, keys, notes, time.monotonic() - started, seconds)
+    fitted = fit_task.with_options(task_run_name=f"fit {', '.join(experiment.fit.head)}")(experiment, progress)
+    _leave_artifacts(experiment, fitted)
+    return RunSummary(extracted, fitted)
+
+
+def _worth_retrying(_task: Task[Any, Any], _run: TaskRun, state: State[Any]) -> bool:
+    """Retry what may pass by itself, such as a full disk or a busy device; what is wrong stays wrong."""
+    error = state.result(raise_on_failure=False)
+    return isinstance(error, CacheError) or not isinstance(error, EXPECTED_ERRORS)
+
+
+# The cache folder is the truth about what is done: Prefect's own result cache would say "done" of rows that are gone.
+_plain_task = partial(task, cache_policy=NO_CACHE, persist_result=False, retry_condition_fn=_worth_retrying)
+
+
+@_plain_task(name="list images", retries=2, retry_delay_seconds=1)
+def list_images_task(cache: EmbeddingCache, experiment: Experiment, progress: bool) -> tuple[CacheListing, list[str]]:  # noqa: FBT001 - a task's parameters have names in the UI
+    """List the images, reading those that are new or changed."""
+    return list_into(
+        cache, experiment.images, limit=experiment.limit, workers=experiment.settings.n_workers, progress=progress
+    )
+
+
+@_plain_task(name="open backbone")
+def open_task(
+    cache: EmbeddingCache, listing: CacheListing, backbone: str, weights: str, taps: Sequence[Tap], settings: Settings
+) -> Extraction:
+    """Load a backbone and find out what the cache lacks of it."""
+    return open_extraction(cache, listing, backbone, weights, taps, settings)
+
+
+@_plain_task(name="embed shard", retries=2, retry_delay_seconds=1)
+def embed_shard_task(extraction: Extraction, number: int, advance: Advance) -> ShardResult:
+    """Embed and seal one shard; a retry embeds only what the first try did not seal."""
+    return extraction.run_shard(number, advance)
+
+
+@_plain_task(name="fit heads")
+def fit_task(experiment: Experiment, progress: bool) -> FitSummary:  # noqa: FBT001 - a task's parameters have names in the UI
+    """Sweep the heads, choose, score once, write model and report."""
+    table = experiment.fit
+    return fit(
+        experiment.cache, table.head, labels=table.labels, target=table.target, metric=table.metric, folds=table.folds,
+        test_size=table.test_size, seed=table.seed, dask=table.dask, out=experiment.out, progress=progress,
+    )
+
+
+def _embed(extraction: Extraction, reasons: dict[str, str], *, progress: bool) -> int:
+    name, n_shards = extraction.backbone.name.rpartition("/")[2], len(extraction.shards)
+    embedded = 0
+    with (
+        progress_bar(f"embedding {name}", len(extraction.missing), show=progress) as advance,
+        device_lock(extraction.device.type),
+    ):
+        for number in range(n_shards):
+            shard = embed_shard_task.with_options(task_run_name=f"embed {name}, shard {number + 1} of {n_shards}")
+            result = shard(extraction, number, advance)
+            embedded += result.embedded
+            reasons |= result.unreadable
+    return embedded
+
+
+def _leave_artifacts(experiment: Experiment, fitted: FitSummary) -> None:
+    """Leave the leaderboard and a link to the report in Prefect's UI."""
+    slug = re.sub(r"[^a-z0-9]+", "-", experiment.name.lower()).strip("-") or "experiment"
+    rows = [
+        {
+            "backbone": row["label"],
+            "tap": row["tap"],
+            "head": row["head"],
+            "parameters": params_text(row["params"]),
+            row["metric"]: score_text(row["metric"], row["score"]),
+            "95 %": interval_text(row["metric"], row["low"], row["high"]),
+        }
+        for row in fitted.leaderboard
+    ]
+    chosen_by = f"Chosen by {fitted.winner['split']}; the winner's score on {fitted.test['split']} stands in the report."
+    create_table_artifact(key=f"{slug}-leaderboard", table=rows, description=chosen_by)
+    create_link_artifact(key=f"{slug}-report", link=Path(fitted.report).resolve().as_uri(), link_text=f"Report of {experiment.name}")

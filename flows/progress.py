@@ -1,0 +1,34 @@
+"""Progress bars on standard error, so that standard output carries results alone."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.text import Text
+
+Advance = Callable[[int], None]
+
+
+class _Rate(ProgressColumn):
+    """Units a second, over the last moments while running and over the whole once finished."""
+
+    def __init__(self, unit: str) -> None:
+        super().__init__()
+        self._unit = unit
+
+    def render(self, task: Task) -> Text:
+        speed = task.finished_speed or task.speed
+        return Text(f"{speed:,.0f} {self._unit}/s" if speed else "", style="cyan")
+
+
+@contextmanager
+def progress_bar(description: str, total: int, *, unit: str = "images", show: bool = True) -> Iterator[Advance]:
+    """Show a bar with rate and time left; yields a function that is called with how many more are done."""
+    if not show or not total:
+        yield lambda _: None
+        return
+    columns = [TextColumn("{task.description}"), BarColumn(20), MofNCompleteColumn(), _Rate(unit), TimeRemainingColumn()]
+    with Progress(*columns, console=Console(stderr=True)) as bars:
+        task = bars.add_task(description, total=total)
+        yield lambda count: bars.advance(task, count)

@@ -1,0 +1,138 @@
+"""The report's ingredients: only here do scores meet image files, as thumbnails."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from extractors.atomic import write_atomically
+from extractors.decode import thumbnail
+from extractors.errors import UnreadableImage
+from extractors.images import image_sources, read_bytes
+from flows.problem import Problem
+from heads.report import ReportData, render_report
+from heads.report_text import params_text
+from heads.splits import SplitPlan
+from heads.sweep import FinalScore
+from heads.trial import Result
+
+if TYPE_CHECKING:
+    from flows.fitting import FitSummary
+
+_MOST_POINTS = 2000
+_MOST_MISTAKES = 24
+_THUMBNAIL = 200  # pixels, sharp at the gallery's size on a dense screen
+
+
+def write_report(
+    summary: "FitSummary",
+    problem: Problem,
+    plan: SplitPlan,
+    results: Sequence[Result],
+    winner: Result,
+    test_score: FinalScore,
+    *,
+    metric: str,
+) -> None:
+    """Write ``report.html`` and ``leaderboard.csv`` where the summary says."""
+    shown = _map_rows(problem, plan)
+    features = np.asarray(winner.candidate.features, dtype=np.float32)[shown]
+    data = ReportData(
+        title=problem.name,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        class_names=problem.class_names,
+        metric=metric,
+        selection=plan.selection,
+        test_name=plan.test_name,
+        notes=summary.notes,
+        leaderboard=[_shown(row) for row in summary.leaderboard],
+        winner=_shown(summary.winner),
+        test=summary.test,
+        y_test=problem.y[plan.test],
+        predicted=test_score.predictions,
+        probability=test_score.probability,
+        embedding=features.reshape(len(features), -1),
+        embedding_labels=problem.y[shown],
+        embedding_is_test=np.isin(shown, plan.test),
+        mistakes=_mistakes(problem, plan, test_score),
+        curves=_curves(summary, results),
+        provenance=_provenance(summary, problem, winner),
+    )
+    write_atomically(Path(summary.report), render_report(data).encode())
+    flat = [{name: value for name, value in row.items() if name not in ("scores", "params")} for row in summary.leaderboard]
+    table = pd.DataFrame(flat).assign(params=[params_text(row["params"]) for row in summary.leaderboard])
+    write_atomically(Path(summary.table), table.to_csv(index=False).encode())
+
+
+def _shown(row: dict[str, Any]) -> dict[str, Any]:
+    scores = {metric: (score["value"], score["low"], score["high"]) for metric, score in row["scores"].items()}
+    return row | {"backbone": row["label"], "scores": scores}
+
+
+def _map_rows(problem: Problem, plan: SplitPlan) -> npt.NDArray[np.intp]:
+    """Draw the images on the map from all that took part, at most `_MOST_POINTS`."""
+    rows = np.union1d(np.union1d(plan.train, plan.test), np.concatenate([score for _, score in plan.folds]))
+    if len(rows) <= _MOST_POINTS:
+        return rows
+    return np.sort(np.random.default_rng(0).choice(rows, _MOST_POINTS, replace=False))
+
+
+def _mistakes(problem: Problem, plan: SplitPlan, test_score: FinalScore) -> list[dict[str, Any]]:
+    true, predicted, probability = problem.y[plan.test], test_score.predictions, test_score.probability
+    wrong = np.flatnonzero(true != predicted)
+    confidence = None if probability is None else probability[wrong, predicted[wrong]]
+    if confidence is not None:
+        order = np.argsort(-confidence, kind="stable")
+        wrong, confidence = wrong[order], confidence[order]
+    wrong = wrong[:_MOST_MISTAKES]
+    images = problem.images.iloc[plan.test[wrong]]
+    return [
+        {
+            "path": source.path,
+            "true": problem.class_names[true[at]],
+            "predicted": problem.class_names[predicted[at]],
+            "probability": None if confidence is None else float(confidence[place]),
+            "thumbnail": _thumbnail(problem.root, source),
+        }
+        for place, (at, source) in enumerate(zip(wrong, image_sources(images), strict=True))
+    ]
+
+
+def _thumbnail(root: Path, source: Any) -> bytes | None:
+    try:
+        return thumbnail(read_bytes(root, source), _THUMBNAIL)
+    except UnreadableImage:
+        return None  # the images may be gone long after they were embedded; the page says so in the picture's place
+
+
+def _curves(summary: "FitSummary", results: Sequence[Result]) -> list[dict[str, Any]]:
+    """Take the training curve of the best candidate of each head that has one."""
+    best: dict[str, dict[str, Any]] = {}
+    for row, result in zip(summary.leaderboard, results, strict=True):
+        if result.history:
+            name = f"{row['label']} · {row['head']} ({params_text(row['params'])})"
+            best.setdefault(row["head"], {"name": name, "history": result.history})
+    return list(best.values())
+
+
+def _provenance(summary: "FitSummary", problem: Problem, winner: Result) -> list[tuple[str, str]]:
+    key = next(it.store for it in problem.embedded if it.store.key.id == winner.candidate.key)
+    preprocessing = ", ".join(f"{name} {value}" for name, value in key.key.preprocessing.as_dict().items())
+    versions = ", ".join(f"{name} {number}" for name, number in key.about["versions"].items())
+    return [
+        ("images", f"{len(problem.images)} of {problem.root}"),
+        ("target", f"{problem.target}: {len(problem.class_names)} classes"),
+        ("trained on", f"{summary.test['n_train']} images"),
+        ("embedding key", key.key.id),
+        ("backbone", key.key.backbone),
+        ("weights", f"{key.about['weights_name']}, {key.key.weights}"),
+        ("taps", ", ".join(key.key.taps)),
+        ("preprocessing", preprocessing),
+        ("computed in", f"{key.key.precision}, stored as {key.key.dtype}"),
+        ("versions", versions),
+        ("candidates", f"{len(summary.leaderboard)} in {summary.seconds:.1f} s"),
+    ]

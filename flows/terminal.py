@@ -1,0 +1,178 @@
+"""What the command line shows: JSON for programs on standard output, tables for people that fit 80 columns and one screen."""
+
+import dataclasses
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from heads.report_text import interval_text, metric_name, params_text, score_text
+
+if TYPE_CHECKING:  # each of these loads torch, for which 'headstart --help' should not wait
+    from extractors.backbone import BackboneInfo
+    from flows.extraction import ExtractionSummary
+    from flows.fitting import FitSummary
+    from flows.inspection import CacheSummary
+
+_MOST_ROWS = 12  # what prints by default fits a screen
+
+
+def spread_lists(words: Sequence[str], options: Iterable[str]) -> list[str]:
+    """Repeat a list option before each of its values: ``C --head a b`` becomes ``C --head a --head b``.
+
+    Values are taken only after the command's path, so that ``extract --backbone resnet50 photos/`` keeps its meaning.
+    """
+    spread: list[str] = []
+    option, first, paths = "", False, 0
+    for word in words:
+        if word.startswith("-"):
+            option, first = (word, True) if word in options else ("", bool(word) and "=" not in word)
+        elif option and not first and paths >= 2:  # the command and its path came before
+            spread.append(option)
+        elif first:
+            first = False
+        else:
+            paths += 1
+        spread.append(word)
+    return spread
+
+
+def emit_json(value: Any) -> None:
+    """Print one JSON object on standard output; dataclasses become objects, paths strings."""
+
+    def plain(item: Any) -> Any:
+        return dataclasses.asdict(item) if dataclasses.is_dataclass(item) and not isinstance(item, type) else str(item)
+
+    sys.stdout.write(json.dumps(value, default=plain, indent=1, allow_nan=False) + "\n")
+
+
+def fail(message: str) -> NoReturn:
+    """Print one clear line on standard error and end with exit status 1."""
+    Console(stderr=True, soft_wrap=True).print(f"[bold red]headstart:[/] {escape(' '.join(message.split()))}", highlight=False)
+    raise SystemExit(1)
+
+
+def show_notes(notes: Sequence[str]) -> None:
+    """Print what a person should know, on standard error."""
+    for note in notes:
+        Console(stderr=True).print(f"[yellow]note:[/] {escape(note)}", highlight=False)
+
+
+def show_extraction(summary: "ExtractionSummary") -> None:
+    """Print what an extraction did."""
+    console = Console()
+    console.print(
+        f"[bold]{escape(summary.cache)}[/]: {summary.images} images, {summary.embedded} embedded, {summary.reused} reused, "
+        f"{summary.quarantined} quarantined, {summary.seconds:.1f} s",
+        highlight=False,
+    )
+    table = _table("backbone", "weights", "precision", "embedded", "reused")
+    for key in summary.keys:
+        cosine = f" (cosine {key['fidelity']['cosine']:.4f})" if key["fidelity"] else ""
+        table.add_row(
+            _short(key["backbone"]), key["weights"], key["precision"] + cosine, str(key["embedded"]), str(key["reused"]),
+        )
+    console.print(table)
+    notes = list(summary.notes)
+    if summary.quarantined:
+        notes.append(f"{summary.quarantined} images are in quarantine: headstart inspect {summary.cache}")
+    if not summary.embedded:
+        notes.append("nothing was new: every image was in the cache already")
+    show_notes(notes)
+
+
+def show_cache(summary: "CacheSummary") -> None:
+    """Print what a cache holds."""
+    console = Console()
+    labels = ", ".join(f"{name} ({count} values)" for name, count in summary.labels.items()) or "none"
+    splits = ", ".join(f"{split} {count}" for split, count in summary.splits.items()) or "none"
+    console.print(
+        f"[bold]{escape(summary.cache)}[/]: {summary.images} images of {escape(summary.root)}, {summary.distinct} distinct, "
+        f"{_size(summary.bytes)}\nlabels: {escape(labels)}; splits: {splits}",
+        highlight=False,
+    )
+    table = _table("key", "taps", "precision", "rows", "missing", "size")
+    for key in summary.keys:
+        taps = ", ".join(f"{tap} {'×'.join(map(str, key['shape'][tap]))}" for tap in key["taps"])
+        table.add_row(key["id"], taps, key["precision"], str(key["rows"]), str(key["missing"]), _size(key["bytes"]))
+    console.print(table)
+    for image in summary.quarantined[:_MOST_ROWS]:
+        console.print(f"[yellow]quarantined:[/] {escape(image['path'])}: {escape(image['reason'])}", highlight=False)
+    if len(summary.quarantined) > _MOST_ROWS:
+        show_notes([f"{len(summary.quarantined) - _MOST_ROWS} more in quarantine; --json lists them all"])
+
+
+def show_backbones(found: "Sequence[BackboneInfo]", pattern: str) -> None:
+    """Print the backbones that match a pattern."""
+    if not found:
+        fail(f"no backbone matches {pattern!r}; 'headstart backbones' lists them all")
+    table = _table("name", "params", "GFLOPs", "features", "input", "top-1", "on disk")
+    for row in found:
+        table.add_row(
+            row.name if row.source != "torchvision" else _short(row.name),
+            f"{row.parameters / 1e6:.1f} M" if row.parameters is not None else "",
+            f"{row.gflops:.2f}" if row.gflops is not None else "",
+            str(row.feature_size or ""),
+            str(row.input_size or ""),
+            f"{row.top1:.1f} %" if row.top1 is not None else "",
+            "yes" if row.weights_on_disk else "",
+        )
+    Console().print(table)
+
+
+def show_fit(summary: "FitSummary") -> None:
+    """Print the leaderboard, the one honest score, and where the report is."""
+    console = Console()
+    metric = summary.winner["metric"]
+    best: dict[tuple[str, str, str], dict[str, Any]] = {}
+    for row in summary.leaderboard:
+        best.setdefault((row["key"], row["tap"], row["head"]), row)
+    table = _table("features", "head", f"{metric_name(metric)}, {summary.winner['split']}", "95 %")
+    for row in list(best.values())[:_MOST_ROWS]:
+        score = "failed" if row["error"] else score_text(metric, row["score"])
+        params = f" [dim]{escape(params_text(row['params']))}[/]" if row["params"] else ""
+        table.add_row(_features(row), row["head"] + params, score, escape(interval_text(metric, row["low"], row["high"])))
+    console.print(table)
+    if len(best) > _MOST_ROWS:
+        show_notes([f"{len(best) - _MOST_ROWS} more in {summary.table}"])
+    show_notes(summary.notes)
+    test = summary.test
+    console.print(f"Scored once, after the choice, on {test['split']} ({test['n_images']} images):", highlight=False)
+    for row, scores in [(summary.winner, test["scores"]), *((row, row["scores"]) for row in summary.controls)]:
+        score, winning = scores[metric], row is summary.winner
+        name = f"{_features(row)} · {row['head']}"
+        interval = escape(interval_text(metric, score["low"], score["high"]))
+        line = f"{score_text(metric, score['value']):>8} {interval:<14} {escape(name)}{'' if winning else ' (for comparison)'}"
+        console.print(f"[bold green]{line}[/]" if winning else line, highlight=False, soft_wrap=True)
+    console.print(f"\nmodel   {summary.model}\nreport  {summary.report}   ← open this in a browser", highlight=False, soft_wrap=True)
+
+
+def _features(row: dict[str, Any]) -> str:
+    """Name an embedding as shortly as it can be told apart: the tap only where it is not the usual one."""
+    return str(row["label"]) if row["tap"] == "penultimate" else f"{row['label']} · {row['tap']}"
+
+
+def _table(*columns: str) -> Table:
+    """Make a table whose first two columns give way on a narrow screen, and whose numbers never break."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for number, column in enumerate(columns):
+        table.add_column(column, overflow="fold", no_wrap=number > 1)
+    return table
+
+
+def _short(name: str) -> str:
+    return name.rpartition("/")[2]
+
+
+def _size(n_bytes: int) -> str:
+    size, unit = float(n_bytes), "B"
+    for larger in ("kB", "MB", "GB", "TB"):
+        if size < 1000:
+            break
+        size, unit = size / 1000, larger
+    return f"{size:.1f} {unit}"

@@ -1,0 +1,20 @@
+"""(X, y) → fitted heads, scores, saved models: knows arrays; knows no image files, no torchvision, no h5py, no Prefect.
+
+Here stand the registry and the errors, which load nothing but the standard library. Modules are imported by name
+(`from heads.sweep import sweep`), so that listing the heads never loads scikit-learn or torch.
+"""
+
+from heads.errors import DataError, DuplicateHeadError, HeadError, ModelFileError, UnknownHeadError
+from heads.registry import HEADS, Head, find_head, register
+
+__all__ = [
+    "HEADS",
+    "DataError",
+    "DuplicateHeadError",
+    "Head",
+    "HeadError",
+    "ModelFileError",
+    "UnknownHeadError",
+    "find_head",
+    "register",
+]

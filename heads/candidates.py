@@ -1,0 +1,97 @@
+"""What a sweep compares: one feature matrix, one head, one choice of its hyper-parameters."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import product
+from typing import Any
+
+from heads.errors import DataError
+from heads.registry import Head, find_head
+
+Grid = Mapping[str, Sequence[Any]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class FeatureSet:
+    """One tap of one backbone over the whole image set.
+
+    Parameters
+    ----------
+    features : array-like of shape (n_images, n_features)
+        Anything `numpy.asarray` turns into a matrix. For processes it should pickle small, as a path and row numbers.
+    backbone, tap, key : str
+        Where the features come from: names for people, and the embedding's key.
+    """
+
+    features: object = field(repr=False)
+    backbone: str
+    tap: str
+    key: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Candidate(FeatureSet):
+    """A feature set with a head and its hyper-parameters, ready to be fitted.
+
+    Parameters
+    ----------
+    head : str
+        A name in `heads.HEADS`.
+    params : dict
+        Hyper-parameters of the head's last step.
+    """
+
+    head: str
+    params: dict[str, Any]
+
+
+def expand(
+    feature_sets: Sequence[FeatureSet], heads: Sequence[str], grid: Mapping[str, Grid] | None = None
+) -> list[Candidate]:
+    """Return every combination of feature set, head and hyper-parameters.
+
+    Parameters
+    ----------
+    feature_sets : sequence of FeatureSet
+    heads : sequence of str
+        Names in `heads.HEADS`.
+    grid : mapping of str to mapping, optional
+        By head name, what to try instead of the head's own grid: {"logreg": {"C": [0.1, 1]}}.
+
+    Raises
+    ------
+    UnknownHeadError
+        A name in `heads` or `grid` is not registered.
+    DataError
+        There is nothing to try, or a head has no hyper-parameter of that name.
+    """
+    grids = {name: own for name, own in (grid or {}).items() if find_head(name)}
+    candidates = [
+        Candidate(
+            features=source.features,
+            backbone=source.backbone,
+            tap=source.tap,
+            key=source.key,
+            head=head.name,
+            params=dict(params),
+        )
+        for source in feature_sets
+        for head in map(find_head, dict.fromkeys(heads))
+        for params in _combinations(head, grids.get(head.name, head.grid))
+    ]
+    if not candidates:
+        raise DataError(f"nothing to fit: {len(feature_sets)} feature sets and {len(heads)} heads were given")
+    return candidates
+
+
+def _combinations(head: Head, grid: Grid) -> list[dict[str, Any]]:
+    combinations = [dict(zip(grid, values, strict=True)) for values in product(*grid.values())]
+    if not combinations:
+        empty = ", ".join(name for name, values in grid.items() if len(values) == 0)
+        raise DataError(f"head {head.name!r}: no value was given for {empty}")
+    try:
+        head.make(combinations[0], 0)
+    except TypeError as error:
+        tried = ", ".join(head.grid) or "none"
+        raise DataError(f"head {head.name!r}: {error}; its default grid varies: {tried}") from error
+    return combinations

@@ -1,0 +1,88 @@
+"""What candidates that run side by side must not do to each other: fight over cores, or print warnings."""
+
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+from sklearn.exceptions import ConvergenceWarning
+from threadpoolctl import threadpool_limits
+
+
+class _ProcessWide:
+    """Settings that belong to the whole process: the first job in makes them, the last one out takes them back.
+
+    Each job for itself would not do: jobs in threads overlap, and whoever leaves first would restore the settings under
+    those still running, and the last would "restore" what another had set.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._inside = 0
+        self._settings = ExitStack()
+        self.collected = threading.local()
+
+    def enter(self) -> None:
+        with self._lock:
+            if self._inside == 0:
+                self._settings.enter_context(threadpool_limits(1, user_api="blas"))
+                self._settings.enter_context(warnings.catch_warnings())
+                warnings.simplefilter("always", ConvergenceWarning)
+                self._collect(warnings.showwarning)
+            self._inside += 1
+
+    def leave(self) -> None:
+        with self._lock:
+            self._inside -= 1
+            if self._inside == 0:
+                self._settings.close()
+
+    def _collect(self, show: Any) -> None:
+        """Send the warnings of threads that run a job to that job's list, and all others on."""
+
+        def collect(
+            message: Warning | str,
+            category: type[Warning],
+            filename: str,
+            lineno: int,
+            file: Any = None,
+            line: Any = None,
+        ) -> None:
+            texts = getattr(self.collected, "texts", None)
+            if texts is None:
+                show(message, category, filename, lineno, file, line)
+                return
+            text = f"{category.__name__}: {str(message).splitlines()[0]}"
+            if text not in texts:
+                texts.append(text)
+
+        warnings.showwarning = collect
+
+
+_process_wide = _ProcessWide()
+
+
+@contextmanager
+def quiet_and_single_threaded() -> Iterator[None]:
+    """Hold the process at one BLAS thread and keep warnings off the screen; may be nested and entered by any thread."""
+    _process_wide.enter()
+    try:
+        yield
+    finally:
+        _process_wide.leave()
+
+
+@contextmanager
+def isolated_job() -> Iterator[list[str]]:
+    """Run one job in this thread; yields the list that collects the job's warnings, each text once.
+
+    OpenMP counts threads per calling thread, so that limit (which torch obeys too) is each job's own.
+    """
+    texts: list[str] = []
+    with quiet_and_single_threaded(), threadpool_limits(1, user_api="openmp"):
+        _process_wide.collected.texts = texts
+        try:
+            yield texts
+        finally:
+            _process_wide.collected.texts = None

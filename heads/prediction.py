@@ -1,0 +1,33 @@
+"""What a fitted head says about images, with one probability column a class whatever classes its fold held."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def predict(model: Any, features: NDArray[Any], n_classes: int) -> tuple[NDArray[np.intp], NDArray[np.float64] | None]:
+    """Return the predicted classes and, where the head gives them, every class's probability.
+
+    Parameters
+    ----------
+    model : fitted scikit-learn classifier
+        Fitted on class numbers 0 … n_classes - 1, though not necessarily on all of them.
+    features : ndarray of shape (n_images, n_features)
+        Any float dtype.
+    n_classes : int
+        Columns wanted; a class that the model never saw has probability 0.
+
+    Returns
+    -------
+    classes : int ndarray of shape (n_images,)
+    probability : float64 ndarray of shape (n_images, n_classes), or None
+        None for heads without `predict_proba`, such as linear-svm.
+    """
+    X = np.ascontiguousarray(features, dtype=np.float32)
+    classes = np.asarray(model.predict(X)).astype(np.intp)
+    if not hasattr(model, "predict_proba"):
+        return classes, None
+    probability = np.zeros((len(X), n_classes))
+    probability[:, np.asarray(model.classes_).astype(np.intp)] = model.predict_proba(X)
+    return classes, probability

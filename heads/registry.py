@@ -1,0 +1,138 @@
+"""The registry of heads: a name, one line for people, how to make it, and the hyper-parameters worth trying."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from difflib import get_close_matches
+from functools import partial
+from importlib import import_module
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from heads.errors import DuplicateHeadError, UnknownHeadError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from sklearn.base import BaseEstimator
+
+
+@dataclass(frozen=True, kw_only=True)
+class Head:
+    """One kind of classifier that can be fitted on embeddings.
+
+    Parameters
+    ----------
+    name : str
+        What people type.
+    summary : str
+        One line for people.
+    make : callable
+        `make(params, seed)` returns an unfitted scikit-learn classifier (a pipeline where scaling helps). `params`
+        are hyper-parameters of its last step; `seed` is its `random_state`, where it has one.
+    grid : mapping of str to sequence
+        Values of the hyper-parameters tried by default: every combination is one candidate.
+    """
+
+    name: str
+    summary: str
+    make: Callable[[Mapping[str, Any], int], BaseEstimator]
+    grid: Mapping[str, Sequence[Any]]
+
+
+_registered: dict[str, Head] = {}
+
+HEADS: Mapping[str, Head] = MappingProxyType(_registered)
+"""Every registered head by name; `register` adds to it."""
+
+
+def register(head: Head) -> None:
+    """Add a head to `HEADS`.
+
+    Raises
+    ------
+    DuplicateHeadError
+        The name is taken.
+    """
+    if head.name in _registered:
+        raise DuplicateHeadError(f"head {head.name!r} is registered already; register yours under another name")
+    _registered[head.name] = head
+
+
+def find_head(name: str) -> Head:
+    """Return the head of this name.
+
+    Raises
+    ------
+    UnknownHeadError
+        There is none; the message names the nearest ones.
+    """
+    if name in HEADS:
+        return HEADS[name]
+    near = get_close_matches(name.lower(), HEADS, n=3, cutoff=0.5)
+    hint = f"did you mean {' or '.join(near)}?" if near else f"known heads: {', '.join(sorted(HEADS))}"
+    raise UnknownHeadError(f"no head is called {name!r}; {hint}")
+
+
+def _build(module: str, factory: str, params: Mapping[str, Any], seed: int) -> BaseEstimator:
+    """Import the head's family at first use: scikit-learn and torch take seconds that a listing need not wait for."""
+    return getattr(import_module(module), factory)(params, seed)
+
+
+for _head in (
+    Head(
+        name="dummy",
+        summary="Always the most frequent class: the floor that every head has to beat.",
+        make=partial(_build, "heads.baseline", "make_dummy"),
+        grid={},
+    ),
+    Head(
+        name="centroid",
+        summary="Nearest class mean on centred, unit-length features; strong with very few images a class.",
+        make=partial(_build, "heads.centroid", "make_centroid"),
+        grid={},
+    ),
+    Head(
+        name="knn",
+        summary="The k most similar images by cosine vote, nearer ones louder; no training.",
+        make=partial(_build, "heads.neighbors", "make_knn"),
+        grid={"n_neighbors": (1, 5, 20)},
+    ),
+    Head(
+        name="logreg",
+        summary="Logistic regression, the usual linear probe, with good probabilities.",
+        make=partial(_build, "heads.linear", "make_logreg"),
+        grid={"C": (0.001, 0.01, 0.1, 1.0, 10.0)},
+    ),
+    Head(
+        name="ridge",
+        summary="Least squares with an L2 penalty, solved exactly; the fastest linear head.",
+        make=partial(_build, "heads.ridge", "make_ridge"),
+        grid={"alpha": (1.0, 10.0, 100.0, 1000.0, 10000.0)},
+    ),
+    Head(
+        name="linear-svm",
+        summary="Linear support vector machine; gives labels but no probabilities.",
+        make=partial(_build, "heads.linear", "make_linear_svm"),
+        grid={"C": (0.0001, 0.001, 0.01, 0.1)},
+    ),
+    Head(
+        name="lda",
+        summary="Linear discriminant analysis with a shrunk covariance.",
+        make=partial(_build, "heads.linear", "make_lda"),
+        grid={"shrinkage": ("auto", 0.1, 0.5, 0.9)},
+    ),
+    Head(
+        name="linear-torch",
+        summary="Softmax layer trained by SGD with a stepped learning rate, as in the transfer-learning tutorials.",
+        make=partial(_build, "heads.linear_torch", "make_linear_torch"),
+        grid={"learning_rate": (0.001, 0.01)},
+    ),
+    Head(
+        name="mlp",
+        summary="One hidden layer with dropout, trained by Adam, stopped early.",
+        make=partial(_build, "heads.mlp", "make_mlp"),
+        grid={"hidden_sizes": ((128,), (512,)), "dropout": (0.0, 0.5)},
+    ),
+):
+    register(_head)

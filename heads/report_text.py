@@ -1,0 +1,73 @@
+"""The report's wording: how scores, intervals, candidates and the headline are written."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+_METRIC_NAMES = {"macro_f1": "macro F1", "log_loss": "log-loss"}
+ABSENT = "\N{EN DASH}"
+
+
+def metric_name(metric: str) -> str:
+    """Return a metric's name in words."""
+    return _METRIC_NAMES.get(metric, metric.replace("_", " "))
+
+
+def is_loss(metric: str) -> bool:
+    """Say whether lower is better; such a metric has no upper bound and is not written in per cent."""
+    return metric.endswith("loss")
+
+
+def is_number(value: float | None) -> bool:
+    """Say whether a score exists and is finite."""
+    return value is not None and math.isfinite(value)
+
+
+def score_text(metric: str, value: float | None, *, unit: bool = True) -> str:
+    """Write a score: per cent with one decimal, a loss with three, a dash where there is none."""
+    if value is None or not math.isfinite(value):
+        return ABSENT
+    if is_loss(metric):
+        return f"{value:.3f}"
+    return f"{100 * value:.1f} %" if unit else f"{100 * value:.1f}"
+
+
+def interval_text(metric: str, low: float | None, high: float | None) -> str:
+    """Write a 95 % interval in the unit of `score_text`, as in ``[91.0, 97.8]``; empty where there is none."""
+    if not (is_number(low) and is_number(high)):
+        return ""
+    return f"[{score_text(metric, low, unit=False)}, {score_text(metric, high, unit=False)}]"
+
+
+def params_text(params: Mapping[str, Any]) -> str:
+    """Write a head's parameters, as in ``C = 0.01, k = 5``."""
+    return ", ".join(
+        f"{name} = {value:g}" if isinstance(value, float) else f"{name} = {value}" for name, value in params.items()
+    )
+
+
+def candidate_text(row: Mapping[str, Any]) -> str:
+    """Name a candidate, as in ``mobilenet_v2 · penultimate · logreg (C = 0.01)``."""
+    params = params_text(row["params"])
+    return " · ".join((row["backbone"], row["tap"], row["head"])) + (f" ({params})" if params else "")
+
+
+def gain_text(metric: str, score: float | None, floor: float | None) -> str:
+    """Write how far a score lies from the floor, in points or in a loss's unit; empty where one of them is missing."""
+    if score is None or floor is None or not (math.isfinite(score) and math.isfinite(floor)):
+        return ""
+    if is_loss(metric):
+        return f"{abs(score - floor):.3f} {'below' if score <= floor else 'above'}"
+    return f"{abs(100 * (score - floor)):.1f} points {'above' if score >= floor else 'below'}"
+
+
+def headline(metric: str, winner: Mapping[str, Any], test: Mapping[str, Any], test_name: str) -> str:
+    """Write the one sentence to quote: what won, its score on the test images with its interval, and on how many."""
+    score = test["scores"][metric]
+    parts = (
+        score_text(metric, score["value"]),
+        metric_name(metric),
+        interval_text(metric, score["low"], score["high"]),
+    )
+    images = "1 image" if test["n_images"] == 1 else f"{test['n_images']} images"
+    return f"{candidate_text(winner)}: {' '.join(filter(None, parts))} on {test_name}, {images}, scored once"

@@ -1,0 +1,99 @@
+"""Ridge regression on class targets, with probabilities calibrated on its exact leave-one-out scores."""
+
+from collections.abc import Mapping
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.linalg import cho_factor, cho_solve
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from heads.softmax import Floats, SoftmaxClassifier, fit_temperature
+
+Doubles = NDArray[np.float64]
+
+
+class RidgeSoftmaxClassifier(SoftmaxClassifier):
+    """Least squares on targets -1 and +1 with an L2 penalty, and probabilities.
+
+    Its labels are those of scikit-learn's `RidgeClassifier`. A squared loss knows no probabilities: here a softmax at
+    one fitted temperature gives them. The temperature is fitted on leave-one-out scores, which for ridge regression
+    follow from a single fit.
+
+    Parameters
+    ----------
+    alpha : float, default=1.0
+        Strength of the penalty, above 0; features are best standardised.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        The labels seen by `fit`, sorted.
+    coef_ : ndarray of shape (n_features, n_classes)
+        Weights; for two classes the columns are each other's negative.
+    intercept_ : ndarray of shape (n_classes,)
+        The score where every feature is 0.
+    temperature_ : float
+        What the scores are divided by before the softmax.
+
+    References
+    ----------
+    Hastie, Tibshirani & Friedman, "The elements of statistical learning", 2nd ed., sections 3.4.1 and 7.10.1
+    (leave-one-out of a linear smoother).
+    """
+
+    coef_: Doubles
+    intercept_: Doubles
+
+    def __init__(self, alpha: float = 1.0) -> None:
+        self.alpha = alpha
+
+    def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
+        """Fit on `X` of shape (n_images, n_features) and labels `y` of shape (n_images,).
+
+        Raises
+        ------
+        ValueError
+            `alpha` is not above 0, or `y` holds a single class.
+        """
+        if not self.alpha > 0:
+            raise ValueError(f"alpha is {self.alpha!r}, expected a number above 0")
+        features, codes = self._checked_input(X, y, np.float64)
+        targets = np.where(codes[:, None] == np.arange(len(self.classes_)), 1.0, -1.0)
+        feature_mean, target_mean = features.mean(axis=0), targets.mean(axis=0)
+        self.coef_, leverage = _solve(features - feature_mean, targets - target_mean, self.alpha)
+        self.intercept_ = target_mean - feature_mean @ self.coef_
+        residual = targets - self._scores(features)
+        # 1 / n_images is the intercept's leverage. With a tiny alpha one image can fix its own score: nothing is left.
+        left = np.maximum(1.0 - leverage - 1.0 / len(features), 1e-10)
+        self.temperature_ = fit_temperature(targets - residual / left[:, None], codes)
+        return self
+
+    def _scores(self, X: Floats) -> Doubles:
+        return np.asarray(X @ self.coef_ + self.intercept_)
+
+
+def _solve(features: Doubles, targets: Doubles, alpha: float) -> tuple[Doubles, Doubles]:
+    """Return ridge weights (n_features, n_classes) and each image's leverage (n_images,), for centred input.
+
+    The leverage is the diagonal of X (XᵀX + aI)⁻¹ Xᵀ. The smaller of the two Gram matrices is factorised:
+    (XᵀX + aI)⁻¹ Xᵀ = Xᵀ (XXᵀ + aI)⁻¹.
+    """
+    n_images, n_features = features.shape
+    if n_features <= n_images:
+        inverse = _inverse(features.T @ features, alpha)
+        weights = inverse @ (features.T @ targets)
+        return weights, np.einsum("ij,ij->i", features @ inverse, features)
+    inverse = _inverse(features @ features.T, alpha)
+    return features.T @ (inverse @ targets), 1.0 - alpha * np.diagonal(inverse)
+
+
+def _inverse(gram: Doubles, alpha: float) -> Doubles:
+    identity = np.eye(len(gram))
+    return np.asarray(cho_solve(cho_factor(gram + alpha * identity), identity))
+
+
+def make_ridge(params: Mapping[str, Any], seed: int) -> Pipeline:  # noqa: ARG001 - every factory takes a seed; this head draws nothing
+    """Return an unfitted ridge head on standardised features."""
+    return make_pipeline(StandardScaler(), RidgeSoftmaxClassifier(**params))

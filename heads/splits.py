@@ -1,0 +1,242 @@
+"""Which images fit, which choose between candidates, and which are scored once at the end."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold, StratifiedShuffleSplit
+
+from heads.errors import DataError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import ArrayLike, NDArray
+
+    Rows = NDArray[np.intp]
+
+SPLIT_NAMES = ("train", "val", "test")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SplitPlan:
+    """Row numbers for every step of an experiment, sorted; no group is on two sides of any of them.
+
+    Parameters
+    ----------
+    folds : list of (fit_rows, score_rows)
+        What candidates are compared by: one fold where `val` chooses, else cross-validation.
+    train : int ndarray
+        What the winner is fitted on.
+    test : int ndarray
+        What the winner is scored on, once.
+    selection : {"val", "cv"}
+        What chooses.
+    test_name : str
+        What `test` is, for tables: "test", "val" or, for instance, "held-out fifth".
+    dropped : int ndarray
+        Rows left out because their group is also on the other side of a given split.
+    notes : list of str
+        What people should know about the plan.
+    """
+
+    folds: list[tuple[Rows, Rows]]
+    train: Rows
+    test: Rows
+    selection: Literal["val", "cv"]
+    test_name: str
+    dropped: Rows
+    notes: list[str]
+
+
+def plan_splits(
+    y: ArrayLike,
+    *,
+    split: Sequence[str | None] | NDArray[Any] | None = None,
+    groups: ArrayLike | None = None,
+    test_size: float = 0.2,
+    folds: int = 5,
+    seed: int = 0,
+    class_names: Sequence[str] | None = None,
+) -> SplitPlan:
+    """Plan an experiment from labels, the splits that were given, if any, and groups that must not be torn apart.
+
+    ========== =============================== ============================
+    given      candidates are chosen by        scored once at the end
+    ========== =============================== ============================
+    val, test  val, fitted on train            test
+    val        cross-validation inside train   val
+    test       cross-validation inside train   test
+    neither    cross-validation inside train   `test_size`, held back by seed
+    ========== =============================== ============================
+
+    Images without a split, where others have one, count as train. Where a group is on two sides of a given split, test
+    keeps its images, val those that are not in test, and train the rest; `dropped` and a note tell of the others.
+
+    Parameters
+    ----------
+    y : int array of shape (n_images,)
+        Classes, 0 … n_classes - 1.
+    split : sequence of {"train", "val", "test", None} or None
+        The given split of each image.
+    groups : int array of shape (n_images,) or None
+        Images with the same number stay together (one patient, one film, one digest); with None all are independent.
+    test_size : float
+        Share of the images, or groups, held back where no split is given, between 0 and 1.
+    folds : int
+        Of the cross-validation, at least 2.
+    seed : int
+        Of everything drawn here.
+    class_names : sequence of str or None
+        For messages.
+
+    Raises
+    ------
+    DataError
+        A single class, an unknown split name, nothing to train on, a class with fewer images (or groups) than folds, or
+        a `test_size` or `folds` out of its range.
+    """
+    labels = np.asarray(y)
+    names = [f"class {code}" for code in np.unique(labels)] if class_names is None else list(class_names)
+    group_ids = np.arange(len(labels)) if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1]
+    _check(labels, group_ids, test_size, folds, names)
+    notes: list[str] = []
+    sides = _sides(split, len(labels), notes)
+    dropped = _straddling(sides, group_ids, notes)
+    train, val, test = (np.flatnonzero(sides == name) for name in SPLIT_NAMES)
+    test_name = "test" if len(test) else "val"
+    if not len(test) and not len(val):
+        train, test = _hold_back(labels, group_ids, train, test_size, seed, names)
+        test_name = "held-out fifth" if math.isclose(test_size, 0.2) else f"held-out {test_size:.3g} of the images"
+    elif not len(test):
+        val, test = test, val
+    _check_train(labels, train, test, names, notes)
+    if len(val):
+        planned, selection = [(train, val)], "val"
+    else:
+        planned, selection = _cross_validation(labels, group_ids, train, folds, seed, names), "cv"
+    return SplitPlan(
+        folds=planned,
+        train=train,
+        test=test,
+        selection="val" if selection == "val" else "cv",
+        test_name=test_name,
+        dropped=dropped,
+        notes=notes,
+    )
+
+
+def _check(labels: NDArray[Any], group_ids: Rows, test_size: float, folds: int, names: list[str]) -> None:
+    if labels.ndim != 1 or labels.shape != group_ids.shape or labels.dtype.kind not in "iu":
+        raise DataError(
+            f"labels have shape {labels.shape} and dtype {labels.dtype}, groups shape {group_ids.shape}; expected "
+            "whole numbers of shape (n_images,) each"
+        )
+    present = np.unique(labels)
+    if len(present) < 2:
+        only = f"one class ({names[present[0]]!r})" if len(present) else "no image"
+        raise DataError(f"the labels hold {only}; a head needs images of at least two classes")
+    if not 0 < test_size < 1:
+        raise DataError(f"test_size is {test_size!r}, expected a share between 0 and 1, such as 0.2")
+    if folds < 2:
+        raise DataError(f"folds is {folds!r}, expected at least 2")
+
+
+def _sides(split: Sequence[str | None] | NDArray[Any] | None, n_images: int, notes: list[str]) -> NDArray[Any]:
+    """Return "train", "val" or "test" for each image."""
+    if split is None:
+        return np.full(n_images, "train", dtype=object)
+    given = np.array(list(split), dtype=object)
+    if len(given) != n_images:
+        raise DataError(f"{len(given)} splits were given for {n_images} labels, expected one for each")
+    missing = np.array([name is None for name in given], dtype=bool)
+    unknown = sorted({repr(name) for name in given[~missing] if name not in SPLIT_NAMES})
+    if unknown:
+        raise DataError(f"unknown split {', '.join(unknown)}; expected train, val, test or none at all")
+    if missing.any() and not missing.all():
+        notes.append(f"{missing.sum()} images have no split while others do: they count as train")
+    given[missing] = "train"
+    return given
+
+
+def _straddling(sides: NDArray[Any], group_ids: Rows, notes: list[str]) -> Rows:
+    """Blank the sides of images whose group is also on a side that is scored later, and return their rows."""
+    in_test = np.isin(group_ids, group_ids[sides == "test"])
+    in_val = np.isin(group_ids, group_ids[sides == "val"])
+    leaking = {"train": (sides == "train") & (in_val | in_test), "val": (sides == "val") & in_test}
+    for name, rows in leaking.items():
+        if rows.any():
+            others = "val or test" if name == "train" else "test"
+            notes.append(f"{rows.sum()} {name} images are left out: their group or the same image is also in {others}")
+            sides[rows] = ""
+    return np.flatnonzero(leaking["train"] | leaking["val"])
+
+
+def _check_train(labels: NDArray[Any], train: Rows, test: Rows, names: list[str], notes: list[str]) -> None:
+    trained = np.unique(labels[train])
+    if len(trained) < 2:
+        found = f"only {names[trained[0]]!r}" if len(trained) else "no image"
+        raise DataError(f"train holds {found}; a head needs images of at least two classes there: check the splits")
+    for code, count in zip(*np.unique(labels[test], return_counts=True), strict=True):
+        if code not in trained:
+            notes.append(f"{names[code]!r} has {count} test images and none in train: all of them will count as wrong")
+
+
+def _group_classes(labels: NDArray[Any], group_ids: Rows) -> tuple[Rows, Rows]:
+    """Return the groups present and the most frequent class of each."""
+    n_classes = int(labels.max()) + 1
+    pairs, counts = np.unique(group_ids * n_classes + labels, return_counts=True)
+    pairs = pairs[np.lexsort((-counts, pairs // n_classes))]
+    present, first = np.unique(pairs // n_classes, return_index=True)
+    return present, pairs[first] % n_classes
+
+
+def _hold_back(
+    labels: NDArray[Any], group_ids: Rows, rows: Rows, test_size: float, seed: int, names: list[str]
+) -> tuple[Rows, Rows]:
+    """Return (train, test): whole groups, drawn so that `test_size` is the share of each class's groups."""
+    present, classes = _group_classes(labels[rows], group_ids[rows])
+    codes, counts = np.unique(classes, return_counts=True)
+    unit = _unit(group_ids[rows])
+    if counts.min() < 2:
+        raise DataError(
+            f"{names[codes[counts.argmin()]]!r} has 1 {unit[:-1]}; holding some back needs 2 of each class: add "
+            "images, or give splits of your own"
+        )
+    n_test = math.ceil(test_size * len(present))
+    if n_test < len(codes) or len(present) - n_test < len(codes):
+        raise DataError(
+            f"test_size {test_size:g} of {len(present)} {unit} holds {n_test} back, expected at least one of each of "
+            f"the {len(codes)} classes on both sides: use another --test-size or more images"
+        )
+    drawn = StratifiedShuffleSplit(n_splits=1, test_size=n_test, random_state=seed)
+    _, test_groups = next(drawn.split(np.zeros((len(present), 1)), classes))
+    held_back = np.isin(group_ids[rows], present[test_groups])
+    return rows[~held_back], rows[held_back]
+
+
+def _cross_validation(
+    labels: NDArray[Any], group_ids: Rows, train: Rows, folds: int, seed: int, names: list[str]
+) -> list[tuple[Rows, Rows]]:
+    n_classes = int(labels.max()) + 1
+    pairs = np.unique(group_ids[train] * n_classes + labels[train])  # a group counts once for each class it holds
+    codes, counts = np.unique(pairs % n_classes, return_counts=True)
+    fewest = counts.argmin()
+    if counts[fewest] < folds:
+        advice = f"use --folds {counts[fewest]}" if counts[fewest] >= 2 else "leave this class out"
+        raise DataError(
+            f"{names[codes[fewest]]!r} has {counts[fewest]} {_unit(group_ids[train])} to train on, expected at least "
+            f"one for each of the {folds} folds: {advice}, or add images"
+        )
+    single = len(np.unique(group_ids[train])) == len(train)
+    kind = StratifiedKFold if single else StratifiedGroupKFold
+    splitter = kind(n_splits=folds, shuffle=True, random_state=seed)
+    numbered = splitter.split(np.zeros((len(train), 1)), labels[train], None if single else group_ids[train])
+    return [(train[fit], train[score]) for fit, score in numbered]
+
+
+def _unit(group_ids: Rows) -> str:
+    return "images" if len(np.unique(group_ids)) == len(group_ids) else "groups"

@@ -1,0 +1,95 @@
+"""What the two torch heads share as scikit-learn estimators: torch trains, numpy arrays stay, numpy predicts."""
+
+from collections.abc import Sequence
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from sklearn.utils import check_random_state
+
+from heads.softmax import Floats, SoftmaxClassifier
+from heads.torch_training import Recipe, forward, train
+
+_AT_LEAST: dict[str, float] = {"batch_size": 1, "max_epochs": 1, "patience": 1, "dropout": 0, "validation_fraction": 0}
+_BELOW: dict[str, float] = {"dropout": 1, "validation_fraction": 1}
+
+
+class TorchClassifier(SoftmaxClassifier):
+    """Linear layers trained by torch; a subclass gives its parameters, its hidden layers and its optimizer.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        The labels seen by `fit`, sorted.
+    coefs_, intercepts_ : list of float32 ndarray
+        The layers' weights (n_in, n_out) and biases (n_out,) at the best epoch.
+    history_ : list of dict
+        `epoch`, `loss`, `val_loss`, `val_accuracy` of each epoch trained.
+    best_epoch_ : int
+        The epoch kept, from 1.
+    """
+
+    temperature_: float = 1.0
+    dropout: float
+    learning_rate: float
+    batch_size: int
+    max_epochs: int
+    patience: int
+    validation_fraction: float
+    random_state: int | np.random.RandomState | None
+    device: str
+
+    _above_zero: ClassVar[Sequence[str]] = ("learning_rate",)
+
+    def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
+        """Fit on `X` of shape (n_images, n_features), standardised best, and labels `y` of shape (n_images,).
+
+        Raises
+        ------
+        ValueError
+            A parameter is out of its range, or `y` holds a single class.
+        DataError
+            Training diverged.
+        """
+        self._check_parameters()
+        features, codes = self._checked_input(X, y, np.float32)
+        recipe = Recipe(
+            make_optimizer=self._make_optimizer,
+            dropout=self.dropout,
+            batch_size=self.batch_size,
+            max_epochs=self.max_epochs,
+            patience=self.patience,
+            validation_fraction=self.validation_fraction,
+            seed=int(check_random_state(self.random_state).randint(2**31 - 1)),
+            device=self.device,
+        )
+        sizes = [features.shape[1], *self._hidden(), len(self.classes_)]
+        trained = train(features, codes, sizes, recipe)
+        self.coefs_, self.intercepts_ = trained.coefs, trained.intercepts
+        self.history_, self.best_epoch_ = trained.history, trained.best_epoch
+        return self
+
+    def _hidden(self) -> Sequence[int]:
+        """Return the widths of the hidden layers."""
+        raise NotImplementedError
+
+    def _make_optimizer(
+        self, parameters: list[torch.Tensor]
+    ) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler | None]:
+        """Return the optimizer, and the scheduler that is stepped once an epoch."""
+        raise NotImplementedError
+
+    def _scores(self, X: Floats) -> NDArray[Any]:
+        layers = list(zip(self.coefs_, self.intercepts_, strict=True))
+        return np.asarray(forward(layers, X.astype(np.float32, copy=False)))
+
+    def _check_parameters(self) -> None:
+        for name, least in _AT_LEAST.items():
+            value = getattr(self, name)
+            if not (least <= value < _BELOW.get(name, float("inf"))):
+                limit = f" and below {_BELOW[name]}" if name in _BELOW else ""
+                raise ValueError(f"{name} is {value!r}, expected at least {least}{limit}")
+        for name in self._above_zero:
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name} is {getattr(self, name)!r}, expected a number above 0")

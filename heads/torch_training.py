@@ -1,0 +1,189 @@
+"""Training a small stack of linear layers with torch: batches, early stopping, the best epoch kept, numpy out."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.model_selection import train_test_split
+from torch import Tensor
+
+from heads.errors import DataError
+
+MIN_VALIDATION_IMAGES = 10
+"""With fewer, the validation loss says more about which images were drawn than about the epoch."""
+
+Layer = tuple[Tensor, Tensor]
+MakeOptimizer = Callable[[list[Tensor]], tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler | None]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """How to train; the estimators' parameters of the same names.
+
+    Parameters
+    ----------
+    make_optimizer : callable
+        Parameters → (optimizer, scheduler stepped once an epoch, or None).
+    dropout : float
+        Share of the last layer's inputs set to zero in training, 0 ≤ dropout < 1.
+    batch_size, max_epochs, patience : int
+        Images a step; most epochs; epochs without a better validation loss after which training stops.
+    validation_fraction : float
+        Share of the images, stratified by class, that choose the epoch; 0 turns it off.
+    seed : int
+        Of the first weights, the validation images, the batches' order and the dropout.
+    device : str
+        Where torch trains, such as "cpu" or "cuda".
+    """
+
+    make_optimizer: MakeOptimizer
+    dropout: float
+    batch_size: int
+    max_epochs: int
+    patience: int
+    validation_fraction: float
+    seed: int
+    device: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Training:
+    """What training gives, without any torch object.
+
+    Parameters
+    ----------
+    coefs : list of float32 ndarray of shape (n_in, n_out)
+    intercepts : list of float32 ndarray of shape (n_out,)
+        The layers at the best epoch.
+    history : list of dict
+        One a trained epoch: `epoch` (from 1), `loss` (mean cross-entropy in nats while training), `val_loss`,
+        `val_accuracy` (None without validation images).
+    best_epoch : int
+        The one with the lowest validation loss; the last one without validation images.
+    """
+
+    coefs: list[NDArray[np.float32]]
+    intercepts: list[NDArray[np.float32]]
+    history: list[dict[str, float | int | None]]
+    best_epoch: int
+
+
+def train(features: NDArray[np.float32], codes: NDArray[np.intp], sizes: Sequence[int], recipe: Recipe) -> Training:
+    """Train layers of `sizes` (n_features, hidden…, n_classes) with ReLU between them, by cross-entropy.
+
+    It draws from generators of its own: torch's global random state and thread settings stay as they are.
+
+    Parameters
+    ----------
+    features : float32 ndarray of shape (n_images, n_features)
+    codes : int ndarray of shape (n_images,)
+        Classes, 0 … n_classes - 1.
+
+    Raises
+    ------
+    DataError
+        The loss is no longer finite.
+    """
+    fit_rows, val_rows = hold_out(codes, recipe.validation_fraction, recipe.seed)
+    X = torch.tensor(features, device=recipe.device)
+    y = torch.tensor(codes, device=recipe.device)
+    order_generator = torch.Generator().manual_seed(recipe.seed)
+    dropout_generator = torch.Generator(device=recipe.device).manual_seed(recipe.seed)
+    layers = _first_layers(sizes, order_generator, recipe.device)
+    optimizer, scheduler = recipe.make_optimizer([parameter for layer in layers for parameter in layer])
+    history: list[dict[str, float | int | None]] = []
+    best_epoch, best_loss, best = 0, float("inf"), _copies(layers)
+    for epoch in range(1, recipe.max_epochs + 1):
+        order = torch.tensor(fit_rows)[torch.randperm(len(fit_rows), generator=order_generator)].to(recipe.device)
+        batches = torch.split(order, recipe.batch_size)
+        loss = _train_epoch(layers, optimizer, X, y, batches, recipe.dropout, dropout_generator)
+        if not np.isfinite(loss):
+            raise DataError(
+                f"training diverged in epoch {epoch}: the loss is {loss}; standardise the features or lower "
+                "learning_rate"
+            )
+        if scheduler is not None:
+            scheduler.step()
+        val_loss, val_accuracy = _validate(layers, X[val_rows], y[val_rows]) if len(val_rows) else (None, None)
+        history.append({"epoch": epoch, "loss": loss, "val_loss": val_loss, "val_accuracy": val_accuracy})
+        if val_loss is None or val_loss < best_loss:
+            best_epoch, best = epoch, _copies(layers)
+            best_loss = best_loss if val_loss is None else val_loss
+        if epoch - best_epoch >= recipe.patience:
+            break
+    coefs, intercepts = ([array.cpu().numpy() for array in arrays] for arrays in zip(*best, strict=True))
+    return Training(coefs=coefs, intercepts=intercepts, history=history, best_epoch=best_epoch)
+
+
+def hold_out(codes: NDArray[np.intp], fraction: float, seed: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Return (rows to fit, rows that choose the epoch), stratified; none choose where the images are too few.
+
+    They are too few where the fraction is under `MIN_VALIDATION_IMAGES` or the number of classes, or a class has one.
+    """
+    rows = np.arange(len(codes))
+    counts = np.bincount(codes)
+    n_validation = round(fraction * len(codes))
+    if n_validation < max(MIN_VALIDATION_IMAGES, len(counts)) or counts.min() < 2:
+        return rows, rows[:0]
+    fit_rows, val_rows = train_test_split(rows, test_size=n_validation, stratify=codes, random_state=seed)
+    return fit_rows, val_rows
+
+
+def forward(layers: Sequence[tuple[Any, Any]], X: Any) -> Any:
+    """Return the scores (n_images, n_classes) of `X` (n_images, n_features); numpy in, numpy out, and so with torch."""
+    for weight, bias in layers[:-1]:
+        # Not maximum(): torch's and numpy's take different arguments; clip is the same in both.
+        X = (X @ weight + bias).clip(min=0)
+    weight, bias = layers[-1]
+    return X @ weight + bias
+
+
+def _first_layers(sizes: Sequence[int], generator: torch.Generator, device: str) -> list[Layer]:
+    """Draw weights and biases uniformly within ±1 / √n_in, as torch's own linear layer does."""
+    layers = []
+    for n_in, n_out in pairwise(sizes):
+        bound = n_in**-0.5
+        drawn = (torch.rand(n_in + 1, n_out, generator=generator) * 2 - 1) * bound
+        weight, bias = drawn[:-1].to(device), drawn[-1].to(device)
+        layers.append((weight.clone().requires_grad_(True), bias.clone().requires_grad_(True)))
+    return layers
+
+
+def _train_epoch(
+    layers: list[Layer],
+    optimizer: torch.optim.Optimizer,
+    X: Tensor,
+    y: Tensor,
+    batches: Sequence[Tensor],
+    dropout: float,
+    generator: torch.Generator,
+) -> float:
+    """Take one step a batch of row numbers and return the mean loss an image."""
+    total = torch.zeros((), device=X.device)
+    for rows in batches:
+        hidden = forward(layers[:-1], X[rows]).clip(min=0) if len(layers) > 1 else X[rows]
+        if dropout:
+            # torch.nn.functional.dropout draws from the global generator, which is not ours to advance.
+            kept = torch.rand(hidden.shape, generator=generator, device=X.device) >= dropout
+            hidden = hidden * kept / (1.0 - dropout)
+        loss = torch.nn.functional.cross_entropy(forward(layers[-1:], hidden), y[rows])
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]  # torch annotates no return
+        optimizer.step()
+        total += loss.detach() * len(rows)
+    return float(total) / sum(map(len, batches))
+
+
+def _validate(layers: list[Layer], X: Tensor, y: Tensor) -> tuple[float, float]:
+    with torch.no_grad():
+        scores = forward(layers, X)
+        loss = torch.nn.functional.cross_entropy(scores, y)
+        return float(loss), float((scores.argmax(dim=1) == y).float().mean())
+
+
+def _copies(layers: list[Layer]) -> list[Layer]:
+    return [(weight.detach().clone(), bias.detach().clone()) for weight, bias in layers]

@@ -1,0 +1,139 @@
+"""One candidate through every fold: a plain function, whoever runs it and wherever."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from heads.evaluate import Score, measure, score_predictions
+from heads.isolation import isolated_job
+from heads.prediction import predict
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from sklearn.base import BaseEstimator
+
+    from heads.candidates import Candidate
+    from heads.registry import Head
+    from heads.splits import SplitPlan
+
+History = list[dict[str, float | int | None]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """What all candidates of a sweep have in common.
+
+    Parameters
+    ----------
+    y : int ndarray of shape (n_images,)
+        Classes, 0 … n_classes - 1.
+    n_classes : int
+    plan : SplitPlan
+    groups : int ndarray of shape (n_images,) or None
+        Images that intervals draw together.
+    seed : int
+    """
+
+    y: NDArray[np.intp]
+    n_classes: int
+    plan: SplitPlan
+    groups: NDArray[Any] | None
+    seed: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """What one candidate reached.
+
+    Parameters
+    ----------
+    candidate : Candidate
+    scores : dict of str to Score or None
+        Every metric over the predictions of all folds together; empty where fitting failed.
+    per_fold : list of dict of str to float or None
+        Every metric within each fold.
+    fit_seconds : float
+        Wall-clock seconds of fitting, all folds together.
+    history : list of dict or None
+        The first fold's training curve, of heads that have one.
+    error : str or None
+        Why fitting failed.
+    warnings : list of str
+        What scikit-learn warned of, each text once.
+    """
+
+    candidate: Candidate
+    scores: dict[str, Score | None] = field(default_factory=dict)
+    per_fold: list[dict[str, float | None]] = field(default_factory=list)
+    fit_seconds: float = 0.0
+    history: History | None = None
+    error: str | None = None
+    warnings: list[str] = field(default_factory=list)
+
+
+def run_trial(candidate: Candidate, head: Head, features: object, task: Task) -> Result:
+    """Fit and score a candidate in every fold; a candidate that fails gives a result with its reason.
+
+    Parameters
+    ----------
+    candidate : Candidate
+    head : Head
+        The candidate's, as itself: a worker process may not have registered it.
+    features : array-like of shape (n_images, n_features)
+        The candidate's, wherever they are for this worker.
+    task : Task
+    """
+    texts: list[str] = []
+    try:
+        model = head.make(candidate.params, task.seed)  # loads what the head needs, before threads are counted
+        with isolated_job() as texts:
+            return _run(candidate, head, model, np.asarray(features), task, texts)
+    except Exception as error:  # noqa: BLE001 - whatever one candidate raises must not end the others; it is reported
+        return Result(candidate=candidate, error=f"{type(error).__name__}: {error}", warnings=texts)
+
+
+def _run(
+    candidate: Candidate, head: Head, model: BaseEstimator, X: NDArray[Any], task: Task, texts: list[str]
+) -> Result:
+    per_fold, parts, fit_seconds, history = [], [], 0.0, None
+    for number, (fit_rows, score_rows) in enumerate(task.plan.folds):
+        if number:
+            model = head.make(candidate.params, task.seed)
+        start = time.perf_counter()
+        model.fit(_rows(X, fit_rows), task.y[fit_rows])
+        fit_seconds += time.perf_counter() - start
+        history = training_curve(model) if number == 0 else history
+        classes, probability = predict(model, X[score_rows], task.n_classes)
+        per_fold.append(measure(task.y[score_rows], probability, classes, task.n_classes))
+        parts.append((score_rows, classes, probability))
+    rows, classes, probability = _pooled(parts)
+    groups = None if task.groups is None else task.groups[rows]
+    scores = score_predictions(task.y[rows], probability, classes, task.n_classes, groups=groups, seed=task.seed)
+    return Result(
+        candidate=candidate,
+        scores=scores,
+        per_fold=per_fold,
+        fit_seconds=fit_seconds,
+        history=history,
+        warnings=texts,
+    )
+
+
+def training_curve(model: Any) -> History | None:
+    """Return the `history_` of a fitted head, or of the last step of a fitted pipeline; None where it has none."""
+    last = model[-1] if hasattr(model, "steps") else model
+    return getattr(last, "history_", None)
+
+
+def _rows(X: NDArray[Any], rows: NDArray[np.intp]) -> NDArray[np.float32]:
+    return np.ascontiguousarray(X[rows], dtype=np.float32)
+
+
+def _pooled(parts: list[tuple[Any, Any, Any]]) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float64] | None]:
+    rows, classes, probabilities = zip(*parts, strict=True)
+    probability = None if probabilities[0] is None else np.concatenate(probabilities)
+    return np.concatenate(rows), np.concatenate(classes), probability

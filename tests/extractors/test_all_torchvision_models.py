@@ -1,0 +1,107 @@
+"""Every classification model of torchvision: its feature size, and finite features from random input."""
+
+import contextlib
+import functools
+from collections.abc import Iterator
+from unittest import mock
+
+import pytest
+import torch
+from extractors import torchvision_models
+from extractors.backbone import Backbone
+from extractors.strict_loading import strip_prefixes
+from extractors.taps import Tap, TapReader
+from extractors.torchvision_models import find_head
+from extractors.torchvision_table import TABLE, architectures, default_weights
+from torch import nn
+from torchvision import models
+
+# Bytes and time go with the parameters; above this a model runs on the meta device, where only shapes are computed.
+GIANT = 50_000_000
+# These take images of one size only.
+FIXED_SIZE = ("vit_", "maxvit_")
+N_SAMPLES = 2
+
+
+@contextlib.contextmanager
+def parameters_on_meta() -> Iterator[None]:
+    """Build modules without memory for, or time on, their initial weights; buffers stay real.
+
+    `torch.device("meta")` around the builders does not do: regnet's and swin's compute with tensors while they build.
+    """
+    register = nn.Module.register_parameter
+
+    def on_meta(module: nn.Module, name: str, parameter: nn.Parameter | None) -> None:
+        register(module, name, None if parameter is None else nn.Parameter(parameter.to("meta"), requires_grad=False))
+
+    with mock.patch.object(nn.Module, "register_parameter", on_meta):
+        yield
+
+
+def build(architecture: str) -> Backbone:
+    """Build what `load_backbone(architecture, weights="none")` does, without real weights in it."""
+    with (
+        parameters_on_meta(),
+        mock.patch.object(torchvision_models, "sha256_of_state", lambda _: "unknown"),
+        mock.patch.object(torchvision_models, "freeze", lambda module: module.eval()),
+    ):
+        return torchvision_models.load_torchvision(architecture, weights="none", seed=0)
+
+
+def fill(module: nn.Module) -> None:
+    """Give parameters small random values: a scale of 1/√fan-in for matrices, ones for a norm's weights."""
+    generator = torch.Generator().manual_seed(0)
+    for layer in module.modules():
+        for name, parameter in list(layer.named_parameters(recurse=False)):
+            values = torch.ones(parameter.shape) if name == "weight" else torch.zeros(parameter.shape)
+            if parameter.ndim > 1:
+                values = torch.randn(parameter.shape, generator=generator) * parameter[0].numel() ** -0.5
+            layer.register_parameter(name, nn.Parameter(values, requires_grad=False))
+
+
+@pytest.mark.parametrize("architecture", architectures())
+def test_features_are_what_the_models_own_head_takes(architecture):
+    backbone = build(architecture)
+    giant = default_weights(architecture).meta["num_params"] > GIANT
+    if giant:
+        backbone.module.to("meta")
+    else:
+        fill(backbone.module)
+    fixed = giant or architecture.startswith(FIXED_SIZE)
+    size = backbone.preprocessing.crop if fixed else (96, 96)
+    generator = torch.Generator().manual_seed(1)
+    images = torch.randn(N_SAMPLES if not giant else 1, 3, *size, generator=generator)
+
+    with torch.inference_mode(), TapReader(backbone, [Tap()]) as read:
+        features = read(images.to("meta") if giant else images)["penultimate"]
+
+    head = backbone.module.get_submodule(backbone.head)
+    head_input = head.in_channels if isinstance(head, nn.Conv2d) else head.in_features
+    assert features.shape == (len(images), head_input)
+    assert TABLE[architecture] == (backbone.head, head_input)
+    if not giant:
+        assert features.isfinite().all()
+        assert not torch.equal(features[0], features[1])
+
+
+@functools.cache
+def skeleton(architecture: str) -> nn.Module:
+    """Build a model for its names and shapes alone."""
+    options = {"init_weights": False} if architecture in {"googlenet", "inception_v3"} else {}
+    with parameters_on_meta():
+        return models.get_model(architecture, weights=None, **options)
+
+
+@pytest.mark.parametrize("architecture", architectures())
+def test_the_head_in_the_table_is_the_last_layer_with_an_output_per_class(architecture):
+    assert find_head(skeleton(architecture), 1000) == TABLE[architecture][0]
+
+
+@pytest.mark.parametrize("architecture", architectures())
+def test_no_models_own_names_are_taken_for_a_wrappers(architecture):
+    state = skeleton(architecture).state_dict()
+    assert strip_prefixes(state) is state
+
+
+def test_the_table_lacks_no_model_of_the_installed_torchvision():
+    assert set(models.list_models(module=models)) == set(TABLE)

@@ -1,0 +1,179 @@
+"""CSV and Parquet manifests: what is kept, what is quarantined, and what is refused."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from extractors.errors import ImageSetError
+from extractors.images import image_sources, label_columns, list_images, read_bytes
+
+Write = Callable[[str], Path]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "images").mkdir()
+    for name in ("a", "b", "c"):
+        (tmp_path / f"images/{name}.jpg").write_bytes(name.encode() * 7)
+    return tmp_path
+
+
+@pytest.fixture
+def csv(folder: Path) -> Write:
+    def write(text: str) -> Path:
+        (folder / "set.csv").write_text(text, encoding="utf-8")
+        return folder / "set.csv"
+
+    return write
+
+
+def test_paths_are_relative_to_the_manifest_and_keep_its_order(csv: Write, folder: Path) -> None:
+    image_set = list_images(csv("path,label\nimages/c.jpg,x\nimages/a.jpg,y\n"))
+
+    assert (image_set.kind, image_set.root) == ("manifest", folder)
+    assert image_set.rows["path"].tolist() == ["images/c.jpg", "images/a.jpg"]
+    assert read_bytes(image_set.root, image_sources(image_set.rows)[0]) == b"ccccccc"
+
+
+def test_an_absolute_path_is_kept_and_read(csv: Write, folder: Path) -> None:
+    image_set = list_images(csv(f"path\n{folder}/images/a.jpg\n"))
+
+    assert image_set.rows["path"].tolist() == [f"{folder}/images/a.jpg"]
+    assert image_set.rows["bytes"].tolist() == [7]
+    assert read_bytes(Path("/nowhere"), image_sources(image_set.rows)[0]) == b"aaaaaaa"
+
+
+def test_split_and_group_are_text_with_none_for_empty_cells(csv: Write) -> None:
+    rows = list_images(csv("path,split,group\nimages/a.jpg,Valid,007\nimages/b.jpg,,\nimages/c.jpg,test,8\n")).rows
+
+    assert rows["split"].tolist() == ["val", None, "test"]
+    assert rows["group"].tolist() == ["007", None, "8"]
+    assert label_columns(rows) == []
+
+
+def test_label_columns_of_a_csv_keep_the_type_of_their_values(csv: Write) -> None:
+    rows = list_images(csv("path,species,age,sharp\nimages/a.jpg,ant,3,True\nimages/b.jpg,bee,4,False\n")).rows
+
+    assert label_columns(rows) == ["species", "age", "sharp"]
+    assert [rows[name].dtype for name in label_columns(rows)] == [object, np.int64, np.bool_]
+    assert rows["species"].tolist() == ["ant", "bee"]
+
+
+def test_only_an_empty_cell_is_missing_so_a_class_may_be_called_na(csv: Write) -> None:
+    rows = list_images(csv("path,label\nimages/a.jpg,NA\nimages/b.jpg,None\nimages/c.jpg,\n")).rows
+
+    assert rows["label"].tolist() == ["NA", "None", None]
+
+
+def test_a_parquet_manifest_keeps_its_dtypes(folder: Path) -> None:
+    table = pd.DataFrame({"path": ["images/a.jpg", "images/b.jpg"], "group": [1, 2], "weight": [1.5, None]})
+    table["label"] = pd.Categorical(["ant", "bee"])
+    table["rank"] = pd.array([1, None], dtype="Int32")
+    table["name"] = ["x", None]
+    table["day"] = pd.to_datetime(["2024-01-01", "2024-01-02"])
+    table.to_parquet(folder / "set.parquet")
+    kept = ["weight", "label", "rank", "day"]
+
+    rows = list_images(folder / "set.parquet").rows
+
+    pd.testing.assert_frame_equal(rows[kept], pd.read_parquet(folder / "set.parquet")[kept])
+    assert rows["group"].tolist() == ["1", "2"]
+    assert rows["name"].tolist() == ["x", None]
+    rows.to_parquet(folder / "listing.parquet")
+
+
+def test_a_byte_order_mark_is_no_part_of_the_first_column(folder: Path) -> None:
+    (folder / "set.csv").write_text("path\nimages/a.jpg\n", encoding="utf-8-sig")
+
+    assert list_images(folder / "set.csv").rows["path"].tolist() == ["images/a.jpg"]
+
+
+@pytest.mark.parametrize(
+    ("path", "reason"),
+    [
+        ("images/gone.jpg", "no such file"),
+        ("images/a.jpg/b.jpg", "no such file"),
+        ("images", "is a folder, not a file"),
+        ("empty.jpg", "empty file (0 bytes)"),
+        ("x" * 300 + ".jpg", "file name too long"),
+    ],
+)
+def test_a_file_that_cannot_be_used_keeps_its_row_and_label(csv: Write, folder: Path, path: str, reason: str) -> None:
+    (folder / "empty.jpg").touch()
+
+    rows = list_images(csv(f"path,label\nimages/a.jpg,x\n{path},y\n")).rows
+
+    assert rows["status"].tolist() == ["ok", "quarantined"]
+    assert rows.loc[1, ["path", "label", "reason"]].tolist() == [path, "y", reason]
+
+
+def test_a_null_character_in_a_name_is_quarantined(folder: Path) -> None:
+    pd.DataFrame({"path": ["images/a.jpg", "a\0b.jpg"]}).to_parquet(folder / "set.parquet")
+
+    rows = list_images(folder / "set.parquet").rows
+
+    assert rows.loc[1, "reason"] == "no file can have this name (embedded null byte)"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("file,label\nimages/a.jpg,x\n", r"set\.csv: no column `path` \(found: file, label\); call the column"),
+        ("", r"set\.csv: not a csv table \(No columns to parse from file\)"),
+        ("path,label\n", r"set\.csv: no rows below the header"),
+        ('path\n"images/a.jpg\n', r"set\.csv: not a csv table \(.*EOF inside string"),
+        ("path,label\na.jpg,x\nb.jpg,y,z\n", r"set\.csv: not a csv table \(.*Expected 2 fields in line 3, saw 3"),
+        ("path,label\na.jpg,x,y\nb.jpg,z,w\n", "rows have more cells than the header; put cells that hold a comma in quotes"),
+        ("path,bytes,digest\na.jpg,1,2\n", "bytes, digest would overwrite a column of the listing"),
+        ("path,label\na.jpg,x\n,y\n,z\n", r"2 rows without a path \(row 2, 3, counted from 1 below the header\)"),
+        ("path,split\na.jpg,train\nb.jpg,dev\nc.jpg,hold\n", "unknown split 'dev', 'hold'; write train, val or test"),
+        ("path\na.jpg\nb.jpg\na.jpg\n", r"1 paths are listed more than once \('a\.jpg'\); keep one row for each image"),
+        ("path\na.jpg\n./a.jpg\n", r"1 paths are listed more than once \('a\.jpg'\)"),
+    ],
+)
+def test_a_wrong_manifest_is_refused_with_what_was_found(csv: Write, text: str, message: str) -> None:
+    with pytest.raises(ImageSetError, match=message):
+        list_images(csv(text))
+
+
+def test_many_duplicates_are_counted_and_the_first_three_named(csv: Write) -> None:
+    with pytest.raises(ImageSetError, match=r"5 paths .* \('0', '1', '2', …\)"):
+        list_images(csv("path\n" + "".join(f"{number}\n" for number in [*range(5)] * 2)))
+
+
+def test_a_csv_that_is_not_utf8_is_refused(folder: Path) -> None:
+    (folder / "set.csv").write_bytes(b"path\ncaf\xe9.jpg\n")
+
+    with pytest.raises(ImageSetError, match=r"set\.csv: not a csv table \(.*can't decode byte 0xe9"):
+        list_images(folder / "set.csv")
+
+
+def test_a_damaged_parquet_file_is_refused(folder: Path) -> None:
+    (folder / "set.parquet").write_bytes(b"PAR1 nothing")
+
+    with pytest.raises(ImageSetError, match=r"set\.parquet: not a parquet table"):
+        list_images(folder / "set.parquet")
+
+
+@pytest.mark.parametrize(("value", "kind"), [([1, 2], "ndarray"), ({"a": 1}, "dict"), (b"\xff\xd8", "bytes")])
+def test_a_column_of_containers_is_refused(folder: Path, value: object, kind: str) -> None:
+    pd.DataFrame({"path": ["images/a.jpg"], "boxes": [value]}).to_parquet(folder / "set.parquet")
+
+    with pytest.raises(ImageSetError, match=f"column boxes holds {kind}; a label is text, a number"):
+        list_images(folder / "set.parquet")
+
+
+def test_a_path_that_is_a_number_is_refused(folder: Path) -> None:
+    pd.DataFrame({"path": [1, 2]}).to_parquet(folder / "set.parquet")
+
+    with pytest.raises(ImageSetError, match="2 rows without a path"):
+        list_images(folder / "set.parquet")
+
+
+def test_a_limit_goes_by_the_first_label_column_where_none_is_called_label(csv: Write) -> None:
+    source = csv("path,species\nimages/a.jpg,ant\nimages/b.jpg,ant\nimages/c.jpg,bee\n")
+
+    assert list_images(source, limit=2).rows["path"].tolist() == ["images/a.jpg", "images/c.jpg"]

@@ -1,0 +1,402 @@
+"""Weights: read without running code, loaded strictly, fetched or refused with the ways out."""
+
+import contextlib
+import functools
+import hashlib
+import http.server
+import pickle
+import socket
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import safetensors.torch
+import torch
+from extractors.backbones import load_backbone
+from extractors.errors import BackboneError, WeightsError
+from extractors.taps import Tap, TapReader
+from extractors.weights import CONNECT_SECONDS, read_checkpoint, sha256_of_file, sha256_of_state, short_timeouts
+from torchvision import models
+
+
+@pytest.fixture(scope="module")
+def state() -> OrderedDict[str, torch.Tensor]:
+    torch.manual_seed(7)
+    return models.squeezenet1_1(weights=None).state_dict()
+
+
+@pytest.fixture
+def torch_home(tmp_path, monkeypatch) -> Path:
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    checkpoints = tmp_path / "torch" / "hub" / "checkpoints"
+    checkpoints.mkdir(parents=True)
+    return checkpoints
+
+
+@pytest.fixture
+def no_network(monkeypatch) -> None:
+    def refuse(*_args, **_kwargs):
+        raise socket.gaierror(-3, "Temporary failure in name resolution")
+
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+
+
+def saved(content: object, path: Path) -> Path:
+    if path.suffix == ".safetensors":
+        safetensors.torch.save_file(content, path)
+    else:
+        torch.save(content, path)
+    return path
+
+
+def same(module: torch.nn.Module, state: dict[str, torch.Tensor]) -> bool:
+    own = module.state_dict()
+    return all(torch.equal(own[name], tensor) for name, tensor in state.items())
+
+
+# Reading ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["own.pth", "own.pt", "own.safetensors", "OWN.PTH"])
+def test_a_file_is_read_and_told_by_its_hash(tmp_path, state, name):
+    path = saved(state, tmp_path / name)
+    backbone = load_backbone("squeezenet1_1", weights=str(path))
+    assert same(backbone.module, state)
+    assert backbone.weights == f"sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}"
+    assert backbone.weights_name == name
+
+
+@pytest.mark.parametrize("wrap", ["state_dict", "model", "model_state_dict"])
+def test_a_training_scripts_dictionary_is_unwrapped(tmp_path, state, wrap):
+    path = saved({"epoch": 3, wrap: state, "optimizer": {"lr": 0.1}}, tmp_path / "run.pth")
+    assert same(load_backbone("squeezenet1_1", weights=str(path)).module, state)
+
+
+@pytest.mark.parametrize("prefix", ["module.", "_orig_mod.", "backbone.", "encoder.", "module._orig_mod."])
+def test_a_prefix_of_every_name_is_taken_off(tmp_path, state, prefix):
+    path = saved({prefix + name: tensor for name, tensor in state.items()}, tmp_path / "run.pth")
+    assert same(load_backbone("squeezenet1_1", weights=str(path)).module, state)
+
+
+def test_a_prefix_that_not_every_name_has_is_an_error_and_not_a_random_network(tmp_path, state):
+    renamed = {(name if "features.0" in name else f"module.{name}"): tensor for name, tensor in state.items()}
+    path = saved(renamed, tmp_path / "run.pth")
+    with pytest.raises(WeightsError, match=r"missing: .*unexpected: module\."):
+        load_backbone("squeezenet1_1", weights=str(path))
+
+
+class Bomb:
+    def __init__(self, target: Path) -> None:
+        self.target = target
+
+    def __reduce__(self):
+        return (Path.touch, (self.target,))
+
+
+def test_a_checkpoint_that_could_run_code_is_refused_and_does_not(tmp_path, state):
+    target = tmp_path / "boom"
+    path = saved({"state_dict": state, "extra": Bomb(target)}, tmp_path / "bad.pth")
+    with pytest.raises(WeightsError, match=r"more than tensors.*pathlib.*save a state_dict"):
+        load_backbone("squeezenet1_1", weights=str(path))
+    assert not target.exists()
+
+
+def _whole(state, path):
+    return saved(state, path).read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "reason"),
+    [
+        ("empty.pth", b"", "is empty"),
+        ("empty.safetensors", b"", "is empty"),
+        ("text.pth", b"this is not a checkpoint", "damaged"),
+        ("text.safetensors", b"this is not a checkpoint", "damaged"),
+        ("pickle.pth", pickle.dumps([1, 2]), "damaged|expected a state dict"),
+        ("weights.onnx", b"abc", "found the suffix '.onnx', expected one of"),
+    ],
+)
+def test_a_file_that_is_no_checkpoint_is_refused(tmp_path, name, content, reason):
+    path = tmp_path / name
+    path.write_bytes(content)
+    with pytest.raises(WeightsError, match=reason):
+        read_checkpoint(path)
+
+
+@pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
+@pytest.mark.parametrize("kept", [0.02, 0.5, 0.999])
+def test_a_truncated_file_is_refused(tmp_path, state, suffix, kept):
+    path = saved(state, tmp_path / f"cut{suffix}")
+    path.write_bytes(path.read_bytes()[: int(path.stat().st_size * kept)])
+    with pytest.raises(WeightsError, match="damaged"):
+        read_checkpoint(path)
+
+
+@pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
+def test_a_missing_file_and_a_folder_are_told_apart(tmp_path, suffix):
+    with pytest.raises(WeightsError, match="no such file"):
+        load_backbone("resnet18", weights=str(tmp_path / f"gone{suffix}"))
+    (tmp_path / f"folder{suffix}").mkdir()
+    with pytest.raises(WeightsError, match="is a folder"):
+        load_backbone("resnet18", weights=str(tmp_path / f"folder{suffix}"))
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        ([torch.zeros(1)], "found a list, expected a state dict"),
+        (torch.zeros(1), "found a Tensor"),
+        ({}, "is empty"),
+        ({"a": torch.zeros(1), "b": 3}, "entry 'b' is a int"),
+        ({"a": {"b": torch.zeros(1)}}, "entry 'a' is a dict"),
+    ],
+)
+def test_content_that_is_no_state_dict_is_refused(tmp_path, content, reason):
+    with pytest.raises(WeightsError, match=reason):
+        read_checkpoint(saved(content, tmp_path / "x.pth"))
+
+
+# Strict loading -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("architecture", "head"), [("resnet18", "fc"), ("squeezenet1_1", "classifier.1")])
+def test_a_checkpoint_with_another_number_of_classes_builds_its_own_head(tmp_path, architecture, head):
+    fine_tuned = models.get_model(architecture, weights=None, num_classes=2).eval()
+    path = saved(fine_tuned.state_dict(), tmp_path / "fine.pth")
+    backbone = load_backbone(architecture, weights=str(path))
+    images = torch.rand(1, 3, 64, 64)
+    assert len(backbone.module.get_submodule(head).weight) == 2
+    torch.testing.assert_close(backbone.module(images), fine_tuned(images), rtol=1e-4, atol=1e-5)
+
+
+def test_a_checkpoint_without_classifier_gives_the_same_features_and_no_logits(tmp_path):
+    whole = models.resnet18(weights=None).state_dict()
+    encoder = {name: tensor for name, tensor in whole.items() if not name.startswith("fc.")}
+    images = torch.rand(1, 3, 64, 64)
+    features = []
+    for content, name in ((whole, "whole.pth"), (encoder, "encoder.pth")):
+        backbone = load_backbone("resnet18", weights=str(saved(content, tmp_path / name)))
+        with TapReader(backbone, [Tap()]) as read:
+            features.append(read(images)["penultimate"])
+    assert torch.equal(*features)
+    with pytest.raises(BackboneError, match=r"encoder\.pth holds no classifier, so 'fc' cannot be read"):
+        TapReader(backbone, [Tap("fc")])
+
+
+def test_half_a_classifier_is_an_error(tmp_path):
+    content = models.resnet18(weights=None).state_dict()
+    del content["fc.bias"]
+    with pytest.raises(WeightsError, match=r"missing: fc\.bias\."):
+        load_backbone("resnet18", weights=str(saved(content, tmp_path / "x.pth")))
+
+
+def test_weights_of_another_architecture_are_named(tmp_path, state):
+    path = saved(state, tmp_path / "mystery.pth")
+    with pytest.raises(WeightsError) as caught:
+        load_backbone("resnet18", weights=str(path))
+    message = str(caught.value)
+    assert message.startswith(f"torchvision/resnet18: {path} does not fit this architecture; missing: ")
+    assert "unexpected: classifier.1.bias, classifier.1.weight, features.0.bias and 49 more" in message
+    assert "it is for torchvision/squeezenet1_1: give --backbone torchvision/squeezenet1_1" in message
+
+
+def test_another_architecture_is_recognised_after_fine_tuning_and_behind_a_prefix(tmp_path):
+    content = models.mobilenet_v3_small(weights=None, num_classes=7).state_dict()
+    path = saved({f"module.{name}": tensor for name, tensor in content.items()}, tmp_path / "x.pth")
+    with pytest.raises(WeightsError, match="it is for torchvision/mobilenet_v3_small"):
+        load_backbone("mobilenet_v2", weights=str(path))
+
+
+def test_other_shapes_are_shown(tmp_path, state):
+    wider = state | {"features.0.weight": torch.zeros(64, 1, 3, 3)}
+    with pytest.raises(WeightsError, match=r"features\.0\.weight expected \(64, 3, 3, 3\) found \(64, 1, 3, 3\)"):
+        load_backbone("squeezenet1_1", weights=str(saved(wider, tmp_path / "x.pth")))
+
+
+def test_quantised_integers_are_not_taken_for_weights(tmp_path, state):
+    integers = state | {"features.0.weight": torch.ones(64, 3, 3, 3, dtype=torch.int8)}
+    with pytest.raises(WeightsError, match=r"features\.0\.weight expected torch\.float32 found torch\.int8"):
+        load_backbone("squeezenet1_1", weights=str(saved(integers, tmp_path / "x.pth")))
+
+
+def test_half_precision_weights_become_float32(tmp_path, state):
+    half = {name: tensor.half() for name, tensor in state.items()}
+    module = load_backbone("squeezenet1_1", weights=str(saved(half, tmp_path / "x.pth"))).module
+    assert {parameter.dtype for parameter in module.parameters()} == {torch.float32}
+    assert same(module, {name: tensor.float() for name, tensor in half.items()})
+
+
+@pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
+def test_a_mnasnet_loads_from_a_file_without_layout_version(tmp_path, suffix):
+    content = dict(models.mnasnet0_5(weights=None).state_dict())
+    path = saved({f"module.{name}": tensor for name, tensor in content.items()}, tmp_path / f"x{suffix}")
+    assert same(load_backbone("mnasnet0_5", weights=str(path)).module, content)
+
+
+def test_a_densenet_loads_under_the_names_of_the_published_file(tmp_path):
+    content = models.densenet121(weights=None).state_dict()
+    published = {name: tensor for name, tensor in content.items() if "num_batches" not in name}
+    for number in "12":
+        for kind in ("norm", "conv"):
+            published = {name.replace(f".{kind}{number}.", f".{kind}.{number}."): t for name, t in published.items()}
+    # transitions have one norm and one conv without number, which must not change
+    path = saved(published, tmp_path / "densenet.pth")
+    assert same(load_backbone("densenet121", weights=str(path)).module, content)
+
+
+@pytest.mark.parametrize("architecture", ["googlenet", "inception_v3"])
+@pytest.mark.parametrize("with_auxiliary", [True, False])
+def test_auxiliary_classifiers_are_left_out_and_the_input_is_transformed(tmp_path, architecture, with_auxiliary):
+    # torchvision's own model with weights has transform_input=True, and so has every checkpoint fine-tuned from it.
+    reference = models.get_model(architecture, weights=None, aux_logits=True, init_weights=False, transform_input=True)
+    content = reference.eval().state_dict()
+    if not with_auxiliary:
+        content = {name: tensor for name, tensor in content.items() if not name.lower().startswith("aux")}
+    backbone = load_backbone(architecture, weights=str(saved(content, tmp_path / "x.pth")))
+    images = torch.rand(1, 3, 96, 96)
+    with torch.no_grad():
+        assert torch.equal(backbone.module(images), reference(images))
+    assert not any(name.lower().startswith("aux") for name in backbone.module.state_dict())
+
+
+# Published weights --------------------------------------------------------------------------------------------------
+
+
+def publish(monkeypatch, member, state, folder: Path, *, kept: int | None = None) -> Path:
+    """Write `state` under a name with its true hash, as torchvision does, and let the member's URL end in it."""
+    draft = saved(state, folder / "draft.pth")
+    path = folder / f"squeezenet1_1-{sha256_of_file(draft)[:8]}.pth"
+    draft.rename(path)
+    path.write_bytes(path.read_bytes()[:kept])
+    monkeypatch.setattr(member.value, "url", f"http://127.0.0.1:9/{path.name}")
+    return path
+
+
+@contextlib.contextmanager
+def served(folder: Path) -> Iterator[str]:
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *_args) -> None:
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=folder)) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+MEMBER = models.SqueezeNet1_1_Weights.IMAGENET1K_V1
+
+
+@pytest.mark.parametrize("weights", ["default", "IMAGENET1K_V1"])
+def test_published_weights_on_disk_need_no_network(monkeypatch, torch_home, no_network, state, weights):
+    path = publish(monkeypatch, MEMBER, state, torch_home)
+    backbone = load_backbone("squeezenet1_1", weights=weights)
+    assert same(backbone.module, state)
+    assert backbone.weights == f"sha256:{sha256_of_file(path)}"
+    assert backbone.weights_name == "IMAGENET1K_V1"
+
+
+def test_published_weights_are_fetched_and_kept_without_a_word_on_standard_output(
+    monkeypatch, torch_home, tmp_path, state, capsys
+):
+    (tmp_path / "site").mkdir()
+    source = publish(monkeypatch, MEMBER, state, tmp_path / "site")
+    with served(source.parent) as address:
+        monkeypatch.setattr(MEMBER.value, "url", f"{address}/{source.name}")
+        backbone = load_backbone("squeezenet1_1")
+    assert same(backbone.module, state)
+    assert (torch_home / source.name).read_bytes() == source.read_bytes()
+    assert capsys.readouterr().out == ""
+
+
+def test_a_download_that_broke_off_is_not_used_and_not_kept(monkeypatch, torch_home, tmp_path, state):
+    (tmp_path / "site").mkdir()
+    source = publish(monkeypatch, MEMBER, state, tmp_path / "site", kept=1000)
+    with served(source.parent) as address:
+        monkeypatch.setattr(MEMBER.value, "url", f"{address}/{source.name}")
+        with pytest.raises(WeightsError, match="invalid hash value"):
+            load_backbone("squeezenet1_1")
+    assert list(torch_home.iterdir()) == []
+
+
+def test_a_damaged_published_file_on_disk_is_not_used(monkeypatch, torch_home, no_network, state):
+    path = publish(monkeypatch, MEMBER, state, torch_home, kept=1000)
+    with pytest.raises(WeightsError, match=r"expected a file whose SHA-256 begins with .*1000 bytes.*Delete it"):
+        load_backbone("squeezenet1_1")
+    assert path.exists()
+
+
+def test_without_network_the_error_names_the_file_and_the_ways_out(torch_home, no_network):
+    with pytest.raises(WeightsError) as caught:
+        load_backbone("resnet18")
+    message = str(caught.value)
+    for part in ("torchvision/resnet18", "IMAGENET1K_V1", str(torch_home / "resnet18-f37072fd.pth"), "name resolution"):
+        assert part in message
+    assert f"put the file resnet18-f37072fd.pth into {torch_home}" in message
+    assert "--weights FILE" in message
+    assert "--weights none" in message
+
+
+def test_a_server_without_the_file_gives_the_same_error(monkeypatch, torch_home, tmp_path):
+    with served(tmp_path) as address:
+        monkeypatch.setattr(MEMBER.value, "url", f"{address}/gone-12345678.pth")
+        with pytest.raises(WeightsError, match=r"404.*Ways out"):
+            load_backbone("squeezenet1_1")
+
+
+def test_a_silent_server_is_given_up_and_the_processs_timeout_restored():
+    before = socket.getdefaulttimeout()
+    with short_timeouts():
+        inside = socket.getdefaulttimeout()
+    assert (inside, socket.getdefaulttimeout()) == (CONNECT_SECONDS, before)
+
+
+@pytest.mark.parametrize(("weights", "hint"), [("IMAGENET1K_V3", "IMAGENET1K_V"), ("defaults", "default")])
+def test_an_unknown_name_of_weights_is_answered_with_the_nearest(weights, hint):
+    with pytest.raises(WeightsError, match=f"no weights are called '{weights}'.*IMAGENET1K_V1.*Did you mean '{hint}"):
+        load_backbone("resnet50", weights=weights)
+
+
+# Random weights and hashes ------------------------------------------------------------------------------------------
+
+
+def test_random_weights_follow_the_seed_and_say_so():
+    first, again, other = (load_backbone("squeezenet1_1", weights="none", seed=seed) for seed in (0, 0, 1))
+    assert first.weights == again.weights
+    assert first.weights != other.weights
+    assert first.weights == f"random:{sha256_of_state(first.module.state_dict())}"
+    assert other.weights_name == "none (random, seed 1)"
+
+
+def test_building_a_backbone_leaves_the_processs_random_state_alone():
+    before = torch.get_rng_state()
+    load_backbone("squeezenet1_1", weights="none", seed=5)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"a": torch.tensor([[1.0, 2.0]]), "b": torch.tensor(3)},
+        {"a": torch.tensor([1.0, 2.5]), "b": torch.tensor(3)},
+        {"a": torch.tensor([1.0, 2.0], dtype=torch.float64), "b": torch.tensor(3)},
+        {"a": torch.tensor([1.0, 2.0]), "c": torch.tensor(3)},
+        {"a": torch.tensor([1.0, 2.0])},
+    ],
+)
+def test_the_hash_of_a_state_tells_values_shapes_dtypes_and_names_apart(other):
+    state = {"a": torch.tensor([1.0, 2.0]), "b": torch.tensor(3)}
+    assert sha256_of_state(state) != sha256_of_state(other)
+
+
+def test_the_hash_of_a_state_does_not_depend_on_order_or_memory_layout():
+    tensor = torch.randn(2, 3, 4, 4)
+    first = {"a": tensor, "b": torch.tensor([1], dtype=torch.bfloat16)}
+    second = {"b": torch.tensor([1], dtype=torch.bfloat16), "a": tensor.to(memory_format=torch.channels_last)}
+    assert sha256_of_state(first) == sha256_of_state(second)

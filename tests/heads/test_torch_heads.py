@@ -1,0 +1,182 @@
+import numpy as np
+import pytest
+import torch
+from sklearn.datasets import make_blobs
+
+from heads.errors import DataError
+from heads.linear_torch import TorchLinearClassifier
+from heads.mlp import TorchMLPClassifier
+from heads.torch_training import Recipe, hold_out, train
+
+BOTH = pytest.mark.parametrize("estimator", [TorchLinearClassifier, TorchMLPClassifier])
+
+
+def problem(n_images=200, n_classes=3, spread=2.0):
+    X, y = make_blobs(n_samples=n_images, centers=n_classes, n_features=6, cluster_std=spread, random_state=0)
+    return X.astype(np.float32), y
+
+
+@BOTH
+def test_torchs_global_random_state_and_threads_stay_as_they_are(estimator):
+    X, y = problem()
+    before, threads = torch.get_rng_state(), torch.get_num_threads()
+    estimator(max_epochs=2, dropout=0.5, random_state=0).fit(X, y)
+    assert torch.equal(torch.get_rng_state(), before)
+    assert torch.get_num_threads() == threads
+
+
+@BOTH
+def test_the_global_random_state_does_not_matter(estimator):
+    X, y = problem()
+    fits = []
+    for seed in (1, 2):
+        torch.manual_seed(seed)
+        fits.append(estimator(max_epochs=2, dropout=0.5, random_state=0).fit(X, y).coefs_)
+    assert all(np.array_equal(first, second) for first, second in zip(*fits, strict=True))
+
+
+@BOTH
+def test_another_seed_gives_other_weights(estimator):
+    X, y = problem()
+    first, second = (estimator(max_epochs=1, random_state=seed).fit(X, y).coefs_[0] for seed in (0, 1))
+    assert not np.array_equal(first, second)
+
+
+@BOTH
+def test_the_fitted_state_holds_no_torch_object(estimator):
+    X, y = problem()
+    state = vars(estimator(max_epochs=1, random_state=0).fit(X, y))
+    assert all(type(array) is np.ndarray for name in ("coefs_", "intercepts_") for array in state[name])
+    assert not [name for name, value in state.items() if type(value).__module__.startswith("torch")]
+
+
+def test_prediction_in_numpy_is_what_torch_computes():
+    X, y = problem()
+    model = TorchMLPClassifier(hidden_sizes=(5, 4), max_epochs=3, random_state=0).fit(X, y)
+    hidden = torch.from_numpy(X)
+    for number, (weight, bias) in enumerate(zip(model.coefs_, model.intercepts_, strict=True)):
+        hidden = torch.nn.functional.linear(hidden, torch.from_numpy(weight).T, torch.from_numpy(bias))
+        hidden = torch.relu(hidden) if number < 2 else hidden
+    np.testing.assert_allclose(model.predict_proba(X), torch.softmax(hidden, dim=1).numpy(), atol=1e-6)
+
+
+def test_hidden_sizes_give_the_layers():
+    X, y = problem()
+    model = TorchMLPClassifier(hidden_sizes=(5, 4), max_epochs=1, random_state=0).fit(X, y)
+    assert [weight.shape for weight in model.coefs_] == [(6, 5), (5, 4), (4, 3)]
+
+
+@BOTH
+def test_the_curve_has_a_row_for_each_epoch_and_falls(estimator):
+    X, y = problem()
+    curve = estimator(max_epochs=6, patience=6, random_state=0).fit(X, y).history_
+    assert [row["epoch"] for row in curve] == [1, 2, 3, 4, 5, 6]
+    assert set(curve[0]) == {"epoch", "loss", "val_loss", "val_accuracy"}
+    assert curve[-1]["loss"] < curve[0]["loss"]
+
+
+def test_the_loss_in_the_curve_is_the_cross_entropy():
+    X, y = problem()
+    model = TorchLinearClassifier(1e-12, max_epochs=1, validation_fraction=0, random_state=0).fit(X, y)
+    cross_entropy = -np.log(model.predict_proba(X)[np.arange(len(y)), y]).mean()
+    assert model.history_[0]["loss"] == pytest.approx(cross_entropy, rel=1e-5)
+
+
+def test_training_stops_after_as_many_epochs_without_gain_as_patience_allows():
+    X, y = problem(spread=8.0)
+    model = TorchMLPClassifier(
+        (64,), dropout=0, learning_rate=0.03, max_epochs=200, patience=4, validation_fraction=0.3, random_state=0
+    ).fit(X, y)
+    losses = [row["val_loss"] for row in model.history_]
+    assert len(losses) < 200
+    assert model.best_epoch_ == int(np.argmin(losses)) + 1 == len(losses) - 4
+
+
+def test_the_best_epoch_is_kept_and_not_the_last():
+    X, y = problem(spread=8.0)
+    settings = {"dropout": 0, "learning_rate": 0.03, "validation_fraction": 0.3, "random_state": 0}
+    stopped = TorchMLPClassifier((64,), max_epochs=200, patience=4, **settings).fit(X, y)
+    until_best = TorchMLPClassifier((64,), max_epochs=stopped.best_epoch_, patience=4, **settings).fit(X, y)
+    assert all(np.array_equal(a, b) for a, b in zip(stopped.coefs_, until_best.coefs_, strict=True))
+
+
+def test_the_learning_rate_is_stepped():
+    X, y = problem()
+    # With a factor this small nothing moves after the first step of the schedule.
+    one, many = (
+        TorchLinearClassifier(0.01, step_size=1, gamma=1e-12, max_epochs=n, validation_fraction=0, random_state=0)
+        for n in (1, 5)
+    )
+    np.testing.assert_allclose(one.fit(X, y).coefs_[0], many.fit(X, y).coefs_[0], rtol=1e-5)
+
+
+def test_dropout_changes_training():
+    X, y = problem()
+    without, half = (TorchMLPClassifier(dropout=p, max_epochs=1, random_state=0).fit(X, y).coefs_[0] for p in (0, 0.5))
+    assert not np.array_equal(without, half)
+
+
+def test_dropout_keeps_the_expected_input():
+    X, y = np.ones((64, 1000), dtype=np.float32), np.tile([0, 1], 32)
+
+    def mean_scorer(parameters):
+        with torch.no_grad():  # every feature counts alike: the score of class 1 is the mean of the inputs that are kept
+            parameters[0].copy_(torch.stack([torch.zeros(1000), torch.full((1000,), 1e-3)], dim=1))
+            parameters[1].zero_()
+        return torch.optim.SGD(parameters, lr=1e-12), None
+
+    numbers = {"dropout": 0.5, "batch_size": 64, "max_epochs": 1, "patience": 1, "validation_fraction": 0.0, "seed": 0}
+    recipe = Recipe(make_optimizer=mean_scorer, device="cpu", **numbers)
+    loss = train(X, y, [1000, 2], recipe).history[0]["loss"]
+    expected = np.log1p(np.exp(1.0)) - 0.5  # cross-entropy at scores (0, 1), half of the images in each class
+    assert loss == pytest.approx(expected, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("counts", "fraction", "n_validation"),
+    [
+        ([100, 100], 0.1, 20),
+        ([50, 50], 0.1, 10),
+        ([40, 40], 0.1, 0),  # eight images: too few to tell epochs apart
+        ([1, 199], 0.1, 0),  # a class that cannot be on both sides
+        ([10] * 30, 0.09, 0),  # 27 images for 30 classes
+        ([100, 100], 0.0, 0),
+    ],
+)
+def test_images_are_held_out_only_where_there_are_enough(counts, fraction, n_validation):
+    codes = np.repeat(np.arange(len(counts)), counts)
+    fit_rows, val_rows = hold_out(codes, fraction, seed=0)
+    assert len(val_rows) == n_validation
+    assert sorted([*fit_rows, *val_rows]) == list(range(len(codes)))
+
+
+def test_held_out_images_are_stratified():
+    _, val_rows = hold_out(np.repeat([0, 1], [150, 50]), 0.2, seed=0)
+    assert np.bincount(np.repeat([0, 1], [150, 50])[val_rows]).tolist() == [30, 10]
+
+
+def test_without_validation_images_all_epochs_run_and_the_last_is_kept():
+    X, y = problem(n_images=30)
+    model = TorchMLPClassifier(max_epochs=7, patience=2, random_state=0).fit(X, y)
+    assert model.best_epoch_ == len(model.history_) == 7
+    assert model.history_[0]["val_loss"] is None
+
+
+def test_divergence_is_an_error_that_says_what_to_do():
+    X, y = problem()
+    with pytest.raises(DataError, match=r"diverged in epoch 1.*lower learning_rate"):
+        TorchLinearClassifier(learning_rate=1e30, random_state=0).fit(X * 1e6, y)
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ({"dropout": 1.0}, "dropout is 1.0, expected at least 0 and below 1"),
+        ({"batch_size": 0}, "batch_size is 0, expected at least 1"),
+        ({"learning_rate": 0}, "learning_rate is 0, expected a number above 0"),
+        ({"hidden_sizes": (0,)}, r"hidden_sizes is \(0,\), expected widths of at least 1"),
+    ],
+)
+def test_a_setting_out_of_range_is_refused(setting, message):
+    with pytest.raises(ValueError, match=message):
+        TorchMLPClassifier(**setting).fit(*problem())
