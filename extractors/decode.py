@@ -55,6 +55,7 @@ _DAMAGE: tuple[type[Exception], ...] = (
     LookupError,  # a header field of unknown value, or a list in a header that is too short
     OverflowError,  # a TIFF offset beyond what a file can have
     Image.DecompressionBombError,  # a frame or tile far larger than the image's header says
+    Warning,  # of damage, in a process that turns warnings into errors later than the filters below
 )
 
 # Damaged metadata and frames of unusual size make Pillow warn; that says nothing of the pixels, and would break through
@@ -182,6 +183,9 @@ def _to_rgb(image: Image.Image) -> Image.Image:
         )
     if image.mode.startswith("I"):
         image = _grey(image)
+    key = image.info.get("transparency")
+    if isinstance(key, tuple) and max(key) > 255:
+        image.info["transparency"] = tuple(value >> 8 for value in key)  # of a 16-bit PNG, whose pixels now have 8
     if image.has_transparency_data:
         rgba = image.convert("LA").convert("RGBA") if image.mode == "La" else image.convert("RGBA")
         on_white = Image.new("RGB", image.size, "white")

@@ -44,7 +44,7 @@ def pretrain_supervised(
     generator = torch.Generator().manual_seed(seed)
     mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in (preprocessing.mean, preprocessing.std))
     inputs = (torch.from_numpy(images).permute(0, 3, 1, 2).float() / 255 - mean) / std
-    targets = torch.from_numpy(labels)
+    targets = torch.tensor(labels)
     optimiser = torch.optim.AdamW(module.parameters(), lr=learning_rate)
     steps = epochs * -(-len(inputs) // batch_size)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, learning_rate, total_steps=steps)

@@ -81,17 +81,17 @@ def _add_member(contents: TarContents, by_key: dict[str, Sample], row: ListedIma
     if suffix in IMAGE_SUFFIXES:
         contents.images.append(row)
         contents.samples.append(sample)
-    elif extension.lower() == "cls":
-        sample.read_class(_data(file, row))
-    elif extension.lower() == "json":
-        sample.read_json(_data(file, row))
+    elif extension.lower() in {"cls", "json"}:
+        file.seek(row.offset or 0)
+        data = file.read(row.bytes)
+        if len(data) < row.bytes:
+            sample.reason = f"the archive ends inside its .{extension.lower()}"
+        elif extension.lower() == "cls":
+            sample.read_class(data)
+        else:
+            sample.read_json(data)
     else:
         contents.ignored[suffix] += 1
-
-
-def _data(file: BinaryIO, row: ListedImage) -> bytes:
-    file.seek(row.offset or 0)
-    return file.read(row.bytes)
 
 
 def _flaw_of_end(file: BinaryIO, end: int) -> str:

@@ -8,6 +8,7 @@ import pickle
 import re
 import socket
 import sys
+import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -124,9 +125,12 @@ def _read_safetensors(path: Path) -> dict[str, torch.Tensor]:
 
 def _read_torch(path: Path) -> object:
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            # A newer pickle protocol than torch's own is either read or refused; no need to warn before.
+            warnings.filterwarnings("ignore", message="Detected pickle protocol", category=UserWarning)
+            return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        refused = re.search(r"(?:GLOBAL|Unsupported (?:global|class)\S*) (\S+)", str(error))
+        refused = re.search(r"GLOBAL (\S+)", str(error))
         what = f" ({refused[1]})" if refused else ""
         raise WeightsError(
             f"{path} is damaged, or holds more than tensors{what}, which could run code and is not loaded; where it "

@@ -100,9 +100,12 @@ def plan_splits(
         a `test_size` or `folds` out of its range.
     """
     labels = np.asarray(y)
-    names = [f"class {code}" for code in np.unique(labels)] if class_names is None else list(class_names)
-    group_ids = np.arange(len(labels)) if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1]
-    _check(labels, group_ids, test_size, folds, names)
+    group_ids = np.arange(len(labels)) if groups is None else _numbered(np.asarray(groups))
+    names = _checked_names(labels, group_ids, class_names)
+    if not 0 < test_size < 1:
+        raise DataError(f"test_size is {test_size!r}, expected a share between 0 and 1, such as 0.2")
+    if folds < 2:
+        raise DataError(f"folds is {folds!r}, expected at least 2")
     notes: list[str] = []
     sides = _sides(split, len(labels), notes)
     dropped = _straddling(sides, group_ids, notes)
@@ -129,20 +132,28 @@ def plan_splits(
     )
 
 
-def _check(labels: NDArray[Any], group_ids: Rows, test_size: float, folds: int, names: list[str]) -> None:
+def _numbered(groups: NDArray[Any]) -> Rows:
+    """Number groups by first appearance, so that a plan does not depend on what they are called."""
+    _, first, numbers = np.unique(groups, return_index=True, return_inverse=True)
+    return np.asarray(first.argsort().argsort()[numbers])
+
+
+def _checked_names(labels: NDArray[Any], group_ids: Rows, class_names: Sequence[str] | None) -> list[str]:
+    """Return a name for each class, after checking that there are labels of at least two."""
     if labels.ndim != 1 or labels.shape != group_ids.shape or labels.dtype.kind not in "iu":
         raise DataError(
             f"labels have shape {labels.shape} and dtype {labels.dtype}, groups shape {group_ids.shape}; expected "
             "whole numbers of shape (n_images,) each"
         )
+    n_classes = int(labels.max(initial=-1)) + 1
+    names = [f"class {code}" for code in range(n_classes)] if class_names is None else list(class_names)
+    if labels.min(initial=0) < 0 or n_classes > len(names):
+        raise DataError(f"labels go from {labels.min()} to {labels.max()}, expected 0 to {len(names) - 1}")
     present = np.unique(labels)
     if len(present) < 2:
-        only = f"one class ({names[present[0]]!r})" if len(present) else "no image"
-        raise DataError(f"the labels hold {only}; a head needs images of at least two classes")
-    if not 0 < test_size < 1:
-        raise DataError(f"test_size is {test_size!r}, expected a share between 0 and 1, such as 0.2")
-    if folds < 2:
-        raise DataError(f"folds is {folds!r}, expected at least 2")
+        found = f"one class ({names[present[0]]!r})" if len(present) else "no image"
+        raise DataError(f"the labels hold {found}; a head needs images of at least two classes")
+    return names
 
 
 def _sides(split: Sequence[str | None] | NDArray[Any] | None, n_images: int, notes: list[str]) -> NDArray[Any]:

@@ -205,7 +205,8 @@ def _checked_sources(candidates: Sequence[Candidate], n_images: int, *, shared: 
 def _client(dask: str, workers: int | None) -> Iterator[Client]:
     """Open a Dask client; what was started here is closed with it."""
     count = CPU_COUNT if workers is None else workers
-    quiet = {"dashboard_address": None, "silence_logs": logging.CRITICAL, "memory_limit": 0}
+    # Even without a dashboard a scheduler serves HTTP, on port 8787 unless told otherwise, and warns where that is taken.
+    quiet = {"dashboard_address": "127.0.0.1:0", "silence_logs": logging.CRITICAL, "memory_limit": 0}
     if count < 1:
         raise DataError(f"workers is {workers!r}, expected at least 1")
     if dask == "threads":

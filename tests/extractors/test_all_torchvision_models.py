@@ -7,14 +7,15 @@ from unittest import mock
 
 import pytest
 import torch
+from torch import nn
+from torchvision import models
+
 from extractors import torchvision_models
 from extractors.backbone import Backbone
 from extractors.strict_loading import strip_prefixes
 from extractors.taps import Tap, TapReader
 from extractors.torchvision_models import find_head
 from extractors.torchvision_table import TABLE, architectures, default_weights
-from torch import nn
-from torchvision import models
 
 # Bytes and time go with the parameters; above this a model runs on the meta device, where only shapes are computed.
 GIANT = 50_000_000
@@ -42,7 +43,7 @@ def build(architecture: str) -> Backbone:
     """Build what `load_backbone(architecture, weights="none")` does, without real weights in it."""
     with (
         parameters_on_meta(),
-        mock.patch.object(torchvision_models, "sha256_of_state", lambda _: "unknown"),
+        mock.patch.object(torchvision_models, "sha256_of_state", return_value="unknown"),
         mock.patch.object(torchvision_models, "freeze", lambda module: module.eval()),
     ):
         return torchvision_models.load_torchvision(architecture, weights="none", seed=0)

@@ -1,9 +1,12 @@
 """Tar shards in WebDataset's convention: where each image lies, what its sample says, and what damage leaves."""
 
+import bz2
 import gzip
 import io
 import json
+import lzma
 import tarfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
@@ -56,7 +59,14 @@ def test_a_name_that_is_too_long_for_the_plain_header_is_read_too(tmp_path: Path
 def test_members_that_agree_up_to_the_first_dot_are_one_sample(tmp_path: Path) -> None:
     write_tar(
         tmp_path / "a.tar",
-        {"x/1.jpg": b"1", "x/1.cls": b"ant\n", "y/1.cls": b"bee", "y/1.left.png": b"2", "y/1.right.png": b"3", "z/1.jpg": b"4"},
+        {
+            "x/1.jpg": b"1",
+            "x/1.cls": b"ant\n",
+            "y/1.cls": b"bee",
+            "y/1.left.png": b"2",
+            "y/1.right.png": b"3",
+            "z/1.jpg": b"4",
+        },
     )
 
     rows = list_images(tmp_path / "a.tar").rows
@@ -120,7 +130,12 @@ def test_keys_that_would_overwrite_another_column_get_a_prefix(tmp_path: Path) -
     row = list_images(tmp_path / "a.tar").rows.iloc[0]
 
     assert (row["status"], row["path"], row["label"]) == ("ok", "a.tar/1.jpg", "ant")
-    assert (row["json_status"], row["json_path"], row["json_label"], row["json_digest"]) == ("success", "x", "from json", "ab")
+    assert (row["json_status"], row["json_path"], row["json_label"], row["json_digest"]) == (
+        "success",
+        "x",
+        "from json",
+        "ab",
+    )
     assert row["url"] == "u"
 
 
@@ -153,7 +168,9 @@ def test_values_of_several_types_or_odd_text_are_text_that_parquet_takes(tmp_pat
         ("1.cls", b"\xff", "its .cls is not UTF-8 text"),
     ],
 )
-def test_an_image_whose_labels_cannot_be_read_is_quarantined(tmp_path: Path, member: str, data: bytes, reason: str) -> None:
+def test_an_image_whose_labels_cannot_be_read_is_quarantined(
+    tmp_path: Path, member: str, data: bytes, reason: str
+) -> None:
     write_tar(tmp_path / "a.tar", {"1.jpg": b"1", member: data, "2.jpg": b"2"})
 
     rows = list_images(tmp_path / "a.tar").rows
@@ -165,7 +182,9 @@ def test_an_image_whose_labels_cannot_be_read_is_quarantined(tmp_path: Path, mem
 def test_an_unknown_split_is_refused(tmp_path: Path) -> None:
     write_tar(tmp_path / "a.tar", {"1.jpg": b"1", "1.json": b'{"split": "dev"}'})
 
-    with pytest.raises(ImageSetError, match=r"a\.tar/1\.jpg: unknown split 'dev' in its \.json; write train, val or test"):
+    with pytest.raises(
+        ImageSetError, match=r"a\.tar/1\.jpg: unknown split 'dev' in its \.json; write train, val or test"
+    ):
         list_images(tmp_path / "a.tar")
 
 
@@ -196,7 +215,9 @@ def test_a_member_name_that_is_not_utf8_is_shown_with_escapes_and_can_be_read(tm
 
 def test_links_folders_and_devices_are_passed_over(tmp_path: Path) -> None:
     with tarfile.open(tmp_path / "a.tar", "w") as tar:
-        for number, kind in enumerate([tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.DIRTYPE, tarfile.CHRTYPE, tarfile.FIFOTYPE]):
+        for number, kind in enumerate(
+            [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.DIRTYPE, tarfile.CHRTYPE, tarfile.FIFOTYPE]
+        ):
             member = tarfile.TarInfo(f"{number}.jpg")
             member.type, member.linkname = kind, "/etc/passwd"
             tar.addfile(member)
@@ -218,7 +239,9 @@ def test_a_name_that_stands_twice_is_refused(tmp_path: Path) -> None:
     with tarfile.open(tmp_path / "a.tar", "a") as tar:
         tar.addfile(tarfile.TarInfo("1.jpg"))
 
-    with pytest.raises(ImageSetError, match=r"1 paths are listed more than once \('a\.tar/1\.jpg'\); write each member under"):
+    with pytest.raises(
+        ImageSetError, match=r"1 paths are listed more than once \('a\.tar/1\.jpg'\); write each member under"
+    ):
         list_images(tmp_path / "a.tar")
 
 
@@ -273,11 +296,15 @@ def test_a_pattern_that_does_not_fit_is_refused(shards: Path, pattern: str, mess
         list_images(shards / pattern)
 
 
-@pytest.mark.parametrize(("compress", "name"), [(gzip.compress, "gzip")])
-def test_a_compressed_tar_is_refused_whatever_its_name(shards: Path, compress: object, name: str) -> None:
-    (shards / "shard-011.tar").write_bytes(gzip.compress((shards / "shard-000.tar").read_bytes()))
+@pytest.mark.parametrize(
+    ("compress", "name"), [(gzip.compress, "gzip"), (bz2.compress, "bzip2"), (lzma.compress, "xz")]
+)
+def test_a_compressed_tar_is_refused_whatever_its_name(
+    shards: Path, compress: Callable[[bytes], bytes], name: str
+) -> None:
+    (shards / "shard-011.tar").write_bytes(compress((shards / "shard-000.tar").read_bytes()))
 
-    with pytest.raises(ImageSetError, match=r"shard-011\.tar: compressed with gzip, .*; decompress it to a plain \.tar"):
+    with pytest.raises(ImageSetError, match=rf"shard-011\.tar: compressed with {name}, .*; decompress it to a plain"):
         list_images(shards)
 
 
@@ -305,14 +332,22 @@ def test_an_empty_shard_beside_good_ones_is_one_quarantined_row(shards: Path) ->
     assert rows.loc[1, "reason"] == "damaged archive, at byte 0: empty file; members from there on are not listed"
 
 
-# Each member takes a header and a data block of 512 bytes: 1.jpg 0–1024, 2.jpg 1024–2048, 3.jpg 2048–3072.
+# Each member takes a header and a data block of 512 bytes: 1.jpg 0-1024, 2.jpg 1024-2048, 3.jpg 2048-3072.
 @pytest.mark.parametrize(
     ("length", "readable", "quarantined"),
     [
         (3072, ["1.jpg", "2.jpg", "3.jpg"], {"a.tar": "at byte 3072: no end mark, so it may have been cut"}),
-        (2560 + 100, ["1.jpg", "2.jpg"], {"a.tar/3.jpg": "ends inside it (100 of 512 bytes)", "a.tar": "unexpected end of data"}),
-        (2560, ["1.jpg", "2.jpg"], {"a.tar/3.jpg": "ends inside it (0 of 512 bytes)", "a.tar": "unexpected end of data"}),
-        (2048 + 100, ["1.jpg", "2.jpg"], {"a.tar": "truncated header"}),
+        (
+            2560 + 100,
+            ["1.jpg", "2.jpg"],
+            {"a.tar/3.jpg": "ends inside it (100 of 512 bytes)", "a.tar": "unexpected end of data"},
+        ),
+        (
+            2560,
+            ["1.jpg", "2.jpg"],
+            {"a.tar/3.jpg": "ends inside it (0 of 512 bytes)", "a.tar": "unexpected end of data"},
+        ),
+        (2048 + 100, ["1.jpg", "2.jpg"], {"a.tar": "at byte 2048: no end mark"}),
         (1024, ["1.jpg"], {"a.tar": "at byte 1024: no end mark, so it may have been cut"}),
     ],
     ids=["no end mark", "inside data", "before data", "inside a header", "between members"],
@@ -329,6 +364,17 @@ def test_what_precedes_the_cut_of_a_tar_is_listed(
     assert list(contents(source)) == [f"a.tar/{name}" for name in readable]
     assert bad["path"].tolist() == list(quarantined)
     assert all(part in reason for part, reason in zip(quarantined.values(), bad["reason"], strict=True))
+
+
+def test_a_class_that_is_cut_is_not_taken_for_a_shorter_name(tmp_path: Path) -> None:
+    source = write_tar(tmp_path / "a.tar", {"1.jpg": b"1", "1.cls": b"anteater"})
+    source.write_bytes(source.read_bytes()[: 1024 + 512 + 3])
+
+    rows = list_images(source).rows
+
+    assert rows["path"].tolist() == ["a.tar/1.jpg", "a.tar"]
+    assert rows.loc[0, ["status", "reason"]].tolist() == ["quarantined", "the archive ends inside its .cls"]
+    assert label_columns(rows) == []
 
 
 def test_a_damaged_header_in_the_middle_is_not_taken_for_the_end(tmp_path: Path) -> None:
@@ -358,7 +404,7 @@ def test_a_header_of_negative_size_does_not_run_in_circles(tmp_path: Path) -> No
     source = write_tar(tmp_path / "a.tar", {"1.jpg": b"1" * 512, "2.jpg": b"2" * 512})
     data = bytearray(source.read_bytes())
     header = data[1024:1536]
-    header[124:136] = b"\xff" * 10 + b"\xfc\x00"  # base 256: −1024, which leads back to the first member
+    header[124:136] = b"\xff" * 10 + b"\xfc\x00"  # base 256: -1024, which leads back to the first member
     header[148:156] = b"        "
     header[148:156] = f"{sum(header):06o}\0 ".encode()
     data[1024:1536] = header
@@ -380,4 +426,6 @@ def test_a_sparse_member_is_quarantined(tmp_path: Path) -> None:
     block[148:156] = f"{sum(block):06o}\0 ".encode()
     (tmp_path / "a.tar").write_bytes(bytes(block) + b"x" * 512 + bytes(1024))
 
-    assert list_images(tmp_path / "a.tar").rows["reason"].tolist() == ["a sparse member, whose bytes do not lie together"]
+    assert list_images(tmp_path / "a.tar").rows["reason"].tolist() == [
+        "a sparse member, whose bytes do not lie together"
+    ]

@@ -47,7 +47,9 @@ def test_the_class_is_the_first_folder_and_images_are_found_at_any_depth_below_i
     ]
 
 
-def test_a_folder_of_classes_is_of_kind_folder_and_its_root_is_absolute(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_of_classes_is_of_kind_folder_and_its_root_is_absolute(
+    tree: Tree, monkeypatch: pytest.MonkeyPatch
+) -> None:
     root = tree("cat/1.jpg")
     monkeypatch.chdir(root.parent)
 
@@ -102,7 +104,14 @@ def test_labels_come_from_below_split_folders(tree: Tree, validation: str) -> No
         (["train/cat/1.jpg", "test/1.jpg"], {"train", "test"}, {"cat", None}),
         (["train/a/1.jpg", "train/b/1.jpg"], {"train"}, {"a", "b"}),
     ],
-    ids=["no train", "val and test alone", "a class of trains", "a folder beside", "test without classes", "train alone"],
+    ids=[
+        "no train",
+        "val and test alone",
+        "a class of trains",
+        "a folder beside",
+        "test without classes",
+        "train alone",
+    ],
 )
 def test_folders_named_like_splits(tree: Tree, paths: list[str], splits: set[str], labels: set[str]) -> None:
     rows = list_images(tree(*paths)).rows
@@ -142,13 +151,17 @@ def test_every_image_suffix_is_listed_in_any_case(tree: Tree, suffix: str) -> No
 
 
 def test_other_files_are_counted_by_suffix_and_hidden_ones_passed_over(tree: Tree) -> None:
-    image_set = list_images(tree("cat/1.jpg", "cat/a.TXT", "b.txt", "README", "cat/.hidden.jpg", ".git/2.jpg", "cat/._1.jpg"))
+    image_set = list_images(
+        tree("cat/1.jpg", "cat/a.TXT", "b.txt", "README", "cat/.hidden.jpg", ".git/2.jpg", "cat/._1.jpg")
+    )
 
     assert image_set.ignored == {".txt": 2, "": 1}
     assert len(image_set.rows) == 1
 
 
-def test_rows_are_sorted_by_path_whatever_order_the_filesystem_gives(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rows_are_sorted_by_path_whatever_order_the_filesystem_gives(
+    tree: Tree, monkeypatch: pytest.MonkeyPatch
+) -> None:
     root = tree("b/2.jpg", "a/1.jpg", "a-c/3.jpg", "a/d/4.jpg", "é/5.jpg")
     forward = list_images(root).rows
 
@@ -177,7 +190,9 @@ def test_an_empty_file_is_quarantined_by_the_listing(tree: Tree) -> None:
     assert listed(root, "status", "reason") == [("ok", ""), ("quarantined", "empty file (0 bytes)")]
 
 
-@pytest.mark.parametrize("name", ["with space.jpg", "new\nline.jpg", "🐈.jpg", "a%20b.jpg", "quote'.jpg", "back\\slash.jpg"])
+@pytest.mark.parametrize(
+    "name", ["with space.jpg", "new\nline.jpg", "🐈.jpg", "a%20b.jpg", "quote'.jpg", "back\\slash.jpg"]
+)
 def test_unusual_names_are_listed_and_read(tree: Tree, name: str) -> None:
     root = tree(f"cat/{name}")
     rows = list_images(root).rows
@@ -200,7 +215,7 @@ def test_a_name_that_is_not_utf8_is_quarantined_under_a_name_that_can_be_shown(t
 def test_two_files_that_would_be_shown_alike_are_refused(tree: Tree) -> None:
     root = tree(r"cat/\xff.jpg", os.fsdecode(b"cat/\xff.jpg"))
 
-    with pytest.raises(ImageSetError, match="1 paths are listed more than once .* rename"):
+    with pytest.raises(ImageSetError, match=r"1 paths are listed more than once .* rename"):
         list_images(root)
 
 
@@ -219,7 +234,10 @@ def test_links_that_lead_nowhere_are_quarantined(tree: Tree) -> None:
     (root / "cat/gone.jpg").symlink_to(root / "nothing.jpg")
     (root / "cat/itself.jpg").symlink_to(root / "cat/itself.jpg")
 
-    assert listed(root, "path", "reason")[1:] == [("cat/gone.jpg", "a link to nowhere"), ("cat/itself.jpg", "a link to nowhere")]
+    assert listed(root, "path", "reason")[1:] == [
+        ("cat/gone.jpg", "a link to nowhere"),
+        ("cat/itself.jpg", "a link to nowhere"),
+    ]
 
 
 def test_a_pipe_with_an_image_name_is_quarantined_and_not_opened(tree: Tree) -> None:
@@ -296,7 +314,13 @@ def test_a_limit_takes_from_every_split_and_class_in_turn(tree: Tree) -> None:
     rows = list_images(root, limit=9).rows
 
     counts = rows.groupby(["split", "label"]).size().to_dict()
-    assert counts == {("train", "cat"): 2, ("train", "dog"): 2, ("train", "rare"): 1, ("val", "cat"): 2, ("val", "dog"): 2}
+    assert counts == {
+        ("train", "cat"): 2,
+        ("train", "dog"): 2,
+        ("train", "rare"): 1,
+        ("val", "cat"): 2,
+        ("val", "dog"): 2,
+    }
     assert rows["path"].tolist()[:4] == ["train/cat/0.jpg", "train/cat/1.jpg", "train/dog/0.jpg", "train/dog/1.jpg"]
     assert rows.index.equals(pd.RangeIndex(9))
 
@@ -372,12 +396,12 @@ def test_rows_that_were_in_parquet_can_still_be_read(tree: Tree, tmp_path: Path)
 def test_a_file_that_has_vanished_is_unreadable(tree: Tree) -> None:
     root = tree("cat/1.jpg")
 
-    with pytest.raises(UnreadableImage, match="^no such file$"):
+    with pytest.raises(UnreadableImage, match=r"^no such file$"):
         read_bytes(root, ImageSource("cat/2.jpg", None, None, 3))
 
 
 def test_a_folder_in_place_of_a_file_is_unreadable(tree: Tree) -> None:
-    with pytest.raises(UnreadableImage, match="^is a directory$"):
+    with pytest.raises(UnreadableImage, match=r"^is a directory$"):
         read_bytes(tree("cat/1.jpg"), ImageSource("cat", None, None, 3))
 
 
@@ -388,7 +412,7 @@ def test_a_file_without_permission_is_unreadable(tree: Tree, monkeypatch: pytest
     root = tree("cat/1.jpg")
     monkeypatch.setattr(Path, "open", refuse)
 
-    with pytest.raises(UnreadableImage, match="^permission denied$"):
+    with pytest.raises(UnreadableImage, match=r"^permission denied$"):
         read_bytes(root, ImageSource("cat/1.jpg", None, None, 3))
 
 
@@ -398,7 +422,9 @@ def test_a_file_that_has_become_shorter_is_unreadable(tree: Tree) -> None:
 
 
 def test_listing_and_decoding_need_no_torch() -> None:
-    code = "import sys, extractors.images, extractors.decode; sys.exit(any(m in sys.modules for m in ('torch', 'h5py')))"
+    code = (
+        "import sys, extractors.images, extractors.decode; sys.exit(any(m in sys.modules for m in ('torch', 'h5py')))"
+    )
 
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0  # noqa: S603 - our own interpreter
 

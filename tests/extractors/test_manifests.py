@@ -126,7 +126,10 @@ def test_a_null_character_in_a_name_is_quarantined(folder: Path) -> None:
         ("path,label\n", r"set\.csv: no rows below the header"),
         ('path\n"images/a.jpg\n', r"set\.csv: not a csv table \(.*EOF inside string"),
         ("path,label\na.jpg,x\nb.jpg,y,z\n", r"set\.csv: not a csv table \(.*Expected 2 fields in line 3, saw 3"),
-        ("path,label\na.jpg,x,y\nb.jpg,z,w\n", "rows have more cells than the header; put cells that hold a comma in quotes"),
+        (
+            "path,label\na.jpg,x,y\nb.jpg,z,w\n",
+            "rows have more cells than the header; put cells that hold a comma in quotes",
+        ),
         ("path,bytes,digest\na.jpg,1,2\n", "bytes, digest would overwrite a column of the listing"),
         ("path,label\na.jpg,x\n,y\n,z\n", r"2 rows without a path \(row 2, 3, counted from 1 below the header\)"),
         ("path,split\na.jpg,train\nb.jpg,dev\nc.jpg,hold\n", "unknown split 'dev', 'hold'; write train, val or test"),

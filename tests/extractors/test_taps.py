@@ -2,13 +2,14 @@
 
 import pytest
 import torch
+from torch import nn
+
 from extractors.backbone import Backbone
 from extractors.backbones import load_backbone
 from extractors.errors import BackboneError
 from extractors.layouts import is_channels_last
 from extractors.preprocessing import Preprocessing
 from extractors.taps import Tap, TapReader, feature_sizes, pool
-from torch import nn
 
 
 @pytest.fixture(scope="module")

@@ -14,11 +14,12 @@ from pathlib import Path
 import pytest
 import safetensors.torch
 import torch
+from torchvision import models
+
 from extractors.backbones import load_backbone
 from extractors.errors import BackboneError, WeightsError
 from extractors.taps import Tap, TapReader
 from extractors.weights import CONNECT_SECONDS, read_checkpoint, sha256_of_file, sha256_of_state, short_timeouts
-from torchvision import models
 
 
 @pytest.fixture(scope="module")
@@ -101,10 +102,6 @@ def test_a_checkpoint_that_could_run_code_is_refused_and_does_not(tmp_path, stat
     with pytest.raises(WeightsError, match=r"more than tensors.*pathlib.*save a state_dict"):
         load_backbone("squeezenet1_1", weights=str(path))
     assert not target.exists()
-
-
-def _whole(state, path):
-    return saved(state, path).read_bytes()
 
 
 @pytest.mark.parametrize(
@@ -198,7 +195,7 @@ def test_weights_of_another_architecture_are_named(tmp_path, state):
         load_backbone("resnet18", weights=str(path))
     message = str(caught.value)
     assert message.startswith(f"torchvision/resnet18: {path} does not fit this architecture; missing: ")
-    assert "unexpected: classifier.1.bias, classifier.1.weight, features.0.bias and 49 more" in message
+    assert "unexpected: features.0.weight, features.0.bias, features.3.squeeze.weight and 49 more" in message
     assert "it is for torchvision/squeezenet1_1: give --backbone torchvision/squeezenet1_1" in message
 
 

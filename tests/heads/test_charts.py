@@ -61,7 +61,7 @@ def test_the_colour_of_a_confusion_is_the_share_of_its_true_class():
 
     embedded = re.search(r"data:image/png;base64,([^\"]+)", svg)[1]
     opacity = np.asarray(Image.open(BytesIO(base64.b64decode(embedded))))[..., 3]
-    assert opacity.tolist() == [[round(255 * 6 / 8), round(255 * 2 / 8)], [0, 0]]
+    np.testing.assert_allclose(opacity / 255, [[6 / 8, 2 / 8], [0, 0]], atol=1 / 255)
 
 
 def test_counts_stand_in_the_cells_and_zeros_stay_empty():

@@ -96,7 +96,9 @@ def test_the_bootstrap_agrees_with_drawing_images_one_by_one():
     for name in ("balanced_accuracy", "macro_f1", "log_loss"):
         values = [measure(y[rows], probability[rows], predicted[rows], 4)[name] for rows in drawn]
         width = scores[name].high - scores[name].low
-        assert [scores[name].low, scores[name].high] == pytest.approx(np.percentile(values, [2.5, 97.5]), abs=0.08 * width)
+        assert [scores[name].low, scores[name].high] == pytest.approx(
+            np.percentile(values, [2.5, 97.5]), abs=0.08 * width
+        )
 
 
 def coverage(draw, truth, metric, n_repeats=300, *, grouped=False):

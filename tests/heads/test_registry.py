@@ -74,7 +74,8 @@ def test_the_floor_never_looks_at_the_features():
 
 
 @pytest.mark.parametrize(
-    ("asked", "answer"), [("logref", "did you mean logreg"), ("KNN", "did you mean knn"), ("zzz", "known heads: centroid")]
+    ("asked", "answer"),
+    [("logref", "did you mean logreg"), ("KNN", "did you mean knn"), ("zzz", "known heads: centroid")],
 )
 def test_an_unknown_head_is_answered_with_names(asked, answer):
     with pytest.raises(UnknownHeadError, match=answer):

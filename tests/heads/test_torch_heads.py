@@ -120,7 +120,9 @@ def test_dropout_keeps_the_expected_input():
     X, y = np.ones((64, 1000), dtype=np.float32), np.tile([0, 1], 32)
 
     def mean_scorer(parameters):
-        with torch.no_grad():  # every feature counts alike: the score of class 1 is the mean of the inputs that are kept
+        with (
+            torch.no_grad()
+        ):  # every feature counts alike: the score of class 1 is the mean of the inputs that are kept
             parameters[0].copy_(torch.stack([torch.zeros(1000), torch.full((1000,), 1e-3)], dim=1))
             parameters[1].zero_()
         return torch.optim.SGD(parameters, lr=1e-12), None
