@@ -46,7 +46,9 @@ class EmbeddingCache:
             if not marker.exists() and create:
                 self._create(marker)
             if not marker.is_file():
-                raise CacheError(f"{self.path}: no cache here (no {_MARKER}); make one with 'headstart extract IMAGES --cache {self.path}'")
+                raise CacheError(
+                    f"{self.path}: no cache here (no {_MARKER}); make one with 'headstart extract IMAGES --cache {self.path}'"
+                )
             found = json.loads(marker.read_text()).get("format_version")
         if found != FORMAT_VERSION:
             raise CacheError(
@@ -56,7 +58,9 @@ class EmbeddingCache:
 
     def _create(self, marker: Path) -> None:
         if self.path.is_dir() and any(self.path.iterdir()):
-            raise CacheError(f"{self.path}: the folder holds other files and is no cache; name an empty or a new one (--cache DIR)")
+            raise CacheError(
+                f"{self.path}: the folder holds other files and is no cache; name an empty or a new one (--cache DIR)"
+            )
         (self.path / "embeddings").mkdir(parents=True, exist_ok=True)
         write_atomically(marker, json.dumps({"format_version": FORMAT_VERSION}).encode())
 
@@ -95,7 +99,9 @@ class EmbeddingStore:
             content = json.loads((path / "key.json").read_text())
             key = EmbeddingKey.from_dict(content["key"])
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise CacheError(f"{path / 'key.json'}: cannot be read ({error}); remove the folder {path} and extract again") from error
+            raise CacheError(
+                f"{path / 'key.json'}: cannot be read ({error}); remove the folder {path} and extract again"
+            ) from error
         return cls(path, key, content["about"])
 
     def create(self, about: Mapping[str, Any]) -> None:
@@ -140,7 +146,9 @@ class EmbeddingStore:
         shard, row = _Index(shards).find(digests)
         if (shard < 0).any():
             count = int((shard < 0).sum())
-            raise CacheError(f"{self.path}: {count} of {len(digests)} images have no embedding; run 'headstart extract' again")
+            raise CacheError(
+                f"{self.path}: {count} of {len(digests)} images have no embedding; run 'headstart extract' again"
+            )
         return EmbeddingView(tuple(str(path.absolute()) for path in shards), tap, shard, row)
 
     def damaged(self) -> dict[Path, str]:
@@ -177,7 +185,7 @@ class EmbeddingView:
         """Return a view of some of the rows: an index array, a mask, or a slice."""
         return EmbeddingView(self.paths, self.tap, self.shard[rows], self.row[rows])
 
-    def __array__(self, dtype: npt.DTypeLike = None, copy: bool | None = None) -> Array:
+    def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> Array:
         """Gather the rows; where they are one whole shard in its own dtype, the memory map itself is returned."""
         maps = {number: self._map(number) for number in np.unique(self.shard).tolist()}
         first = next(iter(maps.values()), np.empty((0, 0), dtype or np.float32))
@@ -225,4 +233,8 @@ class _Index:
 
 
 def _prefixes(digests: Array) -> npt.NDArray[np.uint64]:
-    return np.ascontiguousarray(digests).view(">u8")[:, 0].astype(np.uint64) if math.prod(digests.shape) else np.empty(0, np.uint64)
+    return (
+        np.ascontiguousarray(digests).view(">u8")[:, 0].astype(np.uint64)
+        if math.prod(digests.shape)
+        else np.empty(0, np.uint64)
+    )

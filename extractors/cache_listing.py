@@ -82,10 +82,14 @@ class CacheListing:
         try:
             table = pa.Table.from_pandas(self.rows, preserve_index=False)
         except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
-            raise ImageSetError(f"{self.root}: a label column mixes types ({error.args[0]}); give it one type") from error
+            raise ImageSetError(
+                f"{self.root}: a label column mixes types ({'; '.join(map(str, error.args))}); give it one type"
+            ) from error
         origin = {"root": str(self.root), "kind": self.kind, "written_ns": self.written_ns}
         buffer = io.BytesIO()
-        pq.write_table(table.replace_schema_metadata({**table.schema.metadata, b"headstart": json.dumps(origin).encode()}), buffer)
+        pq.write_table(
+            table.replace_schema_metadata({**table.schema.metadata, b"headstart": json.dumps(origin).encode()}), buffer
+        )
         write_atomically(cache.path / _FILE, buffer.getvalue())
 
 
@@ -104,7 +108,9 @@ def read_listing(cache: EmbeddingCache) -> CacheListing:
     """
     path = cache.path / _FILE
     if not path.exists():
-        raise CacheError(f"{cache.path}: no images are listed in this cache yet; run 'headstart extract IMAGES --cache {cache.path}'")
+        raise CacheError(
+            f"{cache.path}: no images are listed in this cache yet; run 'headstart extract IMAGES --cache {cache.path}'"
+        )
     try:
         table = pq.read_table(path)
         origin = json.loads(table.schema.metadata[b"headstart"])
@@ -113,11 +119,17 @@ def read_listing(cache: EmbeddingCache) -> CacheListing:
             rows[column] = rows[column].astype(object).where(rows[column].notna(), None)
         return CacheListing(rows, Path(origin["root"]), origin["kind"], origin["written_ns"])
     except (pa.ArrowInvalid, OSError, KeyError, TypeError, ValueError) as error:
-        raise CacheError(f"{path}: cannot be read ({error}); delete this file and run 'headstart extract' again") from error
+        raise CacheError(
+            f"{path}: cannot be read ({error}); delete this file and run 'headstart extract' again"
+        ) from error
 
 
 def update_listing(
-    cache: EmbeddingCache, images: ImageSet, *, workers: int, on_image: Callable[[int], None] | None = None,
+    cache: EmbeddingCache,
+    images: ImageSet,
+    *,
+    workers: int,
+    on_image: Callable[[int], None] | None = None,
 ) -> CacheListing:
     """List `images` in the cache: files known by path, size and modification time keep their digest, all others are read.
 
@@ -140,7 +152,9 @@ def update_listing(
     if on_image:
         on_image(len(rows) - len(unread))
     if len(unread):
-        read = pd.DataFrame(_hash(images.root, rows.loc[unread], workers, on_image), unread, [DIGEST_COLUMN, "reason"], dtype=object)
+        read = pd.DataFrame(
+            _hash(images.root, rows.loc[unread], workers, on_image), unread, [DIGEST_COLUMN, "reason"], dtype=object
+        )
         rows.loc[unread, [DIGEST_COLUMN, "reason"]] = read
         rows.loc[unread[read[DIGEST_COLUMN].isna()], "status"] = QUARANTINED
     listing = CacheListing(rows, images.root, images.kind, written_ns)
@@ -155,14 +169,19 @@ def _carry_over(rows: pd.DataFrame, root: Path, earlier: CacheListing) -> pd.Dat
     settled = earlier.rows["mtime_ns"] < earlier.written_ns - _RACY_NS
     known = earlier.rows[settled & earlier.rows[DIGEST_COLUMN].notna()]
     identity, carried = ["path", "bytes", "mtime_ns"], [DIGEST_COLUMN, "status", "reason"]
-    merged = rows[identity].merge(known[identity + carried], how="left", on=identity, validate="1:1").set_index(rows.index)
+    merged = (
+        rows[identity].merge(known[identity + carried], how="left", on=identity, validate="1:1").set_index(rows.index)
+    )
     same = merged[DIGEST_COLUMN].notna() & (rows["status"] == OK)
     rows.loc[same, carried] = merged.loc[same, carried]
     return rows
 
 
 def _hash(
-    root: Path, rows: pd.DataFrame, workers: int, on_image: Callable[[int], None] | None,
+    root: Path,
+    rows: pd.DataFrame,
+    workers: int,
+    on_image: Callable[[int], None] | None,
 ) -> Iterable[tuple[str | None, str]]:
     """Yield for each row its digest, or None and the reason why the file cannot be read."""
 

@@ -18,7 +18,6 @@ from extractors.images import ImageSource, read_bytes
 from extractors.preprocessing import Preprocessing
 from extractors.shards import Array
 
-
 Listed = tuple[ImageSource, str]  # where an image lies, and the SHA-256 (hex) under which its row is filed
 
 
@@ -62,7 +61,9 @@ def embed(
     rows: list[int] = []
     pixels: list[Array] = []
     unreadable: dict[int, str] = {}
-    for row, image in enumerate(decode_ahead(root, images, preprocessing, workers=workers, ahead=2 * forward.batch_size)):
+    for row, image in enumerate(
+        decode_ahead(root, images, preprocessing, workers=workers, ahead=2 * forward.batch_size)
+    ):
         if isinstance(image, UnreadableImage):
             unreadable[row] = str(image)
             continue
@@ -96,7 +97,9 @@ def decode_ahead(
     waiting = iter(images)
     pool = ThreadPoolExecutor(workers, thread_name_prefix="decode")
     try:
-        pending: deque[Future[Array | UnreadableImage]] = deque(pool.submit(decode, listed) for listed in islice(waiting, ahead))
+        pending: deque[Future[Array | UnreadableImage]] = deque(
+            pool.submit(decode, listed) for listed in islice(waiting, ahead)
+        )
         while pending:
             image = pending.popleft().result()
             pending.extend(pool.submit(decode, listed) for listed in islice(waiting, 1))

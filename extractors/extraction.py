@@ -13,13 +13,13 @@ import torch
 
 from extractors.backbone import Backbone
 from extractors.cache import EmbeddingCache, EmbeddingStore
+from extractors.cache_listing import CacheListing
 from extractors.engine import embed
 from extractors.errors import CacheError
 from extractors.fidelity import Fidelity, measure_fidelity, recorded_fidelity
 from extractors.forward import ForwardPass, store_as
 from extractors.images import image_sources
 from extractors.key import EmbeddingKey, Precision, StoredDtype
-from extractors.cache_listing import CacheListing
 from extractors.precision import has_fast_bf16, resolve_device
 from extractors.shards import Array
 from extractors.taps import Tap, feature_sizes
@@ -97,8 +97,14 @@ class Extraction:
     """
 
     def __init__(
-        self, cache: EmbeddingCache, listing: CacheListing, backbone: Backbone, taps: Sequence[Tap], settings: Settings,
-        *, weights_source: str,
+        self,
+        cache: EmbeddingCache,
+        listing: CacheListing,
+        backbone: Backbone,
+        taps: Sequence[Tap],
+        settings: Settings,
+        *,
+        weights_source: str,
     ) -> None:
         self.listing, self.backbone, self.taps, self.settings = listing, backbone, taps, settings
         self._weights_source = weights_source
@@ -137,7 +143,11 @@ class Extraction:
         images = zip(image_sources(rows), digests, strict=True)
         try:
             for batch in embed(
-                self._forward, self.listing.root, images, self.backbone.preprocessing, workers=self.settings.n_workers,
+                self._forward,
+                self.listing.root,
+                images,
+                self.backbone.preprocessing,
+                workers=self.settings.n_workers,
             ):
                 unreadable |= {digests[row]: reason for row, reason in batch.unreadable.items()}
                 if len(batch.rows):
@@ -158,7 +168,11 @@ class Extraction:
     @cached_property
     def _forward(self) -> ForwardPass:
         return ForwardPass(
-            self.backbone, self.taps, device=self.device, precision=self.store.key.precision, batch_size=self.batch_size,
+            self.backbone,
+            self.taps,
+            device=self.device,
+            precision=self.store.key.precision,
+            batch_size=self.batch_size,
         )
 
     def _settle_key(self, cache: EmbeddingCache) -> EmbeddingKey:
@@ -177,8 +191,12 @@ class Extraction:
         self.fidelity = recorded_fidelity(folder)
         if self.fidelity is None:
             self.fidelity = measure_fidelity(
-                self.backbone, self.taps, self.listing,
-                device=self.device, batch_size=self.batch_size, workers=self.settings.n_workers,
+                self.backbone,
+                self.taps,
+                self.listing,
+                device=self.device,
+                batch_size=self.batch_size,
+                workers=self.settings.n_workers,
             )
             if self.fidelity:
                 self.fidelity.write(folder)

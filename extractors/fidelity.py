@@ -11,11 +11,11 @@ import torch
 
 from extractors.atomic import errors_explained, write_atomically
 from extractors.backbone import Backbone
+from extractors.cache_listing import CacheListing
 from extractors.engine import decode_ahead
 from extractors.errors import UnreadableImage
 from extractors.forward import ForwardPass
 from extractors.images import image_sources
-from extractors.cache_listing import CacheListing
 from extractors.precision import LOWEST_COSINE, compare_features
 from extractors.taps import Tap
 
@@ -59,7 +59,13 @@ def recorded_fidelity(folder: Path) -> Fidelity | None:
 
 
 def measure_fidelity(
-    backbone: Backbone, taps: Sequence[Tap], listing: CacheListing, *, device: torch.device, batch_size: int, workers: int,
+    backbone: Backbone,
+    taps: Sequence[Tap],
+    listing: CacheListing,
+    *,
+    device: torch.device,
+    batch_size: int,
+    workers: int,
 ) -> Fidelity | None:
     """Embed the first readable images in float32 and in bf16 and compare; None where no image can be read."""
     rows = listing.distinct.head(2 * batch_size)

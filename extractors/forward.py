@@ -32,15 +32,23 @@ class ForwardPass:
     """
 
     def __init__(
-        self, backbone: Backbone, taps: Sequence[Tap], *, device: torch.device, precision: Precision, batch_size: int,
+        self,
+        backbone: Backbone,
+        taps: Sequence[Tap],
+        *,
+        device: torch.device,
+        precision: Precision,
+        batch_size: int,
     ) -> None:
         self.batch_size = batch_size
         self._device = device
         self._reduced = precision == "bf16"
-        module = copy.deepcopy(backbone.module).to(device=device, memory_format=torch.channels_last)
+        module = copy.deepcopy(backbone.module).to(device).to(memory_format=torch.channels_last)
         self._read = TapReader(dataclasses.replace(backbone, module=module), taps)
         preprocessing = backbone.preprocessing
-        mean, std = (torch.tensor(values, device=device).view(1, 3, 1, 1) for values in (preprocessing.mean, preprocessing.std))
+        mean, std = (
+            torch.tensor(values, device=device).view(1, 3, 1, 1) for values in (preprocessing.mean, preprocessing.std)
+        )
         # One multiplication and one addition do the work of ToTensor and Normalize: (x / 255 − mean) / std.
         self._scale, self._shift = 1 / (255 * std), -mean / std
 
@@ -73,7 +81,8 @@ def store_as(features: dict[str, Array], dtype: StoredDtype, *, where: str) -> d
                 f"try --precision fp32, and check the weights",
             )
         if np.abs(values).max(initial=0) > np.finfo(dtype).max:
-            raise FeatureError(f"{where}, tap {tap}: features reach {np.abs(values).max():.3g}, too large for {dtype}; use --dtype float32")
+            raise FeatureError(
+                f"{where}, tap {tap}: features reach {np.abs(values).max():.3g}, too large for {dtype}; use --dtype float32"
+            )
         stored[tap] = values.astype(dtype)
     return stored
-

@@ -77,4 +77,6 @@ class EmbeddingKey:
     def differences(self, other: "EmbeddingKey") -> str:
         """Say in words where `other` differs: ``weights: sha256:9f… here, sha256:11… there``; empty if equal."""
         mine, theirs = self.as_dict(), other.as_dict()
-        return "; ".join(f"{name}: {mine[name]} here, {theirs[name]} there" for name in mine if mine[name] != theirs[name])
+        return "; ".join(
+            f"{name}: {mine[name]} here, {theirs[name]} there" for name in mine if mine[name] != theirs[name]
+        )

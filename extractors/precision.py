@@ -31,14 +31,16 @@ def resolve_device(device: str) -> torch.device:
     except RuntimeError as error:
         raise DeviceError(f"device {device!r}: unknown; expected auto, cpu or cuda") from error
     if found.type == "cuda" and (found.index or 0) >= torch.cuda.device_count():
-        raise DeviceError(f"device {device!r}: this machine has {torch.cuda.device_count()} CUDA devices; use --device cpu")
+        raise DeviceError(
+            f"device {device!r}: this machine has {torch.cuda.device_count()} CUDA devices; use --device cpu"
+        )
     return found
 
 
 def has_fast_bf16(device: torch.device) -> bool:
     """Tell whether the device multiplies bfloat16 matrices in hardware; elsewhere bf16 would only lose precision."""
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     # torch has no public name for this; both queries exist since 2.6.
     return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())  # noqa: SLF001 - see above
 

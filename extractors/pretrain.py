@@ -51,7 +51,7 @@ def pretrain_supervised(
     module.train().requires_grad_(True)  # noqa: FBT003 - torch's own signature
     for _ in range(epochs):
         total = 0.0
-        for rows in torch.randperm(len(inputs), generator=generator).split(batch_size):
+        for rows in torch.split(torch.randperm(len(inputs), generator=generator), batch_size):
             loss = nn.functional.cross_entropy(module(_shift(inputs[rows], generator)), targets[rows])
             optimiser.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]  # torch leaves backward() untyped
@@ -72,4 +72,6 @@ def _shift(images: torch.Tensor, generator: torch.Generator, by: int = 4) -> tor
     """Move a batch by up to `by` pixels along each axis, repeating the border: a written digit stays itself when it moves."""
     height, width = images.shape[-2:]
     down, right = torch.randint(0, 2 * by + 1, (2,), generator=generator).tolist()
-    return nn.functional.pad(images, (by, by, by, by), mode="replicate")[..., down : down + height, right : right + width]
+    return nn.functional.pad(images, (by, by, by, by), mode="replicate")[
+        ..., down : down + height, right : right + width
+    ]

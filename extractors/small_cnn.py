@@ -5,12 +5,17 @@ from torch import nn
 
 from extractors.preprocessing import Preprocessing
 
-FEATURE_SIZE = 128
 PREPROCESSING = Preprocessing(resize=32, crop=(32, 32), mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
+
+_N_MAPS, _GRID = 8, 4
+FEATURE_SIZE = _N_MAPS * _GRID**2
 
 
 class SmallCNN(nn.Module):
-    """Four blocks of convolution, batch norm and ReLU, a global average, and a linear classifier.
+    """Three blocks of convolution, batch norm and ReLU, an average over a 4 by 4 grid, and a linear classifier.
+
+    A few maps with their places keep more for another task than many maps averaged over the whole image: on
+    scikit-learn's digits, 128 features averaged globally transferred worse after pre-training than before.
 
     Parameters
     ----------
@@ -25,15 +30,14 @@ class SmallCNN(nn.Module):
             nn.MaxPool2d(2),
             _block(32, 64),
             nn.MaxPool2d(2),
-            _block(64, FEATURE_SIZE),
-            nn.MaxPool2d(2),
-            _block(FEATURE_SIZE, FEATURE_SIZE),
+            _block(64, _N_MAPS),
+            nn.AdaptiveAvgPool2d(_GRID),
         )
         self.classifier = nn.Linear(FEATURE_SIZE, n_classes)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """Return logits (n_images, n_classes) for normalised images (n_images, 3, H, W), H and W at least 8 pixels."""
-        logits: torch.Tensor = self.classifier(self.features(images).mean(dim=(2, 3)))
+        """Return logits (n_images, n_classes) for normalised images (n_images, 3, H, W), H and W at least 16 pixels."""
+        logits: torch.Tensor = self.classifier(self.features(images).flatten(1))
         return logits
 
 

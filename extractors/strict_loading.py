@@ -56,10 +56,8 @@ def load_strictly(
         Changed in place; half loaded, and to be thrown away, after an error.
     state : mapping of str to torch.Tensor
         The checkpoint's tensors after renaming.
-    name : str
-        The backbone, for messages.
-    checkpoint : Checkpoint
-        Where `state` comes from, for messages.
+    name, checkpoint : str, Checkpoint
+        The backbone, and where `state` comes from: for messages.
     head : str or None
         Dotted name of the classifier.
 

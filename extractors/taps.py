@@ -166,10 +166,8 @@ def pool(output: torch.Tensor, tap: Tap, backbone: Backbone, *, channels_last: b
     ----------
     output : torch.Tensor
         (n, n_features), tokens (n, n_tokens, n_features), or a map (n, C, H, W), (n, H, W, C) with `channels_last`.
-    tap : Tap
-        Its pooling decides.
-    backbone : Backbone
-        Its prefix tokens are left out of `avg` and `max`.
+    tap, backbone : Tap, Backbone
+        The pooling, and the prefix tokens, which `avg` and `max` leave out.
     channels_last : bool or None
         See `output`; None where it is not known, so that only `flatten` is safe.
 
@@ -179,30 +177,25 @@ def pool(output: torch.Tensor, tap: Tap, backbone: Backbone, *, channels_last: b
         The pooling does not go with the shape.
     """
     has_class_token = backbone.prefix_tokens > 0 and backbone.class_token
+    layer = f"{backbone.name}: layer {tap.layer!r} puts out {tuple(output.shape)}"
     if tap.pooling == "cls" or (tap.pooling == "auto" and output.ndim == 3 and has_class_token):
         if output.ndim != 3 or not has_class_token:
             raise BackboneError(
-                f"{backbone.name}: layer {tap.layer!r} puts out {tuple(output.shape)}, and the backbone has "
-                f"{'a' if has_class_token else 'no'} class token; 'cls' needs (n_images, n_tokens, n_features) with "
-                "one: use 'avg' or 'flatten'"
+                f"{layer} and the backbone has {'a' if has_class_token else 'no'} class token; 'cls' needs (n_images, "
+                "n_tokens, n_features) with one: use 'avg' or 'flatten'"
             )
         return output[:, 0]
     if output.ndim == 2 or (tap.pooling == "flatten" and output.ndim > 2):
         return output.flatten(1)
-    over: tuple[int, ...]
-    if output.ndim == 3:
-        tokens, over = output[:, backbone.prefix_tokens :], (1,)
-    elif output.ndim == 4 and channels_last is None:
+    if output.ndim not in {3, 4}:
+        raise BackboneError(f"{layer}; {tap.pooling!r} takes 2 to 4 axes")
+    if output.ndim == 4 and channels_last is None:
         raise BackboneError(
-            f"{backbone.name}: layer {tap.layer!r} puts out {tuple(output.shape)} inside a block that moves its "
-            "channels about, so which axis holds them cannot be told; tap the block around it, or use 'flatten'"
+            f"{layer} inside a block that moves its channels about, so which axis holds them cannot be told; tap the "
+            "block around it, or use 'flatten'"
         )
-    elif output.ndim == 4:
-        tokens, over = output, (1, 2) if channels_last else (2, 3)
-    else:
-        raise BackboneError(
-            f"{backbone.name}: layer {tap.layer!r} puts out {tuple(output.shape)}; {tap.pooling!r} takes 2 to 4 axes"
-        )
+    tokens = output[:, backbone.prefix_tokens :] if output.ndim == 3 else output
+    over = (1,) if output.ndim == 3 else (1, 2) if channels_last else (2, 3)
     return tokens.amax(dim=over) if tap.pooling == "max" else tokens.mean(dim=over)
 
 

@@ -80,11 +80,15 @@ def load_timm(architecture: str, *, weights: str, seed: int) -> Backbone:
         weights_name = Path(weights).name
     else:
         raise unknown_weights(name, weights, ())
+    return _backbone(name, module, digest, weights_name, _preprocessing(timm, module, name))
+
+
+def _backbone(name: str, module: Any, digest: str, weights_name: str, preprocessing: Preprocessing) -> Backbone:
     return Backbone(
         name=name,
         weights=digest,
         weights_name=weights_name,
-        preprocessing=_preprocessing(timm, module, name),
+        preprocessing=preprocessing,
         head=_head(module),  # may change the module, so it comes before the module is frozen
         module=freeze(module),
         channels_last=getattr(module, "output_fmt", None) == "NHWC",

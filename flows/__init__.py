@@ -7,15 +7,21 @@ import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from flows.pipeline import run
     from flows.extraction import extract
     from flows.fitting import fit
     from flows.inspection import inspect
+    from flows.pipeline import run
     from flows.prediction import predict
 
 __all__ = ["extract", "fit", "inspect", "predict", "run"]
 
-_MODULES = {"extract": "extraction", "fit": "fitting", "inspect": "inspection", "predict": "prediction", "run": "pipeline"}
+_MODULES = {
+    "extract": "extraction",
+    "fit": "fitting",
+    "inspect": "inspection",
+    "predict": "prediction",
+    "run": "pipeline",
+}
 
 
 # Prefect reads these when it is first imported, which is always after this file; whoever sets them otherwise is heeded.

@@ -8,7 +8,16 @@ from typing import Annotated, Any, Literal
 import typer
 
 from flows.errors import EXPECTED_ERRORS
-from flows.terminal import emit_json, fail, show_backbones, show_cache, show_extraction, show_fit, show_notes, spread_lists
+from flows.terminal import (
+    emit_json,
+    fail,
+    show_backbones,
+    show_cache,
+    show_extraction,
+    show_fit,
+    show_notes,
+    spread_lists,
+)
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -21,9 +30,12 @@ app = typer.Typer(
 )
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output, and nothing else there.")]
-CacheArgument = Annotated[Path, typer.Argument(help="A cache folder that 'headstart extract' wrote.", show_default=False)]
+CacheArgument = Annotated[
+    Path, typer.Argument(help="A cache folder that 'headstart extract' wrote.", show_default=False)
+]
 ImagesArgument = Annotated[
-    str, typer.Argument(help="Folder per class, flat folder, CSV or Parquet manifest, or tar shards.", show_default=False),
+    str,
+    typer.Argument(help="Folder per class, flat folder, CSV or Parquet manifest, or tar shards.", show_default=False),
 ]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
 Workers = Annotated[int | None, typer.Option(min=1, help="Decoding threads.", show_default="one a core")]
@@ -64,20 +76,27 @@ def backbones(
 @app.command()
 def extract(
     images: ImagesArgument,
-    backbone: Annotated[list[str], typer.Option(help="One or more names from 'headstart backbones'.", show_default=False)],
+    backbone: Annotated[
+        list[str], typer.Option(help="One or more names from 'headstart backbones'.", show_default=False)
+    ],
     weights: Annotated[
-        list[str], typer.Option(help="default, none (random), a published name, or a .safetensors or .pth file."),
+        list[str],
+        typer.Option(help="default, none (random), a published name, or a .safetensors or .pth file."),
     ] = ["default"],  # noqa: B006 - typer copies it
     tap: Annotated[
-        list[str], typer.Option(help="Layers to read out, as LAYER or LAYER:POOLING (avg, max, cls, flatten)."),
+        list[str],
+        typer.Option(help="Layers to read out, as LAYER or LAYER:POOLING (avg, max, cls, flatten)."),
     ] = ["penultimate"],  # noqa: B006 - typer copies it
     cache: Annotated[Path | None, typer.Option(help="Cache folder.", show_default="NAME.headstart")] = None,
     precision: Annotated[
-        Literal["auto", "fp32", "bf16"], typer.Option(help="auto takes bf16 where it is fast and agrees with fp32."),
+        Literal["auto", "fp32", "bf16"],
+        typer.Option(help="auto takes bf16 where it is fast and agrees with fp32."),
     ] = "auto",
     device: Device = "auto",
     dtype: Annotated[Literal["float16", "float32"], typer.Option(help="What the cache stores.")] = "float16",
-    batch_size: Annotated[int | None, typer.Option(min=1, help="Images a forward pass.", show_default="16 on CPU, 128 on GPU")] = None,
+    batch_size: Annotated[
+        int | None, typer.Option(min=1, help="Images a forward pass.", show_default="16 on CPU, 128 on GPU")
+    ] = None,
     workers: Workers = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Take only so many images, spread over the classes.")] = None,
     json: Json = False,
@@ -87,8 +106,18 @@ def extract(
 
     try:
         summary = run_extract(
-            images, backbone, weights=weights, tap=tap, cache=cache, precision=precision, device=device, dtype=dtype,
-            batch_size=batch_size, workers=workers, limit=limit, progress=True,
+            images,
+            backbone,
+            weights=weights,
+            tap=tap,
+            cache=cache,
+            precision=precision,
+            device=device,
+            dtype=dtype,
+            batch_size=batch_size,
+            workers=workers,
+            limit=limit,
+            progress=True,
         )
     except KeyboardInterrupt:
         show_notes(["interrupted; what was embedded is sealed, and the same command goes on from there"])
@@ -108,26 +137,45 @@ def inspect(cache: CacheArgument, json: Json = False) -> None:
 @app.command()
 def fit(
     cache: CacheArgument,
-    head: Annotated[list[str], typer.Option(help="One or more of: logreg, ridge, linear-svm, knn, centroid, lda, mlp, linear-torch, dummy.", show_default=False)],
+    head: Annotated[
+        list[str],
+        typer.Option(
+            help="One or more of: logreg, ridge, linear-svm, knn, centroid, lda, mlp, linear-torch, dummy.",
+            show_default=False,
+        ),
+    ],
     labels: Annotated[Path | None, typer.Option(help="CSV or Parquet file with 'path' and label columns.")] = None,
     target: Annotated[str | None, typer.Option(help="Label column.", show_default="the only one, or 'label'")] = None,
     backbone: Annotated[list[str], typer.Option(help="Only these backbones of the cache.", show_default="all")] = [],  # noqa: B006 - typer copies it
     metric: Annotated[
-        Literal["accuracy", "balanced_accuracy", "macro_f1", "log_loss"], typer.Option(help="What chooses the winner."),
+        Literal["accuracy", "balanced_accuracy", "macro_f1", "log_loss"],
+        typer.Option(help="What chooses the winner."),
     ] = "accuracy",
     folds: Annotated[int, typer.Option(min=2, help="Folds of the cross-validation.")] = 5,
     test_size: Annotated[float, typer.Option(help="Share held back where the images have no splits.")] = 0.2,
     seed: Annotated[int, typer.Option(help="Of splits and heads.")] = 0,
     dask: Annotated[str, typer.Option(help="threads, processes, or the address of a scheduler (tcp://…).")] = "threads",
-    out: Annotated[Path | None, typer.Option(help="Folder for the model and the report.", show_default="NAME.results")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for the model and the report.", show_default="NAME.results")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Fit heads on cached embeddings, choose one honestly, score it once on the test images, and save it."""
     from flows.fitting import fit as run_fit
 
     summary = run_fit(
-        cache, head, labels=labels, target=target, backbone=backbone or None, metric=metric, folds=folds,
-        test_size=test_size, seed=seed, dask=dask, out=out, progress=True,
+        cache,
+        head,
+        labels=labels,
+        target=target,
+        backbone=backbone or None,
+        metric=metric,
+        folds=folds,
+        test_size=test_size,
+        seed=seed,
+        dask=dask,
+        out=out,
+        progress=True,
     )
     emit_json(summary) if json else show_fit(summary)
 
@@ -152,18 +200,32 @@ def run(
 def predict(
     model: Annotated[Path, typer.Argument(help="A model folder that 'headstart fit' wrote.", show_default=False)],
     images: ImagesArgument,
-    out: Annotated[Path | None, typer.Option(help="A .csv or .parquet file.", show_default="CSV on standard output")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="A .csv or .parquet file.", show_default="CSV on standard output")
+    ] = None,
     all_classes: Annotated[bool, typer.Option("--all", help="Write every class's probability.")] = False,
-    weights: Annotated[str | None, typer.Option(help="Where the backbone's weights are now, if they were moved.")] = None,
-    cache: Annotated[Path | None, typer.Option(help="Keep the embeddings in this cache.", show_default="not kept")] = None,
+    weights: Annotated[
+        str | None, typer.Option(help="Where the backbone's weights are now, if they were moved.")
+    ] = None,
+    cache: Annotated[
+        Path | None, typer.Option(help="Keep the embeddings in this cache.", show_default="not kept")
+    ] = None,
     device: Device = "auto",
     workers: Workers = None,
 ) -> None:
     """Predict classes of new images: path, label, probability."""
-    from flows.prediction import predict as run_predict, write_predictions
+    from flows.prediction import predict as run_predict
+    from flows.prediction import write_predictions
 
     predictions = run_predict(
-        model, images, all_classes=all_classes, weights=weights, cache=cache, device=device, workers=workers, progress=True,
+        model,
+        images,
+        all_classes=all_classes,
+        weights=weights,
+        cache=cache,
+        device=device,
+        workers=workers,
+        progress=True,
     )
     write_predictions(predictions, out)
 

@@ -8,7 +8,7 @@ from sklearn.datasets import load_digits
 
 from extractors.backbones import load_backbone
 from extractors.decode import decode_image
-from extractors.images import list_images, read_bytes
+from extractors.images import image_sources, list_images, read_bytes
 from extractors.pretrain import pretrain_supervised, save_encoder
 from flows.progress import progress_bar
 
@@ -39,11 +39,17 @@ def pretrain_on_digits(source: Path, encoder: Path, *, seed: int = 0, progress: 
     """Pre-train the small encoder to tell the source digits apart, and write it as safetensors."""
     found = list_images(source)
     backbone = load_backbone("headstart/small_cnn", weights="none", seed=seed)
-    rows = list(found.rows.itertuples(index=False))
-    images = np.stack([decode_image(read_bytes(found.root, row), backbone.preprocessing) for row in rows])
-    labels = found.rows["label"].astype(int).to_numpy()
+    sources = image_sources(found.rows)
+    images = np.stack([decode_image(read_bytes(found.root, source), backbone.preprocessing) for source in sources])
+    labels = found.rows["label"].to_numpy(np.int64)
     with progress_bar("pre-training", _EPOCHS, unit="epochs", show=progress) as advance:
         pretrain_supervised(
-            backbone.module, images, labels, backbone.preprocessing, epochs=_EPOCHS, seed=seed, on_epoch=lambda _: advance(1),
+            backbone.module,
+            images,
+            labels,
+            backbone.preprocessing,
+            epochs=_EPOCHS,
+            seed=seed,
+            on_epoch=lambda _: advance(1),
         )
     save_encoder(backbone.module, encoder)

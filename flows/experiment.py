@@ -57,7 +57,11 @@ class Experiment(_Table):
     def settings(self) -> Settings:
         """What the extraction computes with."""
         return Settings(
-            device=self.device, precision=self.precision, dtype=self.dtype, batch_size=self.batch_size, workers=self.workers,
+            device=self.device,
+            precision=self.precision,
+            dtype=self.dtype,
+            batch_size=self.batch_size,
+            workers=self.workers,
         )
 
 
@@ -73,7 +77,9 @@ def read_experiment(path: str | Path) -> Experiment:
     try:
         values = tomllib.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
-        raise JobError(f"{file}: cannot be read ({error.strerror}); name an experiment file, see README.md for an example") from error
+        raise JobError(
+            f"{file}: cannot be read ({error.strerror}); name an experiment file, see README.md for an example"
+        ) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise JobError(f"{file}: is no TOML: {error}") from error
     values = {"name": file.stem, "cache": f"{file.stem}.headstart", "out": f"{file.stem}.results"} | values
@@ -86,7 +92,9 @@ def read_experiment(path: str | Path) -> Experiment:
 
 def _anchored(values: dict[str, Any], folder: Path) -> dict[str, Any]:
     """Make the paths absolute, so that a flow finds them wherever it runs."""
-    anchored = values | {name: str(folder / values[name]) for name in ("images", "cache", "out") if isinstance(values.get(name), str)}
+    anchored = values | {
+        name: str(folder / values[name]) for name in ("images", "cache", "out") if isinstance(values.get(name), str)
+    }
     tables = values.get("extract")
     if isinstance(tables, list):
         anchored["extract"] = [_with_weights_file(table, folder) for table in tables]

@@ -13,11 +13,12 @@ from filelock import FileLock
 
 from extractors.backbones import load_backbone
 from extractors.cache import EmbeddingCache
+from extractors.cache_listing import CacheListing, has_listing, read_listing, update_listing
 from extractors.errors import ImageSetError
 from extractors.extraction import Extraction, Settings
 from extractors.images import list_images
 from extractors.key import StoredDtype
-from extractors.cache_listing import CacheListing, has_listing, read_listing, update_listing
+from extractors.listing import count_by_suffix
 from extractors.taps import PENULTIMATE, Tap
 from flows.errors import JobError
 from flows.progress import progress_bar
@@ -127,14 +128,20 @@ def extract(
 
 
 def list_into(
-    cache: EmbeddingCache, images: str | Path, *, limit: int | None, workers: int, progress: bool,
+    cache: EmbeddingCache,
+    images: str | Path,
+    *,
+    limit: int | None,
+    workers: int,
+    progress: bool,
 ) -> tuple[CacheListing, list[str]]:
     """List an image set in a cache, reading only files that are new or changed; returns the listing and notes for people."""
     found = list_images(images, limit=limit)
     notes = []
     if found.ignored:
-        kinds = ", ".join(f"{count} × {suffix or 'no suffix'}" for suffix, count in sorted(found.ignored.items()))
-        notes.append(f"passed over {sum(found.ignored.values())} files that are no images ({kinds})")
+        notes.append(
+            f"passed over {sum(found.ignored.values())} files that are no images ({count_by_suffix(found.ignored)})"
+        )
     if has_listing(cache) and (earlier := read_listing(cache)).root != found.root:
         notes.append(f"the cache listed {earlier.root} before; its embeddings are kept, its listing is replaced")
     with progress_bar("reading", len(found.rows), show=progress) as advance:
@@ -147,9 +154,7 @@ def open_extraction(
 ) -> Extraction:
     """Load a backbone and find out what the cache lacks of it; the path of a weights file is kept whole."""
     source = str(Path(weights).resolve()) if Path(weights).is_file() else weights
-    return Extraction(
-        cache, listing, load_backbone(backbone, weights=source), taps, settings, weights_source=source
-    )
+    return Extraction(cache, listing, load_backbone(backbone, weights=source), taps, settings, weights_source=source)
 
 
 def pair_weights(backbones: Sequence[str], weights: Sequence[str]) -> list[tuple[str, str]]:
@@ -164,7 +169,7 @@ def pair_weights(backbones: Sequence[str], weights: Sequence[str]) -> list[tuple
         raise JobError("no backbone was named; 'headstart backbones' lists them")
     if len(weights) not in (1, len(backbones)):
         raise JobError(f"{len(weights)} weights for {len(backbones)} backbones: give one for all, or one for each")
-    return list(zip(backbones, weights * len(backbones) if len(weights) == 1 else weights, strict=True))
+    return list(zip(backbones, list(weights) * (len(backbones) if len(weights) == 1 else 1), strict=True))
 
 
 def describe_key(extraction: Extraction, listing: CacheListing, embedded: int) -> dict[str, Any]:
@@ -184,7 +189,12 @@ def describe_key(extraction: Extraction, listing: CacheListing, embedded: int) -
 
 
 def summarise(
-    cache: EmbeddingCache, listing: CacheListing, keys: list[dict[str, Any]], notes: list[str], seconds: float, embedding_seconds: float,
+    cache: EmbeddingCache,
+    listing: CacheListing,
+    keys: list[dict[str, Any]],
+    notes: list[str],
+    seconds: float,
+    embedding_seconds: float,
 ) -> ExtractionSummary:
     """Count what was done.
 

@@ -117,19 +117,38 @@ def fit(
         backbone=as_list(backbone) if backbone else None,
     )
     plan = plan_splits(
-        problem.y, split=problem.split, groups=problem.groups, test_size=test_size, folds=folds, seed=seed,
+        problem.y,
+        split=problem.split,
+        groups=problem.groups,
+        test_size=test_size,
+        folds=folds,
+        seed=seed,
         class_names=problem.class_names,
     )
     results = sweep_problem(
-        problem, as_list(head), plan, metric=metric, seed=seed, dask=dask, workers=workers, progress=progress,
+        problem,
+        as_list(head),
+        plan,
+        metric=metric,
+        seed=seed,
+        dask=dask,
+        workers=workers,
+        progress=progress,
     )
     folder = Path(out) if out else Path(f"{problem.name}.results")
     return conclude(problem, plan, results, metric=metric, seed=seed, out=folder, started=started)
 
 
 def sweep_problem(
-    problem: Problem, heads: Sequence[str], plan: SplitPlan, *,
-    metric: str, seed: int, dask: str, workers: int | None, progress: bool,
+    problem: Problem,
+    heads: Sequence[str],
+    plan: SplitPlan,
+    *,
+    metric: str,
+    seed: int,
+    dask: str,
+    workers: int | None,
+    progress: bool,
 ) -> list[Result]:
     """Try every head with every embedding; best first.
 
@@ -142,7 +161,14 @@ def sweep_problem(
     with progress_bar("fitting", len(candidates), unit="candidates", show=progress) as advance:
         try:
             return sweep(
-                candidates, problem.y, plan, metric=metric, groups=problem.groups, seed=seed, dask=dask, workers=workers,
+                candidates,
+                problem.y,
+                plan,
+                metric=metric,
+                groups=problem.groups,
+                seed=seed,
+                dask=dask,
+                workers=workers,
                 on_result=lambda _: advance(1),
             )
         except DataError as error:
@@ -153,7 +179,14 @@ def sweep_problem(
 
 
 def conclude(
-    problem: Problem, plan: SplitPlan, results: list[Result], *, metric: str, seed: int, out: Path, started: float,
+    problem: Problem,
+    plan: SplitPlan,
+    results: list[Result],
+    *,
+    metric: str,
+    seed: int,
+    out: Path,
+    started: float,
 ) -> FitSummary:
     """Fit the winner on all of train, score it once, and write model, table and report into `out`."""
     winner = select(results, metric)
@@ -196,7 +229,9 @@ def find_embedded(problem: Problem, candidate: Candidate) -> Embedded:
 
 
 def _feature_set(embedded: Embedded) -> FeatureSet:
-    return FeatureSet(features=embedded.features, backbone=embedded.backbone, tap=embedded.tap, key=embedded.store.key.id)
+    return FeatureSet(
+        features=embedded.features, backbone=embedded.backbone, tap=embedded.tap, key=embedded.store.key.id
+    )
 
 
 def _score_once(problem: Problem, plan: SplitPlan, candidate: Candidate, seed: int) -> tuple[Any, FinalScore]:
@@ -251,5 +286,8 @@ def _card(problem: Problem, candidate: Candidate, row: dict[str, Any], test: dic
         "embedding": store.key.as_dict(),
         "weights_name": store.about["weights_name"],
         "weights_source": store.about["weights_source"],
-        "scores": {"selection": {name: row[name] for name in ("metric", "score", "low", "high", "split")}, "test": test},
+        "scores": {
+            "selection": {name: row[name] for name in ("metric", "score", "low", "high", "split")},
+            "test": test,
+        },
     }

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from extractors.cache import EmbeddingCache
-from extractors.listing import label_columns
 from extractors.cache_listing import read_listing
+from extractors.listing import label_columns
 
 
 @dataclass(frozen=True)
@@ -78,5 +78,8 @@ def inspect(cache: str | Path) -> CacheSummary:
         labels={column: int(listing.rows[column].nunique()) for column in label_columns(listing.rows)},
         splits={str(split): int(count) for split, count in listing.rows["split"].value_counts().items()},
         keys=keys,
-        quarantined=listing.quarantined[["path", "reason"]].to_dict("records"),
+        quarantined=[
+            {"path": path, "reason": reason}
+            for path, reason in zip(listing.quarantined["path"], listing.quarantined["reason"], strict=True)
+        ],
     )

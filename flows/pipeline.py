@@ -4,7 +4,6 @@ import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -85,10 +84,14 @@ def _worth_retrying(_task: Task[Any, Any], _run: TaskRun, state: State[Any]) -> 
 
 
 # The cache folder is the truth about what is done: Prefect's own result cache would say "done" of rows that are gone.
-_plain_task = partial(task, cache_policy=NO_CACHE, persist_result=False, retry_condition_fn=_worth_retrying)
-
-
-@_plain_task(name="list images", retries=2, retry_delay_seconds=1)
+@task(
+    name="list images",
+    cache_policy=NO_CACHE,
+    persist_result=False,
+    retries=2,
+    retry_delay_seconds=1,
+    retry_condition_fn=_worth_retrying,
+)
 def list_images_task(cache: EmbeddingCache, experiment: Experiment, progress: bool) -> tuple[CacheListing, list[str]]:  # noqa: FBT001 - a task's parameters have names in the UI
     """List the images, reading those that are new or changed."""
     return list_into(
@@ -96,7 +99,7 @@ def list_images_task(cache: EmbeddingCache, experiment: Experiment, progress: bo
     )
 
 
-@_plain_task(name="open backbone")
+@task(name="open backbone", cache_policy=NO_CACHE, persist_result=False)
 def open_task(
     cache: EmbeddingCache, listing: CacheListing, backbone: str, weights: str, taps: Sequence[Tap], settings: Settings
 ) -> Extraction:
@@ -104,19 +107,35 @@ def open_task(
     return open_extraction(cache, listing, backbone, weights, taps, settings)
 
 
-@_plain_task(name="embed shard", retries=2, retry_delay_seconds=1)
+@task(
+    name="embed shard",
+    cache_policy=NO_CACHE,
+    persist_result=False,
+    retries=2,
+    retry_delay_seconds=1,
+    retry_condition_fn=_worth_retrying,
+)
 def embed_shard_task(extraction: Extraction, number: int, advance: Advance) -> ShardResult:
     """Embed and seal one shard; a retry embeds only what the first try did not seal."""
     return extraction.run_shard(number, advance)
 
 
-@_plain_task(name="fit heads")
+@task(name="fit heads", cache_policy=NO_CACHE, persist_result=False)
 def fit_task(experiment: Experiment, progress: bool) -> FitSummary:  # noqa: FBT001 - a task's parameters have names in the UI
     """Sweep the heads, choose, score once, write model and report."""
     table = experiment.fit
     return fit(
-        experiment.cache, table.head, labels=table.labels, target=table.target, metric=table.metric, folds=table.folds,
-        test_size=table.test_size, seed=table.seed, dask=table.dask, out=experiment.out, progress=progress,
+        experiment.cache,
+        table.head,
+        labels=table.labels,
+        target=table.target,
+        metric=table.metric,
+        folds=table.folds,
+        test_size=table.test_size,
+        seed=table.seed,
+        dask=table.dask,
+        out=experiment.out,
+        progress=progress,
     )
 
 
@@ -149,6 +168,10 @@ def _leave_artifacts(experiment: Experiment, fitted: FitSummary) -> None:
         }
         for row in fitted.leaderboard
     ]
-    chosen_by = f"Chosen by {fitted.winner['split']}; the winner's score on {fitted.test['split']} stands in the report."
+    chosen_by = (
+        f"Chosen by {fitted.winner['split']}; the winner's score on {fitted.test['split']} stands in the report."
+    )
     create_table_artifact(key=f"{slug}-leaderboard", table=rows, description=chosen_by)
-    create_link_artifact(key=f"{slug}-report", link=Path(fitted.report).resolve().as_uri(), link_text=f"Report of {experiment.name}")
+    create_link_artifact(
+        key=f"{slug}-report", link=Path(fitted.report).resolve().as_uri(), link_text=f"Report of {experiment.name}"
+    )

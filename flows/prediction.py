@@ -108,7 +108,9 @@ def _speak(head: Any, features: Any, class_names: list[str], *, all_classes: boo
     classes, probability = predict_classes(head, features, len(class_names))
     columns: dict[str, Any] = {
         "label": np.array(class_names, dtype=object)[classes],
-        "probability": np.full(len(classes), np.nan) if probability is None else probability[np.arange(len(classes)), classes],
+        "probability": np.full(len(classes), np.nan)
+        if probability is None
+        else probability[np.arange(len(classes)), classes],
     }
     if all_classes and probability is not None:
         columns |= {f"probability_{name}": probability[:, number] for number, name in enumerate(class_names)}

@@ -74,7 +74,11 @@ class Problem:
 
 
 def pose_problem(
-    cache: EmbeddingCache, *, labels: Path | None = None, target: str | None = None, backbone: Sequence[str] | None = None,
+    cache: EmbeddingCache,
+    *,
+    labels: Path | None = None,
+    target: str | None = None,
+    backbone: Sequence[str] | None = None,
 ) -> Problem:
     """Gather what heads need from a cache.
 
@@ -147,7 +151,9 @@ def unite_groups(digests: "pd.Series[Any]", groups: "pd.Series[Any]") -> npt.NDA
 def _with_labels_of(file: Path, rows: pd.DataFrame, root: Path, notes: list[str]) -> pd.DataFrame:
     table = read_manifest(file)
     own = label_columns(table)
-    paths = table["path"].map(lambda path: str(Path(path).relative_to(root)) if Path(path).is_relative_to(root) else str(path))
+    paths = table["path"].map(
+        lambda path: str(Path(path).relative_to(root)) if Path(path).is_relative_to(root) else str(path)
+    )
     table = table.assign(path=paths)
     known = table["path"].isin(rows["path"])
     if not known.any():
@@ -156,7 +162,9 @@ def _with_labels_of(file: Path, rows: pd.DataFrame, root: Path, notes: list[str]
             f"for instance {rows['path'].iloc[0]}",
         )
     if not known.all():
-        notes.append(f"{int((~known).sum())} of {len(table)} paths in {file} are not among the images, first {table['path'][~known].iloc[0]}")
+        notes.append(
+            f"{int((~known).sum())} of {len(table)} paths in {file} are not among the images, first {table['path'][~known].iloc[0]}"
+        )
     columns = [name for name in ("split", "group") if name in table] + own
     merged = rows.drop(columns=[*label_columns(rows), *(name for name in columns if name in rows)], errors="ignore")
     return merged.merge(table[["path", *columns]], how="left", on="path", validate="1:1")
@@ -165,40 +173,56 @@ def _with_labels_of(file: Path, rows: pd.DataFrame, root: Path, notes: list[str]
 def _choose_target(rows: pd.DataFrame, target: str | None, cache: EmbeddingCache) -> str:
     found = [name for name in label_columns(rows) if name != "digest"]
     if not found:
-        raise JobError(f"{cache.path}: the images have no labels; give them with --labels FILE (columns 'path' and 'label')")
+        raise JobError(
+            f"{cache.path}: the images have no labels; give them with --labels FILE (columns 'path' and 'label')"
+        )
     if target is None:
         target = "label" if "label" in found else found[0]
         if len(found) > 1 and target != "label":
-            raise JobError(f"{cache.path}: which of the label columns is meant? Say --target {' or --target '.join(found)}")
+            raise JobError(
+                f"{cache.path}: which of the label columns is meant? Say --target {' or --target '.join(found)}"
+            )
     if target not in found:
         raise JobError(f"{cache.path}: no label column {target!r}; there are {', '.join(found)}")
     if rows[target].isna().all():
-        raise JobError(f"{cache.path}: not one image has a {target}; give labels with --labels FILE (columns 'path' and {target!r})")
+        raise JobError(
+            f"{cache.path}: not one image has a {target}; give labels with --labels FILE (columns 'path' and {target!r})"
+        )
     return target
 
 
 def _encode(values: "pd.Series[Any]", target: str) -> tuple[list[str], npt.NDArray[np.int64]]:
     numbers = pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values)
     if numbers and (values.nunique() > _MOST_CLASSES_OF_NUMBERS or (values % 1 != 0).any()):
-        raise JobError(f"target {target!r} holds {values.nunique()} different numbers; heads here tell classes apart: name classes")
+        raise JobError(
+            f"target {target!r} holds {values.nunique()} different numbers; heads here tell classes apart: name classes"
+        )
     classes, y = np.unique(values.to_numpy(), return_inverse=True)
     return [f"{value:g}" if numbers else str(value) for value in classes], y.astype(np.int64)
 
 
-def _covering(cache: EmbeddingCache, digests: list[str], backbone: Sequence[str] | None, notes: list[str]) -> list[Embedded]:
+def _covering(
+    cache: EmbeddingCache, digests: list[str], backbone: Sequence[str] | None, notes: list[str]
+) -> list[Embedded]:
     stores = [store for store in cache.stores() if backbone is None or _named(store, backbone)]
     if not stores:
         known = ", ".join(sorted({store.key.backbone for store in cache.stores()})) or "none"
-        raise JobError(f"{cache.path}: no embeddings of {', '.join(backbone or ['any backbone'])}; the cache has {known}")
+        raise JobError(
+            f"{cache.path}: no embeddings of {', '.join(backbone or ['any backbone'])}; the cache has {known}"
+        )
     complete = []
     for store in stores:
         missing = int(store.missing(digests).sum())
         if missing:
-            notes.append(f"{store.key.id} lacks {missing} of {len(digests)} images and is left out; run 'headstart extract' again")
+            notes.append(
+                f"{store.key.id} lacks {missing} of {len(digests)} images and is left out; run 'headstart extract' again"
+            )
         else:
             complete.append(store)
     if not complete:
-        raise JobError(f"{cache.path}: no key covers all {len(digests)} images; run 'headstart extract' again ({notes[-1]})")
+        raise JobError(
+            f"{cache.path}: no key covers all {len(digests)} images; run 'headstart extract' again ({notes[-1]})"
+        )
     labels = _labels(complete)
     return [
         Embedded(store, tap, store.view(tap, digests), label)
@@ -212,8 +236,9 @@ def _named(store: EmbeddingStore, names: Sequence[str]) -> bool:
 
 
 def _labels(stores: Sequence[EmbeddingStore]) -> list[str]:
-    """Name each key as shortly as tells it from the others: backbone, else with its weights, else by its id."""
-    labels = [store.key.backbone.rpartition("/")[2] for store in stores]
-    for longer in (lambda store: f"{store.key.backbone.rpartition('/')[2]} ({store.about['weights_name']})", lambda store: store.key.id):
-        labels = [longer(store) if labels.count(label) > 1 else label for store, label in zip(stores, labels, strict=True)]
-    return labels
+    """Name each key as shortly as tells it from the others: by backbone, else with its weights, else by its id."""
+    short = [store.key.backbone.rpartition("/")[2] for store in stores]
+    weights = [store.about["weights_name"].removeprefix("none (").rstrip(")") for store in stores]
+    longer = [f"{name} ({source})" for name, source in zip(short, weights, strict=True)]
+    labels = [more if short.count(name) > 1 else name for name, more in zip(short, longer, strict=True)]
+    return [store.key.id if labels.count(label) > 1 else label for store, label in zip(stores, labels, strict=True)]

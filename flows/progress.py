@@ -28,7 +28,13 @@ def progress_bar(description: str, total: int, *, unit: str = "images", show: bo
     if not show or not total:
         yield lambda _: None
         return
-    columns = [TextColumn("{task.description}"), BarColumn(20), MofNCompleteColumn(), _Rate(unit), TimeRemainingColumn()]
+    columns = [
+        TextColumn("{task.description}"),
+        BarColumn(20),
+        MofNCompleteColumn(),
+        _Rate(unit),
+        TimeRemainingColumn(),
+    ]
     with Progress(*columns, console=Console(stderr=True)) as bars:
         task = bars.add_task(description, total=total)
         yield lambda count: bars.advance(task, count)

@@ -63,7 +63,9 @@ def write_report(
         provenance=_provenance(summary, problem, winner),
     )
     write_atomically(Path(summary.report), render_report(data).encode())
-    flat = [{name: value for name, value in row.items() if name not in ("scores", "params")} for row in summary.leaderboard]
+    flat = [
+        {name: value for name, value in row.items() if name not in ("scores", "params")} for row in summary.leaderboard
+    ]
     table = pd.DataFrame(flat).assign(params=[params_text(row["params"]) for row in summary.leaderboard])
     write_atomically(Path(summary.table), table.to_csv(index=False).encode())
 

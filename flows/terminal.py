@@ -53,7 +53,9 @@ def emit_json(value: Any) -> None:
 
 def fail(message: str) -> NoReturn:
     """Print one clear line on standard error and end with exit status 1."""
-    Console(stderr=True, soft_wrap=True).print(f"[bold red]headstart:[/] {escape(' '.join(message.split()))}", highlight=False)
+    Console(stderr=True, soft_wrap=True).print(
+        f"[bold red]headstart:[/] {escape(' '.join(message.split()))}", highlight=False
+    )
     raise SystemExit(1)
 
 
@@ -75,7 +77,11 @@ def show_extraction(summary: "ExtractionSummary") -> None:
     for key in summary.keys:
         cosine = f" (cosine {key['fidelity']['cosine']:.4f})" if key["fidelity"] else ""
         table.add_row(
-            _short(key["backbone"]), key["weights"], key["precision"] + cosine, str(key["embedded"]), str(key["reused"]),
+            _short(key["backbone"]),
+            key["weights"],
+            key["precision"] + cosine,
+            str(key["embedded"]),
+            str(key["reused"]),
         )
     console.print(table)
     notes = list(summary.notes)
@@ -136,7 +142,9 @@ def show_fit(summary: "FitSummary") -> None:
     for row in list(best.values())[:_MOST_ROWS]:
         score = "failed" if row["error"] else score_text(metric, row["score"])
         params = f" [dim]{escape(params_text(row['params']))}[/]" if row["params"] else ""
-        table.add_row(_features(row), row["head"] + params, score, escape(interval_text(metric, row["low"], row["high"])))
+        table.add_row(
+            _features(row), row["head"] + params, score, escape(interval_text(metric, row["low"], row["high"]))
+        )
     console.print(table)
     if len(best) > _MOST_ROWS:
         show_notes([f"{len(best) - _MOST_ROWS} more in {summary.table}"])
@@ -149,7 +157,11 @@ def show_fit(summary: "FitSummary") -> None:
         interval = escape(interval_text(metric, score["low"], score["high"]))
         line = f"{score_text(metric, score['value']):>8} {interval:<14} {escape(name)}{'' if winning else ' (for comparison)'}"
         console.print(f"[bold green]{line}[/]" if winning else line, highlight=False, soft_wrap=True)
-    console.print(f"\nmodel   {summary.model}\nreport  {summary.report}   ← open this in a browser", highlight=False, soft_wrap=True)
+    console.print(
+        f"\nmodel   {summary.model}\nreport  {summary.report}   ← open this in a browser",
+        highlight=False,
+        soft_wrap=True,
+    )
 
 
 def _features(row: dict[str, Any]) -> str:

@@ -1,5 +1,6 @@
 """What candidates that run side by side must not do to each other: fight over cores, or print warnings."""
 
+import sys
 import threading
 import warnings
 from collections.abc import Iterator
@@ -7,14 +8,16 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from sklearn.exceptions import ConvergenceWarning
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 
 class _ProcessWide:
     """Settings that belong to the whole process: the first job in makes them, the last one out takes them back.
 
     Each job for itself would not do: jobs in threads overlap, and whoever leaves first would restore the settings under
-    those still running, and the last would "restore" what another had set.
+    those still running, and the last would "restore" what another had set. From threadpoolctl 3.8 on only the first
+    thread may set OpenBLAS at all: in a sweep that is the caller's, or the only one of a worker process. A foreign
+    scheduler's worker with several threads may be left at one BLAS thread, as Dask advises for such workers.
     """
 
     def __init__(self) -> None:
@@ -26,7 +29,7 @@ class _ProcessWide:
     def enter(self) -> None:
         with self._lock:
             if self._inside == 0:
-                self._settings.enter_context(threadpool_limits(1, user_api="blas"))
+                self._settings.enter_context(ThreadpoolController().select(user_api="blas").limit(limits=1))
                 self._settings.enter_context(warnings.catch_warnings())
                 warnings.simplefilter("always", ConvergenceWarning)
                 self._collect(warnings.showwarning)
@@ -74,13 +77,20 @@ def quiet_and_single_threaded() -> Iterator[None]:
 
 
 @contextmanager
-def isolated_job() -> Iterator[list[str]]:
-    """Run one job in this thread; yields the list that collects the job's warnings, each text once.
+def one_openmp_thread() -> Iterator[None]:
+    """Hold this thread, and torch's work on a CPU in it, at one OpenMP thread; OpenMP counts other threads apart."""
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        torch.get_num_threads()  # in a fresh thread torch sets its own number at first use, over any limit
+    with ThreadpoolController().select(user_api="openmp").limit(limits=1):
+        yield
 
-    OpenMP counts threads per calling thread, so that limit (which torch obeys too) is each job's own.
-    """
+
+@contextmanager
+def isolated_job() -> Iterator[list[str]]:
+    """Run one job in this thread; yields the list that collects the job's warnings, each text once."""
     texts: list[str] = []
-    with quiet_and_single_threaded(), threadpool_limits(1, user_api="openmp"):
+    with quiet_and_single_threaded(), one_openmp_thread():
         _process_wide.collected.texts = texts
         try:
             yield texts

@@ -14,9 +14,12 @@ from heads.torch_classifier import TorchClassifier
 class TorchLinearClassifier(TorchClassifier):
     """Softmax layer trained by SGD; the learning rate is multiplied by `gamma` every `step_size` epochs.
 
+    Its defaults are those of the transfer-learning tutorials (0.001 at batches of 4) carried over to batches of 32,
+    which take an eighth of the steps: the learning rate grows with the batch.
+
     Parameters
     ----------
-    learning_rate : float, default=0.001
+    learning_rate : float, default=0.01
         Of the first epochs.
     momentum : float, default=0.9
     step_size : int, default=7
@@ -25,8 +28,8 @@ class TorchLinearClassifier(TorchClassifier):
         Factor of each step.
     dropout : float, default=0.0
         Share of the features set to zero in training, 0 ≤ dropout < 1.
-    batch_size : int, default=4
-        Images a step; a larger one wants a learning rate larger by the same factor.
+    batch_size : int, default=32
+        Images a step.
     max_epochs : int, default=25
     patience : int, default=10
         Epochs without a better validation loss after which training stops.
@@ -35,19 +38,23 @@ class TorchLinearClassifier(TorchClassifier):
     random_state : int, RandomState or None, default=None
     device : str, default="cpu"
         Where torch trains; prediction runs in numpy.
+
+    References
+    ----------
+    Goyal et al., "Accurate, large minibatch SGD", 2017 (the learning rate and the batch).
     """
 
     _above_zero = ("learning_rate", "step_size", "gamma")
 
     def __init__(
         self,
-        learning_rate: float = 0.001,
+        learning_rate: float = 0.01,
         *,
         momentum: float = 0.9,
         step_size: int = 7,
         gamma: float = 0.1,
         dropout: float = 0.0,
-        batch_size: int = 4,
+        batch_size: int = 32,
         max_epochs: int = 25,
         patience: int = 10,
         validation_fraction: float = 0.1,
@@ -77,10 +84,5 @@ class TorchLinearClassifier(TorchClassifier):
 
 
 def make_linear_torch(params: Mapping[str, Any], seed: int) -> Pipeline:
-    """Return an unfitted softmax layer on standardised features.
-
-    Its defaults are the tutorials' (0.001 at batches of 4) carried over to batches of 32, which take an eighth of the
-    steps: the learning rate grows with the batch (Goyal et al., "Accurate, large minibatch SGD", 2017).
-    """
-    defaults = {"learning_rate": 0.01, "batch_size": 32, "random_state": seed}
-    return make_pipeline(StandardScaler(), TorchLinearClassifier(**{**defaults, **params}))
+    """Return an unfitted softmax layer on standardised features."""
+    return make_pipeline(StandardScaler(), TorchLinearClassifier(**{"random_state": seed, **params}))

@@ -85,7 +85,7 @@ def save_model(folder: str | os.PathLike[str], model: Any, card: dict[str, Any])
     # Told now, by who can still choose another head, and not when the model is needed.
     refused = sorted(set(skops.io.get_untrusted_types(data=head)) - set(TRUSTED_TYPES))
     if refused:
-        raise ModelFileError(f"{target}: the head holds {', '.join(refused)}, which is not loaded again; use another head")
+        raise ModelFileError(f"{target}: the head holds {', '.join(refused)}, which loading refuses; use another head")
     complete = {
         **card,
         "format_version": FORMAT_VERSION,
@@ -117,31 +117,10 @@ def load_model(folder: str | os.PathLike[str]) -> tuple[Any, dict[str, Any]]:
     ModelFileError
         A file is missing or damaged, of another format version, or holds a type that is not trusted.
     """
-    import skops.io  # noqa: PLC0415 - as above
-    from skops.io.exceptions import UntrustedTypesFoundException  # noqa: PLC0415 - as above
-
     source = Path(folder)
     card = _read_card(source)
     path = source / HEAD_FILE
-    try:
-        data = path.read_bytes()
-    except FileNotFoundError as error:
-        raise ModelFileError(f"{path}: no such file; this is not a whole model, save it again") from error
-    found = hashlib.sha256(data).hexdigest()
-    if found != card["sha256"]:
-        raise ModelFileError(
-            f"{path}: damaged, its sha256 is {found[:12]}… and {CARD_FILE} names {card['sha256'][:12]}…; copy or save it "
-            "again"
-        )
-    _check_archive(data, path)
-    try:
-        model = skops.io.loads(data, trusted=list(TRUSTED_TYPES))
-    except UntrustedTypesFoundException as error:
-        raise ModelFileError(
-            f"{path}: not loaded, because it holds types that are not trusted and could run code: {error}"
-        ) from error
-    except Exception as error:  # skops lets through whatever a damaged or planted part raises
-        raise ModelFileError(f"{path}: cannot be read ({type(error).__name__}: {error}); save it again") from error
+    model = _rebuild(_read_head(path, card["sha256"]), path)
     _check_model(model, card, path)
     return model, card
 
@@ -176,14 +155,47 @@ def _check_card(card: dict[str, Any], where: Path) -> None:
         raise ModelFileError(f"{where}: 'class_names' is {card['class_names']!r}, expected names, one for each class")
 
 
-def _check_archive(data: bytes, path: Path) -> None:
-    """Refuse what is no skops archive, and compressed members: a small file could unpack into all of the memory."""
-    if not zipfile.is_zipfile(io.BytesIO(data)):
-        raise ModelFileError(f"{path}: is no skops file; a pickle is never loaded, whatever its name")
-    with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        packed = [member.filename for member in archive.infolist() if member.compress_type != zipfile.ZIP_STORED]
+def _read_head(path: Path, checksum: str) -> bytes:
+    """Return the bytes of the head, if they are those that were saved."""
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError as error:
+        raise ModelFileError(f"{path}: no such file; this is not a whole model, save it again") from error
+    found = hashlib.sha256(data).hexdigest()
+    if found != checksum:
+        raise ModelFileError(
+            f"{path}: damaged, its sha256 is {found[:12]}… and {CARD_FILE} names {checksum[:12]}…; save it again"
+        )
+    return data
+
+
+def _rebuild(data: bytes, path: Path) -> Any:
+    """Return the object in a skops archive, if all of its types are trusted."""
+    import skops.io  # noqa: PLC0415 - as in save_model
+    from skops.io.exceptions import UntrustedTypesFoundException  # noqa: PLC0415 - likewise
+
+    _refuse_compressed(data, path)
+    try:
+        return skops.io.loads(data, trusted=list(TRUSTED_TYPES))
+    except UntrustedTypesFoundException as error:
+        raise ModelFileError(
+            f"{path}: not loaded, because it holds types that are not trusted and could run code: {error}"
+        ) from error
+    except Exception as error:  # skops lets through whatever a damaged or planted part raises
+        raise ModelFileError(f"{path}: cannot be read ({type(error).__name__}: {error}); save it again") from error
+
+
+def _refuse_compressed(data: bytes, path: Path) -> None:
+    """Refuse compressed members: a small file could unpack into all of the memory."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            packed = [member.filename for member in archive.infolist() if member.compress_type != zipfile.ZIP_STORED]
+    except zipfile.BadZipFile as error:
+        raise ModelFileError(
+            f"{path}: is no skops file ({error}); a pickle is never loaded, whatever its name"
+        ) from error
     if packed:
-        raise ModelFileError(f"{path}: {', '.join(packed)} is compressed, which 'headstart' never writes; not loaded")
+        raise ModelFileError(f"{path}: {packed[0]} is compressed, which 'headstart' never writes; not loaded")
 
 
 def _check_model(model: Any, card: dict[str, Any], path: Path) -> None:

@@ -133,7 +133,7 @@ def plan_splits(
 
 
 def _numbered(groups: NDArray[Any]) -> Rows:
-    """Number groups by first appearance, so that a plan does not depend on what they are called."""
+    """Return the number of each image's group, by first appearance: a plan does not depend on their names."""
     _, first, numbers = np.unique(groups, return_index=True, return_inverse=True)
     return np.asarray(first.argsort().argsort()[numbers])
 

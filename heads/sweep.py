@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import signal
+import threading
 import warnings
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -205,21 +207,18 @@ def _checked_sources(candidates: Sequence[Candidate], n_images: int, *, shared: 
 def _client(dask: str, workers: int | None) -> Iterator[Client]:
     """Open a Dask client; what was started here is closed with it."""
     count = CPU_COUNT if workers is None else workers
-    # Even without a dashboard a scheduler serves HTTP, on port 8787 unless told otherwise, and warns where that is taken.
+    # A scheduler serves HTTP also without a dashboard, on port 8787 unless told otherwise, and warns where it is taken.
     quiet = {"dashboard_address": "127.0.0.1:0", "silence_logs": logging.CRITICAL, "memory_limit": 0}
     if count < 1:
         raise DataError(f"workers is {workers!r}, expected at least 1")
     if dask == "threads":
-        with (
-            LocalCluster(processes=False, n_workers=1, threads_per_worker=count, **quiet) as cluster,
-            Client(cluster) as client,
-        ):
+        cluster = LocalCluster(processes=False, n_workers=1, threads_per_worker=count, **quiet)
+        with cluster, Client(cluster) as client:
             yield client
     elif dask == "processes":
-        with (
-            LocalCluster(processes=True, n_workers=count, threads_per_worker=1, **quiet) as cluster,
-            Client(cluster) as client,
-        ):
+        with _interrupts_for_this_process_alone():
+            cluster = LocalCluster(processes=True, n_workers=count, threads_per_worker=1, **quiet)
+        with cluster, Client(cluster) as client:
             yield client
     elif "://" in dask:
         with Client(dask) as client:
@@ -228,6 +227,19 @@ def _client(dask: str, workers: int | None) -> Iterator[Client]:
         raise DataError(
             f"dask is {dask!r}, expected 'threads', 'processes' or a scheduler's address such as tcp://host:8786"
         )
+
+
+@contextmanager
+def _interrupts_for_this_process_alone() -> Iterator[None]:
+    """Start processes that ignore Ctrl-C, which a terminal sends to all: this one ends them, and they print nothing."""
+    if threading.current_thread() is not threading.main_thread():  # others may not set signals, nor do they get Ctrl-C
+        yield
+        return
+    handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, handler)
 
 
 def _collect(client: Client, futures: dict[Any, Candidate], on_result: Callable[[Result], None] | None) -> list[Result]:

@@ -8,6 +8,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_random_state
 
+from heads.isolation import one_openmp_thread
 from heads.softmax import Floats, SoftmaxClassifier
 from heads.torch_training import Recipe, forward, train
 
@@ -65,7 +66,10 @@ class TorchClassifier(SoftmaxClassifier):
             device=self.device,
         )
         sizes = [features.shape[1], *self._hidden(), len(self.classes_)]
-        trained = train(features, codes, sizes, recipe)
+        # Batches are too small to share out: on a busy machine, waiting for the other threads takes most of the time.
+        # One thread also gives the same weights on any number of cores.
+        with one_openmp_thread():
+            trained = train(features, codes, sizes, recipe)
         self.coefs_, self.intercepts_ = trained.coefs, trained.intercepts
         self.history_, self.best_epoch_ = trained.history, trained.best_epoch
         return self

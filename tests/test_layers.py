@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-MODULES = sorted(path.relative_to(ROOT) for package in ("extractors", "heads", "flows") for path in (ROOT / package).glob("*.py"))
+MODULES = sorted(
+    path.relative_to(ROOT) for package in ("extractors", "heads", "flows") for path in (ROOT / package).glob("*.py")
+)
 
 FORBIDDEN = {
     "extractors": {"heads", "flows", "prefect", "dask", "distributed", "sklearn", "typer", "rich"},
@@ -53,7 +55,12 @@ def test_dask_appears_in_flows_and_the_sweep_alone() -> None:
 
 
 def test_reading_a_cache_never_loads_torch() -> None:
-    assert not loaded_after("import extractors.cache, extractors.cache_listing") & {"torch", "torchvision", "sklearn", "prefect"}
+    assert not loaded_after("import extractors.cache, extractors.cache_listing") & {
+        "torch",
+        "torchvision",
+        "sklearn",
+        "prefect",
+    }
 
 
 def test_importing_heads_loads_neither_torch_nor_image_libraries() -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 from torchvision import models
 
 from extractors import backbones, timm_models, torchvision_models
@@ -255,6 +256,9 @@ def test_the_list_knows_the_size_of_headstarts_own(name):
         features = read(torch.zeros(1, 3, *info.input_size))["penultimate"]
     assert info.feature_size == features.shape[1]
     assert info.parameters == sum(parameter.numel() for parameter in backbone.module.parameters())
+    with FlopCounterMode(display=False) as counter:
+        backbone.module(torch.zeros(1, 3, *info.input_size))
+    assert info.gflops == round(counter.get_total_flops() / 2 / 1e9, 4)  # a multiply-add counts as two there
 
 
 @pytest.mark.parametrize(
@@ -292,7 +296,7 @@ class TestTimm:
         pytest.importorskip("timm")
 
     @pytest.mark.parametrize(
-        ("name", "size"),
+        ("name", "n_features"),
         [
             ("test_vit", 64),
             ("test_resnet", 96),
@@ -303,13 +307,15 @@ class TestTimm:
             ("deit_tiny_distilled_patch16_224", 192),  # two classifiers
         ],
     )
-    def test_the_penultimate_is_what_forward_head_gives_before_the_logits(self, name, size):
+    def test_the_penultimate_is_what_forward_head_gives_before_the_logits(self, name, n_features):
         backbone = load_backbone(f"timm/{name}", weights="none")
-        images = torch.rand(2, 3, *backbone.preprocessing.crop)
+        # Convolutional nets take any size, and this one is published for large images.
+        size = (64, 64) if name.startswith("resnet") else backbone.preprocessing.crop
+        images = torch.rand(1, 3, *size)
         with torch.no_grad(), TapReader(backbone, [Tap()]) as read:
             features = read(images)["penultimate"]
             expected = backbone.module.forward_head(backbone.module.forward_features(images), pre_logits=True)
-        assert features.shape == (2, size)
+        assert features.shape == (1, n_features)
         torch.testing.assert_close(features, expected)
 
     def test_a_model_without_classifier_works(self):
@@ -425,10 +431,10 @@ def _refuse_network(monkeypatch) -> None:
 def test_real_weights_load_and_their_features_give_the_models_logits(name, tap, shape):
     path = Path(os.environ["HEADSTART_DATA"]) / "weights" / f"{name}-imagenet.pth"
     backbone = load_backbone(name, weights=str(path))
-    images = torch.randn(2, 3, 224, 224, generator=torch.Generator().manual_seed(0))
+    images = torch.randn(1, 3, 224, 224, generator=torch.Generator().manual_seed(0))
     with TapReader(backbone, [Tap.parse(tap)]) as read:
         features = read(images)[tap].unflatten(1, shape)
         logits = backbone.module(images)
     # The classifier begins with dropout, which does nothing in evaluation.
     torch.testing.assert_close(backbone.module.classifier(features).flatten(1), logits)
-    assert len(logits.unique()) > 1000
+    assert len(logits.unique()) > 500

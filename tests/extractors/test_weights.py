@@ -4,6 +4,7 @@ import contextlib
 import functools
 import hashlib
 import http.server
+import os
 import pickle
 import socket
 import threading
@@ -93,13 +94,13 @@ class Bomb:
         self.target = target
 
     def __reduce__(self):
-        return (Path.touch, (self.target,))
+        return (os.mkdir, (str(self.target),))
 
 
 def test_a_checkpoint_that_could_run_code_is_refused_and_does_not(tmp_path, state):
     target = tmp_path / "boom"
     path = saved({"state_dict": state, "extra": Bomb(target)}, tmp_path / "bad.pth")
-    with pytest.raises(WeightsError, match=r"more than tensors.*pathlib.*save a state_dict"):
+    with pytest.raises(WeightsError, match=r"more than tensors.*mkdir.*save a state_dict"):
         load_backbone("squeezenet1_1", weights=str(path))
     assert not target.exists()
 
@@ -252,7 +253,7 @@ def test_auxiliary_classifiers_are_left_out_and_the_input_is_transformed(tmp_pat
     if not with_auxiliary:
         content = {name: tensor for name, tensor in content.items() if not name.lower().startswith("aux")}
     backbone = load_backbone(architecture, weights=str(saved(content, tmp_path / "x.pth")))
-    images = torch.rand(1, 3, 96, 96)
+    images = torch.rand(1, 3, 75, 75)
     with torch.no_grad():
         assert torch.equal(backbone.module(images), reference(images))
     assert not any(name.lower().startswith("aux") for name in backbone.module.state_dict())

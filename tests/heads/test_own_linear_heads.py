@@ -31,7 +31,7 @@ def test_ridge_has_the_weights_of_scikit_learns_ridge_classifier(n_images, n_fea
 def test_ridge_calibrates_on_what_refitting_without_each_image_gives(n_images, n_features, monkeypatch):
     X, y = problem(n_images, n_features, 3)
     seen = []
-    monkeypatch.setattr("heads.ridge.fit_temperature", lambda scores, codes: seen.append(scores) or 1.0)
+    monkeypatch.setattr("heads.ridge.fit_temperature", lambda scores, _: seen.append(scores) or 1.0)
     RidgeSoftmaxClassifier(alpha=2.0).fit(X, y)
     left_out = [
         RidgeSoftmaxClassifier(alpha=2.0).fit(np.delete(X, row, axis=0), np.delete(y, row))._scores(X[row])
@@ -61,7 +61,7 @@ def test_nearest_mean_has_the_labels_of_scikit_learns_nearest_centroid():
 def test_nearest_mean_calibrates_on_what_refitting_without_each_image_gives(monkeypatch):
     X, y = problem(24, 4, 3)
     seen = []
-    monkeypatch.setattr("heads.centroid.fit_temperature", lambda scores, codes: seen.append(scores) or 1.0)
+    monkeypatch.setattr("heads.centroid.fit_temperature", lambda scores, _: seen.append(scores) or 1.0)
     NearestMeanClassifier().fit(X, y)
     left_out = [
         NearestMeanClassifier().fit(np.delete(X, row, axis=0), np.delete(y, row))._scores(X[[row]])[0]

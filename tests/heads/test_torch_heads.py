@@ -36,6 +36,31 @@ def test_the_global_random_state_does_not_matter(estimator):
 
 
 @BOTH
+def test_training_runs_in_one_thread_so_that_weights_do_not_depend_on_the_cores(estimator):
+    class Recording(estimator):
+        def _make_optimizer(self, parameters):
+            seen.append(torch.get_num_threads())
+            return super()._make_optimizer(parameters)
+
+    seen, threads = [], torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        Recording(max_epochs=1, random_state=0).fit(*problem())
+    finally:
+        torch.set_num_threads(threads)
+    assert seen == [1]
+
+
+@BOTH
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+def test_training_on_a_gpu_gives_numpy_weights_close_to_the_cpus(estimator):
+    X, y = problem()
+    settings = {"max_epochs": 3, "dropout": 0, "random_state": 0}
+    cpu, gpu = (estimator(device=device, **settings).fit(X, y) for device in ("cpu", "cuda"))
+    np.testing.assert_allclose(gpu.predict_proba(X), cpu.predict_proba(X), atol=1e-2)
+
+
+@BOTH
 def test_another_seed_gives_other_weights(estimator):
     X, y = problem()
     first, second = (estimator(max_epochs=1, random_state=seed).fit(X, y).coefs_[0] for seed in (0, 1))

@@ -1,0 +1,61 @@
+"""What the tests share: tiny photographs of three classes, and caches of them made with a tiny random backbone."""
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+CLASSES = ("cat", "dog", "owl")
+
+
+def draw(path: Path, label: int, seed: int, size: tuple[int, int] = (48, 40)) -> Path:
+    """Write an image that a classifier can learn: noise around the colour of its class."""
+    colour = np.full(3, 60) + np.eye(3)[label] * 130
+    noise = np.random.default_rng(seed).normal(0, 12, (size[1], size[0], 3))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray((colour + noise).clip(0, 255).astype(np.uint8)).save(path)
+    return path
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """A folder per class with 12 PNG files each."""
+    folder = tmp_path / "photos"
+    for label, name in enumerate(CLASSES):
+        for number in range(12):
+            draw(folder / name / f"{number:02d}.png", label, seed=100 * label + number)
+    return folder
+
+
+@pytest.fixture
+def embed(photos: Path, tmp_path: Path) -> Callable[..., Any]:
+    """Extract `photos` into one cache with the tiny backbone, in float32; keyword arguments override."""
+    from flows.extraction import extract
+
+    def run(**options: Any) -> Any:
+        given = {"images": photos, "backbone": "small_cnn", "weights": "none", "cache": tmp_path / "cache", "precision": "fp32"}
+        return extract(**(given | options))
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The real photographs and weights; tests that need them skip where they are not at hand."""
+    place = os.environ.get("HEADSTART_DATA")
+    if not place or not (Path(place) / "data" / "hymenoptera").is_dir():
+        pytest.skip("HEADSTART_DATA does not name a folder with data/hymenoptera")
+    return Path(place)
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Run in an empty folder, so that default outputs land there."""
+    folder = tmp_path / "elsewhere"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    yield folder

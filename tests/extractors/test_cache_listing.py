@@ -1,0 +1,144 @@
+"""The listing in the cache: what is unchanged is not read again, what is changed never keeps its digest."""
+
+import hashlib
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import draw
+
+import extractors.cache_listing
+from extractors.cache import EmbeddingCache
+from extractors.cache_listing import CacheListing, read_listing, update_listing
+from extractors.errors import CacheError, ImageSetError
+from extractors.images import list_images
+
+LONG_AGO = 1_600_000_000
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> EmbeddingCache:
+    return EmbeddingCache(tmp_path / "cache", create=True)
+
+
+@pytest.fixture
+def read_paths(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The paths that were read, in order."""
+    paths: list[str] = []
+    original = extractors.cache_listing.read_bytes
+
+    def recording(root: Path, source: Any) -> bytes:
+        paths.append(source.path)
+        return original(root, source)
+
+    monkeypatch.setattr(extractors.cache_listing, "read_bytes", recording)
+    return paths
+
+
+def age(folder: Path) -> None:
+    """Date every file long before any listing, as files usually are."""
+    for path in folder.rglob("*.*"):
+        os.utime(path, (LONG_AGO, LONG_AGO))
+
+
+def update(cache: EmbeddingCache, folder: Path) -> CacheListing:
+    return update_listing(cache, list_images(folder), workers=2)
+
+
+def test_each_image_has_the_digest_of_its_bytes(cache: EmbeddingCache, photos: Path) -> None:
+    for row in update(cache, photos).rows.itertuples():
+        assert row.digest == hashlib.sha256((photos / row.path).read_bytes()).hexdigest()
+
+
+def test_unchanged_files_are_not_read_again(cache: EmbeddingCache, photos: Path, read_paths: list[str]) -> None:
+    age(photos)
+    first = update(cache, photos)
+    assert len(read_paths) == 36
+    read_paths.clear()
+    again = update(cache, photos)
+    assert read_paths == []
+    assert again.rows["digest"].tolist() == first.rows["digest"].tolist()
+
+
+def test_only_new_and_changed_files_are_read(cache: EmbeddingCache, photos: Path, read_paths: list[str]) -> None:
+    age(photos)
+    update(cache, photos)
+    read_paths.clear()
+    draw(photos / "cat" / "99.png", 0, seed=999)
+    changed = draw(photos / "dog" / "03.png", 1, seed=998)
+    listing = update(cache, photos)
+    assert sorted(read_paths) == ["cat/99.png", "dog/03.png"]
+    row = listing.rows.set_index("path").loc["dog/03.png"]
+    assert row["digest"] == hashlib.sha256(changed.read_bytes()).hexdigest()
+
+
+def test_a_file_that_changed_just_before_it_was_listed_is_read_again(cache: EmbeddingCache, photos: Path, read_paths: list[str]) -> None:
+    # Its clock may be too coarse to show a second change within the same tick.
+    update(cache, photos)
+    read_paths.clear()
+    update(cache, photos)
+    assert len(read_paths) == 36
+
+
+def test_equal_names_sizes_and_times_in_another_folder_prove_nothing(
+    cache: EmbeddingCache, photos: Path, tmp_path: Path, read_paths: list[str]
+) -> None:
+    age(photos)
+    update(cache, photos)
+    read_paths.clear()
+    copy = shutil.copytree(photos, tmp_path / "copy")
+    listing = update(cache, copy)
+    assert len(read_paths) == 36
+    assert listing.root == copy
+
+
+def test_a_quarantined_image_stays_so_until_its_file_changes(cache: EmbeddingCache, photos: Path) -> None:
+    age(photos)
+    first = update(cache, photos)
+    digest = first.rows["digest"][0]
+    first.with_unreadable({digest: "damaged PNG"}).write(cache)
+    assert update(cache, photos).quarantined["reason"].tolist() == ["damaged PNG"]
+    draw(photos / first.rows["path"][0], 0, seed=5)
+    assert update(cache, photos).quarantined.empty
+
+
+def test_an_image_that_cannot_be_read_is_tried_again_next_time(cache: EmbeddingCache, photos: Path) -> None:
+    path = photos / "cat" / "00.png"
+    found = list_images(photos)
+    hidden = path.rename(path.with_suffix(".hidden"))
+    listing = update_listing(cache, found, workers=1)
+    assert listing.quarantined[["path", "reason"]].values.tolist() == [["cat/00.png", "no such file"]]
+    hidden.rename(path)
+    assert update(cache, photos).quarantined.empty
+
+
+def test_copies_of_one_image_are_distinct_once(cache: EmbeddingCache, photos: Path) -> None:
+    shutil.copy(photos / "cat" / "00.png", photos / "dog" / "copy.png")
+    listing = update(cache, photos)
+    assert len(listing.rows) == 37
+    assert len(listing.distinct) == 36
+
+
+def test_a_listing_survives_the_disk(cache: EmbeddingCache, photos: Path) -> None:
+    (photos / "owl" / "empty.png").touch()
+    written = update(cache, photos)
+    found = read_listing(cache)
+    assert found.rows.astype(object).equals(written.rows.astype(object))
+    assert (found.root, found.kind, found.written_ns) == (written.root, written.kind, written.written_ns)
+
+
+def test_a_label_column_of_mixed_types_is_refused_by_name(cache: EmbeddingCache, photos: Path) -> None:
+    listing = update(cache, photos)
+    rows = listing.rows.assign(age=[1, "two"] * 18)
+    with pytest.raises(ImageSetError, match="a label column mixes types .*age.*; give it one type"):
+        CacheListing(rows, listing.root, listing.kind).write(cache)
+
+
+def test_a_missing_or_damaged_listing_says_what_to_do(cache: EmbeddingCache) -> None:
+    with pytest.raises(CacheError, match="no images are listed in this cache yet; run 'headstart extract"):
+        read_listing(cache)
+    (cache.path / "listing.parquet").write_bytes(b"PAR1 no more")
+    with pytest.raises(CacheError, match="delete this file and run 'headstart extract' again"):
+        read_listing(cache)

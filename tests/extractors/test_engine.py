@@ -1,0 +1,111 @@
+"""The hot loop never shifts a row, never runs ahead without bound, and stops when nobody listens."""
+
+import hashlib
+import threading
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from conftest import draw
+
+import extractors.engine
+from extractors.backbones import load_backbone
+from extractors.engine import Batch, decode_ahead, embed
+from extractors.forward import ForwardPass
+from extractors.images import ImageSource
+from extractors.taps import Tap
+
+BACKBONE = load_backbone("small_cnn", weights="none")
+FORWARD = ForwardPass(BACKBONE, [Tap()], device=torch.device("cpu"), precision="fp32", batch_size=4)
+
+
+def listed(folder: Path) -> list[tuple[ImageSource, str]]:
+    paths = sorted(folder.iterdir())
+    return [
+        (ImageSource(path.name, None, None, path.stat().st_size), hashlib.sha256(path.read_bytes()).hexdigest()) for path in paths
+    ]
+
+
+def run(folder: Path, images: list[tuple[ImageSource, str]]) -> list[Batch]:
+    return list(embed(FORWARD, folder, images, BACKBONE.preprocessing, workers=2))
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for number in range(10):
+        draw(tmp_path / f"{number}.png", number % 3, seed=number)
+    return tmp_path
+
+
+def test_every_row_is_the_embedding_of_its_own_image(folder: Path) -> None:
+    images = listed(folder)
+    together = run(folder, images)
+    assert np.concatenate([batch.rows for batch in together]).tolist() == list(range(10))
+    features = np.concatenate([batch.features["penultimate"] for batch in together])
+    for row, image in enumerate(images):
+        alone = run(folder, [image])[0].features["penultimate"][0]
+        assert features[row].tobytes() == alone.tobytes()
+
+
+def test_unreadable_images_are_reported_in_their_place_and_shift_no_row(folder: Path) -> None:
+    whole = np.concatenate([batch.features["penultimate"] for batch in run(folder, listed(folder))])
+    (folder / "0.png").write_bytes(b"no image")
+    (folder / "5.png").write_bytes((folder / "5.png").read_bytes()[:200])
+    (folder / "9.png").write_bytes(b"")
+    batches = run(folder, listed(folder))
+    rows = np.concatenate([batch.rows for batch in batches])
+    assert rows.tolist() == [1, 2, 3, 4, 6, 7, 8]
+    np.testing.assert_array_equal(np.concatenate([batch.features["penultimate"] for batch in batches]), whole[rows])
+    unreadable = {row: reason for batch in batches for row, reason in batch.unreadable.items()}
+    assert sorted(unreadable) == [0, 5, 9]
+    assert all(unreadable.values())
+
+
+def test_a_set_without_a_readable_image_gives_reasons_and_no_features(folder: Path) -> None:
+    for path in folder.iterdir():
+        path.write_bytes(b"no image")
+    (batch,) = run(folder, listed(folder))
+    assert len(batch.rows) == 0
+    assert len(batch.unreadable) == 10
+
+
+def test_a_file_that_changed_after_it_was_listed_is_not_filed_under_its_old_digest(folder: Path) -> None:
+    images = listed(folder)
+    draw(folder / "3.png", 2, seed=77)
+    changed = (folder / "3.png").stat().st_size
+    images[3] = (images[3][0]._replace(bytes=changed), images[3][1])
+    unreadable = {row: reason for batch in run(folder, images) for row, reason in batch.unreadable.items()}
+    assert unreadable == {3: "the file changed after it was listed; run the same command again"}
+
+
+def test_decoding_runs_ahead_by_no_more_than_it_may(folder: Path) -> None:
+    taken = 0
+
+    def counting() -> Any:
+        nonlocal taken
+        for image in listed(folder):
+            taken += 1
+            yield image
+
+    decoded = decode_ahead(folder, counting(), BACKBONE.preprocessing, workers=2, ahead=3)
+    next(decoded)
+    assert taken == 4  # one handed over, three on their way
+    decoded.close()
+
+
+def test_an_abandoned_loop_leaves_no_thread_behind(folder: Path) -> None:
+    decoded = decode_ahead(folder, listed(folder), BACKBONE.preprocessing, workers=2, ahead=4)
+    next(decoded)
+    decoded.close()
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("decode")]
+
+
+def test_a_programming_error_in_decoding_is_not_taken_for_a_bad_image(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: Any) -> None:
+        raise TypeError("a defect")
+
+    monkeypatch.setattr(extractors.engine, "decode_image", broken)
+    with pytest.raises(TypeError, match="a defect"):
+        run(folder, listed(folder))

@@ -1,0 +1,208 @@
+"""What is embedded, what is reused, and what survives an interruption."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from cache_contract import check_cache
+from conftest import draw
+
+import extractors.extraction
+from extractors.backbones import load_backbone
+from extractors.cache import EmbeddingCache
+from extractors.cache_listing import CacheListing, update_listing
+from extractors.engine import Batch
+from extractors.errors import CacheError, FeatureError
+from extractors.extraction import Extraction, Settings
+from extractors.images import list_images
+from extractors.taps import Tap
+
+SETTINGS = Settings(precision="fp32", device="cpu", batch_size=4, workers=2)
+
+
+def listed(cache: EmbeddingCache, folder: Path) -> CacheListing:
+    return update_listing(cache, list_images(folder), workers=2)
+
+
+def opened(cache: EmbeddingCache, folder: Path, settings: Settings = SETTINGS, **backbone: Any) -> Extraction:
+    loaded = load_backbone("small_cnn", **({"weights": "none"} | backbone))
+    return Extraction(cache, listed(cache, folder), loaded, [Tap()], settings, weights_source="none")
+
+
+def run(extraction: Extraction) -> int:
+    return sum(extraction.run_shard(number).embedded for number in range(len(extraction.shards)))
+
+
+def features(extraction: Extraction) -> dict[str, bytes]:
+    digests = extraction.listing.distinct["digest"].tolist()
+    return {digest: row.tobytes() for digest, row in zip(digests, np.asarray(extraction.store.view("penultimate", digests)), strict=True)}
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> EmbeddingCache:
+    return EmbeddingCache(tmp_path / "cache", create=True)
+
+
+@pytest.fixture
+def short_shards(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Shards of ten rows."""
+    monkeypatch.setattr(extractors.extraction, "_SHARD_ROWS", 10)
+
+
+def test_a_whole_set_is_embedded_in_shards(cache: EmbeddingCache, photos: Path, short_shards: None) -> None:
+    extraction = opened(cache, photos)
+    assert [len(shard) for shard in extraction.shards] == [10, 10, 10, 6]
+    assert run(extraction) == 36
+    assert len(extraction.store.shards()) == 4
+    check_cache(cache)
+
+
+def test_a_second_run_has_nothing_to_do(cache: EmbeddingCache, photos: Path) -> None:
+    run(opened(cache, photos))
+    again = opened(cache, photos)
+    assert len(again.missing) == 0
+    assert again.shards == []
+
+
+def test_only_what_is_new_is_embedded_and_renamed_files_and_copies_cost_nothing(cache: EmbeddingCache, photos: Path) -> None:
+    run(opened(cache, photos))
+    for number in range(3):
+        draw(photos / "owl" / f"new{number}.png", 2, seed=500 + number)
+    (photos / "cat" / "00.png").rename(photos / "cat" / "renamed.png")
+    shutil.copy(photos / "dog" / "00.png", photos / "owl" / "copy.png")
+    assert run(opened(cache, photos)) == 3
+    check_cache(cache)
+
+
+def test_an_interrupted_shard_seals_what_it_had_and_the_rest_follows_bit_for_bit(
+    cache: EmbeddingCache, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = opened(EmbeddingCache(tmp_path / "whole", create=True), photos)
+    run(whole)
+    original = extractors.extraction.embed
+
+    def interrupted(*arguments: Any, **options: Any) -> Any:
+        for number, batch in enumerate(original(*arguments, **options)):
+            if number == 3:
+                raise KeyboardInterrupt
+            yield batch
+
+    monkeypatch.setattr(extractors.extraction, "embed", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        run(opened(cache, photos))
+    check_cache(cache, complete=False)
+    monkeypatch.setattr(extractors.extraction, "embed", original)
+    resumed = opened(cache, photos)
+    assert len(resumed.missing) == 36 - 12
+    assert run(resumed) == 24
+    assert features(resumed) == features(whole)
+    check_cache(cache)
+
+
+def test_a_shard_that_is_run_again_embeds_nothing_twice(cache: EmbeddingCache, photos: Path) -> None:
+    extraction = opened(cache, photos)
+    assert extraction.run_shard(0).embedded == 36
+    assert extraction.run_shard(0).embedded == 0
+    check_cache(cache)
+
+
+def test_a_resumed_run_keeps_the_batch_size_of_the_rows_that_are_there(cache: EmbeddingCache, photos: Path) -> None:
+    run(opened(cache, photos))
+    default = Settings(precision="fp32", device="cpu")
+    assert opened(cache, photos, default).batch_size == 4
+
+
+def test_unreadable_images_come_back_by_digest_with_their_reason(cache: EmbeddingCache, photos: Path) -> None:
+    (photos / "cat" / "00.png").write_bytes(b"no image at all")
+    extraction = opened(cache, photos)
+    result = extraction.run_shard(0)
+    digest = extraction.listing.rows.set_index("path").loc["cat/00.png", "digest"]
+    assert result.embedded == 35
+    assert list(result.unreadable) == [digest]
+    assert "format" in result.unreadable[digest]
+
+
+@pytest.mark.parametrize(
+    ("change", "settings"),
+    [
+        ({"seed": 1}, SETTINGS),
+        ({}, Settings(precision="bf16", device="cpu", batch_size=4)),
+        ({}, Settings(precision="fp32", dtype="float32", device="cpu", batch_size=4)),
+    ],
+    ids=["other weights", "other precision", "other dtype"],
+)
+def test_rows_of_another_key_are_never_reused(cache: EmbeddingCache, photos: Path, change: dict[str, Any], settings: Settings) -> None:
+    first = opened(cache, photos)
+    run(first)
+    other = opened(cache, photos, settings, **change)
+    assert other.store.key.id != first.store.key.id
+    assert len(other.missing) == 36
+
+
+def test_features_that_are_not_finite_end_the_run_and_keep_what_was_good(
+    cache: EmbeddingCache, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = extractors.extraction.embed
+
+    def poisoned(*arguments: Any, **options: Any) -> Any:
+        for number, batch in enumerate(original(*arguments, **options)):
+            yield batch if number < 2 else Batch(batch.rows, {"penultimate": batch.features["penultimate"] * np.nan}, {})
+
+    monkeypatch.setattr(extractors.extraction, "embed", poisoned)
+    with pytest.raises(FeatureError, match=r"headstart/small_cnn, images cat/08\.png …, tap penultimate: 4 of 4 images"):
+        run(opened(cache, photos))
+    assert opened(cache, photos).store.n_rows() == 8
+
+
+def test_a_cache_that_cannot_be_written_says_so(cache: EmbeddingCache, photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    extraction = opened(cache, photos)
+    shutil.rmtree(extraction.store.path)
+    with pytest.raises(CacheError, match=r"shard-.*\.h5: No such file or directory"):
+        run(extraction)
+
+
+def test_auto_falls_back_to_fp32_where_bf16_is_too_far_off_and_remembers_it(
+    cache: EmbeddingCache, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(extractors.extraction, "has_fast_bf16", lambda _: True)
+    measured: list[int] = []
+    original = extractors.extraction.measure_fidelity
+
+    def counted(*arguments: Any, **options: Any) -> Any:
+        measured.append(1)
+        return original(*arguments, **options)
+
+    monkeypatch.setattr(extractors.extraction, "measure_fidelity", counted)
+    monkeypatch.setattr("extractors.fidelity.LOWEST_COSINE", 1.0)
+    auto = Settings(precision="auto", device="cpu", batch_size=4)
+    extraction = opened(cache, photos, auto)
+    assert extraction.store.key.precision == "fp32"
+    assert extraction.fidelity is not None
+    assert 0.9 < extraction.fidelity.cosine < 1.0
+    assert extraction.fidelity.n_images == 4
+    again = opened(cache, photos, auto)
+    assert again.store.key == extraction.store.key
+    assert again.fidelity == extraction.fidelity
+    assert len(measured) == 1
+
+
+def test_auto_takes_bf16_where_it_is_fast_and_near_enough(
+    cache: EmbeddingCache, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(extractors.extraction, "has_fast_bf16", lambda _: True)
+    monkeypatch.setattr("extractors.fidelity.LOWEST_COSINE", 0.5)
+    assert opened(cache, photos, Settings(precision="auto", device="cpu", batch_size=4)).store.key.precision == "bf16"
+
+
+def test_auto_is_fp32_where_bf16_is_not_fast(cache: EmbeddingCache, photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(extractors.extraction, "has_fast_bf16", lambda _: False)
+    extraction = opened(cache, photos, Settings(precision="auto", device="cpu"))
+    assert extraction.store.key.precision == "fp32"
+    assert extraction.fidelity is None
+
+
+def test_large_feature_maps_make_shorter_shards(cache: EmbeddingCache, photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(extractors.extraction, "_SHARD_BYTES", 5 * 128 * 2)
+    assert [len(shard) for shard in opened(cache, photos).shards] == [5, 5, 5, 5, 5, 5, 5, 1]

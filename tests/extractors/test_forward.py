@@ -1,0 +1,80 @@
+"""The forward pass gives what the plain module gives, whatever the batch looks like."""
+
+import numpy as np
+import pytest
+import torch
+from torchvision.transforms import functional
+
+from extractors.backbones import load_backbone
+from extractors.errors import FeatureError
+from extractors.forward import ForwardPass, store_as
+from extractors.taps import Tap
+
+CPU = torch.device("cpu")
+IMAGES = np.random.default_rng(0).integers(0, 256, (5, 32, 32, 3), dtype=np.uint8)
+
+
+def forward(precision: str = "fp32", batch_size: int = 8, taps: tuple[Tap, ...] = (Tap(),)) -> ForwardPass:
+    backbone = load_backbone("small_cnn", weights="none")
+    return ForwardPass(backbone, taps, device=CPU, precision=precision, batch_size=batch_size)  # type: ignore[arg-type]
+
+
+def test_features_equal_those_of_the_module_on_normalised_images() -> None:
+    backbone = load_backbone("small_cnn", weights="none")
+    pixels = torch.stack([functional.to_tensor(image) for image in IMAGES])
+    normalised = functional.normalize(pixels, backbone.preprocessing.mean, backbone.preprocessing.std)
+    with torch.inference_mode():
+        expected = backbone.module.features(normalised).mean(dim=(2, 3)).flatten(1).numpy()
+    np.testing.assert_allclose(forward()(IMAGES)["penultimate"], expected, rtol=1e-4, atol=1e-5)
+
+
+def test_the_bits_of_a_row_do_not_depend_on_what_came_with_it() -> None:
+    together = forward()(IMAGES)["penultimate"]
+    alone = np.concatenate([forward()(IMAGES[row : row + 1])["penultimate"] for row in range(len(IMAGES))])
+    assert together.tobytes() == alone.tobytes()
+
+
+def test_several_taps_come_from_one_pass() -> None:
+    features = forward(taps=(Tap(), Tap.parse("features.0:max"), Tap.parse("features.0:flatten")))(IMAGES)
+    assert {tap: values.shape for tap, values in features.items()} == {
+        "penultimate": (5, 128),
+        "features.0:max": (5, 32),
+        "features.0:flatten": (5, 32 * 32 * 32),
+    }
+    folded = features["features.0:flatten"].reshape(5, 32, -1)
+    np.testing.assert_array_equal(folded.max(axis=2), features["features.0:max"])
+
+
+def test_bf16_comes_near_float32_and_not_equal_to_it() -> None:
+    exact, reduced = forward("fp32")(IMAGES)["penultimate"], forward("bf16")(IMAGES)["penultimate"]
+    assert reduced.dtype == np.float32
+    assert 0 < np.abs(exact - reduced).max() < 0.05 * np.abs(exact).max()
+
+
+def test_the_backbone_given_is_left_as_it_was() -> None:
+    backbone = load_backbone("small_cnn", weights="none")
+    before = {name: values.clone() for name, values in backbone.module.state_dict().items()}
+    ForwardPass(backbone, [Tap()], device=CPU, precision="bf16", batch_size=4)(IMAGES[:2])
+    assert all(torch.equal(values, before[name]) for name, values in backbone.module.state_dict().items())
+    assert not any(module._forward_hooks or module._forward_pre_hooks for module in backbone.module.modules())
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_features_that_are_not_finite_are_refused_with_their_place(value: float) -> None:
+    features = {"penultimate": np.array([[1, 2], [3, value]], np.float32)}
+    with pytest.raises(FeatureError, match=r"cats/1\.png, tap penultimate: 1 of 2 images gave features that are not finite; try --precision fp32"):
+        store_as(features, "float16", where="cats/1.png")
+
+
+def test_features_too_large_for_the_stored_dtype_name_the_larger_one() -> None:
+    features = {"penultimate": np.array([[70000.0]], np.float32)}
+    with pytest.raises(FeatureError, match=r"features reach 7e\+04, too large for float16; use --dtype float32"):
+        store_as(features, "float16", where="x")
+    assert store_as(features, "float32", where="x")["penultimate"].dtype == np.float32
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
+def test_a_gpu_gives_the_features_of_the_cpu() -> None:
+    backbone = load_backbone("small_cnn", weights="none")
+    gpu = ForwardPass(backbone, [Tap()], device=torch.device("cuda"), precision="fp32", batch_size=8)
+    np.testing.assert_allclose(gpu(IMAGES)["penultimate"], forward()(IMAGES)["penultimate"], rtol=1e-2, atol=1e-3)

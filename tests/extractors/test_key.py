@@ -1,0 +1,58 @@
+"""Any difference that changes the numbers makes another key; nothing else does."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from extractors.key import EmbeddingKey
+from extractors.preprocessing import Preprocessing
+
+KEY = EmbeddingKey(backbone="torchvision/resnet18", weights="sha256:aa", taps=("layer3", "penultimate"), preprocessing=Preprocessing())
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"backbone": "torchvision/resnet34"},
+        {"weights": "sha256:bb"},
+        {"taps": ("penultimate",)},
+        {"taps": ("layer3:max", "penultimate")},
+        {"preprocessing": Preprocessing(resize=232)},
+        {"preprocessing": Preprocessing(resize=(256, 256))},
+        {"preprocessing": Preprocessing(crop=(192, 192))},
+        {"preprocessing": Preprocessing(interpolation="bicubic")},
+        {"preprocessing": Preprocessing(mean=(0.5, 0.5, 0.5))},
+        {"preprocessing": Preprocessing(std=(0.5, 0.5, 0.5))},
+        {"precision": "bf16"},
+        {"dtype": "float32"},
+        {"view": "flipped"},
+        {"format_version": 2},
+    ],
+    ids=str,
+)
+def test_whatever_changes_the_numbers_changes_the_key(change: dict[str, Any]) -> None:
+    assert replace(KEY, **change).id != KEY.id
+
+
+def test_the_order_of_the_taps_does_not_change_the_key() -> None:
+    assert replace(KEY, taps=("penultimate", "layer3", "layer3")).id == KEY.id
+
+
+def test_a_key_survives_json() -> None:
+    assert EmbeddingKey.from_dict(KEY.as_dict()) == KEY
+
+
+def test_the_id_of_a_key_stays_the_same_between_versions() -> None:
+    # A cache would silently be embedded anew if this changed without a change of the format version.
+    assert KEY.id == "resnet18-71cb9eacc668f71d"
+
+
+def test_differences_are_named_with_both_values() -> None:
+    other = replace(KEY, weights="sha256:bb")
+    assert KEY.differences(other) == "weights: sha256:aa here, sha256:bb there"
+    assert KEY.differences(KEY) == ""
+
+
+def test_a_readable_id_never_leaves_its_folder() -> None:
+    assert "/" not in replace(KEY, backbone="my.package:../../build").id

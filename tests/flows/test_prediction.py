@@ -1,0 +1,123 @@
+"""The job `predict`: new images, the same key, and no guessing where it does not fit."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from conftest import CLASSES, draw
+from extractors.backbones import load_backbone
+from extractors.errors import WeightsError
+from extractors.pretrain import save_encoder
+from flows.errors import JobError
+from flows.fitting import fit
+from flows.prediction import predict, write_predictions
+from heads.errors import ModelFileError
+
+Embed = Callable[..., Any]
+
+
+@pytest.fixture
+def encoder(tmp_path: Path) -> Path:
+    file = tmp_path / "encoder.safetensors"
+    save_encoder(load_backbone("small_cnn", weights="none", seed=4).module, file)
+    return file
+
+
+@pytest.fixture
+def model(embed: Embed, encoder: Path, elsewhere: Path) -> str:
+    return str(fit(embed(weights=str(encoder)).cache, "logreg").model)
+
+
+@pytest.fixture
+def new_images(tmp_path: Path) -> Path:
+    """Two images of each class, flat, without labels."""
+    for label, name in enumerate(CLASSES):
+        for number in range(2):
+            draw(tmp_path / "new" / f"{name}{number}.png", label, seed=3000 + 10 * label + number)
+    return tmp_path / "new"
+
+
+def test_new_images_get_their_class_and_its_probability(model: str, new_images: Path) -> None:
+    table = predict(model, new_images)
+    assert list(table.columns) == ["path", "label", "probability", "reason"]
+    assert table["path"].tolist() == sorted(path.name for path in new_images.iterdir())
+    assert table["label"].tolist() == [path[:3] for path in table["path"]]
+    assert table["probability"].between(1 / 3, 1).all()
+
+
+def test_every_class_s_probability_is_given_on_demand(model: str, new_images: Path) -> None:
+    table = predict(model, new_images, all_classes=True)
+    columns = [f"probability_{name}" for name in CLASSES]
+    np.testing.assert_allclose(table[columns].sum(axis=1), 1.0)
+    assert (table[columns].max(axis=1) == table["probability"]).all()
+
+
+def test_an_image_that_cannot_be_read_keeps_its_row_with_the_reason(model: str, new_images: Path) -> None:
+    (new_images / "dog0.png").write_bytes(b"no image")
+    table = predict(model, new_images).set_index("path")
+    assert pd.isna(table.loc["dog0.png", "label"])
+    assert table.loc["dog0.png", "reason"] != ""
+    assert table["label"].notna().sum() == 5
+    assert table.loc["owl1.png", "label"] == "owl"
+
+
+def test_a_head_without_probabilities_gives_labels_alone(embed: Embed, new_images: Path, elsewhere: Path) -> None:
+    model = fit(embed().cache, "linear-svm").model
+    table = predict(model, new_images, all_classes=True)
+    assert table["label"].tolist() == [path[:3] for path in table["path"]]
+    assert table["probability"].isna().all()
+
+
+def test_predictions_can_keep_their_embeddings(model: str, new_images: Path, tmp_path: Path) -> None:
+    first = predict(model, new_images, cache=tmp_path / "kept")
+    assert (tmp_path / "kept" / "cache.json").exists()
+    assert predict(model, new_images, cache=tmp_path / "kept").equals(first)
+
+
+def test_weights_that_changed_are_refused_with_both_digests(model: str, new_images: Path, encoder: Path) -> None:
+    save_encoder(load_backbone("small_cnn", weights="none", seed=5).module, encoder)
+    with pytest.raises(JobError, match="fitted on other embeddings than this backbone gives .*weights: sha256:.* here, sha256:.*--weights FILE"):
+        predict(model, new_images)
+
+
+def test_weights_that_moved_can_be_named(model: str, new_images: Path, encoder: Path, tmp_path: Path) -> None:
+    moved = shutil.move(encoder, tmp_path / "moved.safetensors")
+    with pytest.raises(WeightsError, match=r"encoder\.safetensors"):
+        predict(model, new_images)
+    assert predict(model, new_images, weights=str(moved))["label"].iloc[0] == "cat"
+
+
+def test_a_model_of_another_preprocessing_is_refused(model: str, new_images: Path) -> None:
+    card = Path(model) / "model.json"
+    content = json.loads(card.read_text())
+    content["embedding"]["preprocessing"]["resize"] = 48
+    card.write_text(json.dumps(content))
+    with pytest.raises(JobError, match="preprocessing: "):
+        predict(model, new_images)
+
+
+def test_a_folder_that_is_no_model_is_refused(new_images: Path, tmp_path: Path) -> None:
+    with pytest.raises(ModelFileError, match="give a folder that 'headstart fit' wrote"):
+        predict(tmp_path / "nothing", new_images)
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_predictions_are_written_whole(model: str, new_images: Path, tmp_path: Path, suffix: str) -> None:
+    table = predict(model, new_images)
+    out = tmp_path / f"predictions{suffix}"
+    write_predictions(table, out)
+    found = pd.read_csv(out, keep_default_na=False) if suffix == ".csv" else pd.read_parquet(out)
+    assert found["path"].tolist() == table["path"].tolist()
+    assert found["label"].tolist() == table["label"].tolist()
+    np.testing.assert_allclose(found["probability"], table["probability"])
+
+
+def test_an_unknown_kind_of_output_is_refused(model: str, new_images: Path, tmp_path: Path) -> None:
+    with pytest.raises(JobError, match=r"predictions\.xlsx: unknown kind of file; name a \.csv or a \.parquet file"):
+        write_predictions(predict(model, new_images), tmp_path / "predictions.xlsx")
