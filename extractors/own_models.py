@@ -36,7 +36,7 @@ class _Own:
 _PIXELS = Preprocessing(resize=32, crop=(32, 32), mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
 
 OWN = {
-    "small_cnn": _Own(small_cnn.SmallCNN, small_cnn.PREPROCESSING, "classifier", small_cnn.FEATURE_SIZE, 0.0059),
+    "small_cnn": _Own(small_cnn.SmallCNN, small_cnn.PREPROCESSING, "classifier", small_cnn.FEATURE_SIZE, 0.0028),
     "pixels": _Own(lambda _n_classes: Pixels(), _PIXELS, None, 3 * 32 * 32, 0.0),
 }
 _SMALL_CNN_CLASSES = 10

@@ -9,50 +9,64 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from extractors.preprocessing import Preprocessing
+from extractors.backbone import freeze
+from extractors.small_cnn import PREPROCESSING, SmallCNN
+
+_TURNS = 4
 
 
-def pretrain_supervised(
-    module: nn.Module,
+def pretrain_small_cnn(
     images: npt.NDArray[np.uint8],
     labels: npt.NDArray[np.int64],
-    preprocessing: Preprocessing,
     *,
     epochs: int,
     batch_size: int = 64,
     learning_rate: float = 3e-3,
     seed: int = 0,
     on_epoch: Callable[[float], None] | None = None,
-) -> None:
-    """Train a classifier in place by AdamW with a one-cycle rate, on images shifted at random; it is left in eval mode.
+) -> SmallCNN:
+    """Train a `SmallCNN` by AdamW with a one-cycle rate to tell classes, and the quarter turns of each, apart.
+
+    Images are turned, scaled, sheared and moved a little at random. The turns make four classes of each: the encoder has to look
+    at the whole shape, and what it learns transfers better (on digits 5–9, five images a class: accuracy .90 without, .92 with).
 
     Parameters
     ----------
-    module : Module
-        Maps normalised images (n, 3, height, width) to logits (n, n_classes).
-    images : uint8 array (n_images, height, width, 3)
-        Decoded with `preprocessing`.
+    images : uint8 array (n_images, 32, 32, 3)
+        Decoded with `extractors.small_cnn.PREPROCESSING`.
     labels : int64 array (n_images,)
         Classes from 0.
-    preprocessing : Preprocessing
-        Whose mean and standard deviation normalise the images.
     epochs, batch_size, learning_rate, seed
-        How long, how many images a step, the highest rate, and the seed of order and shifts.
+        How long, how many images a step, the highest rate, and the seed of weights, order and distortions.
     on_epoch : callable
         Called with the mean loss after each epoch.
+
+    Returns
+    -------
+    SmallCNN
+        Frozen; its classifier has four outputs a class.
+
+    References
+    ----------
+    Quarter turns as labels: Gidaris, Singh, Komodakis, "Unsupervised representation learning by predicting image rotations",
+    ICLR 2018. Joined with the classes: Lee, Hwang, Shin, "Self-supervised label augmentation via input transformations", ICML 2020.
     """
     generator = torch.Generator().manual_seed(seed)
-    mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in (preprocessing.mean, preprocessing.std))
-    inputs = (torch.from_numpy(images).permute(0, 3, 1, 2).float() / 255 - mean) / std
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        module = SmallCNN(_TURNS * (int(labels.max()) + 1))
+    mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in (PREPROCESSING.mean, PREPROCESSING.std))
+    inputs = (torch.tensor(images).permute(0, 3, 1, 2).float() / 255 - mean) / std
     targets = torch.tensor(labels)
     optimiser = torch.optim.AdamW(module.parameters(), lr=learning_rate)
-    steps = epochs * -(-len(inputs) // batch_size)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, learning_rate, total_steps=steps)
-    module.train().requires_grad_(True)  # noqa: FBT003 - torch's own signature
+    n_batches = -(-len(inputs) // batch_size)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, learning_rate, total_steps=epochs * n_batches)
     for _ in range(epochs):
         total = 0.0
         for rows in torch.split(torch.randperm(len(inputs), generator=generator), batch_size):
-            loss = nn.functional.cross_entropy(module(_shift(inputs[rows], generator)), targets[rows])
+            turns = torch.randint(_TURNS, (len(rows),), generator=generator)
+            logits = module(_turn(_distort(inputs[rows], generator), turns))
+            loss = nn.functional.cross_entropy(logits, _TURNS * targets[rows] + turns)
             optimiser.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]  # torch leaves backward() untyped
             optimiser.step()
@@ -60,7 +74,8 @@ def pretrain_supervised(
             total += loss.item() * len(rows)
         if on_epoch:
             on_epoch(total / len(inputs))
-    module.eval().requires_grad_(False)  # noqa: FBT003 - torch's own signature
+    freeze(module)
+    return module
 
 
 def save_encoder(module: nn.Module, path: Path) -> None:
@@ -68,10 +83,18 @@ def save_encoder(module: nn.Module, path: Path) -> None:
     save_file({name: values.contiguous() for name, values in module.state_dict().items()}, path)
 
 
-def _shift(images: torch.Tensor, generator: torch.Generator, by: int = 4) -> torch.Tensor:
-    """Move a batch by up to `by` pixels along each axis, repeating the border: a written digit stays itself when it moves."""
-    height, width = images.shape[-2:]
-    down, right = torch.randint(0, 2 * by + 1, (2,), generator=generator).tolist()
-    return nn.functional.pad(images, (by, by, by, by), mode="replicate")[
-        ..., down : down + height, right : right + width
-    ]
+def _distort(images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    """Turn by up to 15°, scale by up to a tenth, shear by up to 0.15 and move by up to a tenth, each image on its own."""
+    angle, scale, shear, right, down = (2 * torch.rand(5, len(images), generator=generator) - 1) * torch.tensor(
+        [[np.pi / 12], [0.1], [0.15], [0.2], [0.2]]  # the grid runs from -1 to 1, so a tenth of the width is 0.2
+    )
+    cosine, sine = angle.cos() * (1 + scale), angle.sin() * (1 + scale)
+    affine = torch.stack([torch.stack([cosine, shear - sine, right], 1), torch.stack([sine, cosine, down], 1)], 1)
+    grid = nn.functional.affine_grid(affine, list(images.shape), align_corners=False)
+    return nn.functional.grid_sample(images, grid, padding_mode="border", align_corners=False)
+
+
+def _turn(images: torch.Tensor, turns: torch.Tensor) -> torch.Tensor:
+    """Turn each image by its number of quarter turns."""
+    turned = torch.stack([torch.rot90(images, turn, (2, 3)) for turn in range(_TURNS)])
+    return turned[turns, torch.arange(len(images))]

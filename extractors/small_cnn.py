@@ -5,17 +5,14 @@ from torch import nn
 
 from extractors.preprocessing import Preprocessing
 
+FEATURE_SIZE = 256
 PREPROCESSING = Preprocessing(resize=32, crop=(32, 32), mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
-
-_N_MAPS, _GRID = 8, 4
-FEATURE_SIZE = _N_MAPS * _GRID**2
 
 
 class SmallCNN(nn.Module):
-    """Three blocks of convolution, batch norm and ReLU, an average over a 4 by 4 grid, and a linear classifier.
+    """Three blocks of convolution, batch norm, ReLU and pooling, an average over each quarter, and a linear classifier.
 
-    A few maps with their places keep more for another task than many maps averaged over the whole image: on
-    scikit-learn's digits, 128 features averaged globally transferred worse after pre-training than before.
+    The quarters keep apart what is above and below: on digits, a global average transferred worse than raw pixels.
 
     Parameters
     ----------
@@ -25,24 +22,17 @@ class SmallCNN(nn.Module):
 
     def __init__(self, n_classes: int = 10) -> None:
         super().__init__()
-        self.features = nn.Sequential(
-            _block(3, 32),
-            nn.MaxPool2d(2),
-            _block(32, 64),
-            nn.MaxPool2d(2),
-            _block(64, _N_MAPS),
-            nn.AdaptiveAvgPool2d(_GRID),
-        )
+        self.features = nn.Sequential(*_block(3, 16), *_block(16, 32), *_block(32, 64))
+        self.pool = nn.Sequential(nn.AdaptiveAvgPool2d(2), nn.Flatten())
         self.classifier = nn.Linear(FEATURE_SIZE, n_classes)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Return logits (n_images, n_classes) for normalised images (n_images, 3, H, W), H and W at least 16 pixels."""
-        logits: torch.Tensor = self.classifier(self.features(images).flatten(1))
+        logits: torch.Tensor = self.classifier(self.pool(self.features(images)))
         return logits
 
 
-def _block(n_in: int, n_out: int) -> nn.Sequential:
+def _block(n_in: int, n_out: int) -> list[nn.Module]:
     # Batch norm has the shift, so the convolution needs no bias.
-    return nn.Sequential(
-        nn.Conv2d(n_in, n_out, kernel_size=3, padding=1, bias=False), nn.BatchNorm2d(n_out), nn.ReLU(inplace=True)
-    )
+    convolution = nn.Conv2d(n_in, n_out, kernel_size=3, padding=1, bias=False)
+    return [convolution, nn.BatchNorm2d(n_out), nn.ReLU(inplace=True), nn.MaxPool2d(2)]

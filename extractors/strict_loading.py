@@ -46,9 +46,7 @@ def n_classes_of(state: Mapping[str, torch.Tensor], head: str | None) -> int | N
 def load_strictly(
     module: nn.Module, state: Mapping[str, torch.Tensor], *, name: str, checkpoint: Checkpoint, head: str | None
 ) -> None:
-    """Copy `state` into `module`; only the weights of the classifier may be missing, and all of them at once.
-
-    A missing classifier is replaced by `MissingHead`.
+    """Copy `state` into `module`; only the classifier may be missing, as a whole, and `MissingHead` then replaces it.
 
     Parameters
     ----------

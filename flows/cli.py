@@ -42,6 +42,7 @@ Workers = Annotated[int | None, typer.Option(min=1, help="Decoding threads.", sh
 
 # Options that take several values: '--head logreg knn' means '--head logreg --head knn'.
 LIST_OPTIONS = ("--backbone", "--weights", "--tap", "--head")
+FLAGS = ("--json", "--all", "--help", "-h")
 
 
 @app.callback()
@@ -237,7 +238,7 @@ def main(arguments: list[str] | None = None) -> None:
     if debug:
         os.environ["PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL"] = "INFO"
     try:
-        app(spread_lists([word for word in given if word != "--debug"], LIST_OPTIONS), prog_name="headstart")
+        app(spread_lists([word for word in given if word != "--debug"], LIST_OPTIONS, FLAGS), prog_name="headstart")
     except EXPECTED_ERRORS as error:
         if debug:
             raise

@@ -6,16 +6,16 @@ import numpy as np
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from extractors.backbones import load_backbone
 from extractors.decode import decode_image
 from extractors.images import image_sources, list_images, read_bytes
-from extractors.pretrain import pretrain_supervised, save_encoder
+from extractors.pretrain import pretrain_small_cnn, save_encoder
+from extractors.small_cnn import PREPROCESSING
 from flows.progress import progress_bar
 
 SOURCE_CLASSES = range(5)
 TARGET_CLASSES = range(5, 10)
 TRAIN_PER_CLASS = 5
-_EPOCHS = 12
+_EPOCHS = 15
 
 
 def write_digits(folder: Path, seed: int = 0) -> None:
@@ -38,18 +38,9 @@ def write_digits(folder: Path, seed: int = 0) -> None:
 def pretrain_on_digits(source: Path, encoder: Path, *, seed: int = 0, progress: bool = False) -> None:
     """Pre-train the small encoder to tell the source digits apart, and write it as safetensors."""
     found = list_images(source)
-    backbone = load_backbone("headstart/small_cnn", weights="none", seed=seed)
     sources = image_sources(found.rows)
-    images = np.stack([decode_image(read_bytes(found.root, source), backbone.preprocessing) for source in sources])
+    images = np.stack([decode_image(read_bytes(found.root, image), PREPROCESSING) for image in sources])
     labels = found.rows["label"].to_numpy(np.int64)
     with progress_bar("pre-training", _EPOCHS, unit="epochs", show=progress) as advance:
-        pretrain_supervised(
-            backbone.module,
-            images,
-            labels,
-            backbone.preprocessing,
-            epochs=_EPOCHS,
-            seed=seed,
-            on_epoch=lambda _: advance(1),
-        )
-    save_encoder(backbone.module, encoder)
+        module = pretrain_small_cnn(images, labels, epochs=_EPOCHS, seed=seed, on_epoch=lambda _: advance(1))
+    save_encoder(module, encoder)

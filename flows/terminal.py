@@ -3,7 +3,7 @@
 import dataclasses
 import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from rich import box
@@ -22,22 +22,23 @@ if TYPE_CHECKING:  # each of these loads torch, for which 'headstart --help' sho
 _MOST_ROWS = 12  # what prints by default fits a screen
 
 
-def spread_lists(words: Sequence[str], options: Iterable[str]) -> list[str]:
-    """Repeat a list option before each of its values: ``C --head a b`` becomes ``C --head a --head b``.
+def spread_lists(words: Sequence[str], options: Sequence[str], flags: Sequence[str]) -> list[str]:
+    """Repeat a list option before each of its values: ``fit C --head a b`` becomes ``fit C --head a --head b``.
 
-    Values are taken only after the command's path, so that ``extract --backbone resnet50 photos/`` keeps its meaning.
+    Values are taken only after the command and its path, so that ``extract --backbone resnet50 photos/`` keeps its meaning.
+    `flags` are the options that take no value.
     """
     spread: list[str] = []
-    option, first, paths = "", False, 0
+    option, n_values, n_paths = "", 0, 0
     for word in words:
         if word.startswith("-"):
-            option, first = (word, True) if word in options else ("", bool(word) and "=" not in word)
-        elif option and not first and paths >= 2:  # the command and its path came before
+            option, n_values = ("" if word in flags or "=" in word else word), 0
+        elif option and n_values == 0:
+            n_values = 1
+        elif option in options and n_paths >= 2:
             spread.append(option)
-        elif first:
-            first = False
         else:
-            paths += 1
+            n_paths += 1
         spread.append(word)
     return spread
 

@@ -204,5 +204,5 @@ def test_auto_is_fp32_where_bf16_is_not_fast(cache: EmbeddingCache, photos: Path
 
 
 def test_large_feature_maps_make_shorter_shards(cache: EmbeddingCache, photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(extractors.extraction, "_SHARD_BYTES", 5 * 128 * 2)
+    monkeypatch.setattr(extractors.extraction, "_SHARD_BYTES", 5 * 256 * 2)
     assert [len(shard) for shard in opened(cache, photos).shards] == [5, 5, 5, 5, 5, 5, 5, 1]

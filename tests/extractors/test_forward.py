@@ -24,7 +24,7 @@ def test_features_equal_those_of_the_module_on_normalised_images() -> None:
     pixels = torch.stack([functional.to_tensor(image) for image in IMAGES])
     normalised = functional.normalize(pixels, backbone.preprocessing.mean, backbone.preprocessing.std)
     with torch.inference_mode():
-        expected = backbone.module.features(normalised).mean(dim=(2, 3)).flatten(1).numpy()
+        expected = backbone.module.pool(backbone.module.features(normalised)).numpy()
     np.testing.assert_allclose(forward()(IMAGES)["penultimate"], expected, rtol=1e-4, atol=1e-5)
 
 
@@ -37,11 +37,11 @@ def test_the_bits_of_a_row_do_not_depend_on_what_came_with_it() -> None:
 def test_several_taps_come_from_one_pass() -> None:
     features = forward(taps=(Tap(), Tap.parse("features.0:max"), Tap.parse("features.0:flatten")))(IMAGES)
     assert {tap: values.shape for tap, values in features.items()} == {
-        "penultimate": (5, 128),
-        "features.0:max": (5, 32),
-        "features.0:flatten": (5, 32 * 32 * 32),
+        "penultimate": (5, 256),
+        "features.0:max": (5, 16),
+        "features.0:flatten": (5, 16 * 32 * 32),
     }
-    folded = features["features.0:flatten"].reshape(5, 32, -1)
+    folded = features["features.0:flatten"].reshape(5, 16, -1)
     np.testing.assert_array_equal(folded.max(axis=2), features["features.0:max"])
 
 
