@@ -41,7 +41,7 @@ class Settings:
     precision : {"auto", "fp32", "bf16"}
         ``auto`` is bf16 where the device is fast at it and the first batch agrees with fp32 to a cosine of 0.999.
     dtype : {"float16", "float32"}
-        Stored features.
+        Stored features; float16 halves the cache and is refused where it would lose more than its rounding.
     batch_size : int, optional
         Images a forward pass; by default what the rows in the cache were made with, else 16 on a CPU and 128 on a GPU.
     workers : int, optional
@@ -50,7 +50,7 @@ class Settings:
 
     device: str = "auto"
     precision: Literal["auto", "fp32", "bf16"] = "auto"
-    dtype: StoredDtype = "float16"
+    dtype: StoredDtype = "float32"
     batch_size: int | None = None
     workers: int | None = None
 

@@ -43,7 +43,7 @@ class EmbeddingKey:
     taps: tuple[str, ...]
     preprocessing: Preprocessing
     precision: Precision = "fp32"
-    dtype: StoredDtype = "float16"
+    dtype: StoredDtype = "float32"
     view: str = "whole"
     format_version: int = FORMAT_VERSION
 

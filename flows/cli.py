@@ -59,6 +59,7 @@ def demo(
     """Run the whole job on handwritten digits, offline, in about a minute."""
     from flows.demo import demo as run_demo
 
+    show_notes(["digits 0–4 teach a small encoder; telling digits 5–9 apart, from five images of each, is the task"])
     show_fit(run_demo(out).fit)
 
 
@@ -94,7 +95,7 @@ def extract(
         typer.Option(help="auto takes bf16 where it is fast and agrees with fp32."),
     ] = "auto",
     device: Device = "auto",
-    dtype: Annotated[Literal["float16", "float32"], typer.Option(help="What the cache stores.")] = "float16",
+    dtype: Annotated[Literal["float16", "float32"], typer.Option(help="What the cache stores.")] = "float32",
     batch_size: Annotated[
         int | None, typer.Option(min=1, help="Images a forward pass.", show_default="16 on CPU, 128 on GPU")
     ] = None,

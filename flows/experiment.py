@@ -46,7 +46,7 @@ class Experiment(_Table):
     tap: list[str] = [PENULTIMATE]
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     device: str = "auto"
-    dtype: StoredDtype = "float16"
+    dtype: StoredDtype = "float32"
     batch_size: int | None = Field(default=None, ge=1)
     workers: int | None = Field(default=None, ge=1)
     limit: int | None = Field(default=None, ge=1)

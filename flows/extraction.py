@@ -72,7 +72,7 @@ def extract(
     cache: str | Path | None = None,
     precision: Literal["auto", "fp32", "bf16"] = "auto",
     device: str = "auto",
-    dtype: StoredDtype = "float16",
+    dtype: StoredDtype = "float32",
     batch_size: int | None = None,
     workers: int | None = None,
     limit: int | None = None,

@@ -1,5 +1,6 @@
 """From a cache to arrays: which images, which classes, which groups, and which embeddings cover them."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -236,9 +237,16 @@ def _named(store: EmbeddingStore, names: Sequence[str]) -> bool:
 
 
 def _labels(stores: Sequence[EmbeddingStore]) -> list[str]:
-    """Name each key as shortly as tells it from the others: by backbone, else with its weights, else by its id."""
-    short = [store.key.backbone.rpartition("/")[2] for store in stores]
-    weights = [store.about["weights_name"].removeprefix("none (").rstrip(")") for store in stores]
-    longer = [f"{name} ({source})" for name, source in zip(short, weights, strict=True)]
-    labels = [more if short.count(name) > 1 else name for name, more in zip(short, longer, strict=True)]
+    """Name each key as shortly as tells it from the others: by backbone, and in brackets what differs; else by its id."""
+    names = [store.key.backbone.rpartition("/")[2] for store in stores]
+    traits = [(_short_weights(store), store.key.precision, store.key.dtype) for store in stores]
+    labels = []
+    for name, own in zip(names, traits, strict=True):
+        namesakes = [other for other_name, other in zip(names, traits, strict=True) if other_name == name]
+        telling = [trait for place, trait in enumerate(own) if len({other[place] for other in namesakes}) > 1]
+        labels.append(f"{name} ({', '.join(telling)})" if telling else name)
     return [store.key.id if labels.count(label) > 1 else label for store, label in zip(stores, labels, strict=True)]
+
+
+def _short_weights(store: EmbeddingStore) -> str:
+    return re.sub(r"^none \((.*)\)$|\.(safetensors|pth|pt)$", r"\1", store.about["weights_name"])

@@ -139,7 +139,8 @@ def show_fit(summary: "FitSummary") -> None:
     best: dict[tuple[str, str, str], dict[str, Any]] = {}
     for row in summary.leaderboard:
         best.setdefault((row["key"], row["tap"], row["head"]), row)
-    table = _table("features", "head", f"{metric_name(metric)}, {summary.winner['split']}", "95 %")
+    console.print(f"\nChosen by {metric_name(metric)} in {summary.winner['split']}, {summary.test['n_train']} images to train on:")
+    table = _table("features", "head", metric_name(metric), "95 %")
     for row in list(best.values())[:_MOST_ROWS]:
         score = "failed" if row["error"] else score_text(metric, row["score"])
         params = f" [dim]{escape(params_text(row['params']))}[/]" if row["params"] else ""
@@ -171,10 +172,10 @@ def _features(row: dict[str, Any]) -> str:
 
 
 def _table(*columns: str) -> Table:
-    """Make a table whose first two columns give way on a narrow screen, and whose numbers never break."""
+    """Make a table whose second column gives way on a narrow screen; names to copy and numbers never break."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for number, column in enumerate(columns):
-        table.add_column(column, overflow="fold", no_wrap=number > 1)
+        table.add_column(column, overflow="fold", no_wrap=number != 1)
     return table
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import signal
 import threading
 import warnings
@@ -45,7 +46,7 @@ def sweep(
     workers: int | None = None,
     on_result: Callable[[Result], None] | None = None,
 ) -> list[Result]:
-    """Fit every candidate in every fold and return the results, best first and failed ones last.
+    """Fit every candidate in every fold and return the results, best first (of equal ones the lowest log-loss), failed ones last.
 
     Parameters
     ----------
@@ -111,7 +112,7 @@ def sweep(
 
 
 def select(results: Sequence[Result], metric: str = "accuracy") -> Result:
-    """Return the best result by `metric`; of equal ones the first.
+    """Return the best result by `metric`; of equal ones that with the lowest log-loss, then the first.
 
     Raises
     ------
@@ -179,14 +180,17 @@ def score_test(
     return FinalScore(rows=plan.test, predictions=predictions, probability=probability, scores=scores)
 
 
-def _rank(result: Result, metric: str) -> tuple[int, float]:
-    """Return what sorts results: scored before unscored before failed, better before worse."""
+def _rank(result: Result, metric: str) -> tuple[int, float, float]:
+    """Return what sorts results: scored before unscored before failed, better before worse.
+
+    On few images many candidates are right equally often; of these, the one that was surer where it was right comes first.
+    """
     if result.error is not None:
-        return 2, 0.0
-    score = result.scores[metric]
+        return 2, 0.0, 0.0
+    score, loss = result.scores[metric], result.scores["log_loss"]
     if score is None:
-        return 1, 0.0
-    return 0, -score.value if METRICS[metric] else score.value
+        return 1, 0.0, 0.0
+    return 0, -score.value if METRICS[metric] else score.value, math.inf if loss is None else loss.value
 
 
 def _checked_sources(candidates: Sequence[Candidate], n_images: int, *, shared: bool) -> dict[int, object]:

@@ -18,7 +18,7 @@ from extractors.errors import CacheError
 from extractors.key import FORMAT_VERSION, EmbeddingKey
 from extractors.preprocessing import Preprocessing
 
-KEY = EmbeddingKey(backbone="torchvision/resnet18", weights="sha256:aa", taps=("layer3:max", "penultimate"), preprocessing=Preprocessing())
+KEY = EmbeddingKey(backbone="torchvision/resnet18", weights="sha256:aa", taps=("layer3:max", "penultimate"), preprocessing=Preprocessing(), dtype="float16")
 DIGESTS = [hashlib.sha256(bytes([number])).hexdigest() for number in range(10)]
 FEATURES = np.random.default_rng(0).normal(size=(10, 5)).astype(np.float16)
 

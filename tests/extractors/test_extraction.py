@@ -129,7 +129,7 @@ def test_unreadable_images_come_back_by_digest_with_their_reason(cache: Embeddin
     [
         ({"seed": 1}, SETTINGS),
         ({}, Settings(precision="bf16", device="cpu", batch_size=4)),
-        ({}, Settings(precision="fp32", dtype="float32", device="cpu", batch_size=4)),
+        ({}, Settings(precision="fp32", dtype="float16", device="cpu", batch_size=4)),
     ],
     ids=["other weights", "other precision", "other dtype"],
 )
@@ -204,5 +204,5 @@ def test_auto_is_fp32_where_bf16_is_not_fast(cache: EmbeddingCache, photos: Path
 
 
 def test_large_feature_maps_make_shorter_shards(cache: EmbeddingCache, photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(extractors.extraction, "_SHARD_BYTES", 5 * 256 * 2)
+    monkeypatch.setattr(extractors.extraction, "_SHARD_BYTES", 5 * 256 * 4)
     assert [len(shard) for shard in opened(cache, photos).shards] == [5, 5, 5, 5, 5, 5, 5, 1]

@@ -66,11 +66,19 @@ def test_features_that_are_not_finite_are_refused_with_their_place(value: float)
         store_as(features, "float16", where="cats/1.png")
 
 
-def test_features_too_large_for_the_stored_dtype_name_the_larger_one() -> None:
-    features = {"penultimate": np.array([[70000.0]], np.float32)}
-    with pytest.raises(FeatureError, match=r"features reach 7e\+04, too large for float16; use --dtype float32"):
-        store_as(features, "float16", where="x")
-    assert store_as(features, "float32", where="x")["penultimate"].dtype == np.float32
+@pytest.mark.parametrize("size", [70000.0, 1e-7], ids=["too large", "too small"])
+def test_features_that_float16_would_lose_name_float32(size: float) -> None:
+    features = {"penultimate": np.array([[1.0, 2.0], [size, 0.6 * size]], np.float32)}
+    with pytest.raises(FeatureError, match=r"cats/1\.png, tap penultimate: features of size .* do not fit float16; use --dtype float32"):
+        store_as(features, "float16", where="cats/1.png")
+    np.testing.assert_array_equal(store_as(features, "float32", where="x")["penultimate"], features["penultimate"])
+
+
+def test_ordinary_features_and_zeros_fit_float16() -> None:
+    features = {"penultimate": np.array([[0.1, 300.0], [0.0, 0.0]], np.float32)}
+    stored = store_as(features, "float16", where="x")["penultimate"]
+    assert stored.dtype == np.float16
+    np.testing.assert_allclose(stored, features["penultimate"], rtol=5e-4)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")

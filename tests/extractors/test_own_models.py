@@ -60,7 +60,7 @@ def test_a_small_cnn_trained_elsewhere_is_loaded_with_its_classes(tmp_path):
     with TapReader(backbone, [Tap()]) as read:
         features = read(images)["penultimate"]
     torch.testing.assert_close(net.classifier(features), net(images))
-    assert features.shape == (2, 128)
+    assert features.shape == (2, 256)
 
 
 def test_a_small_cnn_has_no_published_weights():

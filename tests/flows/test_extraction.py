@@ -37,7 +37,7 @@ def test_a_key_says_what_was_used(embed: Embed) -> None:
     assert key["backbone"] == "headstart/small_cnn"
     assert key["weights"] == "none (random, seed 0)"
     assert key["taps"] == ["features.2:avg", "penultimate"]
-    assert (key["precision"], key["dtype"], key["embedded"], key["reused"]) == ("fp32", "float16", 36, 0)
+    assert (key["precision"], key["dtype"], key["embedded"], key["reused"]) == ("fp32", "float32", 36, 0)
 
 
 def test_several_backbones_fill_several_keys_of_one_cache(embed: Embed) -> None:

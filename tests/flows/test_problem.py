@@ -138,7 +138,7 @@ def test_keys_of_one_backbone_are_told_apart_by_their_weights(embed: Embed, tmp_
     save_encoder(load_backbone("small_cnn", weights="none", seed=5).module, tmp_path / "mine.safetensors")
     embed()
     problem = pose(embed, weights=str(tmp_path / "mine.safetensors"))
-    assert sorted(embedded.label for embedded in problem.embedded) == ["small_cnn (mine.safetensors)", "small_cnn (random, seed 0)"]
+    assert sorted(embedded.label for embedded in problem.embedded) == ["small_cnn (mine)", "small_cnn (random, seed 0)"]
 
 
 def test_splits_and_groups_of_a_labels_file_count(embed: Embed, photos: Path, tmp_path: Path) -> None:
