@@ -9,13 +9,11 @@ from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
-import torch
 
 from extractors.backbone import Backbone
-from extractors.cache import EmbeddingCache, EmbeddingStore
+from extractors.cache import EmbeddingCache
 from extractors.cache_listing import CacheListing
 from extractors.engine import embed
-from extractors.errors import CacheError
 from extractors.fidelity import Fidelity, measure_fidelity, recorded_fidelity
 from extractors.forward import ForwardPass, store_as
 from extractors.images import image_sources

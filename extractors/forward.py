@@ -89,5 +89,7 @@ def store_as(features: dict[str, Array], dtype: StoredDtype, *, where: str) -> d
         error = np.linalg.norm(stored[tap].reshape(rows.shape).astype(np.float32) - rows, axis=1)
         if (~(error <= _LARGEST_ROUNDING * np.linalg.norm(rows, axis=1))).any():
             largest = np.abs(rows).max()
-            raise FeatureError(f"{where}, tap {tap}: features of size {largest:.1e} do not fit {dtype}; use --dtype float32")
+            raise FeatureError(
+                f"{where}, tap {tap}: features of size {largest:.1e} do not fit {dtype}; use --dtype float32"
+            )
     return stored

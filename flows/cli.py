@@ -47,7 +47,7 @@ FLAGS = ("--json", "--all", "--help", "-h")
 
 @app.callback()
 def _options(
-    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,  # noqa: ARG001, FBT002 - main() reads it, so that it may stand anywhere
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
 ) -> None:
     pass
 
@@ -244,7 +244,7 @@ def main(arguments: list[str] | None = None) -> None:
         if debug:
             raise
         fail(str(error))
-    except Exception as error:  # noqa: BLE001 - the last resort of a command: whatever it is, one line and exit status 1
+    except Exception as error:
         if debug:
             raise
         fail(f"unexpected {type(error).__name__}: {error}; this is a defect of headstart: --debug shows where")

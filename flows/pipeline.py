@@ -49,7 +49,7 @@ def run(experiment: str | Path | Experiment, *, progress: bool = False) -> RunSu
 
 
 @flow(name="headstart", flow_run_name="{experiment.name}", persist_result=False)
-def run_experiment(experiment: Experiment, progress: bool = False) -> RunSummary:  # noqa: FBT001, FBT002 - a flow's parameters have names in the UI
+def run_experiment(experiment: Experiment, progress: bool = False) -> RunSummary:
     """Extract with every backbone of the experiment, fit its heads, and leave a table and a link to the report."""
     started = time.monotonic()
     cache = EmbeddingCache(experiment.cache, create=True)
@@ -92,7 +92,7 @@ def _worth_retrying(_task: Task[Any, Any], _run: TaskRun, state: State[Any]) -> 
     retry_delay_seconds=1,
     retry_condition_fn=_worth_retrying,
 )
-def list_images_task(cache: EmbeddingCache, experiment: Experiment, progress: bool) -> tuple[CacheListing, list[str]]:  # noqa: FBT001 - a task's parameters have names in the UI
+def list_images_task(cache: EmbeddingCache, experiment: Experiment, progress: bool) -> tuple[CacheListing, list[str]]:
     """List the images, reading those that are new or changed."""
     return list_into(
         cache, experiment.images, limit=experiment.limit, workers=experiment.settings.n_workers, progress=progress
@@ -121,7 +121,7 @@ def embed_shard_task(extraction: Extraction, number: int, advance: Advance) -> S
 
 
 @task(name="fit heads", cache_policy=NO_CACHE, persist_result=False)
-def fit_task(experiment: Experiment, progress: bool) -> FitSummary:  # noqa: FBT001 - a task's parameters have names in the UI
+def fit_task(experiment: Experiment, progress: bool) -> FitSummary:
     """Sweep the heads, choose, score once, write model and report."""
     table = experiment.fit
     return fit(

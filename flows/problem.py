@@ -237,14 +237,16 @@ def _named(store: EmbeddingStore, names: Sequence[str]) -> bool:
 
 
 def _labels(stores: Sequence[EmbeddingStore]) -> list[str]:
-    """Name each key as shortly as tells it from the others: by backbone, and in brackets what differs; else by its id."""
-    names = [store.key.backbone.rpartition("/")[2] for store in stores]
+    """Name each key as shortly as tells it from the others: by backbone, then by weights, precision and dtype, or by its id."""
+    labels = [store.key.backbone.rpartition("/")[2] for store in stores]
     traits = [(_short_weights(store), store.key.precision, store.key.dtype) for store in stores]
-    labels = []
-    for name, own in zip(names, traits, strict=True):
-        namesakes = [other for other_name, other in zip(names, traits, strict=True) if other_name == name]
-        telling = [trait for place, trait in enumerate(own) if len({other[place] for other in namesakes}) > 1]
-        labels.append(f"{name} ({', '.join(telling)})" if telling else name)
+    for column in zip(*traits, strict=True):
+        alike = [{trait for other, trait in zip(labels, column, strict=True) if other == label} for label in labels]
+        labels = [
+            f"{label}, {own}" if len(all_) > 1 else label
+            for label, own, all_ in zip(labels, column, alike, strict=True)
+        ]
+    labels = [re.sub(r", (.*)", r" (\1)", label, count=1) for label in labels]
     return [store.key.id if labels.count(label) > 1 else label for store, label in zip(stores, labels, strict=True)]
 
 

@@ -139,7 +139,9 @@ def show_fit(summary: "FitSummary") -> None:
     best: dict[tuple[str, str, str], dict[str, Any]] = {}
     for row in summary.leaderboard:
         best.setdefault((row["key"], row["tap"], row["head"]), row)
-    console.print(f"\nChosen by {metric_name(metric)} in {summary.winner['split']}, {summary.test['n_train']} images to train on:")
+    console.print(
+        f"\nChosen by {metric_name(metric)} in {summary.winner['split']}, {summary.test['n_train']} images to train on:"
+    )
     table = _table("features", "head", metric_name(metric), "95 %")
     for row in list(best.values())[:_MOST_ROWS]:
         score = "failed" if row["error"] else score_text(metric, row["score"])

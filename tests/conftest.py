@@ -37,7 +37,13 @@ def embed(photos: Path, tmp_path: Path) -> Callable[..., Any]:
     from flows.extraction import extract
 
     def run(**options: Any) -> Any:
-        given = {"images": photos, "backbone": "small_cnn", "weights": "none", "cache": tmp_path / "cache", "precision": "fp32"}
+        given = {
+            "images": photos,
+            "backbone": "small_cnn",
+            "weights": "none",
+            "cache": tmp_path / "cache",
+            "precision": "fp32",
+        }
         return extract(**(given | options))
 
     return run

@@ -13,7 +13,9 @@ from extractors.atomic import errors_explained, remove_stale_parts, write_atomic
 from extractors.errors import CacheError
 
 
-def test_a_failed_write_keeps_the_earlier_file_and_leaves_no_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_write_keeps_the_earlier_file_and_leaves_no_part(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / "listing"
     write_atomically(path, b"earlier")
 
@@ -42,7 +44,9 @@ def test_an_error_of_the_file_system_says_what_to_do(number: int, advice: str, t
 
 
 def test_parts_of_dead_writers_are_removed_and_those_of_living_ones_kept(tmp_path: Path) -> None:
-    dead = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, text=True, check=True)
+    dead = subprocess.run(
+        [sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, text=True, check=True
+    )
     gone = tmp_path / f"shard-1.h5.{socket.gethostname()}-{int(dead.stdout)}.part"
     living = tmp_path / f"shard-2.h5.{socket.gethostname()}-{os.getpid()}.part"
     elsewhere = tmp_path / "shard-3.h5.otherhost-1.part"

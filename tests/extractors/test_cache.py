@@ -18,7 +18,13 @@ from extractors.errors import CacheError
 from extractors.key import FORMAT_VERSION, EmbeddingKey
 from extractors.preprocessing import Preprocessing
 
-KEY = EmbeddingKey(backbone="torchvision/resnet18", weights="sha256:aa", taps=("layer3:max", "penultimate"), preprocessing=Preprocessing(), dtype="float16")
+KEY = EmbeddingKey(
+    backbone="torchvision/resnet18",
+    weights="sha256:aa",
+    taps=("layer3:max", "penultimate"),
+    preprocessing=Preprocessing(),
+    dtype="float16",
+)
 DIGESTS = [hashlib.sha256(bytes([number])).hexdigest() for number in range(10)]
 FEATURES = np.random.default_rng(0).normal(size=(10, 5)).astype(np.float16)
 
@@ -102,7 +108,9 @@ def test_a_shard_is_plain_hdf5_that_says_what_it_is(store: EmbeddingStore) -> No
 
 @pytest.mark.skipif(shutil.which("h5dump") is None, reason="h5dump (Debian: hdf5-tools) is not installed")
 def test_h5dump_reads_a_shard(store: EmbeddingStore) -> None:
-    shown = subprocess.run(["h5dump", "-d", "/features/penultimate", store.shards()[0]], capture_output=True, text=True, check=True)
+    shown = subprocess.run(
+        ["h5dump", "-d", "/features/penultimate", store.shards()[0]], capture_output=True, text=True, check=True
+    )
     assert "16-bit little-endian floating-point" in shown.stdout
 
 
@@ -129,7 +137,9 @@ def test_a_flipped_bit_is_found_by_the_checksum(store: EmbeddingStore) -> None:
     content = bytearray(shard.read_bytes())
     content[offset + 3] ^= 1
     shard.write_bytes(content)
-    assert store.damaged() == {shard: "features/penultimate: its bytes do not give the checksum that was kept when it was sealed"}
+    assert store.damaged() == {
+        shard: "features/penultimate: its bytes do not give the checksum that was kept when it was sealed"
+    }
 
 
 @pytest.mark.parametrize("kept", [0, 100, 5000])
@@ -157,7 +167,10 @@ def test_stores_lists_every_key_with_what_helps_people(store: EmbeddingStore) ->
 def test_a_cache_of_another_format_is_refused_with_what_to_do(tmp_path: Path) -> None:
     EmbeddingCache(tmp_path / "cache", create=True)
     (tmp_path / "cache" / "cache.json").write_text('{"format_version": 99}')
-    with pytest.raises(CacheError, match=f"written in cache format 99, this version reads {FORMAT_VERSION}; extract into another folder"):
+    with pytest.raises(
+        CacheError,
+        match=f"written in cache format 99, this version reads {FORMAT_VERSION}; extract into another folder",
+    ):
         EmbeddingCache(tmp_path / "cache")
 
 

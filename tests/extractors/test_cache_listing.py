@@ -74,7 +74,9 @@ def test_only_new_and_changed_files_are_read(cache: EmbeddingCache, photos: Path
     assert row["digest"] == hashlib.sha256(changed.read_bytes()).hexdigest()
 
 
-def test_a_file_that_changed_just_before_it_was_listed_is_read_again(cache: EmbeddingCache, photos: Path, read_paths: list[str]) -> None:
+def test_a_file_that_changed_just_before_it_was_listed_is_read_again(
+    cache: EmbeddingCache, photos: Path, read_paths: list[str]
+) -> None:
     # Its clock may be too coarse to show a second change within the same tick.
     update(cache, photos)
     read_paths.clear()

@@ -23,16 +23,21 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     """One mebibyte."""
     place = tmp_path / "disk"
     place.mkdir()
-    mounted = os.geteuid() == 0 and not subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", place], check=False, capture_output=True
-    ).returncode
+    mounted = (
+        os.geteuid() == 0
+        and not subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", place], check=False, capture_output=True
+        ).returncode
+    )
     if not mounted:
         pytest.skip("mounting a tmpfs needs root")
     yield place
     subprocess.run(["umount", place], check=True)
 
 
-def test_a_full_disk_is_a_clear_error_the_cache_stays_readable_and_the_run_goes_on(small_disk: Path, tmp_path: Path) -> None:
+def test_a_full_disk_is_a_clear_error_the_cache_stays_readable_and_the_run_goes_on(
+    small_disk: Path, tmp_path: Path
+) -> None:
     for label, name in enumerate(CLASSES):
         for number in range(12):
             draw(tmp_path / "photos" / name / f"{number}.png", label, seed=100 * label + number)

@@ -24,7 +24,8 @@ FORWARD = ForwardPass(BACKBONE, [Tap()], device=torch.device("cpu"), precision="
 def listed(folder: Path) -> list[tuple[ImageSource, str]]:
     paths = sorted(folder.iterdir())
     return [
-        (ImageSource(path.name, None, None, path.stat().st_size), hashlib.sha256(path.read_bytes()).hexdigest()) for path in paths
+        (ImageSource(path.name, None, None, path.stat().st_size), hashlib.sha256(path.read_bytes()).hexdigest())
+        for path in paths
     ]
 
 
@@ -102,7 +103,9 @@ def test_an_abandoned_loop_leaves_no_thread_behind(folder: Path) -> None:
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("decode")]
 
 
-def test_a_programming_error_in_decoding_is_not_taken_for_a_bad_image(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_programming_error_in_decoding_is_not_taken_for_a_bad_image(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def broken(*_: Any) -> None:
         raise TypeError("a defect")
 

@@ -37,7 +37,10 @@ def run(extraction: Extraction) -> int:
 
 def features(extraction: Extraction) -> dict[str, bytes]:
     digests = extraction.listing.distinct["digest"].tolist()
-    return {digest: row.tobytes() for digest, row in zip(digests, np.asarray(extraction.store.view("penultimate", digests)), strict=True)}
+    return {
+        digest: row.tobytes()
+        for digest, row in zip(digests, np.asarray(extraction.store.view("penultimate", digests)), strict=True)
+    }
 
 
 @pytest.fixture
@@ -66,7 +69,9 @@ def test_a_second_run_has_nothing_to_do(cache: EmbeddingCache, photos: Path) -> 
     assert again.shards == []
 
 
-def test_only_what_is_new_is_embedded_and_renamed_files_and_copies_cost_nothing(cache: EmbeddingCache, photos: Path) -> None:
+def test_only_what_is_new_is_embedded_and_renamed_files_and_copies_cost_nothing(
+    cache: EmbeddingCache, photos: Path
+) -> None:
     run(opened(cache, photos))
     for number in range(3):
         draw(photos / "owl" / f"new{number}.png", 2, seed=500 + number)
@@ -133,7 +138,9 @@ def test_unreadable_images_come_back_by_digest_with_their_reason(cache: Embeddin
     ],
     ids=["other weights", "other precision", "other dtype"],
 )
-def test_rows_of_another_key_are_never_reused(cache: EmbeddingCache, photos: Path, change: dict[str, Any], settings: Settings) -> None:
+def test_rows_of_another_key_are_never_reused(
+    cache: EmbeddingCache, photos: Path, change: dict[str, Any], settings: Settings
+) -> None:
     first = opened(cache, photos)
     run(first)
     other = opened(cache, photos, settings, **change)
@@ -148,15 +155,21 @@ def test_features_that_are_not_finite_end_the_run_and_keep_what_was_good(
 
     def poisoned(*arguments: Any, **options: Any) -> Any:
         for number, batch in enumerate(original(*arguments, **options)):
-            yield batch if number < 2 else Batch(batch.rows, {"penultimate": batch.features["penultimate"] * np.nan}, {})
+            yield (
+                batch if number < 2 else Batch(batch.rows, {"penultimate": batch.features["penultimate"] * np.nan}, {})
+            )
 
     monkeypatch.setattr(extractors.extraction, "embed", poisoned)
-    with pytest.raises(FeatureError, match=r"headstart/small_cnn, images cat/08\.png …, tap penultimate: 4 of 4 images"):
+    with pytest.raises(
+        FeatureError, match=r"headstart/small_cnn, images cat/08\.png …, tap penultimate: 4 of 4 images"
+    ):
         run(opened(cache, photos))
     assert opened(cache, photos).store.n_rows() == 8
 
 
-def test_a_cache_that_cannot_be_written_says_so(cache: EmbeddingCache, photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cache_that_cannot_be_written_says_so(
+    cache: EmbeddingCache, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     extraction = opened(cache, photos)
     shutil.rmtree(extraction.store.path)
     with pytest.raises(CacheError, match=r"shard-.*\.h5: No such file or directory"):
@@ -196,13 +209,17 @@ def test_auto_takes_bf16_where_it_is_fast_and_near_enough(
     assert opened(cache, photos, Settings(precision="auto", device="cpu", batch_size=4)).store.key.precision == "bf16"
 
 
-def test_auto_is_fp32_where_bf16_is_not_fast(cache: EmbeddingCache, photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_auto_is_fp32_where_bf16_is_not_fast(
+    cache: EmbeddingCache, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(extractors.extraction, "has_fast_bf16", lambda _: False)
     extraction = opened(cache, photos, Settings(precision="auto", device="cpu"))
     assert extraction.store.key.precision == "fp32"
     assert extraction.fidelity is None
 
 
-def test_large_feature_maps_make_shorter_shards(cache: EmbeddingCache, photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_large_feature_maps_make_shorter_shards(
+    cache: EmbeddingCache, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(extractors.extraction, "_SHARD_BYTES", 5 * 256 * 4)
     assert [len(shard) for shard in opened(cache, photos).shards] == [5, 5, 5, 5, 5, 5, 5, 1]

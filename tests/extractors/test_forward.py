@@ -62,14 +62,19 @@ def test_the_backbone_given_is_left_as_it_was() -> None:
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_features_that_are_not_finite_are_refused_with_their_place(value: float) -> None:
     features = {"penultimate": np.array([[1, 2], [3, value]], np.float32)}
-    with pytest.raises(FeatureError, match=r"cats/1\.png, tap penultimate: 1 of 2 images gave features that are not finite; try --precision fp32"):
+    with pytest.raises(
+        FeatureError,
+        match=r"cats/1\.png, tap penultimate: 1 of 2 images gave features that are not finite; try --precision fp32",
+    ):
         store_as(features, "float16", where="cats/1.png")
 
 
 @pytest.mark.parametrize("size", [70000.0, 1e-7], ids=["too large", "too small"])
 def test_features_that_float16_would_lose_name_float32(size: float) -> None:
     features = {"penultimate": np.array([[1.0, 2.0], [size, 0.6 * size]], np.float32)}
-    with pytest.raises(FeatureError, match=r"cats/1\.png, tap penultimate: features of size .* do not fit float16; use --dtype float32"):
+    with pytest.raises(
+        FeatureError, match=r"cats/1\.png, tap penultimate: features of size .* do not fit float16; use --dtype float32"
+    ):
         store_as(features, "float16", where="cats/1.png")
     np.testing.assert_array_equal(store_as(features, "float32", where="x")["penultimate"], features["penultimate"])
 

@@ -8,7 +8,9 @@ import pytest
 from extractors.key import EmbeddingKey
 from extractors.preprocessing import Preprocessing
 
-KEY = EmbeddingKey(backbone="torchvision/resnet18", weights="sha256:aa", taps=("layer3", "penultimate"), preprocessing=Preprocessing())
+KEY = EmbeddingKey(
+    backbone="torchvision/resnet18", weights="sha256:aa", taps=("layer3", "penultimate"), preprocessing=Preprocessing()
+)
 
 
 @pytest.mark.parametrize(

@@ -46,7 +46,11 @@ def test_weights_that_are_no_file_are_names(tmp_path: Path) -> None:
         (GOOD.replace("[fit]", "[fit]\nfolds = 1"), r"fit\.folds: Input should be greater than or equal to 2"),
         ('precision = "fp8"' + GOOD, "precision: Input should be 'auto', 'fp32' or 'bf16'"),
         ("images = photos", "is no TOML"),
-        ('extract = "resnet50"\n' + GOOD.replace('[[extract]]\nbackbone = "small_cnn"\nweights = "encoder.safetensors"', ""), "extract: Input should be a valid list"),
+        (
+            'extract = "resnet50"\n'
+            + GOOD.replace('[[extract]]\nbackbone = "small_cnn"\nweights = "encoder.safetensors"', ""),
+            "extract: Input should be a valid list",
+        ),
     ],
 )
 def test_what_is_wrong_is_named_with_its_place(tmp_path: Path, text: str, message: str) -> None:

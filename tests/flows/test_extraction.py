@@ -60,7 +60,9 @@ def test_another_weights_file_never_reuses_rows(embed: Embed, tmp_path: Path) ->
     assert len(EmbeddingCache(second.cache).stores()) == 2
 
 
-def test_unreadable_images_are_quarantined_with_their_reason_and_nothing_else_is_lost(embed: Embed, photos: Path) -> None:
+def test_unreadable_images_are_quarantined_with_their_reason_and_nothing_else_is_lost(
+    embed: Embed, photos: Path
+) -> None:
     (photos / "cat" / "00.png").write_bytes(b"")
     (photos / "cat" / "01.png").write_bytes(b"this is text")
     cut = photos / "dog" / "00.png"
@@ -86,14 +88,20 @@ def test_an_image_that_is_repaired_leaves_the_quarantine(embed: Embed, photos: P
 def test_a_set_without_one_readable_image_is_an_error_with_the_first_reason(embed: Embed, photos: Path) -> None:
     for path in photos.rglob("*.png"):
         path.write_bytes(b"this is text")
-    with pytest.raises(ImageSetError, match=r"none of 36 images could be read \(first: cat/00\.png: .*see 'headstart inspect"):
+    with pytest.raises(
+        ImageSetError, match=r"none of 36 images could be read \(first: cat/00\.png: .*see 'headstart inspect"
+    ):
         embed()
 
 
 def test_a_limit_takes_images_of_every_class(embed: Embed) -> None:
     summary = embed(limit=6)
     assert summary.images == 6
-    assert read_listing(EmbeddingCache(summary.cache)).rows["label"].value_counts().to_dict() == {"cat": 2, "dog": 2, "owl": 2}
+    assert read_listing(EmbeddingCache(summary.cache)).rows["label"].value_counts().to_dict() == {
+        "cat": 2,
+        "dog": 2,
+        "owl": 2,
+    }
 
 
 def test_files_that_are_no_images_are_counted_in_a_note(embed: Embed, photos: Path) -> None:
@@ -101,7 +109,9 @@ def test_files_that_are_no_images_are_counted_in_a_note(embed: Embed, photos: Pa
     assert embed().notes == ["passed over 1 files that are no images (.txt 1)"]
 
 
-def test_another_image_set_in_the_same_cache_replaces_the_listing_and_says_so(embed: Embed, photos: Path, tmp_path: Path) -> None:
+def test_another_image_set_in_the_same_cache_replaces_the_listing_and_says_so(
+    embed: Embed, photos: Path, tmp_path: Path
+) -> None:
     embed()
     moved = shutil.move(photos, tmp_path / "moved")
     summary = embed(images=moved)
@@ -151,7 +161,9 @@ def test_a_cache_below_a_file_says_so(embed: Embed, tmp_path: Path) -> None:
         embed(cache=tmp_path / "file" / "cache")
 
 
-def test_a_manifest_and_a_folder_of_the_same_images_share_their_rows(embed: Embed, photos: Path, tmp_path: Path) -> None:
+def test_a_manifest_and_a_folder_of_the_same_images_share_their_rows(
+    embed: Embed, photos: Path, tmp_path: Path
+) -> None:
     embed()
     lines = [f"{path.relative_to(tmp_path)},{path.parent.name}" for path in sorted(photos.rglob("*.png"))]
     (tmp_path / "manifest.csv").write_text("\n".join(["path,species", *lines]))

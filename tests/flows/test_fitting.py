@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-
 from conftest import CLASSES, draw
+
 from extractors.cache import EmbeddingCache
 from extractors.errors import CacheError
 from extractors.shards import map_dataset
@@ -48,7 +48,13 @@ def test_without_splits_a_fifth_is_held_back_and_folds_in_the_rest_choose(embed:
     ids=["all three", "no test", "no val"],
 )
 def test_given_splits_decide_what_fits_what_chooses_and_what_is_scored(
-    embed: Embed, split_photos: Path, elsewhere: Path, left_out: tuple[str, ...], chosen_by: str, scored_on: str, n_train: int
+    embed: Embed,
+    split_photos: Path,
+    elsewhere: Path,
+    left_out: tuple[str, ...],
+    chosen_by: str,
+    scored_on: str,
+    n_train: int,
 ) -> None:
     import shutil
 
@@ -63,7 +69,12 @@ def test_given_splits_decide_what_fits_what_chooses_and_what_is_scored(
 def test_a_leaderboard_row_says_what_was_tried_and_how_it_did(embed: Embed, elsewhere: Path) -> None:
     summary = fit(embed().cache, "logreg", metric="macro_f1")
     row = summary.winner
-    assert (row["backbone"], row["tap"], row["head"], row["metric"]) == ("headstart/small_cnn", "penultimate", "logreg", "macro_f1")
+    assert (row["backbone"], row["tap"], row["head"], row["metric"]) == (
+        "headstart/small_cnn",
+        "penultimate",
+        "logreg",
+        "macro_f1",
+    )
     assert set(row["params"]) == {"C"}
     assert 0 <= row["low"] <= row["score"] <= row["high"] <= 1
     assert row["score"] == row["scores"]["macro_f1"]["value"]
@@ -95,7 +106,9 @@ def test_the_default_results_lie_beside_the_cache_s_name(embed: Embed, elsewhere
     assert fit(embed().cache, "centroid").report == "cache.results/report.html"
 
 
-def test_the_saved_model_is_fitted_on_train_and_gives_the_score_that_was_reported(embed: Embed, split_photos: Path, elsewhere: Path) -> None:
+def test_the_saved_model_is_fitted_on_train_and_gives_the_score_that_was_reported(
+    embed: Embed, split_photos: Path, elsewhere: Path
+) -> None:
     cache = EmbeddingCache(embed(images=split_photos).cache)
     summary = fit(cache.path, "knn")
     model, _ = load_model(summary.model)
@@ -116,7 +129,9 @@ def test_the_same_seed_gives_the_same_leaderboard(embed: Embed, elsewhere: Path)
     assert first == again
 
 
-def test_an_image_of_test_that_is_also_in_train_is_dropped_from_train(embed: Embed, split_photos: Path, elsewhere: Path) -> None:
+def test_an_image_of_test_that_is_also_in_train_is_dropped_from_train(
+    embed: Embed, split_photos: Path, elsewhere: Path
+) -> None:
     import shutil
 
     shutil.copy(split_photos / "test" / "cat" / "0.png", split_photos / "train" / "cat" / "leak.png")
@@ -126,7 +141,9 @@ def test_an_image_of_test_that_is_also_in_train_is_dropped_from_train(embed: Emb
 
 
 @pytest.mark.parametrize("dask", ["threads", "processes"])
-def test_candidates_are_fitted_on_threads_or_processes_with_equal_scores(embed: Embed, elsewhere: Path, dask: str) -> None:
+def test_candidates_are_fitted_on_threads_or_processes_with_equal_scores(
+    embed: Embed, elsewhere: Path, dask: str
+) -> None:
     cache = embed().cache
     summary = fit(cache, ["centroid", "ridge"], dask=dask, workers=2)
     reference = fit(cache, ["centroid", "ridge"], workers=1)
@@ -140,10 +157,14 @@ def test_a_single_class_is_refused(embed: Embed, tmp_path: Path, elsewhere: Path
         fit(embed(images=tmp_path / "one").cache, "logreg")
 
 
-def test_a_class_with_fewer_images_than_folds_names_the_class_and_the_way_out(embed: Embed, photos: Path, elsewhere: Path) -> None:
+def test_a_class_with_fewer_images_than_folds_names_the_class_and_the_way_out(
+    embed: Embed, photos: Path, elsewhere: Path
+) -> None:
     for number in range(8):
         (photos / "owl" / f"{number:02d}.png").unlink()
-    with pytest.raises(DataError, match="'owl' has 3 images to train on, expected at least one for each of the 5 folds: use --folds 3"):
+    with pytest.raises(
+        DataError, match="'owl' has 3 images to train on, expected at least one for each of the 5 folds: use --folds 3"
+    ):
         fit(embed().cache, "logreg")
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from conftest import draw
+
 from extractors.errors import CacheError
 from flows.inspection import inspect
 
@@ -35,7 +35,9 @@ def test_images_keys_bytes_labels_and_quarantine_are_counted(embed: Embed, photo
 
 def test_inspecting_loads_no_torch(embed: Embed) -> None:
     cache = embed().cache
-    code = f"import sys; from flows.inspection import inspect; inspect({str(cache)!r}); sys.exit('torch' in sys.modules)"
+    code = (
+        f"import sys; from flows.inspection import inspect; inspect({str(cache)!r}); sys.exit('torch' in sys.modules)"
+    )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

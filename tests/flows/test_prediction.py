@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-
 from conftest import CLASSES, draw
+
 from extractors.backbones import load_backbone
 from extractors.errors import WeightsError
 from extractors.pretrain import save_encoder
@@ -82,7 +82,10 @@ def test_predictions_can_keep_their_embeddings(model: str, new_images: Path, tmp
 
 def test_weights_that_changed_are_refused_with_both_digests(model: str, new_images: Path, encoder: Path) -> None:
     save_encoder(load_backbone("small_cnn", weights="none", seed=5).module, encoder)
-    with pytest.raises(JobError, match="fitted on other embeddings than this backbone gives .*weights: sha256:.* here, sha256:.*--weights FILE"):
+    with pytest.raises(
+        JobError,
+        match="fitted on other embeddings than this backbone gives .*weights: sha256:.* here, sha256:.*--weights FILE",
+    ):
         predict(model, new_images)
 
 

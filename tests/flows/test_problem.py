@@ -58,7 +58,9 @@ def test_images_without_labels_need_a_labels_file(embed: Embed, tmp_path: Path) 
     flat = tmp_path / "flat"
     for number in range(4):
         draw(flat / f"{number}.png", number % 2, seed=number)
-    with pytest.raises(JobError, match=r"the images have no labels; give them with --labels FILE \(columns 'path' and 'label'\)"):
+    with pytest.raises(
+        JobError, match=r"the images have no labels; give them with --labels FILE \(columns 'path' and 'label'\)"
+    ):
         pose(embed, images=flat)
     labels = manifest(tmp_path, {"path": ["0.png", "1.png", "3.png", "9.png"], "label": ["x", "y", "y", "x"]})
     problem = pose(embed, {"labels": labels}, images=flat)
@@ -127,7 +129,9 @@ def test_only_the_backbones_asked_for_take_part(embed: Embed) -> None:
     embed(backbone="pixels", weights="default")
     problem = pose(embed, {"backbone": ["pixels"]})
     assert [embedded.backbone for embedded in problem.embedded] == ["headstart/pixels"]
-    with pytest.raises(JobError, match=r"no embeddings of resnet50; the cache has headstart/pixels, headstart/small_cnn"):
+    with pytest.raises(
+        JobError, match=r"no embeddings of resnet50; the cache has headstart/pixels, headstart/small_cnn"
+    ):
         pose(embed, {"backbone": ["resnet50"]})
 
 
@@ -143,7 +147,15 @@ def test_keys_of_one_backbone_are_told_apart_by_their_weights(embed: Embed, tmp_
 
 def test_splits_and_groups_of_a_labels_file_count(embed: Embed, photos: Path, tmp_path: Path) -> None:
     paths = [str(path.relative_to(photos)) for path in sorted(photos.rglob("*.png"))]
-    labels = manifest(tmp_path, {"path": paths, "label": ["a", "b"] * 18, "split": ["train"] * 30 + ["test"] * 6, "group": ["g"] * 2 + [""] * 34})
+    labels = manifest(
+        tmp_path,
+        {
+            "path": paths,
+            "label": ["a", "b"] * 18,
+            "split": ["train"] * 30 + ["test"] * 6,
+            "group": ["g"] * 2 + [""] * 34,
+        },
+    )
     problem = pose(embed, {"labels": labels})
     assert problem.split is not None
     assert problem.split.tolist() == ["train"] * 30 + ["test"] * 6
