@@ -13,7 +13,9 @@ from extractors.errors import CacheError
 
 _ADVICE = {
     errno.ENOSPC: "the disk is full; what was sealed before is safe: free some space and run the same command again",
-    errno.EDQUOT: "the disk quota is used up; what was sealed before is safe: free some space and run the same command again",
+    errno.EDQUOT: (
+        "the disk quota is used up; what was sealed before is safe: free some space and run the same command again"
+    ),
     errno.EACCES: "permission denied; choose another folder (--cache DIR), or make this one writable",
     errno.EPERM: "permission denied; choose another folder (--cache DIR), or make this one writable",
     errno.EROFS: "the file system is read-only; choose another folder (--cache DIR)",

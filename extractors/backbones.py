@@ -10,7 +10,7 @@ from extractors.own_models import OWN, describe_own, load_callable, load_own
 from extractors.torchvision_models import load_torchvision
 from extractors.torchvision_table import architectures, describe
 
-__all__ = ["Backbone", "BackboneInfo", "list_backbones", "load_backbone"]
+__all__ = ["Backbone", "BackboneInfo", "list_backbones", "load_backbone", "resolve_backbone"]
 
 
 def load_backbone(name: str, *, weights: str = "default", seed: int = 0) -> Backbone:
@@ -39,7 +39,7 @@ def load_backbone(name: str, *, weights: str = "default", seed: int = 0) -> Back
     WeightsError
         The weights cannot be had, are damaged, or belong to another architecture.
     """
-    source, architecture = _resolve(name)
+    source, architecture = resolve_backbone(name)
     if source == "torchvision":
         return load_torchvision(architecture, weights=weights, seed=seed)
     if source == "timm":
@@ -83,7 +83,14 @@ def _canonical_names() -> list[str]:
     return [*(f"torchvision/{name}" for name in architectures()), *(f"headstart/{name}" for name in OWN)]
 
 
-def _resolve(name: str) -> tuple[str, str]:
+def resolve_backbone(name: str) -> tuple[str, str]:
+    """Return the source ("torchvision", "timm", "headstart" or "callable") and the architecture that a name stands for.
+
+    Raises
+    ------
+    BackboneError
+        No backbone has this name; the message names the nearest ones.
+    """
     if name.startswith("timm/"):
         return "timm", name.removeprefix("timm/")
     for canonical in _canonical_names():

@@ -1,7 +1,7 @@
 """The embedding cache: a folder of sealed shards, found by what an image contains and not by its name.
 
-``EmbeddingCache`` is the folder, ``EmbeddingStore`` the rows of one key in it, ``EmbeddingView`` some of these rows as something
-that pickles small and becomes an array through `numpy.asarray`.
+``EmbeddingCache`` is the folder, ``EmbeddingStore`` the rows of one key in it, ``EmbeddingView`` some of these rows as
+something that pickles small and becomes an array through `numpy.asarray`.
 """
 
 import json
@@ -47,7 +47,8 @@ class EmbeddingCache:
                 self._create(marker)
             if not marker.is_file():
                 raise CacheError(
-                    f"{self.path}: no cache here (no {_MARKER}); make one with 'headstart extract IMAGES --cache {self.path}'"
+                    f"{self.path}: no cache here (no {_MARKER}); "
+                    f"make one with 'headstart extract IMAGES --cache {self.path}'"
                 )
             found = json.loads(marker.read_text()).get("format_version")
         if found != FORMAT_VERSION:
@@ -66,13 +67,13 @@ class EmbeddingCache:
 
     def stores(self) -> list["EmbeddingStore"]:
         """Every key in the cache, sorted by its id."""
-        found = [EmbeddingStore._read(path.parent) for path in (self.path / "embeddings").glob("*/key.json")]
+        found = [EmbeddingStore.read(path.parent) for path in (self.path / "embeddings").glob("*/key.json")]
         return sorted(found, key=lambda store: store.key.id)
 
     def store(self, key: EmbeddingKey) -> "EmbeddingStore":
         """Return the rows of `key`; they may not exist yet."""
         path = self.path / "embeddings" / key.id
-        return EmbeddingStore._read(path) if (path / "key.json").exists() else EmbeddingStore(path, key)
+        return EmbeddingStore.read(path) if (path / "key.json").exists() else EmbeddingStore(path, key)
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,8 @@ class EmbeddingStore:
     about: dict[str, Any] = field(default_factory=dict, compare=False)
 
     @classmethod
-    def _read(cls, path: Path) -> "EmbeddingStore":
+    def read(cls, path: Path) -> "EmbeddingStore":
+        """Return the rows of the key whose ``key.json`` is in the folder `path`."""
         try:
             content = json.loads((path / "key.json").read_text())
             key = EmbeddingKey.from_dict(content["key"])
@@ -105,7 +107,7 @@ class EmbeddingStore:
         return cls(path, key, content["about"])
 
     def create(self, about: Mapping[str, Any]) -> None:
-        """Write ``key.json`` and clear away the part files of writers that were killed; do this before the first `seal`."""
+        """Write ``key.json`` and clear away the part files of killed writers; do this before the first `seal`."""
         with errors_explained(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
         remove_stale_parts(self.path)
@@ -114,13 +116,14 @@ class EmbeddingStore:
             write_atomically(self.path / "key.json", content.encode())
 
     def seal(self, digests: Array, features: Mapping[str, Array]) -> Path:
-        """Keep rows for good: digests (n, 32) uint8 and, for each tap of the key, features (n, …) in the key's dtype."""
+        """Keep rows for good: digests (n, 32) uint8, and for each tap of the key features (n, …) in the key's dtype."""
         if sorted(features) != sorted(self.key.taps):
             raise CacheError(f"{self.path}: rows must have the taps {sorted(self.key.taps)}, got {sorted(features)}")
         for tap, values in features.items():
             if len(values) != len(digests) or values.dtype != self.key.dtype:
                 raise CacheError(
-                    f"{self.path}: {tap} must have {len(digests)} rows of {self.key.dtype}, got {len(values)} of {values.dtype}",
+                    f"{self.path}: {tap} must have {len(digests)} rows of {self.key.dtype}, "
+                    f"got {len(values)} of {values.dtype}",
                 )
         return write_shard(self.path, self.key, digests, features)
 
@@ -166,7 +169,7 @@ class EmbeddingStore:
 
 @dataclass(frozen=True, eq=False)
 class EmbeddingView:
-    """Rows of one tap, named by shard and row; pickles as paths and row numbers, becomes an array through `numpy.asarray`."""
+    """Rows of one tap, by shard and row; pickles as paths and row numbers, becomes an array through `numpy.asarray`."""
 
     paths: tuple[str, ...]
     tap: str

@@ -1,4 +1,4 @@
-"""The cache's listing: the image set as it was last seen, each image with the digest under which its embedding is found."""
+"""The cache's listing: the image set as last seen, each image with the digest under which its embedding is found."""
 
 import io
 import json
@@ -21,7 +21,7 @@ from extractors.listing import DIGEST_COLUMN, OK, QUARANTINED, ImageSet
 
 _FILE = "listing.parquet"
 _TEXT_COLUMNS = ("path", "archive", "split", "group", "status", "reason", DIGEST_COLUMN)
-# A file that changed this shortly before it was hashed may change again within the same tick of its file system's clock.
+# A file that changed this shortly before it was hashed may change again within one tick of its file system's clock.
 _RACY_NS = 2_000_000_000
 
 
@@ -131,7 +131,7 @@ def update_listing(
     workers: int,
     on_image: Callable[[int], None] | None = None,
 ) -> CacheListing:
-    """List `images` in the cache: files known by path, size and modification time keep their digest, all others are read.
+    """List `images` in the cache: files known by path, size and modification time keep their digest, others are read.
 
     Parameters
     ----------

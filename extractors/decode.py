@@ -173,7 +173,7 @@ def _check_size(width: int, height: int, what: str = "") -> None:
 
 
 def _size(width: int, height: int) -> str:
-    return f"{width} × {height} pixels"  # noqa: RUF001 - the sign for times is meant
+    return f"{width} × {height} pixels"
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:

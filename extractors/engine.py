@@ -81,7 +81,7 @@ def embed(
 def decode_ahead(
     root: Path, images: Iterable[Listed], preprocessing: Preprocessing, *, workers: int, ahead: int
 ) -> Iterator[Array | UnreadableImage]:
-    """Decode images on threads, in order, never more than `ahead` of what was taken; an unreadable one comes as its error."""
+    """Decode images on threads, in order, at most `ahead` of what was taken; an unreadable one comes as its error."""
 
     def decode(listed: Listed) -> Array | UnreadableImage:
         source, digest = listed

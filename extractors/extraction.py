@@ -5,10 +5,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib.metadata import version
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-import pandas as pd
 
 from extractors.backbone import Backbone
 from extractors.cache import EmbeddingCache
@@ -21,6 +20,9 @@ from extractors.key import EmbeddingKey, Precision, StoredDtype
 from extractors.precision import has_fast_bf16, resolve_device
 from extractors.shards import Array
 from extractors.taps import Tap, feature_sizes
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _SHARD_ROWS = 1024  # what a kill may cost: a minute of resnet18 on two cores
 _SHARD_BYTES = 64 * 2**20  # feature maps are large: a shard is held in memory while it is filled

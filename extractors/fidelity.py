@@ -46,7 +46,7 @@ class Fidelity:
         return self.cosine >= LOWEST_COSINE
 
     def write(self, folder: Path) -> None:
-        """Keep the comparison beside the rows that it speaks of, so that the next run decides alike without measuring."""
+        """Keep the comparison beside the rows it speaks of, so that the next run decides alike without measuring."""
         with errors_explained(folder):
             folder.mkdir(parents=True, exist_ok=True)
         write_atomically(folder / _FILE, json.dumps(asdict(self)).encode())

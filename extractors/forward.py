@@ -30,7 +30,7 @@ class ForwardPass:
     precision : {"fp32", "bf16"}
         What to compute in; normalisation is float32 always.
     batch_size : int
-        Every batch is padded to this size: with one shape the bits of a row do not depend on how many images came with it.
+        Every batch is padded to this size: with one shape a row's bits do not depend on how many images came with it.
     """
 
     def __init__(
@@ -58,7 +58,8 @@ class ForwardPass:
         """Embed uint8 images (n_images ≤ batch_size, height, width, 3) into float32 arrays (n_images, …), one a tap."""
         padded = np.zeros((self.batch_size, *images.shape[1:]), np.uint8)
         padded[: len(images)] = images
-        # Autocast, and not a module cast to bf16: normalisation layers stay in float32, which halves the error of a MobileNet.
+        # Autocast, and not a module cast to bf16: normalisation layers stay in float32, which halves the error of a
+        # MobileNet.
         with torch.inference_mode(), torch.autocast(self._device.type, torch.bfloat16, enabled=self._reduced):
             pixels = torch.from_numpy(padded).to(self._device).permute(0, 3, 1, 2)
             normalised = torch.addcmul(self._shift, pixels.float(), self._scale)
@@ -72,8 +73,9 @@ def store_as(features: dict[str, Array], dtype: StoredDtype, *, where: str) -> d
     Raises
     ------
     FeatureError
-        A value is not finite, or `dtype` would change an image's features by more than its rounding does: too large values
-        become infinite in float16, and too small ones vanish (a MobileNet with random weights gives features below 1e-7).
+        A value is not finite, or `dtype` would change an image's features by more than its rounding does: too large
+        values become infinite in float16, and too small ones vanish (a MobileNet with random weights gives features
+        below 1e-7).
     """
     stored = {}
     for tap, values in features.items():

@@ -18,7 +18,7 @@ class Preprocessing:
     resize : int or (int, int) or None
         Pixels of the shorter side (the aspect ratio is kept), or (height, width) exactly; None leaves the size alone.
     crop : (int, int)
-        (height, width) in pixels of the centre crop, which is what the backbone sees; smaller images are padded with black.
+        (height, width) in pixels of the centre crop, which the backbone sees; smaller images are padded with black.
     interpolation : {"nearest", "bilinear", "bicubic", "lanczos"}
         Pillow's filter for the resize; like Pillow, it always removes aliasing.
     mean, std : (float, float, float)

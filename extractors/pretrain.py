@@ -27,8 +27,9 @@ def pretrain_small_cnn(
 ) -> SmallCNN:
     """Train a `SmallCNN` by AdamW with a one-cycle rate to tell classes, and the quarter turns of each, apart.
 
-    Images are turned, scaled, sheared and moved a little at random. The turns make four classes of each: the encoder has to look
-    at the whole shape, and what it learns transfers better (on digits 5–9, five images a class: accuracy .90 without, .92 with).
+    Images are turned, scaled, sheared and moved a little at random. The turns make four classes of each: the encoder
+    has to look at the whole shape, and what it learns transfers better (on digits 5–9, five images a class: accuracy
+    .90 without, .92 with).
 
     Parameters
     ----------
@@ -48,8 +49,9 @@ def pretrain_small_cnn(
 
     References
     ----------
-    Quarter turns as labels: Gidaris, Singh, Komodakis, "Unsupervised representation learning by predicting image rotations",
-    ICLR 2018. Joined with the classes: Lee, Hwang, Shin, "Self-supervised label augmentation via input transformations", ICML 2020.
+    Quarter turns as labels: Gidaris, Singh, Komodakis, "Unsupervised representation learning by predicting image
+    rotations", ICLR 2018. Joined with the classes: Lee, Hwang, Shin, "Self-supervised label augmentation via input
+    transformations", ICML 2020.
     """
     generator = torch.Generator().manual_seed(seed)
     with torch.random.fork_rng(devices=[]):
@@ -84,7 +86,7 @@ def save_encoder(module: nn.Module, path: Path) -> None:
 
 
 def _distort(images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """Turn by up to 15°, scale by up to a tenth, shear by up to 0.15 and move by up to a tenth, each image on its own."""
+    """Turn by up to 15°, scale by up to a tenth, shear by up to 0.15, move by up to a tenth, each image on its own."""
     angle, scale, shear, right, down = (2 * torch.rand(5, len(images), generator=generator) - 1) * torch.tensor(
         [[np.pi / 12], [0.1], [0.15], [0.2], [0.2]]  # the grid runs from -1 to 1, so a tenth of the width is 0.2
     )

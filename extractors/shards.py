@@ -1,7 +1,8 @@
 """One sealed HDF5 file of embeddings; the only module that knows HDF5.
 
-A shard holds ``/features/<tap>`` (n_images, …), ``/digest`` (n_images, 32) uint8, and a checksum beside each. It is built in
-memory and written in one go: HDF5 never meets a full disk, which would leave its library in a state that cannot be closed.
+A shard holds ``/features/<tap>`` (n_images, …), ``/digest`` (n_images, 32) uint8, and a checksum beside each. It is
+built in memory and written in one go: HDF5 never meets a full disk, which would leave its library in a state that
+cannot be closed.
 """
 
 import hashlib

@@ -1,6 +1,7 @@
 """What runs, when and where: the jobs of Headstart as plain functions, as Prefect flows, and as a command line.
 
-The public names are those of the command line; each is imported when it is first asked for, so that the command starts at once.
+The public names are those of the command line; each is imported when it is first asked for, so that the command starts
+at once.
 """
 
 import os

@@ -26,7 +26,10 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Embed an image set once with frozen pretrained backbones; fit classifiers on the cache as often as you like.",
-    epilog="A first session:  headstart extract photos/ --backbone resnet50   then   headstart fit photos.headstart --head logreg knn",
+    epilog=(
+        "A first session:  headstart extract photos/ --backbone resnet50   then   "
+        "headstart fit photos.headstart --head logreg knn"
+    ),
 )
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output, and nothing else there.")]
@@ -251,3 +254,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 __all__: list[Any] = ["app", "main"]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,4 +1,4 @@
-"""The demonstration's image set: scikit-learn's handwritten digits as PNG files, and an encoder pre-trained on half the classes."""
+"""The demonstration: scikit-learn's handwritten digits as PNG files, and an encoder pre-trained on half the classes."""
 
 from pathlib import Path
 
@@ -19,7 +19,7 @@ _EPOCHS = 15
 
 
 def write_digits(folder: Path, seed: int = 0) -> None:
-    """Write 32 × 32 PNG files: ``source/0…4`` to pre-train on; ``target/train/5…9`` (5 images a class) and ``target/test/5…9``."""
+    """Write 32 × 32 PNGs: ``source/0…4`` to pre-train on, ``target/train/5…9`` (5 a class) and ``target/test/5…9``."""
     pixels, labels = load_digits(return_X_y=True)
     order = np.random.default_rng(seed).permutation(len(pixels))
     seen = dict.fromkeys(range(10), 0)

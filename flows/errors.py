@@ -9,7 +9,7 @@ class FlowError(Exception):
 
 
 class JobError(FlowError, ValueError):
-    """The inputs of a job do not fit together: labels are absent, no cached key covers the images, a model's key differs."""
+    """The inputs of a job do not fit together: labels are absent, no key covers the images, a model's key differs."""
 
 
 # What the command line shows as one line; anything else is a defect of Headstart and says so.

@@ -41,7 +41,8 @@ class ExtractionSummary:
     seconds, images_per_second : float
         Time of the whole run, and embedded rows by the time spent embedding.
     keys : list of dict
-        For each key its ``id, backbone, weights, taps, precision, dtype, embedded, reused`` and, where bf16 was tried, ``fidelity``.
+        For each key its ``id, backbone, weights, taps, precision, dtype, embedded, reused`` and, where bf16 was tried,
+        ``fidelity``.
     notes : list of str
         What a person should know.
     """
@@ -90,7 +91,8 @@ def extract(
         ``default``, ``none`` (random), the name of published weights, or a ``.safetensors`` or ``.pth`` file;
         one for all backbones, or one for each.
     tap : str or sequence of str
-        Layers to read out, ``LAYER`` or ``LAYER:POOLING`` (avg, max, cls, flatten); by default the penultimate features.
+        Layers to read out, ``LAYER`` or ``LAYER:POOLING`` (avg, max, cls, flatten); by default the penultimate
+        features.
     cache : path-like, optional
         By default ``NAME.headstart`` in the current folder.
     precision, device, dtype, batch_size, workers
@@ -135,7 +137,7 @@ def list_into(
     workers: int,
     progress: bool,
 ) -> tuple[CacheListing, list[str]]:
-    """List an image set in a cache, reading only files that are new or changed; returns the listing and notes for people."""
+    """List an image set in a cache, reading only new and changed files; returns the listing and notes for people."""
     found = list_images(images, limit=limit)
     notes = []
     if found.ignored:
@@ -207,8 +209,8 @@ def summarise(
     if not len(listing.usable):
         first = quarantined.iloc[0]
         raise ImageSetError(
-            f"{listing.root}: none of {len(listing.rows)} images could be read (first: {first['path']}: {first['reason']}); "
-            f"see 'headstart inspect {cache.path}'",
+            f"{listing.root}: none of {len(listing.rows)} images could be read "
+            f"(first: {first['path']}: {first['reason']}); see 'headstart inspect {cache.path}'",
         )
     embedded = sum(key["embedded"] for key in keys)
     return ExtractionSummary(
@@ -238,7 +240,7 @@ def device_lock(device_type: str) -> Iterator[None]:
 
 
 def run_shards(extraction: Extraction, reasons: dict[str, str], *, progress: bool) -> int:
-    """Embed every shard that is missing, one after another; adds to `reasons`, and returns how many rows were embedded."""
+    """Embed every missing shard, one after another; adds to `reasons`, and returns how many rows were embedded."""
     embedded = 0
     name = extraction.backbone.name.rpartition("/")[2]
     with (

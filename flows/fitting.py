@@ -30,14 +30,16 @@ class FitSummary:
     Attributes
     ----------
     leaderboard : list of dict
-        Best first: ``backbone, weights, label, key, tap, head, params, metric, score, low, high, split, scores, fit_seconds,
-        error, warnings``. These scores chose the winner: they flatter it a little.
+        Best first: ``backbone, weights, label, key, tap, head, params, metric, score, low, high, split, scores,
+        fit_seconds, error, warnings``. These scores chose the winner: they flatter it a little.
     winner : dict
         The first of the leaderboard.
     test : dict
-        ``split, n_images, n_train`` and ``scores`` (metric → ``value, low, high``) of the winner: scored once, after the choice.
+        ``split, n_images, n_train`` and ``scores`` (metric → ``value, low, high``) of the winner: scored once, after
+        the choice.
     controls : list of dict
-        The best candidate of every other embedding, scored on the same test images after the choice, for comparison only.
+        The best candidate of every other embedding, scored on the same test images after the choice, for comparison
+        only.
     model, report, table : str
         Model folder, HTML page, and the leaderboard as CSV.
     class_names, notes : list of str
@@ -74,10 +76,11 @@ def fit(
     out: str | Path | None = None,
     progress: bool = False,
 ) -> FitSummary:
-    """Fit heads on cached embeddings, choose one by validation, score it once on images that chose nothing, and save it.
+    """Fit heads on cached embeddings, pick one by validation, score it once on images that chose nothing, and save it.
 
-    Where the images have splits, ``train`` fits, ``val`` chooses and ``test`` is scored; without ``test``, cross-validation
-    inside ``train`` chooses and ``val`` is scored; without any, a stratified share is held back and scored.
+    Where the images have splits, ``train`` fits, ``val`` chooses and ``test`` is scored; without ``test``,
+    cross-validation inside ``train`` chooses and ``val`` is scored; without any, a stratified share is held back and
+    scored.
 
     Parameters
     ----------

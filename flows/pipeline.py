@@ -13,6 +13,7 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.tasks import Task
 
+from extractors.backbones import resolve_backbone
 from extractors.cache import EmbeddingCache
 from extractors.cache_listing import CacheListing
 from extractors.errors import CacheError
@@ -23,6 +24,7 @@ from flows.experiment import Experiment, read_experiment
 from flows.extraction import ExtractionSummary, describe_key, device_lock, list_into, open_extraction, summarise
 from flows.fitting import FitSummary, fit
 from flows.progress import Advance, progress_bar
+from heads.registry import find_head
 from heads.report_text import interval_text, params_text, score_text
 
 
@@ -43,8 +45,21 @@ def run(experiment: str | Path | Experiment, *, progress: bool = False) -> RunSu
         A TOML file, or what `flows.experiment.read_experiment` made of it.
     progress : bool
         Show bars on standard error.
+
+    Raises
+    ------
+    JobError
+        The file is wrong.
+    BackboneError, UnknownHeadError
+        It names something that does not exist.
     """
     checked = experiment if isinstance(experiment, Experiment) else read_experiment(experiment)
+    for table in checked.extract:
+        resolve_backbone(
+            table.backbone
+        )  # a misspelt name is told now, and not when a server is up and half the work done
+    for name in checked.fit.head:
+        find_head(name)
     return run_experiment(checked, progress)
 
 
@@ -86,6 +101,7 @@ def _worth_retrying(_task: Task[Any, Any], _run: TaskRun, state: State[Any]) -> 
 # The cache folder is the truth about what is done: Prefect's own result cache would say "done" of rows that are gone.
 @task(
     name="list images",
+    task_run_name="list images",
     cache_policy=NO_CACHE,
     persist_result=False,
     retries=2,

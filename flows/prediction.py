@@ -54,8 +54,8 @@ def predict(
     Returns
     -------
     DataFrame
-        ``path, label, probability`` in the listing's order, then ``reason``: empty, or why an image could not be read; its
-        label is missing then. ``probability`` is missing for heads that give none.
+        ``path, label, probability`` in the listing's order, then ``reason``: empty, or why an image could not be read;
+        its label is missing then. ``probability`` is missing for heads that give none.
 
     Raises
     ------

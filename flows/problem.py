@@ -125,7 +125,7 @@ def pose_problem(
 
 
 def unite_groups(digests: "pd.Series[Any]", groups: "pd.Series[Any]") -> npt.NDArray[np.int64]:
-    """Number the images so that those of one group, and copies of one image, have one number, along whole chains.
+    """Give the images of one group, and copies of one image, one number, along whole chains.
 
     Parameters
     ----------
@@ -164,7 +164,8 @@ def _with_labels_of(file: Path, rows: pd.DataFrame, root: Path, notes: list[str]
         )
     if not known.all():
         notes.append(
-            f"{int((~known).sum())} of {len(table)} paths in {file} are not among the images, first {table['path'][~known].iloc[0]}"
+            f"{int((~known).sum())} of {len(table)} paths in {file} are not among the images, "
+            f"first {table['path'][~known].iloc[0]}"
         )
     columns = [name for name in ("split", "group") if name in table] + own
     merged = rows.drop(columns=[*label_columns(rows), *(name for name in columns if name in rows)], errors="ignore")
@@ -187,7 +188,8 @@ def _choose_target(rows: pd.DataFrame, target: str | None, cache: EmbeddingCache
         raise JobError(f"{cache.path}: no label column {target!r}; there are {', '.join(found)}")
     if rows[target].isna().all():
         raise JobError(
-            f"{cache.path}: not one image has a {target}; give labels with --labels FILE (columns 'path' and {target!r})"
+            f"{cache.path}: not one image has a {target}; "
+            f"give labels with --labels FILE (columns 'path' and {target!r})"
         )
     return target
 
@@ -216,7 +218,8 @@ def _covering(
         missing = int(store.missing(digests).sum())
         if missing:
             notes.append(
-                f"{store.key.id} lacks {missing} of {len(digests)} images and is left out; run 'headstart extract' again"
+                f"{store.key.id} lacks {missing} of {len(digests)} images and is left out; "
+                "run 'headstart extract' again"
             )
         else:
             complete.append(store)
@@ -237,7 +240,7 @@ def _named(store: EmbeddingStore, names: Sequence[str]) -> bool:
 
 
 def _labels(stores: Sequence[EmbeddingStore]) -> list[str]:
-    """Name each key as shortly as tells it from the others: by backbone, then by weights, precision and dtype, or by its id."""
+    """Name each key as shortly as sets it apart: by backbone, then by weights, precision and dtype, or by its id."""
     labels = [store.key.backbone.rpartition("/")[2] for store in stores]
     traits = [(_short_weights(store), store.key.precision, store.key.dtype) for store in stores]
     for column in zip(*traits, strict=True):

@@ -39,7 +39,7 @@ def write_report(
     metric: str,
 ) -> None:
     """Write ``report.html`` and ``leaderboard.csv`` where the summary says."""
-    shown = _map_rows(problem, plan)
+    shown = _map_rows(plan)
     features = np.asarray(winner.candidate.features, dtype=np.float32)[shown]
     data = ReportData(
         title=problem.name,
@@ -86,7 +86,7 @@ def _comparisons(summary: "FitSummary", metric: str) -> list[str]:
     ]
 
 
-def _map_rows(problem: Problem, plan: SplitPlan) -> npt.NDArray[np.intp]:
+def _map_rows(plan: SplitPlan) -> npt.NDArray[np.intp]:
     """Draw the images on the map from all that took part, at most `_MOST_POINTS`."""
     rows = np.union1d(np.union1d(plan.train, plan.test), np.concatenate([score for _, score in plan.folds]))
     if len(rows) <= _MOST_POINTS:

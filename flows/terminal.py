@@ -1,4 +1,4 @@
-"""What the command line shows: JSON for programs on standard output, tables for people that fit 80 columns and one screen."""
+"""What the commands show: JSON on standard output for programs, tables that fit one screen of 80 columns for people."""
 
 import dataclasses
 import json
@@ -25,8 +25,8 @@ _MOST_ROWS = 12  # what prints by default fits a screen
 def spread_lists(words: Sequence[str], options: Sequence[str], flags: Sequence[str]) -> list[str]:
     """Repeat a list option before each of its values: ``fit C --head a b`` becomes ``fit C --head a --head b``.
 
-    Values are taken only after the command and its path, so that ``extract --backbone resnet50 photos/`` keeps its meaning.
-    `flags` are the options that take no value.
+    Values are taken only after the command and its path, so that ``extract --backbone resnet50 photos/`` keeps its
+    meaning. `flags` are the options that take no value.
     """
     spread: list[str] = []
     option, n_values, n_paths = "", 0, 0
@@ -70,8 +70,8 @@ def show_extraction(summary: "ExtractionSummary") -> None:
     """Print what an extraction did."""
     console = Console()
     console.print(
-        f"[bold]{escape(summary.cache)}[/]: {summary.images} images, {summary.embedded} embedded, {summary.reused} reused, "
-        f"{summary.quarantined} quarantined, {summary.seconds:.1f} s",
+        f"[bold]{escape(summary.cache)}[/]: {summary.images} images, {summary.embedded} embedded, "
+        f"{summary.reused} reused, {summary.quarantined} quarantined, {summary.seconds:.1f} s",
         highlight=False,
     )
     table = _table("backbone", "weights", "precision", "embedded", "reused")
@@ -99,8 +99,8 @@ def show_cache(summary: "CacheSummary") -> None:
     labels = ", ".join(f"{name} ({count} values)" for name, count in summary.labels.items()) or "none"
     splits = ", ".join(f"{split} {count}" for split, count in summary.splits.items()) or "none"
     console.print(
-        f"[bold]{escape(summary.cache)}[/]: {summary.images} images of {escape(summary.root)}, {summary.distinct} distinct, "
-        f"{_size(summary.bytes)}\nlabels: {escape(labels)}; splits: {splits}",
+        f"[bold]{escape(summary.cache)}[/]: {summary.images} images of {escape(summary.root)}, "
+        f"{summary.distinct} distinct, {_size(summary.bytes)}\nlabels: {escape(labels)}; splits: {splits}",
         highlight=False,
     )
     table = _table("key", "taps", "precision", "rows", "missing", "size")
@@ -159,7 +159,8 @@ def show_fit(summary: "FitSummary") -> None:
         score, winning = scores[metric], row is summary.winner
         name = f"{_features(row)} · {row['head']}"
         interval = escape(interval_text(metric, score["low"], score["high"]))
-        line = f"{score_text(metric, score['value']):>8} {interval:<14} {escape(name)}{'' if winning else ' (for comparison)'}"
+        remark = "" if winning else " (for comparison)"
+        line = f"{score_text(metric, score['value']):>8} {interval:<14} {escape(name)}{remark}"
         console.print(f"[bold green]{line}[/]" if winning else line, highlight=False, soft_wrap=True)
     console.print(
         f"\nmodel   {summary.model}\nreport  {summary.report}   ← open this in a browser",

@@ -46,7 +46,7 @@ def sweep(
     workers: int | None = None,
     on_result: Callable[[Result], None] | None = None,
 ) -> list[Result]:
-    """Fit every candidate in every fold and return the results, best first (of equal ones the lowest log-loss), failed ones last.
+    """Fit every candidate in every fold; return results, best first (of equals the lowest log-loss), failed ones last.
 
     Parameters
     ----------
@@ -183,7 +183,7 @@ def score_test(
 def _rank(result: Result, metric: str) -> tuple[int, float, float]:
     """Return what sorts results: scored before unscored before failed, better before worse.
 
-    On few images many candidates are right equally often; of these, the one that was surer where it was right comes first.
+    On few images many candidates are right equally often; of these, the one surer where it was right comes first.
     """
     if result.error is not None:
         return 2, 0.0, 0.0

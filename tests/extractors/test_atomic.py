@@ -26,7 +26,7 @@ def test_a_failed_write_keeps_the_earlier_file_and_leaves_no_part(
     with pytest.raises(CacheError, match="the disk is full; what was sealed before is safe: free some space"):
         write_atomically(path, b"later")
     assert path.read_bytes() == b"earlier"
-    assert os.listdir(tmp_path) == ["listing"]
+    assert [path.name for path in tmp_path.iterdir()] == ["listing"]
 
 
 @pytest.mark.parametrize(

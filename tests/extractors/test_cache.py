@@ -80,7 +80,7 @@ def test_a_view_pickles_as_paths_and_row_numbers(store: EmbeddingStore) -> None:
     view = store.view("penultimate", DIGESTS[:7])
     pickled = pickle.dumps(view)
     assert FEATURES[0].tobytes() not in pickled
-    np.testing.assert_array_equal(np.asarray(pickle.loads(pickled)), FEATURES[:7])
+    np.testing.assert_array_equal(np.asarray(pickle.loads(pickled)), FEATURES[:7])  # noqa: S301 - our own bytes
 
 
 def test_one_whole_shard_is_the_memory_map_itself_and_a_cast_is_a_copy(tmp_path: Path) -> None:
@@ -194,7 +194,7 @@ def test_a_folder_that_is_not_writable_says_so(tmp_path: Path) -> None:
 
 
 def test_a_missing_cache_says_how_to_make_one(tmp_path: Path) -> None:
-    with pytest.raises(CacheError, match="no cache here .* make one with 'headstart extract"):
+    with pytest.raises(CacheError, match=r"no cache here .* make one with 'headstart extract"):
         EmbeddingCache(tmp_path / "nowhere")
 
 

@@ -134,7 +134,7 @@ def test_a_listing_survives_the_disk(cache: EmbeddingCache, photos: Path) -> Non
 def test_a_label_column_of_mixed_types_is_refused_by_name(cache: EmbeddingCache, photos: Path) -> None:
     listing = update(cache, photos)
     rows = listing.rows.assign(age=[1, "two"] * 18)
-    with pytest.raises(ImageSetError, match="a label column mixes types .*age.*; give it one type"):
+    with pytest.raises(ImageSetError, match=r"a label column mixes types .*age.*; give it one type"):
         CacheListing(rows, listing.root, listing.kind).write(cache)
 
 

@@ -486,7 +486,7 @@ def test_damaged_metadata_print_no_warning(tmp_path: Path) -> None:
     noisy = "import sys; from PIL import Image; Image.open(sys.argv[1]).getexif()"
 
     results = [
-        subprocess.run([sys.executable, "-c", each, tmp_path / "a.jpg"], check=True, capture_output=True)  # noqa: S603 - our own interpreter
+        subprocess.run([sys.executable, "-c", each, tmp_path / "a.jpg"], check=True, capture_output=True)
         for each in (code, noisy)
     ]
 

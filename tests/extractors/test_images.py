@@ -426,7 +426,7 @@ def test_listing_and_decoding_need_no_torch() -> None:
         "import sys, extractors.images, extractors.decode; sys.exit(any(m in sys.modules for m in ('torch', 'h5py')))"
     )
 
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0  # noqa: S603 - our own interpreter
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_real_photographs_have_two_splits_of_two_classes() -> None:

@@ -84,7 +84,7 @@ def test_weights_that_changed_are_refused_with_both_digests(model: str, new_imag
     save_encoder(load_backbone("small_cnn", weights="none", seed=5).module, encoder)
     with pytest.raises(
         JobError,
-        match="fitted on other embeddings than this backbone gives .*weights: sha256:.* here, sha256:.*--weights FILE",
+        match=r"fitted on other embeddings than this backbone gives .*weights: sha256:.* here, sha256:.*--weights FILE",
     ):
         predict(model, new_images)
 

@@ -93,7 +93,7 @@ def test_absolute_paths_in_a_labels_file_are_understood(embed: Embed, photos: Pa
 def test_one_of_several_label_columns_must_be_named(embed: Embed, photos: Path, tmp_path: Path) -> None:
     paths = [str(path.relative_to(photos)) for path in sorted(photos.rglob("*.png"))]
     labels = manifest(tmp_path, {"path": paths, "size": ["s", "l"] * 18, "colour": ["red", "blue", "red"] * 12})
-    with pytest.raises(JobError, match="which of the label columns is meant.*--target size or --target colour"):
+    with pytest.raises(JobError, match=r"which of the label columns is meant.*--target size or --target colour"):
         pose(embed, {"labels": labels})
     assert pose(embed, {"labels": labels, "target": "size"}).class_names == ["l", "s"]
     with pytest.raises(JobError, match="no label column 'weight'; there are size, colour"):

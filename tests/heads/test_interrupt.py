@@ -35,7 +35,7 @@ def test_ctrl_c_ends_a_sweep_without_a_word_and_leaves_no_worker(dask, tmp_path)
     script = tmp_path / "script.py"
     script.write_text(SCRIPT)
     root = str(Path(__file__).parents[2])
-    started = subprocess.Popen(  # noqa: S603 - our own code
+    started = subprocess.Popen(
         [sys.executable, script, dask],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

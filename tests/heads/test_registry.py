@@ -99,11 +99,11 @@ def test_the_registry_cannot_be_changed_by_assignment():
 def test_importing_heads_loads_nothing_heavy():
     heavy = ["torch", "torchvision", "h5py", "prefect", "sklearn", "numpy", "dask", "skops"]
     code = f"import heads, sys; print([name for name in {heavy} if name in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)  # noqa: S603 - our own code
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 
 
 def test_sweeping_linear_heads_loads_no_torch():
     code = "import heads.sweep, heads.linear, heads.ridge, heads.model_file, sys; print('torch' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)  # noqa: S603 - our own code
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"

@@ -190,8 +190,8 @@ def test_a_position_is_a_share_of_the_axis():
         ("accuracy", 0.9542, "95.4 %"),
         ("macro_f1", 1.0, "100.0 %"),
         ("log_loss", 0.3117, "0.312"),
-        ("accuracy", None, "–"),  # noqa: RUF001 - the dash of the page
-        ("log_loss", float("nan"), "–"),  # noqa: RUF001 - the dash of the page
+        ("accuracy", None, "–"),
+        ("log_loss", float("nan"), "–"),
     ],
 )
 def test_a_score_is_written_in_per_cent_and_a_loss_in_nats(metric, value, expected):
@@ -252,7 +252,7 @@ def test_metrics_have_names_in_words(metric, expected):
 
 @pytest.mark.parametrize(
     ("seconds", "expected"),
-    [(0.034, "0.03 s"), (1.86, "1.9 s"), (312.4, "312 s"), (None, "–")],  # noqa: RUF001 - the dash of the page
+    [(0.034, "0.03 s"), (1.86, "1.9 s"), (312.4, "312 s"), (None, "–")],
 )
 def test_seconds_keep_the_digits_that_matter(seconds, expected):
     assert seconds_text(seconds) == expected

@@ -118,7 +118,7 @@ def test_a_scheduler_at_an_address_gives_the_same_results_and_is_left_running(sc
 def test_processes_give_the_same_results_and_print_nothing(capfd):
     class View:  # as the cache's: it pickles small and becomes an array where it is used
         def __array__(self, dtype=None, copy=None):
-            from sklearn.datasets import load_digits  # noqa: PLC0415 - runs in a worker process
+            from sklearn.datasets import load_digits  # runs in a worker process
 
             return load_digits().data[:300].astype(np.float16)
 
@@ -199,8 +199,8 @@ def test_interrupting_cancels_the_rest_and_raises(temporary_head, tmp_path):
 
 def test_heads_get_float32(temporary_head, tmp_path):
     def make(params, seed):
-        from sklearn.pipeline import make_pipeline  # noqa: PLC0415 - travels to the worker with the function
-        from sklearn.preprocessing import FunctionTransformer  # noqa: PLC0415 - likewise
+        from sklearn.pipeline import make_pipeline  # travels to the worker with the function
+        from sklearn.preprocessing import FunctionTransformer  # likewise
 
         def note(features):
             (tmp_path / features.dtype.name).touch()

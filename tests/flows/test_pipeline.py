@@ -1,0 +1,214 @@
+"""The Prefect flow, for real: on the embedded server and on one that is running already."""
+
+import json
+import os
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from cache_contract import check_cache
+
+from extractors.cache import EmbeddingCache
+
+EXPERIMENT = """
+images = "photos"
+batch_size = 8
+precision = "fp32"
+[[extract]]
+backbone = "small_cnn"
+weights = "none"
+[[extract]]
+backbone = "pixels"
+[fit]
+head = ["logreg", "dummy"]
+"""
+TASKS = [
+    "embed pixels, shard 1 of 1",
+    "embed small_cnn, shard 1 of 1",
+    "fit logreg, dummy",
+    "list images",
+    "open pixels (default)",
+    "open small_cnn (none)",
+]
+
+
+@pytest.fixture
+def experiment(photos: Path, tmp_path: Path) -> Path:
+    path = tmp_path / "Three Animals.toml"
+    path.write_text(EXPERIMENT)
+    return path
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> dict[str, str]:
+    """A Prefect of its own, without a server."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
+    return kept | {"PREFECT_HOME": str(tmp_path / "prefect"), "OMP_NUM_THREADS": "1"}
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A Prefect server on loopback; yields its API's address."""
+    home = tmp_path_factory.mktemp("server")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
+    own = {"PREFECT_HOME": str(home), "PREFECT_SERVER_ANALYTICS_ENABLED": "false", "DO_NOT_TRACK": "1"}
+    with (home / "server.log").open("wb") as log:
+        process = subprocess.Popen(command, env=os.environ | own, stdout=log, stderr=log)
+    address = f"http://127.0.0.1:{port}/api"
+    try:
+        wait_until_healthy(f"{address}/health", process)
+        yield address
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait(timeout=60)
+
+
+@pytest.fixture
+def configured(environment: dict[str, str], server: str) -> dict[str, str]:
+    """A Prefect that is told of the server."""
+    return environment | {"PREFECT_API_URL": server}
+
+
+def wait_until_healthy(address: str, process: "subprocess.Popen[bytes]") -> None:
+    for _ in range(600):
+        assert process.poll() is None, "the server ended before it was up"
+        try:
+            with urllib.request.urlopen(address, timeout=5):
+                return
+        except OSError:
+            time.sleep(0.2)
+    pytest.fail(f"{address} did not answer")
+
+
+def tasks_of(server: str, flow_name: str) -> dict[str, dict[str, Any]]:
+    """The task runs of a flow run, by name."""
+    (flow,) = ask(server, "flow_runs", {"flow_runs": {"name": {"any_": [flow_name]}}})
+    return {found["name"]: found for found in ask(server, "task_runs", {"flow_runs": {"id": {"any_": [flow["id"]]}}})}
+
+
+def ask(server: str, what: str, query: dict[str, Any]) -> Any:
+    headers = {"Content-Type": "application/json"}
+    request = urllib.request.Request(f"{server}/{what}/filter", data=json.dumps(query).encode(), headers=headers)
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        return json.load(answer)
+
+
+def run(experiment: Path, environment: dict[str, str], code: str = "") -> "subprocess.CompletedProcess[str]":
+    """Run the experiment as the command line does, after `code` where something is to go wrong."""
+    program = f"{code}\nfrom flows.cli import main\nmain(['run', {str(experiment)!r}, '--json'])"
+    return subprocess.run(
+        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=False, timeout=240
+    )
+
+
+def check_clean(ran: "subprocess.CompletedProcess[str]") -> None:
+    assert ran.returncode == 0, ran.stderr
+    for word in ("Traceback", "Warning", "ERROR", "Error"):
+        assert word not in ran.stderr
+
+
+def servers_of(environment: dict[str, str]) -> list[int]:
+    found = []
+    for process in psutil.process_iter(["cmdline"]):
+        try:
+            if any("prefect.server" in word for word in process.info["cmdline"] or []):
+                found += [process.pid] if process.environ().get("PREFECT_HOME") == environment["PREFECT_HOME"] else []
+        except psutil.Error:
+            continue  # it ended meanwhile, or is another user's
+    return found
+
+
+def test_the_embedded_server_runs_every_step_under_a_name_that_reads_well(
+    experiment: Path, environment: dict[str, str], tmp_path: Path
+) -> None:
+    ran = run(experiment, environment)
+    check_clean(ran)
+    summary = json.loads(ran.stdout)
+    assert (summary["extraction"]["images"], summary["extraction"]["embedded"]) == (36, 72)
+    assert summary["fit"]["winner"]["head"] == "logreg"
+    assert Path(summary["fit"]["report"]).parent == tmp_path / "Three Animals.results"
+    check_cache(EmbeddingCache(tmp_path / "Three Animals.headstart"))
+    with sqlite3.connect(tmp_path / "prefect" / "prefect.db") as database:
+        (flow,) = database.execute("select name, state_name from flow_run").fetchall()
+        tasks = database.execute("select name, state_name from task_run order by name").fetchall()
+        artifacts = dict(database.execute("select key, type from artifact").fetchall())
+    assert flow == ("Three Animals", "Completed")
+    assert tasks == [(name, "Completed") for name in TASKS]
+    assert artifacts == {"three-animals-leaderboard": "table", "three-animals-report": "markdown"}
+    assert servers_of(environment) == []
+
+
+def test_a_server_that_is_configured_is_used(
+    experiment: Path, configured: dict[str, str], server: str, tmp_path: Path
+) -> None:
+    check_clean(run(experiment, configured))
+    tasks = tasks_of(server, "Three Animals")
+    assert {name: task["state_name"] for name, task in tasks.items()} == dict.fromkeys(TASKS, "Completed")
+    artifacts = {found["key"]: found for found in ask(server, "artifacts", {})}
+    rows = json.loads(artifacts["three-animals-leaderboard"]["data"])
+    assert rows[-1]["head"] == "dummy"
+    assert (tmp_path / "Three Animals.results" / "report.html").as_uri() in artifacts["three-animals-report"]["data"]
+
+
+def test_a_shard_that_fails_for_a_passing_reason_is_tried_again_and_embeds_nothing_twice(
+    experiment: Path, configured: dict[str, str], server: str, tmp_path: Path
+) -> None:
+    experiment = experiment.rename(tmp_path / "stumbling.toml")
+    stumble = """
+import extractors.extraction
+original, stumbled = extractors.extraction.Extraction.run_shard, []
+def run_shard(self, number, on_images=None):
+    result = original(self, number, on_images)
+    if not stumbled:
+        stumbled.append(1)
+        raise OSError(5, "Input/output error")
+    return result
+extractors.extraction.Extraction.run_shard = run_shard
+"""
+    check_clean(run(experiment, configured, stumble))
+    check_cache(EmbeddingCache(tmp_path / "stumbling.headstart"))
+    counts = {name: task["run_count"] for name, task in tasks_of(server, "stumbling").items()}
+    assert counts["embed small_cnn, shard 1 of 1"] == 2
+    assert counts["embed pixels, shard 1 of 1"] == 1
+
+
+def test_what_is_wrong_is_not_tried_again_and_ends_in_one_clear_line(
+    experiment: Path, configured: dict[str, str], server: str, tmp_path: Path
+) -> None:
+    experiment = experiment.rename(tmp_path / "wrong.toml")
+    experiment.write_text(EXPERIMENT.replace('"photos"', '"nowhere"'))
+    ran = run(experiment, configured)
+    assert ran.returncode == 1
+    assert ran.stdout == ""
+    assert ran.stderr.startswith(f"headstart: {tmp_path}/nowhere: no such file or folder")
+    assert ran.stderr.count("\n") == 1
+    assert [task["run_count"] for task in tasks_of(server, "wrong").values()] == [1]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('"logreg"', '"logrge"', "no head is called 'logrge'; did you mean logreg"),
+        ('"pixels"', '"pixel"', "no backbone is called 'pixel'. Nearest: headstart/pixels"),
+    ],
+)
+def test_a_misspelt_name_is_told_before_anything_starts(
+    experiment: Path, environment: dict[str, str], tmp_path: Path, old: str, new: str, message: str
+) -> None:
+    experiment.write_text(EXPERIMENT.replace(old, new))
+    ran = run(experiment, environment)
+    assert ran.returncode == 1
+    assert ran.stderr.startswith(f"headstart: {message}")
+    assert not (tmp_path / "Three Animals.headstart").exists()
