@@ -4,6 +4,7 @@ import dataclasses
 import json
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from rich import box
@@ -151,7 +152,7 @@ def show_fit(summary: "FitSummary") -> None:
         )
     console.print(table)
     if len(best) > _MOST_ROWS:
-        show_notes([f"{len(best) - _MOST_ROWS} more in {summary.table}"])
+        show_notes([f"{len(best) - _MOST_ROWS} more in {_nearby(summary.table)}"])
     show_notes(summary.notes)
     test = summary.test
     console.print(f"Scored once, after the choice, on {test['split']} ({test['n_images']} images):", highlight=False)
@@ -163,10 +164,16 @@ def show_fit(summary: "FitSummary") -> None:
         line = f"{score_text(metric, score['value']):>8} {interval:<14} {escape(name)}{remark}"
         console.print(f"[bold green]{line}[/]" if winning else line, highlight=False, soft_wrap=True)
     console.print(
-        f"\nmodel   {summary.model}\nreport  {summary.report}   ← open this in a browser",
+        f"\nmodel   {_nearby(summary.model)}\nreport  {_nearby(summary.report)}   ← open this in a browser",
         highlight=False,
         soft_wrap=True,
     )
+
+
+def _nearby(path: str) -> str:
+    """Write a path as seen from the current folder where it lies below it."""
+    here, there = Path.cwd(), Path(path).absolute()
+    return str(there.relative_to(here)) if there.is_relative_to(here) else str(there)
 
 
 def _features(row: dict[str, Any]) -> str:

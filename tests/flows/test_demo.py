@@ -1,0 +1,89 @@
+"""The demonstration is the first thing people run: it must be quick, quiet, honest, and repeatable."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from cache_contract import check_cache
+
+from extractors.cache import EmbeddingCache
+from extractors.images import list_images
+from flows.demo import demo
+from flows.digits import TRAIN_PER_CLASS, write_digits
+from flows.errors import JobError
+
+Shown = tuple[Path, "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture(scope="module")
+def shown(tmp_path_factory: pytest.TempPathFactory) -> Shown:
+    """The folder of a demonstration, and what it printed on a terminal of 80 columns."""
+    folder = tmp_path_factory.mktemp("demo")
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
+    environment |= {"PREFECT_HOME": str(folder / "prefect"), "COLUMNS": "80"}
+    ran = subprocess.run(
+        [sys.executable, "-m", "flows.cli", "demo"],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=280,
+    )
+    return folder / "headstart-demo", ran
+
+
+def test_it_ends_well_and_prints_no_traceback_and_no_warning(
+    shown: Shown,
+) -> None:
+    _, ran = shown
+    assert ran.returncode == 0, ran.stderr
+    for word in ("Traceback", "Warning", "ERROR"):
+        assert word not in ran.stdout + ran.stderr
+    assert max(map(len, ran.stdout.split("\n"))) <= 80
+
+
+def test_it_shows_its_progress_and_says_which_file_to_open(
+    shown: Shown,
+) -> None:
+    folder, ran = shown
+    for step in ("pre-training", "reading", "embedding small_cnn", "embedding pixels", "fitting"):
+        assert step in ran.stderr
+    assert f"report  {os.path.relpath(folder / 'results' / 'report.html', folder.parent)}" in ran.stdout
+    assert (folder / "results" / "report.html").exists()
+
+
+def test_the_gain_by_transfer_can_be_seen(shown: Shown) -> None:
+    folder, _ = shown
+    card = json.loads((folder / "results" / "model" / "model.json").read_text())
+    assert card["weights_name"] == "encoder.safetensors"
+    assert card["scores"]["test"]["n_images"] == 871
+    assert card["scores"]["test"]["scores"]["accuracy"]["low"] > 0.88
+    page = (folder / "results" / "report.html").read_text()
+    assert "for comparison" in page
+    assert "random, seed 0" in page
+
+
+def test_its_cache_keeps_the_contract(shown: Shown) -> None:
+    check_cache(EmbeddingCache(shown[0] / "digits.headstart"))
+
+
+def test_the_digits_are_real_png_files_with_the_classes_apart(tmp_path: Path) -> None:
+    write_digits(tmp_path)
+    source, target = list_images(tmp_path / "source").rows, list_images(tmp_path / "target").rows
+    assert sorted(source["label"].unique()) == list("01234")
+    assert sorted(target["label"].unique()) == list("56789")
+    assert target[target["split"] == "train"]["label"].value_counts().to_dict() == dict.fromkeys(
+        "56789", TRAIN_PER_CLASS
+    )
+    assert len(source) + len(target) == 1797
+
+
+def test_a_folder_with_other_files_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").write_text("years of work")
+    with pytest.raises(JobError, match="holds other files; name an empty or a new folder"):
+        demo(tmp_path)
+    assert (tmp_path / "thesis.tex").read_text() == "years of work"

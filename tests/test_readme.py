@@ -1,0 +1,62 @@
+"""What README.md shows works as it stands, but for the backbone, whose weights would have to be fetched."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+from conftest import CLASSES, draw
+
+from flows.cli import main
+from flows.experiment import read_experiment
+
+README = Path(__file__).parent.parent / "README.md"
+BLOCKS = re.findall(r"```(\w+)\n(.*?)```", README.read_text(), re.DOTALL)
+
+
+@pytest.fixture
+def session(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with `photos/` and `new-photos/`."""
+    for label, name in enumerate(CLASSES):
+        draw(tmp_path / "new-photos" / f"{name}.png", label, seed=9000 + label)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def blocks(language: str) -> list[str]:
+    return [text for found, text in BLOCKS if found == language]
+
+
+def test_the_commands_run_one_after_another(session: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (text,) = blocks("sh")
+    for line in text.splitlines():
+        words = shlex.split(line, comments=True)
+        assert words.pop(0) == "headstart"
+        if words[0] == "extract":
+            words = [*words[:-1], "small_cnn", "--weights", "none"]
+        with pytest.raises(SystemExit) as end:
+            main(words)
+        assert not end.value.code, line
+    out = capsys.readouterr().out
+    assert "owl.png,owl," in out
+    assert (session / "photos.results" / "report.html").exists()
+
+
+def test_the_python_runs_one_after_another(session: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    names: dict[str, object] = {}
+    for text in blocks("python"):
+        exec(text.replace('"resnet50"', '"small_cnn", weights="none"'), names)  # noqa: S102 - our own README
+    assert names["X"].shape == (36, 256)  # type: ignore[attr-defined]
+    assert "owl.png" in capsys.readouterr().out
+
+
+def test_the_experiment_can_be_read(tmp_path: Path) -> None:
+    (text,) = blocks("toml")
+    (tmp_path / "birds.toml").write_text(text)
+    experiment = read_experiment(tmp_path / "birds.toml")
+    assert [table.weights for table in experiment.extract] == ["default", "none"]
+
+
+def test_every_file_that_is_linked_exists() -> None:
+    for target in re.findall(r"\]\((?!http)([^)#]+)\)", README.read_text()):
+        assert (README.parent / target).exists(), target
