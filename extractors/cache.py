@@ -131,9 +131,9 @@ class EmbeddingStore:
         """Every sealed shard, sorted by name."""
         return sorted(self.path.glob("shard-*.h5"))
 
-    def missing(self, digests: Sequence[str]) -> npt.NDArray[np.bool_]:
-        """Tell which of the images (SHA-256 as hex) have no sealed row yet."""
-        return _Index(self.shards()).find(digests)[0] < 0
+    def missing(self, digests: Sequence[str], among: Sequence[Path] | None = None) -> npt.NDArray[np.bool_]:
+        """Tell which of the images (SHA-256 as hex) have no sealed row yet, in any shard or `among` some."""
+        return _Index(self.shards() if among is None else among).find(digests)[0] < 0
 
     def view(self, tap: str, digests: Sequence[str]) -> "EmbeddingView":
         """Return one row of `tap` for each digest (hex), in the order given.

@@ -1,7 +1,8 @@
 """One backbone over one listing: which rows the cache lacks, in which shards, and the work of one shard."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib.metadata import version
@@ -22,6 +23,8 @@ from extractors.shards import Array
 from extractors.taps import Tap, feature_sizes
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import pandas as pd
 
 _SHARD_ROWS = 1024  # what a kill may cost: a minute of resnet18 on two cores
@@ -58,6 +61,9 @@ class Settings:
     def n_workers(self) -> int:
         """Decoding threads to start."""
         return self.workers or os.cpu_count() or 1
+
+
+Embedded = tuple[Array, dict[str, Array]]  # the digests (hex) of a batch, and its features by tap
 
 
 @dataclass(frozen=True)
@@ -115,6 +121,8 @@ class Extraction:
         self.batch_size: int = settings.batch_size or default
         self.store = cache.store(self._settle_key(cache))
         self.batch_size = settings.batch_size or self.store.about.get("batch_size", default)
+        self._known = set(self.store.shards())
+        self._sealed_as: dict[Path, int] = {}
         distinct = listing.distinct
         self.missing: pd.DataFrame = distinct[self.store.missing(distinct["digest"].tolist())]
         self.shards: list[Array] = []
@@ -123,8 +131,8 @@ class Extraction:
             self.shards = _cut(len(self.missing), sizes, settings.dtype)
             self.store.create(self._about(sizes))
 
-    def run_shard(self, number: int, on_images: Callable[[int], None] | None = None) -> ShardResult:
-        """Embed and seal one shard; rows that are sealed already, by an earlier try or another process, are left out.
+    def run(self, on_images: Callable[[int], None] | None = None) -> Iterator[ShardResult]:
+        """Embed every shard; one is sealed in the background while the next is embedded.
 
         However the loop ends — done, interrupted, or with an error — the rows embedded by then are sealed.
 
@@ -133,22 +141,37 @@ class Extraction:
         FeatureError
             Features cannot be stored.
         CacheError
-            The shard cannot be written.
+            A shard cannot be written.
         """
-        rows = self.missing.iloc[self.shards[number]]
-        rows = rows[self.store.missing(rows["digest"].tolist())]
+        sealing: Future[None] | None = None
+
+        def seal_behind(number: int, done: list[Embedded]) -> None:
+            nonlocal sealing
+            if sealing:
+                sealing.result()  # at most one shard waits to be written, and its error is not passed over
+            sealing = writer.submit(self._seal, number, done)
+
+        with ThreadPoolExecutor(1, thread_name_prefix="seal") as writer:
+            for number in range(len(self.shards)):
+                yield self._embed(number, on_images, seal_behind)
+            if sealing:
+                sealing.result()
+
+    def run_shard(self, number: int, on_images: Callable[[int], None] | None = None) -> ShardResult:
+        """Embed and seal one shard, as `run` does; a shard that is run again embeds only what is not sealed yet."""
+        return self._embed(number, on_images, self._seal)
+
+    def _embed(
+        self, number: int, on_images: Callable[[int], None] | None, seal: Callable[[int, list[Embedded]], None]
+    ) -> ShardResult:
+        rows = self._unsealed(number)
         digests = rows["digest"].to_numpy()
-        done: list[tuple[Array, dict[str, Array]]] = []
-        unreadable: dict[str, str] = {}
         images = zip(image_sources(rows), digests, strict=True)
+        preprocessing, workers = self.backbone.preprocessing, self.settings.n_workers
+        done: list[Embedded] = []
+        unreadable: dict[str, str] = {}
         try:
-            for batch in embed(
-                self._forward,
-                self.listing.root,
-                images,
-                self.backbone.preprocessing,
-                workers=self.settings.n_workers,
-            ):
+            for batch in embed(self._forward, self.listing.root, images, preprocessing, workers=workers):
                 unreadable |= {digests[row]: reason for row, reason in batch.unreadable.items()}
                 if len(batch.rows):
                     where = f"{self.backbone.name}, images {rows['path'].iloc[batch.rows[0]]} …"
@@ -157,13 +180,24 @@ class Extraction:
                     on_images(len(batch.rows) + len(batch.unreadable))
         finally:
             if done:
-                self._seal(done)
+                seal(number, done)
         return ShardResult(sum(len(part) for part, _ in done), unreadable)
 
-    def _seal(self, done: list[tuple[Array, dict[str, Array]]]) -> None:
+    def _unsealed(self, number: int) -> "pd.DataFrame":
+        """Return the rows of a shard that neither an earlier try nor another process has sealed meanwhile."""
+        rows = self.missing.iloc[self.shards[number]]
+        # This extraction's other shards hold none of these rows: reading them all for each shard would be quadratic.
+        since = [
+            path
+            for path in self.store.shards()
+            if path not in self._known and self._sealed_as.get(path, number) == number
+        ]
+        return rows[self.store.missing(rows["digest"].tolist(), among=since)]
+
+    def _seal(self, number: int, done: list[Embedded]) -> None:
         digests = np.frombuffer(bytes.fromhex("".join(np.concatenate([part for part, _ in done]))), np.uint8)
         features = {tap: np.concatenate([values[tap] for _, values in done]) for tap in done[0][1]}
-        self.store.seal(digests.reshape(-1, 32), features)
+        self._sealed_as[self.store.seal(digests.reshape(-1, 32), features)] = number
 
     @cached_property
     def _forward(self) -> ForwardPass:

@@ -247,8 +247,7 @@ def run_shards(extraction: Extraction, reasons: dict[str, str], *, progress: boo
         progress_bar(f"embedding {name}", len(extraction.missing), show=progress) as advance,
         device_lock(extraction.device.type),
     ):
-        for number in range(len(extraction.shards)):
-            result = extraction.run_shard(number, advance)
+        for result in extraction.run(advance):
             embedded += result.embedded
             reasons |= result.unreadable
     return embedded

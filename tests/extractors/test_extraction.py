@@ -1,6 +1,7 @@
 """What is embedded, what is reused, and what survives an interruption."""
 
 import shutil
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,7 @@ def opened(cache: EmbeddingCache, folder: Path, settings: Settings = SETTINGS, *
 
 
 def run(extraction: Extraction) -> int:
-    return sum(extraction.run_shard(number).embedded for number in range(len(extraction.shards)))
+    return sum(result.embedded for result in extraction.run())
 
 
 def features(extraction: Extraction) -> dict[str, bytes]:
@@ -104,6 +105,62 @@ def test_an_interrupted_shard_seals_what_it_had_and_the_rest_follows_bit_for_bit
     assert run(resumed) == 24
     assert features(resumed) == features(whole)
     check_cache(cache)
+
+
+def test_a_shard_is_sealed_while_the_next_is_embedded(
+    cache: EmbeddingCache, photos: Path, short_shards: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    extraction = opened(cache, photos)
+    embedded, original = threading.Event(), type(extraction.store).seal
+    in_time: list[bool] = []
+
+    def slow_seal(*arguments: Any) -> Path:
+        if not in_time:  # the first shard is sealed only once images of the second have been embedded
+            in_time.append(embedded.wait(timeout=30))
+        return original(*arguments)
+
+    monkeypatch.setattr(type(extraction.store), "seal", slow_seal)
+    counts: list[int] = []
+
+    def count(images: int) -> None:
+        counts.append(images)
+        if sum(counts) > 10:
+            embedded.set()
+
+    assert [result.embedded for result in extraction.run(count)] == [10, 10, 10, 6]
+    assert in_time == [True]
+    check_cache(cache)
+
+
+def test_an_error_of_the_background_writer_ends_the_run(
+    cache: EmbeddingCache, photos: Path, short_shards: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    extraction = opened(cache, photos)
+
+    def full(*_: Any) -> Path:
+        raise CacheError("the disk is full")
+
+    monkeypatch.setattr(type(extraction.store), "seal", full)
+    with pytest.raises(CacheError, match="the disk is full"):
+        run(extraction)
+
+
+def test_rows_that_another_process_sealed_meanwhile_are_not_embedded_again(
+    cache: EmbeddingCache, photos: Path, short_shards: None
+) -> None:
+    mine, theirs = opened(cache, photos), opened(cache, photos)
+    theirs.run_shard(1)
+    assert [result.embedded for result in mine.run()] == [10, 0, 10, 6]
+    check_cache(cache)
+
+
+def test_another_tap_has_another_key(cache: EmbeddingCache, photos: Path) -> None:
+    first = opened(cache, photos)
+    run(first)
+    backbone = load_backbone("small_cnn", weights="none")
+    other = Extraction(cache, first.listing, backbone, [Tap.parse("penultimate:max")], SETTINGS, weights_source="none")
+    assert other.store.key.id != first.store.key.id
+    assert len(other.missing) == 36
 
 
 def test_a_shard_that_is_run_again_embeds_nothing_twice(cache: EmbeddingCache, photos: Path) -> None:

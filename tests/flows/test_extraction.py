@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import struct
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -67,13 +69,17 @@ def test_unreadable_images_are_quarantined_with_their_reason_and_nothing_else_is
     (photos / "cat" / "01.png").write_bytes(b"this is text")
     cut = photos / "dog" / "00.png"
     cut.write_bytes(cut.read_bytes()[: cut.stat().st_size // 2])
+    parts = [b"IHDR" + struct.pack(">IIBBBBB", 50_000, 50_000, 8, 2, 0, 0, 0), b"IDAT", b"IEND"]
+    chunks = [struct.pack(">I", len(part) - 4) + part + struct.pack(">I", zlib.crc32(part)) for part in parts]
+    (photos / "owl" / "00.png").write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(chunks))
     summary = embed()
-    assert (summary.images, summary.embedded, summary.quarantined) == (36, 33, 3)
+    assert (summary.images, summary.embedded, summary.quarantined) == (36, 32, 4)
     reasons = read_listing(EmbeddingCache(summary.cache)).quarantined.set_index("path")["reason"].to_dict()
     assert reasons["cat/00.png"] == "empty file (0 bytes)"
-    assert sorted(reasons) == ["cat/00.png", "cat/01.png", "dog/00.png"]
+    assert sorted(reasons) == ["cat/00.png", "cat/01.png", "dog/00.png", "owl/00.png"]
+    assert "50000 × 50000 pixels" in reasons["owl/00.png"]
     again = embed()
-    assert (again.embedded, again.reused, again.quarantined) == (0, 33, 3)
+    assert (again.embedded, again.reused, again.quarantined) == (0, 32, 4)
     check_cache(EmbeddingCache(summary.cache))
 
 
