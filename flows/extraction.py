@@ -3,9 +3,10 @@
 import re
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -112,21 +113,57 @@ def extract(
     folder = EmbeddingCache(cache or default_cache(images), create=True)
     listing, notes = list_into(folder, images, limit=limit, workers=settings.n_workers, progress=progress)
     taps = [Tap.parse(spec) for spec in as_list(tap)]
+    return extract_each(
+        folder,
+        listing,
+        notes,
+        pair_weights(as_list(backbone), as_list(weights)),
+        open_one=lambda listing, name, source: open_extraction(folder, listing, name, source, taps, settings),
+        embed_missing=partial(run_shards, progress=progress),
+        started=started,
+    )
+
+
+def extract_each(
+    cache: EmbeddingCache,
+    listing: CacheListing,
+    notes: list[str],
+    backbones: Sequence[tuple[str, str]],
+    *,
+    open_one: Callable[[CacheListing, str, str], Extraction],
+    embed_missing: Callable[[Extraction, dict[str, str]], int],
+    started: float,
+) -> ExtractionSummary:
+    """Embed a listing with one backbone after another; however that ends, what could not be decoded is quarantined.
+
+    The plain job and the Prefect flow differ only in how they open a backbone and how they run its shards.
+
+    Parameters
+    ----------
+    backbones : sequence of (str, str)
+        Names and weights.
+    open_one : callable
+        Takes listing, name and weights.
+    embed_missing : callable
+        Takes the extraction and a dict that it fills with the reasons for unreadable images; returns the rows embedded.
+    started : float
+        When the job began, by `time.monotonic`.
+    """
     keys: list[dict[str, Any]] = []
     reasons: dict[str, str] = {}
-    embedding_seconds = 0.0
+    seconds = 0.0
     try:
-        for name, source in pair_weights(as_list(backbone), as_list(weights)):
-            extraction = open_extraction(folder, listing, name, source, taps, settings)
+        for name, source in backbones:
+            extraction = open_one(listing, name, source)
             begun = time.monotonic()
-            embedded = run_shards(extraction, reasons, progress=progress)
-            embedding_seconds += time.monotonic() - begun
+            embedded = embed_missing(extraction, reasons)
+            seconds += time.monotonic() - begun
             listing = listing.with_unreadable(reasons)
             keys.append(describe_key(extraction, listing, embedded))
     finally:
         if reasons:
-            listing.with_unreadable(reasons).write(folder)
-    return summarise(folder, listing, keys, notes, time.monotonic() - started, embedding_seconds)
+            listing.with_unreadable(reasons).write(cache)
+    return summarise(cache, listing, keys, notes, time.monotonic() - started, seconds)
 
 
 def list_into(

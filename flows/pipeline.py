@@ -4,6 +4,7 @@ import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from extractors.extraction import Extraction, Settings, ShardResult
 from extractors.taps import Tap
 from flows.errors import EXPECTED_ERRORS
 from flows.experiment import Experiment, read_experiment
-from flows.extraction import ExtractionSummary, describe_key, device_lock, list_into, open_extraction, summarise
+from flows.extraction import ExtractionSummary, device_lock, extract_each, list_into, open_extraction
 from flows.fitting import FitSummary, fit
 from flows.progress import Advance, progress_bar
 from heads.registry import find_head
@@ -54,10 +55,9 @@ def run(experiment: str | Path | Experiment, *, progress: bool = False) -> RunSu
         It names something that does not exist.
     """
     checked = experiment if isinstance(experiment, Experiment) else read_experiment(experiment)
+    # A misspelt name is told now, and not when a server is up and half the work done.
     for table in checked.extract:
-        resolve_backbone(
-            table.backbone
-        )  # a misspelt name is told now, and not when a server is up and half the work done
+        resolve_backbone(table.backbone)
     for name in checked.fit.head:
         find_head(name)
     return run_experiment(checked, progress)
@@ -70,23 +70,20 @@ def run_experiment(experiment: Experiment, progress: bool = False) -> RunSummary
     cache = EmbeddingCache(experiment.cache, create=True)
     listing, notes = list_images_task(cache, experiment, progress)
     taps = [Tap.parse(spec) for spec in experiment.tap]
-    keys: list[dict[str, Any]] = []
-    reasons: dict[str, str] = {}
-    seconds = 0.0
-    try:
-        for table in experiment.extract:
-            extraction = open_task.with_options(task_run_name=f"open {table.backbone} ({Path(table.weights).name})")(
-                cache, listing, table.backbone, table.weights, taps, experiment.settings
-            )
-            begun = time.monotonic()
-            embedded = _embed(extraction, reasons, progress=progress)
-            seconds += time.monotonic() - begun
-            listing = listing.with_unreadable(reasons)
-            keys.append(describe_key(extraction, listing, embedded))
-    finally:
-        if reasons:
-            listing.with_unreadable(reasons).write(cache)
-    extracted = summarise(cache, listing, keys, notes, time.monotonic() - started, seconds)
+
+    def open_one(listing: CacheListing, name: str, weights: str) -> Extraction:
+        opening = open_task.with_options(task_run_name=f"open {name} ({Path(weights).name})")
+        return opening(cache, listing, name, weights, taps, experiment.settings)
+
+    extracted = extract_each(
+        cache,
+        listing,
+        notes,
+        [(table.backbone, table.weights) for table in experiment.extract],
+        open_one=open_one,
+        embed_missing=partial(_embed, progress=progress),
+        started=started,
+    )
     fitted = fit_task.with_options(task_run_name=f"fit {', '.join(experiment.fit.head)}")(experiment, progress)
     _leave_artifacts(experiment, fitted)
     return RunSummary(extracted, fitted)
