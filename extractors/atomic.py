@@ -16,9 +16,11 @@ _ADVICE = {
     errno.EDQUOT: (
         "the disk quota is used up; what was sealed before is safe: free some space and run the same command again"
     ),
-    errno.EACCES: "permission denied; choose another folder (--cache DIR), or make this one writable",
-    errno.EPERM: "permission denied; choose another folder (--cache DIR), or make this one writable",
-    errno.EROFS: "the file system is read-only; choose another folder (--cache DIR)",
+    errno.EACCES: "permission denied; choose another folder, or make this one writable",
+    errno.EPERM: "permission denied; choose another folder, or make this one writable",
+    errno.ENOENT: "no such folder; it was removed meanwhile: run the same command again",
+    errno.ENOTDIR: "a part of this path is a file, not a folder; choose another folder",
+    errno.EROFS: "the file system is read-only; choose another folder",
 }
 
 

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from extractors.atomic import errors_explained, remove_stale_parts, write_atomically
 from extractors.errors import CacheError
 from extractors.key import FORMAT_VERSION, EmbeddingKey
-from extractors.shards import Array, find_damage, map_dataset, write_shard
+from extractors.shards import Array, find_damage, map_dataset, read_digests, write_shard
 
 _MARKER = "cache.json"
 _DIGEST_BYTES = 32
@@ -43,26 +43,35 @@ class EmbeddingCache:
         self.path = Path(path)
         marker = self.path / _MARKER
         with errors_explained(self.path):
-            if not marker.exists() and create:
+            if create and not marker.exists():
                 self._create(marker)
+            if create:
+                remove_stale_parts(self.path)
             if not marker.is_file():
                 raise CacheError(
                     f"{self.path}: no cache here (no {_MARKER}); "
                     f"make one with 'headstart extract IMAGES --cache {self.path}'"
                 )
-            found = json.loads(marker.read_text()).get("format_version")
+            content = marker.read_text()
+        try:
+            found = json.loads(content)["format_version"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise CacheError(f"{marker}: damaged; restore it, or extract into another folder (--cache DIR)") from error
         if found != FORMAT_VERSION:
             raise CacheError(
                 f"{self.path}: written in cache format {found}, this version reads {FORMAT_VERSION}; "
-                f"extract into another folder (--cache DIR), or install the version of headstart that wrote it",
+                f"extract into another folder (--cache DIR), or install the version of headstart that wrote it"
             )
 
     def _create(self, marker: Path) -> None:
-        if self.path.is_dir() and any(self.path.iterdir()):
+        """Make an empty folder a cache; a first try that was cut short, or another process at it, is no obstacle."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        foreign = [path.name for path in self.path.iterdir() if not path.name.startswith(_MARKER)]
+        if foreign and not marker.exists():
             raise CacheError(
-                f"{self.path}: the folder holds other files and is no cache; name an empty or a new one (--cache DIR)"
+                f"{self.path}: the folder holds other files ({min(foreign)}) and is no cache; "
+                f"name an empty or a new one (--cache DIR)"
             )
-        (self.path / "embeddings").mkdir(parents=True, exist_ok=True)
         write_atomically(marker, json.dumps({"format_version": FORMAT_VERSION}).encode())
 
     def stores(self) -> list["EmbeddingStore"]:
@@ -73,7 +82,12 @@ class EmbeddingCache:
     def store(self, key: EmbeddingKey) -> "EmbeddingStore":
         """Return the rows of `key`; they may not exist yet."""
         path = self.path / "embeddings" / key.id
-        return EmbeddingStore.read(path) if (path / "key.json").exists() else EmbeddingStore(path, key)
+        if not (path / "key.json").exists():
+            return EmbeddingStore(path, key)
+        store = EmbeddingStore.read(path)
+        if store.key != key:
+            raise CacheError(f"{path}: holds another key than its name says ({store.key.differences(key)}); remove it")
+        return store
 
 
 @dataclass(frozen=True)
@@ -99,12 +113,11 @@ class EmbeddingStore:
         """Return the rows of the key whose ``key.json`` is in the folder `path`."""
         try:
             content = json.loads((path / "key.json").read_text())
-            key = EmbeddingKey.from_dict(content["key"])
+            return cls(path, EmbeddingKey.from_dict(content["key"]), content["about"])
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise CacheError(
                 f"{path / 'key.json'}: cannot be read ({error}); remove the folder {path} and extract again"
             ) from error
-        return cls(path, key, content["about"])
 
     def create(self, about: Mapping[str, Any]) -> None:
         """Write ``key.json`` and clear away the part files of killed writers; do this before the first `seal`."""
@@ -133,7 +146,7 @@ class EmbeddingStore:
 
     def missing(self, digests: Sequence[str], among: Sequence[Path] | None = None) -> npt.NDArray[np.bool_]:
         """Tell which of the images (SHA-256 as hex) have no sealed row yet, in any shard or `among` some."""
-        return _Index(self.shards() if among is None else among).find(digests)[0] < 0
+        return _Index(self.key, self.shards() if among is None else among).find(digests)[0] < 0
 
     def view(self, tap: str, digests: Sequence[str]) -> "EmbeddingView":
         """Return one row of `tap` for each digest (hex), in the order given.
@@ -146,7 +159,7 @@ class EmbeddingStore:
         if tap not in self.key.taps:
             raise CacheError(f"{self.path}: no tap {tap!r}; it has {', '.join(self.key.taps)}")
         shards = self.shards()
-        shard, row = _Index(shards).find(digests)
+        shard, row = _Index(self.key, shards).find(digests)
         if (shard < 0).any():
             count = int((shard < 0).sum())
             raise CacheError(
@@ -156,11 +169,11 @@ class EmbeddingStore:
 
     def damaged(self) -> dict[Path, str]:
         """Check every shard against its checksums; what is wrong, by path."""
-        return {path: reason for path in self.shards() if (reason := find_damage(path))}
+        return {path: reason for path in self.shards() if (reason := find_damage(path, self.key))}
 
     def n_rows(self) -> int:
         """Count the distinct images that have a row."""
-        return _Index(self.shards()).n_distinct()
+        return _Index(self.key, self.shards()).n_distinct()
 
     def n_bytes(self) -> int:
         """Bytes of the sealed shards on disk."""
@@ -190,18 +203,18 @@ class EmbeddingView:
 
     def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> Array:
         """Gather the rows; where they are one whole shard in its own dtype, the memory map itself is returned."""
-        maps = {number: self._map(number) for number in np.unique(self.shard).tolist()}
-        first = next(iter(maps.values()), np.empty((0, 0), dtype or np.float32))
+        numbers = np.unique(self.shard).tolist()
+        first = self._map(numbers[0] if numbers else 0) if self.paths else np.empty((0, 0), dtype or np.float32)
         wanted = np.dtype(dtype or first.dtype)
-        whole = len(maps) == 1 and np.array_equal(self.row, np.arange(len(first)))
+        whole = len(numbers) == 1 and np.array_equal(self.row, np.arange(len(first)))
         if whole and wanted == first.dtype and not copy:
             return first
         if copy is False:
             raise ValueError(f"these rows of {self.tap} cannot be had as {wanted} without a copy")
         gathered = np.empty((len(self), *first.shape[1:]), wanted)
-        for number, values in maps.items():
+        for number in numbers:  # mapped one at a time: each map holds a descriptor
             here = self.shard == number
-            gathered[here] = values[self.row[here]]
+            gathered[here] = self._map(number)[self.row[here]]
         return gathered
 
     def _map(self, number: int) -> Array:
@@ -211,8 +224,8 @@ class EmbeddingView:
 class _Index:
     """Where each digest is: sorted by its first eight bytes, and compared whole."""
 
-    def __init__(self, shards: Sequence[Path]) -> None:
-        digests = [np.asarray(map_dataset(path, "digest")) for path in shards]
+    def __init__(self, key: EmbeddingKey, shards: Sequence[Path]) -> None:
+        digests = [read_digests(path, key) for path in shards]
         self._digests = np.concatenate([np.empty((0, _DIGEST_BYTES), np.uint8), *digests])
         self._shard = np.repeat(np.arange(len(shards)), [len(rows) for rows in digests])
         self._row = np.concatenate([np.empty(0, np.int64), *(np.arange(len(rows)) for rows in digests)])

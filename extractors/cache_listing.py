@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from hashlib import sha256
 from pathlib import Path
 
 import pandas as pd
@@ -15,8 +14,8 @@ import pyarrow.parquet as pq
 
 from extractors.atomic import write_atomically
 from extractors.cache import EmbeddingCache
-from extractors.errors import CacheError, ImageSetError, UnreadableImage
-from extractors.images import ImageSource, image_sources, read_bytes
+from extractors.errors import CacheError, ImageSetError, NotReadError
+from extractors.images import ImageSource, digest_bytes, image_sources
 from extractors.listing import DIGEST_COLUMN, OK, QUARANTINED, ImageSet
 
 _FILE = "listing.parquet"
@@ -67,6 +66,19 @@ class CacheListing:
         bad = reason.notna()
         rows.loc[bad, "status"] = QUARANTINED
         rows.loc[bad, "reason"] = reason[bad]
+        return replace(self, rows=rows)
+
+    def with_not_read(self, reasons: dict[str, str]) -> "CacheListing":
+        """Return a listing in which the images at these paths are quarantined until the next run reads them again.
+
+        They lose their digests: the failure was one of the moment, and content that was seen at another path, or is
+        seen there later, is as good as before.
+        """
+        rows, reason = self.rows.copy(), self.rows["path"].map(reasons)
+        bad = reason.notna()
+        rows.loc[bad, "status"] = QUARANTINED
+        rows.loc[bad, "reason"] = reason[bad]
+        rows.loc[bad, DIGEST_COLUMN] = None
         return replace(self, rows=rows)
 
     def write(self, cache: EmbeddingCache) -> None:
@@ -130,19 +142,22 @@ def update_listing(
     *,
     workers: int,
     on_image: Callable[[int], None] | None = None,
+    write: bool = True,
 ) -> CacheListing:
     """List `images` in the cache: files known by path, size and modification time keep their digest, others are read.
 
     Parameters
     ----------
     cache : EmbeddingCache
-        Its listing is replaced.
+        Its listing is replaced, unless `write` is False.
     images : ImageSet
         What `extractors.images.list_images` found.
     workers : int
         Threads that read and hash.
     on_image : callable
         Called with 1 for each image whose digest is settled.
+    write : bool
+        False leaves the cache as it is: its listing is used for the digests that it knows, and not replaced.
     """
     rows = images.rows.assign(**{DIGEST_COLUMN: pd.Series([None] * len(images.rows), dtype=object)})
     written_ns = time.time_ns()
@@ -158,7 +173,8 @@ def update_listing(
         rows.loc[unread, [DIGEST_COLUMN, "reason"]] = read
         rows.loc[unread[read[DIGEST_COLUMN].isna()], "status"] = QUARANTINED
     listing = CacheListing(rows, images.root, images.kind, written_ns)
-    listing.write(cache)
+    if write:
+        listing.write(cache)
     return listing
 
 
@@ -187,8 +203,8 @@ def _hash(
 
     def hash_one(source: ImageSource) -> tuple[str | None, str]:
         try:
-            return sha256(read_bytes(root, source)).hexdigest(), ""
-        except UnreadableImage as error:
+            return digest_bytes(root, source), ""
+        except NotReadError as error:
             return None, str(error)
 
     with ThreadPoolExecutor(workers) as pool:

@@ -5,6 +5,7 @@ torchvision pipeline.
 """
 
 import io
+import math
 import re
 import struct
 import warnings
@@ -25,7 +26,7 @@ from PIL import (
     WebPImagePlugin,
 )
 
-from extractors.errors import UnreadableImage
+from extractors.errors import NotReadError, UnreadableImage
 from extractors.preprocessing import Preprocessing
 
 MAX_PIXELS = 178_956_970  # where Pillow, too, refuses by default; 512 MiB as RGB
@@ -101,14 +102,22 @@ def decode_image(data: bytes, preprocessing: Preprocessing) -> NDArray[np.uint8]
 
     Raises
     ------
-    UnreadableImage
-        As `decode_rgb`; or the image is so long and narrow that its resized form would be over the limit of pixels.
+    UnreadableImage, NotReadError
+        As `decode_rgb`.
     """
-    image = _resized(decode_rgb(data), preprocessing)
+    image = decode_rgb(data)
+    new_width, new_height = _new_size(image, preprocessing.resize)
     crop_height, crop_width = preprocessing.crop
-    left, top = _margin(image.width, crop_width), _margin(image.height, crop_height)
+    left, top = _margin(new_width, crop_width), _margin(new_height, crop_height)
+    window = left, top, left + crop_width, top + crop_height
+    if (new_width, new_height) != image.size:
+        resampling = _RESAMPLING[preprocessing.interpolation]
+        if new_width * new_height > MAX_PIXELS:
+            # A line of pixels would become gigantic, though hardly anything of it is looked at.
+            return np.array(_resized_window(image, (new_width, new_height), window, resampling))
+        image = image.resize((new_width, new_height), resampling)
     # What lies outside the image becomes black, which is the padding that torchvision's center_crop adds.
-    return np.array(image.crop((left, top, left + crop_width, top + crop_height)))
+    return np.array(image.crop(window))
 
 
 def decode_rgb(data: bytes) -> Image.Image:
@@ -123,6 +132,8 @@ def decode_rgb(data: bytes) -> Image.Image:
     UnreadableImage
         The data are empty, of no known format, damaged, cut, over `MAX_PIXELS`, or have float or 32-bit integer
         pixels, whose black and white are not defined.
+    NotReadError
+        There is not enough memory.
     """
     image = _read(data)
     return _upright(_to_rgb(image), _orientation(image))
@@ -133,7 +144,7 @@ def thumbnail(data: bytes, size: int) -> bytes:
 
     Raises
     ------
-    UnreadableImage
+    UnreadableImage, NotReadError
         As `decode_rgb`.
     """
     image = decode_rgb(data)
@@ -154,26 +165,20 @@ def _read(data: bytes) -> ImageFile.ImageFile:
     name, reader = found
     try:
         image = reader(io.BytesIO(data), "")
-        _check_size(image.width, image.height)
+        if image.width * image.height > MAX_PIXELS:
+            raise UnreadableImage(  # noqa: TRY301 - it is passed on below
+                f"{image.width} × {image.height} pixels is over the limit of {MAX_PIXELS:_}"
+            )
         image.load()
     except UnreadableImage:
         raise  # it is a ValueError, too
     except Image.DecompressionBombError as error:  # WebP and GIF look at sizes while they are opened
         raise UnreadableImage(f"{name} with more pixels than the limit of {MAX_PIXELS:_}") from error
     except MemoryError as error:
-        raise UnreadableImage(f"not enough memory to decode this {name}") from error
+        raise NotReadError(f"not enough memory to decode this {name}") from error
     except _DAMAGE as error:
         raise UnreadableImage(f"damaged {name}: {str(error) or type(error).__name__}") from error
     return image
-
-
-def _check_size(width: int, height: int, what: str = "") -> None:
-    if width * height > MAX_PIXELS:
-        raise UnreadableImage(f"{what}{_size(width, height)} is over the limit of {MAX_PIXELS:_}")
-
-
-def _size(width: int, height: int) -> str:
-    return f"{width} × {height} pixels"
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
@@ -223,21 +228,38 @@ def _upright(image: Image.Image, orientation: int) -> Image.Image:
     return image.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else image
 
 
-def _resized(image: Image.Image, preprocessing: Preprocessing) -> Image.Image:
-    resize = preprocessing.resize
-    if resize is None:
-        return image
+def _new_size(image: Image.Image, resize: int | tuple[int, int] | None) -> tuple[int, int]:
+    """Return (width, height) after the resize."""
     width, height = image.size
+    if resize is None:
+        return width, height
     if isinstance(resize, tuple):
-        new_height, new_width = resize
-    elif width <= height:
-        new_width, new_height = resize, int(resize * height / width)
-    else:
-        new_width, new_height = int(resize * width / height), resize
-    if (new_width, new_height) == image.size:
-        return image
-    _check_size(new_width, new_height, f"{_size(width, height)}, resized to ")
-    return image.resize((new_width, new_height), _RESAMPLING[preprocessing.interpolation])
+        return resize[1], resize[0]
+    if width <= height:
+        return resize, int(resize * height / width)
+    return int(resize * width / height), resize
+
+
+def _resized_window(
+    image: Image.Image, size: tuple[int, int], window: tuple[int, int, int, int], resampling: Image.Resampling
+) -> Image.Image:
+    """Return what `window` shows of the image resized to `size`, without making the rest; black outside the image."""
+    (left, right), (top, bottom) = ((max(window[axis], 0), min(window[axis + 2], size[axis])) for axis in (0, 1))
+    # The part of the image that is seen, with what the filter reaches beyond it (3 pixels for Lanczos, more where it
+    # makes the image smaller). It is cut out first because Pillow keeps a box as 32-bit floats, too coarse for a place
+    # far along a line.
+    scales = image.width / size[0], image.height / size[1]
+    seen = left * scales[0], top * scales[1], right * scales[0], bottom * scales[1]
+    reach = [math.ceil(3 * max(scale, 1)) + 1 for scale in scales]
+    part = (
+        max(math.floor(seen[0]) - reach[0], 0),
+        max(math.floor(seen[1]) - reach[1], 0),
+        min(math.ceil(seen[2]) + reach[0], image.width),
+        min(math.ceil(seen[3]) + reach[1], image.height),
+    )
+    box = seen[0] - part[0], seen[1] - part[1], seen[2] - part[0], seen[3] - part[1]
+    shown = image.crop(part).resize((right - left, bottom - top), resampling, box)
+    return shown.crop((window[0] - left, window[1] - top, window[2] - left, window[3] - top))
 
 
 def _margin(length: int, crop: int) -> int:

@@ -13,6 +13,10 @@ class UnreadableImage(ExtractorError, ValueError):  # noqa: N818 - an image is u
     """One image cannot be decoded; the message is the reason that stands in the quarantine."""
 
 
+class NotReadError(ExtractorError, OSError):
+    """An image could not be read this time; nothing is known against its content."""
+
+
 class BackboneError(ExtractorError, LookupError):
     """A backbone, tap or pooling is unknown or cannot be built."""
 

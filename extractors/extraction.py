@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-_SHARD_ROWS = 1024  # what a kill may cost: a minute of resnet18 on two cores
+_SHARD_ROWS = 512  # a kill costs the shard being filled and at most one being sealed: 10 s of resnet18 on two cores
 _SHARD_BYTES = 64 * 2**20  # feature maps are large: a shard is held in memory while it is filled
 
 _CPU_BATCH, _GPU_BATCH = 16, 128
@@ -46,7 +46,7 @@ class Settings:
     dtype : {"float16", "float32"}
         Stored features; float16 halves the cache and is refused where it would lose more than its rounding.
     batch_size : int, optional
-        Images a forward pass; by default what the rows in the cache were made with, else 16 on a CPU and 128 on a GPU.
+        Images a forward pass; by default that of the key's first rows, or 16 on a CPU and 128 on a GPU.
     workers : int, optional
         Decoding threads; by default one a core.
     """
@@ -60,18 +60,30 @@ class Settings:
     @property
     def n_workers(self) -> int:
         """Decoding threads to start."""
-        return self.workers or os.cpu_count() or 1
+        usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+        return self.workers or usable or 1
 
 
-Embedded = tuple[Array, dict[str, Array]]  # the digests (hex) of a batch, and its features by tap
+EmbeddedBatch = tuple[Array, dict[str, Array]]  # the digests (hex) of a batch, and its features by tap
 
 
 @dataclass(frozen=True)
 class ShardResult:
-    """What came of one shard: rows sealed, and the reason for each digest that could not be decoded."""
+    """What came of one shard.
+
+    Attributes
+    ----------
+    embedded : int
+        Rows that this extraction embedded, earlier tries of the shard included.
+    unreadable : dict of str to str
+        The reason for each digest that cannot be decoded: a property of the image.
+    not_read : dict of str to str
+        The reason for each path that could not be read this time.
+    """
 
     embedded: int
     unreadable: dict[str, str]
+    not_read: dict[str, str]
 
 
 class Extraction:
@@ -116,13 +128,14 @@ class Extraction:
         self._weights_source = weights_source
         self.device = resolve_device(settings.device)
         self.fidelity: Fidelity | None = None
-        # Rows of one key are all made with one batch size, which keeps their bits alike however often a run is resumed.
+        # Unless told otherwise a resumed run keeps the batch size, and so the bits, of the rows that are there.
         default = _GPU_BATCH if self.device.type == "cuda" else _CPU_BATCH
         self.batch_size: int = settings.batch_size or default
         self.store = cache.store(self._settle_key(cache))
         self.batch_size = settings.batch_size or self.store.about.get("batch_size", default)
         self._known = set(self.store.shards())
         self._sealed_as: dict[Path, int] = {}
+        self._n_embedded: dict[int, int] = {}
         distinct = listing.distinct
         self.missing: pd.DataFrame = distinct[self.store.missing(distinct["digest"].tolist())]
         self.shards: list[Array] = []
@@ -134,7 +147,8 @@ class Extraction:
     def run(self, on_images: Callable[[int], None] | None = None) -> Iterator[ShardResult]:
         """Embed every shard; one is sealed in the background while the next is embedded.
 
-        However the loop ends — done, interrupted, or with an error — the rows embedded by then are sealed.
+        However the loop ends — done, interrupted, or with an error — the rows embedded by then are sealed, or the error
+        says why they could not be.
 
         Raises
         ------
@@ -143,45 +157,54 @@ class Extraction:
         CacheError
             A shard cannot be written.
         """
-        sealing: Future[None] | None = None
+        sealing: list[Future[None]] = []
 
-        def seal_behind(number: int, done: list[Embedded]) -> None:
-            nonlocal sealing
-            if sealing:
-                sealing.result()  # at most one shard waits to be written, and its error is not passed over
-            sealing = writer.submit(self._seal, number, done)
+        def seal_behind(number: int, done: list[EmbeddedBatch]) -> None:
+            sealing.append(writer.submit(self._seal, number, done))
+            if len(sealing) > 1:  # at most one shard waits to be written
+                sealing.pop(0).result()
 
         with ThreadPoolExecutor(1, thread_name_prefix="seal") as writer:
-            for number in range(len(self.shards)):
-                yield self._embed(number, on_images, seal_behind)
-            if sealing:
-                sealing.result()
+            try:
+                for number in range(len(self.shards)):
+                    yield self._embed(number, on_images, seal_behind)
+            finally:
+                for last in sealing:
+                    last.result()
 
     def run_shard(self, number: int, on_images: Callable[[int], None] | None = None) -> ShardResult:
         """Embed and seal one shard, as `run` does; a shard that is run again embeds only what is not sealed yet."""
         return self._embed(number, on_images, self._seal)
 
     def _embed(
-        self, number: int, on_images: Callable[[int], None] | None, seal: Callable[[int, list[Embedded]], None]
+        self, number: int, on_images: Callable[[int], None] | None, seal: Callable[[int, list[EmbeddedBatch]], None]
     ) -> ShardResult:
         rows = self._unsealed(number)
-        digests = rows["digest"].to_numpy()
+        digests, paths = rows["digest"].to_numpy(), rows["path"].to_numpy()
         images = zip(image_sources(rows), digests, strict=True)
         preprocessing, workers = self.backbone.preprocessing, self.settings.n_workers
-        done: list[Embedded] = []
+        done: list[EmbeddedBatch] = []
         unreadable: dict[str, str] = {}
+        not_read: dict[str, str] = {}
         try:
             for batch in embed(self._forward, self.listing.root, images, preprocessing, workers=workers):
                 unreadable |= {digests[row]: reason for row, reason in batch.unreadable.items()}
+                not_read |= {paths[row]: reason for row, reason in batch.not_read.items()}
                 if len(batch.rows):
-                    where = f"{self.backbone.name}, images {rows['path'].iloc[batch.rows[0]]} …"
-                    done.append((digests[batch.rows], store_as(batch.features, self.settings.dtype, where=where)))
+                    stored = store_as(
+                        batch.features,
+                        self.settings.dtype,
+                        backbone=self.backbone.name,
+                        paths=paths[batch.rows].tolist(),
+                    )
+                    done.append((digests[batch.rows], stored))
                 if on_images:
-                    on_images(len(batch.rows) + len(batch.unreadable))
+                    on_images(len(batch.rows) + len(batch.unreadable) + len(batch.not_read))
         finally:
             if done:
+                self._n_embedded[number] = self._n_embedded.get(number, 0) + sum(len(part) for part, _ in done)
                 seal(number, done)
-        return ShardResult(sum(len(part) for part, _ in done), unreadable)
+        return ShardResult(self._n_embedded.get(number, 0), unreadable, not_read)
 
     def _unsealed(self, number: int) -> "pd.DataFrame":
         """Return the rows of a shard that neither an earlier try nor another process has sealed meanwhile."""
@@ -194,7 +217,7 @@ class Extraction:
         ]
         return rows[self.store.missing(rows["digest"].tolist(), among=since)]
 
-    def _seal(self, number: int, done: list[Embedded]) -> None:
+    def _seal(self, number: int, done: list[EmbeddedBatch]) -> None:
         digests = np.frombuffer(bytes.fromhex("".join(np.concatenate([part for part, _ in done]))), np.uint8)
         features = {tap: np.concatenate([values[tap] for _, values in done]) for tap in done[0][1]}
         self._sealed_as[self.store.seal(digests.reshape(-1, 32), features)] = number

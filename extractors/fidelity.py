@@ -13,7 +13,7 @@ from extractors.atomic import errors_explained, write_atomically
 from extractors.backbone import Backbone
 from extractors.cache_listing import CacheListing
 from extractors.engine import decode_ahead
-from extractors.errors import UnreadableImage
+from extractors.errors import NotReadError, UnreadableImage
 from extractors.forward import ForwardPass
 from extractors.images import image_sources
 from extractors.precision import LOWEST_COSINE, compare_features
@@ -71,7 +71,8 @@ def measure_fidelity(
     rows = listing.distinct.head(2 * batch_size)
     listed = zip(image_sources(rows), rows["digest"], strict=True)
     decoded = decode_ahead(listing.root, listed, backbone.preprocessing, workers=workers, ahead=batch_size)
-    images = list(islice((image for image in decoded if not isinstance(image, UnreadableImage)), batch_size))
+    readable = (image for image in decoded if not isinstance(image, UnreadableImage | NotReadError))
+    images = list(islice(readable, batch_size))
     if not images:
         return None
     exact, reduced = (

@@ -1,5 +1,6 @@
 """Image sets that are folders: one folder per class, perhaps below train/, val/ and test/, or no classes at all."""
 
+import heapq
 import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -24,8 +25,10 @@ from extractors.listing import (
 def scan_folder(root: Path) -> tuple[list[ListedImage], Counter[str]]:
     """List every image below a folder, sorted by path, and count the other files by suffix.
 
-    Names that begin with a dot are passed over. Links to folders are followed, except back to a folder that is being
-    listed. A folder below `root` that cannot be read becomes one quarantined row, because its images cannot be named.
+    Names that begin with a dot are passed over. Links to folders are followed, but every folder is listed once, however
+    many paths lead to it: under its own path where it has one below `root`, else under the first link to it in the
+    order of their paths. A folder below `root` that cannot be read becomes one quarantined row, because its images
+    cannot be named.
 
     Raises
     ------
@@ -34,9 +37,13 @@ def scan_folder(root: Path) -> tuple[list[ListedImage], Counter[str]]:
     """
     images: list[ListedImage] = []
     ignored: Counter[str] = Counter()
-    pending = [("", frozenset({_identity(root.stat())}))]
+    listed: set[tuple[int, int]] = set()
+    pending = [(False, "", _identity(root.stat()))]  # a heap: links wait until no folder proper is left
     while pending:
-        folder, above = pending.pop()
+        _, folder, identity = heapq.heappop(pending)
+        if identity in listed:
+            continue
+        listed.add(identity)
         try:
             with os.scandir(root / folder) as found:
                 entries = list(found)
@@ -52,9 +59,7 @@ def scan_folder(root: Path) -> tuple[list[ListedImage], Counter[str]]:
                 continue
             path = f"{folder}/{entry.name}" if folder else entry.name
             if _leads_to_folder(entry):
-                identity = _identity(entry.stat())
-                if identity not in above:
-                    pending.append((path, above | {identity}))
+                heapq.heappush(pending, (entry.is_symlink(), path, _identity(entry.stat())))
             elif os.path.splitext(entry.name)[1].lower() in IMAGE_SUFFIXES:  # noqa: PTH122 - pathlib is 5 times slower
                 images.append(_listed_entry(entry, path))
             else:

@@ -2,7 +2,8 @@
 
 import copy
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import numpy as np
 import torch
@@ -60,15 +61,43 @@ class ForwardPass:
         padded[: len(images)] = images
         # Autocast, and not a module cast to bf16: normalisation layers stay in float32, which halves the error of a
         # MobileNet.
-        with torch.inference_mode(), torch.autocast(self._device.type, torch.bfloat16, enabled=self._reduced):
+        autocast = torch.autocast(self._device.type, torch.bfloat16, enabled=self._reduced)
+        with torch.inference_mode(), _exact_convolutions(self._device), autocast:
             pixels = torch.from_numpy(padded).to(self._device).permute(0, 3, 1, 2)
             normalised = torch.addcmul(self._shift, pixels.float(), self._scale)
             features = self._read(normalised.contiguous(memory_format=torch.channels_last))
             return {tap: values[: len(images)].float().cpu().numpy() for tap, values in features.items()}
 
 
-def store_as(features: dict[str, Array], dtype: StoredDtype, *, where: str) -> dict[str, Array]:
+@contextmanager
+def _exact_convolutions(device: torch.device) -> Iterator[None]:
+    """Keep cuDNN from computing float32 convolutions in TF32, which it does unasked: fp32 means the same everywhere."""
+    if device.type != "cuda":
+        yield
+        return
+    convolution = torch.backends.cudnn.conv  # type: ignore[attr-defined]  # torch makes it at run time
+    before, convolution.fp32_precision = convolution.fp32_precision, "ieee"
+    try:
+        yield
+    finally:
+        convolution.fp32_precision = before
+
+
+def store_as(
+    features: dict[str, Array], dtype: StoredDtype, *, backbone: str, paths: Sequence[str]
+) -> dict[str, Array]:
     """Cast features for the cache.
+
+    Parameters
+    ----------
+    features : dict of tap to float32 array (n_images, …)
+        From a forward pass.
+    dtype : {"float16", "float32"}
+        What the cache stores.
+    backbone : str
+        For the messages.
+    paths : sequence of str (n_images,)
+        The images, for the messages.
 
     Raises
     ------
@@ -80,18 +109,19 @@ def store_as(features: dict[str, Array], dtype: StoredDtype, *, where: str) -> d
     stored = {}
     for tap, values in features.items():
         rows = values.reshape(len(values), -1)
-        bad = ~np.isfinite(rows).all(axis=1)
-        if bad.any():
+        bad = np.flatnonzero(~np.isfinite(rows).all(axis=1))
+        if len(bad):
             raise FeatureError(
-                f"{where}, tap {tap}: {int(bad.sum())} of {len(values)} images gave features that are not finite; "
-                f"try --precision fp32, and check the weights"
+                f"{backbone}, tap {tap}: {len(bad)} of {len(values)} images in a batch gave features that are not "
+                f"finite, first {paths[bad[0]]}; try --precision fp32, and check the weights"
             )
         with np.errstate(over="ignore"):  # what overflows is refused below
             stored[tap] = values.astype(dtype)
         error = np.linalg.norm(stored[tap].reshape(rows.shape).astype(np.float32) - rows, axis=1)
-        if (~(error <= _LARGEST_ROUNDING * np.linalg.norm(rows, axis=1))).any():
-            largest = np.abs(rows).max()
+        lost = np.flatnonzero(~(error <= _LARGEST_ROUNDING * np.linalg.norm(rows, axis=1)))
+        if len(lost):
             raise FeatureError(
-                f"{where}, tap {tap}: features of size {largest:.1e} do not fit {dtype}; use --dtype float32"
+                f"{backbone}, tap {tap}: features of size {np.abs(rows[lost[0]]).max():.1e} do not fit {dtype}, "
+                f"first {paths[lost[0]]}; use --dtype float32"
             )
     return stored

@@ -1,5 +1,10 @@
 """List an image set from wherever it lies, and read the bytes of its images."""
 
+import hashlib
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import BufferedReader
 from pathlib import Path
 from typing import NamedTuple
 
@@ -7,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from extractors.archives import expand_pattern, is_pattern, list_archives
-from extractors.errors import ImageSetError, UnreadableImage
+from extractors.errors import ImageSetError, NotReadError
 from extractors.folders import folder_image_set, scan_folder
 from extractors.listing import (
     IMAGE_SUFFIXES,
@@ -19,7 +24,20 @@ from extractors.listing import (
 )
 from extractors.manifests import MANIFEST_SUFFIXES, list_manifest
 
-__all__ = ["LISTING_COLUMNS", "ImageSet", "ImageSource", "image_sources", "label_columns", "list_images", "read_bytes"]
+__all__ = [
+    "LISTING_COLUMNS",
+    "MAX_BYTES",
+    "ImageSet",
+    "ImageSource",
+    "digest_bytes",
+    "image_sources",
+    "label_columns",
+    "list_images",
+    "read_bytes",
+]
+
+MAX_BYTES = 2 * 2**30  # far above any encoded image within the limit of pixels; what is larger is no image
+_CHUNK_BYTES = 1 << 20
 
 _COMPRESSED_TARS = (".tgz", ".tbz2", ".txz", ".tar.gz", ".tar.bz2", ".tar.xz", ".tar.zst")
 
@@ -79,21 +97,59 @@ def read_bytes(root: Path, source: ImageSource) -> bytes:
 
     Raises
     ------
-    UnreadableImage
-        The file has vanished, may not be read, is a folder, or is shorter than it was when it was listed.
+    NotReadError
+        The file has vanished, may not be read, is a folder, is shorter than it was when it was listed, is over
+        `MAX_BYTES`, or does not fit into the memory.
     """
     try:
-        with (root / (source.archive or source.path)).open("rb") as file:
-            if source.archive is None:
-                data = file.read()
-            else:
-                file.seek(source.offset or 0)
-                data = file.read(source.bytes)
-    except OSError as error:
-        raise UnreadableImage(os_reason(error)) from error
-    if len(data) < source.bytes:
-        raise UnreadableImage(f"shorter than listed ({len(data)} of {source.bytes} bytes); it has changed since")
+        with _opened(root, source) as (file, n_bytes):
+            data = file.read(n_bytes)
+    except MemoryError as error:
+        raise NotReadError(f"not enough memory to read its {source.bytes} bytes") from error
+    _check_length(len(data), source)
     return data
+
+
+def digest_bytes(root: Path, source: ImageSource) -> str:
+    """Return the SHA-256 (hex) of what `read_bytes` returns, without holding it in memory.
+
+    Raises
+    ------
+    NotReadError
+        As `read_bytes`.
+    """
+    with _opened(root, source) as (file, n_bytes):
+        if source.archive is None:
+            digest = hashlib.file_digest(file, "sha256")
+            _check_length(file.tell(), source)
+            return digest.hexdigest()
+        digest, left = hashlib.sha256(), n_bytes
+        while left and (chunk := file.read(min(left, _CHUNK_BYTES))):
+            digest.update(chunk)
+            left -= len(chunk)
+        _check_length(n_bytes - left, source)
+        return digest.hexdigest()
+
+
+@contextmanager
+def _opened(root: Path, source: ImageSource) -> Iterator[tuple[BufferedReader, int]]:
+    """Open a file at the first byte of its image, and say how many bytes belong to it; an OSError says it plainly."""
+    try:
+        with (root / (source.archive or source.path)).open("rb") as file:
+            n_bytes = os.fstat(file.fileno()).st_size if source.archive is None else source.bytes
+            if n_bytes > MAX_BYTES:
+                raise NotReadError(f"{n_bytes} bytes is over the limit of {MAX_BYTES}")  # noqa: TRY301 - it is passed on below
+            file.seek(source.offset or 0)
+            yield file, n_bytes
+    except NotReadError:
+        raise  # it is an OSError, too
+    except OSError as error:
+        raise NotReadError(os_reason(error)) from error
+
+
+def _check_length(found: int, source: ImageSource) -> None:
+    if found < source.bytes:
+        raise NotReadError(f"shorter than listed ({found} of {source.bytes} bytes); it has changed since")
 
 
 def _list_source(source: Path) -> ImageSet:

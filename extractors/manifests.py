@@ -39,34 +39,51 @@ def list_manifest(manifest: Path) -> ImageSet:
         unknown; or another column has the name of a listing column, or holds lists or other containers.
     """
     table = read_manifest(manifest)
-    paths = _paths(table["path"], manifest)
-    splits = _splits(table["split"], manifest) if "split" in table else [None] * len(paths)
-    groups = _texts(table["group"]) if "group" in table else [None] * len(paths)
+    nothing = [None] * len(table)
+    paths, splits, groups = (table.get(name, nothing) for name in _OWN_COLUMNS)
     images = [
         _listed(manifest.parent, path)._replace(split=split, group=group)
         for path, split, group in zip(paths, splits, groups, strict=True)
     ]
-    labels = {name: _labels(table[name], manifest) for name in table.columns if name not in _OWN_COLUMNS}
+    labels = {name: table[name] for name in table.columns if name not in _OWN_COLUMNS}
     return ImageSet(manifest.parent, "manifest", listing_frame(images, labels), {})
 
 
 def read_manifest(manifest: Path) -> pd.DataFrame:
-    """Read a table that has a column `path`, without looking for the files.
+    """Read a table that has a column `path`, as it would be listed, but without looking for the images.
+
+    Returns
+    -------
+    DataFrame
+        Under a RangeIndex, in the table's order: `path` (unique, without ./), `split` (train, val, test or None) and
+        `group` (text or None) where the table has them, and the label columns.
 
     Raises
     ------
     ImageSetError
-        The table cannot be read, or its columns are wrong.
+        As `list_manifest`.
     """
+    if manifest.suffix.lower() not in MANIFEST_SUFFIXES:
+        raise ImageSetError(f"{manifest}: unknown kind of table; give a .csv or .parquet file")
     table = _read_table(manifest)
     _check_columns(table, manifest)
-    return table
+    columns: dict[str, Any] = {}
+    for name in table.columns:
+        if name == "path":
+            columns[name] = text_series(_paths(table[name], manifest))
+        elif name == "split":
+            columns[name] = text_series(_splits(table[name], manifest))
+        elif name == "group":
+            columns[name] = text_series(_texts(table[name]))
+        else:
+            columns[name] = _labels(table[name], manifest)
+    return pd.DataFrame(columns)
 
 
 def _read_table(manifest: Path) -> pd.DataFrame:
     try:
         if manifest.suffix.lower() == ".parquet":
-            return pd.read_parquet(manifest)
+            return pd.read_parquet(manifest).reset_index(drop=True)
         table = pd.read_csv(
             manifest,
             dtype=dict.fromkeys(_OWN_COLUMNS, str),  # 001 stays 001
@@ -75,6 +92,8 @@ def _read_table(manifest: Path) -> pd.DataFrame:
             low_memory=False,  # otherwise one column may have several types, by chunk
             encoding="utf-8-sig",  # spreadsheets put a byte-order mark in front
         )
+    except FileNotFoundError as error:
+        raise ImageSetError(f"{manifest}: no such file; check the path") from error
     except (OSError, ValueError) as error:  # every parser's error is a ValueError: pandas', pyarrow's and the codec's
         message = " ".join(str(error).split())
         raise ImageSetError(f"{manifest}: not a {manifest.suffix.lower()[1:]} table ({message}); repair it") from error

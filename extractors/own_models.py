@@ -1,8 +1,11 @@
 """Backbones that come from no model zoo: Headstart's own two, and any module that a callable of yours returns."""
 
+import hashlib
 import importlib
+import inspect
+import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -40,6 +43,7 @@ OWN = {
     "pixels": _Own(lambda _n_classes: Pixels(), _PIXELS, None, 3 * 32 * 32, 0.0),
 }
 _SMALL_CNN_CLASSES = 10
+_LIBRARIES = ("abc", "builtins", "timm", "torch", "torchvision", "typing")
 
 
 def describe_own(architecture: str) -> BackboneInfo:
@@ -91,6 +95,8 @@ def load_own(architecture: str, *, weights: str, seed: int) -> Backbone:
 def load_callable(name: str, *, weights: str, seed: int) -> Backbone:
     """Build what a callable returns; its output is the penultimate tap, its `preprocessing` is used if it has one.
 
+    What it computes may change while its weights stay the same, so `Backbone.weights` ends with a hash of its code.
+
     Parameters
     ----------
     name : str
@@ -122,7 +128,33 @@ def load_callable(name: str, *, weights: str, seed: int) -> Backbone:
             f"{name}: its `preprocessing` is a {type(preprocessing).__name__}, expected an "
             "extractors.preprocessing.Preprocessing"
         )
-    return _loaded(name, module, preprocessing, None, weights, seed)
+    code = _code_digest(build, module)  # before the module is frozen and its weights are replaced
+    backbone = _loaded(name, module, preprocessing, None, weights, seed)
+    return replace(backbone, weights=f"{backbone.weights}+code-sha256:{code}")
+
+
+def _code_digest(build: Callable[[], nn.Module], module: nn.Module) -> str:
+    """Return the SHA-256 (hex) over the callable, the structure of the module, and the classes that it is made of.
+
+    Classes of torch, torchvision and timm are left out, or every update of theirs would cost all embeddings. What a
+    class calls elsewhere (a function beside it) is not seen.
+    """
+    kinds = {base for part in module.modules() for base in type(part).__mro__ if not _is_of_library(base)}
+    sources = sorted(_source(thing) for thing in (kinds if _is_of_library(build) else [*kinds, build]))
+    structure = re.sub(r" at 0x[0-9a-fA-F]+", "", repr(module))  # addresses differ from run to run
+    return hashlib.sha256("\0".join([structure, *sources]).encode()).hexdigest()
+
+
+def _is_of_library(thing: object) -> bool:
+    return str(getattr(thing, "__module__", "")).partition(".")[0] in _LIBRARIES
+
+
+def _source(thing: object) -> str:
+    name = f"{getattr(thing, '__module__', '')}.{getattr(thing, '__qualname__', type(thing).__qualname__)}"
+    try:
+        return f"{name}\n{inspect.getsource(thing)}"  # type: ignore[arg-type] # what has no source is a TypeError
+    except (OSError, TypeError):
+        return f"{name}\nno source"  # made in C, or at a prompt
 
 
 def _import(name: str) -> Callable[[], nn.Module]:

@@ -1,5 +1,6 @@
 """Where and how precisely the forward pass computes, and what that costs in fidelity."""
 
+import re
 from collections.abc import Mapping
 
 import numpy as np
@@ -22,14 +23,13 @@ def resolve_device(device: str) -> torch.device:
     Raises
     ------
     DeviceError
-        CUDA was asked for and is not available, or the name is no device.
+        CUDA was asked for and is not available, or the name is none of these.
     """
     if device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        found = torch.device(device)
-    except RuntimeError as error:
-        raise DeviceError(f"device {device!r}: unknown; expected auto, cpu or cuda") from error
+    if not re.fullmatch(r"cpu|cuda(:[0-9]{1,3})?", device):
+        raise DeviceError(f"device {device!r}: unknown; expected auto, cpu or cuda")
+    found = torch.device(device)
     if found.type == "cuda" and (found.index or 0) >= torch.cuda.device_count():
         raise DeviceError(
             f"device {device!r}: this machine has {torch.cuda.device_count()} CUDA devices; use --device cpu"

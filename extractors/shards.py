@@ -7,7 +7,8 @@ cannot be closed.
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ _ALIGNED = {"alignment_threshold": 1, "alignment_interval": 4096}
 
 
 def write_shard(folder: Path, key: EmbeddingKey, digests: Array, features: Mapping[str, Array]) -> Path:
-    """Seal rows as one new file; its name follows from its content, so writing the same rows twice is harmless.
+    """Seal rows as one new file; its name follows from the images it holds, so sealing the same twice is harmless.
 
     Parameters
     ----------
@@ -64,23 +65,34 @@ def map_dataset(path: Path, name: str) -> Array:
     CacheError
         The file is missing, damaged, or has no such dataset.
     """
-    try:
-        with h5py.File(path, "r") as file:
-            dataset = file[name]
-            offset, shape, dtype = dataset.id.get_offset(), dataset.shape, dataset.dtype
-            if offset is None or path.stat().st_size < offset + dataset.nbytes:
-                raise CacheError(f"{path}: {name} is not stored in one piece; {_REPAIR}")
-    except (OSError, KeyError) as error:
-        if isinstance(error, CacheError):
-            raise
-        raise CacheError(f"{path}: cannot be read as a shard ({error}); {_REPAIR}") from error
-    return np.memmap(path, dtype=dtype, mode="r", offset=offset, shape=shape)
+    with _opened(path) as file:
+        dataset = file[name]
+        offset, shape, dtype = dataset.id.get_offset(), dataset.shape, dataset.dtype
+        if offset is None or path.stat().st_size < offset + dataset.nbytes:
+            raise CacheError(f"{path}: {name} is not stored in one piece; {_REPAIR}")
+        return np.memmap(path, dtype=dtype, mode="r", offset=offset, shape=shape)
 
 
-def find_damage(path: Path) -> str:
+def read_digests(path: Path, key: EmbeddingKey) -> Array:
+    """Read the digests of a shard, uint8 (n_images, 32), into memory; a cache may have more shards than may be mapped.
+
+    Raises
+    ------
+    CacheError
+        The file is damaged, or was made under another key.
+    """
+    with _opened(path) as file:
+        if difference := _foreign(file, key):
+            raise CacheError(f"{path}: made under another key ({difference}); move it out of this folder")
+        return np.asarray(file["digest"][...])
+
+
+def find_damage(path: Path, key: EmbeddingKey) -> str:
     """Recompute the checksums of a shard and say what is wrong with it; empty if nothing is."""
     try:
         with h5py.File(path, "r") as file:
+            if difference := _foreign(file, key):
+                return f"made under another key ({difference})"
             names = ["digest", *(f"features/{tap}" for tap in file["features"])]
             for name in names:
                 if _checksum(file[name][...]) != file[name].attrs["sha256"]:
@@ -91,6 +103,24 @@ def find_damage(path: Path) -> str:
 
 
 _REPAIR = "it was damaged after it was sealed: delete this file and run 'headstart extract' again for its rows"
+
+
+@contextmanager
+def _opened(path: Path) -> "Iterator[h5py.File]":
+    """Open a shard to read; whatever is wrong with it becomes an error that says what to do."""
+    try:
+        with h5py.File(path, "r") as file:
+            yield file
+    except CacheError:
+        raise
+    except (OSError, KeyError) as error:
+        raise CacheError(f"{path}: cannot be read as a shard ({error}); {_REPAIR}") from error
+
+
+def _foreign(file: "h5py.File", key: EmbeddingKey) -> str:
+    """Say where the key that a shard was made under differs from that of its folder; empty if it does not."""
+    found = file.attrs["key"]
+    return "" if found == json.dumps(key.as_dict()) else EmbeddingKey.from_dict(json.loads(found)).differences(key)
 
 
 def _add(file: "h5py.File", name: str, values: Array) -> None:

@@ -2,6 +2,7 @@
 
 import tarfile
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
@@ -31,11 +32,13 @@ class TarContents:
 def walk_tar(archive: Path, name: str) -> TarContents:
     """List the members of an uncompressed tar, called `name` in the listing, up to its end or its first damage.
 
-    Names are only names here, absolute ones and `..` included: nothing is unpacked. Folders, links, devices and hidden
-    members are passed over.
+    Names are only names here, absolute ones and `..` included: nothing is unpacked. A hard link, which is what GNU tar
+    makes of a file's second name, has the bytes of the member before it. Symbolic links and devices are quarantined if
+    they are called like an image; folders and hidden members are passed over.
     """
     contents = TarContents()
     by_key: dict[str, Sample] = {}
+    by_name: dict[str, ListedImage] = {}
     found = archive.stat()
     with archive.open("rb") as file:
         end, damage = 0, ""
@@ -47,8 +50,11 @@ def walk_tar(archive: Path, name: str) -> TarContents:
                         damage = "a header of negative size"
                         break
                     end = member.offset_data
-                    if member.isreg() and not _is_hidden(member.name):
-                        row = _listed_member(member, name, found.st_size)._replace(mtime_ns=found.st_mtime_ns)
+                    if member.isdir():
+                        continue
+                    row = _listed_member(member, name, found.st_size, by_name)._replace(mtime_ns=found.st_mtime_ns)
+                    by_name[member.name] = row  # hidden or not, a hard link may lead here
+                    if not _is_hidden(member.name):
                         _add_member(contents, by_key, row, file)
                 end = tar.offset
         except _DAMAGE as error:
@@ -60,8 +66,16 @@ def walk_tar(archive: Path, name: str) -> TarContents:
     return contents
 
 
-def _listed_member(member: tarfile.TarInfo, archive: str, archive_bytes: int) -> ListedImage:
-    row = ListedImage(f"{archive}/{displayable(member.name)}", archive, member.offset_data, member.size)
+def _listed_member(
+    member: tarfile.TarInfo, archive: str, archive_bytes: int, earlier: Mapping[str, ListedImage]
+) -> ListedImage:
+    path = f"{archive}/{displayable(member.name)}"
+    if member.islnk() and member.linkname in earlier:
+        return earlier[member.linkname]._replace(path=path)
+    if not member.isreg():
+        row = ListedImage(path, archive, member.offset_data, 0)
+        return row._replace(status=QUARANTINED, reason=_irregular(member))
+    row = ListedImage(path, archive, member.offset_data, member.size)
     there = archive_bytes - member.offset_data
     if member.issparse():
         return row._replace(status=QUARANTINED, reason="a sparse member, whose bytes do not lie together")
@@ -70,6 +84,14 @@ def _listed_member(member: tarfile.TarInfo, archive: str, archive_bytes: int) ->
             status=QUARANTINED, reason=f"the archive ends inside it ({max(there, 0)} of {member.size} bytes)"
         )
     return row if member.size else row._replace(status=QUARANTINED, reason=EMPTY_FILE)
+
+
+def _irregular(member: tarfile.TarInfo) -> str:
+    if member.islnk():
+        return f"a hard link to {displayable(member.linkname)}, which does not stand before it in the archive"
+    if member.issym():
+        return f"a symbolic link to {displayable(member.linkname)}; pack the files themselves (tar --dereference)"
+    return "is a device, pipe or other thing, not a file"
 
 
 def _add_member(contents: TarContents, by_key: dict[str, Sample], row: ListedImage, file: BinaryIO) -> None:
@@ -86,6 +108,8 @@ def _add_member(contents: TarContents, by_key: dict[str, Sample], row: ListedIma
         data = file.read(row.bytes)
         if len(data) < row.bytes:
             sample.reason = f"the archive ends inside its .{extension.lower()}"
+        elif row.status == QUARANTINED and row.reason != EMPTY_FILE:
+            sample.reason = f"its .{extension.lower()} is {row.reason.removeprefix('is ')}"
         elif extension.lower() == "cls":
             sample.read_class(data)
         else:

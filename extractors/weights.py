@@ -22,6 +22,7 @@ import torch
 from extractors.errors import WeightsError
 
 SUFFIXES = (".safetensors", ".pth", ".pt")
+RESERVED_WEIGHTS = ("default", "none")
 
 # Long enough for a slow line to answer, short enough that a machine without network gets its error soon.
 CONNECT_SECONDS = 10.0
@@ -51,6 +52,8 @@ class Checkpoint:
 
 def is_file_argument(weights: str) -> bool:
     """Tell whether `weights` means a file (which may be missing) and not the name of published weights."""
+    if weights in RESERVED_WEIGHTS:
+        return False  # also where a file is called so
     return Path(weights).suffix.lower() in SUFFIXES or "/" in weights or "\\" in weights or Path(weights).exists()
 
 

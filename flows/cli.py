@@ -209,6 +209,9 @@ def predict(
         Path | None, typer.Option(help="A .csv or .parquet file.", show_default="CSV on standard output")
     ] = None,
     all_classes: Annotated[bool, typer.Option("--all", help="Write every class's probability.")] = False,
+    backbone: Annotated[
+        str | None, typer.Option(help="Only for a model on code of yours: its MODULE:CALLABLE, to say that it may run.")
+    ] = None,
     weights: Annotated[
         str | None, typer.Option(help="Where the backbone's weights are now, if they were moved.")
     ] = None,
@@ -219,13 +222,15 @@ def predict(
     workers: Workers = None,
 ) -> None:
     """Predict classes of new images: path, label, probability."""
+    from flows.prediction import check_out, write_predictions
     from flows.prediction import predict as run_predict
-    from flows.prediction import write_predictions
 
+    check_out(out)
     predictions = run_predict(
         model,
         images,
         all_classes=all_classes,
+        backbone=backbone,
         weights=weights,
         cache=cache,
         device=device,

@@ -47,11 +47,14 @@ def demo(out: str | Path = "headstart-demo", *, progress: bool = True) -> RunSum
     """
     folder = Path(out)
     experiment = folder / "experiment.toml"
-    if folder.exists() and any(folder.iterdir()) and not experiment.exists():
+    ours = experiment.is_file() and experiment.read_text(encoding="utf-8") == EXPERIMENT
+    if folder.exists() and any(folder.iterdir()) and not ours:
         raise JobError(f"{folder}: holds other files; name an empty or a new folder (--out DIR)")
     for part in ("source", "target", "digits.headstart", "results"):
-        shutil.rmtree(folder / part, ignore_errors=True)
+        if (folder / part).exists():
+            shutil.rmtree(folder / part)
+    folder.mkdir(parents=True, exist_ok=True)
+    experiment.write_text(EXPERIMENT, encoding="utf-8")  # first: it marks the folder as a demonstration's
     write_digits(folder)
     pretrain_on_digits(folder / "source", folder / "encoder.safetensors", progress=progress)
-    experiment.write_text(EXPERIMENT)
     return run(experiment, progress=progress)

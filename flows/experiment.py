@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from extractors.extraction import Settings
 from extractors.key import StoredDtype
 from extractors.taps import PENULTIMATE
+from extractors.weights import RESERVED_WEIGHTS
 from flows.errors import JobError
 
 
@@ -24,7 +25,7 @@ class ExtractTable(_Table):
 
 
 class FitTable(_Table):
-    """``[fit]``: heads, target and splits; the names are those of ``headstart fit``."""
+    """``[fit]``: heads, target and splits, named as in ``headstart fit``; it uses what ``[[extract]]`` embedded."""
 
     head: list[str] = Field(min_length=1)
     labels: Path | None = None
@@ -92,20 +93,24 @@ def read_experiment(path: str | Path) -> Experiment:
 
 def _anchored(values: dict[str, Any], folder: Path) -> dict[str, Any]:
     """Make the paths absolute, so that a flow finds them wherever it runs."""
-    anchored = values | {
-        name: str(folder / values[name]) for name in ("images", "cache", "out") if isinstance(values.get(name), str)
-    }
-    tables = values.get("extract")
-    if isinstance(tables, list):
-        anchored["extract"] = [_with_weights_file(table, folder) for table in tables]
-    fit = values.get("fit")
-    if isinstance(fit, dict) and isinstance(fit.get("labels"), str):
-        anchored["fit"] = fit | {"labels": str(folder / fit["labels"])}
+
+    def place(table: dict[str, Any], *names: str) -> dict[str, Any]:
+        paths = {name: folder / Path(table[name]).expanduser() for name in names if isinstance(table.get(name), str)}
+        return table | {name: str(path) for name, path in paths.items()}
+
+    anchored = place(values, "images", "cache", "out")
+    if isinstance(values.get("extract"), list):
+        anchored["extract"] = [
+            place(table, "weights") if isinstance(table, dict) and _is_file(table.get("weights"), folder) else table
+            for table in values["extract"]
+        ]
+    if isinstance(values.get("fit"), dict):
+        anchored["fit"] = place(values["fit"], "labels")
     return anchored
 
 
-def _with_weights_file(table: Any, folder: Path) -> Any:
-    """Anchor weights that are a file beside the experiment; names such as ``default`` are left alone."""
-    if isinstance(table, dict) and isinstance(table.get("weights"), str) and (folder / table["weights"]).is_file():
-        return table | {"weights": str(folder / table["weights"])}
-    return table
+def _is_file(weights: Any, folder: Path) -> bool:
+    """Tell weights that are a file, perhaps beside the experiment, from names such as ``default``."""
+    return (
+        isinstance(weights, str) and weights not in RESERVED_WEIGHTS and (folder / Path(weights).expanduser()).is_file()
+    )

@@ -1,26 +1,26 @@
 """Images → cache: list the set, embed what is new with every backbone asked for, and say what came of it."""
 
 import re
-import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-from filelock import FileLock
-
-from extractors.backbones import load_backbone
+from extractors.archives import is_pattern
+from extractors.backbones import load_backbone, resolve_backbone
 from extractors.cache import EmbeddingCache
 from extractors.cache_listing import CacheListing, has_listing, read_listing, update_listing
 from extractors.errors import ImageSetError
-from extractors.extraction import Extraction, Settings
+from extractors.extraction import Extraction, Settings, ShardResult
 from extractors.images import list_images
 from extractors.key import StoredDtype
-from extractors.listing import count_by_suffix
+from extractors.listing import ImageSet, count_by_suffix
+from extractors.precision import resolve_device
 from extractors.taps import PENULTIMATE, Tap
+from extractors.weights import RESERVED_WEIGHTS
+from flows.device_lock import device_lock
 from flows.errors import JobError
 from flows.progress import progress_bar
 
@@ -61,8 +61,10 @@ class ExtractionSummary:
 
 def default_cache(images: str | Path) -> Path:
     """Name the cache of an image set: ``NAME.headstart`` in the current folder."""
-    name = re.match(r"[^.*?{\[]*", Path(images).resolve().name)
-    return Path(f"{name[0].rstrip('-_') if name else ''}.headstart")
+    whole = Path(images).expanduser().absolute().name
+    named = re.split(r"[*?{\[]", whole)[0].rstrip("-_.") if is_pattern(whole) else whole
+    stem = re.sub(r"\.(csv|parquet|tar)$", "", named, flags=re.IGNORECASE).lstrip(".")
+    return Path(f"{stem or 'images'}.headstart")
 
 
 def extract(
@@ -110,14 +112,18 @@ def extract(
     """
     started = time.monotonic()
     settings = Settings(device=device, precision=precision, dtype=dtype, batch_size=batch_size, workers=workers)
-    folder = EmbeddingCache(cache or default_cache(images), create=True)
-    listing, notes = list_into(folder, images, limit=limit, workers=settings.n_workers, progress=progress)
+    # Whatever was misspelt is told before images are read and a cache is made.
     taps = [Tap.parse(spec) for spec in as_list(tap)]
+    pairs = pair_weights(as_list(backbone), as_list(weights))
+    resolve_device(device)
+    found = list_images(images, limit=limit)
+    folder = EmbeddingCache(cache or default_cache(images), create=True)
+    listing, notes = list_into(folder, found, workers=settings.n_workers, progress=progress)
     return extract_each(
         folder,
         listing,
         notes,
-        pair_weights(as_list(backbone), as_list(weights)),
+        pairs,
         open_one=lambda listing, name, source: open_extraction(folder, listing, name, source, taps, settings),
         embed_missing=partial(run_shards, progress=progress),
         started=started,
@@ -131,7 +137,7 @@ def extract_each(
     backbones: Sequence[tuple[str, str]],
     *,
     open_one: Callable[[CacheListing, str, str], Extraction],
-    embed_missing: Callable[[Extraction, dict[str, str]], int],
+    embed_missing: Callable[[Extraction, list[ShardResult]], None],
     started: float,
 ) -> ExtractionSummary:
     """Embed a listing with one backbone after another; however that ends, what could not be decoded is quarantined.
@@ -145,37 +151,41 @@ def extract_each(
     open_one : callable
         Takes listing, name and weights.
     embed_missing : callable
-        Takes the extraction and a dict that it fills with the reasons for unreadable images; returns the rows embedded.
+        Takes the extraction and a list to which it adds what came of each shard.
     started : float
         When the job began, by `time.monotonic`.
     """
     keys: list[dict[str, Any]] = []
-    reasons: dict[str, str] = {}
     seconds = 0.0
-    try:
-        for name, source in backbones:
-            extraction = open_one(listing, name, source)
-            begun = time.monotonic()
-            embedded = embed_missing(extraction, reasons)
-            seconds += time.monotonic() - begun
-            listing = listing.with_unreadable(reasons)
-            keys.append(describe_key(extraction, listing, embedded))
-    finally:
-        if reasons:
-            listing.with_unreadable(reasons).write(cache)
+    for name, source in backbones:
+        extraction = open_one(listing, name, source)
+        begun = time.monotonic()
+        results: list[ShardResult] = []
+        try:
+            embed_missing(extraction, results)
+        finally:
+            listing = quarantine(cache, listing, results)
+        seconds += time.monotonic() - begun
+        keys.append(describe_key(extraction, listing, sum(result.embedded for result in results)))
+        del extraction  # or two networks lie in memory while the next is loaded
     return summarise(cache, listing, keys, notes, time.monotonic() - started, seconds)
 
 
+def quarantine(cache: EmbeddingCache, listing: CacheListing, results: Sequence[ShardResult]) -> CacheListing:
+    """Put what could not be embedded in quarantine, with its reason; written where the listing is still this one."""
+    settled = listing
+    for result in results:
+        settled = settled.with_unreadable(result.unreadable) if result.unreadable else settled
+        settled = settled.with_not_read(result.not_read) if result.not_read else settled
+    if settled is not listing and read_listing(cache).written_ns == listing.written_ns:
+        settled.write(cache)  # another extraction that listed the cache meanwhile has the last word
+    return settled
+
+
 def list_into(
-    cache: EmbeddingCache,
-    images: str | Path,
-    *,
-    limit: int | None,
-    workers: int,
-    progress: bool,
+    cache: EmbeddingCache, found: ImageSet, *, workers: int, progress: bool
 ) -> tuple[CacheListing, list[str]]:
-    """List an image set in a cache, reading only new and changed files; returns the listing and notes for people."""
-    found = list_images(images, limit=limit)
+    """List an image set in a cache, reading only what is new or changed; returns the listing and notes for people."""
     notes = []
     if found.ignored:
         notes.append(
@@ -192,7 +202,8 @@ def open_extraction(
     cache: EmbeddingCache, listing: CacheListing, backbone: str, weights: str, taps: Sequence[Tap], settings: Settings
 ) -> Extraction:
     """Load a backbone and find out what the cache lacks of it; the path of a weights file is kept whole."""
-    source = str(Path(weights).resolve()) if Path(weights).is_file() else weights
+    named = weights in RESERVED_WEIGHTS or not Path(weights).is_file()  # a file called "none" is no weights
+    source = weights if named else str(Path(weights).resolve())
     return Extraction(cache, listing, load_backbone(backbone, weights=source), taps, settings, weights_source=source)
 
 
@@ -203,11 +214,15 @@ def pair_weights(backbones: Sequence[str], weights: Sequence[str]) -> list[tuple
     ------
     JobError
         The counts do not fit.
+    BackboneError
+        A name is unknown.
     """
     if not backbones:
         raise JobError("no backbone was named; 'headstart backbones' lists them")
     if len(weights) not in (1, len(backbones)):
         raise JobError(f"{len(weights)} weights for {len(backbones)} backbones: give one for all, or one for each")
+    for name in backbones:
+        resolve_backbone(name)
     return list(zip(backbones, list(weights) * (len(backbones) if len(weights) == 1 else 1), strict=True))
 
 
@@ -268,23 +283,12 @@ def as_list(value: str | Sequence[str]) -> list[str]:
     return [value] if isinstance(value, str) else list(value)
 
 
-@contextmanager
-def device_lock(device_type: str) -> Iterator[None]:
-    """Let one extraction at a time use the GPU of this host; the lock goes with the process, however it ends."""
-    gpu = FileLock(Path(tempfile.gettempdir()) / "headstart-gpu.lock") if device_type == "cuda" else nullcontext()
-    with gpu:
-        yield
-
-
-def run_shards(extraction: Extraction, reasons: dict[str, str], *, progress: bool) -> int:
-    """Embed every missing shard, one after another; adds to `reasons`, and returns how many rows were embedded."""
-    embedded = 0
+def run_shards(extraction: Extraction, results: list[ShardResult], *, progress: bool) -> None:
+    """Embed every shard that is missing, one after another; adds what came of each to `results`."""
     name = extraction.backbone.name.rpartition("/")[2]
     with (
         progress_bar(f"embedding {name}", len(extraction.missing), show=progress) as advance,
-        device_lock(extraction.device.type),
+        device_lock(extraction.device, show=progress),
     ):
         for result in extraction.run(advance):
-            embedded += result.embedded
-            reasons |= result.unreadable
-    return embedded
+            results.append(result)  # noqa: PERF402 - what was done before an error must be in the list

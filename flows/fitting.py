@@ -2,21 +2,22 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from extractors.atomic import errors_explained
 from extractors.cache import EmbeddingCache
 from flows.errors import JobError
 from flows.extraction import as_list
+from flows.leaderboard import leaderboard_row, model_card, plain_scores
 from flows.problem import Embedded, Problem, pose_problem
 from flows.progress import progress_bar
 from flows.reporting import write_report
 from heads.candidates import Candidate, FeatureSet, expand
 from heads.errors import DataError
-from heads.evaluate import Score
 from heads.model_file import save_model
 from heads.splits import SplitPlan, plan_splits
 from heads.sweep import FinalScore, fit_final, score_test, select, sweep
@@ -44,6 +45,8 @@ class FitSummary:
         Model folder, HTML page, and the leaderboard as CSV.
     class_names, notes : list of str
         The classes, and what a person should know.
+    seed : int
+        Of splits and heads.
     seconds : float
         Time of the whole fit.
     """
@@ -57,6 +60,7 @@ class FitSummary:
     table: str
     class_names: list[str]
     notes: list[str]
+    seed: int
     seconds: float
 
 
@@ -67,6 +71,7 @@ def fit(
     labels: str | Path | None = None,
     target: str | None = None,
     backbone: str | Sequence[str] | None = None,
+    keys: Sequence[str] | None = None,
     metric: str = "accuracy",
     folds: int = 5,
     test_size: float = 0.2,
@@ -94,6 +99,8 @@ def fit(
         Label column; by default the only one, or ``label``.
     backbone : str or sequence of str, optional
         Use only these backbones of the cache.
+    keys : sequence of str, optional
+        Use only the embeddings with these key ids.
     metric : {"accuracy", "balanced_accuracy", "macro_f1", "log_loss"}
         What chooses the winner.
     folds, test_size, seed
@@ -118,7 +125,11 @@ def fit(
         labels=Path(labels) if labels else None,
         target=target,
         backbone=as_list(backbone) if backbone else None,
+        keys=keys,
     )
+    folder = Path(out) if out else Path(f"{problem.name}.results")
+    with errors_explained(folder):
+        folder.mkdir(parents=True, exist_ok=True)  # before the work, not after it
     plan = plan_splits(
         problem.y,
         split=problem.split,
@@ -138,7 +149,6 @@ def fit(
         workers=workers,
         progress=progress,
     )
-    folder = Path(out) if out else Path(f"{problem.name}.results")
     return conclude(problem, plan, results, metric=metric, seed=seed, out=folder, started=started)
 
 
@@ -174,6 +184,12 @@ def sweep_problem(
                 workers=workers,
                 on_result=lambda _: advance(1),
             )
+        except OSError as error:
+            if "://" not in dask:
+                raise
+            raise JobError(
+                f"no Dask scheduler answers at {dask} ({error}); start one, or use --dask threads"
+            ) from error
         except DataError as error:
             if not error.rows:
                 raise
@@ -195,21 +211,20 @@ def conclude(
     winner = select(results, metric)
     final, test_score = _score_once(problem, plan, winner.candidate, seed)
     split = "val" if plan.selection == "val" else f"{len(plan.folds)}-fold CV"
-    leaderboard = [_row(problem, result, metric, split) for result in results]
+    leaderboard = [leaderboard_row(problem, result, metric, split) for result in results]
     test = {
         "split": plan.test_name,
         "n_images": len(plan.test),
         "n_train": len(plan.train),
-        "scores": _scores(test_score.scores),
+        "scores": plain_scores(test_score.scores),
     }
     controls = []
     for result in _best_of_other_keys(results, winner, metric):
-        row = _row(problem, result, metric, split)
-        controls.append(row | {"scores": _scores(_score_once(problem, plan, result.candidate, seed)[1].scores)})
+        row = leaderboard_row(problem, result, metric, split)
+        controls.append(row | {"scores": plain_scores(_score_once(problem, plan, result.candidate, seed)[1].scores)})
     winning_row = leaderboard[0]
     notes = [*problem.notes, *plan.notes]
-    out.mkdir(parents=True, exist_ok=True)
-    save_model(out / "model", final, _card(problem, winner.candidate, winning_row, test))
+    save_model(out / "model", final, model_card(problem, winner.candidate, winning_row, test))
     summary = FitSummary(
         leaderboard=leaderboard,
         winner=winning_row,
@@ -220,15 +235,11 @@ def conclude(
         table=str(out / "leaderboard.csv"),
         class_names=problem.class_names,
         notes=notes,
+        seed=seed,
         seconds=round(time.monotonic() - started, 3),
     )
     write_report(summary, problem, plan, results, winner, test_score, metric=metric)
     return summary
-
-
-def find_embedded(problem: Problem, candidate: Candidate) -> Embedded:
-    """Return where a candidate's features come from."""
-    return next(it for it in problem.embedded if it.store.key.id == candidate.key and it.tap == candidate.tap)
 
 
 def _feature_set(embedded: Embedded) -> FeatureSet:
@@ -249,48 +260,3 @@ def _best_of_other_keys(results: Sequence[Result], winner: Result, metric: str) 
         if not result.error and result.scores[metric]:
             best.setdefault((result.candidate.key, result.candidate.tap), result)
     return [result for result in best.values() if result is not winner]
-
-
-def _row(problem: Problem, result: Result, metric: str, split: str) -> dict[str, Any]:
-    candidate, score = result.candidate, result.scores.get(metric)
-    embedded = find_embedded(problem, candidate)
-    return {
-        "backbone": embedded.backbone,
-        "weights": embedded.store.about["weights_name"],
-        "label": embedded.label,
-        "key": candidate.key,
-        "tap": candidate.tap,
-        "head": candidate.head,
-        "params": candidate.params,
-        "metric": metric,
-        "score": score.value if score else None,
-        "low": score.low if score else None,
-        "high": score.high if score else None,
-        "split": split,
-        "scores": _scores(result.scores),
-        "fit_seconds": round(result.fit_seconds, 4),
-        "error": result.error,
-        "warnings": result.warnings,
-    }
-
-
-def _scores(scores: dict[str, Score | None]) -> dict[str, dict[str, float]]:
-    return {metric: asdict(score) for metric, score in scores.items() if score}
-
-
-def _card(problem: Problem, candidate: Candidate, row: dict[str, Any], test: dict[str, Any]) -> dict[str, Any]:
-    store = find_embedded(problem, candidate).store
-    return {
-        "class_names": problem.class_names,
-        "target": problem.target,
-        "head": candidate.head,
-        "params": candidate.params,
-        "tap": candidate.tap,
-        "embedding": store.key.as_dict(),
-        "weights_name": store.about["weights_name"],
-        "weights_source": store.about["weights_source"],
-        "scores": {
-            "selection": {name: row[name] for name in ("metric", "score", "low", "high", "split")},
-            "test": test,
-        },
-    }

@@ -19,10 +19,12 @@ from extractors.cache import EmbeddingCache
 from extractors.cache_listing import CacheListing
 from extractors.errors import CacheError
 from extractors.extraction import Extraction, Settings, ShardResult
+from extractors.images import list_images
 from extractors.taps import Tap
+from flows.device_lock import device_lock
 from flows.errors import EXPECTED_ERRORS
 from flows.experiment import Experiment, read_experiment
-from flows.extraction import ExtractionSummary, device_lock, extract_each, list_into, open_extraction
+from flows.extraction import ExtractionSummary, extract_each, list_into, open_extraction
 from flows.fitting import FitSummary, fit
 from flows.progress import Advance, progress_bar
 from heads.registry import find_head
@@ -84,7 +86,8 @@ def run_experiment(experiment: Experiment, progress: bool = False) -> RunSummary
         embed_missing=partial(_embed, progress=progress),
         started=started,
     )
-    fitted = fit_task.with_options(task_run_name=f"fit {', '.join(experiment.fit.head)}")(experiment, progress)
+    fitting = fit_task.with_options(task_run_name=f"fit {', '.join(experiment.fit.head)}")
+    fitted = fitting(experiment, [key["id"] for key in extracted.keys], progress)
     _leave_artifacts(experiment, fitted)
     return RunSummary(extracted, fitted)
 
@@ -107,9 +110,8 @@ def _worth_retrying(_task: Task[Any, Any], _run: TaskRun, state: State[Any]) -> 
 )
 def list_images_task(cache: EmbeddingCache, experiment: Experiment, progress: bool) -> tuple[CacheListing, list[str]]:
     """List the images, reading those that are new or changed."""
-    return list_into(
-        cache, experiment.images, limit=experiment.limit, workers=experiment.settings.n_workers, progress=progress
-    )
+    found = list_images(experiment.images, limit=experiment.limit)
+    return list_into(cache, found, workers=experiment.settings.n_workers, progress=progress)
 
 
 @task(name="open backbone", cache_policy=NO_CACHE, persist_result=False)
@@ -133,13 +135,21 @@ def embed_shard_task(extraction: Extraction, number: int, advance: Advance) -> S
     return extraction.run_shard(number, advance)
 
 
-@task(name="fit heads", cache_policy=NO_CACHE, persist_result=False)
-def fit_task(experiment: Experiment, progress: bool) -> FitSummary:
+@task(
+    name="fit heads",
+    cache_policy=NO_CACHE,
+    persist_result=False,
+    retries=2,
+    retry_delay_seconds=1,
+    retry_condition_fn=_worth_retrying,
+)
+def fit_task(experiment: Experiment, keys: list[str], progress: bool) -> FitSummary:
     """Sweep the heads, choose, score once, write model and report."""
     table = experiment.fit
     return fit(
         experiment.cache,
         table.head,
+        keys=keys,
         labels=table.labels,
         target=table.target,
         metric=table.metric,
@@ -152,19 +162,15 @@ def fit_task(experiment: Experiment, progress: bool) -> FitSummary:
     )
 
 
-def _embed(extraction: Extraction, reasons: dict[str, str], *, progress: bool) -> int:
+def _embed(extraction: Extraction, results: list[ShardResult], *, progress: bool) -> None:
     name, n_shards = extraction.backbone.name.rpartition("/")[2], len(extraction.shards)
-    embedded = 0
     with (
         progress_bar(f"embedding {name}", len(extraction.missing), show=progress) as advance,
-        device_lock(extraction.device.type),
+        device_lock(extraction.device, show=progress),
     ):
         for number in range(n_shards):
             shard = embed_shard_task.with_options(task_run_name=f"embed {name}, shard {number + 1} of {n_shards}")
-            result = shard(extraction, number, advance)
-            embedded += result.embedded
-            reasons |= result.unreadable
-    return embedded
+            results.append(shard(extraction, number, advance))
 
 
 def _leave_artifacts(experiment: Experiment, fitted: FitSummary) -> None:

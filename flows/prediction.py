@@ -11,12 +11,16 @@ import numpy as np
 import pandas as pd
 
 from extractors.atomic import write_atomically
+from extractors.backbones import resolve_backbone
 from extractors.cache import EmbeddingCache
-from extractors.extraction import Settings
+from extractors.cache_listing import update_listing
+from extractors.extraction import Settings, ShardResult
+from extractors.images import list_images
 from extractors.key import EmbeddingKey
 from extractors.taps import Tap
 from flows.errors import JobError
-from flows.extraction import list_into, open_extraction, run_shards
+from flows.extraction import open_extraction, run_shards
+from flows.progress import progress_bar
 from heads.model_file import load_model
 from heads.prediction import predict as predict_classes
 
@@ -26,6 +30,7 @@ def predict(
     images: str | Path,
     *,
     all_classes: bool = False,
+    backbone: str | None = None,
     weights: str | None = None,
     cache: str | Path | None = None,
     device: str = "auto",
@@ -42,10 +47,12 @@ def predict(
         Folder, manifest, or tar shards; labels are not needed.
     all_classes : bool
         Add one column ``probability_<class>`` for each class.
+    backbone : str, optional
+        Needed only for a model on a ``MODULE:CALLABLE`` backbone, which is code: naming it here says that it may run.
     weights : str, optional
         Where the backbone's weights are, if they are no longer where they were.
     cache : path-like, optional
-        Keep the embeddings here; by default they are thrown away.
+        Keep the embeddings here; by default they are thrown away. The listing of a cache is left as it is.
     device, workers
         See `extractors.extraction.Settings`.
     progress : bool
@@ -62,28 +69,48 @@ def predict(
     ModelFileError
         The model cannot be read.
     JobError
-        The backbone at hand does not give the embeddings that the model was fitted on.
+        The backbone at hand does not give the embeddings that the model was fitted on, or would run code of the model's
+        choosing.
     """
     head, card = load_model(Path(model))
-    key = EmbeddingKey.from_dict(card["embedding"])
+    key = _embedding_key(card, Path(model))
+    _refuse_unnamed_code(key, backbone, Path(model))
     settings = Settings(device=device, precision=key.precision, dtype=key.dtype, workers=workers)
-    with _cache_at(cache) as folder:
-        listing, _ = list_into(folder, images, limit=None, workers=settings.n_workers, progress=progress)
+    found = list_images(images)
+    with (
+        _cache_at(cache) as folder,
+        progress_bar("reading", len(found.rows), show=progress) as advance,
+    ):
+        listing = update_listing(folder, found, workers=settings.n_workers, on_image=advance, write=False)
         taps = [Tap.parse(spec) for spec in key.taps]
         extraction = open_extraction(folder, listing, key.backbone, weights or card["weights_source"], taps, settings)
         if differences := key.differences(extraction.store.key):
             raise JobError(
-                f"{model}: fitted on other embeddings than this backbone gives ({differences}; here is the model); "
-                f"name its own weights with --weights FILE",
+                f"{model}: fitted on other embeddings than this backbone gives (model here, backbone there: "
+                f"{differences}); name its own weights with --weights FILE"
             )
-        reasons: dict[str, str] = {}
-        run_shards(extraction, reasons, progress=progress)
-        listing = listing.with_unreadable(reasons)
+        results: list[ShardResult] = []
+        run_shards(extraction, results, progress=progress)
+        for result in results:
+            listing = listing.with_unreadable(result.unreadable).with_not_read(result.not_read)
         usable = listing.usable
         features = np.asarray(extraction.store.view(card["tap"], usable["digest"].tolist()), dtype=np.float32)
-    table = listing.rows[["path", "reason"]].copy()
     predicted = _speak(head, features, card["class_names"], all_classes=all_classes).set_index(usable.index)
-    return table[["path"]].join(predicted).join(table["reason"])
+    return listing.rows[["path"]].join(predicted).join(listing.rows["reason"])
+
+
+def check_out(out: Path | None) -> None:
+    """Refuse an output that cannot be written, before the work and not after it.
+
+    Raises
+    ------
+    JobError
+        The suffix is neither ``.csv`` nor ``.parquet``, or the folder is missing.
+    """
+    if out is not None and out.suffix not in (".csv", ".parquet"):
+        raise JobError(f"{out}: unknown kind of file; name a .csv or a .parquet file")
+    if out is not None and not out.absolute().parent.is_dir():
+        raise JobError(f"{out}: its folder does not exist; make it, or name a file elsewhere")
 
 
 def write_predictions(predictions: pd.DataFrame, out: Path | None) -> None:
@@ -92,19 +119,37 @@ def write_predictions(predictions: pd.DataFrame, out: Path | None) -> None:
     Raises
     ------
     JobError
-        The suffix is neither.
+        The file is neither, or cannot be written.
     """
+    check_out(out)
     if out is None:
         predictions.to_csv(sys.stdout, index=False)
     elif out.suffix == ".csv":
         write_atomically(out, predictions.to_csv(index=False).encode())
-    elif out.suffix == ".parquet":
-        write_atomically(out, predictions.to_parquet(index=False))
     else:
-        raise JobError(f"{out}: unknown kind of file; name a .csv or a .parquet file")
+        write_atomically(out, predictions.to_parquet(index=False))
+
+
+def _embedding_key(card: dict[str, Any], model: Path) -> EmbeddingKey:
+    try:
+        return EmbeddingKey.from_dict(card["embedding"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise JobError(f"{model}: its embedding key cannot be read ({error}); fit the model again") from error
+
+
+def _refuse_unnamed_code(key: EmbeddingKey, backbone: str | None, model: Path) -> None:
+    """Import a callable only on the word of the caller: a model may come from anywhere, and importing is running."""
+    if resolve_backbone(key.backbone)[0] == "callable" and backbone != key.backbone:
+        raise JobError(
+            f"{model}: fitted on embeddings of {key.backbone}, which is code that would run now; "
+            f"if you trust it, say so with --backbone {key.backbone}"
+        )
 
 
 def _speak(head: Any, features: Any, class_names: list[str], *, all_classes: bool) -> pd.DataFrame:
+    if not len(features):  # not one image could be read
+        names = [f"probability_{name}" for name in class_names] if all_classes else []
+        return pd.DataFrame({"label": [], "probability": []} | {name: [] for name in names})
     classes, probability = predict_classes(head, features, len(class_names))
     columns: dict[str, Any] = {
         "label": np.array(class_names, dtype=object)[classes],

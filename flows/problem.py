@@ -73,6 +73,10 @@ class Problem:
     embedded: list[Embedded]
     notes: list[str]
 
+    def find(self, key: str, tap: str) -> Embedded:
+        """Return the embedding with this key id and tap."""
+        return next(embedded for embedded in self.embedded if (embedded.store.key.id, embedded.tap) == (key, tap))
+
 
 def pose_problem(
     cache: EmbeddingCache,
@@ -80,6 +84,7 @@ def pose_problem(
     labels: Path | None = None,
     target: str | None = None,
     backbone: Sequence[str] | None = None,
+    keys: Sequence[str] | None = None,
 ) -> Problem:
     """Gather what heads need from a cache.
 
@@ -93,6 +98,8 @@ def pose_problem(
         Label column; by default the only one, or ``label``.
     backbone : sequence of str, optional
         Use only these, with or without their source.
+    keys : sequence of str, optional
+        Use only the embeddings with these key ids.
 
     Raises
     ------
@@ -110,6 +117,7 @@ def pose_problem(
         notes.append(f"{int(unlabelled.sum())} of {len(rows)} images have no {column} and are left out")
         rows = rows[~unlabelled]
     class_names, y = _encode(rows[column], column)
+    _note_conflicts(rows, column, notes)
     return Problem(
         name=cache.path.resolve().name.removesuffix(".headstart"),
         target=column,
@@ -119,7 +127,7 @@ def pose_problem(
         groups=unite_groups(rows["digest"], rows["group"]),
         images=rows,
         root=listing.root,
-        embedded=_covering(cache, rows["digest"].tolist(), backbone, notes),
+        embedded=_covering(cache, rows["digest"].tolist(), backbone, keys, notes),
         notes=notes,
     )
 
@@ -172,8 +180,16 @@ def _with_labels_of(file: Path, rows: pd.DataFrame, root: Path, notes: list[str]
     return merged.merge(table[["path", *columns]], how="left", on="path", validate="1:1")
 
 
+def _note_conflicts(rows: pd.DataFrame, target: str, notes: list[str]) -> None:
+    """Say which copies of one image have different labels: at least one of them is wrong."""
+    conflicting = rows.groupby("digest")[target].transform("nunique") > 1
+    if conflicting.any():
+        first = rows["path"][conflicting].iloc[0]
+        notes.append(f"{int(conflicting.sum())} images have copies with another {target}, first {first}")
+
+
 def _choose_target(rows: pd.DataFrame, target: str | None, cache: EmbeddingCache) -> str:
-    found = [name for name in label_columns(rows) if name != "digest"]
+    found = label_columns(rows)
     if not found:
         raise JobError(
             f"{cache.path}: the images have no labels; give them with --labels FILE (columns 'path' and 'label')"
@@ -200,18 +216,32 @@ def _encode(values: "pd.Series[Any]", target: str) -> tuple[list[str], npt.NDArr
         raise JobError(
             f"target {target!r} holds {values.nunique()} different numbers; heads here tell classes apart: name classes"
         )
-    classes, y = np.unique(values.to_numpy(), return_inverse=True)
-    return [f"{value:g}" if numbers else str(value) for value in classes], y.astype(np.int64)
+    try:
+        classes, y = np.unique(values.to_numpy(), return_inverse=True)
+    except TypeError as error:  # what cannot be sorted is of several kinds
+        raise JobError(f"target {target!r} mixes text and numbers; give it one type") from error
+    names = [str(int(value)) if numbers else str(value) for value in classes]
+    if len(set(names)) < len(names):
+        raise JobError(f"target {target!r} has classes that are written alike; give each class a name of its own")
+    return names, y.astype(np.int64)
 
 
 def _covering(
-    cache: EmbeddingCache, digests: list[str], backbone: Sequence[str] | None, notes: list[str]
+    cache: EmbeddingCache,
+    digests: list[str],
+    backbone: Sequence[str] | None,
+    keys: Sequence[str] | None,
+    notes: list[str],
 ) -> list[Embedded]:
-    stores = [store for store in cache.stores() if backbone is None or _named(store, backbone)]
+    stores = [
+        store
+        for store in cache.stores()
+        if (backbone is None or _named(store, backbone)) and (keys is None or store.key.id in keys)
+    ]
     if not stores:
         known = ", ".join(sorted({store.key.backbone for store in cache.stores()})) or "none"
         raise JobError(
-            f"{cache.path}: no embeddings of {', '.join(backbone or ['any backbone'])}; the cache has {known}"
+            f"{cache.path}: no embeddings of {', '.join(keys or backbone or ['any backbone'])}; the cache has {known}"
         )
     complete = []
     for store in stores:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ import pandas as pd
 
 from extractors.atomic import write_atomically
 from extractors.decode import thumbnail
-from extractors.errors import UnreadableImage
+from extractors.errors import NotReadError, UnreadableImage
 from extractors.images import image_sources, read_bytes
 from flows.problem import Problem
 from heads.report import ReportData, render_report
@@ -40,7 +41,8 @@ def write_report(
 ) -> None:
     """Write ``report.html`` and ``leaderboard.csv`` where the summary says."""
     shown = _map_rows(plan)
-    features = np.asarray(winner.candidate.features, dtype=np.float32)[shown]
+    winner_embedded = problem.find(winner.candidate.key, winner.candidate.tap)
+    features = np.asarray(winner_embedded.features.take(shown), dtype=np.float32)
     data = ReportData(
         title=problem.name,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -118,7 +120,7 @@ def _mistakes(problem: Problem, plan: SplitPlan, test_score: FinalScore) -> list
 def _thumbnail(root: Path, source: Any) -> bytes | None:
     try:
         return thumbnail(read_bytes(root, source), _THUMBNAIL)
-    except UnreadableImage:
+    except (UnreadableImage, NotReadError):
         return None  # the images may be gone long after they were embedded; the page says so in the picture's place
 
 
@@ -133,9 +135,10 @@ def _curves(summary: "FitSummary", results: Sequence[Result]) -> list[dict[str, 
 
 
 def _provenance(summary: "FitSummary", problem: Problem, winner: Result) -> list[tuple[str, str]]:
-    key = next(it.store for it in problem.embedded if it.store.key.id == winner.candidate.key)
+    key = problem.find(winner.candidate.key, winner.candidate.tap).store
     preprocessing = ", ".join(f"{name} {value}" for name, value in key.key.preprocessing.as_dict().items())
-    versions = ", ".join(f"{name} {number}" for name, number in key.about["versions"].items())
+    libraries = key.about["versions"] | {name: version(name) for name in ("headstart", "scikit-learn", "numpy")}
+    versions = ", ".join(f"{name} {number}" for name, number in libraries.items())
     return [
         ("images", f"{len(problem.images)} of {problem.root}"),
         ("target", f"{problem.target}: {len(problem.class_names)} classes"),
@@ -147,5 +150,6 @@ def _provenance(summary: "FitSummary", problem: Problem, winner: Result) -> list
         ("preprocessing", preprocessing),
         ("computed in", f"{key.key.precision}, stored as {key.key.dtype}"),
         ("versions", versions),
-        ("candidates", f"{len(summary.leaderboard)} in {summary.seconds:.1f} s"),
+        ("candidates", f"{len(summary.leaderboard)} in {summary.seconds:.1f} s, chosen by {summary.winner['split']}"),
+        ("seed", str(summary.seed)),
     ]

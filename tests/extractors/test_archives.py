@@ -213,19 +213,68 @@ def test_a_member_name_that_is_not_utf8_is_shown_with_escapes_and_can_be_read(tm
     assert contents(source) == {r"a.tar/\xff1.jpg": b"image"}
 
 
-def test_links_folders_and_devices_are_passed_over(tmp_path: Path) -> None:
-    with tarfile.open(tmp_path / "a.tar", "w") as tar:
-        for number, kind in enumerate(
-            [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.DIRTYPE, tarfile.CHRTYPE, tarfile.FIFOTYPE]
-        ):
-            member = tarfile.TarInfo(f"{number}.jpg")
-            member.type, member.linkname = kind, "/etc/passwd"
-            tar.addfile(member)
-        member = tarfile.TarInfo("real.jpg")
-        member.size = 4
-        tar.addfile(member, io.BytesIO(b"real"))
+def add_special(tar: tarfile.TarFile, name: str, kind: bytes, target: str = "") -> None:
+    member = tarfile.TarInfo(name)
+    member.type, member.linkname = kind, target
+    tar.addfile(member)
+
+
+def test_links_and_devices_called_like_images_are_quarantined_and_folders_passed_over(tmp_path: Path) -> None:
+    write_tar(tmp_path / "a.tar", {"real.jpg": b"real"})
+    kinds = [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.DIRTYPE, tarfile.CHRTYPE, tarfile.FIFOTYPE]
+    with tarfile.open(tmp_path / "a.tar", "a") as tar:
+        for number, kind in enumerate(kinds):
+            add_special(tar, f"{number}.jpg", kind, "/etc/passwd")
+
+    rows = list_images(tmp_path / "a.tar").rows
 
     assert contents(tmp_path / "a.tar") == {"a.tar/real.jpg": b"real"}
+    assert list(zip(rows["path"], rows["reason"], strict=True)) == [
+        ("a.tar/real.jpg", ""),
+        ("a.tar/0.jpg", "a symbolic link to /etc/passwd; pack the files themselves (tar --dereference)"),
+        ("a.tar/1.jpg", "a hard link to /etc/passwd, which does not stand before it in the archive"),
+        ("a.tar/3.jpg", "is a device, pipe or other thing, not a file"),
+        ("a.tar/4.jpg", "is a device, pipe or other thing, not a file"),
+    ]
+
+
+def test_a_hard_link_has_the_bytes_and_labels_of_the_member_that_it_stands_for(tmp_path: Path) -> None:
+    write_tar(tmp_path / "a.tar", {".hidden.jpg": b"hidden", "1.jpg": b"first", "1.cls": b"ant"})
+    with tarfile.open(tmp_path / "a.tar", "a") as tar:
+        add_special(tar, "2.jpg", tarfile.LNKTYPE, "1.jpg")
+        add_special(tar, "2.cls", tarfile.LNKTYPE, "1.cls")
+        add_special(tar, "3.jpg", tarfile.LNKTYPE, "2.jpg")
+        add_special(tar, "4.jpg", tarfile.LNKTYPE, ".hidden.jpg")
+
+    assert contents(tmp_path / "a.tar") == {
+        "a.tar/1.jpg": b"first",
+        "a.tar/2.jpg": b"first",
+        "a.tar/3.jpg": b"first",
+        "a.tar/4.jpg": b"hidden",
+    }
+    assert list_images(tmp_path / "a.tar").rows["label"].tolist() == ["ant", "ant", None, None]
+
+
+def test_files_with_two_names_are_both_listed_from_a_tar_made_of_them(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in/1.jpg").write_bytes(b"image")
+    (tmp_path / "in/2.jpg").hardlink_to(tmp_path / "in/1.jpg")
+    with tarfile.open(tmp_path / "a.tar", "w") as tar:
+        tar.add(tmp_path / "in", "in")
+        assert sum(member.islnk() for member in tar.getmembers()) == 1
+
+    assert contents(tmp_path / "a.tar") == {"a.tar/in/1.jpg": b"image", "a.tar/in/2.jpg": b"image"}
+
+
+def test_an_image_whose_class_is_a_symbolic_link_is_quarantined(tmp_path: Path) -> None:
+    write_tar(tmp_path / "a.tar", {"1.jpg": b"1", "1.cls": b"ant", "2.jpg": b"2"})
+    with tarfile.open(tmp_path / "a.tar", "a") as tar:
+        add_special(tar, "2.cls", tarfile.SYMTYPE, "1.cls")
+
+    assert list_images(tmp_path / "a.tar").rows["reason"].tolist() == [
+        "",
+        "its .cls is a symbolic link to 1.cls; pack the files themselves (tar --dereference)",
+    ]
 
 
 def test_an_empty_member_is_quarantined(tmp_path: Path) -> None:

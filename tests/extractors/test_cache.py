@@ -1,11 +1,13 @@
 """The cache's contract: rows are found by content, shards are sealed plain HDF5, and what does not fit is refused."""
 
+import errno
 import hashlib
 import json
 import os
 import pickle
 import shutil
 import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,6 +20,7 @@ from extractors.errors import CacheError
 from extractors.key import FORMAT_VERSION, EmbeddingKey
 from extractors.preprocessing import Preprocessing
 
+ROOT = Path(__file__).parent.parent.parent
 KEY = EmbeddingKey(
     backbone="torchvision/resnet18",
     weights="sha256:aa",
@@ -176,7 +179,7 @@ def test_a_cache_of_another_format_is_refused_with_what_to_do(tmp_path: Path) ->
 
 def test_a_folder_with_other_files_is_never_made_a_cache(tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").touch()
-    with pytest.raises(CacheError, match="holds other files and is no cache"):
+    with pytest.raises(CacheError, match=r"holds other files \(thesis\.tex\) and is no cache"):
         EmbeddingCache(tmp_path, create=True)
 
 
@@ -196,6 +199,62 @@ def test_a_folder_that_is_not_writable_says_so(tmp_path: Path) -> None:
 def test_a_missing_cache_says_how_to_make_one(tmp_path: Path) -> None:
     with pytest.raises(CacheError, match=r"no cache here .* make one with 'headstart extract"):
         EmbeddingCache(tmp_path / "nowhere")
+
+
+def test_a_shard_of_another_key_is_never_read(store: EmbeddingStore) -> None:
+    other = EmbeddingCache(store.path.parent.parent).store(replace(KEY, precision="bf16"))
+    other.create({})
+    digests, features = rows(range(7, 10))
+    strayed = shutil.copy(other.seal(digests, features), store.path)
+    with pytest.raises(CacheError, match=r"made under another key \(precision: bf16 here, fp32 there\); move it out"):
+        store.missing(DIGESTS)
+    assert store.damaged() == {Path(strayed): "made under another key (precision: bf16 here, fp32 there)"}
+
+
+def test_a_folder_that_holds_another_key_than_its_name_says_is_refused(store: EmbeddingStore) -> None:
+    other = replace(KEY, precision="bf16")
+    shutil.copytree(store.path, store.path.parent / other.id)
+    with pytest.raises(CacheError, match=r"holds another key than its name says \(precision: fp32 here, bf16 there\)"):
+        EmbeddingCache(store.path.parent.parent).store(other)
+
+
+def test_more_shards_than_a_process_may_open_are_read(tmp_path: Path) -> None:
+    store = EmbeddingCache(tmp_path / "cache", create=True).store(KEY)
+    store.create({})
+    for number in range(10):
+        store.seal(*rows(range(number, number + 1)))
+    code = f"""
+import resource
+import numpy as np
+from extractors.cache import EmbeddingCache
+cache = EmbeddingCache({str(tmp_path / "cache")!r})
+resource.setrlimit(resource.RLIMIT_NOFILE, (8, 8))
+print(np.asarray(cache.stores()[0].view("penultimate", {DIGESTS!r})).tolist())
+"""
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    np.testing.assert_array_equal(np.array(json.loads(ran.stdout), np.float16), FEATURES)
+
+
+def test_a_first_start_that_was_cut_short_is_no_obstacle_to_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", full)
+        with pytest.raises(CacheError, match="run the same command again"):
+            EmbeddingCache(tmp_path / "cache", create=True)
+    (tmp_path / "cache" / "cache.json.otherhost-1.part").touch()  # what a kill at that moment would leave
+    assert EmbeddingCache(tmp_path / "cache", create=True).stores() == []
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", "nonsense"])
+def test_a_damaged_marker_says_so(tmp_path: Path, content: str) -> None:
+    EmbeddingCache(tmp_path, create=True)
+    (tmp_path / "cache.json").write_text(content)
+    with pytest.raises(CacheError, match=r"cache\.json: damaged; restore it"):
+        EmbeddingCache(tmp_path)
 
 
 def test_a_damaged_key_file_names_itself(store: EmbeddingStore) -> None:

@@ -27,13 +27,13 @@ def cache(tmp_path: Path) -> EmbeddingCache:
 def read_paths(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The paths that were read, in order."""
     paths: list[str] = []
-    original = extractors.cache_listing.read_bytes
+    original = extractors.cache_listing.digest_bytes
 
-    def recording(root: Path, source: Any) -> bytes:
+    def recording(root: Path, source: Any) -> str:
         paths.append(source.path)
         return original(root, source)
 
-    monkeypatch.setattr(extractors.cache_listing, "read_bytes", recording)
+    monkeypatch.setattr(extractors.cache_listing, "digest_bytes", recording)
     return paths
 
 
@@ -114,6 +114,43 @@ def test_an_image_that_cannot_be_read_is_tried_again_next_time(cache: EmbeddingC
     assert listing.quarantined[["path", "reason"]].values.tolist() == [["cat/00.png", "no such file"]]
     hidden.rename(path)
     assert update(cache, photos).quarantined.empty
+
+
+def test_what_was_not_read_is_quarantined_by_its_path_and_read_again_next_time(
+    cache: EmbeddingCache, photos: Path, read_paths: list[str]
+) -> None:
+    shutil.copy(photos / "cat" / "00.png", photos / "dog" / "copy.png")
+    age(photos)
+    first = update(cache, photos)
+    first.with_not_read({"cat/00.png": "not enough memory"}).write(cache)
+    found = read_listing(cache).quarantined
+    assert found[["path", "reason", "digest"]].values.tolist() == [["cat/00.png", "not enough memory", None]]
+    read_paths.clear()
+    again = update(cache, photos)
+    assert read_paths == ["cat/00.png"]
+    assert again.rows.equals(first.rows)
+
+
+def test_a_gigantic_file_is_quarantined_without_being_read(cache: EmbeddingCache, photos: Path) -> None:
+    with (photos / "cat" / "00.png").open("r+b") as file:
+        file.truncate(300 * 2**30)  # sparse: it takes no room on the disk
+    found = update(cache, photos).quarantined
+    reason = "322122547200 bytes is over the limit of 2147483648"
+    assert found[["path", "reason", "digest"]].values.tolist() == [["cat/00.png", reason, None]]
+
+
+def test_a_listing_that_is_not_to_be_written_leaves_the_cache_as_it_is(
+    cache: EmbeddingCache, photos: Path, read_paths: list[str]
+) -> None:
+    age(photos)
+    update(cache, photos)
+    before = (cache.path / "listing.parquet").read_bytes()
+    read_paths.clear()
+    draw(photos / "cat" / "99.png", 0, seed=999)
+    listing = update_listing(cache, list_images(photos), workers=2, write=False)
+    assert read_paths == ["cat/99.png"]
+    assert len(listing.usable) == 37
+    assert (cache.path / "listing.parquet").read_bytes() == before
 
 
 def test_copies_of_one_image_are_distinct_once(cache: EmbeddingCache, photos: Path) -> None:

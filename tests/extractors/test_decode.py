@@ -17,7 +17,7 @@ from PIL import Image
 from torchvision.transforms import InterpolationMode, functional
 
 from extractors.decode import MAX_PIXELS, decode_image, decode_rgb, thumbnail
-from extractors.errors import UnreadableImage
+from extractors.errors import NotReadError, UnreadableImage
 from extractors.preprocessing import Preprocessing
 
 ORIENTATION = 0x0112
@@ -126,9 +126,56 @@ def test_an_image_smaller_than_the_crop_is_padded_with_black() -> None:
     assert array.sum() == 2 * 255
 
 
-def test_a_line_whose_resized_form_would_be_gigantic_is_unreadable() -> None:
-    with pytest.raises(UnreadableImage, match=r"^60000 . 1 pixels, resized to 15360000 . 256 pixels is over the limit"):
-        decode_image(encode(Image.new("L", (60_000, 1))), Preprocessing())
+@pytest.mark.parametrize("interpolation", ["bilinear", "bicubic", "lanczos"])
+@pytest.mark.parametrize(("height", "width"), [(30, 40), (41, 30), (3, 200)])
+@pytest.mark.parametrize(
+    ("resize", "crop"), [(64, (56, 56)), (64, (70, 31)), ((100, 80), (90, 96)), ((900, 10), (33, 8))]
+)
+def test_resizing_only_what_the_crop_sees_gives_the_same_pixels(
+    monkeypatch: pytest.MonkeyPatch,
+    height: int,
+    width: int,
+    resize: int | tuple[int, int],
+    crop: tuple[int, int],
+    interpolation: Any,
+) -> None:
+    data = encode(noise(height, width))
+    preprocessing = Preprocessing(resize=resize, crop=crop, interpolation=interpolation)
+    whole = decode_image(data, preprocessing)
+    monkeypatch.setattr("extractors.decode.MAX_PIXELS", 2000)  # above the image, below its resized form
+
+    part = decode_image(data, preprocessing)
+
+    assert part.shape == whole.shape
+    assert np.abs(part.astype(int) - whole).max() <= 2
+
+
+def test_resizing_only_what_the_crop_sees_by_the_nearest_pixel_differs_only_where_two_are_as_near(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    data = encode(noise(30, 40))
+    preprocessing = Preprocessing(resize=64, crop=(56, 56), interpolation="nearest")
+    whole = decode_image(data, preprocessing)
+    monkeypatch.setattr("extractors.decode.MAX_PIXELS", 2000)
+
+    differs = (decode_image(data, preprocessing) != whole).any(axis=2)
+
+    assert differs.all(axis=0).sum() + differs.all(axis=1).sum() <= 2  # whole lines, as ties are along one axis
+    assert not differs[np.ix_(~differs.all(axis=1), ~differs.all(axis=0))].any()
+
+
+@pytest.mark.parametrize("shape", [(3, 30_000), (30_000, 3), (1, 60_000)])
+def test_a_line_whose_resized_form_would_be_gigantic_is_embedded_by_its_centre(shape: tuple[int, int]) -> None:
+    grey = np.zeros(shape, np.uint8)
+    along = int(shape[1] > shape[0])
+    grey[(slice(None),) * along + (slice(shape[along] // 2, None),)] = 200  # half black, half grey
+
+    array = decode_image(encode(Image.fromarray(grey)), Preprocessing())
+
+    first, second = np.array_split(array, 2, axis=along)
+    assert array.shape == (224, 224, 3)
+    assert first.mean() < 60
+    assert second.mean() > 140
 
 
 # Colour: what each kind of pixel becomes
@@ -437,13 +484,13 @@ def test_a_mistake_of_our_own_is_not_taken_for_a_damaged_image(monkeypatch: pyte
         decode_image(encode(noise(4, 4)), Preprocessing())
 
 
-def test_an_image_too_large_for_the_memory_is_unreadable(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_image_too_large_for_the_memory_is_not_read_this_time(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(self: Image.Image) -> None:
         raise MemoryError
 
     monkeypatch.setattr("PIL.ImageFile.ImageFile.load", refuse)
 
-    with pytest.raises(UnreadableImage, match="not enough memory to decode this BMP"):
+    with pytest.raises(NotReadError, match="not enough memory to decode this BMP"):
         decode_rgb(encode(noise(4, 4), "BMP"))
 
 

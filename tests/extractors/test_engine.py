@@ -12,6 +12,7 @@ from conftest import draw
 
 import extractors.engine
 from extractors.backbones import load_backbone
+from extractors.decode import decode_image
 from extractors.engine import Batch, decode_ahead, embed
 from extractors.forward import ForwardPass
 from extractors.images import ImageSource
@@ -72,13 +73,48 @@ def test_a_set_without_a_readable_image_gives_reasons_and_no_features(folder: Pa
     assert len(batch.unreadable) == 10
 
 
+def test_a_failure_of_the_moment_is_told_apart_from_unreadable_content(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "1.png").write_bytes(b"no image")
+    images = listed(folder)
+    (folder / "0.png").unlink()
+    large = images[5][1]
+
+    def full(data: bytes, preprocessing: Any) -> Any:
+        if hashlib.sha256(data).hexdigest() == large:
+            raise MemoryError
+        return decode_image(data, preprocessing)
+
+    monkeypatch.setattr(extractors.engine, "decode_image", full)
+    batches = run(folder, images)
+
+    assert {row: reason for batch in batches for row, reason in batch.not_read.items()} == {
+        0: "no such file",
+        5: "not enough memory to decode it; use fewer workers",
+    }
+    assert [row for batch in batches for row in batch.unreadable] == [1]
+    assert np.concatenate([batch.rows for batch in batches]).tolist() == [2, 3, 4, 6, 7, 8, 9]
+
+
+def test_a_set_that_has_gone_gives_reasons_and_no_features(folder: Path) -> None:
+    images = listed(folder)
+    for path in folder.iterdir():
+        path.unlink()
+
+    (batch,) = run(folder, images)
+
+    assert batch.not_read == dict.fromkeys(range(10), "no such file")
+    assert (len(batch.rows), batch.features, batch.unreadable) == (0, {}, {})
+
+
 def test_a_file_that_changed_after_it_was_listed_is_not_filed_under_its_old_digest(folder: Path) -> None:
     images = listed(folder)
     draw(folder / "3.png", 2, seed=77)
     changed = (folder / "3.png").stat().st_size
     images[3] = (images[3][0]._replace(bytes=changed), images[3][1])
-    unreadable = {row: reason for batch in run(folder, images) for row, reason in batch.unreadable.items()}
-    assert unreadable == {3: "the file changed after it was listed; run the same command again"}
+    not_read = {row: reason for batch in run(folder, images) for row, reason in batch.not_read.items()}
+    assert not_read == {3: "the file changed after it was listed; run the same command again"}
 
 
 def test_decoding_runs_ahead_by_no_more_than_it_may(folder: Path) -> None:
@@ -94,6 +130,23 @@ def test_decoding_runs_ahead_by_no_more_than_it_may(folder: Path) -> None:
     next(decoded)
     assert taken == 4  # one handed over, three on their way
     decoded.close()
+
+
+def test_while_a_batch_is_embedded_at_most_two_more_are_taken(tmp_path: Path) -> None:
+    for number in range(16):
+        draw(tmp_path / f"{number:02d}.png", 0, seed=number)
+    taken = 0
+
+    def counting() -> Any:
+        nonlocal taken
+        for image in listed(tmp_path):
+            taken += 1
+            yield image
+
+    batches = embed(FORWARD, tmp_path, counting(), BACKBONE.preprocessing, workers=2)
+    next(batches)
+    batches.close()
+    assert taken == 3 * FORWARD.batch_size
 
 
 def test_an_abandoned_loop_leaves_no_thread_behind(folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 import shutil
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,6 @@ import extractors.extraction
 from extractors.backbones import load_backbone
 from extractors.cache import EmbeddingCache
 from extractors.cache_listing import CacheListing, update_listing
-from extractors.engine import Batch
 from extractors.errors import CacheError, FeatureError
 from extractors.extraction import Extraction, Settings
 from extractors.images import list_images
@@ -145,6 +145,54 @@ def test_an_error_of_the_background_writer_ends_the_run(
         run(extraction)
 
 
+def test_an_interruption_does_not_hide_that_the_last_rows_could_not_be_sealed(
+    cache: EmbeddingCache, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    extraction = opened(cache, photos)
+    original = extractors.extraction.embed
+
+    def interrupted(*arguments: Any, **options: Any) -> Any:
+        yield next(iter(original(*arguments, **options)))
+        raise KeyboardInterrupt
+
+    def full(*_: Any) -> Path:
+        raise CacheError("the disk is full")
+
+    monkeypatch.setattr(extractors.extraction, "embed", interrupted)
+    monkeypatch.setattr(type(extraction.store), "seal", full)
+    with pytest.raises(CacheError, match="the disk is full"):
+        run(extraction)
+
+
+def test_a_retry_counts_what_the_first_try_embedded(
+    cache: EmbeddingCache, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    extraction = opened(cache, photos)
+    original = extractors.extraction.embed
+
+    def stumbling(*arguments: Any, **options: Any) -> Any:
+        yield next(iter(original(*arguments, **options)))
+        raise OSError("a passing fault")
+
+    monkeypatch.setattr(extractors.extraction, "embed", stumbling)
+    with pytest.raises(OSError, match="a passing fault"):
+        extraction.run_shard(0)
+    monkeypatch.setattr(extractors.extraction, "embed", original)
+    assert extraction.run_shard(0).embedded == 36
+    check_cache(cache)
+
+
+def test_an_image_that_vanished_is_not_held_against_its_copy(cache: EmbeddingCache, photos: Path) -> None:
+    shutil.copy(photos / "cat" / "00.png", photos / "cat" / "zz.png")
+    extraction = opened(cache, photos)
+    (photos / "cat" / "00.png").unlink()
+    result = extraction.run_shard(0)
+    assert result.unreadable == {}
+    assert result.not_read == {"cat/00.png": "no such file"}
+    assert run(opened(cache, photos)) == 1
+    check_cache(cache)
+
+
 def test_rows_that_another_process_sealed_meanwhile_are_not_embedded_again(
     cache: EmbeddingCache, photos: Path, short_shards: None
 ) -> None:
@@ -165,8 +213,8 @@ def test_another_tap_has_another_key(cache: EmbeddingCache, photos: Path) -> Non
 
 def test_a_shard_that_is_run_again_embeds_nothing_twice(cache: EmbeddingCache, photos: Path) -> None:
     extraction = opened(cache, photos)
-    assert extraction.run_shard(0).embedded == 36
-    assert extraction.run_shard(0).embedded == 0
+    assert [extraction.run_shard(0).embedded for _ in range(2)] == [36, 36]  # what this extraction embedded, in all
+    assert extraction.store.n_rows() == 36
     check_cache(cache)
 
 
@@ -213,12 +261,14 @@ def test_features_that_are_not_finite_end_the_run_and_keep_what_was_good(
     def poisoned(*arguments: Any, **options: Any) -> Any:
         for number, batch in enumerate(original(*arguments, **options)):
             yield (
-                batch if number < 2 else Batch(batch.rows, {"penultimate": batch.features["penultimate"] * np.nan}, {})
+                batch
+                if number < 2
+                else replace(batch, features={"penultimate": batch.features["penultimate"] * np.nan})
             )
 
     monkeypatch.setattr(extractors.extraction, "embed", poisoned)
     with pytest.raises(
-        FeatureError, match=r"headstart/small_cnn, images cat/08\.png …, tap penultimate: 4 of 4 images"
+        FeatureError, match=r"headstart/small_cnn, tap penultimate: 4 of 4 images in a batch .* first cat/08\.png"
     ):
         run(opened(cache, photos))
     assert opened(cache, photos).store.n_rows() == 8
@@ -229,7 +279,9 @@ def test_a_cache_that_cannot_be_written_says_so(
 ) -> None:
     extraction = opened(cache, photos)
     shutil.rmtree(extraction.store.path)
-    with pytest.raises(CacheError, match=r"shard-.*\.h5: No such file or directory"):
+    with pytest.raises(
+        CacheError, match=r"shard-.*\.h5: no such folder; it was removed meanwhile: run the same command again"
+    ):
         run(extraction)
 
 

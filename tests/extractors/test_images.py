@@ -1,18 +1,28 @@
 """List folders, choose a few rows evenly, and read the bytes of what was listed."""
 
+import hashlib
 import io
 import os
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
 from PIL import Image
 
-from extractors.errors import ImageSetError, UnreadableImage
-from extractors.images import LISTING_COLUMNS, ImageSource, image_sources, label_columns, list_images, read_bytes
+from extractors.errors import ImageSetError, NotReadError
+from extractors.images import (
+    LISTING_COLUMNS,
+    ImageSource,
+    digest_bytes,
+    image_sources,
+    label_columns,
+    list_images,
+    read_bytes,
+)
 
 Tree = Callable[..., Path]
 
@@ -229,6 +239,32 @@ def test_links_to_folders_are_followed_and_loops_are_not(tree: Tree) -> None:
     assert listed(root, "path", "label") == [("cat/1.jpg", "cat"), ("dog/2.jpg", "dog")]
 
 
+def test_folders_that_are_linked_to_each_other_are_listed_once(tree: Tree) -> None:
+    names = [f"{number:02d}" for number in range(12)]
+    root = tree(*(f"{name}/1.jpg" for name in names))
+    for name in names:
+        for other in names:
+            (root / name / f"to-{other}").symlink_to(root / other)
+
+    assert listed(root, "path") == [(f"{name}/1.jpg",) for name in names]
+
+
+def test_a_folder_has_its_own_path_before_that_of_a_link(tree: Tree) -> None:
+    root = tree("z/deep/1.jpg")
+    (root / "a").symlink_to(root / "z/deep")
+
+    assert listed(root, "path") == [("z/deep/1.jpg",)]
+
+
+def test_of_several_links_to_one_folder_the_first_by_path_is_listed(tree: Tree) -> None:
+    root = tree("cat/1.jpg")
+    elsewhere = tree("2.jpg", root="elsewhere")
+    for name in ("owl", "dog", "emu"):
+        (root / name).symlink_to(elsewhere)
+
+    assert listed(root, "path") == [("cat/1.jpg",), ("dog/2.jpg",)]
+
+
 def test_links_that_lead_nowhere_are_quarantined(tree: Tree) -> None:
     root = tree("cat/1.jpg")
     (root / "cat/gone.jpg").symlink_to(root / "nothing.jpg")
@@ -352,7 +388,8 @@ def test_each_listed_file_is_looked_at_once(tree: Tree, monkeypatch: pytest.Monk
 
     class Counting:
         def __init__(self, entry: os.DirEntry[str]) -> None:
-            self.entry, self.name, self.is_dir = entry, entry.name, entry.is_dir
+            self.entry, self.name = entry, entry.name
+            self.is_dir, self.is_symlink = entry.is_dir, entry.is_symlink
 
         def stat(self) -> os.stat_result:
             looks.append(self.name)
@@ -393,32 +430,75 @@ def test_rows_that_were_in_parquet_can_still_be_read(tree: Tree, tmp_path: Path)
     assert read_bytes(root, sources[1]) == b"content of stray.jpg"
 
 
-def test_a_file_that_has_vanished_is_unreadable(tree: Tree) -> None:
-    root = tree("cat/1.jpg")
-
-    with pytest.raises(UnreadableImage, match=r"^no such file$"):
-        read_bytes(root, ImageSource("cat/2.jpg", None, None, 3))
+READERS = pytest.mark.parametrize("read", [read_bytes, digest_bytes])
 
 
-def test_a_folder_in_place_of_a_file_is_unreadable(tree: Tree) -> None:
-    with pytest.raises(UnreadableImage, match=r"^is a directory$"):
-        read_bytes(tree("cat/1.jpg"), ImageSource("cat", None, None, 3))
+@READERS
+@pytest.mark.parametrize(
+    ("path", "listed_bytes", "reason"),
+    [
+        ("cat/2.jpg", 3, r"^no such file$"),
+        ("cat", 3, r"^is a directory$"),
+        ("cat/1.jpg", 21, r"^shorter than listed \(20 of 21 bytes\); it has changed since$"),
+    ],
+    ids=["vanished", "a folder", "shorter"],
+)
+def test_what_cannot_be_read_now_says_why_and_nothing_against_the_content(
+    tree: Tree, read: Any, path: str, listed_bytes: int, reason: str
+) -> None:
+    with pytest.raises(NotReadError, match=reason):
+        read(tree("cat/1.jpg"), ImageSource(path, None, None, listed_bytes))
 
 
-def test_a_file_without_permission_is_unreadable(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
+@READERS
+def test_a_file_without_permission_is_not_read(tree: Tree, monkeypatch: pytest.MonkeyPatch, read: Any) -> None:
     def refuse(self: Path, mode: str) -> None:
         raise PermissionError(13, "Permission denied")
 
     root = tree("cat/1.jpg")
     monkeypatch.setattr(Path, "open", refuse)
 
-    with pytest.raises(UnreadableImage, match=r"^permission denied$"):
-        read_bytes(root, ImageSource("cat/1.jpg", None, None, 3))
+    with pytest.raises(NotReadError, match=r"^permission denied$"):
+        read(root, ImageSource("cat/1.jpg", None, None, 3))
 
 
-def test_a_file_that_has_become_shorter_is_unreadable(tree: Tree) -> None:
-    with pytest.raises(UnreadableImage, match=r"shorter than listed \(20 of 21 bytes\)"):
-        read_bytes(tree("cat/1.jpg"), ImageSource("cat/1.jpg", None, None, 21))
+@READERS
+@pytest.mark.parametrize("archive", [None, "cat/1.jpg"], ids=["file", "member"])
+def test_a_gigantic_image_is_refused_before_it_is_read(tree: Tree, read: Any, archive: str | None) -> None:
+    root = tree("cat/1.jpg")
+    n_bytes = 300 * 2**30
+    with (root / "cat/1.jpg").open("r+b") as file:
+        file.truncate(n_bytes)  # sparse: it takes no room on the disk
+
+    with pytest.raises(NotReadError, match=r"^322122547200 bytes is over the limit of 2147483648$"):
+        read(root, ImageSource("cat/1.jpg", archive, 0 if archive else None, n_bytes))
+
+
+def test_an_image_that_does_not_fit_into_the_memory_is_not_read(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Full(io.FileIO):
+        def read(self, _size: int | None = -1, /) -> bytes:
+            raise MemoryError
+
+    def open_full(self: Path, mode: str) -> Full:
+        return Full(self, mode)
+
+    root = tree("cat/1.jpg")
+    monkeypatch.setattr(Path, "open", open_full)
+
+    with pytest.raises(NotReadError, match=r"^not enough memory to read its 20 bytes$"):
+        read_bytes(root, ImageSource("cat/1.jpg", None, None, 20))
+
+
+@pytest.mark.parametrize("n_bytes", [0, 1, 1 << 20, (2 << 20) + 5])
+@pytest.mark.parametrize("in_archive", [False, True])
+def test_the_digest_is_that_of_the_bytes_of_the_image_alone(tmp_path: Path, n_bytes: int, in_archive: bool) -> None:
+    image = os.urandom(n_bytes)
+    around = b"around" if in_archive else b""
+    (tmp_path / "x").write_bytes(around + image + around)
+    source = ImageSource("x/1.jpg", "x", 6, n_bytes) if in_archive else ImageSource("x", None, None, n_bytes)
+
+    assert digest_bytes(tmp_path, source) == hashlib.sha256(image).hexdigest()
+    assert read_bytes(tmp_path, source) == image
 
 
 def test_listing_and_decoding_need_no_torch() -> None:

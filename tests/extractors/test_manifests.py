@@ -9,6 +9,7 @@ import pytest
 
 from extractors.errors import ImageSetError
 from extractors.images import image_sources, label_columns, list_images, read_bytes
+from extractors.manifests import read_manifest
 
 Write = Callable[[str], Path]
 
@@ -140,6 +141,58 @@ def test_a_null_character_in_a_name_is_quarantined(folder: Path) -> None:
 def test_a_wrong_manifest_is_refused_with_what_was_found(csv: Write, text: str, message: str) -> None:
     with pytest.raises(ImageSetError, match=message):
         list_images(csv(text))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("path,label\na.jpg,x\n,y\n", r"1 rows without a path \(row 2, counted from 1 below the header\)"),
+        ("path\na.jpg\n./a.jpg\n", r"1 paths are listed more than once \('a\.jpg'\)"),
+        ("path,split\na.jpg,dev\n", "unknown split 'dev'"),
+    ],
+)
+def test_a_wrong_table_is_refused_also_where_its_images_are_not_looked_for(csv: Write, text: str, message: str) -> None:
+    with pytest.raises(ImageSetError, match=message):
+        read_manifest(csv(text))
+
+
+def test_a_table_that_is_read_says_what_its_listing_would(csv: Write) -> None:
+    file = csv("path,split,group,label\n./gone//1.jpg,Validation,007,NA\nimages/a.jpg,Train,,\n")
+
+    table, rows = read_manifest(file), list_images(file).rows
+
+    assert table.to_dict("list") == {
+        "path": ["gone/1.jpg", "images/a.jpg"],
+        "split": ["val", "train"],
+        "group": ["007", None],
+        "label": ["NA", None],
+    }
+    pd.testing.assert_frame_equal(rows[list(table.columns)], table)
+
+
+def test_a_table_keeps_its_rows_together_whatever_index_it_was_written_with(folder: Path) -> None:
+    table = pd.DataFrame({"path": ["images/a.jpg", "images/b.jpg"], "age": [3, 4]}, index=[7, 0])
+    table.to_parquet(folder / "set.parquet")
+
+    rows = list_images(folder / "set.parquet").rows
+
+    assert rows[["path", "age"]].to_dict("list") == table.to_dict("list")
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("gone.csv", r"gone\.csv: no such file; check the path"),
+        ("gone.parquet", r"gone\.parquet: no such file; check the path"),
+        ("labels.xlsx", r"labels\.xlsx: unknown kind of table; give a \.csv or \.parquet file"),
+        ("images", r"images: unknown kind of table; give a \.csv or \.parquet file"),
+    ],
+)
+def test_a_table_that_is_not_there_or_of_another_kind_is_refused(folder: Path, name: str, message: str) -> None:
+    (folder / "labels.xlsx").write_bytes(b"PK")
+
+    with pytest.raises(ImageSetError, match=message):
+        read_manifest(folder / name)
 
 
 def test_many_duplicates_are_counted_and_the_first_three_named(csv: Write) -> None:

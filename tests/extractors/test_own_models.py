@@ -1,5 +1,7 @@
 """Headstart's own backbones, and those that a callable gives."""
 
+import importlib
+import re
 import sys
 
 import pytest
@@ -81,7 +83,7 @@ def test_a_callable_gives_its_output_as_penultimate_and_its_own_preprocessing(ow
         assert torch.equal(read(images)["penultimate"], backbone.module(images))
     assert backbone.preprocessing == Preprocessing(resize=2, crop=(2, 2))
     assert backbone.name == f"{own_module}:build_small"
-    assert backbone.weights.startswith("state-sha256:")
+    assert re.fullmatch("state-sha256:[0-9a-f]{64}[+]code-sha256:[0-9a-f]{64}", backbone.weights)
 
 
 def test_a_callables_random_weights_follow_the_seed_and_say_so(own_module):
@@ -89,6 +91,106 @@ def test_a_callables_random_weights_follow_the_seed_and_say_so(own_module):
     assert first.weights.startswith("random:")
     assert first.weights == again.weights != other.weights
     assert first.preprocessing == Preprocessing()
+
+
+CODE = """
+import torch
+
+SIZE = 2
+
+class Base(torch.nn.Module):
+    def forward(self, images):
+        return self.part(images)
+
+class Part(torch.nn.Module):
+    def forward(self, images):
+        return images.flatten(1)
+
+class Net(Base):
+    def __init__(self):
+        super().__init__()
+        self.part = Part()
+        self.pool = torch.nn.MaxPool2d(SIZE)
+        self.extra = [object()]
+
+    def __repr__(self):
+        return super().__repr__() + repr(self.extra)
+
+class Unused(torch.nn.Module):
+    pass
+
+def build():
+    return Net()
+
+def build_linear():
+    net = Net()
+    net.linear = torch.nn.Linear(2, 2)
+    return net
+"""
+
+
+@pytest.fixture
+def weights_for(tmp_path, monkeypatch):
+    """Write code to a module of its own and return what identifies the backbone that it builds."""
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)  # two versions within one second would share it
+    name = "code_of_a_test"
+
+    def identify(code: str, build: str = "build", **options) -> str:
+        (tmp_path / f"{name}.py").write_text(code)
+        sys.modules.pop(name, None)
+        importlib.invalidate_caches()
+        return load_backbone(f"{name}:{build}", **options).weights
+
+    yield identify
+    sys.modules.pop(name, None)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("return images.flatten(1)", "return images.flatten(1) * 2"),
+        ("return self.part(images)", "return self.part(images) + 1"),
+        ("SIZE = 2", "SIZE = 3"),
+        ("return Net()", "return Net().double()"),
+    ],
+    ids=["a part", "a base class", "a setting of a layer", "the callable"],
+)
+@pytest.mark.parametrize("build", ["build", "build_linear"])
+def test_a_callable_whose_code_changed_is_another_backbone(weights_for, old, new, build):
+    if build == "build_linear" and old == "return Net()":
+        old, new = "    return net", "    return net.double()"
+    assert weights_for(CODE, build) != weights_for(CODE.replace(old, new), build)
+
+
+@pytest.mark.parametrize("build", ["build", "build_linear"])
+def test_code_that_is_not_used_and_addresses_in_memory_change_nothing(weights_for, build):
+    first = weights_for(CODE, build)
+    assert (
+        weights_for(CODE.replace("class Unused(torch.nn.Module):\n    pass", "class Other:\n    x = 1"), build) == first
+    )
+
+
+def test_a_callable_without_parameters_is_known_by_its_code(weights_for):
+    assert re.fullmatch("none[+]code-sha256:[0-9a-f]{64}", weights_for(CODE))
+
+
+def test_weights_from_a_file_go_with_the_code(weights_for, tmp_path):
+    torch.save({"linear.weight": torch.eye(2), "linear.bias": torch.zeros(2)}, tmp_path / "x.pth")
+    first = weights_for(CODE, "build_linear", weights=str(tmp_path / "x.pth"))
+    changed = CODE.replace("images.flatten(1)", "images.flatten(2)")
+    other = weights_for(changed, "build_linear", weights=str(tmp_path / "x.pth"))
+    assert re.fullmatch("sha256:[0-9a-f]{64}[+]code-sha256:[0-9a-f]{64}", first)
+    assert first.split("+")[0] == other.split("+")[0]
+    assert first != other
+
+
+def test_code_without_a_source_is_known_by_its_structure(monkeypatch):
+    def no_source(_thing):
+        raise OSError("could not get source code")
+
+    monkeypatch.setattr("inspect.getsource", no_source)
+    assert "+code-sha256:" in load_backbone("extractors.small_cnn:SmallCNN", weights="none").weights
 
 
 @pytest.mark.parametrize("prefix", ["", "module."])

@@ -11,9 +11,14 @@ def test_auto_takes_cuda_exactly_where_there_is_one() -> None:
     assert resolve_device("auto").type == ("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def test_an_unknown_device_is_named() -> None:
-    with pytest.raises(DeviceError, match="device 'gpu': unknown; expected auto, cpu or cuda"):
-        resolve_device("gpu")
+def test_the_cpu_is_always_there() -> None:
+    assert resolve_device("cpu") == torch.device("cpu")
+
+
+@pytest.mark.parametrize("name", ["gpu", "mps", "meta", "xpu:0", "cpu:0", "cuda:", "cuda:-1", "cuda:x", "CPU", ""])
+def test_an_unknown_device_is_named(name: str) -> None:
+    with pytest.raises(DeviceError, match=f"device '{name}': unknown; expected auto, cpu or cuda"):
+        resolve_device(name)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has CUDA")

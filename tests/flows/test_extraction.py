@@ -13,9 +13,11 @@ import pytest
 from cache_contract import check_cache
 from conftest import draw
 
+import extractors.engine
+import flows.extraction
 from extractors.cache import EmbeddingCache
 from extractors.cache_listing import read_listing
-from extractors.errors import CacheError, ImageSetError
+from extractors.errors import CacheError, ExtractorError, ImageSetError, NotReadError
 from flows.errors import JobError
 from flows.extraction import default_cache, extract, pair_weights
 
@@ -133,6 +135,10 @@ def test_another_image_set_in_the_same_cache_replaces_the_listing_and_says_so(
         ("birds.csv", "birds.headstart"),
         ("shards-{000..012}.tar", "shards.headstart"),
         ("shards-*.tar", "shards.headstart"),
+        ("photos.v1", "photos.v1.headstart"),
+        ("*.tar", "images.headstart"),
+        (".hidden", "hidden.headstart"),
+        ("/", "images.headstart"),
     ],
 )
 def test_the_default_cache_is_named_after_the_images(images: str, cache: str) -> None:
@@ -145,10 +151,10 @@ def test_the_default_cache_lies_in_the_current_folder(embed: Embed, elsewhere: P
 
 
 def test_weights_are_paired_with_backbones() -> None:
-    assert pair_weights(["a", "b"], ["none"]) == [("a", "none"), ("b", "none")]
-    assert pair_weights(["a", "b"], ["none", "x.pth"]) == [("a", "none"), ("b", "x.pth")]
+    assert pair_weights(["pixels", "small_cnn"], ["none"]) == [("pixels", "none"), ("small_cnn", "none")]
+    assert pair_weights(["pixels", "small_cnn"], ["none", "x.pth"]) == [("pixels", "none"), ("small_cnn", "x.pth")]
     with pytest.raises(JobError, match="2 weights for 3 backbones"):
-        pair_weights(["a", "b", "c"], ["none", "x.pth"])
+        pair_weights(["pixels", "small_cnn", "resnet18"], ["none", "x.pth"])
 
 
 def test_the_cache_remembers_where_a_weights_file_lay(embed: Embed, tmp_path: Path, elsewhere: Path) -> None:
@@ -163,7 +169,7 @@ def test_the_cache_remembers_where_a_weights_file_lay(embed: Embed, tmp_path: Pa
 
 def test_a_cache_below_a_file_says_so(embed: Embed, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(CacheError, match=r"file/cache: Not a directory"):
+    with pytest.raises(CacheError, match=r"file/cache: a part of this path is a file, not a folder"):
         embed(cache=tmp_path / "file" / "cache")
 
 
@@ -184,6 +190,62 @@ def test_a_view_of_the_cache_holds_each_image_s_own_features(embed: Embed, photo
     rows = read_listing(cache).rows
     means = np.asarray(store.view("penultimate", rows["digest"].tolist())).reshape(36, 3, -1).mean(axis=2)
     assert (means.argmax(axis=1) == rows["label"].map({"cat": 0, "dog": 1, "owl": 2}).to_numpy()).all()
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"backbone": "resnet51"},
+        {"images": "nowhere"},
+        {"device": "tpu7"},
+        {"tap": "layer3:mean"},
+        {"weights": ["none", "default"]},
+    ],
+    ids=str,
+)
+def test_what_is_misspelt_is_told_before_a_cache_is_made(embed: Embed, tmp_path: Path, wrong: dict[str, Any]) -> None:
+    with pytest.raises((ExtractorError, JobError)):
+        embed(**wrong)
+    assert not (tmp_path / "cache").exists()
+
+
+def test_a_file_called_none_is_no_weights(embed: Embed, elsewhere: Path) -> None:
+    (elsewhere / "none").write_text("not weights")
+    assert embed(weights="none").keys[0]["weights"] == "none (random, seed 0)"
+
+
+def test_an_image_that_cannot_be_read_this_time_is_read_next_time(
+    embed: Embed, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = extractors.engine.read_bytes
+
+    def flaky(root: Path, source: Any) -> bytes:
+        if source.path == "dog/03.png":
+            raise NotReadError("input/output error")
+        return original(root, source)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(extractors.engine, "read_bytes", flaky)
+        summary = embed()
+    assert (summary.embedded, summary.quarantined) == (35, 1)
+    again = embed()
+    assert (again.embedded, again.quarantined) == (1, 0)
+
+
+def test_an_extraction_that_listed_the_cache_later_has_the_last_word(
+    embed: Embed, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (photos / "cat" / "00.png").write_bytes(b"this is text")
+    original = flows.extraction.run_shards
+
+    def meanwhile(*arguments: Any, **options: Any) -> None:
+        monkeypatch.setattr(flows.extraction, "run_shards", original)
+        embed(images=shutil.copytree(photos / "owl", tmp_path / "owls"))
+        original(*arguments, **options)
+
+    monkeypatch.setattr(flows.extraction, "run_shards", meanwhile)
+    cache = EmbeddingCache(embed().cache)
+    assert read_listing(cache).root == tmp_path / "owls"
 
 
 def test_extract_is_the_public_name() -> None:

@@ -18,6 +18,7 @@ import pytest
 from cache_contract import check_cache
 
 from extractors.cache import EmbeddingCache
+from flows.extraction import extract
 
 EXPERIMENT = """
 images = "photos"
@@ -162,7 +163,7 @@ def test_a_server_that_is_configured_is_used(
     assert (tmp_path / "Three Animals.results" / "report.html").as_uri() in artifacts["three-animals-report"]["data"]
 
 
-def test_a_shard_that_fails_for_a_passing_reason_is_tried_again_and_embeds_nothing_twice(
+def test_what_fails_for_a_passing_reason_is_tried_again_and_embeds_nothing_twice(
     experiment: Path, configured: dict[str, str], server: str, tmp_path: Path
 ) -> None:
     experiment = experiment.rename(tmp_path / "stumbling.toml")
@@ -176,12 +177,27 @@ def run_shard(self, number, on_images=None):
         raise OSError(5, "Input/output error")
     return result
 extractors.extraction.Extraction.run_shard = run_shard
+import flows.pipeline
+fit = flows.pipeline.fit
+def stumbling_fit(*arguments, **options):
+    if len(stumbled) == 1:
+        stumbled.append(2)
+        raise OSError(5, "Input/output error")
+    return fit(*arguments, **options)
+flows.pipeline.fit = stumbling_fit
 """
-    check_clean(run(experiment, configured, stumble))
+    # An earlier run's embeddings lie in the cache; the experiment does not name them, so they do not take part.
+    extract(tmp_path / "photos", "small_cnn", weights="none", cache=tmp_path / "stumbling.headstart", precision="bf16")
+    ran = run(experiment, configured, stumble)
+    check_clean(ran)
+    summary = json.loads(ran.stdout)
+    assert {row["key"] for row in summary["fit"]["leaderboard"]} == {key["id"] for key in summary["extraction"]["keys"]}
+    assert [key["embedded"] for key in summary["extraction"]["keys"]] == [36, 36]
     check_cache(EmbeddingCache(tmp_path / "stumbling.headstart"))
     counts = {name: task["run_count"] for name, task in tasks_of(server, "stumbling").items()}
     assert counts["embed small_cnn, shard 1 of 1"] == 2
     assert counts["embed pixels, shard 1 of 1"] == 1
+    assert counts["fit logreg, dummy"] == 2
 
 
 def test_what_is_wrong_is_not_tried_again_and_ends_in_one_clear_line(

@@ -110,6 +110,55 @@ def test_a_folder_that_is_no_model_is_refused(new_images: Path, tmp_path: Path) 
         predict(tmp_path / "nothing", new_images)
 
 
+def plant(model: str, **embedding: str) -> None:
+    card = Path(model) / "model.json"
+    content = json.loads(card.read_text())
+    content["embedding"] |= embedding
+    card.write_text(json.dumps(content))
+
+
+def test_a_planted_backbone_is_not_imported(
+    model: str, new_images: Path, elsewhere: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (elsewhere / "planted.py").write_text("open('PWNED', 'w').close()\ndef build(): open('PWNED', 'w').close()\n")
+    monkeypatch.syspath_prepend(elsewhere)
+    plant(model, backbone="planted:build")
+    for named in (None, "planted:other"):
+        with pytest.raises(JobError, match="planted:build, which is code that would run now; if you trust it, say so"):
+            predict(model, new_images, backbone=named)
+    assert not (elsewhere / "PWNED").exists()
+
+
+def test_a_model_on_code_of_one_s_own_predicts_once_that_is_named(
+    embed: Embed, new_images: Path, elsewhere: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (elsewhere / "mine.py").write_text("from extractors.small_cnn import SmallCNN\ndef build(): return SmallCNN(3)\n")
+    monkeypatch.syspath_prepend(elsewhere)
+    model = fit(embed(backbone="mine:build", weights="none").cache, "centroid").model
+    with pytest.raises(JobError, match="say so with --backbone mine:build"):
+        predict(model, new_images)
+    assert predict(model, new_images, backbone="mine:build")["label"].notna().all()
+
+
+def test_predicting_leaves_the_listing_of_a_cache_alone(
+    embed: Embed, model: str, new_images: Path, encoder: Path
+) -> None:
+    cache = embed(weights=str(encoder)).cache
+    predict(model, new_images, cache=cache)
+    again = embed(weights=str(encoder))
+    assert (again.images, again.embedded) == (36, 0)
+    assert fit(cache, "centroid").winner["head"] == "centroid"
+
+
+def test_a_folder_without_one_readable_image_gives_reasons_and_no_label(model: str, new_images: Path) -> None:
+    for path in new_images.iterdir():
+        path.write_bytes(b"no image")
+    table = predict(model, new_images, all_classes=True)
+    assert len(table) == 6
+    assert table["label"].isna().all()
+    assert (table["reason"] != "").all()
+
+
 @pytest.mark.parametrize("suffix", [".csv", ".parquet"])
 def test_predictions_are_written_whole(model: str, new_images: Path, tmp_path: Path, suffix: str) -> None:
     table = predict(model, new_images)

@@ -108,6 +108,23 @@ def test_whole_numbers_are_classes_and_measurements_are_refused(embed: Embed, ph
         pose(embed, {"labels": labels, "target": "weight"})
 
 
+def test_large_numbers_and_years_keep_their_digits(embed: Embed, photos: Path, tmp_path: Path) -> None:
+    paths = [str(path.relative_to(photos)) for path in sorted(photos.rglob("*.png"))]
+    labels = manifest(tmp_path, {"path": paths, "taxon": [1234567, 1234568] * 18})
+    assert pose(embed, {"labels": labels, "target": "taxon"}).class_names == ["1234567", "1234568"]
+
+
+def test_copies_with_different_labels_are_noted(embed: Embed, photos: Path) -> None:
+    shutil.copy(photos / "cat" / "00.png", photos / "dog" / "zz.png")
+    assert pose(embed).notes == ["2 images have copies with another label, first cat/00.png"]
+
+
+def test_only_the_keys_asked_for_take_part(embed: Embed) -> None:
+    embed(backbone="pixels", weights="default")
+    (key,) = embed().keys
+    assert [embedded.store.key.id for embedded in pose(embed, {"keys": [key["id"]]}).embedded] == [key["id"]]
+
+
 def test_a_key_that_lacks_images_is_left_out_with_a_note(embed: Embed, photos: Path) -> None:
     embed(backbone="pixels", weights="default")
     draw(photos / "cat" / "new.png", 0, seed=900)
