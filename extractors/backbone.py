@@ -17,8 +17,8 @@ class Backbone:
         Canonical: "torchvision/resnet50", "timm/vit_tiny_patch16_224", "headstart/small_cnn", "mypackage.models:build".
     weights : str
         What the cache key records: "sha256:<hex of the checkpoint file>"; "state-sha256:<hex over the state dict>"
-        where there is no single file; "random:<hex over the state dict>"; or "none" for a backbone without parameters. A callable
-        of yours adds "+code-sha256:<hex>", over the source of its modules.
+        where there is no single file; "random:<hex over the state dict>"; or "none" for a backbone without parameters.
+        A callable of yours adds "+code-sha256:<hex>", over the source of its modules.
     weights_name : str
         The same for people: "IMAGENET1K_V2", "resnet50-fine.pth", "none (random, seed 0)".
     module : torch.nn.Module
