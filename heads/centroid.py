@@ -18,6 +18,8 @@ class NearestMeanClassifier(SoftmaxClassifier):
     scikit-learn's `NearestCentroid` scales its probabilities by another metric than its labels and so can contradict
     them, and it divides by zero with one image a class. Here one score serves both; its temperature is fitted on
     leave-one-out distances (an image's own part in its class's mean is taken out, which is exact and free).
+    Groups are not known here: where images have near copies, what is left out is not new and probabilities are too
+    sure.
 
     Attributes
     ----------

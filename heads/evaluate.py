@@ -8,9 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy import sparse
-from scipy.stats import binomtest
 
 from heads.errors import DataError
+from heads.intervals import (
+    CONFIDENCE,
+    cluster_variance,
+    effective_size,
+    mean_size,
+    quantile,
+    recall_variance,
+    wilson,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -24,7 +32,6 @@ METRICS: Mapping[str, bool] = MappingProxyType(
 )
 """Every metric's name, and whether higher is better."""
 
-CONFIDENCE = 0.95
 SMALLEST_PROBABILITY = float(np.finfo(np.float64).eps)
 """Where the log-loss clips, like scikit-learn's: one certain mistake costs 36 nats and not infinitely many."""
 
@@ -63,8 +70,13 @@ def score_predictions(
 
     Accuracy, balanced accuracy (mean recall of the classes in `y_true`), macro-F1 (mean F1 of the classes in `y_true`
     or `y_pred`) and log-loss (mean negative log probability of the true class, in nats) are scikit-learn's.
-    Independent images give accuracy a Wilson interval; all others are percentile bootstraps over images, or over whole
-    groups. With a single group nothing can be resampled, and the interval is all that is possible.
+
+    The first three have Wilson intervals at an effective number of images n: p (1-p) / variance, at most the images
+    there are (for the means over C classes C² / Σ (1 / n_c)), and where nothing varies, as with all images right, that
+    most itself. The variance of accuracy is the binomial's, or a ratio estimator's over groups; that of balanced
+    accuracy is the sum of its recalls'; macro-F1's is the bootstrap's, and over groups both means' are. The log-loss
+    has the bootstrap's percentiles. Groups are taken as wholes: where nothing varies they count as n² / Σ size² images,
+    and the normal quantile becomes Student's with n_groups - 1. A single group leaves all that is possible.
 
     Parameters
     ----------
@@ -85,6 +97,10 @@ def score_predictions(
     References
     ----------
     Wilson, "Probable inference, the law of succession, and statistical inference", JASA 22, 1927.
+    Kish, "Survey sampling", 1965 (effective sample size); Korn & Graubard, "Confidence intervals for proportions with
+    small expected number of positive counts estimated from survey data", Survey Methodology 24, 1998 (an interval for
+    independent images at that size, with Student's quantile); Cochran, "Sampling techniques", 3rd ed., 1977 (ratio
+    estimators).
     Efron & Tibshirani, "An introduction to the bootstrap", 1993, chapter 13 (percentiles); Davison & Hinkley,
     "Bootstrap methods and their application", 1997, section 3.8 (whole groups).
     """
@@ -98,15 +114,12 @@ def score_predictions(
         ends = {name: (0.0, 1.0 if higher else -np.log(SMALLEST_PROBABILITY)) for name, higher in METRICS.items()}
     else:
         per_unit = sparse.csr_array((np.ones(len(true)), (units, np.arange(len(true)))), shape=(n_units, len(true)))
-        ends = _bootstrap(per_unit @ _parts(true, probability, pred, n_classes), n_classes, seed, n_resamples)
-    if n_units == len(true):
-        wilson = binomtest(int((true == pred).sum()), len(true)).proportion_ci(CONFIDENCE, method="wilson")
-        ends["accuracy"] = (float(wilson.low), float(wilson.high))
+        ends = _intervals(values, per_unit @ _parts(true, probability, pred, n_classes), n_classes, seed, n_resamples)
     return {name: None if value is None else _widened(value, *ends[name]) for name, value in values.items()}
 
 
 def _widened(value: float, low: float, high: float) -> Score:
-    """Hold the value inside: resamples can lose a class, which shifts the percentiles of a small set past the value."""
+    """Hold the value inside: rounding, and the percentiles of a small set, can leave it just outside."""
     return Score(value, min(low, value), max(high, value))
 
 
@@ -153,12 +166,30 @@ def _mean_where(numerator: Doubles, denominator: Doubles) -> Doubles:
     return np.asarray(quotient.sum(axis=1) / present.sum(axis=1))
 
 
-def _bootstrap(per_unit: Any, n_classes: int, seed: int, n_resamples: int) -> dict[str, tuple[float, float]]:
-    """Return the percentile interval of every metric; `per_unit` is sparse (n_units, 3 n_classes + 1)."""
+def _intervals(
+    values: dict[str, float | None], per_unit: Any, n_classes: int, seed: int, n_resamples: int
+) -> dict[str, tuple[float, float]]:
+    """Return the interval of every metric; `per_unit` is sparse (n_units, 3 n_classes + 1), `values` the metrics'."""
     blocks = [_metrics((per_unit.T @ counts.T).T, n_classes) for counts in _drawn(per_unit.shape[0], seed, n_resamples)]
-    tails = [50 * (1 - CONFIDENCE), 50 * (1 + CONFIDENCE)]
-    ends = {name: np.percentile(np.concatenate([block[name] for block in blocks]), tails) for name in METRICS}
-    return {name: (float(low), float(high)) for name, (low, high) in ends.items()}
+    drawn = {name: np.concatenate([block[name] for block in blocks]) for name in METRICS}
+    right, true = (per_unit[:, :n_classes], per_unit[:, n_classes : 2 * n_classes])
+    n_units, n_images = per_unit.shape[0], float(true.sum())
+    grouped = n_units < n_images
+    reach = quantile(n_units if grouped else None)
+    sizes = np.asarray(true.sum(axis=1), dtype=np.float64)
+    most, where_none = mean_size(true)
+    # Resamples of G groups vary (G-1) / G as much as new sets of G groups do.
+    variances = {name: float(drawn[name].var()) * n_units / max(1, n_units - 1) for name in METRICS}
+    if not grouped:
+        variances["balanced_accuracy"] = recall_variance(*(np.asarray(part.sum(axis=0)) for part in (right, true)))
+    accuracy = float(values["accuracy"] or 0.0)
+    spread = cluster_variance(np.asarray(right.sum(axis=1)), sizes) if grouped else accuracy * (1 - accuracy) / n_images
+    effective = {"accuracy": effective_size(accuracy, spread, n_images, n_images**2 / float((sizes**2).sum()))}
+    for name in ("balanced_accuracy", "macro_f1"):
+        effective[name] = effective_size(float(values[name] or 0.0), variances[name], most, where_none)
+    tails = np.percentile(drawn["log_loss"], [50 * (1 - CONFIDENCE), 50 * (1 + CONFIDENCE)])
+    ends = {name: wilson(float(values[name] or 0.0), size, reach) for name, size in effective.items()}
+    return {**ends, "log_loss": (float(tails[0]), float(tails[1]))}
 
 
 def _drawn(n_units: int, seed: int, n_resamples: int) -> Iterator[Doubles]:

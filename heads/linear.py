@@ -1,9 +1,8 @@
-"""Linear heads that are scikit-learn's own: logistic regression, support vector machine, discriminant analysis."""
+"""Linear heads that are scikit-learn's own: logistic regression, support vector machine."""
 
 from collections.abc import Mapping
 from typing import Any
 
-from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -21,10 +20,3 @@ def make_linear_svm(params: Mapping[str, Any], seed: int) -> Pipeline:
     It gives no probabilities: fitting them needs images that the few-image case cannot spare.
     """
     return make_pipeline(StandardScaler(), LinearSVC(**{"max_iter": 5000, "random_state": seed, **params}))
-
-
-def make_lda(params: Mapping[str, Any], seed: int) -> Pipeline:  # noqa: ARG001 - every factory takes a seed; this head draws nothing
-    """Return an unfitted discriminant analysis on standardised features, with a covariance shrunk to the identity."""
-    return make_pipeline(
-        StandardScaler(), LinearDiscriminantAnalysis(**{"solver": "lsqr", "shrinkage": "auto", **params})
-    )

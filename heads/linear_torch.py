@@ -1,5 +1,6 @@
 """The tutorials' linear probe: a softmax layer trained by SGD with momentum and a stepped learning rate."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -15,7 +16,7 @@ class TorchLinearClassifier(TorchClassifier):
     """Softmax layer trained by SGD; the learning rate is multiplied by `gamma` every `step_size` epochs.
 
     Its defaults are those of the transfer-learning tutorials (0.001 at batches of 4) carried over to batches of 32,
-    which take an eighth of the steps: the learning rate grows with the batch.
+    which take an eighth of the steps: the learning rate grows with the batch. The layer starts at zero.
 
     Parameters
     ----------
@@ -33,8 +34,12 @@ class TorchLinearClassifier(TorchClassifier):
     max_epochs : int, default=25
     patience : int, default=10
         Epochs without a better validation loss after which training stops.
+    min_steps : int, default=400
+        Where `max_epochs` would take fewer steps, as with few images, epochs, step_size and patience grow in
+        proportion.
     validation_fraction : float, default=0.1
-        Share of the images, stratified, that choose the epoch; not used where that is under ten images.
+        Share of the images, stratified, that choose the epoch; not used where that is under ten images. Groups are not
+        looked at.
     random_state : int, RandomState or None, default=None
     device : str, default="cpu"
         Where torch trains; prediction runs in numpy.
@@ -57,6 +62,7 @@ class TorchLinearClassifier(TorchClassifier):
         batch_size: int = 32,
         max_epochs: int = 25,
         patience: int = 10,
+        min_steps: int = 400,
         validation_fraction: float = 0.1,
         random_state: int | np.random.RandomState | None = None,
         device: str = "cpu",
@@ -69,6 +75,7 @@ class TorchLinearClassifier(TorchClassifier):
         self.batch_size = batch_size
         self.max_epochs = max_epochs
         self.patience = patience
+        self.min_steps = min_steps
         self.validation_fraction = validation_fraction
         self.random_state = random_state
         self.device = device
@@ -77,10 +84,11 @@ class TorchLinearClassifier(TorchClassifier):
         return ()
 
     def _make_optimizer(
-        self, parameters: list[torch.Tensor]
+        self, parameters: list[torch.Tensor], stretch: float
     ) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
         optimizer = torch.optim.SGD(parameters, lr=self.learning_rate, momentum=self.momentum)
-        return optimizer, torch.optim.lr_scheduler.StepLR(optimizer, step_size=self.step_size, gamma=self.gamma)
+        step_size = math.ceil(self.step_size * stretch)
+        return optimizer, torch.optim.lr_scheduler.StepLR(optimizer, step_size=step_size, gamma=self.gamma)
 
 
 def make_linear_torch(params: Mapping[str, Any], seed: int) -> Pipeline:

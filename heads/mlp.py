@@ -26,8 +26,11 @@ class TorchMLPClassifier(TorchClassifier):
     max_epochs : int, default=50
     patience : int, default=5
         Epochs without a better validation loss after which training stops.
+    min_steps : int, default=400
+        Where `max_epochs` would take fewer steps, as with few images, epochs and patience grow in proportion.
     validation_fraction : float, default=0.1
-        Share of the images, stratified, that choose the epoch; not used where that is under ten images.
+        Share of the images, stratified, that choose the epoch; not used where that is under ten images. Groups are not
+        looked at.
     random_state : int, RandomState or None, default=None
     device : str, default="cpu"
         Where torch trains; prediction runs in numpy.
@@ -42,6 +45,7 @@ class TorchMLPClassifier(TorchClassifier):
         batch_size: int = 64,
         max_epochs: int = 50,
         patience: int = 5,
+        min_steps: int = 400,
         validation_fraction: float = 0.1,
         random_state: int | np.random.RandomState | None = None,
         device: str = "cpu",
@@ -52,6 +56,7 @@ class TorchMLPClassifier(TorchClassifier):
         self.batch_size = batch_size
         self.max_epochs = max_epochs
         self.patience = patience
+        self.min_steps = min_steps
         self.validation_fraction = validation_fraction
         self.random_state = random_state
         self.device = device
@@ -61,7 +66,11 @@ class TorchMLPClassifier(TorchClassifier):
             raise ValueError(f"hidden_sizes is {self.hidden_sizes!r}, expected widths of at least 1")
         return self.hidden_sizes
 
-    def _make_optimizer(self, parameters: list[torch.Tensor]) -> tuple[torch.optim.Optimizer, None]:
+    def _make_optimizer(
+        self,
+        parameters: list[torch.Tensor],
+        stretch: float,  # noqa: ARG002 - for schedulers, and this optimizer has none
+    ) -> tuple[torch.optim.Optimizer, None]:
         # fused: one pass over the weights instead of ten, which halves the time of a step on a CPU
         return torch.optim.Adam(parameters, lr=self.learning_rate, fused=True), None
 

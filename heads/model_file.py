@@ -1,50 +1,24 @@
 """A fitted head on disk: a folder with `head.skops` and `model.json`, read back without pickle.
 
 What is read back may come from anywhere, so loading runs no code of the file's choosing: skops rebuilds objects of
-trusted types only, and the trusted types are a fixed list.
+the types on a fixed list only (`heads.model_archive`), and what the card says is checked (`heads.model_card`).
 """
 
 import hashlib
-import io
 import json
 import os
 import platform
 import tempfile
-import zipfile
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from heads.errors import ModelFileError
+from heads.model_archive import TRUSTED_TYPES, check_archive
+from heads.model_card import CARD_FILE, FORMAT_VERSION, check_card, read_bytes, read_card
 
-FORMAT_VERSION = 1
 HEAD_FILE = "head.skops"
-CARD_FILE = "model.json"
-
-TRUSTED_TYPES = (
-    "heads.centroid.NearestMeanClassifier",
-    "heads.linear_torch.TorchLinearClassifier",
-    "heads.mlp.TorchMLPClassifier",
-    "heads.ridge.RidgeSoftmaxClassifier",
-)
-"""Our own estimators: parameters and numpy arrays, and no method that runs anything they hold.
-
-skops itself trusts scikit-learn's estimators, numpy's arrays and Python's plain values; every registered head gets by
-with those. Nothing else is ever added here on the word of a file.
-"""
-
-CARD_FIELDS: dict[str, type] = {
-    "format_version": int,
-    "class_names": list,
-    "head": str,
-    "params": dict,
-    "embedding": dict,
-    "tap": str,
-    "scores": dict,
-    "versions": dict,
-    "sha256": str,
-}
-"""What `model.json` must hold, and as which JSON type; whatever else stands there is kept."""
+LARGEST_HEAD = 4_000_000_000  # bytes
 
 
 def save_model(folder: str | os.PathLike[str], model: Any, card: dict[str, Any]) -> Path:
@@ -58,7 +32,8 @@ def save_model(folder: str | os.PathLike[str], model: Any, card: dict[str, Any])
         Fitted on class numbers 0 … n_classes - 1.
     card : dict
         JSON values: `class_names` (list of str, by class number), `head`, `params`, `embedding` (the whole key of the
-        embedding it was fitted on), `tap`, `scores`, and whatever else is worth keeping.
+        embedding it was fitted on), `tap`, `weights_name`, `weights_source`, `scores`, and whatever else is worth
+        keeping.
 
     Returns
     -------
@@ -82,17 +57,18 @@ def save_model(folder: str | os.PathLike[str], model: Any, card: dict[str, Any])
         head = skops.io.dumps(model)
     except Exception as error:  # skops lets through whatever the type that it cannot save raises
         raise ModelFileError(f"{target}: {type(model).__name__} cannot be saved without pickle: {error}") from error
-    # Told now, by who can still choose another head, and not when the model is needed.
-    refused = sorted(set(skops.io.get_untrusted_types(data=head)) - set(TRUSTED_TYPES))
-    if refused:
-        raise ModelFileError(f"{target}: the head holds {', '.join(refused)}, which loading refuses; use another head")
+    try:
+        # Told now, by who can still choose another head, and not when the model is needed.
+        check_archive(head, target)
+    except ModelFileError as error:
+        raise ModelFileError(f"{error}; loading refuses that, so use another head") from error
     complete = {
         **card,
         "format_version": FORMAT_VERSION,
         "versions": _versions(),
         "sha256": hashlib.sha256(head).hexdigest(),
     }
-    _check_card(complete, target)
+    check_card(complete, target)
     try:
         text = json.dumps(complete, indent=2, ensure_ascii=False, allow_nan=False)
     except (TypeError, ValueError) as error:
@@ -115,50 +91,20 @@ def load_model(folder: str | os.PathLike[str]) -> tuple[Any, dict[str, Any]]:
     Raises
     ------
     ModelFileError
-        A file is missing or damaged, of another format version, or holds a type that is not trusted.
+        A file is missing, damaged, too large or of another format version, or holds a type that is not trusted.
     """
     source = Path(folder)
-    card = _read_card(source)
+    card = read_card(source / CARD_FILE)
     path = source / HEAD_FILE
     model = _rebuild(_read_head(path, card["sha256"]), path)
     _check_model(model, card, path)
     return model, card
 
 
-def _read_card(folder: Path) -> dict[str, Any]:
-    path = folder / CARD_FILE
-    try:
-        card = json.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, NotADirectoryError) as error:
-        raise ModelFileError(f"{path}: no such file; give a folder that 'headstart fit' wrote") from error
-    except ValueError as error:
-        raise ModelFileError(f"{path}: damaged, it is not JSON ({error}); copy or save the model again") from error
-    if not isinstance(card, dict):
-        raise ModelFileError(f"{path}: holds a {type(card).__name__}, expected an object; save the model again")
-    found = card.get("format_version")
-    if found != FORMAT_VERSION:
-        raise ModelFileError(
-            f"{path}: format version {found!r}, expected {FORMAT_VERSION}; fit again, or load it with the version that "
-            "wrote it"
-        )
-    _check_card(card, path)
-    return card
-
-
-def _check_card(card: dict[str, Any], where: Path) -> None:
-    for name, kind in CARD_FIELDS.items():
-        if name not in card:
-            raise ModelFileError(f"{where}: the card has no {name!r}")
-        if not isinstance(card[name], kind):
-            raise ModelFileError(f"{where}: {name!r} is {card[name]!r}, expected {kind.__name__}")
-    if not card["class_names"] or not all(isinstance(name, str) for name in card["class_names"]):
-        raise ModelFileError(f"{where}: 'class_names' is {card['class_names']!r}, expected names, one for each class")
-
-
 def _read_head(path: Path, checksum: str) -> bytes:
     """Return the bytes of the head, if they are those that were saved."""
     try:
-        data = path.read_bytes()
+        data = read_bytes(path, LARGEST_HEAD)
     except FileNotFoundError as error:
         raise ModelFileError(f"{path}: no such file; this is not a whole model, save it again") from error
     found = hashlib.sha256(data).hexdigest()
@@ -174,7 +120,7 @@ def _rebuild(data: bytes, path: Path) -> Any:
     import skops.io  # noqa: PLC0415 - as in save_model
     from skops.io.exceptions import UntrustedTypesFoundException  # noqa: PLC0415 - likewise
 
-    _refuse_compressed(data, path)
+    check_archive(data, path)
     try:
         return skops.io.loads(data, trusted=list(TRUSTED_TYPES))
     except UntrustedTypesFoundException as error:
@@ -183,19 +129,6 @@ def _rebuild(data: bytes, path: Path) -> Any:
         ) from error
     except Exception as error:  # skops lets through whatever a damaged or planted part raises
         raise ModelFileError(f"{path}: cannot be read ({type(error).__name__}: {error}); save it again") from error
-
-
-def _refuse_compressed(data: bytes, path: Path) -> None:
-    """Refuse compressed members: a small file could unpack into all of the memory."""
-    try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            packed = [member.filename for member in archive.infolist() if member.compress_type != zipfile.ZIP_STORED]
-    except zipfile.BadZipFile as error:
-        raise ModelFileError(
-            f"{path}: is no skops file ({error}); a pickle is never loaded, whatever its name"
-        ) from error
-    if packed:
-        raise ModelFileError(f"{path}: {packed[0]} is compressed, which 'headstart' never writes; not loaded")
 
 
 def _check_model(model: Any, card: dict[str, Any], path: Path) -> None:
@@ -207,12 +140,23 @@ def _check_model(model: Any, card: dict[str, Any], path: Path) -> None:
     try:
         check_is_fitted(model)
         highest = int(max(model.classes_))
+        for part in [step for _, step in model.steps] if hasattr(model, "steps") else [model]:
+            _check_part(part)
+    except ModelFileError as error:
+        raise ModelFileError(f"{path}: {error}") from error
     except Exception as error:  # a planted object may lack anything
         raise ModelFileError(f"{path}: holds a {type(model).__name__} that is not fitted on class numbers") from error
     if highest >= len(card["class_names"]):
         raise ModelFileError(
             f"{path}: the head knows class {highest}, and {CARD_FILE} names {len(card['class_names'])} classes"
         )
+
+
+def _check_part(part: Any) -> None:
+    if hasattr(part, "steps"):
+        raise ModelFileError("holds a pipeline inside a pipeline, which 'headstart' never writes")
+    if hasattr(part, "check_fitted_state"):
+        part.check_fitted_state()
 
 
 def _versions() -> dict[str, str]:

@@ -3,16 +3,62 @@
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import Normalizer
+
+from heads.errors import ModelFileError
+
+
+class NearestImagesClassifier(KNeighborsClassifier):
+    """The k nearest images vote, weighed by 1 / distance; where fewer were fitted, all of them vote.
+
+    Parameters
+    ----------
+    n_neighbors : int, default=5
+        k. scikit-learn refuses to predict where k is above the number of images fitted, which one fold of a small set
+        can reach.
+    """
+
+    def __init__(self, n_neighbors: int = 5) -> None:
+        super().__init__(n_neighbors, weights="distance", algorithm="brute")
+
+    def kneighbors(self, X: Any = None, n_neighbors: int | None = None, return_distance: bool = True) -> Any:
+        """Return the distances and row numbers of the nearest fitted images, (n_images, k) each."""
+        if hasattr(self, "n_samples_fit_"):
+            # Asked about the fitted images themselves, scikit-learn leaves each one out of its own neighbours.
+            n_others = self.n_samples_fit_ - (X is None)
+            n_neighbors = min(self.n_neighbors if n_neighbors is None else n_neighbors, n_others)
+        return super().kneighbors(X, n_neighbors, return_distance)
+
+    def check_fitted_state(self) -> None:
+        """Check what was read from a file, for scikit-learn's compiled search reads memory by these numbers.
+
+        Raises
+        ------
+        ModelFileError
+            A label is out of range, arrays do not fit together, or the settings are not this class's.
+        """
+        X, y = np.asarray(self._fit_X), np.asarray(self._y)
+        settings = (self.weights, self.algorithm, self._fit_method, self.effective_metric_)
+        if settings != ("distance", "brute", "brute", "euclidean") or self.effective_metric_params_ != {}:
+            raise ModelFileError(f"knn has the settings {settings!r}, expected distance, brute, brute, euclidean")
+        expected = (self.n_samples_fit_, self.n_features_in_)
+        if X.shape != expected or X.dtype not in (np.float32, np.float64):
+            raise ModelFileError(f"knn holds images of shape {X.shape} and dtype {X.dtype}, expected {expected} floats")
+        if y.shape != (len(X),) or y.dtype.kind not in "iu" or not len(y):
+            raise ModelFileError(f"knn holds labels of shape {y.shape} and dtype {y.dtype} for {len(X)} images")
+        if y.min() < 0 or y.max() >= len(self.classes_):
+            raise ModelFileError(f"knn holds labels {y.min()}…{y.max()} for {len(self.classes_)} classes")
+        if not isinstance(self.n_neighbors, int) or self.n_neighbors < 1:
+            raise ModelFileError(f"knn asks {self.n_neighbors!r} neighbours, expected at least 1")
 
 
 def make_knn(params: Mapping[str, Any], seed: int) -> Pipeline:  # noqa: ARG001 - every factory takes a seed; this head draws nothing
     """Return an unfitted k-nearest-neighbour classifier by cosine similarity.
 
     On unit-length rows the Euclidean order is the cosine order (|a - b|² = 2 - 2 a·b), and scikit-learn has a blocked
-    top-k for the former alone: the full matrix of distances is never held. Votes weigh by 1 / distance.
+    top-k for the former alone: the full matrix of distances is never held.
     """
-    defaults = {"n_neighbors": 5, "weights": "distance", "algorithm": "brute"}
-    return make_pipeline(Normalizer(), KNeighborsClassifier(**{**defaults, **params}))
+    return make_pipeline(Normalizer(), NearestImagesClassifier(**params))

@@ -114,19 +114,19 @@ for _head in (
         name="linear-svm",
         summary="Linear support vector machine; gives labels but no probabilities.",
         make=partial(_build, "heads.linear", "make_linear_svm"),
-        grid={"C": (0.0001, 0.001, 0.01, 0.1)},
+        grid={"C": (0.00001, 0.0001, 0.001, 0.01)},
     ),
     Head(
         name="lda",
         summary="Linear discriminant analysis with a shrunk covariance.",
-        make=partial(_build, "heads.linear", "make_lda"),
-        grid={"shrinkage": ("auto", 0.1, 0.5, 0.9)},
+        make=partial(_build, "heads.lda", "make_lda"),
+        grid={"shrinkage": (0.1, 0.5, 0.9, 0.99)},
     ),
     Head(
         name="linear-torch",
         summary="Softmax layer trained by SGD with a stepped learning rate, as in the transfer-learning tutorials.",
         make=partial(_build, "heads.linear_torch", "make_linear_torch"),
-        grid={"learning_rate": (0.001, 0.01)},
+        grid={"learning_rate": (0.01, 0.1)},
     ),
     Head(
         name="mlp",

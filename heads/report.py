@@ -62,7 +62,8 @@ class ReportData:
     embedding_labels : (n_images,) int
     embedding_is_test : (n_images,) bool
     mistakes : sequence of mappings
-        Most confident first: `path`, `true`, `predicted` (names), `probability` (or None), `thumbnail` (JPEG or None).
+        Most confident first, where there are probabilities: `path`, `true`, `predicted` (names),
+        `probability` (or None), `thumbnail` (JPEG or None).
         24 thumbnails of 15 kB make half a megabyte.
     curves : sequence of mappings
         `name`, and `history`: one mapping an epoch with `epoch`, `loss`, `val_loss` and `val_accuracy`.
@@ -246,7 +247,8 @@ def _gallery(data: ReportData) -> dict[str, Any]:
         }
         for mistake in data.mistakes
     ]
-    return {"mistakes": mistakes, "n_wrong": int(wrong.sum()), "confidence": confidence}
+    ranked = data.probability is not None
+    return {"mistakes": mistakes, "n_wrong": int(wrong.sum()), "confidence": confidence, "ranked": ranked}
 
 
 def _curves(data: ReportData) -> dict[str, Any]:

@@ -20,6 +20,8 @@ class RidgeSoftmaxClassifier(SoftmaxClassifier):
     Its labels are those of scikit-learn's `RidgeClassifier`. A squared loss knows no probabilities: here a softmax at
     one fitted temperature gives them. The temperature is fitted on leave-one-out scores, which for ridge regression
     follow from a single fit.
+    Groups are not known here: where images have near copies, what is left out is not new and probabilities are too
+    sure.
 
     Parameters
     ----------

@@ -113,7 +113,8 @@ def plan_splits(
     test_name = "test" if len(test) else "val"
     if not len(test) and not len(val):
         train, test = _hold_back(labels, group_ids, train, test_size, seed, names)
-        test_name = "held-out fifth" if math.isclose(test_size, 0.2) else f"held-out {test_size:.3g} of the images"
+        share = len(test) / (len(train) + len(test))  # whole groups can be more or less than was asked for
+        test_name = "held-out fifth" if 0.15 <= share < 0.25 else f"held-out {share:.2g} of the images"
     elif not len(test):
         val, test = test, val
     _check_train(labels, train, test, names, notes)
@@ -121,6 +122,7 @@ def plan_splits(
         planned, selection = [(train, val)], "val"
     else:
         planned, selection = _cross_validation(labels, group_ids, train, folds, seed, names), "cv"
+        _check_folds(labels, train, planned, names, notes)
     return SplitPlan(
         folds=planned,
         train=train,
@@ -247,6 +249,25 @@ def _cross_validation(
     splitter = kind(n_splits=folds, shuffle=True, random_state=seed)
     numbered = splitter.split(np.zeros((len(train), 1)), labels[train], None if single else group_ids[train])
     return [(train[fit], train[score]) for fit, score in numbered]
+
+
+def _check_folds(
+    labels: NDArray[Any], train: Rows, folds: list[tuple[Rows, Rows]], names: list[str], notes: list[str]
+) -> None:
+    """Check what whole groups leave to fit on: a class can lie in the scored part alone."""
+    for number, (fit, _) in enumerate(folds, start=1):
+        fitted = np.unique(labels[fit])
+        if len(fitted) < 2:
+            raise DataError(
+                f"fold {number} of {len(folds)} fits on {len(fit)} images of one class, expected at least two classes: "
+                "use fewer folds, a val split, or more groups of each class"
+            )
+        missing = [names[code] for code in np.setdiff1d(labels[train], fitted)]
+        if missing:
+            notes.append(
+                f"fold {number} of {len(folds)} fits without {', '.join(map(repr, missing))}: all of its images count "
+                "as wrong there"
+            )
 
 
 def _unit(group_ids: Rows) -> str:

@@ -9,7 +9,7 @@ import threading
 import warnings
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 import numpy as np
 from dask.system import CPU_COUNT
@@ -120,7 +120,7 @@ def select(results: Sequence[Result], metric: str = "accuracy") -> Result:
         No result has this metric, because all failed or, for the log-loss, none gives probabilities.
     """
     best = min(results, key=lambda result: _rank(result, metric), default=None)
-    if best is None or best.scores.get(metric) is None:
+    if best is None or not _is_finite(best.scores.get(metric)):
         raise DataError(f"none of {len(results)} results has a {metric}; choose by another metric or try other heads")
     return best
 
@@ -188,9 +188,14 @@ def _rank(result: Result, metric: str) -> tuple[int, float, float]:
     if result.error is not None:
         return 2, 0.0, 0.0
     score, loss = result.scores[metric], result.scores["log_loss"]
-    if score is None:
+    if not _is_finite(score):
         return 1, 0.0, 0.0
-    return 0, -score.value if METRICS[metric] else score.value, math.inf if loss is None else loss.value
+    return 0, -score.value if METRICS[metric] else score.value, loss.value if _is_finite(loss) else math.inf
+
+
+def _is_finite(score: Score | None) -> TypeGuard[Score]:
+    """Say whether there is a score to compare; one that is not finite would leave the order to chance."""
+    return score is not None and math.isfinite(score.value)
 
 
 def _checked_sources(candidates: Sequence[Candidate], n_images: int, *, shared: bool) -> dict[int, object]:

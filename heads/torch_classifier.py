@@ -12,7 +12,14 @@ from heads.isolation import one_openmp_thread
 from heads.softmax import Floats, SoftmaxClassifier
 from heads.torch_training import Recipe, forward, train
 
-_AT_LEAST: dict[str, float] = {"batch_size": 1, "max_epochs": 1, "patience": 1, "dropout": 0, "validation_fraction": 0}
+_AT_LEAST: dict[str, float] = {
+    "batch_size": 1,
+    "max_epochs": 1,
+    "patience": 1,
+    "min_steps": 0,
+    "dropout": 0,
+    "validation_fraction": 0,
+}
 _BELOW: dict[str, float] = {"dropout": 1, "validation_fraction": 1}
 
 
@@ -37,6 +44,7 @@ class TorchClassifier(SoftmaxClassifier):
     batch_size: int
     max_epochs: int
     patience: int
+    min_steps: int
     validation_fraction: float
     random_state: int | np.random.RandomState | None
     device: str
@@ -61,6 +69,7 @@ class TorchClassifier(SoftmaxClassifier):
             batch_size=self.batch_size,
             max_epochs=self.max_epochs,
             patience=self.patience,
+            min_steps=self.min_steps,
             validation_fraction=self.validation_fraction,
             seed=int(check_random_state(self.random_state).randint(2**31 - 1)),
             device=self.device,
@@ -79,9 +88,9 @@ class TorchClassifier(SoftmaxClassifier):
         raise NotImplementedError
 
     def _make_optimizer(
-        self, parameters: list[torch.Tensor]
+        self, parameters: list[torch.Tensor], stretch: float
     ) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler | None]:
-        """Return the optimizer, and the scheduler that is stepped once an epoch."""
+        """Return the optimizer, and the scheduler that is stepped once an epoch, its epochs multiplied by `stretch`."""
         raise NotImplementedError
 
     def _scores(self, X: Floats) -> NDArray[Any]:

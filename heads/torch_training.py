@@ -1,5 +1,6 @@
 """Training a small stack of linear layers with torch: batches, early stopping, the best epoch kept, numpy out."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -17,7 +18,9 @@ MIN_VALIDATION_IMAGES = 10
 """With fewer, the validation loss says more about which images were drawn than about the epoch."""
 
 Layer = tuple[Tensor, Tensor]
-MakeOptimizer = Callable[[list[Tensor]], tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler | None]]
+MakeOptimizer = Callable[
+    [list[Tensor], float], tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler | None]
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,11 +30,14 @@ class Recipe:
     Parameters
     ----------
     make_optimizer : callable
-        Parameters → (optimizer, scheduler stepped once an epoch, or None).
+        Parameters, stretch → (optimizer, scheduler stepped once an epoch, or None); the scheduler's epochs are to be
+        multiplied by the stretch.
     dropout : float
         Share of the last layer's inputs set to zero in training, 0 ≤ dropout < 1.
     batch_size, max_epochs, patience : int
         Images a step; most epochs; epochs without a better validation loss after which training stops.
+    min_steps : int
+        Where `max_epochs` would take fewer steps, all that counts epochs is stretched to take as many.
     validation_fraction : float
         Share of the images, stratified by class, that choose the epoch; 0 turns it off.
     seed : int
@@ -45,6 +51,7 @@ class Recipe:
     batch_size: int
     max_epochs: int
     patience: int
+    min_steps: int
     validation_fraction: float
     seed: int
     device: str
@@ -93,11 +100,13 @@ def train(features: NDArray[np.float32], codes: NDArray[np.intp], sizes: Sequenc
     y = torch.tensor(codes, device=recipe.device)
     order_generator = torch.Generator().manual_seed(recipe.seed)
     dropout_generator = torch.Generator(device=recipe.device).manual_seed(recipe.seed)
+    X_val, y_val = X[val_rows], y[val_rows]
+    stretch = max(1.0, recipe.min_steps / (math.ceil(len(fit_rows) / recipe.batch_size) * recipe.max_epochs))
     layers = _first_layers(sizes, order_generator, recipe.device)
-    optimizer, scheduler = recipe.make_optimizer([parameter for layer in layers for parameter in layer])
+    optimizer, scheduler = recipe.make_optimizer([parameter for layer in layers for parameter in layer], stretch)
     history: list[dict[str, float | int | None]] = []
     best_epoch, best_loss, best = 0, float("inf"), _copies(layers)
-    for epoch in range(1, recipe.max_epochs + 1):
+    for epoch in range(1, math.ceil(recipe.max_epochs * stretch) + 1):
         order = torch.tensor(fit_rows)[torch.randperm(len(fit_rows), generator=order_generator)].to(recipe.device)
         batches = torch.split(order, recipe.batch_size)
         loss = _train_epoch(layers, optimizer, X, y, batches, recipe.dropout, dropout_generator)
@@ -108,12 +117,12 @@ def train(features: NDArray[np.float32], codes: NDArray[np.intp], sizes: Sequenc
             )
         if scheduler is not None:
             scheduler.step()
-        val_loss, val_accuracy = _validate(layers, X[val_rows], y[val_rows]) if len(val_rows) else (None, None)
+        val_loss, val_accuracy = _validate(layers, X_val, y_val) if len(val_rows) else (None, None)
         history.append({"epoch": epoch, "loss": loss, "val_loss": val_loss, "val_accuracy": val_accuracy})
         if val_loss is None or val_loss < best_loss:
             best_epoch, best = epoch, _copies(layers)
             best_loss = best_loss if val_loss is None else val_loss
-        if epoch - best_epoch >= recipe.patience:
+        if epoch - best_epoch >= recipe.patience * stretch:
             break
     coefs, intercepts = ([array.cpu().numpy() for array in arrays] for arrays in zip(*best, strict=True))
     return Training(coefs=coefs, intercepts=intercepts, history=history, best_epoch=best_epoch)
@@ -122,6 +131,7 @@ def train(features: NDArray[np.float32], codes: NDArray[np.intp], sizes: Sequenc
 def hold_out(codes: NDArray[np.intp], fraction: float, seed: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Return (rows to fit, rows that choose the epoch), stratified; none choose where the images are too few.
 
+    Groups are not known here: near copies can be on both sides, which keeps a later epoch than new images would.
     They are too few where the fraction is under `MIN_VALIDATION_IMAGES` or the number of classes, or a class has one.
     """
     rows = np.arange(len(codes))
@@ -143,7 +153,13 @@ def forward(layers: Sequence[tuple[Any, Any]], X: Any) -> Any:
 
 
 def _first_layers(sizes: Sequence[int], generator: torch.Generator, device: str) -> list[Layer]:
-    """Draw weights and biases uniformly within ±1 / √n_in, as torch's own linear layer does."""
+    """Draw weights and biases uniformly within ±1 / √n_in, as torch's own linear layer does; a single layer is zero.
+
+    A softmax layer's loss is convex: no symmetry has to be broken, and what is drawn would have to be unlearned.
+    """
+    if len(sizes) == 2:
+        zeros = torch.zeros(*sizes, device=device), torch.zeros(sizes[1], device=device)
+        return [(zeros[0].requires_grad_(True), zeros[1].requires_grad_(True))]
     layers = []
     for n_in, n_out in pairwise(sizes):
         bound = n_in**-0.5

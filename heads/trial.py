@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from heads.errors import DataError
 from heads.evaluate import Score, measure, score_predictions
 from heads.isolation import isolated_job
 from heads.prediction import predict
@@ -108,6 +109,11 @@ def _run(
         fit_seconds += time.perf_counter() - start
         history = training_curve(model) if number == 0 else history
         classes, probability = predict(model, X[score_rows], task.n_classes)
+        if probability is not None and not np.isfinite(probability).all():
+            raise DataError(
+                f"fold {number + 1}: {(~np.isfinite(probability).all(axis=1)).sum()} of {len(probability)} images have "
+                "probabilities that are not finite; try other hyper-parameters"
+            )
         per_fold.append(measure(task.y[score_rows], probability, classes, task.n_classes))
         parts.append((score_rows, classes, probability))
     rows, classes, probability = _pooled(parts)

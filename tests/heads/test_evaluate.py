@@ -88,17 +88,54 @@ def test_the_seed_decides_the_interval():
     assert first == again != other
 
 
-def test_the_bootstrap_agrees_with_drawing_images_one_by_one():
+def test_the_bootstrap_of_the_log_loss_agrees_with_drawing_images_one_by_one():
     y, probability, predicted = predictions(n_images=120)
     generator = np.random.default_rng(5)
     drawn = [generator.integers(120, size=120) for _ in range(2000)]
-    scores = score_predictions(y, probability, predicted, 4, n_resamples=4000)
-    for name in ("balanced_accuracy", "macro_f1", "log_loss"):
-        values = [measure(y[rows], probability[rows], predicted[rows], 4)[name] for rows in drawn]
-        width = scores[name].high - scores[name].low
-        assert [scores[name].low, scores[name].high] == pytest.approx(
-            np.percentile(values, [2.5, 97.5]), abs=0.08 * width
-        )
+    score = score_predictions(y, probability, predicted, 4, n_resamples=4000)["log_loss"]
+    values = [measure(y[rows], probability[rows], predicted[rows], 4)["log_loss"] for rows in drawn]
+    expected = np.percentile(values, [2.5, 97.5])
+    assert [score.low, score.high] == pytest.approx(expected, abs=0.08 * (score.high - score.low))
+
+
+SHARES = ["accuracy", "balanced_accuracy", "macro_f1"]
+
+
+@pytest.mark.parametrize("metric", SHARES)
+def test_ten_images_that_are_all_right_leave_doubt(metric):
+    score = score_predictions(np.tile([0, 1], 5), None, np.tile([0, 1], 5), 2)[metric]
+    # k = n = 10, by hand: n / (n + z²)
+    assert (score.value, score.low, score.high) == pytest.approx((1.0, 0.7225, 1.0), abs=1e-4)
+
+
+@pytest.mark.parametrize("metric", SHARES)
+def test_one_pair_of_copies_does_not_make_certain(metric):
+    y = np.tile([0, 1], 20)
+    groups = np.arange(40)
+    groups[2] = 0
+    score = score_predictions(y, None, y, 2, groups=groups)[metric]
+    alone = score_predictions(y, None, y, 2)[metric]
+    assert 0.85 < score.low < alone.low < 0.92
+
+
+def test_balanced_accuracy_of_independent_images_has_wilsons_interval_at_its_recalls_variance():
+    y, predicted = np.repeat([0, 1], [20, 10]), np.repeat([0, 1, 1, 0], [16, 4, 9, 1])
+    score = score_predictions(y, None, predicted, 2)["balanced_accuracy"]
+    # Variance (0.8 x 0.2 / 19 + 0.9 x 0.1 / 9) / 4 = 0.004605, so 0.85 x 0.15 / 0.004605 = 27.7 images, more than
+    # 4 / (1/20 + 1/10) = 26.7: of these, by hand as above.
+    assert (score.value, score.low, score.high) == pytest.approx((0.85, 0.6705, 0.9401), abs=2e-3)
+
+
+def test_accuracy_over_groups_has_wilsons_interval_at_the_ratio_estimators_variance():
+    right, sizes = np.array([4, 2, 3, 1]), np.array([4, 4, 4, 2])
+    y = np.zeros(14, dtype=int)
+    predicted = np.concatenate([np.repeat([0, 1], [k, n - k]) for k, n in zip(right, sizes, strict=True)])
+    score = score_predictions(y, None, predicted, 2, groups=np.repeat(np.arange(4), sizes))["accuracy"]
+    p, t = 10 / 14, 3.18245  # Student's 97.5 % with three degrees of freedom
+    n = p * (1 - p) / (4 / 3 * ((right - p * sizes) ** 2).sum() / 14**2)
+    n = min(n, 14)
+    middle, half = p + t**2 / (2 * n), t * np.sqrt(p * (1 - p) / n + t**2 / (4 * n**2))
+    assert [score.low, score.high] == pytest.approx(np.array([middle - half, middle + half]) / (1 + t**2 / n), abs=1e-4)
 
 
 def coverage(draw, truth, metric, n_repeats=300, *, grouped=False):
@@ -121,6 +158,32 @@ def whole_groups_right_or_wrong(generator):
     easy = np.repeat(generator.random(40) < 0.5, 10)
     y = generator.integers(2, size=400)
     return y, np.where(easy | (generator.random(400) < 0.6), y, 1 - y), np.repeat(np.arange(40), 10)
+
+
+def few_images(generator):
+    y = np.tile([0, 1], 10)
+    return y, np.where(generator.random(20) < 0.95, y, 1 - y), None
+
+
+def few_groups(n_groups):
+    def draw(generator):
+        easy = np.repeat(generator.random(n_groups) < 0.5, 10)
+        y = generator.integers(2, size=10 * n_groups)
+        right = easy | (generator.random(10 * n_groups) < 0.6)
+        return y, np.where(right, y, 1 - y), np.repeat(np.arange(n_groups), 10)
+
+    return draw
+
+
+@pytest.mark.parametrize("metric", SHARES)
+def test_intervals_of_ten_images_a_class_hold_the_truth(metric):
+    assert coverage(few_images, 0.95, metric) >= 0.9
+
+
+@pytest.mark.parametrize("n_groups", [3, 5])
+@pytest.mark.parametrize("metric", SHARES)
+def test_intervals_over_a_few_groups_hold_the_truth(metric, n_groups):
+    assert coverage(few_groups(n_groups), 0.8, metric, n_repeats=200, grouped=True) >= 0.9
 
 
 @pytest.mark.parametrize("metric", ["accuracy", "balanced_accuracy"])

@@ -11,11 +11,15 @@ import pytest
 import skops.io
 from sklearn.datasets import load_digits
 from sklearn.ensemble import RandomForestClassifier
+from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
+from sklearn.svm import SVC
 
 from heads import HEADS, ModelFileError
-from heads.model_file import CARD_FIELDS, CARD_FILE, HEAD_FILE, load_model, save_model
+from heads.model_archive import ALLOWED_NODES, LARGEST_SCHEMA
+from heads.model_card import CARD_FIELDS, CARD_FILE, EMBEDDING_FIELDS, LARGEST_CARD
+from heads.model_file import HEAD_FILE, load_model, save_model
 
 X, Y = (array[:120] for array in load_digits(return_X_y=True))
 X = X.astype(np.float32)
@@ -23,8 +27,17 @@ CARD = {
     "class_names": [str(digit) for digit in range(10)],
     "head": "centroid",
     "params": {},
-    "embedding": {"backbone": "resnet18", "weights": "9f3a", "taps": ["avgpool"]},
+    "embedding": {
+        "backbone": "resnet18",
+        "weights": "9f3a",
+        "taps": ["avgpool"],
+        "preprocessing": {"crop": 224},
+        "precision": "float32",
+        "dtype": "float16",
+    },
     "tap": "avgpool",
+    "weights_name": "IMAGENET1K_V1",
+    "weights_source": "default",
     "scores": {"accuracy": {"value": 0.9, "low": 0.8, "high": 0.95}},
     "note": "kept",
 }
@@ -118,6 +131,8 @@ def test_what_is_no_model_is_never_replaced(name, tmp_path):
         ({"tap": None}, "'tap' is None, expected str"),
         ({"class_names": []}, r"'class_names' is \[\]"),
         ({"class_names": [1, 2]}, r"'class_names' is \[1, 2\]"),
+        ({"class_names": ["ant", "bee", "ant"]}, "'class_names' holds 'ant' twice"),
+        ({"embedding": {"backbone": "resnet18"}}, "the card's 'embedding' has no 'weights'"),
         ({"scores": {"accuracy": float("nan")}}, "the card is not JSON"),
         ({"scores": {"accuracy": np.float32(1)}}, "the card is not JSON"),
     ],
@@ -129,7 +144,7 @@ def test_a_card_that_cannot_be_read_back_is_not_written(changes, message, tmp_pa
 
 
 def test_a_head_that_loading_would_refuse_is_not_written(tmp_path):
-    with pytest.raises(ModelFileError, match=r"sklearn\.tree\._tree\.Tree, which loading refuses"):
+    with pytest.raises(ModelFileError, match=r"sklearn\.tree\._tree\.Tree.*loading refuses that, so use another"):
         save_model(tmp_path / "model", RandomForestClassifier(2).fit(X, Y), CARD)
 
 
@@ -264,6 +279,153 @@ def test_an_archive_rewritten_without_changes_still_loads(saved):
     assert np.array_equal(load_model(saved)[0].predict(X), fitted().predict(X))
 
 
+def crafted(folder, change):
+    """Return the head's archive with its schema changed."""
+
+    def edit(name, data):
+        if name != "schema.json":
+            return data
+        schema = json.loads(data)
+        return json.dumps(change(schema) or schema)
+
+    return rewritten(folder, edit)
+
+
+def last_step(schema):
+    return schema["content"]["content"]["steps"]["content"][-1]["content"][1]["content"]["content"]
+
+
+def test_a_scikit_learn_estimator_that_no_head_is_made_of_is_refused(saved):
+    plant(saved, skops.io.dumps(SVC().fit(X, Y)))
+    with pytest.raises(ModelFileError, match=r"could run code or crash: .*sklearn\.svm\._classes\.SVC \(ObjectNode\)"):
+        load_model(saved)
+
+
+def test_scikit_learns_own_neighbours_are_refused(saved):
+    plant(saved, skops.io.dumps(KNeighborsClassifier().fit(X, Y)))
+    with pytest.raises(ModelFileError, match="KNeighborsClassifier"):
+        load_model(saved)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"_y": np.full(120, 10**9)}, "labels 1000000000…1000000000 for 10 classes"),
+        ({"_y": np.full(120, -1)}, "labels -1…-1 for 10 classes"),
+        ({"_y": np.zeros(7, dtype=int)}, r"labels of shape \(7,\)"),
+        ({"_fit_X": X[:7]}, r"images of shape \(7, 64\)"),
+        ({"weights": "uniform"}, "settings"),
+        ({"_fit_method": "kd_tree"}, "settings"),
+        ({"effective_metric_": "haversine"}, "settings"),
+        ({"n_neighbors": -1}, "asks -1 neighbours"),
+    ],
+)
+def test_planted_neighbours_are_checked_before_compiled_code_reads_them(changes, message, saved):
+    model = fitted("knn")
+    vars(model[-1]).update(changes)
+    plant(saved, skops.io.dumps(model))
+    with pytest.raises(ModelFileError, match=rf"head\.skops: knn .*{message}"):
+        load_model(saved)
+
+
+def test_a_pipeline_inside_a_pipeline_is_refused_because_its_steps_would_go_unchecked(saved):
+    plant(saved, skops.io.dumps(make_pipeline(fitted("knn"))))
+    with pytest.raises(ModelFileError, match="a pipeline inside a pipeline"):
+        load_model(saved)
+
+
+def test_an_array_that_is_referenced_many_times_is_refused(saved):
+    def repeat(schema):
+        array = {name: value for name, value in last_step(schema)["means_"].items() if name != "__id__"}
+        last_step(schema)["extra"] = {
+            "__class__": "list",
+            "__module__": "builtins",
+            "__loader__": "ListNode",
+            "content": [{**array, "__id__": number} for number in range(1, 1000)],
+        }
+
+    plant(saved, crafted(saved, repeat))
+    with pytest.raises(ModelFileError, match="is referenced as more than one array"):
+        load_model(saved)
+
+
+def test_lists_that_hold_each_other_twice_are_refused_before_they_are_walked(saved):
+    def nest(schema):
+        inner = {"__class__": "list", "__module__": "builtins", "__loader__": "ListNode", "content": [], "__id__": 1}
+        for number in range(2, 60):
+            outer = {**inner, "content": [inner, {**inner, "content": []}], "__id__": number}
+            inner = outer
+        last_step(schema)["extra"] = inner
+
+    plant(saved, crafted(saved, nest))
+    with pytest.raises(ModelFileError, match="stands in two places"):
+        load_model(saved)
+
+
+@pytest.mark.parametrize("number", [[], "1", 1.5])
+def test_a_node_whose_number_is_none_is_refused(number, saved):
+    plant(saved, crafted(saved, lambda schema: schema.update(__id__=number)))
+    with pytest.raises(ModelFileError, match="expected a whole one"):
+        load_model(saved)
+
+
+def test_a_plain_value_with_the_number_of_a_list_is_refused(saved):
+    def disguise(schema):
+        node = {"__class__": "list", "__module__": "builtins", "__loader__": "ListNode", "content": [], "__id__": 1}
+        value = {"__class__": "str", "__module__": "builtins", "__loader__": "JsonNode", "content": "1", "__id__": 1}
+        last_step(schema)["extra"] = {**node, "content": [node, value], "__id__": 2}
+
+    plant(saved, crafted(saved, disguise))
+    with pytest.raises(ModelFileError, match="stands in two places"):
+        load_model(saved)
+
+
+def test_a_member_that_is_an_archive_itself_is_refused(saved):
+    content = io.BytesIO(rewritten(saved, unchanged))
+    with zipfile.ZipFile(content, "a") as archive:
+        archive.writestr("planted.npz", b"")
+    plant(saved, content.getvalue())
+    with pytest.raises(ModelFileError, match=r"holds 'planted\.npz', expected schema\.json and \.npy files alone"):
+        load_model(saved)
+
+
+def test_an_array_of_objects_is_refused(saved):
+    plant(saved, crafted(saved, lambda schema: last_step(schema)["means_"].update(type="json", content=[])))
+    with pytest.raises(ModelFileError, match=r"expected a \.npy file"):
+        load_model(saved)
+
+
+def test_a_schema_that_is_too_large_is_refused_before_it_is_parsed(saved):
+    plant(saved, rewritten(saved, lambda name, data: b" " * (LARGEST_SCHEMA + 1) if name == "schema.json" else data))
+    with pytest.raises(ModelFileError, match=f"expected at most {LARGEST_SCHEMA}"):
+        load_model(saved)
+
+
+@pytest.mark.parametrize("schema", ["[]", "{}", "7", '{"content": []}'])
+def test_a_schema_of_no_type_is_refused(schema, saved):
+    plant(saved, rewritten(saved, lambda name, data: schema if name == "schema.json" else data))
+    with pytest.raises(ModelFileError, match="could run code or crash"):
+        load_model(saved)
+
+
+def test_the_list_of_types_holds_nothing_that_no_head_writes():
+    def written(node):
+        if isinstance(node, dict):
+            if "__loader__" in node:
+                found.add((f"{node['__module__']}.{node['__class__']}", node["__loader__"]))
+            node = list(node.values())
+        if isinstance(node, list):
+            for part in node:
+                written(part)
+
+    found = set()
+    for head in HEADS:
+        with zipfile.ZipFile(io.BytesIO(skops.io.dumps(fitted(head)))) as archive:
+            written(json.loads(archive.read("schema.json")))
+    scalars = {(f"numpy.{name}", "NdArrayNode") for name in ("bool", "float32", "float64", "int32", "int64")}
+    assert found - scalars == ALLOWED_NODES - scalars
+
+
 def test_a_compressed_archive_is_refused_before_it_is_unpacked(saved):
     plant(saved, rewritten(saved, unchanged, zipfile.ZIP_DEFLATED))
     with pytest.raises(ModelFileError, match="is compressed"):
@@ -279,6 +441,16 @@ def flip_a_bit(folder):
     (folder / HEAD_FILE).write_bytes(content)
 
 
+def link(path, target):
+    path.unlink()
+    path.symlink_to(target)
+
+
+def pipe(path):
+    path.unlink()
+    os.mkfifo(path)
+
+
 DAMAGE = {
     "no card": (lambda folder: (folder / CARD_FILE).unlink(), "model.json: no such file; give a folder"),
     "no head": (lambda folder: (folder / HEAD_FILE).unlink(), "head.skops: no such file; this is not a whole model"),
@@ -287,6 +459,16 @@ DAMAGE = {
     "a list": (lambda folder: (folder / CARD_FILE).write_text("[]"), "holds a list, expected an object"),
     "another format": (lambda folder: change_card(folder, format_version=2), "format version 2, expected 1; fit again"),
     "no format": (lambda folder: (folder / CARD_FILE).write_text("{}"), "format version None, expected 1"),
+    "a deep card": (lambda folder: (folder / CARD_FILE).write_text("[" * 200_000), "damaged, it is not JSON"),
+    "a large card": (
+        lambda folder: os.truncate(folder / CARD_FILE, LARGEST_CARD + 1),
+        f"expected at most {LARGEST_CARD}",
+    ),
+    "an endless card": (lambda folder: link(folder / CARD_FILE, "/dev/zero"), "model.json: is no regular file"),
+    "an endless head": (lambda folder: link(folder / HEAD_FILE, "/dev/zero"), "head.skops: is no regular file"),
+    "a pipe": (lambda folder: pipe(folder / HEAD_FILE), "head.skops: is no regular file"),
+    "a huge head": (lambda folder: os.truncate(folder / HEAD_FILE, 4_000_000_001), "expected at most 4000000000"),
+    "one name twice": (lambda folder: change_card(folder, class_names=["0"] * 10), "'class_names' holds '0' twice"),
     "bit flip": (flip_a_bit, "head.skops: damaged, its sha256 is"),
     "fewer names": (lambda folder: change_card(folder, class_names=["0"]), "knows class 9, and model.json names 1"),
     "not a head": (lambda folder: plant(folder, skops.io.dumps({"a": 1})), "holds a dict, expected a classifier"),
@@ -307,6 +489,13 @@ def test_a_damaged_model_is_refused_with_what_and_where(damage, saved):
 def test_every_field_of_the_card_is_checked(field, saved):
     change_card(saved, **{field: 7})
     with pytest.raises(ModelFileError, match=f"'{field}' is 7, expected {CARD_FIELDS[field].__name__}"):
+        load_model(saved)
+
+
+@pytest.mark.parametrize("field", sorted(EMBEDDING_FIELDS))
+def test_every_field_of_the_cards_embedding_is_checked(field, saved):
+    change_card(saved, embedding=CARD["embedding"] | {field: 7})
+    with pytest.raises(ModelFileError, match=f"'{field}' is 7, expected {EMBEDDING_FIELDS[field].__name__}"):
         load_model(saved)
 
 

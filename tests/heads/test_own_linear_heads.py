@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 from scipy.special import log_softmax
 from sklearn.datasets import make_blobs
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.linear_model import RidgeClassifier
 from sklearn.neighbors import NearestCentroid
 
 from heads.centroid import NearestMeanClassifier
+from heads.lda import ShrunkDiscriminantClassifier
 from heads.ridge import RidgeSoftmaxClassifier
 from heads.softmax import fit_temperature
 
@@ -51,6 +53,32 @@ def test_ridge_is_not_sure_of_noise():
 def test_ridge_refuses_a_penalty_of_zero():
     with pytest.raises(ValueError, match="alpha is 0, expected a number above 0"):
         RidgeSoftmaxClassifier(alpha=0).fit(np.eye(4), [0, 0, 1, 1])
+
+
+@pytest.mark.parametrize("n_classes", [2, 4])
+@pytest.mark.parametrize("shrinkage", [0.1, 0.9, 1.0])
+@pytest.mark.parametrize(("n_images", "n_features"), [(60, 5), (30, 50)], ids=["tall", "wide"])
+def test_discriminant_analysis_is_scikit_learns(n_images, n_features, shrinkage, n_classes):
+    X, y = problem(n_images, n_features, n_classes)
+    ours = ShrunkDiscriminantClassifier(shrinkage).fit(X, y)
+    theirs = LinearDiscriminantAnalysis(solver="lsqr", shrinkage=shrinkage).fit(X, y)
+    coef, intercept = ours.coef_.T, ours.intercept_
+    if n_classes == 2:  # scikit-learn keeps the second class's score over the first's alone
+        coef, intercept = coef[1:] - coef[:1], intercept[1:] - intercept[:1]
+    np.testing.assert_allclose(coef, theirs.coef_, atol=1e-9)
+    np.testing.assert_allclose(intercept, theirs.intercept_, atol=1e-8)
+    np.testing.assert_allclose(ours.predict_proba(X), theirs.predict_proba(X), atol=1e-9)
+
+
+def test_discriminant_analysis_of_one_image_a_class_is_the_nearer_one():
+    model = ShrunkDiscriminantClassifier().fit(np.array([[0.0, 0.0], [1.0, 1.0]]), ["a", "b"])
+    assert model.predict([[0.9, 0.8], [0.1, 0.3]]).tolist() == ["b", "a"]
+
+
+@pytest.mark.parametrize("shrinkage", [0, 1.5])
+def test_discriminant_analysis_refuses_a_shrinkage_out_of_range(shrinkage):
+    with pytest.raises(ValueError, match=f"shrinkage is {shrinkage}, expected above 0 and at most 1"):
+        ShrunkDiscriminantClassifier(shrinkage).fit(np.eye(4), [0, 0, 1, 1])
 
 
 def test_nearest_mean_has_the_labels_of_scikit_learns_nearest_centroid():

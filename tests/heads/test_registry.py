@@ -73,6 +73,13 @@ def test_the_floor_never_looks_at_the_features():
     assert model.predict_proba(np.ones((1, 1))).tolist() == [[0.25, 0.75]]
 
 
+def test_more_neighbours_than_images_means_all_of_them():
+    X, y = np.array([[1.0, 0.0], [1.0, 0.1], [0.0, 1.0]]), [0, 0, 1]
+    many, all_three = (HEADS["knn"].make({"n_neighbors": k}, 0).fit(X, y) for k in (20, 3))
+    assert np.array_equal(many.predict_proba([[0.5, 1.0]]), all_three.predict_proba([[0.5, 1.0]]))
+    assert many.predict([[0.0, 2.0]]).tolist() == [1]
+
+
 @pytest.mark.parametrize(
     ("asked", "answer"),
     [("logref", "did you mean logreg"), ("KNN", "did you mean knn"), ("zzz", "known heads: centroid")],

@@ -319,6 +319,22 @@ def test_the_gallery_compares_the_confidence_of_right_and_wrong_answers():
     assert "sure on average" not in words(probability=None)
 
 
+def test_mistakes_without_probabilities_are_not_called_confident():
+    ranked, unranked = words(), words(probability=None, mistakes=[mistake(probability=None)])
+    assert "Most confident mistakes" in ranked
+    assert "onfident" not in unranked.replace("in no order of confidence", "")
+    assert "greatest confidence" not in unranked
+    assert "turn up here first" not in unranked
+
+
+@pytest.mark.parametrize(
+    ("selection", "expected"),
+    [("cv", "that of the first fold of the cross-validation"), ("val", "the fit on train that the validation split")],
+)
+def test_a_curve_says_which_fit_it_is_of(selection, expected):
+    assert f"Each curve is {'that of ' if selection == 'val' else ''}{expected}" in words(selection=selection)
+
+
 def test_a_curve_names_its_best_epoch():
     assert "Best of 3 epochs: 2, with validation loss 0.400 and accuracy 90.0 %" in words()
 

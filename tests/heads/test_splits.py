@@ -141,6 +141,31 @@ def test_a_class_with_fewer_groups_than_folds_is_told_in_groups():
         plan_splits(np.append(y, [0, 1]), split=["train"] * 40 + ["test"] * 2, groups=np.append(groups, [200, 201]))
 
 
+def test_folds_that_fit_on_a_single_class_are_refused():
+    y = [1, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 0]
+    groups = np.repeat([0, 1, 2], [6, 4, 3])
+    with pytest.raises(DataError, match=r"fold 2 of 2 fits on 4 images of one class.*use fewer folds"):
+        plan_splits([*y, 0, 1], split=["train"] * 13 + ["test"] * 2, groups=[*groups, 8, 9], folds=2)
+
+
+def test_a_fold_that_fits_without_a_class_is_noted():
+    y = [2, 2, 2, 1, 2, 2, 0, 0, 2, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 1, 1]
+    groups = np.repeat([0, 1, 2, 3], [3, 7, 5, 6])
+    plan = plan_splits([*y, 0, 1], split=["train"] * 21 + ["test"] * 2, groups=[*groups, 8, 9], folds=2)
+    assert [note for note in plan.notes if note.startswith("fold 2 of 2 fits without 'class 0'")]
+
+
+def test_what_is_held_back_is_named_by_its_real_share():
+    y, groups = np.tile([0, 1], 50), np.concatenate([np.zeros(60), np.arange(1, 41)]).astype(int)
+    names = set()
+    for seed in range(20):
+        plan = plan_splits(y, groups=groups, folds=2, seed=seed)
+        share = len(plan.test) / 100
+        assert plan.test_name == ("held-out fifth" if 0.15 <= share < 0.25 else f"held-out {share:.2g} of the images")
+        names.add(plan.test_name)
+    assert len(names) > 1
+
+
 def test_a_class_of_one_image_cannot_be_held_back():
     with pytest.raises(DataError, match=r"'class 1' has 1 image; holding some back needs 2"):
         plan_splits([0] * 10 + [1])

@@ -4,13 +4,15 @@ import numpy as np
 import pytest
 from distributed import Client, LocalCluster
 from sklearn.datasets import load_digits
+from sklearn.dummy import DummyClassifier
 from sklearn.model_selection import PredefinedSplit, cross_val_predict
 
 from heads import HEADS, DataError, Head, UnknownHeadError, registry
 from heads.candidates import Candidate, FeatureSet, expand
-from heads.evaluate import score_predictions
+from heads.evaluate import Score, score_predictions
 from heads.splits import plan_splits
 from heads.sweep import fit_final, score_test, select, sweep
+from heads.trial import Result
 
 X, Y = (array[:300] for array in load_digits(return_X_y=True))
 X = X.astype(np.float16)
@@ -152,6 +154,31 @@ def test_a_candidate_that_fails_is_a_result_with_its_reason_and_comes_last():
     assert [result.error for result in results[:-1]] == [None] * 5
 
 
+def test_a_result_that_is_not_finite_ranks_as_missing():
+    def result(name, **values):
+        scores = {metric: None if value is None else Score(value, value, value) for metric, value in values.items()}
+        return Result(candidate=broken(head=name), scores=scores)
+
+    nan, none, good = (
+        result(name, accuracy=0.9, log_loss=loss) for name, loss in (("nan", np.nan), ("none", None), ("good", 3.0))
+    )
+    assert select([nan, none, good], "log_loss") is good
+    assert select([nan, none, good], "accuracy") is good
+    with pytest.raises(DataError, match="none of 2 results has a log_loss"):
+        select([nan, none], "log_loss")
+
+
+def test_probabilities_that_are_not_finite_are_an_error_of_that_candidate(temporary_head):
+    class Unsure(DummyClassifier):
+        def predict_proba(self, X):
+            return np.full((len(X), 10), np.nan)
+
+    unsure = temporary_head(lambda *_: Unsure())
+    results = sweep([unsure, *expand([PIXELS], ["dummy"])], Y, PLAN)
+    assert results[-1].candidate is unsure
+    assert "fold 1: 80 of 80 images have probabilities that are not finite" in results[-1].error
+
+
 def test_if_all_fail_the_first_reason_is_raised():
     with pytest.raises(
         DataError, match="none of 1 candidates could be fitted; the first reason: InvalidParameterError"
@@ -172,7 +199,7 @@ def test_the_final_fit_does_not_repeat_the_warning():
 
 
 def test_the_first_folds_curve_of_a_torch_head_is_kept():
-    grid = {"linear-torch": {"max_epochs": [2]}, "dummy": {}}
+    grid = {"linear-torch": {"max_epochs": [2], "min_steps": [0]}, "dummy": {}}
     results = sweep(expand([PIXELS], ["linear-torch", "dummy"], grid), Y, PLAN)
     assert [row["epoch"] for row in results[0].history] == [1, 2]
     assert results[1].history is None

@@ -1,8 +1,10 @@
 import numpy as np
 import pytest
 import torch
-from sklearn.datasets import make_blobs
+from sklearn.datasets import load_digits, make_blobs
+from sklearn.model_selection import train_test_split
 
+from heads import HEADS
 from heads.errors import DataError
 from heads.linear_torch import TorchLinearClassifier
 from heads.mlp import TorchMLPClassifier
@@ -20,7 +22,7 @@ def problem(n_images=200, n_classes=3, spread=2.0):
 def test_torchs_global_random_state_and_threads_stay_as_they_are(estimator):
     X, y = problem()
     before, threads = torch.get_rng_state(), torch.get_num_threads()
-    estimator(max_epochs=2, dropout=0.5, random_state=0).fit(X, y)
+    estimator(min_steps=0, max_epochs=2, dropout=0.5, random_state=0).fit(X, y)
     assert torch.equal(torch.get_rng_state(), before)
     assert torch.get_num_threads() == threads
 
@@ -31,21 +33,21 @@ def test_the_global_random_state_does_not_matter(estimator):
     fits = []
     for seed in (1, 2):
         torch.manual_seed(seed)
-        fits.append(estimator(max_epochs=2, dropout=0.5, random_state=0).fit(X, y).coefs_)
+        fits.append(estimator(min_steps=0, max_epochs=2, dropout=0.5, random_state=0).fit(X, y).coefs_)
     assert all(np.array_equal(first, second) for first, second in zip(*fits, strict=True))
 
 
 @BOTH
 def test_training_runs_in_one_thread_so_that_weights_do_not_depend_on_the_cores(estimator):
     class Recording(estimator):
-        def _make_optimizer(self, parameters):
+        def _make_optimizer(self, parameters, stretch):
             seen.append(torch.get_num_threads())
-            return super()._make_optimizer(parameters)
+            return super()._make_optimizer(parameters, stretch)
 
     seen, threads = [], torch.get_num_threads()
     torch.set_num_threads(2)
     try:
-        Recording(max_epochs=1, random_state=0).fit(*problem())
+        Recording(min_steps=0, max_epochs=1, random_state=0).fit(*problem())
     finally:
         torch.set_num_threads(threads)
     assert seen == [1]
@@ -55,7 +57,7 @@ def test_training_runs_in_one_thread_so_that_weights_do_not_depend_on_the_cores(
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
 def test_training_on_a_gpu_gives_numpy_weights_close_to_the_cpus(estimator):
     X, y = problem()
-    settings = {"max_epochs": 3, "dropout": 0, "random_state": 0}
+    settings = {"min_steps": 0, "max_epochs": 3, "dropout": 0, "random_state": 0}
     cpu, gpu = (estimator(device=device, **settings).fit(X, y) for device in ("cpu", "cuda"))
     np.testing.assert_allclose(gpu.predict_proba(X), cpu.predict_proba(X), atol=1e-2)
 
@@ -63,21 +65,21 @@ def test_training_on_a_gpu_gives_numpy_weights_close_to_the_cpus(estimator):
 @BOTH
 def test_another_seed_gives_other_weights(estimator):
     X, y = problem()
-    first, second = (estimator(max_epochs=1, random_state=seed).fit(X, y).coefs_[0] for seed in (0, 1))
+    first, second = (estimator(min_steps=0, max_epochs=1, random_state=seed).fit(X, y).coefs_[0] for seed in (0, 1))
     assert not np.array_equal(first, second)
 
 
 @BOTH
 def test_the_fitted_state_holds_no_torch_object(estimator):
     X, y = problem()
-    state = vars(estimator(max_epochs=1, random_state=0).fit(X, y))
+    state = vars(estimator(min_steps=0, max_epochs=1, random_state=0).fit(X, y))
     assert all(type(array) is np.ndarray for name in ("coefs_", "intercepts_") for array in state[name])
     assert not [name for name, value in state.items() if type(value).__module__.startswith("torch")]
 
 
 def test_prediction_in_numpy_is_what_torch_computes():
     X, y = problem()
-    model = TorchMLPClassifier(hidden_sizes=(5, 4), max_epochs=3, random_state=0).fit(X, y)
+    model = TorchMLPClassifier(hidden_sizes=(5, 4), min_steps=0, max_epochs=3, random_state=0).fit(X, y)
     hidden = torch.from_numpy(X)
     for number, (weight, bias) in enumerate(zip(model.coefs_, model.intercepts_, strict=True)):
         hidden = torch.nn.functional.linear(hidden, torch.from_numpy(weight).T, torch.from_numpy(bias))
@@ -87,14 +89,14 @@ def test_prediction_in_numpy_is_what_torch_computes():
 
 def test_hidden_sizes_give_the_layers():
     X, y = problem()
-    model = TorchMLPClassifier(hidden_sizes=(5, 4), max_epochs=1, random_state=0).fit(X, y)
+    model = TorchMLPClassifier(hidden_sizes=(5, 4), min_steps=0, max_epochs=1, random_state=0).fit(X, y)
     assert [weight.shape for weight in model.coefs_] == [(6, 5), (5, 4), (4, 3)]
 
 
 @BOTH
 def test_the_curve_has_a_row_for_each_epoch_and_falls(estimator):
     X, y = problem()
-    curve = estimator(max_epochs=6, patience=6, random_state=0).fit(X, y).history_
+    curve = estimator(min_steps=0, max_epochs=6, patience=6, random_state=0).fit(X, y).history_
     assert [row["epoch"] for row in curve] == [1, 2, 3, 4, 5, 6]
     assert set(curve[0]) == {"epoch", "loss", "val_loss", "val_accuracy"}
     assert curve[-1]["loss"] < curve[0]["loss"]
@@ -102,7 +104,7 @@ def test_the_curve_has_a_row_for_each_epoch_and_falls(estimator):
 
 def test_the_loss_in_the_curve_is_the_cross_entropy():
     X, y = problem()
-    model = TorchLinearClassifier(1e-12, max_epochs=1, validation_fraction=0, random_state=0).fit(X, y)
+    model = TorchLinearClassifier(1e-12, min_steps=0, max_epochs=1, validation_fraction=0, random_state=0).fit(X, y)
     cross_entropy = -np.log(model.predict_proba(X)[np.arange(len(y)), y]).mean()
     assert model.history_[0]["loss"] == pytest.approx(cross_entropy, rel=1e-5)
 
@@ -110,7 +112,14 @@ def test_the_loss_in_the_curve_is_the_cross_entropy():
 def test_training_stops_after_as_many_epochs_without_gain_as_patience_allows():
     X, y = problem(spread=8.0)
     model = TorchMLPClassifier(
-        (64,), dropout=0, learning_rate=0.03, max_epochs=200, patience=4, validation_fraction=0.3, random_state=0
+        (64,),
+        dropout=0,
+        learning_rate=0.03,
+        min_steps=0,
+        max_epochs=200,
+        patience=4,
+        validation_fraction=0.3,
+        random_state=0,
     ).fit(X, y)
     losses = [row["val_loss"] for row in model.history_]
     assert len(losses) < 200
@@ -120,8 +129,10 @@ def test_training_stops_after_as_many_epochs_without_gain_as_patience_allows():
 def test_the_best_epoch_is_kept_and_not_the_last():
     X, y = problem(spread=8.0)
     settings = {"dropout": 0, "learning_rate": 0.03, "validation_fraction": 0.3, "random_state": 0}
-    stopped = TorchMLPClassifier((64,), max_epochs=200, patience=4, **settings).fit(X, y)
-    until_best = TorchMLPClassifier((64,), max_epochs=stopped.best_epoch_, patience=4, **settings).fit(X, y)
+    stopped = TorchMLPClassifier((64,), min_steps=0, max_epochs=200, patience=4, **settings).fit(X, y)
+    until_best = TorchMLPClassifier((64,), min_steps=0, max_epochs=stopped.best_epoch_, patience=4, **settings).fit(
+        X, y
+    )
     assert all(np.array_equal(a, b) for a, b in zip(stopped.coefs_, until_best.coefs_, strict=True))
 
 
@@ -129,22 +140,68 @@ def test_the_learning_rate_is_stepped():
     X, y = problem()
     # With a factor this small nothing moves after the first step of the schedule.
     one, many = (
-        TorchLinearClassifier(0.01, step_size=1, gamma=1e-12, max_epochs=n, validation_fraction=0, random_state=0)
+        TorchLinearClassifier(
+            0.01, step_size=1, gamma=1e-12, min_steps=0, max_epochs=n, validation_fraction=0, random_state=0
+        )
         for n in (1, 5)
     )
     np.testing.assert_allclose(one.fit(X, y).coefs_[0], many.fit(X, y).coefs_[0], rtol=1e-5)
 
 
+@pytest.mark.parametrize(
+    ("estimator", "batch_size", "n_epochs"), [(TorchLinearClassifier, 32, 200), (TorchMLPClassifier, 64, 400)]
+)
+def test_few_images_are_shown_more_often(estimator, batch_size, n_epochs):
+    X, y = problem(n_images=50)  # two batches of 32, or one of 64
+    model = estimator(patience=1000, random_state=0).fit(X, y)
+    assert model.batch_size == batch_size
+    assert len(model.history_) == n_epochs
+
+
+def test_many_images_keep_the_epochs_asked_for():
+    X, y = problem(n_images=2000)
+    assert len(TorchLinearClassifier(patience=25, random_state=0).fit(X, y).history_) == 25
+
+
+def test_the_steps_of_the_learning_rate_stretch_with_the_epochs():
+    X, y = problem(n_images=64)
+    # 400 steps are 200 epochs of two batches, eight times 25: with the first step of the schedule nothing moves.
+    settings = {"gamma": 1e-12, "validation_fraction": 0, "random_state": 0}
+    stretched = TorchLinearClassifier(0.01, step_size=2, **settings).fit(X, y)
+    sixteen = TorchLinearClassifier(0.01, step_size=16, min_steps=0, max_epochs=16, patience=16, **settings).fit(X, y)
+    np.testing.assert_allclose(stretched.coefs_[0], sixteen.coefs_[0], rtol=1e-4, atol=1e-6)
+
+
+def test_a_softmax_layer_starts_at_zero():
+    X, y = problem()
+    model = TorchLinearClassifier(1e-12, min_steps=0, max_epochs=1, random_state=0).fit(X, y)
+    assert np.abs(model.coefs_[0]).max() < 1e-9
+
+
+def test_fifty_images_are_enough_for_what_logistic_regression_reaches():
+    X, y = load_digits(return_X_y=True)
+    reached = {"linear-torch": [], "logreg": []}
+    for seed in range(3):
+        fit, score = train_test_split(np.arange(len(y)), train_size=50, test_size=600, stratify=y, random_state=seed)
+        for head, accuracies in reached.items():
+            accuracies.append(
+                HEADS[head].make({}, seed).fit(X[fit].astype(np.float32), y[fit]).score(X[score], y[score])
+            )
+    assert np.mean(reached["linear-torch"]) >= np.mean(reached["logreg"]) - 0.05
+
+
 def test_dropout_changes_training():
     X, y = problem()
-    without, half = (TorchMLPClassifier(dropout=p, max_epochs=1, random_state=0).fit(X, y).coefs_[0] for p in (0, 0.5))
+    without, half = (
+        TorchMLPClassifier(dropout=p, min_steps=0, max_epochs=1, random_state=0).fit(X, y).coefs_[0] for p in (0, 0.5)
+    )
     assert not np.array_equal(without, half)
 
 
 def test_dropout_keeps_the_expected_input():
     X, y = np.ones((64, 1000), dtype=np.float32), np.tile([0, 1], 32)
 
-    def mean_scorer(parameters):
+    def mean_scorer(parameters, stretch):
         with (
             torch.no_grad()
         ):  # every feature counts alike: the score of class 1 is the mean of the inputs that are kept
@@ -152,7 +209,15 @@ def test_dropout_keeps_the_expected_input():
             parameters[1].zero_()
         return torch.optim.SGD(parameters, lr=1e-12), None
 
-    numbers = {"dropout": 0.5, "batch_size": 64, "max_epochs": 1, "patience": 1, "validation_fraction": 0.0, "seed": 0}
+    numbers = {
+        "dropout": 0.5,
+        "batch_size": 64,
+        "min_steps": 0,
+        "max_epochs": 1,
+        "patience": 1,
+        "validation_fraction": 0.0,
+        "seed": 0,
+    }
     recipe = Recipe(make_optimizer=mean_scorer, device="cpu", **numbers)
     loss = train(X, y, [1000, 2], recipe).history[0]["loss"]
     expected = np.log1p(np.exp(1.0)) - 0.5  # cross-entropy at scores (0, 1), half of the images in each class
@@ -184,7 +249,7 @@ def test_held_out_images_are_stratified():
 
 def test_without_validation_images_all_epochs_run_and_the_last_is_kept():
     X, y = problem(n_images=30)
-    model = TorchMLPClassifier(max_epochs=7, patience=2, random_state=0).fit(X, y)
+    model = TorchMLPClassifier(min_steps=0, max_epochs=7, patience=2, random_state=0).fit(X, y)
     assert model.best_epoch_ == len(model.history_) == 7
     assert model.history_[0]["val_loss"] is None
 
