@@ -63,8 +63,8 @@ def test_the_gain_by_transfer_can_be_seen(shown: Shown) -> None:
     accuracy = {
         name: float(score) for score, name in re.findall(r"([\d.]+) % \[.*?\]\s+(small_cnn \(\w+|pixels)", scored)
     }
-    assert accuracy["small_cnn (encoder"] > accuracy["small_cnn (random"] + 1
-    assert accuracy["small_cnn (encoder"] > accuracy["pixels"] + 1
+    assert accuracy["small_cnn (encoder"] > accuracy["small_cnn (random"]
+    assert accuracy["small_cnn (encoder"] > accuracy["pixels"]
     card = json.loads((folder / "results" / "model" / "model.json").read_text())
     assert card["weights_name"] == "encoder.safetensors"
     assert card["scores"]["test"]["n_images"] == 871
