@@ -52,7 +52,7 @@ def tutorial_loop(images: Path, backbone: str, out: Path) -> None:
     head = [name for name, module in model.named_modules() if isinstance(module, nn.Linear)][-1]
     model.set_submodule(head, nn.Identity())
     model.eval()
-    transform = torchvision.models.get_model_weights(backbone).DEFAULT.transforms()  # type: ignore[attr-defined]
+    transform = torchvision.models.get_model_weights(backbone).DEFAULT.transforms()  # type: ignore[attr-defined]  # an enum made at run time
     loader = DataLoader(ImageFolder(str(images), transform=transform), batch_size=32, num_workers=os.cpu_count() or 1)
     features, labels = [], []
     with torch.no_grad():
