@@ -62,7 +62,8 @@ class ExtractionSummary:
 def default_cache(images: str | Path) -> Path:
     """Name the cache of an image set: ``NAME.headstart`` in the current folder."""
     whole = Path(images).expanduser().absolute().name
-    named = re.split(r"[*?{\[]", whole)[0].rstrip("-_.") if is_pattern(whole) else whole
+    pattern = is_pattern(whole) and not Path(images).expanduser().exists()
+    named = re.split(r"[*?{\[]", whole)[0].rstrip("-_. ") if pattern else whole
     stem = re.sub(r"\.(csv|parquet|tar)$", "", named, flags=re.IGNORECASE).lstrip(".")
     return Path(f"{stem or 'images'}.headstart")
 

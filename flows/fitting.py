@@ -128,6 +128,7 @@ def fit(
         keys=keys,
     )
     folder = Path(out) if out else Path(f"{problem.name}.results")
+    _refuse_foreign(folder)
     with errors_explained(folder):
         folder.mkdir(parents=True, exist_ok=True)  # before the work, not after it
     plan = plan_splits(
@@ -150,6 +151,13 @@ def fit(
         progress=progress,
     )
     return conclude(problem, plan, results, metric=metric, seed=seed, out=folder, started=started)
+
+
+def _refuse_foreign(folder: Path) -> None:
+    """Keep results out of folders that hold something else, such as the images or the cache."""
+    ours = (folder / "leaderboard.csv").exists() or (folder / "model").exists()
+    if folder.is_dir() and any(folder.iterdir()) and not ours:
+        raise JobError(f"{folder}: holds other files than results; name an empty or a new folder (--out DIR)")
 
 
 def sweep_problem(

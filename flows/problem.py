@@ -239,10 +239,13 @@ def _covering(
         if (backbone is None or _named(store, backbone)) and (keys is None or store.key.id in keys)
     ]
     if not stores:
-        known = ", ".join(sorted({store.key.backbone for store in cache.stores()})) or "none"
+        known = _backbones(cache.stores())
         raise JobError(
             f"{cache.path}: no embeddings of {', '.join(keys or backbone or ['any backbone'])}; the cache has {known}"
         )
+    for name in backbone or []:
+        if not any(_named(store, [name]) for store in stores):
+            raise JobError(f"{cache.path}: no embeddings of {name}; the cache has {_backbones(stores)}")
     complete = []
     for store in stores:
         missing = int(store.missing(digests).sum())
@@ -253,6 +256,9 @@ def _covering(
             )
         else:
             complete.append(store)
+    for store in complete:
+        for path, reason in store.damaged().items():  # a fit on damaged rows would only look like a bad backbone
+            raise JobError(f"{path}: {reason}; delete this file and run 'headstart extract' again")
     if not complete:
         raise JobError(
             f"{cache.path}: no key covers all {len(digests)} images; run 'headstart extract' again ({notes[-1]})"
@@ -263,6 +269,10 @@ def _covering(
         for store, label in zip(complete, labels, strict=True)
         for tap in store.key.taps
     ]
+
+
+def _backbones(stores: Sequence[EmbeddingStore]) -> str:
+    return ", ".join(sorted({store.key.backbone for store in stores})) or "none"
 
 
 def _named(store: EmbeddingStore, names: Sequence[str]) -> bool:

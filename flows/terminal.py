@@ -77,7 +77,7 @@ def show_extraction(summary: "ExtractionSummary") -> None:
     )
     table = _table("backbone", "weights", "precision", "embedded", "reused")
     for key in summary.keys:
-        cosine = f" (cosine {key['fidelity']['cosine']:.4f})" if key["fidelity"] else ""
+        cosine = f" (bf16 cosine {key['fidelity']['cosine']:.4f})" if key["fidelity"] else ""
         table.add_row(
             _short(key["backbone"]),
             key["weights"],
@@ -104,10 +104,11 @@ def show_cache(summary: "CacheSummary") -> None:
         f"{summary.distinct} distinct, {_size(summary.bytes)}\nlabels: {escape(labels)}; splits: {splits}",
         highlight=False,
     )
-    table = _table("key", "taps", "precision", "rows", "missing", "size")
+    table = _table("backbone", "weights", "taps", "precision", "rows", "missing", "size")
     for key in summary.keys:
-        taps = ", ".join(f"{tap} {'×'.join(map(str, key['shape'][tap]))}" for tap in key["taps"])
-        table.add_row(key["id"], taps, key["precision"], str(key["rows"]), str(key["missing"]), _size(key["bytes"]))
+        taps = "\n".join(f"{tap} {'×'.join(map(str, key['shape'][tap]))}" for tap in key["taps"])
+        row = (_short(key["backbone"]), key["weights"], taps, key["precision"], str(key["rows"]), str(key["missing"]))
+        table.add_row(*map(escape, row), _size(key["bytes"]))
     console.print(table)
     for image in summary.quarantined[:_MOST_ROWS]:
         console.print(f"[yellow]quarantined:[/] {escape(image['path'])}: {escape(image['reason'])}", highlight=False)
@@ -126,7 +127,7 @@ def show_backbones(found: "Sequence[BackboneInfo]", pattern: str) -> None:
             f"{row.parameters / 1e6:.1f} M" if row.parameters is not None else "",
             f"{row.gflops:.2f}" if row.gflops is not None else "",
             str(row.feature_size or ""),
-            str(row.input_size or ""),
+            "×".join(map(str, dict.fromkeys(row.input_size))),
             f"{row.top1:.1f} %" if row.top1 is not None else "",
             "yes" if row.weights_on_disk else "",
         )
@@ -153,6 +154,9 @@ def show_fit(summary: "FitSummary") -> None:
     console.print(table)
     if len(best) > _MOST_ROWS:
         show_notes([f"{len(best) - _MOST_ROWS} more in {_nearby(summary.table)}"])
+    failed = [row for row in summary.leaderboard if row["error"]]
+    if failed:
+        show_notes([f"{len(failed)} candidates failed, first {failed[0]['head']}: {failed[0]['error']}"])
     show_notes(summary.notes)
     test = summary.test
     console.print(f"Scored once, after the choice, on {test['split']} ({test['n_images']} images):", highlight=False)
@@ -163,11 +167,9 @@ def show_fit(summary: "FitSummary") -> None:
         remark = "" if winning else " (for comparison)"
         line = f"{score_text(metric, score['value']):>8} {interval:<14} {escape(name)}{remark}"
         console.print(f"[bold green]{line}[/]" if winning else line, highlight=False, soft_wrap=True)
-    console.print(
-        f"\nmodel   {_nearby(summary.model)}\nreport  {_nearby(summary.report)}   ← open this in a browser",
-        highlight=False,
-        soft_wrap=True,
-    )
+    console.print(f"\nmodel   {escape(_nearby(summary.model))}", highlight=False, soft_wrap=True)
+    report = escape(_nearby(summary.report))
+    console.print(f"report  {report}   ← open this in a browser", highlight=False, soft_wrap=True)
 
 
 def _nearby(path: str) -> str:

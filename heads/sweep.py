@@ -34,6 +34,9 @@ if TYPE_CHECKING:
     from heads.splits import SplitPlan
 
 
+_SILENT = logging.CRITICAL + 1  # a cancelled job may find its connection closed, which Dask calls critical
+
+
 def sweep(
     candidates: Sequence[Candidate],
     y: ArrayLike,
@@ -217,7 +220,7 @@ def _client(dask: str, workers: int | None) -> Iterator[Client]:
     """Open a Dask client; what was started here is closed with it."""
     count = CPU_COUNT if workers is None else workers
     # A scheduler serves HTTP also without a dashboard, on port 8787 unless told otherwise, and warns where it is taken.
-    quiet = {"dashboard_address": "127.0.0.1:0", "silence_logs": logging.CRITICAL, "memory_limit": 0}
+    quiet = {"dashboard_address": "127.0.0.1:0", "silence_logs": _SILENT, "memory_limit": 0}
     if count < 1:
         raise DataError(f"workers is {workers!r}, expected at least 1")
     if dask == "threads":

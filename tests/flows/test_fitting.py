@@ -177,12 +177,35 @@ def test_nan_features_name_the_images(embed: Embed, elsewhere: Path) -> None:
     cache = EmbeddingCache(embed(dtype="float32").cache)
     (store,) = cache.stores()
     (shard,) = store.shards()
-    values = map_dataset(shard, "features/penultimate")
-    writable = np.memmap(shard, dtype=values.dtype, mode="r+", offset=values.offset, shape=values.shape)
-    writable[2:4, 0] = np.nan
-    writable.flush()
+    values = np.array(map_dataset(shard, "features/penultimate"))
+    values[2:4, 0] = np.nan
+    digests = np.array(map_dataset(shard, "digest"))
+    shard.unlink()
+    store.seal(digests, {"penultimate": values})
     with pytest.raises(JobError, match=r"2 of 36 rows hold NaN .*\(images: cat/02\.png, cat/03\.png\)"):
         fit(cache.path, "logreg")
+
+
+def test_damaged_rows_are_not_fitted(embed: Embed, elsewhere: Path) -> None:
+    cache = EmbeddingCache(embed().cache)
+    (shard,) = cache.stores()[0].shards()
+    values = map_dataset(shard, "features/penultimate")
+    content = bytearray(shard.read_bytes())
+    content[values.offset + 5] ^= 1
+    shard.write_bytes(content)
+    with pytest.raises(
+        JobError, match=r"do not give the checksum .*delete this file and run 'headstart extract' again"
+    ):
+        fit(cache.path, "centroid")
+
+
+def test_results_are_not_written_among_other_files(embed: Embed, photos: Path, elsewhere: Path) -> None:
+    cache = embed().cache
+    for folder in (photos, cache):
+        with pytest.raises(JobError, match="holds other files than results"):
+            fit(cache, "centroid", out=folder)
+    fit(cache, "centroid", out="results")
+    assert fit(cache, "knn", out="results").winner["head"] == "knn"
 
 
 def test_a_cache_that_is_not_there_says_how_to_make_one(elsewhere: Path) -> None:

@@ -150,6 +150,8 @@ def test_only_the_backbones_asked_for_take_part(embed: Embed) -> None:
         JobError, match=r"no embeddings of resnet50; the cache has headstart/pixels, headstart/small_cnn"
     ):
         pose(embed, {"backbone": ["resnet50"]})
+    with pytest.raises(JobError, match=r"no embeddings of pixel; the cache has headstart/pixels"):
+        pose(embed, {"backbone": ["pixels", "pixel"]})
 
 
 def test_keys_of_one_backbone_are_told_apart_by_their_weights(embed: Embed, tmp_path: Path) -> None:
