@@ -1,32 +1,39 @@
-"""Extraction against the loop of the tutorials, on the same images and the same weights, alternating in one run.
+"""Extraction against the loop of the tutorials, and against what the machine allows.
 
-The loop is what people copy: `ImageFolder`, a `DataLoader` with as many workers as cores, float32, batches of 32,
-`no_grad`, one `torch.save` at the end. Both sides start in this process with the libraries loaded, and both build their
-backbone anew, with random weights; each round times both, and the ratio is the median over rounds. The images are crops
-of scikit-learn's two sample photographs.
+Five sides take turns, each in a process of its own, on the same JPEG files and the same random weights:
+
+- tutorial: what people copy — `ImageFolder`, a `DataLoader` with as many workers as cores, float32, batches of 32,
+  `no_grad`, one `torch.save` at the end;
+- extract: `headstart extract` into an empty cache, and again with nothing new;
+- model: the forward pass alone, compiled, in that precision, on images in memory, at its best batch size;
+- decode: reading and decoding alone, on all cores.
+
+Model and decoding share the cores, so together they allow 1 / (1/model + 1/decode) images a second: the limit.
+Compiling and calibrating is left out of extract's time, as it is paid once however many images follow, and given
+beside it.
+Ratios are medians over the rounds.
 """
 
 import argparse
+import importlib
 import json
 import os
+import resource
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-import torchvision
 from PIL import Image
 from sklearn.datasets import load_sample_images
-from torch import nn
-from torch.utils.data import DataLoader
-from torchvision.datasets import ImageFolder
 
-from flows import extract
+SIDES = ("tutorial", "extract", "model", "decode")
+LIST = ("resnet18", "resnet50", "mobilenet_v2", "efficientnet_b0", "vit_b_16")
 
 
 def make_photographs(folder: Path, count: int, size: tuple[int, int] = (500, 375)) -> Path:
@@ -47,6 +54,12 @@ def make_photographs(folder: Path, count: int, size: tuple[int, int] = (500, 375
 
 def tutorial_loop(images: Path, backbone: str, out: Path) -> None:
     """Embed as the tutorials do."""
+    import torch
+    import torchvision
+    from torch import nn
+    from torch.utils.data import DataLoader
+    from torchvision.datasets import ImageFolder
+
     torch.manual_seed(0)
     model = torchvision.models.get_model(backbone)
     head = [name for name, module in model.named_modules() if isinstance(module, nn.Linear)][-1]
@@ -62,30 +75,132 @@ def tutorial_loop(images: Path, backbone: str, out: Path) -> None:
     torch.save({"features": torch.cat(features), "labels": torch.cat(labels)}, out)
 
 
-def compare(images: Path, backbone: str, rounds: int, precision: str) -> dict[str, Any]:
-    """Time both sides, alternating; seconds are medians, ratios are medians of each round's ratio."""
-    seconds: dict[str, list[float]] = {"tutorial": [], "extract": [], "again": []}
+def run_tutorial(images: Path, backbone: str, _: argparse.Namespace) -> dict[str, Any]:
+    """Time the loop of the tutorials; its libraries are loaded before."""
+    importlib.import_module("torchvision")
+    with tempfile.TemporaryDirectory() as folder:
+        seconds, _none = timed(lambda: tutorial_loop(images, backbone, Path(folder) / "features.pt"))
+    return {"seconds": seconds}
+
+
+def run_extract(images: Path, backbone: str, options: argparse.Namespace) -> dict[str, Any]:
+    """Time `headstart extract`, and once more with nothing new; its libraries are loaded before."""
+    from flows.extraction import extract
+
+    importlib.import_module("extractors.extraction")  # what `extract` imports when it finds something to do
+    importlib.import_module("extractors.backbones")
+    with tempfile.TemporaryDirectory() as folder:
+
+        def job() -> Any:
+            return extract(
+                images,
+                backbone,
+                weights="none",
+                cache=f"{folder}/cache",
+                precision=options.precision,
+                compile=options.compile,
+                workers=options.workers,
+            )
+
+        seconds, summary = timed(job)
+        again, _ = timed(job)
+    (key,) = summary.keys
+    return {"seconds": seconds, "again": again, "loop": summary.images_per_second} | {
+        name: key[name] for name in ("precision", "decode", "stages", "execution", "fidelity")
+    }
+
+
+def run_model(images: Path, backbone: str, options: argparse.Namespace) -> dict[str, Any]:
+    """Time the forward pass alone, at the best of three batch sizes."""
+    from extractors.backbones import load_backbone
+    from extractors.calibration import time_batches
+    from extractors.forward import ForwardPass
+    from extractors.images import list_images
+    from extractors.precision import has_fast_bf16, resolve_device
+    from extractors.tap import Tap
+
+    device = resolve_device("auto")
+    loaded = load_backbone(backbone, weights="none")
+    reduced = options.precision == "bf16" or (options.precision == "auto" and has_fast_bf16(device))
+
+    def make(size: int) -> ForwardPass:
+        return ForwardPass(
+            loaded,
+            [Tap()],
+            device=device,
+            precision="bf16" if reduced else "fp32",
+            batch_size=size,
+            compiled=options.compile != "off",
+        )
+
+    images_at_hand = np.stack(list(decoded(list_images(images, limit=32), loaded.preprocessing)))
+    sizes = (8, 16, 32) if device.type == "cpu" else (128, 256, 512)
+    seconds = time_batches(make, images_at_hand, sizes, enough=lambda _: False)
+    best = min(seconds, key=lambda size: seconds[size])
+    forward, batch = make(best), images_at_hand[np.arange(best) % len(images_at_hand)]
+    forward(batch)
+    n_batches = max(1, 400 // best)
+    whole, _none = timed(lambda: [forward(batch) for _ in range(n_batches)])
+    return {"seconds": whole / (n_batches * best)}
+
+
+def run_decode(images: Path, backbone: str, _: argparse.Namespace) -> dict[str, Any]:
+    """Time reading and decoding alone."""
+    from extractors.backbones import load_backbone
+    from extractors.images import list_images
+
+    preprocessing, found = load_backbone(backbone, weights="none").preprocessing, list_images(images)
+    images_of = decoded(found, preprocessing)
+    seconds, _none = timed(lambda: [None for _ in images_of])
+    return {"seconds": seconds / len(found.rows)}
+
+
+def decoded(found: Any, preprocessing: Any) -> Any:
+    """Return an iterator that reads and decodes an image set on all cores."""
+    from extractors.engine import Decoding, decode_ahead
+    from extractors.images import digest_bytes, image_sources
+    from extractors.stages import StageTimes
+
+    listed = [(source, digest_bytes(found.root, source)) for source in image_sources(found.rows)]
+    decoding = Decoding(preprocessing=preprocessing, draft=True, workers=os.cpu_count() or 1, in_turn=False)
+    return decode_ahead(found.root, listed, decoding, ahead=64, times=StageTimes())
+
+
+def compare(images: Path, backbone: str, options: argparse.Namespace) -> dict[str, Any]:
+    """Run all sides in turn, `rounds` times; rates are medians, ratios are medians of each round's ratio."""
     n_images = sum(1 for _ in images.rglob("*.jpg"))
-    keys = []
-    for _ in range(rounds):
-        with tempfile.TemporaryDirectory() as folder:
-            job = partial(extract, images, backbone, weights="none", cache=f"{folder}/cache", precision=precision)
-            loop = partial(tutorial_loop, images, backbone, Path(folder) / "features.pt")
-            seconds["tutorial"].append(timed(loop)[0])
-            elapsed, summary = timed(job)
-            seconds["extract"].append(elapsed)
-            seconds["again"].append(timed(job)[0])
-            keys += summary.keys
+    rounds = [{side: run_side(side, images, backbone, options) for side in SIDES} for _ in range(options.rounds)]
+    extract = [one["extract"] for one in rounds]
+    tutorial = [one["tutorial"]["seconds"] / n_images for one in rounds]
+    # All of the command but compiling and calibrating: listing, hashing, loading, comparing with float32, sealing.
+    whole = [(one["seconds"] - one["stages"]["set up"]) / n_images for one in extract]
+    limit = [one["model"]["seconds"] + one["decode"]["seconds"] for one in rounds]
+    middle = extract[len(extract) // 2]
     return {
         "images": n_images,
-        "rounds": rounds,
-        "precision": keys[0]["precision"],
-        "cosine": (keys[0]["fidelity"] or {}).get("cosine"),
-        "tutorial_images_per_second": round(n_images / statistics.median(seconds["tutorial"]), 1),
-        "extract_images_per_second": round(n_images / statistics.median(seconds["extract"]), 1),
-        "ratio_extract": ratio(seconds["tutorial"], seconds["extract"]),
-        "ratio_again": ratio(seconds["tutorial"], seconds["again"]),
+        "rounds": options.rounds,
+        "precision": middle["precision"],
+        "decode": middle["decode"],
+        "batch_size": middle["execution"]["batch_size"],
+        "compiled": middle["execution"]["compiled"],
+        "cosine": (middle["fidelity"] or {}).get("cosine"),
+        "tutorial_images_per_second": rate(tutorial),
+        "extract_images_per_second": rate(whole),
+        "model_images_per_second": rate([one["model"]["seconds"] for one in rounds]),
+        "decode_images_per_second": rate([one["decode"]["seconds"] for one in rounds]),
+        "ratio_extract": ratio(tutorial, whole),
+        "ratio_extract_with_set_up": ratio(tutorial, [one["seconds"] / n_images for one in extract]),
+        "ratio_again": ratio(tutorial, [one["again"] / n_images for one in extract]),
+        "share_of_model": ratio([one["model"]["seconds"] for one in rounds], [1 / one["loop"] for one in extract]),
+        "share_of_limit": ratio(limit, [1 / one["loop"] for one in extract]),
+        "stages": middle["stages"],
+        "peak_mib": {side: max(one[side]["peak_mib"] for one in rounds) for side in SIDES},
     }
+
+
+def rate(seconds: list[float]) -> float:
+    """Return images a second."""
+    return round(1 / statistics.median(seconds), 1)
 
 
 def ratio(slow: list[float], fast: list[float]) -> float:
@@ -100,25 +215,58 @@ def timed(job: Callable[[], Any]) -> tuple[float, Any]:
     return time.perf_counter() - begun, result
 
 
+def run_side(side: str, images: Path, backbone: str, options: argparse.Namespace) -> dict[str, Any]:
+    """Run one side in a process of its own, so that its peak memory is its own."""
+    command = [sys.executable, __file__, "--side", side, "--folder", str(images), "--backbone", backbone]
+    command += ["--precision", options.precision, "--compile", options.compile]
+    command += ["--workers", str(options.workers)] if options.workers else []
+    done = subprocess.run(  # noqa: S603 - this very script
+        command, stdout=subprocess.PIPE, check=True, text=True
+    )
+    return dict(json.loads(done.stdout))
+
+
+def show(results: dict[str, dict[str, Any]]) -> None:
+    """Print a table for people, 80 columns wide."""
+    print(f"images/s on {os.cpu_count()} cores; × is times the tutorial loop; % is of what model and decoding allow")
+    print(f"{'':<22}{'tutorial':>9}{'extract':>9}{'×':>7}{'model':>8}{'decode':>8}{'%':>6}{'MiB':>7}")
+    for name, found in results.items():
+        rates = [found[f"{side}_images_per_second"] for side in ("tutorial", "extract", "model", "decode")]
+        print(
+            f"{name:<22}{rates[0]:>9.1f}{rates[1]:>9.1f}{found['ratio_extract']:>7.1f}{rates[2]:>8.0f}{rates[3]:>8.0f}"
+            f"{100 * found['share_of_limit']:>6.0f}{found['peak_mib']['extract']:>7.0f}"
+        )
+        spent = ", ".join(f"{stage} {seconds:.1f} s" for stage, seconds in found["stages"].items())
+        print(f"  {found['precision']}, batches of {found['batch_size']}; {spent}")
+
+
 def main(arguments: list[str] | None = None) -> dict[str, Any]:
     """Run the benchmark from the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--images", type=int, default=400, help="how many photographs (400)")
+    parser.add_argument("--images", type=int, default=2000, help="photographs of 500×375 (2000)")
+    parser.add_argument("--large", type=int, default=400, help="photographs of 2000×1500 (400)")
     parser.add_argument("--rounds", type=int, default=3, help="how often each side runs (3)")
-    parser.add_argument("--backbone", nargs="+", default=["resnet18", "resnet50", "mobilenet_v2"])
+    parser.add_argument("--backbone", nargs="+", default=LIST)
     parser.add_argument("--precision", choices=["auto", "fp32", "bf16"], default="auto")
+    parser.add_argument("--compile", choices=["auto", "on", "off"], default="on")
+    parser.add_argument("--workers", type=int, help="decoding threads (one a core)")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument("--side", choices=SIDES, help=argparse.SUPPRESS)
+    parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
+    if options.side:
+        result = globals()[f"run_{options.side}"](options.folder, options.backbone[0], options)
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        print(json.dumps(result | {"peak_mib": round(peak)}))
+        return {}
+    results = {}
     with tempfile.TemporaryDirectory() as folder:
-        images = make_photographs(Path(folder) / "photographs", options.images)
-        results = {name: compare(images, name, options.rounds, options.precision) for name in options.backbone}
-    if options.json:
-        print(json.dumps(results, indent=1))
-    else:
-        print(f"{'backbone':<16}{'first run':>10}{'again':>8}   times the tutorial loop ({os.cpu_count()} cores)")
-        for name, found in results.items():
-            note = f"{found['precision']}, {found['extract_images_per_second']:.0f} images/s"
-            print(f"{name:<16}{found['ratio_extract']:>9.1f}×{found['ratio_again']:>7.0f}×   {note}")
+        for count, size in ((options.images, (500, 375)), (options.large, (2000, 1500))):
+            if count:
+                images = make_photographs(Path(folder) / f"{size[0]}", count, size)
+                for name in options.backbone:
+                    results[f"{name} {size[0]}×{size[1]}"] = compare(images, name, options)
+    print(json.dumps(results, indent=1)) if options.json else show(results)
     return results
 
 

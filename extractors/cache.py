@@ -5,7 +5,6 @@ something that pickles small and becomes an array through `numpy.asarray`.
 """
 
 import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,13 +13,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from extractors.atomic import errors_explained, remove_stale_parts, write_atomically
+from extractors.atomic import errors_explained, make_folder, remove_stale_parts, write_atomically
 from extractors.errors import CacheError
+from extractors.index import ShardIndex, shard_sizes
 from extractors.key import FORMAT_VERSION, EmbeddingKey
-from extractors.shards import Array, find_damage, map_dataset, read_digests, write_shard
+from extractors.row_table import DIGEST_BYTES, Positions, tabulate
+from extractors.shards import Array, find_damage, has_digests, map_dataset, write_shard
 
 _MARKER = "cache.json"
-_DIGEST_BYTES = 32
 
 
 class EmbeddingCache:
@@ -46,7 +46,8 @@ class EmbeddingCache:
             if create and not marker.exists():
                 self._create(marker)
             if create:
-                remove_stale_parts(self.path)
+                for folder in (self.path, *(self.path / "embeddings").glob("*/")):
+                    remove_stale_parts(folder)
             if not marker.is_file():
                 raise CacheError(
                     f"{self.path}: no cache here (no {_MARKER}); "
@@ -65,7 +66,7 @@ class EmbeddingCache:
 
     def _create(self, marker: Path) -> None:
         """Make an empty folder a cache; a first try that was cut short, or another process at it, is no obstacle."""
-        self.path.mkdir(parents=True, exist_ok=True)
+        make_folder(self.path)
         foreign = [path.name for path in self.path.iterdir() if not path.name.startswith(_MARKER)]
         if foreign and not marker.exists():
             raise CacheError(
@@ -121,8 +122,7 @@ class EmbeddingStore:
 
     def create(self, about: Mapping[str, Any]) -> None:
         """Write ``key.json`` and clear away the part files of killed writers; do this before the first `seal`."""
-        with errors_explained(self.path):
-            self.path.mkdir(parents=True, exist_ok=True)
+        make_folder(self.path)
         remove_stale_parts(self.path)
         content = json.dumps({"key": self.key.as_dict(), "about": dict(about)}, indent=1)
         if not (self.path / "key.json").exists():
@@ -140,13 +140,21 @@ class EmbeddingStore:
                 )
         return write_shard(self.path, self.key, digests, features)
 
+    @property
+    def is_created(self) -> bool:
+        """Whether ``key.json`` is there."""
+        return (self.path / "key.json").exists()
+
     def shards(self) -> list[Path]:
         """Every sealed shard, sorted by name."""
-        return sorted(self.path.glob("shard-*.h5"))
+        return [self.path / name for name in sorted(shard_sizes(self.path))]
 
     def missing(self, digests: Sequence[str], among: Sequence[Path] | None = None) -> npt.NDArray[np.bool_]:
         """Tell which of the images (SHA-256 as hex) have no sealed row yet, in any shard or `among` some."""
-        return _Index(self.key, self.shards() if among is None else among).find(digests)[0] < 0
+        wanted = _as_bytes(digests)
+        if among is not None:
+            return tabulate(among, self.key).find(wanted) < 0
+        return ShardIndex(self.path, self.key).find(wanted)[0] < 0
 
     def view(self, tap: str, digests: Sequence[str]) -> "EmbeddingView":
         """Return one row of `tap` for each digest (hex), in the order given.
@@ -154,18 +162,42 @@ class EmbeddingStore:
         Raises
         ------
         CacheError
-            The key has no such tap, or an image has no row.
+            The key has no such tap, an image has no row, or a shard holds other images than it did.
         """
         if tap not in self.key.taps:
             raise CacheError(f"{self.path}: no tap {tap!r}; it has {', '.join(self.key.taps)}")
-        shards = self.shards()
-        shard, row = _Index(self.key, shards).find(digests)
-        if (shard < 0).any():
-            count = int((shard < 0).sum())
+        wanted = _as_bytes(digests)
+        index = ShardIndex(self.path, self.key)
+        shard, row = index.find(wanted)
+        changed = self._find_changed(index, shard, row, wanted)
+        if changed or (shard < 0).any():
+            # If it is the index that is damaged there is no harm: the shards themselves know.
+            index = ShardIndex(self.path, self.key, trusting=False)
+            shard, row = index.find(wanted)
+        if changed and (shard < 0).any():
             raise CacheError(
-                f"{self.path}: {count} of {len(digests)} images have no embedding; run 'headstart extract' again"
+                f"{changed}: holds other images than when it was sealed; "
+                f"run 'headstart verify {self.path.parent.parent} --repair'"
             )
-        return EmbeddingView(tuple(str(path.absolute()) for path in shards), tap, shard, row)
+        if count := int((shard < 0).sum()):
+            raise CacheError(
+                f"{self.path}: {count} of {len(wanted)} images have no embedding; run 'headstart extract' again"
+            )
+        return EmbeddingView(tuple(str(path.absolute()) for path in index.shards), tap, shard, row)
+
+    def refresh_index(self, *, at_least: int = 1) -> None:
+        """Bring the index file up to the sealed shards, so that the next one to open them need not read them.
+
+        With `at_least`, only where so many shards are not in it.
+
+        Raises
+        ------
+        CacheError
+            The folder cannot be written, or a shard is damaged.
+        """
+        index = ShardIndex(self.path, self.key)
+        if len(index.unindexed) >= at_least or at_least == 1:
+            index.write()
 
     def damaged(self) -> dict[Path, str]:
         """Check every shard against its checksums; what is wrong, by path."""
@@ -173,11 +205,19 @@ class EmbeddingStore:
 
     def n_rows(self) -> int:
         """Count the distinct images that have a row."""
-        return _Index(self.key, self.shards()).n_distinct()
+        return ShardIndex(self.path, self.key).n_distinct()
 
     def n_bytes(self) -> int:
         """Bytes of the sealed shards on disk."""
-        return sum(path.stat().st_size for path in self.shards())
+        return sum(shard_sizes(self.path).values())
+
+    def _find_changed(self, index: ShardIndex, shard: Positions, row: Positions, wanted: Array) -> Path | None:
+        """Name a shard that does not hold its images at these rows; None if all do."""
+        for number in np.unique(shard[shard >= 0]):
+            here, path = shard == number, index.shards[int(number)]
+            if not has_digests(path, self.key, row[here], wanted[here]):
+                return path
+        return None
 
 
 @dataclass(frozen=True, eq=False)
@@ -221,36 +261,6 @@ class EmbeddingView:
         return map_dataset(Path(self.paths[number]), f"features/{self.tap}")
 
 
-class _Index:
-    """Where each digest is: sorted by its first eight bytes, and compared whole."""
-
-    def __init__(self, key: EmbeddingKey, shards: Sequence[Path]) -> None:
-        digests = [read_digests(path, key) for path in shards]
-        self._digests = np.concatenate([np.empty((0, _DIGEST_BYTES), np.uint8), *digests])
-        self._shard = np.repeat(np.arange(len(shards)), [len(rows) for rows in digests])
-        self._row = np.concatenate([np.empty(0, np.int64), *(np.arange(len(rows)) for rows in digests)])
-        prefixes = _prefixes(self._digests)
-        self._order = np.argsort(prefixes, kind="stable")
-        self._prefixes = prefixes[self._order]
-
-    def find(self, digests: Sequence[str]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-        """Return shard and row of each digest, both -1 where it is not there."""
-        wanted = np.frombuffer(bytes.fromhex("".join(digests)), np.uint8).reshape(-1, _DIGEST_BYTES)
-        if not len(self._prefixes):
-            return np.full(len(wanted), -1), np.full(len(wanted), -1)
-        at = np.searchsorted(self._prefixes, _prefixes(wanted)).clip(max=len(self._prefixes) - 1)
-        place = self._order[at]
-        # Two digests that share 64 bits would be a wonder; comparing all 256 makes a wrong row impossible.
-        found = (self._digests[place] == wanted).all(axis=1)
-        return np.where(found, self._shard[place], -1), np.where(found, self._row[place], -1)
-
-    def n_distinct(self) -> int:
-        return len(np.unique(self._prefixes))
-
-
-def _prefixes(digests: Array) -> npt.NDArray[np.uint64]:
-    return (
-        np.ascontiguousarray(digests).view(">u8")[:, 0].astype(np.uint64)
-        if math.prod(digests.shape)
-        else np.empty(0, np.uint64)
-    )
+def _as_bytes(digests: Sequence[str]) -> Array:
+    """Turn hex digests into uint8 (n, 32)."""
+    return np.frombuffer(bytes.fromhex("".join(digests)), np.uint8).reshape(-1, DIGEST_BYTES)

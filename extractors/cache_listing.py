@@ -2,9 +2,11 @@
 
 import io
 import json
+import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -16,12 +18,11 @@ from extractors.atomic import write_atomically
 from extractors.cache import EmbeddingCache
 from extractors.errors import CacheError, ImageSetError, NotReadError
 from extractors.images import ImageSource, digest_bytes, image_sources
+from extractors.known_digests import carry_over, keep_digests, known_digests
 from extractors.listing import DIGEST_COLUMN, OK, QUARANTINED, ImageSet
 
 _FILE = "listing.parquet"
 _TEXT_COLUMNS = ("path", "archive", "split", "group", "status", "reason", DIGEST_COLUMN)
-# A file that changed this shortly before it was hashed may change again within one tick of its file system's clock.
-_RACY_NS = 2_000_000_000
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,21 @@ class CacheListing:
         rows.loc[bad, DIGEST_COLUMN] = None
         return replace(self, rows=rows)
 
+    def as_table(self) -> pa.Table:
+        """Return the rows as Parquet holds them.
+
+        Raises
+        ------
+        ImageSetError
+            A label column mixes types that Parquet cannot hold.
+        """
+        try:
+            return pa.Table.from_pandas(self.rows, preserve_index=False)
+        except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+            raise ImageSetError(
+                f"{self.root}: a label column mixes types ({'; '.join(map(str, error.args))}); give it one type"
+            ) from error
+
     def write(self, cache: EmbeddingCache) -> None:
         """Replace the cache's listing.
 
@@ -91,12 +107,7 @@ class CacheListing:
         CacheError
             The file cannot be written.
         """
-        try:
-            table = pa.Table.from_pandas(self.rows, preserve_index=False)
-        except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
-            raise ImageSetError(
-                f"{self.root}: a label column mixes types ({'; '.join(map(str, error.args))}); give it one type"
-            ) from error
+        table = self.as_table()
         origin = {"root": str(self.root), "kind": self.kind, "written_ns": self.written_ns}
         buffer = io.BytesIO()
         pq.write_table(
@@ -118,22 +129,17 @@ def read_listing(cache: EmbeddingCache) -> CacheListing:
     CacheError
         There is none, or it is damaged.
     """
+    return _from_table(cache, _read_table(cache))
+
+
+def listed_root(cache: EmbeddingCache) -> Path | None:
+    """Return the root of the cache's listing without reading its rows; None where there is none or it is damaged."""
     path = cache.path / _FILE
-    if not path.exists():
-        raise CacheError(
-            f"{cache.path}: no images are listed in this cache yet; run 'headstart extract IMAGES --cache {cache.path}'"
-        )
     try:
-        table = pq.read_table(path)
-        origin = json.loads(table.schema.metadata[b"headstart"])
-        rows = table.to_pandas()
-        for column in _TEXT_COLUMNS:  # as `extractors.listing` makes them, whichever pandas reads them
-            rows[column] = rows[column].astype(object).where(rows[column].notna(), None)
-        return CacheListing(rows, Path(origin["root"]), origin["kind"], origin["written_ns"])
-    except (pa.ArrowInvalid, OSError, KeyError, TypeError, ValueError) as error:
-        raise CacheError(
-            f"{path}: cannot be read ({error}); delete this file and run 'headstart extract' again"
-        ) from error
+        with path.open("rb") as file:
+            return Path(json.loads(pq.read_schema(file).metadata[b"headstart"])["root"])
+    except (pa.ArrowInvalid, OSError, KeyError, TypeError, ValueError):
+        return None  # whoever reads the rows says what is wrong
 
 
 def update_listing(
@@ -161,36 +167,74 @@ def update_listing(
     """
     rows = images.rows.assign(**{DIGEST_COLUMN: pd.Series([None] * len(images.rows), dtype=object)})
     written_ns = time.time_ns()
-    if has_listing(cache):
-        rows = _carry_over(rows, images.root, read_listing(cache))
-    unread = rows.index[(rows["status"] == OK) & rows[DIGEST_COLUMN].isna()]
-    if on_image:
-        on_image(len(rows) - len(unread))
-    if len(unread):
-        read = pd.DataFrame(
-            _hash(images.root, rows.loc[unread], workers, on_image), unread, [DIGEST_COLUMN, "reason"], dtype=object
-        )
-        rows.loc[unread, [DIGEST_COLUMN, "reason"]] = read
-        rows.loc[unread[read[DIGEST_COLUMN].isna()], "status"] = QUARANTINED
+    stored = _read_table(cache) if has_listing(cache) else None
+    earlier = None if stored is None else _from_table(cache, stored)
+    known = known_digests(cache, images.root, earlier)
+    carry_over(rows, known)
+    hashed = _hash_unknown(rows, images.root, workers, on_image)
     listing = CacheListing(rows, images.root, images.kind, written_ns)
-    if write:
-        listing.write(cache)
+    if not write:
+        return listing
+    left_out = known[~known["path"].isin(rows["path"])] if images.left_out else known.iloc[:0]
+    if len(left_out):  # before the listing that lacks them, or a kill in between would lose them
+        keep_digests(cache, images.root, left_out)
+    # Where nothing is new, a later time is worth writing only after files were hashed again because they had changed
+    # just before they were listed. It saves time and no more, so a cache that may not be written does without.
+    if earlier and _is_stored(listing, earlier, stored) and not (hashed and os.access(cache.path, os.W_OK)):
+        return replace(listing, written_ns=earlier.written_ns)
+    listing.write(cache)
+    if left_out.empty:
+        keep_digests(cache, images.root, left_out)
     return listing
 
 
-def _carry_over(rows: pd.DataFrame, root: Path, earlier: CacheListing) -> pd.DataFrame:
-    """Take digest, status and reason from the earlier listing for the files that did not change since."""
-    if earlier.root != root:  # equal names, sizes and times in another folder prove nothing
-        return rows
-    settled = earlier.rows["mtime_ns"] < earlier.written_ns - _RACY_NS
-    known = earlier.rows[settled & earlier.rows[DIGEST_COLUMN].notna()]
-    identity, carried = ["path", "bytes", "mtime_ns"], [DIGEST_COLUMN, "status", "reason"]
-    merged = (
-        rows[identity].merge(known[identity + carried], how="left", on=identity, validate="1:1").set_index(rows.index)
+def _hash_unknown(rows: pd.DataFrame, root: Path, workers: int, on_image: Callable[[int], None] | None) -> bool:
+    """Read the files whose digest is not known into `rows`; tells whether any could be read."""
+    unread = rows.index[(rows["status"] == OK) & rows[DIGEST_COLUMN].isna()]
+    if on_image:
+        on_image(len(rows) - len(unread))
+    if not len(unread):
+        return False
+    read = pd.DataFrame(
+        _hash(root, rows.loc[unread], workers, on_image), unread, [DIGEST_COLUMN, "reason"], dtype=object
     )
-    same = merged[DIGEST_COLUMN].notna() & (rows["status"] == OK)
-    rows.loc[same, carried] = merged.loc[same, carried]
-    return rows
+    rows.loc[unread, [DIGEST_COLUMN, "reason"]] = read
+    rows.loc[unread[read[DIGEST_COLUMN].isna()], "status"] = QUARANTINED
+    return bool(read[DIGEST_COLUMN].notna().any())
+
+
+def _is_stored(listing: CacheListing, earlier: CacheListing, stored: pa.Table) -> bool:
+    """Tell whether what is stored differs from a listing by its time at most."""
+    return (listing.root, listing.kind) == (earlier.root, earlier.kind) and listing.as_table().equals(stored)
+
+
+def _read_table(cache: EmbeddingCache) -> pa.Table:
+    path = cache.path / _FILE
+    if not path.exists():
+        raise CacheError(
+            f"{cache.path}: no images are listed in this cache yet; run 'headstart extract IMAGES --cache {cache.path}'"
+        )
+    with _damage_explained(path):
+        return pq.read_table(pa.BufferReader(path.read_bytes()))  # Arrow takes no path that is not UTF-8
+
+
+def _from_table(cache: EmbeddingCache, table: pa.Table) -> CacheListing:
+    with _damage_explained(cache.path / _FILE):
+        origin = json.loads(table.schema.metadata[b"headstart"])
+        rows = table.to_pandas()
+        for column in _TEXT_COLUMNS:  # as `extractors.listing` makes them, whichever pandas reads them
+            rows[column] = rows[column].astype(object).where(rows[column].notna(), None)
+        return CacheListing(rows, Path(origin["root"]), origin["kind"], origin["written_ns"])
+
+
+@contextmanager
+def _damage_explained(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (pa.ArrowInvalid, OSError, KeyError, TypeError, ValueError) as error:
+        raise CacheError(
+            f"{path}: cannot be read ({error}); delete this file and run 'headstart extract' again"
+        ) from error
 
 
 def _hash(

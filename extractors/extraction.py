@@ -1,26 +1,33 @@
 """One backbone over one listing: which rows the cache lacks, in which shards, and the work of one shard."""
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from extractors.backbone import Backbone
 from extractors.cache import EmbeddingCache
 from extractors.cache_listing import CacheListing
-from extractors.engine import embed
-from extractors.fidelity import Fidelity, measure_fidelity, recorded_fidelity
+from extractors.engine import Batch, Decoding, Listed, embed
+from extractors.execution import Execution
+from extractors.first_images import FirstImages
 from extractors.forward import ForwardPass, store_as
 from extractors.images import image_sources
-from extractors.key import EmbeddingKey, Precision, StoredDtype
-from extractors.precision import has_fast_bf16, resolve_device
+from extractors.key import EmbeddingKey, StoredDtype
+from extractors.precision import resolve_device
+from extractors.preparation import prepare
+from extractors.settings import Settings
 from extractors.shards import Array
+from extractors.shortcuts import settle_key
+from extractors.stages import StageTimes
 from extractors.taps import Tap, feature_sizes
+from extractors.writer_lock import writer_lock
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,39 +37,7 @@ if TYPE_CHECKING:
 _SHARD_ROWS = 512  # a kill costs the shard being filled and at most one being sealed: 10 s of resnet18 on two cores
 _SHARD_BYTES = 64 * 2**20  # feature maps are large: a shard is held in memory while it is filled
 
-_CPU_BATCH, _GPU_BATCH = 16, 128
-
-
-@dataclass(frozen=True, kw_only=True)
-class Settings:
-    """How to compute; only `precision` and `dtype` change the numbers, and both are in the key.
-
-    Parameters
-    ----------
-    device : str
-        ``auto`` (CUDA where there is one), ``cpu``, ``cuda``.
-    precision : {"auto", "fp32", "bf16"}
-        ``auto`` is bf16 where the device is fast at it and the first batch agrees with fp32 to a cosine of 0.999.
-    dtype : {"float16", "float32"}
-        Stored features; float16 halves the cache and is refused where it would lose more than its rounding.
-    batch_size : int, optional
-        Images a forward pass; by default that of the key's first rows, or 16 on a CPU and 128 on a GPU.
-    workers : int, optional
-        Decoding threads; by default one a core.
-    """
-
-    device: str = "auto"
-    precision: Literal["auto", "fp32", "bf16"] = "auto"
-    dtype: StoredDtype = "float32"
-    batch_size: int | None = None
-    workers: int | None = None
-
-    @property
-    def n_workers(self) -> int:
-        """Decoding threads to start."""
-        usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-        return self.workers or usable or 1
-
+_MANY_UNINDEXED = 64  # reading so many shards takes about as long as opening all others by the index
 
 EmbeddedBatch = tuple[Array, dict[str, Array]]  # the digests (hex) of a batch, and its features by tap
 
@@ -127,22 +102,52 @@ class Extraction:
         self.listing, self.backbone, self.taps, self.settings = listing, backbone, taps, settings
         self._weights_source = weights_source
         self.device = resolve_device(settings.device)
-        self.fidelity: Fidelity | None = None
-        # Unless told otherwise a resumed run keeps the batch size, and so the bits, of the rows that are there.
-        default = _GPU_BATCH if self.device.type == "cuda" else _CPU_BATCH
-        self.batch_size: int = settings.batch_size or default
-        self.store = cache.store(self._settle_key(cache))
-        self.batch_size = settings.batch_size or self.store.about.get("batch_size", default)
-        self._known = set(self.store.shards())
-        self._sealed_as: dict[Path, int] = {}
-        self._n_embedded: dict[int, int] = {}
-        distinct = listing.distinct
-        self.missing: pd.DataFrame = distinct[self.store.missing(distinct["digest"].tolist())]
-        self.shards: list[Array] = []
-        if len(self.missing):
-            sizes = feature_sizes(backbone, taps)
-            self.shards = _cut(len(self.missing), sizes, settings.dtype)
-            self.store.create(self._about(sizes))
+        self._first = FirstImages(backbone, taps, listing, self.device, settings.n_workers)
+        self.times = StageTimes()
+        self._cache = cache
+        plain = EmbeddingKey(
+            backbone=backbone.name,
+            weights=backbone.weights,
+            taps=tuple(map(str, taps)),
+            preprocessing=backbone.preprocessing,
+            dtype=settings.dtype,
+        )
+        key, self.fidelity, self.reasons = settle_key(plain, settings, self._first, lambda key: cache.store(key).path)
+        self.store = cache.store(key)
+        self.execution: Execution | None = None
+        self._take_stock()
+        # Rows without a key.json would be rows of nobody: it is written too where nothing but this file is missing.
+        if len(self.listing.distinct) and not self.store.is_created:
+            with writer_lock(self.store.path):
+                self.store.create(self._about(self._sizes))
+
+    @contextmanager
+    def writing(self, on_wait: "Callable[[Path], None] | None" = None) -> Iterator[None]:
+        """Be the only writer of this key: hold its lock around `run`, or every `run_shard`, and index what is sealed.
+
+        What another process sealed while this one waited for it is no longer in `missing`. Where nothing is missing no
+        lock is taken, and a cache that is read-only will do.
+
+        Parameters
+        ----------
+        on_wait : callable
+            Called once with the path of the lock, where another process holds it.
+
+        Raises
+        ------
+        CacheError
+            The cache cannot be written, or its file system knows no locks.
+        """
+        if os.access(self.store.path, os.W_OK):  # an index may be left behind by runs that were killed
+            self.store.refresh_index(at_least=_MANY_UNINDEXED)
+        if not self.shards:
+            yield
+            return
+        with writer_lock(self.store.path, on_wait=on_wait):
+            self._take_stock()
+            self.store.create(self._about(self._sizes))
+            yield
+            self.store.refresh_index()
 
     def run(self, on_images: Callable[[int], None] | None = None) -> Iterator[ShardResult]:
         """Embed every shard; one is sealed in the background while the next is embedded.
@@ -182,12 +187,11 @@ class Extraction:
         rows = self._unsealed(number)
         digests, paths = rows["digest"].to_numpy(), rows["path"].to_numpy()
         images = zip(image_sources(rows), digests, strict=True)
-        preprocessing, workers = self.backbone.preprocessing, self.settings.n_workers
         done: list[EmbeddedBatch] = []
         unreadable: dict[str, str] = {}
         not_read: dict[str, str] = {}
         try:
-            for batch in embed(self._forward, self.listing.root, images, preprocessing, workers=workers):
+            for batch in self._batches(images):
                 unreadable |= {digests[row]: reason for row, reason in batch.unreadable.items()}
                 not_read |= {paths[row]: reason for row, reason in batch.not_read.items()}
                 if len(batch.rows):
@@ -206,6 +210,34 @@ class Extraction:
                 seal(number, done)
         return ShardResult(self._n_embedded.get(number, 0), unreadable, not_read)
 
+    def _batches(self, images: Iterable[Listed]) -> Iterator[Batch]:
+        decoding = Decoding(
+            preprocessing=self.backbone.preprocessing,
+            draft=self.store.key.decode == "draft",
+            workers=self.settings.n_workers,
+            in_turn=self.device.type == "cpu",
+        )
+        forward = self._forward
+        threads = self.execution.threads_set() if self.execution else nullcontext()
+        with threads:
+            yield from embed(forward, self.listing.root, images, decoding, self.times)
+
+    def _take_stock(self) -> None:
+        """Find out which rows are sealed, and cut the others into shards."""
+        self.store = self._cache.store(self.store.key)
+        self._known = set(self.store.shards())
+        self._sealed_as: dict[Path, int] = {}
+        self._n_embedded: dict[int, int] = {}
+        distinct = self.listing.distinct
+        self.missing: pd.DataFrame = distinct[self.store.missing(distinct["digest"].tolist())]
+        self.shards: list[Array] = []
+        if len(self.missing):
+            self.shards = _cut(len(self.missing), self._sizes, self.settings.dtype)
+
+    @cached_property
+    def _sizes(self) -> dict[str, tuple[int, ...]]:
+        return feature_sizes(self.backbone, self.taps)
+
     def _unsealed(self, number: int) -> "pd.DataFrame":
         """Return the rows of a shard that neither an earlier try nor another process has sealed meanwhile."""
         rows = self.missing.iloc[self.shards[number]]
@@ -218,55 +250,32 @@ class Extraction:
         return rows[self.store.missing(rows["digest"].tolist(), among=since)]
 
     def _seal(self, number: int, done: list[EmbeddedBatch]) -> None:
+        with self.times.measure("write"):
+            self._write(number, done)
+
+    def _write(self, number: int, done: list[EmbeddedBatch]) -> None:
         digests = np.frombuffer(bytes.fromhex("".join(np.concatenate([part for part, _ in done]))), np.uint8)
         features = {tap: np.concatenate([values[tap] for _, values in done]) for tap in done[0][1]}
         self._sealed_as[self.store.seal(digests.reshape(-1, 32), features)] = number
 
     @cached_property
     def _forward(self) -> ForwardPass:
-        return ForwardPass(
-            self.backbone,
-            self.taps,
-            device=self.device,
-            precision=self.store.key.precision,
-            batch_size=self.batch_size,
-        )
-
-    def _settle_key(self, cache: EmbeddingCache) -> EmbeddingKey:
-        key = EmbeddingKey(
-            backbone=self.backbone.name,
-            weights=self.backbone.weights,
-            taps=tuple(map(str, self.taps)),
-            preprocessing=self.backbone.preprocessing,
-            dtype=self.settings.dtype,
-        )
-        asked: Precision | Literal["auto"] = self.settings.precision
-        if asked == "fp32" or (asked == "auto" and not has_fast_bf16(self.device)):
-            return key
-        reduced = replace(key, precision="bf16")
-        folder = cache.store(reduced).path
-        self.fidelity = recorded_fidelity(folder)
-        if self.fidelity is None:
-            self.fidelity = measure_fidelity(
-                self.backbone,
-                self.taps,
-                self.listing,
-                device=self.device,
-                batch_size=self.batch_size,
-                workers=self.settings.n_workers,
-            )
-            if self.fidelity:
-                self.fidelity.write(folder)
-        if asked == "auto" and (self.fidelity is None or not self.fidelity.accepted):
-            return key
-        return reduced
+        """Made for the first shard: with the lock held, so that what another process decided meanwhile is taken up."""
+        folder, recorded = self.store.path, Execution.read(self.store.path)
+        prepared = prepare(self._first, self.store.key, self.settings, recorded, len(self.missing), self.times)
+        self.execution = prepared.execution
+        if prepared.execution != recorded:
+            prepared.execution.write(folder)
+        if prepared.fidelity:
+            self.fidelity = replace(self.fidelity, features=prepared.fidelity)
+            self.fidelity.write(folder)
+        return prepared.forward
 
     def _about(self, sizes: dict[str, tuple[int, ...]]) -> dict[str, Any]:
         return {
             "weights_name": self.backbone.weights_name,
             "weights_source": self._weights_source,
             "shape": {tap: list(size) for tap, size in sizes.items()},
-            "batch_size": self.batch_size,
             "device": self.device.type,
             "versions": {name: version(name) for name in ("torch", "torchvision", "pillow")},
         }

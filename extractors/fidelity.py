@@ -1,87 +1,100 @@
-"""Which precision a run computes in: bf16 where it is fast and shown, on real images, to agree with float32."""
+"""How near the features of a run are to those of the plain network in float32, shown on the first images."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from itertools import islice
 from pathlib import Path
+from typing import Any, Self
 
 import numpy as np
-import torch
 
 from extractors.atomic import errors_explained, write_atomically
-from extractors.backbone import Backbone
-from extractors.cache_listing import CacheListing
-from extractors.engine import decode_ahead
-from extractors.errors import NotReadError, UnreadableImage
-from extractors.forward import ForwardPass
-from extractors.images import image_sources
-from extractors.precision import LOWEST_COSINE, compare_features
-from extractors.taps import Tap
+from extractors.shards import Array
+
+LOWEST_COSINE = 0.999  # below it a shortcut is not taken unasked
 
 _FILE = "fidelity.json"
 
 
 @dataclass(frozen=True)
 class Fidelity:
-    """How near a reduced precision came to float32 on the first batch.
+    """Features with shortcuts against features without, on the same images.
 
     Attributes
     ----------
-    cosine : float
-        Lowest cosine similarity over images and taps.
-    relative_error : float
-        Largest ‖exact − reduced‖ / ‖exact‖ over images and taps.
+    taps : dict
+        For each tap the lowest ``cosine`` similarity and the largest ``relative_error`` ‖a − b‖ / ‖a‖ over the images.
     n_images : int
-        Images compared.
+        Images compared; 0 where the shortcut changes none of those looked at.
     """
 
-    cosine: float
-    relative_error: float
+    taps: dict[str, dict[str, float]]
     n_images: int
 
     @property
+    def cosine(self) -> float:
+        """Lowest over the taps."""
+        return min((tap["cosine"] for tap in self.taps.values()), default=1.0)
+
+    @property
+    def relative_error(self) -> float:
+        """Largest over the taps."""
+        return max((tap["relative_error"] for tap in self.taps.values()), default=0.0)
+
+    @property
     def accepted(self) -> bool:
-        """Whether the reduced precision may be used unasked."""
+        """Whether the shortcut may be taken unasked."""
         return self.cosine >= LOWEST_COSINE
 
+
+@dataclass(frozen=True)
+class FidelityRecord:
+    """What was measured for a key, kept beside its rows so that the next run decides alike without measuring.
+
+    Attributes
+    ----------
+    draft : Fidelity, optional
+        Drafted against full decoding, both in plain float32.
+    features : Fidelity, optional
+        All that the run does against full decoding and plain float32.
+    """
+
+    draft: Fidelity | None = None
+    features: Fidelity | None = None
+
     def write(self, folder: Path) -> None:
-        """Keep the comparison beside the rows it speaks of, so that the next run decides alike without measuring."""
+        """Keep the record in the folder of a key."""
         with errors_explained(folder):
             folder.mkdir(parents=True, exist_ok=True)
-        write_atomically(folder / _FILE, json.dumps(asdict(self)).encode())
+        write_atomically(folder / _FILE, json.dumps(asdict(self), indent=1).encode())
+
+    @classmethod
+    def read(cls, folder: Path) -> Self:
+        """Read what `write` kept; an empty record where nothing was measured, or by an earlier version."""
+        try:
+            found = json.loads((folder / _FILE).read_text())
+            return cls(**{name: Fidelity(**value) if value else None for name, value in found.items()})
+        except FileNotFoundError:
+            return cls()
+        except (ValueError, TypeError, AttributeError):  # it is measured again
+            return cls()
 
 
-def recorded_fidelity(folder: Path) -> Fidelity | None:
-    """Read what `Fidelity.write` kept; None where nothing was measured yet."""
-    path = folder / _FILE
-    return Fidelity(**json.loads(path.read_text())) if path.exists() else None
+def compare_features(reference: Mapping[str, Array], features: Mapping[str, Array]) -> Fidelity:
+    """Compare features with those of the plain network, row by row.
 
-
-def measure_fidelity(
-    backbone: Backbone,
-    taps: Sequence[Tap],
-    listing: CacheListing,
-    *,
-    device: torch.device,
-    batch_size: int,
-    workers: int,
-) -> Fidelity | None:
-    """Embed the first readable images in float32 and in bf16 and compare; None where no image can be read."""
-    rows = listing.distinct.head(2 * batch_size)
-    listed = zip(image_sources(rows), rows["digest"], strict=True)
-    decoded = decode_ahead(listing.root, listed, backbone.preprocessing, workers=workers, ahead=batch_size)
-    readable = (image for image in decoded if not isinstance(image, UnreadableImage | NotReadError))
-    images = list(islice(readable, batch_size))
-    if not images:
-        return None
-    exact, reduced = (
-        ForwardPass(backbone, taps, device=device, precision=precision, batch_size=batch_size)(np.stack(images))
-        for precision in ("fp32", "bf16")
-    )
-    comparison = compare_features(exact, reduced).values()
-    return Fidelity(
-        cosine=min(tap["cosine"] for tap in comparison),
-        relative_error=max(tap["relative_error"] for tap in comparison),
-        n_images=len(images),
-    )
+    Parameters
+    ----------
+    reference, features : mapping of tap to float32 array (n_images, …)
+        Of the same images, in the same order.
+    """
+    taps: dict[str, Any] = {}
+    for tap, exact in reference.items():
+        a = exact.reshape(len(exact), -1).astype(np.float64)
+        b = features[tap].reshape(len(exact), -1).astype(np.float64)
+        norms = np.linalg.norm(a, axis=1), np.linalg.norm(b, axis=1)
+        tiny = np.finfo(np.float64).tiny
+        cosine = np.where(norms[0] + norms[1] == 0, 1.0, (a * b).sum(axis=1) / np.maximum(norms[0] * norms[1], tiny))
+        relative = np.linalg.norm(a - b, axis=1) / np.maximum(norms[0], tiny)
+        taps[tap] = {"cosine": float(cosine.min()), "relative_error": float(relative.max())}
+    return Fidelity(taps, len(next(iter(reference.values()))))

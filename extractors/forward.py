@@ -2,19 +2,25 @@
 
 import copy
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import numpy as np
 import torch
 
 from extractors.backbone import Backbone
+from extractors.compilation import compile_forward
 from extractors.errors import FeatureError
+from extractors.folding import simplify
 from extractors.key import Precision, StoredDtype
 from extractors.shards import Array
-from extractors.taps import Tap, TapReader
+from extractors.stages import StageTimes
+from extractors.tap import Tap
+from extractors.taps import TapReader
 
 _LARGEST_ROUNDING = 1e-3  # float16 keeps 11 bits: of normal numbers it loses 5e-4 at most
+
+Pending = Callable[[], dict[str, Array]]
 
 
 class ForwardPass:
@@ -32,6 +38,13 @@ class ForwardPass:
         What to compute in; normalisation is float32 always.
     batch_size : int
         Every batch is padded to this size: with one shape a row's bits do not depend on how many images came with it.
+    compiled : bool
+        Compile it; the first batch then takes seconds to minutes, and may raise `extractors.compilation.CannotCompile`.
+    plain : bool
+        Without any shortcut: the network as it was loaded, in the memory layout it was loaded in. The others are
+        compared with this one.
+    times : StageTimes, optional
+        Where the time goes: ``transfer`` and ``forward``.
     """
 
     def __init__(
@@ -42,11 +55,18 @@ class ForwardPass:
         device: torch.device,
         precision: Precision,
         batch_size: int,
+        compiled: bool = False,
+        plain: bool = False,
+        times: StageTimes | None = None,
     ) -> None:
-        self.batch_size = batch_size
-        self._device = device
+        self.batch_size, self.device = batch_size, device
+        self._times = times or StageTimes()
         self._reduced = precision == "bf16"
-        module = copy.deepcopy(backbone.module).to(device).to(memory_format=torch.channels_last)
+        self._layout = torch.contiguous_format if plain else torch.channels_last
+        module = copy.deepcopy(backbone.module)
+        if not plain:
+            simplify(module, [tap.layer for tap in taps], bf16=self._reduced)
+        module = module.to(device).to(memory_format=self._layout)
         self._read = TapReader(dataclasses.replace(backbone, module=module), taps)
         preprocessing = backbone.preprocessing
         mean, std = (
@@ -54,23 +74,65 @@ class ForwardPass:
         )
         # One multiplication and one addition do the work of ToTensor and Normalize: (x / 255 − mean) / std.
         self._scale, self._shift = 1 / (255 * std), -mean / std
+        self._compute = compile_forward(self._network) if compiled else self._network
 
     def __call__(self, images: Array) -> dict[str, Array]:
         """Embed uint8 images (n_images ≤ batch_size, height, width, 3) into float32 arrays (n_images, …), one a tap."""
-        padded = np.zeros((self.batch_size, *images.shape[1:]), np.uint8)
-        padded[: len(images)] = images
+        return self.start(images)()
+
+    def start(self, images: Array | torch.Tensor) -> Pending:
+        """Begin to embed, and return what waits for the features; on a GPU the next batch can be prepared meanwhile.
+
+        Parameters
+        ----------
+        images : uint8 array or tensor (n_images ≤ batch_size, height, width, 3)
+            A tensor may lie on the device already.
+        """
+        with self._times.measure("transfer"):
+            pixels = self._to_device(images)
+        # Torch refuses to run its compiled programs under inference mode on some of its versions.
+        with self._times.measure("forward"), torch.no_grad(), exact_convolutions(self.device):
+            features = self._compute(pixels)
+        return self._fetch(features, len(images))
+
+    def _network(self, pixels: torch.Tensor) -> dict[str, torch.Tensor]:
         # Autocast, and not a module cast to bf16: normalisation layers stay in float32, which halves the error of a
         # MobileNet.
-        autocast = torch.autocast(self._device.type, torch.bfloat16, enabled=self._reduced)
-        with torch.inference_mode(), _exact_convolutions(self._device), autocast:
-            pixels = torch.from_numpy(padded).to(self._device).permute(0, 3, 1, 2)
-            normalised = torch.addcmul(self._shift, pixels.float(), self._scale)
-            features = self._read(normalised.contiguous(memory_format=torch.channels_last))
-            return {tap: values[: len(images)].float().cpu().numpy() for tap, values in features.items()}
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self._reduced):
+            normalised = torch.addcmul(self._shift, pixels.permute(0, 3, 1, 2).float(), self._scale)
+            features = self._read(normalised.contiguous(memory_format=self._layout))
+            return {tap: values.float() for tap, values in features.items()}
+
+    def _to_device(self, images: Array | torch.Tensor) -> torch.Tensor:
+        given = torch.from_numpy(images) if isinstance(images, np.ndarray) else images
+        if len(given) < self.batch_size:
+            given = torch.cat([given, given.new_zeros((self.batch_size - len(given), *given.shape[1:]))])
+        if self.device.type == "cuda" and given.device.type == "cpu":
+            # From pinned memory the copy goes on by itself while this thread prepares the next batch.
+            return given.pin_memory().to(self.device, non_blocking=True)
+        return given.to(self.device)
+
+    def _fetch(self, features: dict[str, torch.Tensor], n_images: int) -> Pending:
+        if self.device.type != "cuda":
+            return lambda: {tap: values[:n_images].numpy() for tap, values in features.items()}
+        on_host = {
+            tap: torch.empty(values.shape, dtype=values.dtype, pin_memory=True) for tap, values in features.items()
+        }
+        for tap, values in features.items():
+            on_host[tap].copy_(values, non_blocking=True)
+        done = torch.cuda.Event()  # type: ignore[no-untyped-call]  # torch does not annotate it
+        done.record(torch.cuda.current_stream(self.device))
+
+        def wait() -> dict[str, Array]:
+            with self._times.measure("forward"):
+                done.synchronize()
+            return {tap: values[:n_images].numpy() for tap, values in on_host.items()}
+
+        return wait
 
 
 @contextmanager
-def _exact_convolutions(device: torch.device) -> Iterator[None]:
+def exact_convolutions(device: torch.device) -> Iterator[None]:
     """Keep cuDNN from computing float32 convolutions in TF32, which it does unasked: fp32 means the same everywhere."""
     if device.type != "cuda":
         yield

@@ -4,6 +4,7 @@ import hashlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from io import BufferedReader
 from pathlib import Path
 from typing import NamedTuple
@@ -69,7 +70,7 @@ def list_images(source: str | Path, *, limit: int | None = None) -> ImageSet:
     image_set = _list_source(Path(source).expanduser().absolute())
     if limit is None or limit >= len(image_set.rows):
         return image_set
-    return ImageSet(image_set.root, image_set.kind, _spread(image_set.rows, limit), image_set.ignored)
+    return replace(image_set, rows=_spread(image_set.rows, limit), left_out=len(image_set.rows) - limit)
 
 
 class ImageSource(NamedTuple):

@@ -12,6 +12,7 @@ FORMAT_VERSION = 1  # raise it when decoding, pooling or the shard layout change
 
 Precision = Literal["fp32", "bf16"]
 StoredDtype = Literal["float16", "float32"]
+Decode = Literal["full", "draft", "nvjpeg"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +33,9 @@ class EmbeddingKey:
         What the forward pass computes in.
     dtype : {"float16", "float32"}
         What the cache stores.
+    decode : {"full", "draft", "nvjpeg"}
+        ``full`` is Pillow's decoding; ``draft`` lets it decode large JPEGs at a fraction of their size, and ``nvjpeg``
+        decodes and resizes JPEGs on a GPU.
     view : str
         Which view of an image a row embeds; ``whole`` is the image as it is.
     format_version : int
@@ -44,6 +48,7 @@ class EmbeddingKey:
     preprocessing: Preprocessing
     precision: Precision = "fp32"
     dtype: StoredDtype = "float32"
+    decode: Decode = "full"
     view: str = "whole"
     format_version: int = FORMAT_VERSION
 
@@ -60,6 +65,8 @@ class EmbeddingKey:
     def as_dict(self) -> dict[str, Any]:
         """Return plain JSON values; `from_dict` reads them back."""
         values = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        if self.decode == "full":
+            del values["decode"]  # keys that were made before there was a choice keep their ids
         return values | {"taps": list(self.taps), "preprocessing": self.preprocessing.as_dict()}
 
     @classmethod
@@ -78,5 +85,7 @@ class EmbeddingKey:
         """Say in words where `other` differs: ``weights: sha256:9f… here, sha256:11… there``; empty if equal."""
         mine, theirs = self.as_dict(), other.as_dict()
         return "; ".join(
-            f"{name}: {mine[name]} here, {theirs[name]} there" for name in mine if mine[name] != theirs[name]
+            f"{name}: {mine.get(name, 'full')} here, {theirs.get(name, 'full')} there"
+            for name in {**mine, **theirs}
+            if mine.get(name) != theirs.get(name)
         )

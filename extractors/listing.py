@@ -55,12 +55,15 @@ class ImageSet:
         and None where nothing is known.
     ignored : dict of str to int
         Suffix in lower case ("" for none) → number of files passed over because they are no images.
+    left_out : int
+        Images that were found too, but are beyond the limit that was asked for.
     """
 
     root: Path
     kind: str
     rows: pd.DataFrame
     ignored: dict[str, int]
+    left_out: int = 0
 
 
 def label_columns(rows: pd.DataFrame) -> list[str]:

@@ -1,5 +1,6 @@
 """Image sets that are tables: a CSV or Parquet manifest with a column `path`, and what else is known of each image."""
 
+import io
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -83,7 +84,8 @@ def read_manifest(manifest: Path) -> pd.DataFrame:
 def _read_table(manifest: Path) -> pd.DataFrame:
     try:
         if manifest.suffix.lower() == ".parquet":
-            return pd.read_parquet(manifest).reset_index(drop=True)
+            content = io.BytesIO(manifest.read_bytes())  # Arrow takes no path that is not UTF-8
+            return pd.read_parquet(content).reset_index(drop=True)
         table = pd.read_csv(
             manifest,
             dtype=dict.fromkeys(_OWN_COLUMNS, str),  # 001 stays 001

@@ -16,7 +16,8 @@ from extractors.backbone import Backbone, BackboneInfo, freeze
 from extractors.errors import BackboneError, WeightsError
 from extractors.preprocessing import Preprocessing
 from extractors.strict_loading import load_strictly, n_classes_of, strip_prefixes
-from extractors.weights import is_file_argument, read_checkpoint, sha256_of_state, unknown_weights
+from extractors.weights import read_checkpoint, sha256_of_state, unknown_weights
+from extractors.weights_argument import is_file_argument
 
 
 class Pixels(nn.Module):

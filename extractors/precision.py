@@ -1,16 +1,10 @@
-"""Where and how precisely the forward pass computes, and what that costs in fidelity."""
+"""Where the forward pass computes, and whether it is fast at bfloat16 there."""
 
 import re
-from collections.abc import Mapping
 
-import numpy as np
 import torch
 
 from extractors.errors import ExtractorError
-from extractors.shards import Array
-
-# Below this cosine similarity to float32 a reduced precision is not used.
-LOWEST_COSINE = 0.999
 
 
 class DeviceError(ExtractorError, ValueError):
@@ -43,28 +37,3 @@ def has_fast_bf16(device: torch.device) -> bool:
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     # torch has no public name for this; both queries exist since 2.6.
     return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())  # noqa: SLF001 - see above
-
-
-def compare_features(reference: Mapping[str, Array], features: Mapping[str, Array]) -> dict[str, dict[str, float]]:
-    """Compare features with those of float32, row by row.
-
-    Parameters
-    ----------
-    reference, features : mapping of tap to float32 array (n_images, …)
-        Of the same images, in the same order.
-
-    Returns
-    -------
-    dict
-        For each tap the lowest ``cosine`` similarity and the largest ``relative_error`` ‖a − b‖ / ‖a‖ over the images.
-    """
-    comparison = {}
-    for tap, exact in reference.items():
-        a = exact.reshape(len(exact), -1).astype(np.float64)
-        b = features[tap].reshape(len(exact), -1).astype(np.float64)
-        norms = np.linalg.norm(a, axis=1), np.linalg.norm(b, axis=1)
-        tiny = np.finfo(np.float64).tiny
-        cosine = np.where(norms[0] + norms[1] == 0, 1.0, (a * b).sum(axis=1) / np.maximum(norms[0] * norms[1], tiny))
-        relative = np.linalg.norm(a - b, axis=1) / np.maximum(norms[0], tiny)
-        comparison[tap] = {"cosine": float(cosine.min()), "relative_error": float(relative.max())}
-    return comparison

@@ -2,9 +2,8 @@
 
 import difflib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final, Self
+from typing import Any, Self
 
 import torch
 from torch import nn
@@ -13,51 +12,13 @@ from extractors.backbone import Backbone
 from extractors.errors import BackboneError
 from extractors.layouts import is_channels_last, takes_channels_last
 from extractors.strict_loading import MissingHead
+from extractors.tap import PENULTIMATE, POOLINGS, Tap
 
-PENULTIMATE: Final = "penultimate"
-POOLINGS: Final = ("auto", "avg", "max", "cls", "flatten")
+__all__ = ["PENULTIMATE", "POOLINGS", "Tap", "TapReader", "feature_sizes", "pool"]
 
 
-@dataclass(frozen=True)
-class Tap:
-    """A layer that is read out, and how its output becomes one row per image.
-
-    Parameters
-    ----------
-    layer : str
-        Dotted module name such as "layer3" or "encoder.layers.encoder_layer_5"; "penultimate" is the head's input.
-    pooling : {"auto", "avg", "max", "cls", "flatten"}
-        `avg` and `max` go over height and width, or over a ViT's image tokens; `cls` takes the class token; `flatten`
-        keeps everything. `auto` is the class token where there is one, otherwise `avg`. Outputs (n_images, n_features)
-        stay as they are.
-
-    Raises
-    ------
-    BackboneError
-        No layer is named, or the pooling is unknown.
-    """
-
-    layer: str = PENULTIMATE
-    pooling: str = "auto"
-
-    def __post_init__(self) -> None:
-        if not self.layer:
-            raise BackboneError("a tap needs a layer's name, such as 'layer3' or 'layer3:avg'")
-        if self.pooling not in POOLINGS:
-            nearest = difflib.get_close_matches(self.pooling, POOLINGS, n=1)
-            hint = f" Did you mean {nearest[0]!r}?" if nearest else ""
-            raise BackboneError(
-                f"tap {self.layer}: no pooling is called {self.pooling!r}; {', '.join(POOLINGS)}.{hint}"
-            )
-
-    @classmethod
-    def parse(cls, text: str) -> Self:
-        """Read "layer3" or "layer3:avg"; `str` of a tap writes it back."""
-        layer, _, pooling = text.partition(":")
-        return cls(layer, pooling or "auto")
-
-    def __str__(self) -> str:
-        return self.layer if self.pooling == "auto" else f"{self.layer}:{self.pooling}"
+class _AllKept(Exception):  # noqa: N818 - a signal from inside a network, not an error
+    """The deepest tap was read; what follows in the network would be computed for nothing."""
 
 
 class TapReader:
@@ -82,6 +43,7 @@ class TapReader:
         self._taps = tuple(dict.fromkeys(taps))
         self._found: dict[str, torch.Tensor] = {}
         self._handles: list[torch.utils.hooks.RemovableHandle] = []
+        self._n_kept, self._n_to_keep = 0, -1
         if not self._taps:
             raise BackboneError(f"{backbone.name}: no tap is given; {PENULTIMATE!r} is the usual one")
         layers = dict(backbone.module.named_modules())
@@ -110,11 +72,35 @@ class TapReader:
         """
         self._found.clear()
         with torch.no_grad():
-            output = self._module(images)
-            for tap in self._taps:
-                if tap.layer == PENULTIMATE and self._backbone.head is None:
-                    self._keep(tap, output, channels_last=self._backbone.channels_last)
+            if torch.compiler.is_compiling():  # the compiler leaves out by itself what no tap needs
+                self._keep_output(self._module(images))
+            else:
+                self._run(images)
         return {str(tap): self._take(tap, len(images)) for tap in self._taps}
+
+    def _run(self, images: torch.Tensor) -> None:
+        """Run the network as far as the deepest tap; a first whole pass tells after how many readings that is."""
+        self._n_kept = 0
+        try:
+            output = self._module(images)
+        except _AllKept:
+            return
+        self._keep_output(output)
+        self._n_to_keep = self._n_kept
+
+    def _keep_output(self, output: Any) -> None:
+        for tap in self._taps:
+            if tap.layer == PENULTIMATE and self._backbone.head is None:
+                self._keep(tap, output, channels_last=self._backbone.channels_last)
+                if not torch.compiler.is_compiling():
+                    self._n_kept += 1
+
+    def _keep_and_stop(self, tap: Tap, output: Any, *, channels_last: bool | None) -> None:
+        self._keep(tap, output, channels_last=channels_last)
+        if not torch.compiler.is_compiling():
+            self._n_kept += 1
+            if self._n_kept == self._n_to_keep:
+                raise _AllKept
 
     def _take(self, tap: Tap, n_images: int) -> torch.Tensor:
         features = self._found.pop(str(tap), None)
@@ -145,11 +131,11 @@ class TapReader:
 
     def _watch(self, tap: Tap, layers: dict[str, nn.Module]) -> None:
         if tap.layer != PENULTIMATE:
-            keep = partial(self._keep, tap, channels_last=is_channels_last(self._backbone, tap.layer))
+            keep = partial(self._keep_and_stop, tap, channels_last=is_channels_last(self._backbone, tap.layer))
             self._handles.append(layers[tap.layer].register_forward_hook(lambda _module, _inputs, output: keep(output)))
         elif self._backbone.head is not None:
             head = layers[self._backbone.head]
-            keep = partial(self._keep, tap, channels_last=takes_channels_last(head))
+            keep = partial(self._keep_and_stop, tap, channels_last=takes_channels_last(head))
             self._handles.append(head.register_forward_pre_hook(lambda _module, inputs: keep(inputs)))
 
     def _keep(self, tap: Tap, output: Any, *, channels_last: bool | None) -> None:

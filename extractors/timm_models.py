@@ -18,13 +18,13 @@ from extractors.preprocessing import Interpolation, Preprocessing
 from extractors.strict_loading import load_strictly, n_classes_of, strip_prefixes
 from extractors.weights import (
     CONNECT_SECONDS,
-    is_file_argument,
     not_fetched,
     read_checkpoint,
     sha256_of_state,
     short_timeouts,
     unknown_weights,
 )
+from extractors.weights_argument import is_file_argument
 
 
 def is_installed() -> bool:

@@ -17,13 +17,13 @@ from extractors.strict_loading import load_strictly, n_classes_of, strip_prefixe
 from extractors.torchvision_table import TABLE, default_weights, published_weights
 from extractors.weights import (
     Checkpoint,
-    is_file_argument,
     published_file,
     read_checkpoint,
     read_published,
     sha256_of_state,
     unknown_weights,
 )
+from extractors.weights_argument import is_file_argument
 
 # Their auxiliary classifiers only help training, and are left out whether a checkpoint has them or not.
 _AUXILIARY = {"googlenet": ("aux1.", "aux2."), "inception_v3": ("AuxLogits.",)}

@@ -20,9 +20,7 @@ import safetensors.torch
 import torch
 
 from extractors.errors import WeightsError
-
-SUFFIXES = (".safetensors", ".pth", ".pt")
-RESERVED_WEIGHTS = ("default", "none")
+from extractors.weights_argument import SUFFIXES
 
 # Long enough for a slow line to answer, short enough that a machine without network gets its error soon.
 CONNECT_SECONDS = 10.0
@@ -48,13 +46,6 @@ class Checkpoint:
     state: Mapping[str, torch.Tensor]
     digest: str
     source: str
-
-
-def is_file_argument(weights: str) -> bool:
-    """Tell whether `weights` means a file (which may be missing) and not the name of published weights."""
-    if weights in RESERVED_WEIGHTS:
-        return False  # also where a file is called so
-    return Path(weights).suffix.lower() in SUFFIXES or "/" in weights or "\\" in weights or Path(weights).exists()
 
 
 def unknown_weights(backbone: str, weights: str, known: Iterable[str]) -> WeightsError:

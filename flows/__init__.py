@@ -8,20 +8,26 @@ import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from flows.compaction import compact
+    from flows.exporting import export
     from flows.extraction import extract
     from flows.fitting import fit
     from flows.inspection import inspect
     from flows.pipeline import run
     from flows.prediction import predict
+    from flows.verification import verify
 
-__all__ = ["extract", "fit", "inspect", "predict", "run"]
+__all__ = ["compact", "export", "extract", "fit", "inspect", "predict", "run", "verify"]
 
 _MODULES = {
+    "compact": "compaction",
+    "export": "exporting",
     "extract": "extraction",
     "fit": "fitting",
     "inspect": "inspection",
     "predict": "prediction",
     "run": "pipeline",
+    "verify": "verification",
 }
 
 

@@ -7,7 +7,10 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from flows.cli_options import CacheArgument, Device, ImagesArgument, Json, Workers
+from flows.cli_upkeep import compact, export, verify
 from flows.errors import EXPECTED_ERRORS
+from flows.signals import ended_by_sigterm
 from flows.terminal import (
     emit_json,
     fail,
@@ -32,20 +35,13 @@ app = typer.Typer(
     ),
 )
 
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output, and nothing else there.")]
-CacheArgument = Annotated[
-    Path, typer.Argument(help="A cache folder that 'headstart extract' wrote.", show_default=False)
-]
-ImagesArgument = Annotated[
-    str,
-    typer.Argument(help="Folder per class, flat folder, CSV or Parquet manifest, or tar shards.", show_default=False),
-]
-Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
-Workers = Annotated[int | None, typer.Option(min=1, help="Decoding threads.", show_default="one a core")]
-
 # Options that take several values: '--head logreg knn' means '--head logreg --head knn'.
 LIST_OPTIONS = ("--backbone", "--weights", "--tap", "--head")
-FLAGS = ("--json", "--all", "--help", "-h")
+FLAGS = ("--json", "--all", "--repair", "--overwrite", "--help", "-h")
+
+# What an interrupted command leaves: these seal what they embedded, and go on from there.
+INTERRUPTED = 130  # the exit status that typer gives to Ctrl-C
+RESUMABLE = ("extract", "run", "verify")
 
 
 @app.callback()
@@ -97,10 +93,17 @@ def extract(
         Literal["auto", "fp32", "bf16"],
         typer.Option(help="auto takes bf16 where it is fast and agrees with fp32."),
     ] = "auto",
+    decode: Annotated[
+        Literal["auto", "full", "draft"],
+        typer.Option(help="draft decodes large JPEGs reduced; auto does where features stay."),
+    ] = "auto",
+    compile: Annotated[  # noqa: A002 - the option's name
+        Literal["auto", "on", "off"], typer.Option(help="auto compiles the network where it pays.")
+    ] = "auto",
     device: Device = "auto",
     dtype: Annotated[Literal["float16", "float32"], typer.Option(help="What the cache stores.")] = "float32",
     batch_size: Annotated[
-        int | None, typer.Option(min=1, help="Images a forward pass.", show_default="16 on CPU, 128 on GPU")
+        int | None, typer.Option(min=1, help="Images a forward pass.", show_default="the fastest")
     ] = None,
     workers: Workers = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Take only so many images, spread over the classes.")] = None,
@@ -109,24 +112,22 @@ def extract(
     """Embed images into a cache; what the cache holds already is not computed again."""
     from flows.extraction import extract as run_extract
 
-    try:
-        summary = run_extract(
-            images,
-            backbone,
-            weights=weights,
-            tap=tap,
-            cache=cache,
-            precision=precision,
-            device=device,
-            dtype=dtype,
-            batch_size=batch_size,
-            workers=workers,
-            limit=limit,
-            progress=True,
-        )
-    except KeyboardInterrupt:
-        show_notes(["interrupted; what was embedded is sealed, and the same command goes on from there"])
-        raise
+    summary = run_extract(
+        images,
+        backbone,
+        weights=weights,
+        tap=tap,
+        cache=cache,
+        precision=precision,
+        decode=decode,
+        compile=compile,
+        device=device,
+        dtype=dtype,
+        batch_size=batch_size,
+        workers=workers,
+        limit=limit,
+        progress=True,
+    )
     emit_json(summary) if json else show_extraction(summary)
 
 
@@ -240,14 +241,29 @@ def predict(
     write_predictions(predictions, out)
 
 
+for _command in (verify, compact, export):
+    app.command()(_command)
+
+
 def main(arguments: list[str] | None = None) -> None:
-    """Run a command: exit status 0 on success, 2 on a usage error, 1 on a failure, 130 on Ctrl-C."""
+    """Run a command: exit status 0 on success, 2 on a usage error, 1 on a failure, 130 on Ctrl-C, 143 on SIGTERM."""
     given = sys.argv[1:] if arguments is None else arguments
     debug = "--debug" in given
     if debug:
         os.environ["PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL"] = "INFO"
+    words = spread_lists([word for word in given if word != "--debug"], LIST_OPTIONS, FLAGS)
+    with ended_by_sigterm():
+        _run_command(words, debug=debug)
+
+
+def _run_command(words: list[str], *, debug: bool) -> None:
     try:
-        app(spread_lists([word for word in given if word != "--debug"], LIST_OPTIONS, FLAGS), prog_name="headstart")
+        app(words, prog_name="headstart")
+    except SystemExit as end:
+        if end.code == INTERRUPTED:
+            kept = "; what was embedded is sealed, and the same command goes on from there"
+            show_notes([f"interrupted{kept if words[0] in RESUMABLE else ''}"])
+        raise
     except EXPECTED_ERRORS as error:
         if debug:
             raise

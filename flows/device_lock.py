@@ -5,15 +5,18 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import torch
 from filelock import FileLock, Timeout
 
 from flows.terminal import show_notes
 
+if TYPE_CHECKING:
+    import torch
+
 
 @contextmanager
-def device_lock(device: torch.device, *, show: bool) -> Iterator[None]:
+def device_lock(device: "torch.device", *, show: bool) -> Iterator[None]:
     """Let one extraction of a user at a time use a GPU; the lock goes with the process, however that ends."""
     if device.type != "cuda":
         yield

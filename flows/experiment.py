@@ -6,10 +6,10 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from extractors.extraction import Settings
 from extractors.key import StoredDtype
-from extractors.taps import PENULTIMATE
-from extractors.weights import RESERVED_WEIGHTS
+from extractors.settings import Settings
+from extractors.tap import PENULTIMATE
+from extractors.weights_argument import RESERVED_WEIGHTS
 from flows.errors import JobError
 
 
@@ -46,6 +46,8 @@ class Experiment(_Table):
     out: Path
     tap: list[str] = [PENULTIMATE]
     precision: Literal["auto", "fp32", "bf16"] = "auto"
+    decode: Literal["auto", "full", "draft"] = "auto"
+    compile: Literal["auto", "on", "off"] = "auto"
     device: str = "auto"
     dtype: StoredDtype = "float32"
     batch_size: int | None = Field(default=None, ge=1)
@@ -60,6 +62,8 @@ class Experiment(_Table):
         return Settings(
             device=self.device,
             precision=self.precision,
+            decode=self.decode,
+            compile=self.compile,
             dtype=self.dtype,
             batch_size=self.batch_size,
             workers=self.workers,

@@ -3,60 +3,27 @@
 import re
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from extractors.archives import is_pattern
-from extractors.backbones import load_backbone, resolve_backbone
-from extractors.cache import EmbeddingCache
-from extractors.cache_listing import CacheListing, has_listing, read_listing, update_listing
-from extractors.errors import ImageSetError
-from extractors.extraction import Extraction, Settings, ShardResult
+from extractors.cache import EmbeddingCache, EmbeddingStore
+from extractors.cache_listing import CacheListing, listed_root, read_listing, update_listing
 from extractors.images import list_images
 from extractors.key import StoredDtype
+from extractors.known_requests import Request, describe_request, recall, remember
 from extractors.listing import ImageSet, count_by_suffix
-from extractors.precision import resolve_device
-from extractors.taps import PENULTIMATE, Tap
-from extractors.weights import RESERVED_WEIGHTS
+from extractors.settings import Settings
+from extractors.tap import PENULTIMATE, Tap
+from extractors.weights_argument import find_weights_file
 from flows.device_lock import device_lock
 from flows.errors import JobError
-from flows.progress import progress_bar
+from flows.extraction_summary import ExtractionSummary, describe_key, describe_run, summarise
+from flows.progress import progress_bar, say_waiting
 
-
-@dataclass(frozen=True)
-class ExtractionSummary:
-    """What an extraction did.
-
-    Attributes
-    ----------
-    cache : str
-        Folder of the cache.
-    images : int
-        Images listed, quarantined ones included.
-    embedded, reused : int
-        Rows computed by this run and rows found in the cache, over all keys; copies of one image count as reused.
-    quarantined : int
-        Images that could not be read; ``headstart inspect`` gives the reasons.
-    seconds, images_per_second : float
-        Time of the whole run, and embedded rows by the time spent embedding.
-    keys : list of dict
-        For each key its ``id, backbone, weights, taps, precision, dtype, embedded, reused`` and, where bf16 was tried,
-        ``fidelity``.
-    notes : list of str
-        What a person should know.
-    """
-
-    cache: str
-    images: int
-    embedded: int
-    reused: int
-    quarantined: int
-    seconds: float
-    images_per_second: float
-    keys: list[dict[str, Any]]
-    notes: list[str]
+if TYPE_CHECKING:  # it loads torch, which a rerun with nothing new does without
+    from extractors.extraction import Extraction, ShardResult
 
 
 def default_cache(images: str | Path) -> Path:
@@ -76,6 +43,8 @@ def extract(
     tap: str | Sequence[str] = PENULTIMATE,
     cache: str | Path | None = None,
     precision: Literal["auto", "fp32", "bf16"] = "auto",
+    decode: Literal["auto", "full", "draft"] = "auto",
+    compile: Literal["auto", "on", "off"] = "auto",  # noqa: A002 - the name of the option, and of what torch calls it
     device: str = "auto",
     dtype: StoredDtype = "float32",
     batch_size: int | None = None,
@@ -99,8 +68,8 @@ def extract(
         features.
     cache : path-like, optional
         By default ``NAME.headstart`` in the current folder.
-    precision, device, dtype, batch_size, workers
-        See `extractors.extraction.Settings`.
+    precision, decode, compile, device, dtype, batch_size, workers
+        See `extractors.settings.Settings`.
     limit : int, optional
         Take only this many images, spread over the classes.
     progress : bool
@@ -112,19 +81,31 @@ def extract(
         The image set, a backbone, its weights or the cache cannot be used.
     """
     started = time.monotonic()
-    settings = Settings(device=device, precision=precision, dtype=dtype, batch_size=batch_size, workers=workers)
+    settings = Settings(
+        device=device,
+        precision=precision,
+        decode=decode,
+        compile=compile,
+        dtype=dtype,
+        batch_size=batch_size,
+        workers=workers,
+    )
     # Whatever was misspelt is told before images are read and a cache is made.
     taps = [Tap.parse(spec) for spec in as_list(tap)]
     pairs = pair_weights(as_list(backbone), as_list(weights))
-    resolve_device(device)
+    path = Path(cache or default_cache(images))
+    if not all(recall(path, describe_request(name, source, taps, settings)) for name, source in pairs):
+        refuse_unknown([name for name, _ in pairs], device)
     found = list_images(images, limit=limit)
-    folder = EmbeddingCache(cache or default_cache(images), create=True)
+    folder = EmbeddingCache(path, create=True)
     listing, notes = list_into(folder, found, workers=settings.n_workers, progress=progress)
     return extract_each(
         folder,
         listing,
         notes,
         pairs,
+        taps,
+        settings,
         open_one=lambda listing, name, source: open_extraction(folder, listing, name, source, taps, settings),
         embed_missing=partial(run_shards, progress=progress),
         started=started,
@@ -136,19 +117,24 @@ def extract_each(
     listing: CacheListing,
     notes: list[str],
     backbones: Sequence[tuple[str, str]],
+    taps: Sequence[Tap],
+    settings: Settings,
     *,
-    open_one: Callable[[CacheListing, str, str], Extraction],
-    embed_missing: Callable[[Extraction, list[ShardResult]], None],
+    open_one: Callable[[CacheListing, str, str], "Extraction"],
+    embed_missing: Callable[["Extraction", list["ShardResult"]], None],
     started: float,
 ) -> ExtractionSummary:
     """Embed a listing with one backbone after another; however that ends, what could not be decoded is quarantined.
 
-    The plain job and the Prefect flow differ only in how they open a backbone and how they run its shards.
+    The plain job and the Prefect flow differ only in how they open a backbone and how they run its shards. A backbone
+    that was asked for in the same way before, and whose rows are all there, is not even opened.
 
     Parameters
     ----------
     backbones : sequence of (str, str)
         Names and weights.
+    taps, settings
+        What `open_one` opens them with.
     open_one : callable
         Takes listing, name and weights.
     embed_missing : callable
@@ -157,22 +143,48 @@ def extract_each(
         When the job began, by `time.monotonic`.
     """
     keys: list[dict[str, Any]] = []
-    seconds = 0.0
     for name, source in backbones:
-        extraction = open_one(listing, name, source)
+        request = describe_request(name, source, taps, settings)
+        if complete := find_complete(cache, listing, request):
+            keys.append(complete)
+            continue
         begun = time.monotonic()
+        extraction = open_one(listing, name, source)
+        opening = time.monotonic() - begun
         results: list[ShardResult] = []
         try:
             embed_missing(extraction, results)
         finally:
             listing = quarantine(cache, listing, results)
-        seconds += time.monotonic() - begun
-        keys.append(describe_key(extraction, listing, sum(result.embedded for result in results)))
+        key = describe_key(extraction)
+        remember(cache, request, key)
+        embedded = sum(result.embedded for result in results)
+        seconds = time.monotonic() - begun
+        keys.append(key | describe_run(extraction, listing, embedded, opening=opening, seconds=seconds))
         del extraction  # or two networks lie in memory while the next is loaded
-    return summarise(cache, listing, keys, notes, time.monotonic() - started, seconds)
+    return summarise(cache, listing, keys, notes, time.monotonic() - started)
 
 
-def quarantine(cache: EmbeddingCache, listing: CacheListing, results: Sequence[ShardResult]) -> CacheListing:
+def find_complete(cache: EmbeddingCache, listing: CacheListing, request: Request) -> dict[str, Any] | None:
+    """Describe the key that an equal request led to before, if the listing lacks none of its rows; None otherwise."""
+    key = recall(cache.path, request)
+    folder = cache.path / "embeddings" / key["id"] if key else cache.path
+    if key is None or not (folder / "key.json").exists():
+        return None
+    store = EmbeddingStore.read(folder)
+    if store.key.id != key["id"] or store.missing(listing.distinct["digest"].tolist()).any():
+        return None
+    return key | {
+        "embedded": 0,
+        "reused": len(listing.usable),
+        "execution": None,
+        "reasons": [],
+        "seconds": 0.0,
+        "stages": {},
+    }
+
+
+def quarantine(cache: EmbeddingCache, listing: CacheListing, results: Sequence["ShardResult"]) -> CacheListing:
     """Put what could not be embedded in quarantine, with its reason; written where the listing is still this one."""
     settled = listing
     for result in results:
@@ -192,8 +204,11 @@ def list_into(
         notes.append(
             f"passed over {sum(found.ignored.values())} files that are no images ({count_by_suffix(found.ignored)})"
         )
-    if has_listing(cache) and (earlier := read_listing(cache)).root != found.root:
-        notes.append(f"the cache listed {earlier.root} before; its embeddings are kept, its listing is replaced")
+    if found.left_out:
+        notes.append(f"the listing is limited to {len(found.rows)} of {len(found.rows) + found.left_out} images")
+    earlier = listed_root(cache)
+    if earlier and earlier != found.root:
+        notes.append(f"the cache listed {earlier} before; its embeddings are kept, its listing is replaced")
     with progress_bar("reading", len(found.rows), show=progress) as advance:
         listing = update_listing(cache, found, workers=workers, on_image=advance)
     return listing, notes
@@ -201,11 +216,31 @@ def list_into(
 
 def open_extraction(
     cache: EmbeddingCache, listing: CacheListing, backbone: str, weights: str, taps: Sequence[Tap], settings: Settings
-) -> Extraction:
+) -> "Extraction":
     """Load a backbone and find out what the cache lacks of it; the path of a weights file is kept whole."""
-    named = weights in RESERVED_WEIGHTS or not Path(weights).is_file()  # a file called "none" is no weights
-    source = weights if named else str(Path(weights).resolve())
+    from extractors.backbones import load_backbone  # noqa: PLC0415 - loads torch
+    from extractors.extraction import Extraction  # noqa: PLC0415 - loads torch
+
+    source = str(find_weights_file(weights) or weights)
     return Extraction(cache, listing, load_backbone(backbone, weights=source), taps, settings, weights_source=source)
+
+
+def refuse_unknown(backbones: Sequence[str], device: str) -> None:
+    """Tell what is misspelt before images are read and a cache is made.
+
+    Raises
+    ------
+    BackboneError
+        A name is unknown.
+    DeviceError
+        So is the device, or it is not there.
+    """
+    from extractors.backbones import resolve_backbone  # noqa: PLC0415 - loads torch
+    from extractors.precision import resolve_device  # noqa: PLC0415 - loads torch
+
+    for name in backbones:
+        resolve_backbone(name)
+    resolve_device(device)
 
 
 def pair_weights(backbones: Sequence[str], weights: Sequence[str]) -> list[tuple[str, str]]:
@@ -215,68 +250,12 @@ def pair_weights(backbones: Sequence[str], weights: Sequence[str]) -> list[tuple
     ------
     JobError
         The counts do not fit.
-    BackboneError
-        A name is unknown.
     """
     if not backbones:
         raise JobError("no backbone was named; 'headstart backbones' lists them")
     if len(weights) not in (1, len(backbones)):
         raise JobError(f"{len(weights)} weights for {len(backbones)} backbones: give one for all, or one for each")
-    for name in backbones:
-        resolve_backbone(name)
     return list(zip(backbones, list(weights) * (len(backbones) if len(weights) == 1 else 1), strict=True))
-
-
-def describe_key(extraction: Extraction, listing: CacheListing, embedded: int) -> dict[str, Any]:
-    """Say which key an extraction filled, and how many of the listing's usable images were new to it."""
-    key, fidelity = extraction.store.key, extraction.fidelity
-    return {
-        "id": key.id,
-        "backbone": key.backbone,
-        "weights": extraction.backbone.weights_name,
-        "taps": list(key.taps),
-        "precision": key.precision,
-        "dtype": key.dtype,
-        "embedded": embedded,
-        "reused": len(listing.usable) - embedded,
-        "fidelity": {"cosine": fidelity.cosine, "relative_error": fidelity.relative_error} if fidelity else None,
-    }
-
-
-def summarise(
-    cache: EmbeddingCache,
-    listing: CacheListing,
-    keys: list[dict[str, Any]],
-    notes: list[str],
-    seconds: float,
-    embedding_seconds: float,
-) -> ExtractionSummary:
-    """Count what was done.
-
-    Raises
-    ------
-    ImageSetError
-        Not one image could be read.
-    """
-    quarantined = listing.quarantined
-    if not len(listing.usable):
-        first = quarantined.iloc[0]
-        raise ImageSetError(
-            f"{listing.root}: none of {len(listing.rows)} images could be read "
-            f"(first: {first['path']}: {first['reason']}); see 'headstart inspect {cache.path}'",
-        )
-    embedded = sum(key["embedded"] for key in keys)
-    return ExtractionSummary(
-        cache=str(cache.path),
-        images=len(listing.rows),
-        embedded=embedded,
-        reused=sum(key["reused"] for key in keys),
-        quarantined=len(quarantined),
-        seconds=round(seconds, 3),
-        images_per_second=round(embedded / embedding_seconds, 1) if embedded and embedding_seconds else 0.0,
-        keys=keys,
-        notes=notes,
-    )
 
 
 def as_list(value: str | Sequence[str]) -> list[str]:
@@ -284,10 +263,11 @@ def as_list(value: str | Sequence[str]) -> list[str]:
     return [value] if isinstance(value, str) else list(value)
 
 
-def run_shards(extraction: Extraction, results: list[ShardResult], *, progress: bool) -> None:
+def run_shards(extraction: "Extraction", results: list["ShardResult"], *, progress: bool) -> None:
     """Embed every shard that is missing, one after another; adds what came of each to `results`."""
     name = extraction.backbone.name.rpartition("/")[2]
     with (
+        extraction.writing(on_wait=say_waiting if progress else None),
         progress_bar(f"embedding {name}", len(extraction.missing), show=progress) as advance,
         device_lock(extraction.device, show=progress),
     ):

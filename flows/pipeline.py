@@ -18,15 +18,17 @@ from extractors.backbones import resolve_backbone
 from extractors.cache import EmbeddingCache
 from extractors.cache_listing import CacheListing
 from extractors.errors import CacheError
-from extractors.extraction import Extraction, Settings, ShardResult
+from extractors.extraction import Extraction, ShardResult
 from extractors.images import list_images
-from extractors.taps import Tap
+from extractors.settings import Settings
+from extractors.tap import Tap
 from flows.device_lock import device_lock
 from flows.errors import EXPECTED_ERRORS
 from flows.experiment import Experiment, read_experiment
-from flows.extraction import ExtractionSummary, extract_each, list_into, open_extraction
+from flows.extraction import extract_each, list_into, open_extraction
+from flows.extraction_summary import ExtractionSummary
 from flows.fitting import FitSummary, fit
-from flows.progress import Advance, progress_bar
+from flows.progress import Advance, progress_bar, say_waiting
 from heads.registry import find_head
 from heads.report_text import interval_text, params_text, score_text
 
@@ -82,6 +84,8 @@ def run_experiment(experiment: Experiment, progress: bool = False) -> RunSummary
         listing,
         notes,
         [(table.backbone, table.weights) for table in experiment.extract],
+        taps,
+        experiment.settings,
         open_one=open_one,
         embed_missing=partial(_embed, progress=progress),
         started=started,
@@ -163,11 +167,13 @@ def fit_task(experiment: Experiment, keys: list[str], progress: bool) -> FitSumm
 
 
 def _embed(extraction: Extraction, results: list[ShardResult], *, progress: bool) -> None:
-    name, n_shards = extraction.backbone.name.rpartition("/")[2], len(extraction.shards)
+    name = extraction.backbone.name.rpartition("/")[2]
     with (
+        extraction.writing(on_wait=say_waiting if progress else None),
         progress_bar(f"embedding {name}", len(extraction.missing), show=progress) as advance,
         device_lock(extraction.device, show=progress),
     ):
+        n_shards = len(extraction.shards)
         for number in range(n_shards):
             shard = embed_shard_task.with_options(task_run_name=f"embed {name}, shard {number + 1} of {n_shards}")
             results.append(shard(extraction, number, advance))

@@ -5,7 +5,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -14,15 +14,18 @@ from extractors.atomic import write_atomically
 from extractors.backbones import resolve_backbone
 from extractors.cache import EmbeddingCache
 from extractors.cache_listing import update_listing
-from extractors.extraction import Settings, ShardResult
 from extractors.images import list_images
 from extractors.key import EmbeddingKey
-from extractors.taps import Tap
+from extractors.settings import Settings
+from extractors.tap import Tap
 from flows.errors import JobError
 from flows.extraction import open_extraction, run_shards
 from flows.progress import progress_bar
 from heads.model_file import load_model
 from heads.prediction import predict as predict_classes
+
+if TYPE_CHECKING:
+    from extractors.extraction import ShardResult
 
 
 def predict(
@@ -54,7 +57,7 @@ def predict(
     cache : path-like, optional
         Keep the embeddings here; by default they are thrown away. The listing of a cache is left as it is.
     device, workers
-        See `extractors.extraction.Settings`.
+        See `extractors.settings.Settings`.
     progress : bool
         Show bars on standard error.
 
@@ -75,7 +78,7 @@ def predict(
     head, card = load_model(Path(model))
     key = _embedding_key(card, Path(model))
     _refuse_unnamed_code(key, backbone, Path(model))
-    settings = Settings(device=device, precision=key.precision, dtype=key.dtype, workers=workers)
+    settings = Settings.for_key(key, device=device, workers=workers)
     found = list_images(images)
     with (
         _cache_at(cache) as folder,

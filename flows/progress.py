@@ -1,11 +1,14 @@
-"""Progress bars on standard error, so that standard output carries results alone."""
+"""How a job gets on, told on standard error, so that standard output carries results alone."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.text import Text
+
+from flows.terminal import show_notes
 
 Advance = Callable[[int], None]
 
@@ -38,3 +41,8 @@ def progress_bar(description: str, total: int, *, unit: str = "images", show: bo
     with Progress(*columns, console=Console(stderr=True)) as bars:
         task = bars.add_task(description, total=total)
         yield lambda count: bars.advance(task, count)
+
+
+def say_waiting(lock: Path) -> None:
+    """Say that another process writes into the same embeddings, and that this one waits."""
+    show_notes([f"another process writes these embeddings; waiting for it to end ({lock})"])

@@ -16,7 +16,7 @@ from heads.report_text import interval_text, metric_name, params_text, score_tex
 
 if TYPE_CHECKING:  # each of these loads torch, for which 'headstart --help' should not wait
     from extractors.backbone import BackboneInfo
-    from flows.extraction import ExtractionSummary
+    from flows.extraction_summary import ExtractionSummary
     from flows.fitting import FitSummary
     from flows.inspection import CacheSummary
 
@@ -75,23 +75,39 @@ def show_extraction(summary: "ExtractionSummary") -> None:
         f"{summary.reused} reused, {summary.quarantined} quarantined, {summary.seconds:.1f} s",
         highlight=False,
     )
-    table = _table("backbone", "weights", "precision", "embedded", "reused")
+    table = table_of("backbone", "weights", "precision", "embedded", "reused")
     for key in summary.keys:
-        cosine = f" (bf16 cosine {key['fidelity']['cosine']:.4f})" if key["fidelity"] else ""
         table.add_row(
             _short(key["backbone"]),
             key["weights"],
-            key["precision"] + cosine,
+            key["precision"],
             str(key["embedded"]),
             str(key["reused"]),
         )
     console.print(table)
-    notes = list(summary.notes)
+    for key in summary.keys:
+        if key["embedded"]:
+            console.print(f"[dim]{escape(_how(key))}[/]", highlight=False)
+    notes = [*summary.notes, *(reason for key in summary.keys for reason in key["reasons"])]
     if summary.quarantined:
         notes.append(f"{summary.quarantined} images are in quarantine: headstart inspect {summary.cache}")
     if not summary.embedded:
         notes.append("nothing was new: every image was in the cache already")
     show_notes(notes)
+
+
+def _how(key: dict[str, Any]) -> str:
+    """Say how a key was embedded, and where the time went."""
+    stages = ", ".join(f"{stage} {seconds:.1f} s" for stage, seconds in key["stages"].items() if seconds >= 0.05)
+    rate = key["embedded"] / max(key["seconds"] - key["stages"]["set up"], 1e-3)
+    lines = [f"{_short(key['backbone'])}: {rate:.0f} images/s", f"time: {stages}"]
+    lines += key["execution"]["notes"] if key["execution"] else []
+    if fidelity := key["fidelity"]:
+        lines.append(
+            f"against plain float32: cosine ≥ {fidelity['cosine']:.5f}, relative error ≤ "
+            f"{100 * fidelity['relative_error']:.2g} %"
+        )
+    return "\n  ".join(lines)
 
 
 def show_cache(summary: "CacheSummary") -> None:
@@ -101,14 +117,14 @@ def show_cache(summary: "CacheSummary") -> None:
     splits = ", ".join(f"{split} {count}" for split, count in summary.splits.items()) or "none"
     console.print(
         f"[bold]{escape(summary.cache)}[/]: {summary.images} images of {escape(summary.root)}, "
-        f"{summary.distinct} distinct, {_size(summary.bytes)}\nlabels: {escape(labels)}; splits: {splits}",
+        f"{summary.distinct} distinct, {size_text(summary.bytes)}\nlabels: {escape(labels)}; splits: {splits}",
         highlight=False,
     )
-    table = _table("backbone", "weights", "taps", "precision", "rows", "missing", "size")
+    table = table_of("backbone", "weights", "taps", "precision", "rows", "missing", "size")
     for key in summary.keys:
         taps = "\n".join(f"{tap} {'×'.join(map(str, key['shape'][tap]))}" for tap in key["taps"])
         row = (_short(key["backbone"]), key["weights"], taps, key["precision"], str(key["rows"]), str(key["missing"]))
-        table.add_row(*map(escape, row), _size(key["bytes"]))
+        table.add_row(*map(escape, row), size_text(key["bytes"]))
     console.print(table)
     for image in summary.quarantined[:_MOST_ROWS]:
         console.print(f"[yellow]quarantined:[/] {escape(image['path'])}: {escape(image['reason'])}", highlight=False)
@@ -120,7 +136,7 @@ def show_backbones(found: "Sequence[BackboneInfo]", pattern: str) -> None:
     """Print the backbones that match a pattern."""
     if not found:
         fail(f"no backbone matches {pattern!r}; 'headstart backbones' lists them all")
-    table = _table("name", "params", "GFLOPs", "features", "input", "top-1", "on disk")
+    table = table_of("name", "params", "GFLOPs", "features", "input", "top-1", "on disk")
     for row in found:
         table.add_row(
             row.name if row.source != "torchvision" else _short(row.name),
@@ -144,7 +160,7 @@ def show_fit(summary: "FitSummary") -> None:
     console.print(
         f"\nChosen by {metric_name(metric)} in {summary.winner['split']}, {summary.test['n_train']} images to train on:"
     )
-    table = _table("features", "head", metric_name(metric), "95 %")
+    table = table_of("features", "head", metric_name(metric), "95 %")
     for row in list(best.values())[:_MOST_ROWS]:
         score = "failed" if row["error"] else score_text(metric, row["score"])
         params = f" [dim]{escape(params_text(row['params']))}[/]" if row["params"] else ""
@@ -153,7 +169,7 @@ def show_fit(summary: "FitSummary") -> None:
         )
     console.print(table)
     if len(best) > _MOST_ROWS:
-        show_notes([f"{len(best) - _MOST_ROWS} more in {_nearby(summary.table)}"])
+        show_notes([f"{len(best) - _MOST_ROWS} more in {nearby(summary.table)}"])
     failed = [row for row in summary.leaderboard if row["error"]]
     if failed:
         show_notes([f"{len(failed)} candidates failed, first {failed[0]['head']}: {failed[0]['error']}"])
@@ -167,12 +183,12 @@ def show_fit(summary: "FitSummary") -> None:
         remark = "" if winning else " (for comparison)"
         line = f"{score_text(metric, score['value']):>8} {interval:<14} {escape(name)}{remark}"
         console.print(f"[bold green]{line}[/]" if winning else line, highlight=False, soft_wrap=True)
-    console.print(f"\nmodel   {escape(_nearby(summary.model))}", highlight=False, soft_wrap=True)
-    report = escape(_nearby(summary.report))
+    console.print(f"\nmodel   {escape(nearby(summary.model))}", highlight=False, soft_wrap=True)
+    report = escape(nearby(summary.report))
     console.print(f"report  {report}   ← open this in a browser", highlight=False, soft_wrap=True)
 
 
-def _nearby(path: str) -> str:
+def nearby(path: str) -> str:
     """Write a path as seen from the current folder where it lies below it."""
     here, there = Path.cwd(), Path(path).absolute()
     return str(there.relative_to(here)) if there.is_relative_to(here) else str(there)
@@ -183,7 +199,7 @@ def _features(row: dict[str, Any]) -> str:
     return str(row["label"]) if row["tap"] == "penultimate" else f"{row['label']} · {row['tap']}"
 
 
-def _table(*columns: str) -> Table:
+def table_of(*columns: str) -> Table:
     """Make a table whose second column gives way on a narrow screen; names to copy and numbers never break."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for number, column in enumerate(columns):
@@ -195,7 +211,8 @@ def _short(name: str) -> str:
     return name.rpartition("/")[2]
 
 
-def _size(n_bytes: int) -> str:
+def size_text(n_bytes: int) -> str:
+    """Write a number of bytes as people read it: ``1.2 MB``."""
     size, unit = float(n_bytes), "B"
     for larger in ("kB", "MB", "GB", "TB"):
         if size < 1000:

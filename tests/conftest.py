@@ -21,6 +21,12 @@ def draw(path: Path, label: int, seed: int, size: tuple[int, int] = (48, 40)) ->
     return path
 
 
+def age(folder: Path) -> None:
+    """Date every file long before any listing, as files usually are."""
+    for path in folder.rglob("*.*"):
+        os.utime(path, (1_600_000_000, 1_600_000_000))
+
+
 @pytest.fixture
 def photos(tmp_path: Path) -> Path:
     """A folder per class with 12 PNG files each."""

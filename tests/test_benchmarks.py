@@ -44,3 +44,11 @@ def test_both_sides_of_the_extraction_benchmark_give_the_same_features(tmp_path:
     )
     ours = np.asarray(cache.stores()[0].view("penultimate", read_listing(cache).rows["digest"].tolist()))
     np.testing.assert_allclose(ours, theirs, rtol=1e-3, atol=1e-5 * np.abs(theirs).max())
+
+
+def test_the_rerun_benchmark_reports_a_rerun_with_nothing_new(capsys: pytest.CaptureFixture[str]) -> None:
+    load("bench_rerun").main(["--images", "120", "--rounds", "1", "--json"])
+    found = json.loads(capsys.readouterr().out)
+    assert found["images"] == 120
+    assert 0 < found["rerun_inside_s"] < found["rerun_s"]
+    assert found["reading_all_s"] >= 0

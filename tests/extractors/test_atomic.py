@@ -5,12 +5,16 @@ import os
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
+import psutil
 import pytest
 
-from extractors.atomic import errors_explained, remove_stale_parts, write_atomically
+from extractors.atomic import atomic_file, errors_explained, make_folder, remove_stale_parts, write_atomically
 from extractors.errors import CacheError
+
+HOST = socket.gethostname()
 
 
 def test_a_failed_write_keeps_the_earlier_file_and_leaves_no_part(
@@ -43,14 +47,77 @@ def test_an_error_of_the_file_system_says_what_to_do(number: int, advice: str, t
         raise OSError(number, os.strerror(number))
 
 
-def test_parts_of_dead_writers_are_removed_and_those_of_living_ones_kept(tmp_path: Path) -> None:
-    dead = subprocess.run(
+def part_of(folder: Path, name: str, host: str, pid: int, age_s: float = 0) -> Path:
+    part = folder / f"{name}.{host}-{pid}.part"
+    part.write_bytes(b"half")
+    os.utime(part, (time.time() - age_s,) * 2)
+    return part
+
+
+@pytest.fixture
+def dead() -> int:
+    """The number of a process that is gone."""
+    ended = subprocess.run(
         [sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, text=True, check=True
     )
-    gone = tmp_path / f"shard-1.h5.{socket.gethostname()}-{int(dead.stdout)}.part"
-    living = tmp_path / f"shard-2.h5.{socket.gethostname()}-{os.getpid()}.part"
-    elsewhere = tmp_path / "shard-3.h5.otherhost-1.part"
-    for part in (gone, living, elsewhere):
-        part.write_bytes(b"half")
+    return int(ended.stdout)
+
+
+def test_parts_of_dead_writers_are_removed_and_those_of_living_ones_kept(tmp_path: Path, dead: int) -> None:
+    part_of(tmp_path, "shard-1.h5", HOST, dead)
+    living = part_of(tmp_path, "shard-2.h5", HOST, os.getpid())
     remove_stale_parts(tmp_path)
-    assert sorted(tmp_path.iterdir()) == sorted([living, elsewhere])
+    assert list(tmp_path.iterdir()) == [living]
+
+
+def test_a_part_that_is_older_than_the_process_of_its_number_is_of_a_dead_one(tmp_path: Path) -> None:
+    started = psutil.Process().create_time()
+    part_of(tmp_path, "shard-1.h5", HOST, os.getpid(), age_s=time.time() - started + 60)
+    remove_stale_parts(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_killed_writer_that_nobody_reaped_is_dead(tmp_path: Path) -> None:
+    process = subprocess.Popen([sys.executable, "-c", "print(1)"], stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    with process.stdout:
+        process.stdout.read()
+    while psutil.Process(process.pid).status() != psutil.STATUS_ZOMBIE:
+        time.sleep(0.01)
+    part_of(tmp_path, "shard-1.h5", HOST, process.pid)
+    remove_stale_parts(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+    process.wait()
+
+
+@pytest.mark.parametrize("host", ["otherhost", f"other.{HOST}", f"{HOST}-2"])
+def test_parts_of_other_hosts_are_kept_for_a_week(tmp_path: Path, dead: int, host: str) -> None:
+    recent = part_of(tmp_path, "shard-1.h5", host, dead, age_s=6 * 86400)
+    part_of(tmp_path, "shard-2.h5", host, dead, age_s=8 * 86400)
+    remove_stale_parts(tmp_path)
+    assert list(tmp_path.iterdir()) == [recent]
+
+
+def test_a_folder_is_known_to_the_disk_before_anything_is_written_into_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[Path] = []
+    monkeypatch.setattr("extractors.atomic._sync_folder", synced.append)
+    make_folder(tmp_path / "a" / "b")
+    assert (tmp_path / "a" / "b").is_dir()
+    assert synced == [tmp_path, tmp_path / "a"]
+    make_folder(tmp_path / "a" / "b")
+    assert len(synced) == 2
+
+
+def test_a_file_that_is_written_piece_by_piece_appears_whole(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    with atomic_file(path) as file:
+        file.write(b"one ")
+        assert not path.exists()
+        file.write(b"two")
+    assert path.read_bytes() == b"one two"
+    with pytest.raises(TypeError), atomic_file(path) as file:
+        file.write(b"three" + None)  # type: ignore[operator]  # the error that ends the block
+    assert path.read_bytes() == b"one two"
+    assert list(tmp_path.iterdir()) == [path]

@@ -1,46 +1,24 @@
 """The listing in the cache: what is unchanged is not read again, what is changed never keeps its digest."""
 
+import dataclasses
 import hashlib
 import os
 import shutil
 from pathlib import Path
-from typing import Any
 
+import pandas as pd
 import pytest
-from conftest import draw
+from conftest import age, draw
 
-import extractors.cache_listing
 from extractors.cache import EmbeddingCache
-from extractors.cache_listing import CacheListing, read_listing, update_listing
+from extractors.cache_listing import CacheListing, listed_root, read_listing, update_listing
 from extractors.errors import CacheError, ImageSetError
 from extractors.images import list_images
-
-LONG_AGO = 1_600_000_000
 
 
 @pytest.fixture
 def cache(tmp_path: Path) -> EmbeddingCache:
     return EmbeddingCache(tmp_path / "cache", create=True)
-
-
-@pytest.fixture
-def read_paths(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The paths that were read, in order."""
-    paths: list[str] = []
-    original = extractors.cache_listing.digest_bytes
-
-    def recording(root: Path, source: Any) -> str:
-        paths.append(source.path)
-        return original(root, source)
-
-    monkeypatch.setattr(extractors.cache_listing, "digest_bytes", recording)
-    return paths
-
-
-def age(folder: Path) -> None:
-    """Date every file long before any listing, as files usually are."""
-    for path in folder.rglob("*.*"):
-        os.utime(path, (LONG_AGO, LONG_AGO))
 
 
 def update(cache: EmbeddingCache, folder: Path) -> CacheListing:
@@ -111,7 +89,7 @@ def test_an_image_that_cannot_be_read_is_tried_again_next_time(cache: EmbeddingC
     found = list_images(photos)
     hidden = path.rename(path.with_suffix(".hidden"))
     listing = update_listing(cache, found, workers=1)
-    assert listing.quarantined[["path", "reason"]].values.tolist() == [["cat/00.png", "no such file"]]
+    assert listing.quarantined[["path", "reason"]].to_numpy().tolist() == [["cat/00.png", "no such file"]]
     hidden.rename(path)
     assert update(cache, photos).quarantined.empty
 
@@ -124,7 +102,7 @@ def test_what_was_not_read_is_quarantined_by_its_path_and_read_again_next_time(
     first = update(cache, photos)
     first.with_not_read({"cat/00.png": "not enough memory"}).write(cache)
     found = read_listing(cache).quarantined
-    assert found[["path", "reason", "digest"]].values.tolist() == [["cat/00.png", "not enough memory", None]]
+    assert found[["path", "reason", "digest"]].to_numpy().tolist() == [["cat/00.png", "not enough memory", None]]
     read_paths.clear()
     again = update(cache, photos)
     assert read_paths == ["cat/00.png"]
@@ -136,7 +114,7 @@ def test_a_gigantic_file_is_quarantined_without_being_read(cache: EmbeddingCache
         file.truncate(300 * 2**30)  # sparse: it takes no room on the disk
     found = update(cache, photos).quarantined
     reason = "322122547200 bytes is over the limit of 2147483648"
-    assert found[["path", "reason", "digest"]].values.tolist() == [["cat/00.png", reason, None]]
+    assert found[["path", "reason", "digest"]].to_numpy().tolist() == [["cat/00.png", reason, None]]
 
 
 def test_a_listing_that_is_not_to_be_written_leaves_the_cache_as_it_is(
@@ -181,3 +159,69 @@ def test_a_missing_or_damaged_listing_says_what_to_do(cache: EmbeddingCache) -> 
     (cache.path / "listing.parquet").write_bytes(b"PAR1 no more")
     with pytest.raises(CacheError, match="delete this file and run 'headstart extract' again"):
         read_listing(cache)
+
+
+def written(cache: EmbeddingCache) -> dict[str, tuple[int, int]]:
+    """Return inode and time of the files in the cache's folder: writing one, even unchanged, gives another."""
+    return {path.name: (path.stat().st_ino, path.stat().st_mtime_ns) for path in cache.path.iterdir()}
+
+
+def test_a_listing_with_nothing_new_is_not_written(cache: EmbeddingCache, photos: Path) -> None:
+    age(photos)
+    first, before = update(cache, photos), written(cache)
+    again = update(cache, photos)
+    assert written(cache) == before
+    assert again.written_ns == first.written_ns
+
+
+@pytest.mark.parametrize("column", [[1.5, None] * 18, [True, None] * 18, ["a", None] * 18, [None] * 36], ids=str)
+def test_labels_of_every_type_count_as_the_same_after_they_were_stored(
+    cache: EmbeddingCache, photos: Path, tmp_path: Path, column: list[object]
+) -> None:
+    age(photos)
+    paths = [f"photos/{path.relative_to(photos)}" for path in photos.rglob("*.png")]
+    pd.DataFrame({"path": paths, "label": column}).to_parquet(tmp_path / "set.parquet")
+    update_listing(cache, list_images(tmp_path / "set.parquet"), workers=2)
+    before = written(cache)
+    update_listing(cache, list_images(tmp_path / "set.parquet"), workers=2)
+    assert written(cache) == before
+
+
+def test_other_labels_of_the_same_files_are_written(cache: EmbeddingCache, photos: Path) -> None:
+    age(photos)
+    update(cache, photos)
+    found = list_images(photos)
+    other = dataclasses.replace(found, rows=found.rows.assign(label=found.rows["label"].str.upper()))
+    update_listing(cache, other, workers=2)
+    assert set(read_listing(cache).rows["label"]) == {"CAT", "DOG", "OWL"}
+
+
+def test_files_that_were_hashed_again_are_written_as_come_to_rest_where_that_may_be(
+    cache: EmbeddingCache, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = update(cache, photos)  # every file has just been written
+    before = written(cache)
+    with monkeypatch.context() as read_only:
+        read_only.setattr(os, "access", lambda *_: False)
+        assert update(cache, photos).rows.astype(object).equals(first.rows.astype(object))
+    assert written(cache) == before
+    assert update(cache, photos).written_ns > first.written_ns
+    assert written(cache) != before
+
+
+def test_a_cache_whose_folder_has_a_name_that_is_not_utf8_keeps_its_listing(photos: Path, tmp_path: Path) -> None:
+    age(photos)
+    cache = EmbeddingCache(tmp_path / os.fsdecode(b"cache\xff"), create=True)
+    moved = photos.rename(tmp_path / os.fsdecode(b"photos\xff"))
+    first = update(cache, moved)
+    assert listed_root(cache) == moved
+    assert update(cache, moved).rows.equals(first.rows)
+    assert read_listing(cache).root == moved
+
+
+def test_the_root_is_told_without_the_rows(cache: EmbeddingCache, photos: Path) -> None:
+    assert listed_root(cache) is None
+    update(cache, photos)
+    assert listed_root(cache) == photos
+    (cache.path / "listing.parquet").write_bytes(b"PAR1 no more")
+    assert listed_root(cache) is None

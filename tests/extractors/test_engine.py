@@ -2,6 +2,8 @@
 
 import hashlib
 import threading
+import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +15,18 @@ from conftest import draw
 import extractors.engine
 from extractors.backbones import load_backbone
 from extractors.decode import decode_image
-from extractors.engine import Batch, decode_ahead, embed
+from extractors.engine import Batch, Decoding, decode_ahead, embed
 from extractors.forward import ForwardPass
 from extractors.images import ImageSource
+from extractors.stages import STAGES, StageTimes
 from extractors.taps import Tap
 
 BACKBONE = load_backbone("small_cnn", weights="none")
 FORWARD = ForwardPass(BACKBONE, [Tap()], device=torch.device("cpu"), precision="fp32", batch_size=4)
+
+
+DECODING = Decoding(preprocessing=BACKBONE.preprocessing, workers=2)
+OVERLAPPED = replace(DECODING, in_turn=False)
 
 
 def listed(folder: Path) -> list[tuple[ImageSource, str]]:
@@ -30,8 +37,8 @@ def listed(folder: Path) -> list[tuple[ImageSource, str]]:
     ]
 
 
-def run(folder: Path, images: list[tuple[ImageSource, str]]) -> list[Batch]:
-    return list(embed(FORWARD, folder, images, BACKBONE.preprocessing, workers=2))
+def run(folder: Path, images: list[tuple[ImageSource, str]], decoding: Decoding = DECODING) -> list[Batch]:
+    return list(embed(FORWARD, folder, images, decoding, StageTimes()))
 
 
 @pytest.fixture
@@ -49,6 +56,49 @@ def test_every_row_is_the_embedding_of_its_own_image(folder: Path) -> None:
     for row, image in enumerate(images):
         alone = run(folder, [image])[0].features["penultimate"][0]
         assert features[row].tobytes() == alone.tobytes()
+
+
+def test_it_is_the_same_whether_decoding_takes_turns_or_runs_beside(folder: Path) -> None:
+    images = listed(folder)
+    in_turn, beside = (run(folder, images, decoding) for decoding in (DECODING, OVERLAPPED))
+    assert [batch.rows.tolist() for batch in in_turn] == [batch.rows.tolist() for batch in beside]
+    for one, other in zip(in_turn, beside, strict=True):
+        np.testing.assert_array_equal(one.features["penultimate"], other.features["penultimate"])
+
+
+def test_in_turn_nothing_is_decoded_while_a_batch_is_embedded(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    decoding: list[int] = []
+
+    def counted(*arguments: Any, **options: Any) -> Any:
+        decoding.append(1)
+        time.sleep(0.002)
+        try:
+            return decode_image(*arguments, **options)
+        finally:
+            decoding.pop()
+
+    monkeypatch.setattr(extractors.engine, "decode_image", counted)
+    seen: list[int] = []
+    start = FORWARD.start
+
+    def watched(images: Any) -> Any:
+        seen.append(len(decoding))
+        time.sleep(0.01)
+        seen.append(len(decoding))
+        return start(images)
+
+    monkeypatch.setattr(FORWARD, "start", watched)
+    monkeypatch.setattr(extractors.engine, "_ahead", lambda _forward, _decoding: 4)
+    run(folder, listed(folder))
+    assert seen == [0] * 6
+
+
+def test_the_time_of_every_stage_is_taken(folder: Path) -> None:
+    times = StageTimes()
+    forward = ForwardPass(BACKBONE, [Tap()], device=torch.device("cpu"), precision="fp32", batch_size=4, times=times)
+    list(embed(forward, folder, listed(folder), DECODING, times))
+    assert set(times.seconds) == set(STAGES) - {"write"}
+    assert min(times.seconds.values()) > 0
 
 
 def test_unreadable_images_are_reported_in_their_place_and_shift_no_row(folder: Path) -> None:
@@ -81,7 +131,7 @@ def test_a_failure_of_the_moment_is_told_apart_from_unreadable_content(
     (folder / "0.png").unlink()
     large = images[5][1]
 
-    def full(data: bytes, preprocessing: Any) -> Any:
+    def full(data: bytes, preprocessing: Any, *, draft: bool) -> Any:
         if hashlib.sha256(data).hexdigest() == large:
             raise MemoryError
         return decode_image(data, preprocessing)
@@ -117,7 +167,8 @@ def test_a_file_that_changed_after_it_was_listed_is_not_filed_under_its_old_dige
     assert not_read == {3: "the file changed after it was listed; run the same command again"}
 
 
-def test_decoding_runs_ahead_by_no_more_than_it_may(folder: Path) -> None:
+@pytest.mark.parametrize("decoding", [DECODING, OVERLAPPED], ids=["in turn", "beside"])
+def test_decoding_runs_ahead_by_no_more_than_it_may(folder: Path, decoding: Decoding) -> None:
     taken = 0
 
     def counting() -> Any:
@@ -126,40 +177,32 @@ def test_decoding_runs_ahead_by_no_more_than_it_may(folder: Path) -> None:
             taken += 1
             yield image
 
-    decoded = decode_ahead(folder, counting(), BACKBONE.preprocessing, workers=2, ahead=3)
+    decoded = decode_ahead(folder, counting(), decoding, ahead=3, times=StageTimes())
     next(decoded)
-    assert taken == 4  # one handed over, three on their way
+    assert taken == 6  # one handed over, two being decoded, and the files of three being read
     decoded.close()
 
 
-def test_while_a_batch_is_embedded_at_most_two_more_are_taken(tmp_path: Path) -> None:
-    for number in range(16):
-        draw(tmp_path / f"{number:02d}.png", 0, seed=number)
-    taken = 0
-
-    def counting() -> Any:
-        nonlocal taken
-        for image in listed(tmp_path):
-            taken += 1
-            yield image
-
-    batches = embed(FORWARD, tmp_path, counting(), BACKBONE.preprocessing, workers=2)
-    next(batches)
-    batches.close()
-    assert taken == 3 * FORWARD.batch_size
+def test_large_files_are_read_ahead_by_bytes_and_not_by_number(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(extractors.engine, "_READ_AHEAD_BYTES", 1)  # one file is always read
+    images = iter(listed(folder))
+    decoded = decode_ahead(folder, images, DECODING, ahead=4, times=StageTimes())
+    next(decoded)
+    assert len(list(images)) == 8  # one handed over, and one more that was begun when it was
+    decoded.close()
 
 
 def test_an_abandoned_loop_leaves_no_thread_behind(folder: Path) -> None:
-    decoded = decode_ahead(folder, listed(folder), BACKBONE.preprocessing, workers=2, ahead=4)
+    decoded = decode_ahead(folder, listed(folder), DECODING, ahead=4, times=StageTimes())
     next(decoded)
     decoded.close()
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("decode")]
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith(("decode", "read"))]
 
 
 def test_a_programming_error_in_decoding_is_not_taken_for_a_bad_image(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(*_: Any) -> None:
+    def broken(*_: Any, **_options: Any) -> None:
         raise TypeError("a defect")
 
     monkeypatch.setattr(extractors.engine, "decode_image", broken)

@@ -218,10 +218,14 @@ def test_a_shard_that_is_run_again_embeds_nothing_twice(cache: EmbeddingCache, p
     check_cache(cache)
 
 
-def test_a_resumed_run_keeps_the_batch_size_of_the_rows_that_are_there(cache: EmbeddingCache, photos: Path) -> None:
+def test_a_resumed_run_keeps_the_batch_size_that_was_decided_for_its_rows(cache: EmbeddingCache, photos: Path) -> None:
     run(opened(cache, photos))
-    default = Settings(precision="fp32", device="cpu")
-    assert opened(cache, photos, default).batch_size == 4
+    for shard in opened(cache, photos).store.shards():
+        shard.unlink()
+    resumed = opened(cache, photos, Settings(precision="fp32", device="cpu"))
+    assert run(resumed) == 36
+    assert resumed.execution is not None
+    assert resumed.execution.batch_size == 4
 
 
 def test_unreadable_images_come_back_by_digest_with_their_reason(cache: EmbeddingCache, photos: Path) -> None:
@@ -280,51 +284,9 @@ def test_a_cache_that_cannot_be_written_says_so(
     extraction = opened(cache, photos)
     shutil.rmtree(extraction.store.path)
     with pytest.raises(
-        CacheError, match=r"shard-.*\.h5: no such folder; it was removed meanwhile: run the same command again"
+        CacheError, match=r"execution\.json: no such folder; it was removed meanwhile: run the same command again"
     ):
         run(extraction)
-
-
-def test_auto_falls_back_to_fp32_where_bf16_is_too_far_off_and_remembers_it(
-    cache: EmbeddingCache, photos: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(extractors.extraction, "has_fast_bf16", lambda _: True)
-    measured: list[int] = []
-    original = extractors.extraction.measure_fidelity
-
-    def counted(*arguments: Any, **options: Any) -> Any:
-        measured.append(1)
-        return original(*arguments, **options)
-
-    monkeypatch.setattr(extractors.extraction, "measure_fidelity", counted)
-    monkeypatch.setattr("extractors.fidelity.LOWEST_COSINE", 1.0)
-    auto = Settings(precision="auto", device="cpu", batch_size=4)
-    extraction = opened(cache, photos, auto)
-    assert extraction.store.key.precision == "fp32"
-    assert extraction.fidelity is not None
-    assert 0.9 < extraction.fidelity.cosine < 1.0
-    assert extraction.fidelity.n_images == 4
-    again = opened(cache, photos, auto)
-    assert again.store.key == extraction.store.key
-    assert again.fidelity == extraction.fidelity
-    assert len(measured) == 1
-
-
-def test_auto_takes_bf16_where_it_is_fast_and_near_enough(
-    cache: EmbeddingCache, photos: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(extractors.extraction, "has_fast_bf16", lambda _: True)
-    monkeypatch.setattr("extractors.fidelity.LOWEST_COSINE", 0.5)
-    assert opened(cache, photos, Settings(precision="auto", device="cpu", batch_size=4)).store.key.precision == "bf16"
-
-
-def test_auto_is_fp32_where_bf16_is_not_fast(
-    cache: EmbeddingCache, photos: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(extractors.extraction, "has_fast_bf16", lambda _: False)
-    extraction = opened(cache, photos, Settings(precision="auto", device="cpu"))
-    assert extraction.store.key.precision == "fp32"
-    assert extraction.fidelity is None
 
 
 def test_large_feature_maps_make_shorter_shards(

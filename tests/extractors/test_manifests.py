@@ -1,5 +1,6 @@
 """CSV and Parquet manifests: what is kept, what is quarantined, and what is refused."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -233,3 +234,13 @@ def test_a_limit_goes_by_the_first_label_column_where_none_is_called_label(csv: 
     source = csv("path,species\nimages/a.jpg,ant\nimages/b.jpg,ant\nimages/c.jpg,bee\n")
 
     assert list_images(source, limit=2).rows["path"].tolist() == ["images/a.jpg", "images/c.jpg"]
+
+
+def test_a_parquet_manifest_in_a_folder_whose_name_is_not_utf8_is_read(folder: Path) -> None:
+    moved = (folder / "images").rename(folder / os.fsdecode(b"images\xff"))
+    pd.DataFrame({"path": ["b.jpg", "a.jpg"]}).to_parquet(folder / "set.parquet")
+    manifest = (folder / "set.parquet").rename(moved / "set.parquet")
+
+    image_set = list_images(manifest)
+
+    assert image_set.rows[["path", "status"]].to_numpy().tolist() == [["b.jpg", "ok"], ["a.jpg", "ok"]]

@@ -4,20 +4,13 @@ import csv
 import io
 import json
 import os
-import signal
-import subprocess
-import sys
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-from cache_contract import check_cache
-from conftest import draw
 
-from extractors.cache import EmbeddingCache
 from flows.cli import main
 
 EXTRACTED = {"images", "embedded", "reused", "quarantined", "seconds", "images_per_second", "keys"}
@@ -215,41 +208,6 @@ def test_what_is_not_new_is_said_so(headstart: Callable[..., Ran], cache: Path, 
     again = headstart("extract", photos, "--backbone", "small_cnn", "--weights", "none", "--cache", cache)
     assert "36 images, 0 embedded, 36 reused" in again.out
     assert "nothing was new" in again.err
-
-
-def test_ctrl_c_ends_cleanly_keeps_what_is_done_and_the_same_command_goes_on(tmp_path: Path) -> None:
-    for number in range(600):
-        draw(tmp_path / "photos" / f"{number}.png", number % 3, seed=number, size=(200, 150))
-    command = [
-        sys.executable,
-        "-m",
-        "flows.cli",
-        "extract",
-        tmp_path / "photos",
-        "--backbone",
-        "mnasnet0_5",
-        "--weights",
-        "none",
-    ]
-    command += ["--cache", tmp_path / "cache", "--precision", "fp32", "--json"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    while not list((tmp_path / "cache").glob("embeddings/*/key.json")):
-        assert process.poll() is None, process.communicate()
-        time.sleep(0.02)
-    time.sleep(1)
-    process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
-    assert process.returncode == 130
-    assert out == ""
-    assert "Traceback" not in err
-    assert "interrupted; what was embedded is sealed, and the same command goes on from there" in " ".join(err.split())
-    cache = EmbeddingCache(tmp_path / "cache")
-    check_cache(cache, complete=False)
-    sealed = cache.stores()[0].n_rows()
-    assert 0 < sealed < 600
-    resumed = json.loads(subprocess.run(command, capture_output=True, check=True, text=True).stdout)
-    assert resumed["embedded"] == 600 - sealed
-    check_cache(cache)
 
 
 def test_weights_that_cannot_be_fetched_name_the_ways_out(

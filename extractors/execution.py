@@ -1,0 +1,66 @@
+"""How the forward pass is run: batch size, compiled or not, threads. It decides the last bits, so it is kept."""
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Self
+
+import torch
+
+from extractors.atomic import write_atomically
+
+_FILE = "execution.json"
+
+
+@dataclass(frozen=True)
+class Execution:
+    """What decides the bits of a row besides its key, taken up again by the run that goes on.
+
+    Attributes
+    ----------
+    batch_size : int
+        Images a forward pass.
+    compiled : bool
+        Whether the network was compiled.
+    plain : bool
+        Whether it ran without any shortcut, since those were too far off.
+    threads : int
+        Of a forward pass on the CPU.
+    images : int
+        How many were missing when this was decided: with more, it is decided again.
+    notes : tuple of str
+        Why it came to be so, for people.
+    """
+
+    batch_size: int
+    compiled: bool = False
+    plain: bool = False
+    threads: int = 1
+    images: int = 0
+    notes: tuple[str, ...] = ()
+
+    def write(self, folder: Path) -> None:
+        """Keep it beside the rows."""
+        write_atomically(folder / _FILE, json.dumps(asdict(self), indent=1).encode())
+
+    @classmethod
+    def read(cls, folder: Path) -> Self | None:
+        """Read what `write` kept; None where there is nothing."""
+        try:
+            found = json.loads((folder / _FILE).read_text())
+            return cls(**found | {"notes": tuple(found["notes"])})
+        except (FileNotFoundError, ValueError, TypeError, KeyError):
+            return None  # a file that is damaged is decided anew, and written over
+
+    @contextmanager
+    def threads_set(self) -> Iterator[None]:
+        """Compute with as many threads as were recorded, where the machine has them."""
+        before = torch.get_num_threads()
+        torch.set_num_threads(min(self.threads, os.cpu_count() or 1))
+        try:
+            yield
+        finally:
+            torch.set_num_threads(before)

@@ -1,0 +1,109 @@
+"""The same network with less to do: batch norms folded into convolutions, attention without its detour."""
+
+from collections import Counter
+from collections.abc import Collection
+
+import torch
+import torch.nn.functional as F  # noqa: N812 - torch's own name for it
+from torch import fx, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+from torchvision.models.vision_transformer import EncoderBlock
+
+
+def simplify(module: nn.Module, keep: Collection[str], *, bf16: bool) -> None:
+    """Do once what every batch would do again, in place; the names of the layers stay.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        A frozen network in evaluation mode.
+    keep : collection of str
+        Layers whose own output is read, which must stay what it is.
+    bf16 : bool
+        The network will run under autocast to bfloat16.
+    """
+    fold_batch_norms(module, keep)
+    open_attention(module)
+    if bf16:
+        cast_weights(module)
+
+
+def cast_weights(module: nn.Module) -> None:
+    """Cast the weights of plain convolutions and linear layers to bfloat16, as autocast does in every forward pass."""
+    for layer in module.modules():
+        if type(layer) in {nn.Conv2d, nn.Linear, SelfAttention}:  # exact types: others may compute on their weights
+            for name, parameter in layer.named_parameters(recurse=False):
+                cast = parameter.data.bfloat16() if parameter.dtype == torch.float32 else parameter.data
+                setattr(layer, name, nn.Parameter(cast, requires_grad=False))
+
+
+def fold_batch_norms(module: nn.Module, keep: Collection[str] = ()) -> int:
+    """Fold each batch norm that alone takes a convolution's output into that convolution; returns how many.
+
+    In place: the convolution gets new weights, the batch norm becomes the identity. A network that cannot be traced is
+    left as it is.
+    """
+    try:
+        graph = fx.symbolic_trace(module).graph
+    except Exception:  # noqa: BLE001 - tracing runs any network's code on stand-ins for tensors, and it may fail in any way
+        return 0
+    layers = dict(module.named_modules())
+    calls = Counter(node.target for node in graph.nodes if node.op == "call_module")
+    folded = 0
+    for node in graph.nodes:
+        source = node.args[0] if node.op == "call_module" and node.args else None
+        if not isinstance(source, fx.Node) or source.op != "call_module" or len(source.users) > 1:
+            continue
+        norm, convolution = layers[str(node.target)], layers[str(source.target)]
+        # Exact types: timm's batch norms with an activation inside are subclasses.
+        if type(norm) is not nn.BatchNorm2d or type(convolution) is not nn.Conv2d:
+            continue
+        if source.target in keep or calls[source.target] > 1 or calls[node.target] > 1:
+            continue
+        module.set_submodule(str(source.target), fuse_conv_bn_eval(convolution, norm))
+        module.set_submodule(str(node.target), nn.Identity())
+        folded += 1
+    return folded
+
+
+class SelfAttention(nn.Module):
+    """What `torch.nn.MultiheadAttention` computes for one input that attends to itself, without turning its axes.
+
+    Torch's own module turns (n_images, n_tokens, n_features) round and back, which makes its products slow in bfloat16
+    and slower still when compiled.
+
+    Parameters
+    ----------
+    attention : torch.nn.MultiheadAttention
+        Batch first, with one size of features; its parameters are shared.
+    """
+
+    def __init__(self, attention: nn.MultiheadAttention) -> None:
+        super().__init__()
+        self.n_heads = attention.num_heads
+        self.in_proj_weight, self.in_proj_bias = attention.in_proj_weight, attention.in_proj_bias
+        self.out_proj = attention.out_proj
+
+    def forward(
+        self, query: torch.Tensor, _key: torch.Tensor, _value: torch.Tensor, *, need_weights: bool = False
+    ) -> tuple[torch.Tensor, None]:
+        """Attend; takes and returns (n_images, n_tokens, n_features), and None for the weights nobody asked for."""
+        if need_weights:
+            raise ValueError("attention weights are not kept")
+        n_images, n_tokens, n_features = query.shape
+        projected = F.linear(query, self.in_proj_weight, self.in_proj_bias)
+        # (3, n_images, n_heads, n_tokens, n_features a head)
+        heads = projected.view(n_images, n_tokens, 3, self.n_heads, -1).permute(2, 0, 3, 1, 4)
+        attended = F.scaled_dot_product_attention(heads[0], heads[1], heads[2])
+        return self.out_proj(attended.transpose(1, 2).reshape(n_images, n_tokens, n_features)), None
+
+
+def open_attention(module: nn.Module) -> int:
+    """Replace the attention of torchvision's vision transformers, in place, by `SelfAttention`; returns how many."""
+    n_opened = 0
+    for block in list(module.modules()):
+        attention = block.self_attention if type(block) is EncoderBlock else None
+        if isinstance(attention, nn.MultiheadAttention):
+            block.self_attention = SelfAttention(attention)
+            n_opened += 1
+    return n_opened

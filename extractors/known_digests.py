@@ -1,0 +1,92 @@
+"""Digests that are known without reading a file: from the earlier listing, and those that a limited one left out.
+
+The latter are kept beside the listing, so that a later run over all images hashes none twice.
+"""
+
+import io
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from extractors.atomic import errors_explained, write_atomically
+from extractors.cache import EmbeddingCache
+from extractors.listing import DIGEST_COLUMN, OK
+
+if TYPE_CHECKING:
+    from extractors.cache_listing import CacheListing
+
+# A file that changed this shortly before it was looked at may change again within one tick of its file system's clock.
+RACY_NS = 2_000_000_000
+
+_FILE = "digests.parquet"
+_COLUMNS = ("path", "bytes", "mtime_ns", DIGEST_COLUMN, "status", "reason")
+
+
+def known_digests(cache: EmbeddingCache, root: Path, earlier: "CacheListing | None") -> pd.DataFrame:
+    """Return one row for each file below `root` whose digest can be trusted while its size and time stay the same.
+
+    Returns
+    -------
+    DataFrame
+        ``path`` (unique), ``bytes``, ``mtime_ns``, ``digest``, ``status`` and ``reason``.
+    """
+    kept = _read(cache, root)
+    if earlier is None or earlier.root != root:  # equal names, sizes and times in another folder prove nothing
+        return kept
+    settled = earlier.rows["mtime_ns"] < earlier.written_ns - RACY_NS
+    listed = earlier.rows.loc[settled & earlier.rows[DIGEST_COLUMN].notna(), list(_COLUMNS)]
+    return pd.concat([listed, kept[~kept["path"].isin(listed["path"])]], ignore_index=True) if len(kept) else listed
+
+
+def carry_over(rows: pd.DataFrame, known: pd.DataFrame) -> None:
+    """Put digest, status and reason into the `rows` of a listing whose files did not change since they were known."""
+    place = pd.Index(known["path"]).get_indexer(pd.Index(rows["path"]))
+    if not (place >= 0).any():
+        return
+    at = known.iloc[place]  # -1, where nothing is known, gives the row of another path, which is left out
+    same = (place >= 0) & (rows["status"] == OK).to_numpy()
+    for name in ("bytes", "mtime_ns"):
+        same &= rows[name].to_numpy() == at[name].to_numpy()
+    for name in (DIGEST_COLUMN, "status", "reason"):
+        rows.loc[same, name] = at[name].to_numpy()[same]
+
+
+def keep_digests(cache: EmbeddingCache, root: Path, known: pd.DataFrame) -> None:
+    """Replace what is kept beside the listing; no rows remove it, and what is there already is not written again.
+
+    Raises
+    ------
+    CacheError
+        The file cannot be written.
+    """
+    path = cache.path / _FILE
+    if known.empty:
+        if path.exists():
+            with errors_explained(path):
+                path.unlink(missing_ok=True)
+        return
+    table = pa.Table.from_pandas(known[list(_COLUMNS)], preserve_index=False)
+    buffer = io.BytesIO()
+    pq.write_table(table.replace_schema_metadata({b"headstart": json.dumps({"root": str(root)}).encode()}), buffer)
+    if not path.exists() or path.read_bytes() != buffer.getvalue():
+        write_atomically(path, buffer.getvalue())
+
+
+def _read(cache: EmbeddingCache, root: Path) -> pd.DataFrame:
+    """Read what is kept of the images below `root`; what is damaged is as good as none, as files are hashed again."""
+    none = pd.DataFrame({name: pd.Series(dtype=object) for name in _COLUMNS})
+    path = cache.path / _FILE
+    if not path.exists():
+        return none
+    try:
+        table = pq.read_table(pa.BufferReader(path.read_bytes()))  # Arrow takes no path that is not UTF-8
+        kept_root = json.loads(table.schema.metadata[b"headstart"])["root"]
+        rows = table.to_pandas()[list(_COLUMNS)]
+    except (pa.ArrowInvalid, OSError, KeyError, TypeError, ValueError):
+        return none
+    texts = ("path", DIGEST_COLUMN, "status", "reason")
+    return rows.astype(dict.fromkeys(texts, object)) if kept_root == str(root) else none

@@ -1,0 +1,125 @@
+"""What was asked of a cache before, and the key that it led to: a rerun with nothing new needs no network, nor torch.
+
+The key follows from the weights, from the libraries and from what the machine can do. All of it is compared, and where
+anything differs the backbone is loaded as if nothing were known.
+"""
+
+import json
+import os
+import platform
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from extractors.atomic import write_atomically
+from extractors.cache import EmbeddingCache
+from extractors.key import FORMAT_VERSION
+from extractors.known_digests import RACY_NS
+from extractors.settings import Settings
+from extractors.tap import Tap
+from extractors.weights_argument import find_weights_file
+
+_FILE = "requests.json"
+_KEPT = 100  # several machines, precisions and backbones, and still a file that is read at once
+_LIBRARIES = ("headstart", "torch", "torchvision", "timm", "safetensors", "numpy", "pillow")
+_NO_MATTER = ("workers", "batch_size", "compile")  # how rows are computed, which no longer matters where all are there
+Request = dict[str, Any]
+
+
+def describe_request(backbone: str, weights: str, taps: Sequence[Tap], settings: Settings) -> Request:
+    """Return all on which the key of an extraction depends, as plain JSON values: equal ones lead to the same key.
+
+    Parameters
+    ----------
+    backbone, weights : str
+        As `extractors.backbones.load_backbone` takes them.
+    taps : sequence of Tap
+        Their order does not matter.
+    settings : Settings
+        All that has a part in the key.
+    """
+    file = find_weights_file(weights)
+    request = {
+        "backbone": backbone,
+        "weights": str(file or weights),
+        "weights_file": file and _state_of(file),
+        "taps": sorted({str(tap) for tap in taps}),
+        "settings": {name: value for name, value in asdict(settings).items() if name not in _NO_MATTER},
+        "format_version": FORMAT_VERSION,
+        "versions": {name: _version(name) for name in _LIBRARIES},
+        "code": _newest_change(),
+        "machine": _describe_machine(),
+    }
+    return dict(json.loads(json.dumps(request)))  # as it will be read back, to compare with
+
+
+def recall(cache: Path, request: Request) -> dict[str, Any] | None:
+    """Return what `remember` kept for an equal request; None where there is none."""
+    return next((known["key"] for known in _read(cache) if known["request"] == request), None)
+
+
+def remember(cache: EmbeddingCache, request: Request, key: dict[str, Any]) -> None:
+    """Keep a description of the key, with its ``id`` and ``backbone``, that a request led to.
+
+    Nothing is kept where an equal request may lead to another key: a callable of the user's own does as it likes,
+    timm's default weights may be exchanged in its hub, and a file that has just changed may change again unseen.
+
+    Raises
+    ------
+    CacheError
+        The disk is full.
+    """
+    own_code = ":" in key["backbone"]
+    from_hub = key["backbone"].startswith("timm/") and request["weights"] == "default"
+    unsettled = request["weights_file"] is not None and not request["weights_file"]["settled"]
+    known = _read(cache.path)
+    entry = {"request": request, "key": key}
+    if own_code or from_hub or unsettled or entry in known or not os.access(cache.path, os.W_OK):
+        return
+    others = [one for one in known if one["request"] != request]
+    write_atomically(cache.path / _FILE, json.dumps([*others, entry][-_KEPT:], indent=1).encode())
+
+
+def _read(cache: Path) -> list[dict[str, Any]]:
+    """Read all entries; a missing or damaged file is as good as an empty one: the next extraction writes it anew."""
+    try:
+        entries = json.loads((cache / _FILE).read_bytes())
+        return [{"request": entry["request"], "key": dict(entry["key"])} for entry in entries]
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
+
+
+def _state_of(file: Path) -> dict[str, Any]:
+    found = file.stat()
+    changed = max(found.st_mtime_ns, found.st_ctime_ns)
+    return {"bytes": found.st_size, "changed_ns": changed, "settled": changed < time.time_ns() - RACY_NS}
+
+
+def _version(library: str) -> str | None:
+    try:
+        return version(library)
+    except PackageNotFoundError:
+        return None
+
+
+def _newest_change() -> int:
+    """Say when this package last changed: a checkout does so without a new version."""
+    return max(path.stat().st_mtime_ns for path in Path(__file__).parent.glob("*.py"))
+
+
+def _describe_machine() -> dict[str, Any]:
+    """Say what decides between bf16 and fp32: the processor's abilities, and which GPUs may be used."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    flags = next((line for line in lines if line.startswith(("flags", "Features"))), platform.node())
+    return {
+        "processor": platform.machine(),
+        "flags": flags,
+        "gpus": sorted(path.name for path in Path("/dev").glob("nvidia[0-9]*")),
+        "visible_gpus": os.environ.get("CUDA_VISIBLE_DEVICES"),
+    }

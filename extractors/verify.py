@@ -1,0 +1,204 @@
+"""Whether a cache is what was written: its marker, its listing, every key and every shard; and shards put aside.
+
+What is found says what to do about it. Nothing here computes embeddings: `flows.verification` does, to repair.
+"""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from extractors.atomic import errors_explained, write_atomically
+from extractors.cache import EmbeddingCache, EmbeddingStore
+from extractors.cache_listing import CacheListing, has_listing, read_listing
+from extractors.errors import CacheError
+from extractors.key import FORMAT_VERSION, EmbeddingKey
+from extractors.listing import DIGEST_COLUMN
+from extractors.shards import find_damage, read_key
+
+_ASIDE, _STRAYED = ".damaged", ".strayed"
+
+
+@dataclass(frozen=True)
+class Damage:
+    """One file that is not as it was written.
+
+    Attributes
+    ----------
+    path : Path
+        The file.
+    problem : str
+        What is wrong with it.
+    advice : str
+        What to do.
+    repairable : bool
+        Whether ``headstart verify --repair`` sets it right.
+    """
+
+    path: Path
+    problem: str
+    advice: str
+    repairable: bool = False
+
+
+def check_marker(path: Path) -> Damage | None:
+    """Check ``cache.json``; None if it is sound.
+
+    Raises
+    ------
+    CacheError
+        There is no cache at `path`, or nothing in it tells its format.
+    """
+    try:
+        EmbeddingCache(path)
+    except CacheError as error:
+        if not _all_keys_have_this_format(path):
+            raise
+        problem = f"is missing, damaged, or names another format than the keys beside it ({error})"
+        return Damage(path / "cache.json", problem, f"run 'headstart verify {path} --repair'", repairable=True)
+    return None
+
+
+def restore_marker(path: Path) -> None:
+    """Write ``cache.json`` again where the keys beside it say which format the cache has."""
+    write_atomically(path / "cache.json", json.dumps({"format_version": FORMAT_VERSION}).encode())
+
+
+def check_listing(cache: EmbeddingCache) -> tuple[CacheListing | None, Damage | None]:
+    """Read the listing; what is wrong with it comes beside it. A cache without a listing is sound."""
+    if not has_listing(cache):
+        return None, None
+    try:
+        return read_listing(cache), None
+    except CacheError as error:
+        advice = (
+            f"delete it and run 'headstart extract IMAGES --cache {cache.path}' with the backbone you used: images are "
+            "read again, embeddings are kept"
+        )
+        return None, Damage(cache.path / "listing.parquet", _without_path(error, cache.path), advice)
+
+
+def check_keys(cache: EmbeddingCache) -> tuple[list[EmbeddingStore], list[Damage]]:
+    """Read every ``key.json``; returns the keys that can be read, and what is wrong with the others."""
+    stores, damages = [], []
+    for folder in sorted(path for path in (cache.path / "embeddings").glob("*") if path.is_dir()):
+        file = folder / "key.json"
+        shards = [*folder.glob("shard-*.h5")]
+        if not file.exists() and not shards:
+            continue  # an extraction that was cut short before its first row
+        try:
+            store = EmbeddingStore.read(folder)
+            if store.key.id == folder.name:
+                stores.append(store)
+                continue
+            problem = f"does not give the name of its folder, but {store.key.id}"
+        except CacheError as error:
+            problem = "is missing" if not file.exists() else _without_path(error, folder)
+        damages.append(Damage(file, problem, _advice_for_key(file, shards)))
+    return stores, damages
+
+
+def check_shards(store: EmbeddingStore, on_shard: Callable[[int], None] | None = None) -> list[Damage]:
+    """Recompute every checksum of a key's shards, and name the files that an unfinished repair left.
+
+    Parameters
+    ----------
+    store : EmbeddingStore
+        One key.
+    on_shard : callable, optional
+        Called with 1 for each shard that has been read.
+    """
+    repair = f"run 'headstart verify {store.path.parent.parent} --repair'"
+    damages = []
+    for path in store.shards():
+        if problem := find_damage(path, store.key):
+            advice = f"{repair}; it keeps the file as {path.name}{_STRAYED}" if is_strayed(path, store.key) else repair
+            damages.append(Damage(path, problem, advice, repairable=True))
+        if on_shard:
+            on_shard(1)
+    aside = [Damage(path, "a repair of this shard was cut short", repair, repairable=True) for path in put_aside(store)]
+    return damages + aside
+
+
+def find_unembedded(store: EmbeddingStore, listing: CacheListing, unsound: Sequence[Path]) -> list[str]:
+    """Return the paths of usable images of the listing whose rows are in no sound shard.
+
+    Parameters
+    ----------
+    unsound : sequence of Path
+        Damaged shards, of which no row counts.
+    """
+    usable = listing.usable
+    bad = set(unsound)
+    sound = [path for path in store.shards() if path not in bad]
+    return usable["path"][store.missing(usable[DIGEST_COLUMN].tolist(), among=sound)].tolist()
+
+
+def put_shards_aside(store: EmbeddingStore, shards: Sequence[Path]) -> list[Path]:
+    """Rename shards so that none of their rows counts; returns the new names.
+
+    A shard of another key is whole and may be wanted elsewhere: it gets a name under which it is never deleted.
+    """
+    aside = []
+    for path in shards:
+        suffix = _STRAYED if is_strayed(path, store.key) else _ASIDE
+        with errors_explained(path):
+            aside.append(path.rename(path.with_name(path.name + suffix)))
+    return aside
+
+
+def put_shards_back(aside: Sequence[Path]) -> None:
+    """Undo `put_shards_aside`."""
+    for path in aside:
+        with errors_explained(path):
+            path.rename(path.with_suffix(""))
+
+
+def put_aside(store: EmbeddingStore) -> list[Path]:
+    """Name the damaged shards that a repair put aside and has not deleted yet."""
+    return sorted(store.path.glob(f"shard-*.h5{_ASIDE}"))
+
+
+def delete_aside(store: EmbeddingStore) -> None:
+    """Delete the damaged shards that were put aside; do this when their rows are there again."""
+    for path in put_aside(store):
+        with errors_explained(path):
+            path.unlink()
+
+
+def is_strayed(path: Path, key: EmbeddingKey) -> bool:
+    """Tell whether a shard is sound but was made under another key."""
+    try:
+        own = read_key(path)
+    except CacheError:
+        return False
+    return own != key and not find_damage(path, own)
+
+
+def _all_keys_have_this_format(path: Path) -> bool:
+    try:
+        found = [EmbeddingStore.read(file.parent).key for file in (path / "embeddings").glob("*/key.json")]
+    except CacheError:
+        return False
+    return bool(found) and all(key.format_version == FORMAT_VERSION for key in found)
+
+
+def _advice_for_key(file: Path, shards: Sequence[Path]) -> str:
+    """Say how a key comes back: its shards name it, and an extraction with the same arguments finds them."""
+    for shard in shards:
+        try:
+            key = read_key(shard)
+        except CacheError:
+            continue
+        taps = " ".join(key.taps)
+        return (
+            f"delete it and run 'headstart extract' with --backbone {key.backbone} --tap {taps} "
+            f"--precision {key.precision} --dtype {key.dtype} and the weights {key.weights[:19]}…: its rows are found"
+        )
+    return f"delete the folder {file.parent} and run 'headstart extract' again"
+
+
+def _without_path(error: CacheError, folder: Path) -> str:
+    """Cut the file's name and the advice from a message: both stand elsewhere."""
+    text = str(error).partition("; ")[0]
+    return text.partition(": ")[2] if text.startswith(str(folder)) else text

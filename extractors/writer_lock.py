@@ -1,0 +1,62 @@
+"""One writer a key: a file lock that goes with its process, however that ends."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, SoftFileLock, Timeout
+
+from extractors.atomic import errors_explained, make_folder
+from extractors.errors import CacheError
+
+_FILE = "writer.lock"
+_POLL_S = 0.2
+
+
+@contextmanager
+def writer_lock(folder: Path, *, on_wait: Callable[[Path], None] | None = None) -> Iterator[None]:
+    """Be the only process of this host that writes into the folder of a key; wait for another one to end.
+
+    The lock is the kernel's, on the file ``writer.lock``: the file stays, and means nothing without a process that
+    holds it. It cannot be taken twice, not even by one process. Whoever held it before may have sealed or removed
+    shards: look at the folder again once it is held.
+
+    Parameters
+    ----------
+    folder : Path
+        ``CACHE/embeddings/<id>``; it is made where it is missing.
+    on_wait : callable
+        Called once with the path of the lock, where another process holds it.
+
+    Raises
+    ------
+    CacheError
+        The folder cannot be written, or its file system knows no locks.
+    """
+    make_folder(folder)
+    lock = FileLock(folder / _FILE, poll_interval=_POLL_S)
+    with errors_explained(folder / _FILE):
+        try:
+            _acquire(lock, folder, on_wait)
+        except NotImplementedError as error:  # filelock before 3.25
+            raise _no_locks(folder) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _acquire(lock: FileLock, folder: Path, on_wait: Callable[[Path], None] | None) -> None:
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        if on_wait:
+            on_wait(folder / _FILE)
+        lock.acquire()
+    if isinstance(lock, SoftFileLock):  # filelock's way out where the kernel has no lock; it would outlive a kill
+        lock.release()
+        raise _no_locks(folder)
+
+
+def _no_locks(folder: Path) -> CacheError:
+    return CacheError(f"{folder}: its file system knows no file locks; put the cache on another one (--cache DIR)")

@@ -1,0 +1,118 @@
+"""What an extraction tells of itself: each key that it filled or found complete, and the whole."""
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from extractors.cache import EmbeddingCache
+from extractors.cache_listing import CacheListing
+from extractors.errors import ImageSetError
+from extractors.stages import STAGES
+
+if TYPE_CHECKING:  # it loads torch, which a rerun with nothing new does without
+    from extractors.extraction import Extraction
+
+
+@dataclass(frozen=True)
+class ExtractionSummary:
+    """What an extraction did.
+
+    Attributes
+    ----------
+    cache : str
+        Folder of the cache.
+    images : int
+        Images listed, quarantined ones included.
+    embedded, reused : int
+        Rows computed by this run and rows found in the cache, over all keys; copies of one image count as reused.
+    quarantined : int
+        Images that could not be read; ``headstart inspect`` gives the reasons.
+    seconds, images_per_second : float
+        Time of the whole run, and embedded rows by the time spent embedding, without the set-up.
+    keys : list of dict
+        For each key its ``id, backbone, weights, taps, precision, decode, dtype, embedded, reused``; of a run that
+        embedded, too, ``fidelity`` to plain float32 by tap, ``reasons`` why a shortcut was not taken, ``execution``
+        (batch size, compiled or not, and why),
+        ``seconds``, and ``stages``: where the time went, in seconds of work that add up over threads; ``set up`` is all
+        before the first batch.
+    notes : list of str
+        What a person should know.
+    """
+
+    cache: str
+    images: int
+    embedded: int
+    reused: int
+    quarantined: int
+    seconds: float
+    images_per_second: float
+    keys: list[dict[str, Any]]
+    notes: list[str]
+
+
+def describe_key(extraction: "Extraction") -> dict[str, Any]:
+    """Say which key an extraction filled."""
+    key, fidelity = extraction.store.key, extraction.fidelity.features
+    return {
+        "id": key.id,
+        "backbone": key.backbone,
+        "weights": extraction.backbone.weights_name,
+        "taps": list(key.taps),
+        "precision": key.precision,
+        "decode": key.decode,
+        "dtype": key.dtype,
+        "fidelity": None
+        if fidelity is None
+        else {"cosine": fidelity.cosine, "relative_error": fidelity.relative_error, **asdict(fidelity)},
+    }
+
+
+def describe_run(
+    extraction: "Extraction", listing: CacheListing, embedded: int, *, opening: float, seconds: float
+) -> dict[str, Any]:
+    """Say how many of the listing's usable images were new to a key, and how they were embedded in how many seconds."""
+    stages = extraction.times.seconds
+    stages |= {"set up": opening + stages.get("set up", 0.0)}
+    return {
+        "embedded": embedded,
+        "reused": len(listing.usable) - embedded,
+        "execution": extraction.execution and asdict(extraction.execution),
+        "reasons": extraction.reasons,
+        "seconds": round(seconds, 3),
+        "stages": {stage: round(stages.get(stage, 0.0), 3) for stage in ("set up", *STAGES)},
+    }
+
+
+def summarise(
+    cache: EmbeddingCache,
+    listing: CacheListing,
+    keys: list[dict[str, Any]],
+    notes: list[str],
+    seconds: float,
+) -> ExtractionSummary:
+    """Count what was done.
+
+    Raises
+    ------
+    ImageSetError
+        Not one image could be read.
+    """
+    quarantined = listing.quarantined
+    if not len(listing.usable):
+        first = quarantined.iloc[0]
+        raise ImageSetError(
+            f"{listing.root}: none of {len(listing.rows)} images could be read "
+            f"(first: {first['path']}: {first['reason']}); see 'headstart inspect {cache.path}'",
+        )
+    embedded = sum(key["embedded"] for key in keys)
+    embedding_seconds = sum(key["seconds"] - key["stages"]["set up"] for key in keys if key["embedded"])
+    return ExtractionSummary(
+        cache=str(cache.path),
+        images=len(listing.rows),
+        embedded=embedded,
+        reused=sum(key["reused"] for key in keys),
+        quarantined=len(quarantined),
+        seconds=round(seconds, 3),
+        images_per_second=round(embedded / embedding_seconds, 1) if embedded and embedding_seconds else 0.0,
+        keys=keys,
+        notes=notes,
+    )

@@ -1,0 +1,99 @@
+"""What the commands that look after a cache show."""
+
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.markup import escape
+from rich.padding import Padding
+from rich.text import Text
+
+from flows.terminal import nearby, show_notes, size_text, table_of
+
+if TYPE_CHECKING:
+    from flows.compaction import CompactionSummary
+    from flows.exporting import ExportSummary
+    from flows.verification import VerificationSummary
+
+_MOST_ROWS = 6  # what prints by default fits a screen
+
+
+def show_verification(summary: "VerificationSummary") -> None:
+    """Print what is damaged, what that concerns, and what to do."""
+    console = Console()
+    console.print(
+        f"[bold]{escape(summary.cache)}[/]: {_count(summary.keys, 'key')}, {_count(summary.shards, 'shard')}, "
+        f"{size_text(summary.bytes)} checked, {summary.seconds:.1f} s",
+        highlight=False,
+    )
+    for damage in summary.damage[:_MOST_ROWS]:
+        state = "[green]repaired[/]" if damage["repaired"] else "[bold red]damaged[/]"
+        console.print(
+            f"{state} {escape(damage['path'].removeprefix(f'{summary.cache}/'))}", highlight=False, soft_wrap=True
+        )
+        console.print(_indented(damage["problem"]))
+        if not damage["repaired"]:
+            console.print(_indented(f"→ {damage['advice']}"))
+    for key in summary.incomplete:
+        paths = ", ".join(key["paths"][:3]) + (", …" if key["images"] > 3 else "")
+        again = f", {key['embedded']} of them embedded again" if key["embedded"] else ""
+        images = f"{_count(key['images'], 'image')} without a sound row{again}"
+        console.print(f"[yellow]concerned[/] {escape(key['key'])}: {images}", highlight=False)
+        console.print(_indented(paths))
+    notes = list(summary.notes)
+    if len(summary.damage) > _MOST_ROWS:
+        notes.append(f"{len(summary.damage) - _MOST_ROWS} more files are damaged; --json lists them all")
+    lacking = [key for key in summary.incomplete if key["embedded"] < key["images"]]
+    if lacking and not any(not damage["repaired"] for damage in summary.damage):
+        notes.append(
+            f"'headstart verify {summary.cache} --repair' embeds the missing images, as 'headstart extract' does"
+        )
+    show_notes(notes)
+    if summary.sound:
+        again = "all is well again" if summary.damage or summary.incomplete else "every file is as it was written"
+        console.print(f"[green]{again}[/]")
+
+
+def show_compaction(summary: "CompactionSummary") -> None:
+    """Print what was merged and dropped."""
+    console = Console()
+    console.print(
+        f"[bold]{escape(summary.cache)}[/]: {_count(summary.shards_before, 'shard')}, now {summary.shards_after}; "
+        f"{size_text(summary.bytes_before)}, now {size_text(summary.bytes_after)}; "
+        f"{_count(summary.dropped, 'row')} dropped; {summary.seconds:.1f} s",
+        highlight=False,
+    )
+    table = table_of("rows", "key", "dropped", "shards", "size")
+    for key in summary.keys:
+        table.add_row(
+            str(key["rows"]),
+            key["id"],
+            str(key["dropped"]),
+            f"{key['shards_before']} → {key['shards_after']}",
+            f"{size_text(key['bytes_before'])} → {size_text(key['bytes_after'])}",
+        )
+    console.print(table)
+    if not summary.changed:
+        show_notes(["nothing to do: every shard is full or the only small one, and every row has its image"])
+
+
+def show_export(summary: "ExportSummary") -> None:
+    """Print what was written, and where."""
+    console = Console()
+    taps = ", ".join(f"{tap} {'×'.join(map(str, shape))}" for tap, shape in summary.taps.items())
+    console.print(
+        f"[bold]{escape(summary.key)}[/]: {summary.images} images, {escape(taps)}, {summary.dtype}, "
+        f"{size_text(summary.bytes)}, {summary.seconds:.1f} s",
+        highlight=False,
+    )
+    for file in summary.files:
+        console.print(f"  {escape(nearby(file))}", highlight=False, soft_wrap=True)
+    if summary.quarantined:
+        show_notes([f"{summary.quarantined} listed images are in quarantine and have no row"])
+
+
+def _indented(text: str) -> Padding:
+    return Padding(Text(text), (0, 0, 0, 2))
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"

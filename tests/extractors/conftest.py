@@ -1,0 +1,40 @@
+"""What the tests of image sets and of listings share."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import extractors.cache_listing
+
+Tree = Callable[..., Path]
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Tree:
+    """Write files with a few bytes each; a listing does not open them."""
+
+    def write(*paths: str, root: str = "pictures") -> Path:
+        for path in paths:
+            file = tmp_path / root / path
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(f"content of {path}".encode("utf-8", "surrogateescape"))
+        (tmp_path / root).mkdir(exist_ok=True)
+        return tmp_path / root
+
+    return write
+
+
+@pytest.fixture
+def read_paths(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The paths that a listing reads, in order."""
+    paths: list[str] = []
+    original = extractors.cache_listing.digest_bytes
+
+    def recording(root: Path, source: Any) -> str:
+        paths.append(source.path)
+        return original(root, source)
+
+    monkeypatch.setattr(extractors.cache_listing, "digest_bytes", recording)
+    return paths

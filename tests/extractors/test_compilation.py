@@ -1,0 +1,76 @@
+"""A compiled forward pass gives the features of the other, and where it cannot be had that is said."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import extractors.compilation
+from extractors.backbones import load_backbone
+from extractors.compilation import CannotCompile, compile_forward
+from extractors.fidelity import compare_features
+from extractors.forward import ForwardPass
+from extractors.tap import Tap
+
+IMAGES = np.random.default_rng(0).integers(0, 256, (5, 32, 32, 3), dtype=np.uint8)
+TAPS = (Tap(), Tap.parse("features.0:max"))
+
+needs_compiler = pytest.mark.skipif(not extractors.compilation.find_compiler(), reason="needs a C++ compiler")
+
+
+def forward(*, compiled: bool, precision: str = "fp32") -> ForwardPass:
+    backbone = load_backbone("small_cnn", weights="none")
+    options = {"device": torch.device("cpu"), "precision": precision, "batch_size": 4, "compiled": compiled}
+    return ForwardPass(backbone, TAPS, **options)  # type: ignore[arg-type]
+
+
+@needs_compiler
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_compiled_features_are_those_of_the_eager_pass(precision: str) -> None:
+    eager, compiled = (forward(compiled=compiled, precision=precision)(IMAGES[:4]) for compiled in (False, True))
+    assert list(compiled) == ["penultimate", "features.0:max"]
+    assert compare_features(eager, compiled).cosine > 0.9999
+
+
+@needs_compiler
+def test_the_bits_of_a_compiled_row_do_not_depend_on_what_came_with_it() -> None:
+    compiled = forward(compiled=True)
+    together = compiled(IMAGES[:4])["penultimate"]
+    alone = np.concatenate([compiled(IMAGES[row : row + 1])["penultimate"] for row in range(4)])
+    assert together.tobytes() == alone.tobytes()
+
+
+def test_a_network_that_torch_cannot_compile_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    from torch._dynamo.exc import TorchDynamoException
+
+    def fails(*_: object, **_options: object) -> object:
+        def run(*_arguments: object) -> object:
+            raise TorchDynamoException("\nloops of unknown length\nand more")
+
+        return run
+
+    monkeypatch.setattr(torch, "compile", fails)
+    with pytest.raises(CannotCompile, match=r"^torch cannot compile this network: loops of unknown length$"):
+        compile_forward(lambda batch: {"tap": batch})(torch.zeros(1))
+
+
+def test_without_a_compiler_the_reason_is_the_compiler(tmp_path: Path) -> None:
+    program = """
+import torch
+from extractors.compilation import CannotCompile, compile_forward
+try:
+    compile_forward(lambda batch: {"tap": (batch * 2).sin()})(torch.ones(64))
+except CannotCompile as error:
+    print(error)
+"""
+    (tmp_path / "empty").mkdir()
+    environment = os.environ | {"PATH": str(tmp_path / "empty"), "TORCHINDUCTOR_CACHE_DIR": str(tmp_path / "kernels")}
+    environment.pop("CXX", None)
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", program], env=environment, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "there is no C++ compiler here\n"

@@ -1,0 +1,101 @@
+"""What a request is known by, and how long it is remembered."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import extractors.known_requests
+from extractors.cache import EmbeddingCache
+from extractors.known_requests import describe_request, recall, remember
+from extractors.settings import Settings
+from extractors.tap import Tap
+
+KEY = {"id": "resnet18-0123", "backbone": "torchvision/resnet18", "weights": "none"}
+
+
+def request(backbone: str = "resnet18", weights: str = "none", **settings: Any) -> dict[str, Any]:
+    return describe_request(backbone, weights, [Tap("layer3"), Tap()], Settings(**settings))
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> EmbeddingCache:
+    return EmbeddingCache(tmp_path / "cache", create=True)
+
+
+def test_a_request_is_plain_json_that_reads_back_equal() -> None:
+    assert json.loads(json.dumps(request())) == request()
+
+
+def test_every_setting_but_the_number_of_workers_is_part_of_a_request() -> None:
+    assert request()["settings"].keys() == set(Settings.__dataclass_fields__) - {"workers"}
+    assert request(workers=3) == request()
+    assert request(batch_size=3) != request()
+
+
+def test_the_order_of_taps_is_no_part_of_a_request() -> None:
+    turned = describe_request("resnet18", "none", [Tap(), Tap("layer3"), Tap()], Settings())
+    assert turned == request()
+
+
+def test_the_gpus_that_may_be_used_are_part_of_a_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    before = request()
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
+    assert request() != before
+
+
+def test_a_file_called_like_a_reserved_word_is_no_weights_file(elsewhere: Path) -> None:
+    before = request()
+    (elsewhere / "none").touch()
+    (elsewhere / "IMAGENET1K_V1").touch()
+    assert request() == before
+    assert request(weights="IMAGENET1K_V1")["weights_file"]["bytes"] == 0
+
+
+def test_what_was_remembered_is_recalled_for_an_equal_request_alone(cache: EmbeddingCache) -> None:
+    remember(cache, request(), KEY)
+    remember(cache, request(dtype="float16"), KEY | {"id": "other"})
+    assert recall(cache.path, request()) == KEY
+    assert recall(cache.path, request(dtype="float16")) == KEY | {"id": "other"}
+    assert recall(cache.path, request(batch_size=1)) is None
+
+
+def test_what_is_remembered_already_is_not_written_again(cache: EmbeddingCache) -> None:
+    remember(cache, request(), KEY)
+    before = (cache.path / "requests.json").stat()
+    remember(cache, request(), KEY)
+    assert (cache.path / "requests.json").stat() == before
+
+
+def test_a_request_that_led_to_another_key_is_recalled_with_the_last(cache: EmbeddingCache) -> None:
+    remember(cache, request(), KEY)
+    remember(cache, request(), KEY | {"id": "later"})
+    assert recall(cache.path, request()) == KEY | {"id": "later"}
+    assert len(json.loads((cache.path / "requests.json").read_text())) == 1
+
+
+@pytest.mark.parametrize(
+    ("weights", "canonical"),
+    [("default", "timm/vit_tiny_patch16_224"), ("none", "mypackage.models:build")],
+    ids=["timm's hub", "own code"],
+)
+def test_what_may_change_unseen_is_not_remembered(cache: EmbeddingCache, weights: str, canonical: str) -> None:
+    remember(cache, request(weights=weights), KEY | {"backbone": canonical})
+    assert not (cache.path / "requests.json").exists()
+
+
+def test_the_oldest_of_too_many_is_forgotten(cache: EmbeddingCache, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(extractors.known_requests, "_KEPT", 2)
+    for size in (1, 2, 3):
+        remember(cache, request(batch_size=size), KEY)
+    assert [recall(cache.path, request(batch_size=size)) for size in (1, 2, 3)] == [None, KEY, KEY]
+
+
+def test_a_cache_that_may_not_be_written_remembers_nothing_and_does_not_complain(
+    cache: EmbeddingCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.access", lambda *_: False)
+    remember(cache, request(), KEY)
+    assert not (cache.path / "requests.json").exists()

@@ -1,0 +1,244 @@
+"""How a run computes is decided by what it costs, taken up again, and stepped back from where it goes wrong."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import extractors.preparation
+from extractors.backbones import load_backbone
+from extractors.cache import EmbeddingCache
+from extractors.cache_listing import update_listing
+from extractors.compilation import CannotCompile
+from extractors.execution import Execution
+from extractors.fidelity import Fidelity
+from extractors.first_images import FirstImages
+from extractors.forward import ForwardPass
+from extractors.images import list_images
+from extractors.key import EmbeddingKey
+from extractors.preparation import Prepared, prepare
+from extractors.settings import Settings
+from extractors.stages import StageTimes
+from extractors.tap import Tap
+
+AUTO = Settings(device="cpu")
+MANY = 1_000_000
+
+
+@pytest.fixture
+def first(photos: Path, tmp_path: Path) -> FirstImages:
+    listing = update_listing(EmbeddingCache(tmp_path / "cache", create=True), list_images(photos), workers=1)
+    return FirstImages(load_backbone("small_cnn", weights="none"), [Tap()], listing, torch.device("cpu"), 1)
+
+
+@pytest.fixture
+def seconds(monkeypatch: pytest.MonkeyPatch) -> dict[int, float]:
+    """Seconds an image by batch size, instead of the clock's; sizes that were timed get a key in `timed`."""
+    costs = {8: 0.01, 16: 0.005, 32: 0.02}
+
+    def timed(make: Any, _images: Any, sizes: Any, enough: Callable[[float], bool]) -> dict[int, float]:
+        found: dict[int, float] = {}
+        for size in sizes:
+            assert make(size).batch_size == size
+            found[size] = costs[size]
+            if enough(costs[size]):
+                break
+        return found
+
+    monkeypatch.setattr(extractors.preparation, "time_batches", timed)
+    return costs
+
+
+@pytest.fixture
+def compiled(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+    """Forward passes as they are asked for, compiled or not; they run uncompiled."""
+    asked: list[bool] = []
+
+    def make(*arguments: Any, compiled: bool, **options: Any) -> ForwardPass:
+        asked.append(compiled)
+        return ForwardPass(*arguments, **options)
+
+    monkeypatch.setattr(extractors.preparation, "ForwardPass", make)
+    return asked
+
+
+def run(
+    first: FirstImages, n_missing: int, settings: Settings = AUTO, recorded: Execution | None = None, **key: Any
+) -> Prepared:
+    described = EmbeddingKey(
+        backbone="x/net", weights="", taps=("penultimate",), preprocessing=first.backbone.preprocessing, **key
+    )
+    return prepare(first, described, settings, recorded, n_missing, StageTimes())
+
+
+def test_few_images_are_embedded_without_ado(first: FirstImages, seconds: dict[int, float]) -> None:
+    prepared = run(first, 255)
+    assert prepared.execution == Execution(batch_size=8, threads=torch.get_num_threads(), images=255)
+    assert prepared.forward.batch_size == 8
+
+
+def test_the_fastest_batch_size_is_taken_where_the_run_is_long(
+    first: FirstImages, seconds: dict[int, float], compiled: list[bool]
+) -> None:
+    execution = run(first, 10_000).execution
+    assert execution.batch_size == 16
+    assert execution.notes[0] == "batches of 16 (8: 100, 16: 200, 32: 50 images/s uncompiled)"
+
+
+def test_a_short_run_is_not_calibrated(first: FirstImages, seconds: dict[int, float], compiled: list[bool]) -> None:
+    assert run(first, 1000).execution.notes[0] == "batches of 8 (8: 100 images/s uncompiled)"
+
+
+@pytest.mark.parametrize(("n_missing", "pays"), [(11_000, False), (13_000, True)])  # at 0.005 s: a minute lies between
+def test_it_is_compiled_where_that_pays(
+    first: FirstImages, seconds: dict[int, float], compiled: list[bool], n_missing: int, pays: bool
+) -> None:
+    prepared = run(first, n_missing)
+    assert prepared.execution.compiled is pays
+    assert compiled[-1] is pays
+    assert prepared.execution.notes[1].startswith("compiled: " if pays else "not compiled: ")
+
+
+@pytest.mark.parametrize(("asked", "expected"), [("on", True), ("off", False)])
+def test_the_person_has_the_last_word(
+    first: FirstImages, seconds: dict[int, float], compiled: list[bool], asked: Any, expected: bool
+) -> None:
+    settings = Settings(device="cpu", compile=asked, batch_size=32)
+    for n_missing in (10, MANY):
+        execution = run(first, n_missing, settings).execution
+        assert (execution.compiled, execution.batch_size) == (expected, 32)
+
+
+def test_what_was_recorded_is_taken_up_again(
+    first: FirstImages, seconds: dict[int, float], compiled: list[bool]
+) -> None:
+    recorded = Execution(batch_size=5, compiled=True, threads=1, images=MANY)
+    prepared = run(first, MANY - 1, recorded=recorded)
+    assert prepared.execution == recorded
+    assert (prepared.forward.batch_size, compiled) == (5, [True])
+
+
+def test_for_more_images_than_before_it_is_decided_anew(
+    first: FirstImages, seconds: dict[int, float], compiled: list[bool]
+) -> None:
+    recorded = Execution(batch_size=5, threads=1, images=100)
+    execution = run(first, MANY, recorded=recorded).execution
+    assert (execution.batch_size, execution.compiled, execution.images) == (16, True, MANY)
+
+
+def test_where_it_cannot_be_compiled_it_runs_without_and_says_why(
+    first: FirstImages, seconds: dict[int, float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Refusing(ForwardPass):
+        def __init__(self, *arguments: Any, compiled: bool, **options: Any) -> None:
+            super().__init__(*arguments, **options)
+            self.refuses = compiled
+
+        def __call__(self, images: Any) -> Any:
+            if self.refuses:
+                raise CannotCompile("there is no C++ compiler here")
+            return super().__call__(images)
+
+    monkeypatch.setattr(extractors.preparation, "ForwardPass", Refusing)
+    prepared = run(first, MANY)
+    assert not prepared.execution.compiled
+    assert prepared.execution.notes[1] == "not compiled: there is no C++ compiler here"
+    assert len(prepared.forward(first.whole)["penultimate"]) == 8
+
+
+class Off:
+    """A forward pass whose features are wrong in the ways that are named."""
+
+    def __init__(self, wrong: set[str]) -> None:
+        self.wrong = wrong
+
+    def __call__(self, *arguments: Any, compiled: bool, plain: bool, **options: Any) -> ForwardPass:
+        kind = "compiled" if compiled else "plain" if plain else "eager"
+        forward = ForwardPass(*arguments, plain=plain, **options)
+        if kind in self.wrong:
+            right = forward.start
+            forward.start = lambda images: (
+                lambda: {  # type: ignore[method-assign]  # a stand-in
+                    tap: np.roll(values, 1, axis=1) for tap, values in right(images)().items()
+                }
+            )
+        return forward
+
+
+@pytest.mark.parametrize(
+    ("wrong", "compiled_at_last", "plain_at_last", "note"),
+    [
+        (set(), True, False, "compiled: without it"),
+        ({"compiled"}, False, False, "not compiled: its features have a cosine of 0."),
+        ({"compiled", "eager"}, False, True, "without shortcuts: with them the cosine to float32 is 0."),
+    ],
+)
+def test_a_way_that_is_too_far_off_is_not_taken(
+    first: FirstImages,
+    seconds: dict[int, float],
+    monkeypatch: pytest.MonkeyPatch,
+    wrong: set[str],
+    compiled_at_last: bool,
+    plain_at_last: bool,
+    note: str,
+) -> None:
+    monkeypatch.setattr(extractors.preparation, "ForwardPass", Off(wrong))
+    prepared = run(first, MANY)
+    assert (prepared.execution.compiled, prepared.execution.plain) == (compiled_at_last, plain_at_last)
+    assert prepared.execution.notes[-1].startswith(note)
+    assert prepared.fidelity is not None
+    assert prepared.fidelity.cosine > 0.9999
+
+
+def test_the_comparison_is_with_float32_without_any_shortcut(first: FirstImages, seconds: dict[int, float]) -> None:
+    fidelity = run(first, 10, precision="bf16").fidelity
+    assert fidelity is not None
+    assert fidelity.n_images == 8
+    assert 0.99 < fidelity.cosine < 1
+    assert 0 < fidelity.taps["penultimate"]["relative_error"] < 0.1
+
+
+def test_where_no_image_can_be_read_nothing_is_timed(
+    first: FirstImages, photos: Path, seconds: dict[int, float]
+) -> None:
+    for path in photos.rglob("*.png"):
+        path.write_bytes(b"no image")
+    prepared = run(first, MANY)
+    assert prepared.fidelity is None
+    assert not prepared.execution.compiled
+
+
+def test_preparing_counts_as_set_up_and_as_nothing_else(first: FirstImages, seconds: dict[int, float]) -> None:
+    times = StageTimes()
+    key = EmbeddingKey(backbone="x/net", weights="", taps=("penultimate",), preprocessing=first.backbone.preprocessing)
+    forward = prepare(first, key, AUTO, None, 10, times).forward
+    assert list(times.seconds) == ["set up"]
+    forward(first.whole)
+    assert times.seconds["forward"] > 0
+
+
+def test_an_execution_is_read_as_it_was_written(tmp_path: Path) -> None:
+    execution = Execution(batch_size=16, compiled=True, threads=3, images=9, notes=("batches of 16",))
+    execution.write(tmp_path)
+    assert Execution.read(tmp_path) == execution
+
+
+@pytest.mark.parametrize("content", [None, b"{", b"[]", b'{"batch_size": 4}', b'{"size": 4, "notes": []}'])
+def test_an_execution_that_is_missing_or_damaged_is_decided_anew(tmp_path: Path, content: bytes | None) -> None:
+    if content is not None:
+        (tmp_path / "execution.json").write_bytes(content)
+    assert Execution.read(tmp_path) is None
+
+
+def test_a_run_computes_with_the_threads_that_were_recorded() -> None:
+    before = torch.get_num_threads()
+    with Execution(batch_size=1, threads=1).threads_set():
+        assert torch.get_num_threads() == 1
+    assert torch.get_num_threads() == before
+
+
+def test_fidelity_of_nothing_is_no_reason_to_refuse() -> None:
+    assert Fidelity({}, 0).accepted

@@ -1,0 +1,148 @@
+"""Shortcuts that change numbers are taken where the first images show that they may be, and the key says so."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from conftest import draw
+from PIL import Image
+
+import extractors.shortcuts
+from extractors.backbones import load_backbone
+from extractors.cache import EmbeddingCache
+from extractors.cache_listing import update_listing
+from extractors.first_images import FirstImages
+from extractors.images import list_images
+from extractors.key import EmbeddingKey
+from extractors.settings import Settings
+from extractors.shortcuts import settle_key
+from extractors.tap import Tap
+
+FULL_FP32 = {"device": "cpu", "precision": "fp32", "decode": "full"}
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> EmbeddingCache:
+    return EmbeddingCache(tmp_path / "cache", create=True)
+
+
+@pytest.fixture
+def fast_bf16(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(extractors.shortcuts, "has_fast_bf16", lambda _: True)
+
+
+@pytest.fixture
+def large(tmp_path: Path) -> Path:
+    """Photographs of which the largest are decoded at 1/2."""
+    for number in range(6):
+        picture = draw(tmp_path / "drawn" / f"{number}.png", number % 3, seed=number, size=(200, 160))
+        folder = tmp_path / "large"
+        folder.mkdir(exist_ok=True)
+        Image.open(picture).convert("RGB").save(folder / f"{number}.jpg", quality=95)
+    return tmp_path / "large"
+
+
+def settle(cache: EmbeddingCache, images: Path, **settings: Any) -> Any:
+    listing = update_listing(cache, list_images(images), workers=1)
+    backbone = load_backbone("small_cnn", weights="none")
+    first = FirstImages(backbone, [Tap()], listing, torch.device("cpu"), 1)
+    plain = EmbeddingKey(
+        backbone=backbone.name, weights=backbone.weights, taps=("penultimate",), preprocessing=backbone.preprocessing
+    )
+    return settle_key(plain, Settings(**(FULL_FP32 | settings)), first, lambda key: cache.store(key).path)
+
+
+def test_without_shortcuts_nothing_is_compared(cache: EmbeddingCache, large: Path) -> None:
+    key, record, reasons = settle(cache, large)
+    assert (key.precision, key.decode) == ("fp32", "full")
+    assert (record.draft, record.features, reasons) == (None, None, [])
+    assert not (cache.path / "embeddings").exists()
+
+
+def test_auto_takes_both_where_they_are_near_enough(
+    cache: EmbeddingCache, large: Path, fast_bf16: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("extractors.fidelity.LOWEST_COSINE", 0.9)
+    key, record, reasons = settle(cache, large, precision="auto", decode="auto")
+    assert (key.precision, key.decode, reasons) == ("bf16", "draft", [])
+    assert record.draft.n_images == 6
+    assert 0.9 < record.draft.cosine < 1
+    assert record.features.n_images == 6
+    assert record.features.relative_error > record.draft.relative_error  # bf16 comes on top
+
+
+def test_auto_takes_none_where_they_are_too_far_off_and_remembers_it(
+    cache: EmbeddingCache, large: Path, fast_bf16: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("extractors.fidelity.LOWEST_COSINE", 1.0)
+    key, record, reasons = settle(cache, large, precision="auto", decode="auto")
+    assert (key.precision, key.decode) == ("fp32", "full")
+    assert [reason.partition(", the cosine to plain float32 falls to ")[0] for reason in reasons] == [
+        "JPEGs are decoded in full: drafted",
+        "computed in float32: in bfloat16",
+    ]
+
+    def fails(*_: Any, **_options: Any) -> None:
+        raise AssertionError("measured again")
+
+    monkeypatch.setattr(FirstImages, "compare", fails)
+    monkeypatch.setattr(FirstImages, "compare_drafts", fails)
+    assert settle(cache, large, precision="auto", decode="auto") == (key, record, reasons)
+
+
+def test_drafts_that_are_refused_have_no_part_in_the_judgement_of_bf16(
+    cache: EmbeddingCache, large: Path, fast_bf16: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drafted: list[bool] = []
+    original = FirstImages.compare
+
+    def watched(first: FirstImages, forward: Any, *, draft: bool) -> Any:
+        drafted.append(draft)
+        return original(first, forward, draft=draft)
+
+    monkeypatch.setattr(FirstImages, "compare", watched)
+    monkeypatch.setattr("extractors.fidelity.LOWEST_COSINE", 1.0)
+    settle(cache, large, precision="auto", decode="auto")
+    assert drafted == [False]
+
+
+@pytest.mark.parametrize(("precision", "decode"), [("bf16", "draft"), ("bf16", "full"), ("fp32", "draft")])
+def test_what_is_asked_for_is_taken_without_comparing(
+    cache: EmbeddingCache, large: Path, monkeypatch: pytest.MonkeyPatch, precision: str, decode: str
+) -> None:
+    monkeypatch.setattr("extractors.fidelity.LOWEST_COSINE", 2.0)
+    key, *_ = settle(cache, large, precision=precision, decode=decode)
+    assert (key.precision, key.decode) == (precision, decode)
+
+
+def test_auto_is_fp32_where_bf16_is_not_fast(
+    cache: EmbeddingCache, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(extractors.shortcuts, "has_fast_bf16", lambda _: False)
+    key, record, _ = settle(cache, photos, precision="auto")
+    assert key.precision == "fp32"
+    assert record.features is None
+
+
+def test_where_no_file_is_large_drafting_changes_nothing_and_is_taken(cache: EmbeddingCache, photos: Path) -> None:
+    key, record, _ = settle(cache, photos, decode="auto")
+    assert key.decode == "draft"
+    assert record.draft.n_images == 0
+
+
+def test_drafts_are_compared_on_the_largest_files(cache: EmbeddingCache, large: Path) -> None:
+    for number in range(40):
+        draw(large / f"0{number}.png", 0, seed=number)
+    _, record, _ = settle(cache, large, decode="auto")
+    assert record.draft.n_images == 6
+
+
+def test_drafted_rows_have_another_key_and_other_features(cache: EmbeddingCache, large: Path) -> None:
+    full, drafted = (settle(cache, large, decode=decode).key for decode in ("full", "draft"))
+    assert full.id != drafted.id
+    assert full.differences(drafted) == "decode: full here, draft there"
+    listing = update_listing(cache, list_images(large), workers=1)
+    first = FirstImages(load_backbone("small_cnn", weights="none"), [Tap()], listing, torch.device("cpu"), 1)
+    assert not np.array_equal(first.whole, first.drafted)

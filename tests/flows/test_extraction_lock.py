@@ -1,0 +1,98 @@
+"""Whoever runs shards holds the writer's lock around all of them: the plain job and the Prefect flow alike."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from filelock import FileLock, Timeout
+
+import flows.extraction
+import flows.pipeline
+from extractors.backbones import load_backbone
+from extractors.cache import EmbeddingCache
+from extractors.cache_listing import update_listing
+from extractors.extraction import Extraction, ShardResult
+from extractors.images import list_images
+from extractors.settings import Settings
+from extractors.tap import Tap
+from flows.progress import say_waiting
+
+
+class DirectTask:
+    """Calls its function at once, as a Prefect task does in the end, without a server."""
+
+    def __init__(self, function: Callable[..., ShardResult]) -> None:
+        self._function = function
+
+    def with_options(self, **_: Any) -> Callable[..., ShardResult]:
+        return self._function
+
+
+@pytest.fixture
+def extraction(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Extraction:
+    """Thirty-six images in four shards, nothing embedded yet; Prefect's tasks run without a server."""
+    monkeypatch.setattr("extractors.extraction._SHARD_ROWS", 10)
+    monkeypatch.setattr(flows.pipeline, "embed_shard_task", DirectTask(flows.pipeline.embed_shard_task.fn))
+    cache = EmbeddingCache(tmp_path / "cache", create=True)
+    listing = update_listing(cache, list_images(photos), workers=2)
+    settings = Settings(precision="fp32", device="cpu", batch_size=4, workers=2)
+    backbone = load_backbone("small_cnn", weights="none")
+    return Extraction(cache, listing, backbone, [Tap()], settings, weights_source="none")
+
+
+BOTH = pytest.mark.parametrize(
+    "run", [flows.extraction.run_shards, flows.pipeline._embed], ids=["plain job", "Prefect flow"]
+)
+
+
+@BOTH
+def test_the_lock_is_held_from_the_first_shard_to_the_last(
+    run: Callable[..., None], extraction: Extraction, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held: list[bool] = []
+    seal = type(extraction.store).seal
+
+    def looking(*arguments: Any) -> Path:
+        try:
+            with FileLock(extraction.store.path / "writer.lock", timeout=0):
+                held.append(False)
+        except Timeout:
+            held.append(True)
+        return seal(*arguments)
+
+    monkeypatch.setattr(type(extraction.store), "seal", looking)
+    results: list[ShardResult] = []
+    run(extraction, results, progress=False)
+    assert held == [True] * 4
+    assert [result.embedded for result in results] == [10, 10, 10, 6]
+    with FileLock(extraction.store.path / "writer.lock", timeout=0):
+        pass
+
+
+@BOTH
+def test_who_waits_is_told_so_once(
+    run: Callable[..., None], extraction: Extraction, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = FileLock(extraction.store.path / "writer.lock")
+    other.acquire()
+    said: list[Path] = []
+
+    def say_and_let_go(lock: Path) -> None:
+        said.append(lock)
+        other.release()
+
+    monkeypatch.setattr(f"{run.__module__}.say_waiting", say_and_let_go)
+    run(extraction, [], progress=True)
+    assert said == [extraction.store.path / "writer.lock"]
+    assert extraction.store.n_rows() == 36
+
+
+def test_what_is_said_names_the_lock_on_standard_error(capsys: pytest.CaptureFixture[str]) -> None:
+    say_waiting(Path("photos.headstart/embeddings/k/writer.lock"))
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert " ".join(told.err.split()) == (
+        "note: another process writes these embeddings; waiting for it to end "
+        "(photos.headstart/embeddings/k/writer.lock)"
+    )

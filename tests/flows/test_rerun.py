@@ -1,0 +1,294 @@
+"""A rerun with nothing new looks at files, loads no torch, reads no image and writes nothing; any change ends that."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cache_contract import check_cache
+from conftest import age, draw
+from tar_shards import write_tar
+
+import extractors.known_requests
+import flows.extraction
+from extractors.cache import EmbeddingCache
+
+Embed = Callable[..., Any]
+
+LONG_AGO = 1_600_000_000
+OF_THE_KEY = ("id", "backbone", "weights", "taps", "precision", "decode", "dtype", "fidelity")
+
+CHILD = """
+import json, sys
+from flows import extract
+summary = extract(**json.loads(sys.argv[1]))
+loaded = sorted({"torch", "torchvision", "timm", "PIL", "sklearn", "prefect", "dask"} & set(sys.modules))
+print(json.dumps([loaded, summary.images, summary.embedded, summary.reused, summary.quarantined, summary.keys]))
+"""
+
+
+@pytest.fixture
+def photos(photos: Path) -> Path:
+    """The photographs, at rest."""
+    age(photos)
+    return photos
+
+
+@pytest.fixture
+def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The backbones that were loaded."""
+    names: list[str] = []
+    original = flows.extraction.open_extraction
+
+    def recording(*arguments: Any) -> Any:
+        names.append(arguments[2])
+        return original(*arguments)
+
+    monkeypatch.setattr(flows.extraction, "open_extraction", recording)
+    return names
+
+
+@pytest.fixture
+def at_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Weights that were written a moment ago count as settled, so that no test waits."""
+    monkeypatch.setattr(extractors.known_requests, "RACY_NS", 0)
+
+
+def in_a_child(**options: Any) -> Any:
+    run = [sys.executable, "-c", CHILD, json.dumps(options, default=str)]
+    return json.loads(subprocess.run(run, capture_output=True, text=True, check=True).stdout)
+
+
+def files_of(folder: Path) -> dict[Path, tuple[int, int, int]]:
+    """Return what would differ if a file or folder were written, even with the same content."""
+    found = ((path, path.stat()) for path in [folder, *folder.rglob("*")])
+    return {path: (stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino) for path, stat in found}
+
+
+def of_the_key(key: dict[str, Any]) -> list[Any]:
+    return [key[name] for name in OF_THE_KEY]
+
+
+def save_weights(path: Path, seed: int) -> Path:
+    from extractors.backbones import load_backbone
+    from extractors.pretrain import save_encoder
+
+    save_encoder(load_backbone("small_cnn", weights="none", seed=seed).module, path)
+    return path
+
+
+@pytest.mark.parametrize("kind", ["folder", "manifest", "tar"])
+def test_a_rerun_loads_neither_torch_nor_what_decodes_and_says_the_same(
+    embed: Embed, photos: Path, tmp_path: Path, kind: str
+) -> None:
+    (photos / "cat" / "00.png").write_bytes(b"this is text")
+    age(photos)
+    images = photos
+    if kind == "manifest":
+        images = tmp_path / "manifest.csv"
+        images.write_text(
+            "\n".join(["path", *(f"photos/{path.relative_to(photos)}" for path in photos.rglob("*.png"))])
+        )
+    elif kind == "tar":
+        files = {path.relative_to(photos).as_posix(): path.read_bytes() for path in sorted(photos.rglob("*.png"))}
+        images = write_tar(tmp_path / "shard.tar", files)
+        os.utime(images, (LONG_AGO, LONG_AGO))
+    (first,) = embed(images=images).keys
+    options = {"backbone": "small_cnn", "weights": "none", "precision": "fp32"}
+    loaded, *counts, keys = in_a_child(images=images, cache=tmp_path / "cache", **options)
+    assert loaded == []
+    assert counts == [36, 0, 35, 1]
+    assert [(key["embedded"], key["reused"], *of_the_key(key)) for key in keys] == [(0, 35, *of_the_key(first))]
+    assert first.keys() == keys[0].keys()
+
+
+def test_a_rerun_writes_nothing_so_that_a_cache_may_be_read_only(
+    embed: Embed, photos: Path, tmp_path: Path, opened: list[str]
+) -> None:
+    (photos / "cat" / "00.png").write_bytes(b"this is text")
+    age(photos)
+    embed()
+    before = files_of(tmp_path / "cache")
+    assert embed().embedded == 0
+    assert files_of(tmp_path / "cache") == before
+    assert opened == ["small_cnn"]
+
+
+def test_a_rerun_that_must_load_the_backbone_writes_nothing_either_where_it_may_not(
+    embed: Embed, photos: Path, tmp_path: Path, opened: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    embed()
+    (tmp_path / "cache" / "requests.json").unlink()
+    before = files_of(tmp_path / "cache")
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    assert embed().embedded == 0
+    assert opened == ["small_cnn"] * 2
+    assert files_of(tmp_path / "cache") == before
+
+
+@pytest.mark.parametrize(
+    "same",
+    [{"workers": 1}, {"tap": ["penultimate", "features.2:avg"]}, {"backbone": ["small_cnn", "small_cnn"]}],
+    ids=str,
+)
+def test_what_does_not_change_the_key_opens_no_backbone(
+    embed: Embed, photos: Path, opened: list[str], same: dict[str, Any]
+) -> None:
+    embed(**({"tap": ["features.2:avg", "penultimate"]} if "tap" in same else {}))
+    opened.clear()
+    assert embed(**same).embedded == 0
+    assert opened == []
+
+
+@pytest.mark.parametrize(
+    ("other", "embedded"),
+    [
+        ({"dtype": "float16"}, 36),
+        ({"tap": "features.2:avg"}, 36),
+        ({"backbone": "pixels", "weights": "default"}, 36),
+        ({"batch_size": 3}, 0),
+        ({"precision": "auto"}, None),
+        ({"device": "cpu"}, 0),
+    ],
+    ids=str,
+)
+def test_another_request_opens_the_backbone(
+    embed: Embed, photos: Path, opened: list[str], other: dict[str, Any], embedded: int | None
+) -> None:
+    embed()
+    opened.clear()
+    summary = embed(**other)
+    assert opened == [other.get("backbone", "small_cnn")]
+    assert embedded is None or summary.embedded == embedded
+
+
+@pytest.mark.usefixtures("at_rest")
+def test_weights_that_were_replaced_under_the_same_name_are_loaded_and_embedded_with(
+    embed: Embed, photos: Path, tmp_path: Path, opened: list[str]
+) -> None:
+    file = save_weights(tmp_path / "encoder.safetensors", seed=1)
+    os.utime(file, (LONG_AGO, LONG_AGO))
+    (first,) = embed(weights=str(file)).keys
+    (again,) = embed(weights=str(file)).keys
+    assert (again["embedded"], *of_the_key(again)) == (0, *of_the_key(first))
+    assert len(opened) == 1
+    size = file.stat().st_size
+    save_weights(file, seed=2)
+    os.utime(file, (LONG_AGO, LONG_AGO))  # only the time of the inode tells
+    assert file.stat().st_size == size
+    (second,) = embed(weights=str(file)).keys
+    assert (second["embedded"], len(opened)) == (36, 2)
+    assert first["id"] != second["id"]
+
+
+@pytest.mark.usefixtures("at_rest")
+def test_weights_are_known_by_their_file_from_whichever_folder(
+    embed: Embed, photos: Path, elsewhere: Path, opened: list[str]
+) -> None:
+    file = save_weights(elsewhere / "encoder.safetensors", seed=1)
+    embed(weights=str(file))
+    embed(weights="encoder.safetensors")
+    assert len(opened) == 1
+
+
+def test_weights_that_have_just_been_written_are_not_relied_on(
+    embed: Embed, photos: Path, tmp_path: Path, opened: list[str]
+) -> None:
+    file = save_weights(tmp_path / "encoder.safetensors", seed=1)
+    for _ in range(2):
+        embed(weights=str(file))
+    assert len(opened) == 2
+
+
+def test_a_backbone_of_your_own_is_always_opened(
+    embed: Embed, photos: Path, elsewhere: Path, opened: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (elsewhere / "own_backbone.py").write_text("from extractors.own_models import Pixels as build\n")
+    monkeypatch.syspath_prepend(elsewhere)
+    embed(backbone="own_backbone:build", weights="default")
+    embed(backbone="own_backbone:build", weights="default")
+    assert opened == ["own_backbone:build"] * 2
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("version", lambda library: f"{library} 99"),
+        ("_newest_change", lambda: 0),
+        ("_describe_machine", lambda: {"gpus": ["nvidia0"]}),
+        ("FORMAT_VERSION", 99),
+    ],
+    ids=["libraries", "code", "machine", "format"],
+)
+def test_a_request_on_other_ground_is_another_request(
+    embed: Embed, photos: Path, opened: list[str], monkeypatch: pytest.MonkeyPatch, name: str, value: Any
+) -> None:
+    embed()
+    with monkeypatch.context() as changed:
+        changed.setattr(extractors.known_requests, name, value)
+        assert embed().embedded == 0
+    assert opened == ["small_cnn"] * 2
+    embed()  # back where it was: both are remembered
+    assert opened == ["small_cnn"] * 2
+
+
+def test_new_images_are_embedded_and_removed_ones_open_nothing(embed: Embed, photos: Path, opened: list[str]) -> None:
+    embed()
+    (photos / "cat" / "00.png").unlink()
+    summary = embed()
+    assert (summary.images, summary.reused, len(opened)) == (35, 35, 1)
+    draw(photos / "cat" / "new.png", 0, seed=900)
+    summary = embed()
+    assert (summary.embedded, summary.reused, len(opened)) == (1, 35, 2)
+    check_cache(EmbeddingCache(summary.cache))
+
+
+def test_a_key_or_a_shard_that_is_gone_is_embedded_again(
+    embed: Embed, photos: Path, tmp_path: Path, opened: list[str]
+) -> None:
+    embed()
+    (shard,) = (tmp_path / "cache").rglob("shard-*.h5")
+    shard.unlink()
+    assert embed().embedded == 36
+    shutil.rmtree(tmp_path / "cache" / "embeddings")
+    assert embed().embedded == 36
+    assert len(opened) == 3
+
+
+@pytest.mark.parametrize("content", ["", "[", "{}", '["x"]', '[{"request": 1}]', '[{"request": 1, "key": 2}]', "null"])
+def test_a_damaged_memory_is_written_anew(
+    embed: Embed, photos: Path, tmp_path: Path, opened: list[str], content: str
+) -> None:
+    embed()
+    (tmp_path / "cache" / "requests.json").write_text(content)
+    for _ in range(2):
+        assert embed().embedded == 0
+    assert len(opened) == 2
+
+
+def test_one_new_backbone_among_several_opens_that_one_alone(embed: Embed, photos: Path, opened: list[str]) -> None:
+    embed()
+    opened.clear()
+    summary = embed(backbone=["small_cnn", "pixels"], weights=["none", "default"])
+    assert opened == ["pixels"]
+    assert [(key["backbone"], key["embedded"], key["reused"]) for key in summary.keys] == [
+        ("headstart/small_cnn", 0, 36),
+        ("headstart/pixels", 36, 0),
+    ]
+
+
+def test_a_limited_listing_says_so_and_costs_the_next_full_run_nothing(
+    embed: Embed, photos: Path, opened: list[str]
+) -> None:
+    embed()
+    opened.clear()
+    limited = embed(limit=6)
+    assert limited.notes == ["the listing is limited to 6 of 36 images"]
+    full = embed()
+    assert (full.images, full.embedded, full.notes) == (36, 0, [])
+    assert opened == []

@@ -1,0 +1,101 @@
+"""Ctrl-C and SIGTERM: what is embedded is sealed, the exit status says which it was, and the same command goes on."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from cache_contract import check_cache
+from conftest import draw
+
+from extractors.cache import EmbeddingCache
+from flows.cli import main
+
+SEALED = "interrupted; what was embedded is sealed, and the same command goes on from there"
+
+# The command line with small shards, so that some are sealed long before the end.
+PROGRAM = "import extractors.extraction as x; x._SHARD_ROWS = 40; from flows.cli import main; main()"
+
+
+def start(*words: object) -> "subprocess.Popen[str]":
+    command = [sys.executable, "-c", PROGRAM, *map(str, words)]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+
+
+def wait_until(ready: Callable[[], object], process: "subprocess.Popen[str]") -> None:
+    while not ready():
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize(("sent", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["SIGINT", "SIGTERM"])
+def test_extract_ends_cleanly_keeps_what_is_done_and_the_same_command_goes_on(
+    tmp_path: Path, sent: signal.Signals, status: int
+) -> None:
+    for number in range(200):
+        draw(tmp_path / "photos" / f"{number}.png", number % 3, seed=number, size=(200, 150))
+    words = ["extract", tmp_path / "photos", "--backbone", "mnasnet0_5", "--weights", "none", "--json"]
+    words += ["--cache", tmp_path / "cache", "--precision", "fp32", "--device", "cpu"]
+    process = start(*words)
+    wait_until(lambda: list((tmp_path / "cache").rglob("shard-*.h5")), process)
+    process.send_signal(sent)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == status
+    assert out == ""
+    assert "Traceback" not in err
+    assert SEALED in " ".join(err.split())
+    cache = EmbeddingCache(tmp_path / "cache")
+    check_cache(cache, complete=False)
+    sealed = cache.stores()[0].n_rows()
+    assert 40 <= sealed < 200
+    resumed = start(*words)
+    out, err = resumed.communicate(timeout=120)
+    assert json.loads(out)["embedded"] == 200 - sealed, err
+    check_cache(cache)
+
+
+def test_sigterm_ends_every_other_command_with_143_and_no_traceback(tmp_path: Path) -> None:
+    """A command that reads a pipe nobody writes to stands for one that works."""
+    os.mkfifo(tmp_path / "experiment.toml")
+    process = start("run", tmp_path / "experiment.toml")
+    writer = os.open(tmp_path / "experiment.toml", os.O_WRONLY)  # opens once the command reads
+    try:
+        process.send_signal(signal.SIGTERM)
+        out, err = process.communicate(timeout=60)
+    finally:
+        os.close(writer)
+    assert process.returncode == 143
+    assert (out, " ".join(err.split())) == ("", f"note: {SEALED}")
+
+
+def test_a_second_sigterm_does_not_cut_short_what_the_first_one_began(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    done = []
+
+    def work(_: object) -> None:
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+        finally:
+            os.kill(os.getpid(), signal.SIGTERM)
+            done.append("sealed")
+
+    monkeypatch.setattr("flows.inspection.inspect", work)
+    with pytest.raises(SystemExit) as end:
+        main(["inspect", "anything"])
+    assert end.value.code == 143
+    assert done == ["sealed"]
+    assert capsys.readouterr().err == "note: interrupted\n"
+
+
+def test_the_handler_that_was_there_before_comes_back() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    assert signal.getsignal(signal.SIGTERM) is before
