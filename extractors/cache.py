@@ -117,7 +117,7 @@ class EmbeddingStore:
             return cls(path, EmbeddingKey.from_dict(content["key"]), content["about"])
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise CacheError(
-                f"{path / 'key.json'}: cannot be read ({error}); remove the folder {path} and extract again"
+                f"{path / 'key.json'}: cannot be read ({error}); 'headstart verify CACHE' says what to do"
             ) from error
 
     def create(self, about: Mapping[str, Any]) -> None:

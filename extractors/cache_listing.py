@@ -110,9 +110,8 @@ class CacheListing:
         table = self.as_table()
         origin = {"root": str(self.root), "kind": self.kind, "written_ns": self.written_ns}
         buffer = io.BytesIO()
-        pq.write_table(
-            table.replace_schema_metadata({**table.schema.metadata, b"headstart": json.dumps(origin).encode()}), buffer
-        )
+        metadata = {**table.schema.metadata, b"headstart": json.dumps(origin).encode()}
+        pq.write_table(table.replace_schema_metadata(metadata), buffer, write_page_checksum=True)
         write_atomically(cache.path / _FILE, buffer.getvalue())
 
 
@@ -215,7 +214,8 @@ def _read_table(cache: EmbeddingCache) -> pa.Table:
             f"{cache.path}: no images are listed in this cache yet; run 'headstart extract IMAGES --cache {cache.path}'"
         )
     with _damage_explained(path):
-        return pq.read_table(pa.BufferReader(path.read_bytes()))  # Arrow takes no path that is not UTF-8
+        content = pa.BufferReader(path.read_bytes())  # Arrow takes no path that is not UTF-8
+        return pq.read_table(content, page_checksum_verification=True)
 
 
 def _from_table(cache: EmbeddingCache, table: pa.Table) -> CacheListing:

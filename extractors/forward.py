@@ -178,9 +178,12 @@ def store_as(
                 f"finite, first {paths[bad[0]]}; try --precision fp32, and check the weights"
             )
         with np.errstate(over="ignore"):  # what overflows is refused below
-            stored[tap] = values.astype(dtype)
-        error = np.linalg.norm(stored[tap].reshape(rows.shape).astype(np.float32) - rows, axis=1)
-        lost = np.flatnonzero(~(error <= _LARGEST_ROUNDING * np.linalg.norm(rows, axis=1)))
+            stored[tap] = values.astype(dtype, copy=False)
+        if stored[tap].dtype == values.dtype:
+            continue
+        exact = rows.astype(np.float64)  # squares of large float32 numbers overflow
+        error = np.linalg.norm(stored[tap].reshape(rows.shape) - exact, axis=1)
+        lost = np.flatnonzero(~(error <= _LARGEST_ROUNDING * np.linalg.norm(exact, axis=1)))
         if len(lost):
             raise FeatureError(
                 f"{backbone}, tap {tap}: features of size {np.abs(rows[lost[0]]).max():.1e} do not fit {dtype}, "

@@ -115,7 +115,7 @@ def find_damage(path: Path, key: EmbeddingKey) -> str:
     return ""
 
 
-_REPAIR = "it was damaged after it was sealed: delete this file and run 'headstart extract' again for its rows"
+_REPAIR = "it was damaged after it was sealed; run 'headstart verify CACHE --repair'"
 
 
 # What h5py and the key's parser raise on a file whose bytes changed.

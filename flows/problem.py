@@ -258,7 +258,7 @@ def _covering(
             complete.append(store)
     for store in complete:
         for path, reason in store.damaged().items():  # a fit on damaged rows would only look like a bad backbone
-            raise JobError(f"{path}: {reason}; delete this file and run 'headstart extract' again")
+            raise JobError(f"{path}: {reason}; run 'headstart verify {cache.path} --repair'")
     if not complete:
         raise JobError(
             f"{cache.path}: no key covers all {len(digests)} images; run 'headstart extract' again ({notes[-1]})"

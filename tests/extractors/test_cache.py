@@ -150,7 +150,7 @@ def test_a_truncated_shard_is_reported_with_the_way_out(store: EmbeddingStore, k
     shard = store.shards()[0]
     shard.write_bytes(shard.read_bytes()[:kept])
     assert shard in store.damaged()
-    with pytest.raises(CacheError, match=f"{shard}: .*delete this file and run 'headstart extract' again"):
+    with pytest.raises(CacheError, match=f"{shard}: .*run 'headstart verify CACHE --repair'"):
         store.view("penultimate", DIGESTS[:7])
 
 
@@ -259,5 +259,5 @@ def test_a_damaged_marker_says_so(tmp_path: Path, content: str) -> None:
 
 def test_a_damaged_key_file_names_itself(store: EmbeddingStore) -> None:
     (store.path / "key.json").write_text("{")
-    with pytest.raises(CacheError, match=r"key\.json: cannot be read .*remove the folder"):
+    with pytest.raises(CacheError, match=r"key\.json: cannot be read .*'headstart verify CACHE' says what to do"):
         EmbeddingCache(store.path.parent.parent).stores()

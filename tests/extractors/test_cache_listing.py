@@ -4,6 +4,7 @@ import dataclasses
 import hashlib
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
@@ -225,3 +226,14 @@ def test_the_root_is_told_without_the_rows(cache: EmbeddingCache, photos: Path) 
     assert listed_root(cache) == photos
     (cache.path / "listing.parquet").write_bytes(b"PAR1 no more")
     assert listed_root(cache) is None
+
+
+def test_a_flipped_bit_in_a_label_is_noticed(tree: Callable[..., Path], tmp_path: Path) -> None:
+    cache = EmbeddingCache(tmp_path / "cache", create=True)
+    update_listing(cache, list_images(tree("zebra/1.png", "zebra/2.png", "yak/1.png")), workers=1)
+    path = cache.path / "listing.parquet"
+    content = bytearray(path.read_bytes())
+    content[content.index(b"zebra")] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(CacheError, match=r"listing\.parquet: cannot be read"):
+        read_listing(cache)

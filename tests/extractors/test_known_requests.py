@@ -28,10 +28,10 @@ def test_a_request_is_plain_json_that_reads_back_equal() -> None:
     assert json.loads(json.dumps(request())) == request()
 
 
-def test_every_setting_but_the_number_of_workers_is_part_of_a_request() -> None:
-    assert request()["settings"].keys() == set(Settings.__dataclass_fields__) - {"workers"}
-    assert request(workers=3) == request()
-    assert request(batch_size=3) != request()
+def test_every_setting_that_has_a_part_in_the_key_is_part_of_a_request() -> None:
+    assert request()["settings"].keys() == set(Settings.__dataclass_fields__) - {"workers", "batch_size", "compile"}
+    assert request(workers=3, batch_size=3, compile="off") == request()
+    assert request(decode="full") != request()
 
 
 def test_the_order_of_taps_is_no_part_of_a_request() -> None:
@@ -59,7 +59,7 @@ def test_what_was_remembered_is_recalled_for_an_equal_request_alone(cache: Embed
     remember(cache, request(dtype="float16"), KEY | {"id": "other"})
     assert recall(cache.path, request()) == KEY
     assert recall(cache.path, request(dtype="float16")) == KEY | {"id": "other"}
-    assert recall(cache.path, request(batch_size=1)) is None
+    assert recall(cache.path, request(device="cpu")) is None
 
 
 def test_what_is_remembered_already_is_not_written_again(cache: EmbeddingCache) -> None:
@@ -88,9 +88,10 @@ def test_what_may_change_unseen_is_not_remembered(cache: EmbeddingCache, weights
 
 def test_the_oldest_of_too_many_is_forgotten(cache: EmbeddingCache, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(extractors.known_requests, "_KEPT", 2)
-    for size in (1, 2, 3):
-        remember(cache, request(batch_size=size), KEY)
-    assert [recall(cache.path, request(batch_size=size)) for size in (1, 2, 3)] == [None, KEY, KEY]
+    asked = [request(device=device) for device in ("cpu", "cuda:0", "cuda:1")]
+    for one in asked:
+        remember(cache, one, KEY)
+    assert [recall(cache.path, one) for one in asked] == [None, KEY, KEY]
 
 
 def test_a_cache_that_may_not_be_written_remembers_nothing_and_does_not_complain(

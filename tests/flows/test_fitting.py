@@ -193,9 +193,7 @@ def test_damaged_rows_are_not_fitted(embed: Embed, elsewhere: Path) -> None:
     content = bytearray(shard.read_bytes())
     content[values.offset + 5] ^= 1
     shard.write_bytes(content)
-    with pytest.raises(
-        JobError, match=r"do not give the checksum .*delete this file and run 'headstart extract' again"
-    ):
+    with pytest.raises(JobError, match=r"do not give the checksum .*run 'headstart verify .* --repair'"):
         fit(cache.path, "centroid")
 
 

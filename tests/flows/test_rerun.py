@@ -133,7 +133,11 @@ def test_a_rerun_that_must_load_the_backbone_writes_nothing_either_where_it_may_
 
 @pytest.mark.parametrize(
     "same",
-    [{"workers": 1}, {"tap": ["penultimate", "features.2:avg"]}, {"backbone": ["small_cnn", "small_cnn"]}],
+    [
+        {"workers": 1, "batch_size": 3},
+        {"tap": ["penultimate", "features.2:avg"]},
+        {"backbone": ["small_cnn", "small_cnn"]},
+    ],
     ids=str,
 )
 def test_what_does_not_change_the_key_opens_no_backbone(
@@ -151,7 +155,6 @@ def test_what_does_not_change_the_key_opens_no_backbone(
         ({"dtype": "float16"}, 36),
         ({"tap": "features.2:avg"}, 36),
         ({"backbone": "pixels", "weights": "default"}, 36),
-        ({"batch_size": 3}, 0),
         ({"precision": "auto"}, None),
         ({"device": "cpu"}, 0),
     ],
