@@ -157,13 +157,16 @@ def run_decode(images: Path, backbone: str, _: argparse.Namespace) -> dict[str, 
 
 def decoded(found: Any, preprocessing: Any) -> Any:
     """Return an iterator that reads and decodes an image set on all cores."""
-    from extractors.engine import Decoding, decode_ahead
     from extractors.images import digest_bytes, image_sources
+    from extractors.precision import resolve_device
+    from extractors.prefetch import Decoding, decode_images
     from extractors.stages import StageTimes
 
     listed = [(source, digest_bytes(found.root, source)) for source in image_sources(found.rows)]
-    decoding = Decoding(preprocessing=preprocessing, draft=True, workers=os.cpu_count() or 1, in_turn=False)
-    return decode_ahead(found.root, listed, decoding, ahead=64, times=StageTimes())
+    device = resolve_device("auto")
+    decode = "nvjpeg" if device.type == "cuda" else "draft"
+    decoding = Decoding(preprocessing=preprocessing, decode=decode, workers=os.cpu_count() or 1, in_turn=False)
+    return decode_images(found.root, listed, decoding, device, 8 if device.type == "cpu" else 128, StageTimes())
 
 
 def compare(images: Path, backbone: str, options: argparse.Namespace) -> dict[str, Any]:

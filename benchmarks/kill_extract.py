@@ -2,20 +2,24 @@
 
 Half of the kills come from outside, at a random time after the work began; the others the extraction deals itself, at
 a named point. After each kill the cache must open, be undamaged, and hold every row that it held before; the next try
-must embed none of them again. Whenever an extraction comes to its end, its features must be those of one that was never
-disturbed, byte for byte, every row once and no part file left; then the next begins with an empty cache.
+must embed none of them again, and compute as was decided for them. Whenever an extraction comes to its end, its
+features must be those of one that was never disturbed, byte for byte, every row once and no part file left; then the
+next begins with an empty cache.
+
+Batch size, precision and decoding are left to the extraction. Two caches may be calibrated to different batches, so an
+end is compared with an undisturbed extraction that was handed the same decision, ``execution.json``, and nothing else.
 """
 
 import argparse
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import cycle
 from pathlib import Path
@@ -28,15 +32,19 @@ from extractors.cache import EmbeddingCache, EmbeddingStore
 from extractors.cache_listing import has_listing, read_listing
 from extractors.shards import read_digests
 
+CHILD = Path(__file__).with_name("killed_extract.py")
 OUTSIDE = "from outside"
-DECODE = "while decoding"
+DECODING = "decoding"
 # What happens to a file with this beginning to its name, and when.
 HALF, WRITTEN, RENAMED = "half written", "written, not renamed", "renamed, folder not synced"
-AT_FILES = [("shard", HALF), ("shard", WRITTEN), ("shard", RENAMED), ("index", HALF), ("index", WRITTEN)]
-AT_FILES += [("listing", HALF), ("listing", WRITTEN)]
-POINTS = [DECODE, *(f"{name}: {moment}" for name, moment in AT_FILES)]
-N_IMAGES, SHARD_ROWS, BATCH = 120, 10, 4
-TIMEOUT_S = 120
+AT_FILES = [(name, moment) for name in ("shard", "execution") for moment in (HALF, WRITTEN, RENAMED)]
+AT_FILES += [
+    (name, moment) for name in ("fidelity", "key", "index", "listing", "requests") for moment in (HALF, WRITTEN)
+]
+POINTS = [DECODING, *(f"{name}: {moment}" for name, moment in AT_FILES)]
+MOST_TIMES = {DECODING: 60, "shard": 7, "fidelity": 2}  # a point is reached at least so often; others once
+N_IMAGES = 240
+TIMEOUT_S = 180
 
 
 class HarmError(Exception):
@@ -45,12 +53,22 @@ class HarmError(Exception):
 
 @dataclass
 class Trial:
-    """The images, the features that they should get, and what was seen so far."""
+    """The images, how they are embedded, the features that they should get, and what was seen so far.
+
+    Attributes
+    ----------
+    seconds : float
+        What the latest undisturbed extraction took after its libraries were loaded.
+    expected : dict
+        For each decision how to compute, the bytes of each image's row.
+    """
 
     folder: Path
     images: Path
+    compile: str
     random: np.random.Generator
-    expected: dict[str, bytes] = field(default_factory=dict)
+    seconds: float = 0.0
+    expected: dict[str, dict[str, bytes]] = field(default_factory=dict)
     kills: Counter[str] = field(default_factory=Counter)
     runs_to_the_end: int = 0
 
@@ -72,7 +90,7 @@ def plan(kills: int, seed: int) -> list[str]:
     return [next(shuffled) if number % 2 else OUTSIDE for number in range(kills)]
 
 
-def kill_and_resume(folder: Path, points: list[str], *, seed: int = 0) -> Trial:
+def kill_and_resume(folder: Path, points: list[str], *, seed: int = 0, compile: str = "off") -> Trial:  # noqa: A002 - as the option
     """Kill at each of these points, one after another, and go on to the end.
 
     Raises
@@ -80,10 +98,9 @@ def kill_and_resume(folder: Path, points: list[str], *, seed: int = 0) -> Trial:
     HarmError
         A kill did harm; the message says what.
     """
-    trial = Trial(folder, make_images(folder / "images", N_IMAGES), np.random.default_rng(seed))
+    trial = Trial(folder, make_images(folder / "images", N_IMAGES), compile, np.random.default_rng(seed))
     points = list(points)
     run(trial, folder / "undisturbed")
-    trial.expected = features(folder / "undisturbed")
     cache = folder / "cache-0"
     while points:
         untouched = not cache.exists()
@@ -103,19 +120,26 @@ def kill_and_resume(folder: Path, points: list[str], *, seed: int = 0) -> Trial:
 
 def run(trial: Trial, cache: Path, point: str = "") -> bool:
     """Start an extraction, and kill it at a point if one is named; returns whether it was killed before its end."""
-    before = sealed(cache)
+    before, decided = sealed(cache), decision(cache)
     if point.startswith("listing"):  # it is written only where something changed
         os.utime(next(trial.images.rglob("*.png")))
     log = trial.folder / "log"
     log.write_text("")
-    count = int(trial.random.integers(1, 60 if point == DECODE else 7 if point.startswith("shard") else 2))
-    command = [sys.executable, __file__, "--child", point, "--count", str(count)]
-    command += ["--images", str(trial.images), "--cache", str(cache), "--log", str(log)]
+    command = [sys.executable, str(CHILD), "--images", str(trial.images), "--cache", str(cache), "--log", str(log)]
+    command += ["--compile", trial.compile]
+    if point and point != OUTSIDE:
+        at, _, moment = point.partition(": ")
+        command += ["--at", at, "--count", str(trial.random.integers(1, MOST_TIMES.get(at, 1), endpoint=True))]
+        command += ["--moment", moment] if moment else []
     with (trial.folder / "stderr").open("wb") as stderr:
-        process = subprocess.Popen(command, stdout=stderr, stderr=stderr)  # noqa: S603 - this very script
+        process = subprocess.Popen(command, stdout=stderr, stderr=stderr)  # noqa: S603 - our own script
+    begun = wait_for_work(process, log)
     if point == OUTSIDE:
-        kill_from_outside(process, log, float(trial.random.uniform(0, 1)))
+        time.sleep(float(trial.random.uniform(0, trial.seconds)))
+        process.kill()
     status = process.wait(TIMEOUT_S)
+    if not before and not point:
+        trial.seconds = time.monotonic() - begun
     if status not in (0, -signal.SIGKILL):
         raise HarmError(f"after {trial.kills}: it ended by itself: {(trial.folder / 'stderr').read_text()}")
     embedded = log.read_text().split()[1:]
@@ -123,15 +147,24 @@ def run(trial: Trial, cache: Path, point: str = "") -> bool:
         raise HarmError(f"after {trial.kills}: {len(again)} rows that were sealed were embedded again")
     if lost := before - sealed(cache):
         raise HarmError(f"{point}: {len(lost)} rows that were sealed are gone")
+    if before and decided != decision(cache):
+        raise HarmError(f"after {trial.kills}: rows were sealed as {decided}, and it went on as {decision(cache)}")
     return status != 0
 
 
-def kill_from_outside(process: "subprocess.Popen[bytes]", log: Path, seconds: float) -> None:
-    """Send SIGKILL so many seconds after the work began."""
+def wait_for_work(process: "subprocess.Popen[bytes]", log: Path) -> float:
+    """Wait until the libraries are loaded; returns when that was."""
     while process.poll() is None and not log.stat().st_size:
         time.sleep(0.002)
-    time.sleep(seconds)
-    process.kill()
+    return time.monotonic()
+
+
+def decision(cache: Path) -> str:
+    """Say how the rows of a cache are computed: all of ``execution.json`` that decides their bits."""
+    for path in cache.glob("embeddings/*/execution.json"):
+        found = json.loads(path.read_text())
+        return ", ".join(f"{name} {found[name]}" for name in ("batch_size", "compiled", "plain", "threads"))
+    return "undecided"
 
 
 def sealed(cache: Path) -> set[str]:
@@ -160,11 +193,26 @@ def all_digests(store: EmbeddingStore) -> list[Any]:
 
 
 def check_end(trial: Trial, cache: Path) -> None:
-    """Compare with the extraction that was never disturbed."""
+    """Compare with an extraction that was never disturbed."""
     if parts := list(cache.rglob("*.part")):
         raise HarmError(f"part files are left: {parts}")
-    if features(cache) != trial.expected:
-        raise HarmError(f"after {trial.kills}: the features are not those of an undisturbed extraction")
+    if (decided := decision(cache)) not in trial.expected:
+        trial.expected[decided] = embed_undisturbed(trial, cache)
+    if features(cache) != trial.expected[decided]:
+        raise HarmError(f"after {trial.kills}: the features are not those of an undisturbed extraction ({decided})")
+
+
+def embed_undisturbed(trial: Trial, as_in: Path) -> dict[str, bytes]:
+    """Return the features of an extraction that computes as that cache says, and is left alone."""
+    cache = trial.folder / f"undisturbed-{len(trial.expected)}"
+    (store,) = EmbeddingCache(as_in).stores()
+    place = EmbeddingCache(cache, create=True).store(store.key).path
+    place.mkdir(parents=True)
+    shutil.copy(store.path / "execution.json", place)
+    run(trial, cache)
+    if decision(cache) != decision(as_in):
+        raise HarmError(f"it was told to compute with {decision(as_in)}, and chose {decision(cache)}")
+    return features(cache)
 
 
 def features(cache: Path) -> dict[str, bytes]:
@@ -176,108 +224,31 @@ def features(cache: Path) -> dict[str, bytes]:
     return {digest: row.tobytes() for digest, row in zip(digests, rows, strict=True)}
 
 
-def child(point: str, count: int, images: Path, cache: Path, log: Path) -> None:
-    """Extract, with small shards and slowly, and die at the `count`-th time that `point` is reached."""
-    import extractors.extraction
-    from flows.extraction import extract
-
-    extractors.extraction._SHARD_ROWS = SHARD_ROWS  # noqa: SLF001 - many shards of few images
-    extractors.extraction._MANY_UNINDEXED = 3  # noqa: SLF001 - an index is written at the start too, not only at the end
-    descriptor = os.open(log, os.O_WRONLY | os.O_APPEND)
-    os.write(descriptor, b"begun\n")
-    log_what_is_embedded(descriptor)
-    if point == DECODE:
-        die_while_decoding(count)
-    elif point and point != OUTSIDE:
-        die_at_a_file(*point.split(": "), count=count)
-    extract(images, "small_cnn", weights="none", cache=cache, precision="fp32", batch_size=BATCH, workers=2)
-
-
-def log_what_is_embedded(descriptor: int) -> None:
-    """Write the digests of every batch to the log once they are embedded."""
-    import extractors.extraction
-
-    original = extractors.extraction.embed
-
-    def embed(forward: Any, root: Path, listed: Any, *arguments: Any, **options: Any) -> Iterator[Any]:
-        given = list(listed)
-        for batch in original(forward, root, given, *arguments, **options):
-            os.write(descriptor, "".join(f"{given[row][1]}\n" for row in batch.rows).encode())
-            time.sleep(0.02)  # so that a kill from outside finds it at work
-            yield batch
-
-    extractors.extraction.embed = embed
-
-
-def die_while_decoding(count: int) -> None:
-    """Die when the `count`-th image is to be decoded."""
-    import extractors.engine
-
-    original, calls = extractors.engine.decode_image, iter(range(1, count))
-
-    def decode_image(*arguments: Any, **options: Any) -> Any:
-        return die() if next(calls, None) is None else original(*arguments, **options)
-
-    extractors.engine.decode_image = decode_image
-
-
-def die_at_a_file(name: str, moment: str, *, count: int) -> None:
-    """Die at a moment of writing the `count`-th file whose name begins so."""
-    import extractors.atomic
-
-    sync, sync_folder, calls = extractors.atomic._sync, extractors.atomic._sync_folder, iter(range(1, count))  # noqa: SLF001 - the two steps around the rename
-    reached = False
-
-    def write_and_die(file: Any) -> None:
-        nonlocal reached
-        if Path(file.name).name.startswith(name) and next(calls, None) is None:
-            reached = True
-            file.flush()
-            if moment == HALF:
-                os.ftruncate(file.fileno(), os.fstat(file.fileno()).st_size // 2)
-            if moment != RENAMED:
-                die()
-        sync(file)
-
-    def die_before_sync(folder: Path) -> None:
-        if reached:
-            die()
-        sync_folder(folder)
-
-    extractors.atomic._sync, extractors.atomic._sync_folder = write_and_die, die_before_sync  # noqa: SLF001 - likewise
-
-
-def die() -> None:
-    """Go as a kill goes: at once."""
-    os.kill(os.getpid(), signal.SIGKILL)
-
-
 def main(arguments: list[str] | None = None) -> None:
     """Run from the command line; exit status 1 if a kill did harm."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=50, help="how many (50)")
     parser.add_argument("--seed", type=int, default=0, help="of moments and points (0)")
+    parser.add_argument("--compile", choices=["on", "off"], default="off", help="compile the network: slower (off)")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
-    for internal in ("--child", "--count", "--images", "--cache", "--log"):
-        parser.add_argument(internal, help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
-    if options.child is not None:
-        child(options.child, int(options.count), Path(options.images), Path(options.cache), Path(options.log))
-        return
     with tempfile.TemporaryDirectory() as folder:
         try:
-            trial = kill_and_resume(Path(folder), plan(options.kills, options.seed), seed=options.seed)
+            points = plan(options.kills, options.seed)
+            trial = kill_and_resume(Path(folder), points, seed=options.seed, compile=options.compile)
         except HarmError as error:
             print(json.dumps({"harm": str(error)}) if options.json else f"HARM: {error}")
             raise SystemExit(1) from error
-    at = dict(sorted(trial.kills.items()))
+    at, decided = dict(sorted(trial.kills.items())), sorted(trial.expected)
     if options.json:
-        print(json.dumps({"kills": trial.kills.total(), "extractions": trial.runs_to_the_end, "at": at}, indent=1))
+        found = {"kills": trial.kills.total(), "extractions": trial.runs_to_the_end, "computed_with": decided, "at": at}
+        print(json.dumps(found, indent=1))
         return
     print(
         f"{trial.kills.total()} kills over {trial.runs_to_the_end} extractions of {N_IMAGES} images: "
         "every row as if undisturbed, none embedded again once sealed, no part file left"
     )
+    print("computed with " + "; ".join(decided))
     for point, count in at.items():
         print(f"{count:>4}  {point}")
 

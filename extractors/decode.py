@@ -29,12 +29,14 @@ from extractors.errors import NotReadError, UnreadableImage
 from extractors.preprocessing import Preprocessing
 from extractors.resizing import MAX_PIXELS, RESAMPLING, new_size, resize_and_crop
 
+JPEG_SIGNATURE = re.compile(rb"\xff\xd8\xff")
+
 # Format, how its files begin, and its reader. Files in other formats are refused, above all PostScript, for which
 # Pillow runs a program. The readers are called directly because Image.open hides why a reader gave up, and warns of
 # sizes by a limit of its own, which no thread can silence for itself.
 _Reader = Callable[[IO[bytes], str], ImageFile.ImageFile]
 _FORMATS: tuple[tuple[str, re.Pattern[bytes], _Reader], ...] = (
-    ("JPEG", re.compile(rb"\xff\xd8\xff"), JpegImagePlugin.jpeg_factory),  # also MPO, which begins with a whole JPEG
+    ("JPEG", JPEG_SIGNATURE, JpegImagePlugin.jpeg_factory),  # also MPO, which begins with a whole JPEG
     ("PNG", re.compile(rb"\x89PNG\r\n\x1a\n"), PngImagePlugin.PngImageFile),
     ("WebP", re.compile(rb"RIFF....WEBPVP8", re.DOTALL), WebPImagePlugin.WebPImageFile),
     ("GIF", re.compile(rb"GIF8[79]a"), GifImagePlugin.GifImageFile),
@@ -66,7 +68,7 @@ warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning, modul
 # What Pillow calls the formats whose names here are others.
 _NAMES = {"MPO": "JPEG", "WEBP": "WebP"}
 
-_EXIF_ORIENTATION, _TIFF_BITS_PER_SAMPLE, _TIFF_PHOTOMETRIC = 274, 258, 262
+EXIF_ORIENTATION, _TIFF_BITS_PER_SAMPLE, _TIFF_PHOTOMETRIC = 274, 258, 262
 # EXIF 2.32, section 4.6.4: how to turn the stored pixels so that they stand upright.
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -243,7 +245,7 @@ def _grey(image: Image.Image) -> Image.Image:
 def _orientation(image: ImageFile.ImageFile) -> int:
     """Return the EXIF orientation of a loaded image; damaged metadata leave the pixels as they are stored."""
     try:
-        return int(image.getexif().get(_EXIF_ORIENTATION, 1))
+        return int(image.getexif().get(EXIF_ORIENTATION, 1))
     except _DAMAGE:
         return 1
 

@@ -14,13 +14,14 @@ import numpy as np
 from extractors.backbone import Backbone
 from extractors.cache import EmbeddingCache
 from extractors.cache_listing import CacheListing
-from extractors.engine import Batch, Decoding, Listed, embed
+from extractors.engine import Batch, embed
 from extractors.execution import Execution
 from extractors.first_images import FirstImages
 from extractors.forward import ForwardPass, store_as
 from extractors.images import image_sources
 from extractors.key import EmbeddingKey, StoredDtype
 from extractors.precision import resolve_device
+from extractors.prefetch import Decoding, Listed
 from extractors.preparation import prepare
 from extractors.settings import Settings
 from extractors.shards import Array
@@ -213,7 +214,7 @@ class Extraction:
     def _batches(self, images: Iterable[Listed]) -> Iterator[Batch]:
         decoding = Decoding(
             preprocessing=self.backbone.preprocessing,
-            draft=self.store.key.decode == "draft",
+            decode=self.store.key.decode,
             workers=self.settings.n_workers,
             in_turn=self.device.type == "cpu",
         )

@@ -53,13 +53,13 @@ class FidelityRecord:
 
     Attributes
     ----------
-    draft : Fidelity, optional
-        Drafted against full decoding, both in plain float32.
+    decoding : Fidelity, optional
+        The faster decoding against the full one, both in plain float32.
     features : Fidelity, optional
         All that the run does against full decoding and plain float32.
     """
 
-    draft: Fidelity | None = None
+    decoding: Fidelity | None = None
     features: Fidelity | None = None
 
     def write(self, folder: Path) -> None:

@@ -11,7 +11,7 @@ from extractors.execution import Execution
 from extractors.fidelity import LOWEST_COSINE, Fidelity
 from extractors.first_images import FirstImages
 from extractors.forward import ForwardPass
-from extractors.key import EmbeddingKey
+from extractors.key import Decode, EmbeddingKey
 from extractors.settings import Settings
 from extractors.shards import Array
 from extractors.stages import StageTimes
@@ -70,13 +70,12 @@ def prepare(
             times=times,
         )
 
-    draft = key.decode == "draft"
     usual = _sizes(first.device)[0]
     execution = known or Execution(batch_size=usual, threads=torch.get_num_threads(), images=n_missing)
     execution = replace(execution, batch_size=settings.batch_size or execution.batch_size)
     before = dict(times.seconds)
     with times.measure("set up"), execution.threads_set():
-        images = first.drafted if draft else first.whole
+        images = first.decoded(key.decode)
         if not known and len(images):
             sizes = (settings.batch_size,) if settings.batch_size else _sizes(first.device)
             execution = _calibrated(make, images, sizes, execution)
@@ -87,7 +86,7 @@ def prepare(
         elif known == execution and not execution.compiled:
             prepared = Prepared(make(execution.batch_size, plain=execution.plain), execution, None)
         else:
-            prepared = _compared(make, first, execution, draft=draft, insist=settings.precision == "bf16")
+            prepared = _compared(make, first, execution, decode=key.decode, insist=settings.precision == "bf16")
     times.restore(before, keep="set up")  # the passes above were no part of the run
     return prepared
 
@@ -116,14 +115,14 @@ def _calibrated(
 
 
 def _compared(
-    make: Callable[..., ForwardPass], first: FirstImages, execution: Execution, *, draft: bool, insist: bool
+    make: Callable[..., ForwardPass], first: FirstImages, execution: Execution, *, decode: Decode, insist: bool
 ) -> Prepared:
     """Make the forward pass, and step back to a slower one where it cannot be had or is too far off."""
     size = execution.batch_size
     if execution.compiled:
         try:
             forward = make(size, compiled=True)
-            fidelity = first.compare(forward, draft=draft)
+            fidelity = first.compare(forward, decode)
         except CannotCompile as error:
             reason = str(error)
         else:
@@ -132,10 +131,10 @@ def _compared(
             reason = f"its features have a cosine of {fidelity.cosine:.4f} to float32, under {LOWEST_COSINE}"
         execution = replace(execution, compiled=False, notes=(*execution.notes[:1], f"not compiled: {reason}"))
     forward = make(size)
-    fidelity = first.compare(forward, draft=draft)
+    fidelity = first.compare(forward, decode)
     if fidelity.accepted or insist:
         return Prepared(forward, execution, fidelity)
     note = f"without shortcuts: with them the cosine to float32 is {fidelity.cosine:.4f}, under {LOWEST_COSINE}"
     forward = make(size, plain=True)
     plain = replace(execution, plain=True, notes=(*execution.notes, note))
-    return Prepared(forward, plain, first.compare(forward, draft=draft))
+    return Prepared(forward, plain, first.compare(forward, decode))

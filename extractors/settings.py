@@ -4,7 +4,7 @@ import os
 from dataclasses import dataclass
 from typing import Literal
 
-from extractors.key import EmbeddingKey, StoredDtype
+from extractors.key import Decode, EmbeddingKey, StoredDtype
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,9 +23,9 @@ class Settings:
         Images a forward pass; by default that of the key's rows, or what the first images show to be fastest.
     workers : int, optional
         Decoding threads; by default one a core.
-    decode : {"auto", "full", "draft"}
-        ``draft`` decodes large JPEGs at a fraction of their size, and ``auto`` does where the features of the first
-        images stay the same to a cosine of 0.999.
+    decode : {"auto", "full", "draft", "nvjpeg"}
+        ``draft`` decodes large JPEGs at a fraction of their size, ``nvjpeg`` decodes and resizes JPEGs on the device;
+        ``auto`` does one or the other where the features of the first images stay the same to a cosine of 0.999.
     compile : {"auto", "on", "off"}
         ``auto`` compiles the network where there are so many images that it pays.
     """
@@ -35,14 +35,13 @@ class Settings:
     dtype: StoredDtype = "float32"
     batch_size: int | None = None
     workers: int | None = None
-    decode: Literal["auto", "full", "draft"] = "auto"
+    decode: Literal["auto"] | Decode = "auto"
     compile: Literal["auto", "on", "off"] = "auto"
 
     @classmethod
     def for_key(cls, key: EmbeddingKey, *, device: str = "auto", workers: int | None = None) -> "Settings":
         """Return the settings that give rows of just this key, or an extraction of another key."""
-        decode: Literal["full", "draft"] = "draft" if key.decode == "draft" else "full"
-        return cls(device=device, precision=key.precision, dtype=key.dtype, workers=workers, decode=decode)
+        return cls(device=device, precision=key.precision, dtype=key.dtype, workers=workers, decode=key.decode)
 
     @property
     def n_workers(self) -> int:

@@ -10,9 +10,11 @@ import torch
 from extractors.fidelity import LOWEST_COSINE, Fidelity, FidelityRecord
 from extractors.first_images import N_COMPARED, FirstImages
 from extractors.forward import ForwardPass
-from extractors.key import EmbeddingKey
+from extractors.key import Decode, EmbeddingKey
 from extractors.precision import has_fast_bf16
 from extractors.settings import Settings
+
+_FASTER = {"draft": "drafted", "nvjpeg": "on the GPU"}
 
 
 class Settled(NamedTuple):
@@ -31,28 +33,29 @@ def settle_key(
     What is ``auto`` is taken where the first images show that it keeps the features; what was measured is kept in the
     folder of the key with all shortcuts, so that the next run decides alike.
     """
+    fast: Decode = "nvjpeg" if first.device.type == "cuda" else "draft"
     wanted = replace(
         plain,
-        decode="full" if settings.decode == "full" else "draft",
+        decode=fast if settings.decode == "auto" else settings.decode,
         precision="bf16" if _wants_bf16(settings, first.device) else "fp32",
     )
     record = FidelityRecord.read(folder_of(wanted))
-    if settings.decode == "auto" and record.draft is None and len(first.whole):
-        record = replace(record, draft=first.compare_drafts())
+    if settings.decode == "auto" and record.decoding is None and len(first.whole):
+        record = replace(record, decoding=first.compare_decoding(fast))
         record.write(folder_of(wanted))
-    draft = settings.decode == "draft" or (settings.decode == "auto" and _accepted(record.draft))
+    refused = settings.decode == "auto" and not _accepted(record.decoding)
+    decode: Decode = "full" if refused else wanted.decode
     if settings.precision == "auto" and wanted.precision == "bf16" and record.features is None and len(first.whole):
         forward = ForwardPass(first.backbone, first.taps, device=first.device, precision="bf16", batch_size=N_COMPARED)
-        record = replace(record, features=first.compare(forward, draft=draft))
+        record = replace(record, features=first.compare(forward, decode))
         record.write(folder_of(wanted))
     bf16 = wanted.precision == "bf16" and (settings.precision == "bf16" or _accepted(record.features))
     reasons = []
-    if wanted.decode == "draft" and not draft and record.draft:
-        reasons.append(f"JPEGs are decoded in full: drafted, {_distance(record.draft)}")
+    if refused and record.decoding:
+        reasons.append(f"JPEGs are decoded in full: {_FASTER[fast]}, {_distance(record.decoding)}")
     if wanted.precision == "bf16" and not bf16 and record.features:
         reasons.append(f"computed in float32: in bfloat16, {_distance(record.features)}")
-    key = replace(plain, decode="draft" if draft else "full", precision="bf16" if bf16 else "fp32")
-    return Settled(key, record, reasons)
+    return Settled(replace(plain, decode=decode, precision="bf16" if bf16 else "fp32"), record, reasons)
 
 
 def _distance(fidelity: Fidelity) -> str:

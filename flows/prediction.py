@@ -4,6 +4,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ from extractors.backbones import resolve_backbone
 from extractors.cache import EmbeddingCache
 from extractors.cache_listing import update_listing
 from extractors.images import list_images
-from extractors.key import EmbeddingKey
+from extractors.key import Decode, EmbeddingKey
 from extractors.settings import Settings
 from extractors.tap import Tap
 from flows.errors import JobError
@@ -78,7 +79,7 @@ def predict(
     head, card = load_model(Path(model))
     key = _embedding_key(card, Path(model))
     _refuse_unnamed_code(key, backbone, Path(model))
-    settings = Settings.for_key(key, device=device, workers=workers)
+    settings = replace(Settings.for_key(key, device=device, workers=workers), decode=_decoding(key, device))
     found = list_images(images)
     with (
         _cache_at(cache) as folder,
@@ -87,7 +88,8 @@ def predict(
         listing = update_listing(folder, found, workers=settings.n_workers, on_image=advance, write=False)
         taps = [Tap.parse(spec) for spec in key.taps]
         extraction = open_extraction(folder, listing, key.backbone, weights or card["weights_source"], taps, settings)
-        if differences := key.differences(extraction.store.key):
+        # Features keep a cosine of 0.999 whichever way a JPEG is decoded, and this machine may have no GPU for it.
+        if differences := replace(key, decode=extraction.store.key.decode).differences(extraction.store.key):
             raise JobError(
                 f"{model}: fitted on other embeddings than this backbone gives (model here, backbone there: "
                 f"{differences}); name its own weights with --weights FILE"
@@ -100,6 +102,13 @@ def predict(
         features = np.asarray(extraction.store.view(card["tap"], usable["digest"].tolist()), dtype=np.float32)
     predicted = _speak(head, features, card["class_names"], all_classes=all_classes).set_index(usable.index)
     return listing.rows[["path"]].join(predicted).join(listing.rows["reason"])
+
+
+def _decoding(key: EmbeddingKey, device: str) -> Decode:
+    from extractors.precision import resolve_device  # noqa: PLC0415 - loads torch
+
+    on_gpu = resolve_device(device).type == "cuda"
+    return "full" if key.decode == "nvjpeg" and not on_gpu else key.decode
 
 
 def check_out(out: Path | None) -> None:

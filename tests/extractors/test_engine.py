@@ -12,12 +12,13 @@ import pytest
 import torch
 from conftest import draw
 
-import extractors.engine
+import extractors.prefetch
 from extractors.backbones import load_backbone
 from extractors.decode import decode_image
-from extractors.engine import Batch, Decoding, decode_ahead, embed
+from extractors.engine import Batch, embed
 from extractors.forward import ForwardPass
 from extractors.images import ImageSource
+from extractors.prefetch import Decoding, run_ahead
 from extractors.stages import STAGES, StageTimes
 from extractors.taps import Tap
 
@@ -77,7 +78,7 @@ def test_in_turn_nothing_is_decoded_while_a_batch_is_embedded(folder: Path, monk
         finally:
             decoding.pop()
 
-    monkeypatch.setattr(extractors.engine, "decode_image", counted)
+    monkeypatch.setattr(extractors.prefetch, "decode_image", counted)
     seen: list[int] = []
     start = FORWARD.start
 
@@ -88,9 +89,10 @@ def test_in_turn_nothing_is_decoded_while_a_batch_is_embedded(folder: Path, monk
         return start(images)
 
     monkeypatch.setattr(FORWARD, "start", watched)
-    monkeypatch.setattr(extractors.engine, "_ahead", lambda _forward, _decoding: 4)
-    run(folder, listed(folder))
-    assert seen == [0] * 6
+    run(folder, 20 * listed(folder))  # more than one window
+    assert seen == [0] * 100
+    run(folder, 20 * listed(folder), OVERLAPPED)
+    assert max(seen) > 0  # so it would be seen
 
 
 def test_the_time_of_every_stage_is_taken(folder: Path) -> None:
@@ -136,7 +138,7 @@ def test_a_failure_of_the_moment_is_told_apart_from_unreadable_content(
             raise MemoryError
         return decode_image(data, preprocessing)
 
-    monkeypatch.setattr(extractors.engine, "decode_image", full)
+    monkeypatch.setattr(extractors.prefetch, "decode_image", full)
     batches = run(folder, images)
 
     assert {row: reason for batch in batches for row, reason in batch.not_read.items()} == {
@@ -177,23 +179,23 @@ def test_decoding_runs_ahead_by_no_more_than_it_may(folder: Path, decoding: Deco
             taken += 1
             yield image
 
-    decoded = decode_ahead(folder, counting(), decoding, ahead=3, times=StageTimes())
+    decoded = run_ahead(folder, counting(), len, decoding, 3, StageTimes())
     next(decoded)
     assert taken == 6  # one handed over, two being decoded, and the files of three being read
     decoded.close()
 
 
 def test_large_files_are_read_ahead_by_bytes_and_not_by_number(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(extractors.engine, "_READ_AHEAD_BYTES", 1)  # one file is always read
+    monkeypatch.setattr(extractors.prefetch, "_READ_AHEAD_BYTES", 1)  # one file is always read
     images = iter(listed(folder))
-    decoded = decode_ahead(folder, images, DECODING, ahead=4, times=StageTimes())
+    decoded = run_ahead(folder, images, len, DECODING, 4, StageTimes())
     next(decoded)
     assert len(list(images)) == 8  # one handed over, and one more that was begun when it was
     decoded.close()
 
 
 def test_an_abandoned_loop_leaves_no_thread_behind(folder: Path) -> None:
-    decoded = decode_ahead(folder, listed(folder), DECODING, ahead=4, times=StageTimes())
+    decoded = run_ahead(folder, listed(folder), len, DECODING, 4, StageTimes())
     next(decoded)
     decoded.close()
     assert not [thread for thread in threading.enumerate() if thread.name.startswith(("decode", "read"))]
@@ -205,6 +207,6 @@ def test_a_programming_error_in_decoding_is_not_taken_for_a_bad_image(
     def broken(*_: Any, **_options: Any) -> None:
         raise TypeError("a defect")
 
-    monkeypatch.setattr(extractors.engine, "decode_image", broken)
+    monkeypatch.setattr(extractors.prefetch, "decode_image", broken)
     with pytest.raises(TypeError, match="a defect"):
         run(folder, listed(folder))

@@ -30,7 +30,7 @@ def test_a_shortcut_that_changes_no_image_is_accepted() -> None:
 
 
 def test_a_record_is_read_as_it_was_written(tmp_path: Path) -> None:
-    record = FidelityRecord(draft=Fidelity({}, 0), features=compare_features({"tap": EXACT}, {"tap": REDUCED}))
+    record = FidelityRecord(decoding=Fidelity({}, 0), features=compare_features({"tap": EXACT}, {"tap": REDUCED}))
     record.write(tmp_path / "new folder")
     assert FidelityRecord.read(tmp_path / "new folder") == record
 

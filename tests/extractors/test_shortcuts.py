@@ -57,7 +57,7 @@ def settle(cache: EmbeddingCache, images: Path, **settings: Any) -> Any:
 def test_without_shortcuts_nothing_is_compared(cache: EmbeddingCache, large: Path) -> None:
     key, record, reasons = settle(cache, large)
     assert (key.precision, key.decode) == ("fp32", "full")
-    assert (record.draft, record.features, reasons) == (None, None, [])
+    assert (record.decoding, record.features, reasons) == (None, None, [])
     assert not (cache.path / "embeddings").exists()
 
 
@@ -67,10 +67,10 @@ def test_auto_takes_both_where_they_are_near_enough(
     monkeypatch.setattr("extractors.fidelity.LOWEST_COSINE", 0.9)
     key, record, reasons = settle(cache, large, precision="auto", decode="auto")
     assert (key.precision, key.decode, reasons) == ("bf16", "draft", [])
-    assert record.draft.n_images == 6
-    assert 0.9 < record.draft.cosine < 1
+    assert record.decoding.n_images == 6
+    assert 0.9 < record.decoding.cosine < 1
     assert record.features.n_images == 6
-    assert record.features.relative_error > record.draft.relative_error  # bf16 comes on top
+    assert record.features.relative_error > record.decoding.relative_error  # bf16 comes on top
 
 
 def test_auto_takes_none_where_they_are_too_far_off_and_remembers_it(
@@ -88,24 +88,24 @@ def test_auto_takes_none_where_they_are_too_far_off_and_remembers_it(
         raise AssertionError("measured again")
 
     monkeypatch.setattr(FirstImages, "compare", fails)
-    monkeypatch.setattr(FirstImages, "compare_drafts", fails)
+    monkeypatch.setattr(FirstImages, "compare_decoding", fails)
     assert settle(cache, large, precision="auto", decode="auto") == (key, record, reasons)
 
 
 def test_drafts_that_are_refused_have_no_part_in_the_judgement_of_bf16(
     cache: EmbeddingCache, large: Path, fast_bf16: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    drafted: list[bool] = []
+    decoded: list[str] = []
     original = FirstImages.compare
 
-    def watched(first: FirstImages, forward: Any, *, draft: bool) -> Any:
-        drafted.append(draft)
-        return original(first, forward, draft=draft)
+    def watched(first: FirstImages, forward: Any, decode: Any) -> Any:
+        decoded.append(decode)
+        return original(first, forward, decode)
 
     monkeypatch.setattr(FirstImages, "compare", watched)
     monkeypatch.setattr("extractors.fidelity.LOWEST_COSINE", 1.0)
     settle(cache, large, precision="auto", decode="auto")
-    assert drafted == [False]
+    assert decoded == ["full"]
 
 
 @pytest.mark.parametrize(("precision", "decode"), [("bf16", "draft"), ("bf16", "full"), ("fp32", "draft")])
@@ -129,14 +129,14 @@ def test_auto_is_fp32_where_bf16_is_not_fast(
 def test_where_no_file_is_large_drafting_changes_nothing_and_is_taken(cache: EmbeddingCache, photos: Path) -> None:
     key, record, _ = settle(cache, photos, decode="auto")
     assert key.decode == "draft"
-    assert record.draft.n_images == 0
+    assert record.decoding.n_images == 0
 
 
 def test_drafts_are_compared_on_the_largest_files(cache: EmbeddingCache, large: Path) -> None:
     for number in range(40):
         draw(large / f"0{number}.png", 0, seed=number)
     _, record, _ = settle(cache, large, decode="auto")
-    assert record.draft.n_images == 6
+    assert record.decoding.n_images == 6
 
 
 def test_drafted_rows_have_another_key_and_other_features(cache: EmbeddingCache, large: Path) -> None:
@@ -145,4 +145,4 @@ def test_drafted_rows_have_another_key_and_other_features(cache: EmbeddingCache,
     assert full.differences(drafted) == "decode: full here, draft there"
     listing = update_listing(cache, list_images(large), workers=1)
     first = FirstImages(load_backbone("small_cnn", weights="none"), [Tap()], listing, torch.device("cpu"), 1)
-    assert not np.array_equal(first.whole, first.drafted)
+    assert not np.array_equal(first.whole, first.decoded("draft"))

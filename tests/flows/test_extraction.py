@@ -13,7 +13,7 @@ import pytest
 from cache_contract import check_cache
 from conftest import draw
 
-import extractors.engine
+import extractors.prefetch
 import flows.extraction
 from extractors.cache import EmbeddingCache
 from extractors.cache_listing import read_listing
@@ -217,7 +217,7 @@ def test_a_file_called_none_is_no_weights(embed: Embed, elsewhere: Path) -> None
 def test_an_image_that_cannot_be_read_this_time_is_read_next_time(
     embed: Embed, photos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    original = extractors.engine.read_bytes
+    original = extractors.prefetch.read_bytes
 
     def flaky(root: Path, source: Any) -> bytes:
         if source.path == "dog/03.png":
@@ -225,7 +225,7 @@ def test_an_image_that_cannot_be_read_this_time_is_read_next_time(
         return original(root, source)
 
     with monkeypatch.context() as patched:
-        patched.setattr(extractors.engine, "read_bytes", flaky)
+        patched.setattr(extractors.prefetch, "read_bytes", flaky)
         summary = embed()
     assert (summary.embedded, summary.quarantined) == (35, 1)
     again = embed()

@@ -1,0 +1,90 @@
+"""JPEGs decoded, resized and cropped on the GPU that embeds them; what it is not made for is left to Pillow."""
+
+import io
+import warnings
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F  # noqa: N812 - torch's own name for it
+from PIL import JpegImagePlugin
+from torchvision.transforms.v2.functional import center_crop
+
+from extractors.decode import EXIF_ORIENTATION, JPEG_SIGNATURE
+from extractors.preprocessing import Preprocessing
+from extractors.resizing import MAX_PIXELS, new_size
+
+# torchvision 0.29 announces that its decoder will go; until then it is the one at hand. The filter stands here because
+# filters belong to the process, and threads decode at the same time.
+warnings.filterwarnings("ignore", category=DeprecationWarning, message="The image decoding and encoding capabilities")
+
+_FILTERS = {"bilinear", "bicubic"}  # of Pillow's, those that torch has, too
+_END_OF_IMAGE = b"\xff\xd9"
+_TRAILER_BYTES = 1 << 16  # cameras write previews and padding behind the image
+
+
+def decode_jpegs(
+    files: Sequence[bytes], preprocessing: Preprocessing, device: torch.device
+) -> list[torch.Tensor | None]:
+    """Decode JPEG files in one call, and resize and crop each.
+
+    Parameters
+    ----------
+    files : sequence of bytes
+        Encoded images of any kind.
+    preprocessing : Preprocessing
+        Its `resize`, `crop` and `interpolation` are applied, without aliasing, as Pillow does up to rounding.
+    device : torch.device
+        A CUDA device, whose decoder is used; on the CPU torchvision's own decoder gives nearly the same.
+
+    Returns
+    -------
+    list of uint8 tensor (crop height, crop width, 3) or None
+        On the device; None for what Pillow must look at: other formats, turned or CMYK photographs, damaged files.
+    """
+    suitable = [row for row, data in enumerate(files) if preprocessing.interpolation in _FILTERS and _is_plain(data)]
+    encoded = [torch.frombuffer(bytearray(files[row]), dtype=torch.uint8) for row in suitable]
+    pixels: list[torch.Tensor | None] = [None] * len(files)
+    for row, image in zip(suitable, _decode_all(encoded, device), strict=True):
+        if image is not None:
+            pixels[row] = _resize_and_crop(image, preprocessing)
+    return pixels
+
+
+def _decode_all(encoded: list[torch.Tensor], device: torch.device) -> list[torch.Tensor | None]:
+    try:
+        from torchvision.io import ImageReadMode, decode_jpeg  # noqa: PLC0415 - a later torchvision may not have it
+    except ImportError:
+        return [None] * len(encoded)
+    if not encoded:
+        return []
+    try:
+        return list(decode_jpeg(encoded, mode=ImageReadMode.RGB, device=device))
+    except RuntimeError:  # one bad file fails the call for all: find out which
+        # Alone in its call, it is Pillow's to say what is wrong with it, or to read it after all.
+        return [None] if len(encoded) == 1 else [_decode_all([data], device)[0] for data in encoded]
+
+
+def _is_plain(data: bytes) -> bool:
+    """Tell whether a file is a whole JPEG in grey or YCbCr that stands upright, by its header and its last bytes."""
+    if not JPEG_SIGNATURE.match(data) or _END_OF_IMAGE not in data[-_TRAILER_BYTES:]:
+        return False
+    try:
+        header = JpegImagePlugin.JpegImageFile(io.BytesIO(data))
+        upright = header.getexif().get(EXIF_ORIENTATION, 1) == 1
+    except Exception:  # noqa: BLE001 - whatever is wrong with it, Pillow will say when it decodes it in full
+        return False
+    return upright and header.mode in {"L", "RGB"} and header.width * header.height <= MAX_PIXELS
+
+
+def _resize_and_crop(image: torch.Tensor, preprocessing: Preprocessing) -> torch.Tensor:
+    """Bring (3, height, width) uint8 to (crop height, crop width, 3) uint8."""
+    height, width = image.shape[1:]
+    new_width, new_height = new_size((width, height), preprocessing.resize)
+    if (new_height, new_width) != (height, width):
+        # In float32: torch has no filter against aliasing for uint8 on a GPU.
+        resized = F.interpolate(
+            image[None].float(), (new_height, new_width), mode=preprocessing.interpolation, antialias=True
+        )
+        image = resized[0].round().clamp(0, 255).to(torch.uint8)
+    cropped: torch.Tensor = center_crop(image, list(preprocessing.crop))
+    return cropped.permute(1, 2, 0)
