@@ -169,10 +169,18 @@ def decoded(found: Any, preprocessing: Any) -> Any:
     return decode_images(found.root, listed, decoding, device, 8 if device.type == "cpu" else 128, StageTimes())
 
 
-def compare(images: Path, backbone: str, options: argparse.Namespace) -> dict[str, Any]:
-    """Run all sides in turn, `rounds` times; rates are medians, ratios are medians of each round's ratio."""
+def compare(images: Path, backbone: str, options: argparse.Namespace, models: list[dict[str, Any]]) -> dict[str, Any]:
+    """Run all sides in turn, `rounds` times; rates are medians, ratios are medians of each round's ratio.
+
+    The model alone does not depend on the size of the files: what is in `models`, one a round, is not run again.
+    """
     n_images = sum(1 for _ in images.rglob("*.jpg"))
-    rounds = [{side: run_side(side, images, backbone, options) for side in SIDES} for _ in range(options.rounds)]
+    rounds = []
+    for number in range(options.rounds):
+        if len(models) <= number:
+            models.append(run_side("model", images, backbone, options))
+        sides = {side: run_side(side, images, backbone, options) for side in SIDES if side != "model"}
+        rounds.append(sides | {"model": models[number]})
     extract = [one["extract"] for one in rounds]
     tutorial = [one["tutorial"]["seconds"] / n_images for one in rounds]
     # All of the command but compiling and calibrating: listing, hashing, loading, comparing with float32, sealing.
@@ -264,11 +272,15 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
         return {}
     results = {}
     with tempfile.TemporaryDirectory() as folder:
-        for count, size in ((options.images, (500, 375)), (options.large, (2000, 1500))):
-            if count:
-                images = make_photographs(Path(folder) / f"{size[0]}", count, size)
-                for name in options.backbone:
-                    results[f"{name} {size[0]}×{size[1]}"] = compare(images, name, options)
+        sets = [
+            make_photographs(Path(folder) / f"{size[0]}×{size[1]}", count, size)
+            for count, size in ((options.images, (500, 375)), (options.large, (2000, 1500)))
+            if count
+        ]
+        for name in options.backbone:
+            models: list[dict[str, Any]] = []
+            for images in sets:
+                results[f"{name} {images.name}"] = compare(images, name, options, models)
     print(json.dumps(results, indent=1)) if options.json else show(results)
     return results
 

@@ -100,7 +100,9 @@ def kill_and_resume(folder: Path, points: list[str], *, seed: int = 0, compile: 
     """
     trial = Trial(folder, make_images(folder / "images", N_IMAGES), compile, np.random.default_rng(seed))
     points = list(points)
-    run(trial, folder / "undisturbed")
+    alone = folder / "undisturbed"
+    run(trial, alone)
+    trial.expected[decision(alone)] = features(alone)
     cache = folder / "cache-0"
     while points:
         untouched = not cache.exists()

@@ -80,7 +80,7 @@ def prepare(
             sizes = (settings.batch_size,) if settings.batch_size else _sizes(first.device)
             execution = _calibrated(make, images, sizes, execution)
         if settings.compile != "auto":
-            execution = replace(execution, compiled=settings.compile == "on")
+            execution = _as_asked(execution, compiled=settings.compile == "on")
         if not len(images):  # none can be read: nothing will be embedded
             prepared = Prepared(make(execution.batch_size), execution, None)
         elif known == execution and not execution.compiled:
@@ -112,6 +112,11 @@ def _calibrated(
         f"{'' if compiled else 'not '}compiled: without it {n_images} forward passes take {total:.0f} s",
     )
     return replace(execution, batch_size=best, compiled=compiled, notes=notes)
+
+
+def _as_asked(execution: Execution, *, compiled: bool) -> Execution:
+    notes = (*execution.notes[:1], f"{'' if compiled else 'not '}compiled, as asked")
+    return execution if execution.compiled == compiled else replace(execution, compiled=compiled, notes=notes)
 
 
 def _compared(

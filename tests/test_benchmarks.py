@@ -4,8 +4,11 @@ import importlib.util
 import json
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
+
+SIDES = {"tutorial", "extract", "model", "decode"}
 
 
 def load(name: str) -> ModuleType:
@@ -18,13 +21,32 @@ def load(name: str) -> ModuleType:
     return module
 
 
-def test_the_extraction_benchmark_reports_both_sides(capsys: pytest.CaptureFixture[str]) -> None:
-    bench = load("bench_extract")
-    bench.main(["--images", "6", "--rounds", "1", "--backbone", "mnasnet0_5", "--precision", "fp32", "--json"])
-    found = json.loads(capsys.readouterr().out)["mnasnet0_5"]
-    assert (found["images"], found["rounds"], found["precision"]) == (6, 1, "fp32")
-    assert found["ratio_extract"] > 0
+def report(name: str, capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, Any]:
+    """Run a benchmark's command and return what it printed."""
+    load(name).main([*arguments, "--json"])
+    return dict(json.loads(capsys.readouterr().out))
+
+
+@pytest.fixture
+def extraction(capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
+    """All that the extraction benchmark says of six photographs."""
+    few = ["--images", "6", "--large", "0", "--rounds", "1", "--backbone", "mnasnet0_5"]
+    return report("bench_extract", capsys, *few, "--precision", "fp32", "--compile", "off")
+
+
+def test_the_extraction_benchmark_reports_every_side(extraction: dict[str, Any]) -> None:
+    (name,) = extraction
+    found = extraction[name]
+    assert name == "mnasnet0_5 500×375"
+    assert (found["images"], found["rounds"], found["precision"], found["compiled"]) == (6, 1, "fp32", False)
+    assert found["peak_mib"].keys() == SIDES
+    assert all(found[f"{side}_images_per_second"] > 0 for side in SIDES)
+    assert found["ratio_extract"] >= found["ratio_extract_with_set_up"] > 0
     assert found["ratio_again"] > found["ratio_extract"]
+    limit = 1 / (1 / found["model_images_per_second"] + 1 / found["decode_images_per_second"])
+    loop = found["share_of_limit"] * limit
+    assert found["share_of_model"] == pytest.approx(loop / found["model_images_per_second"], rel=0.05, abs=0.01)
+    assert {"set up", "read", "decode", "forward", "write"} <= found["stages"].keys()
 
 
 def test_both_sides_of_the_extraction_benchmark_give_the_same_features(tmp_path: Path) -> None:
@@ -46,9 +68,26 @@ def test_both_sides_of_the_extraction_benchmark_give_the_same_features(tmp_path:
     np.testing.assert_allclose(ours, theirs, rtol=1e-3, atol=1e-5 * np.abs(theirs).max())
 
 
+def test_the_cache_benchmark_reports_opening_and_looking_up(capsys: pytest.CaptureFixture[str]) -> None:
+    found = report("bench_cache", capsys, "--rows", "400", "--shards", "4")
+    assert (found["rows"], found["shards"]) == (400, 4)
+    assert found["index_mb"] > 0
+    for step in ("open", "look_up", "open_without_index", "build", "merge_one_shard"):
+        assert found[step]["seconds"] > 0
+        assert found[step]["grew_mb"] >= 0
+
+
+def test_the_memory_benchmark_compares_the_peaks_of_few_and_many_images(capsys: pytest.CaptureFixture[str]) -> None:
+    found = report("bench_memory", capsys, "--images", "70", "20")
+    few, many = found["20"], found["70"]
+    assert (few["embedded"], many["embedded"]) == (20, 70)
+    assert few["peak"] >= few["loaded"] > 2**20
+    assert found["ratio"] == pytest.approx(many["peak"] / few["peak"], abs=0.001)
+    assert found["bytes_an_image"] == pytest.approx((many["peak"] - few["peak"]) / 50, abs=1)
+
+
 def test_the_rerun_benchmark_reports_a_rerun_with_nothing_new(capsys: pytest.CaptureFixture[str]) -> None:
-    load("bench_rerun").main(["--images", "120", "--rounds", "1", "--json"])
-    found = json.loads(capsys.readouterr().out)
+    found = report("bench_rerun", capsys, "--images", "120", "--rounds", "1")
     assert found["images"] == 120
     assert 0 < found["rerun_inside_s"] < found["rerun_s"]
     assert found["reading_all_s"] >= 0

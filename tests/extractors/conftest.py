@@ -1,4 +1,4 @@
-"""What the tests of image sets and of listings share."""
+"""What the tests of image sets, of listings and of extractions share."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 import extractors.cache_listing
+import extractors.extraction
+from extractors.cache import EmbeddingCache
 
 Tree = Callable[..., Path]
 
@@ -38,3 +40,14 @@ def read_paths(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     monkeypatch.setattr(extractors.cache_listing, "digest_bytes", recording)
     return paths
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> EmbeddingCache:
+    return EmbeddingCache(tmp_path / "cache", create=True)
+
+
+@pytest.fixture
+def short_shards(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Shards of ten rows."""
+    monkeypatch.setattr(extractors.extraction, "_SHARD_ROWS", 10)

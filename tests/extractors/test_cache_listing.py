@@ -17,11 +17,6 @@ from extractors.errors import CacheError, ImageSetError
 from extractors.images import list_images
 
 
-@pytest.fixture
-def cache(tmp_path: Path) -> EmbeddingCache:
-    return EmbeddingCache(tmp_path / "cache", create=True)
-
-
 def update(cache: EmbeddingCache, folder: Path) -> CacheListing:
     return update_listing(cache, list_images(folder), workers=2)
 

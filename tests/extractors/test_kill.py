@@ -27,7 +27,7 @@ def script(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 
 def test_five_kills_lose_nothing_that_was_sealed(script: ModuleType, tmp_path: Path) -> None:
     points = ["from outside", "decoding", "shard: half written"]
-    points += ["shard: renamed, folder not synced", "index: half written"]
+    points += ["execution: renamed, folder not synced", "index: half written"]
     assert set(points[1:]) < set(script.POINTS)
     trial = script.kill_and_resume(tmp_path, points)
     assert trial.kills == dict.fromkeys(points, 1)

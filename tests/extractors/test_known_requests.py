@@ -19,11 +19,6 @@ def request(backbone: str = "resnet18", weights: str = "none", **settings: Any) 
     return describe_request(backbone, weights, [Tap("layer3"), Tap()], Settings(**settings))
 
 
-@pytest.fixture
-def cache(tmp_path: Path) -> EmbeddingCache:
-    return EmbeddingCache(tmp_path / "cache", create=True)
-
-
 def test_a_request_is_plain_json_that_reads_back_equal() -> None:
     assert json.loads(json.dumps(request())) == request()
 

@@ -112,6 +112,11 @@ def test_the_person_has_the_last_word(
         assert (execution.compiled, execution.batch_size) == (expected, 32)
 
 
+def test_what_was_asked_for_is_said(first: FirstImages, seconds: dict[int, float], compiled: list[bool]) -> None:
+    assert run(first, 10, Settings(device="cpu", compile="on")).execution.notes == ("compiled, as asked",)
+    assert run(first, MANY, Settings(device="cpu", compile="off")).execution.notes[1] == "not compiled, as asked"
+
+
 def test_what_was_recorded_is_taken_up_again(
     first: FirstImages, seconds: dict[int, float], compiled: list[bool]
 ) -> None:

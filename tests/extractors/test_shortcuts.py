@@ -24,11 +24,6 @@ FULL_FP32 = {"device": "cpu", "precision": "fp32", "decode": "full"}
 
 
 @pytest.fixture
-def cache(tmp_path: Path) -> EmbeddingCache:
-    return EmbeddingCache(tmp_path / "cache", create=True)
-
-
-@pytest.fixture
 def fast_bf16(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(extractors.shortcuts, "has_fast_bf16", lambda _: True)
 

@@ -258,4 +258,10 @@ def test_key_json_can_be_read_by_people(embed: Embed) -> None:
     (store,) = EmbeddingCache(embed().cache).stores()
     content = json.loads((store.path / "key.json").read_text())
     assert content["key"]["preprocessing"]["mean"] == [0.5, 0.5, 0.5]
-    assert content["about"]["batch_size"] == 16
+    assert content["about"]["shape"] == {"penultimate": [256]}
+
+
+def test_how_the_rows_were_computed_is_kept_beside_them(embed: Embed) -> None:
+    (store,) = EmbeddingCache(embed(batch_size=5).cache).stores()
+    kept = json.loads((store.path / "execution.json").read_text())
+    assert (kept["batch_size"], kept["compiled"], kept["plain"], kept["images"]) == (5, False, False, 36)

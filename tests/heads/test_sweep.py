@@ -1,39 +1,19 @@
+"""A sweep scores every candidate on every fold, wherever it runs, and picks the best."""
+
 import threading
 
 import numpy as np
 import pytest
 from distributed import Client, LocalCluster
 from sklearn.datasets import load_digits
-from sklearn.dummy import DummyClassifier
 from sklearn.model_selection import PredefinedSplit, cross_val_predict
+from sweep_example import CHEAP, PIXELS, PLAN, X, Y, broken
 
-from heads import HEADS, DataError, Head, UnknownHeadError, registry
-from heads.candidates import Candidate, FeatureSet, expand
-from heads.evaluate import Score, score_predictions
+from heads import HEADS
+from heads.candidates import FeatureSet, expand
+from heads.evaluate import score_predictions
 from heads.splits import plan_splits
 from heads.sweep import fit_final, score_test, select, sweep
-from heads.trial import Result
-
-X, Y = (array[:300] for array in load_digits(return_X_y=True))
-X = X.astype(np.float16)
-PIXELS = FeatureSet(features=X, backbone="pixels", tap="raw", key="k")
-PLAN = plan_splits(Y, folds=3)
-CHEAP = ["dummy", "centroid", "knn"]
-
-
-def broken(head="logreg", **params):
-    return Candidate(features=X, backbone="pixels", tap="raw", key="k", head=head, params=params or {"C": -1.0})
-
-
-@pytest.fixture
-def temporary_head(monkeypatch):
-    """Return a function that registers a head for this test."""
-
-    def add(make):
-        monkeypatch.setitem(registry._registered, "temporary", Head(name="temporary", summary=".", make=make, grid={}))
-        return Candidate(features=X, backbone="pixels", tap="raw", key="k", head="temporary", params={})
-
-    return add
 
 
 def test_results_come_back_best_first():
@@ -120,7 +100,6 @@ def test_a_scheduler_at_an_address_gives_the_same_results_and_is_left_running(sc
 def test_processes_give_the_same_results_and_print_nothing(capfd):
     class View:  # as the cache's: it pickles small and becomes an array where it is used
         def __array__(self, dtype=None, copy=None):
-            from sklearn.datasets import load_digits  # runs in a worker process
 
             return load_digits().data[:300].astype(np.float16)
 
@@ -147,81 +126,11 @@ def test_each_result_is_announced_once_in_the_calling_thread():
     assert {thread for _, thread in seen} == {threading.current_thread()}
 
 
-def test_a_candidate_that_fails_is_a_result_with_its_reason_and_comes_last():
-    results = sweep([broken(), *expand([PIXELS], CHEAP)], Y, PLAN)
-    assert results[-1].error.startswith("InvalidParameterError: The 'C' parameter of LogisticRegression")
-    assert results[-1].scores == {}
-    assert [result.error for result in results[:-1]] == [None] * 5
-
-
-def test_a_result_that_is_not_finite_ranks_as_missing():
-    def result(name, **values):
-        scores = {metric: None if value is None else Score(value, value, value) for metric, value in values.items()}
-        return Result(candidate=broken(head=name), scores=scores)
-
-    nan, none, good = (
-        result(name, accuracy=0.9, log_loss=loss) for name, loss in (("nan", np.nan), ("none", None), ("good", 3.0))
-    )
-    assert select([nan, none, good], "log_loss") is good
-    assert select([nan, none, good], "accuracy") is good
-    with pytest.raises(DataError, match="none of 2 results has a log_loss"):
-        select([nan, none], "log_loss")
-
-
-def test_probabilities_that_are_not_finite_are_an_error_of_that_candidate(temporary_head):
-    class Unsure(DummyClassifier):
-        def predict_proba(self, X):
-            return np.full((len(X), 10), np.nan)
-
-    unsure = temporary_head(lambda *_: Unsure())
-    results = sweep([unsure, *expand([PIXELS], ["dummy"])], Y, PLAN)
-    assert results[-1].candidate is unsure
-    assert "fold 1: 80 of 80 images have probabilities that are not finite" in results[-1].error
-
-
-def test_if_all_fail_the_first_reason_is_raised():
-    with pytest.raises(
-        DataError, match="none of 1 candidates could be fitted; the first reason: InvalidParameterError"
-    ):
-        sweep([broken()], Y, PLAN)
-
-
-def test_a_convergence_warning_is_collected_and_not_printed(capfd):
-    (result,) = sweep(expand([PIXELS], ["logreg"], {"logreg": {"max_iter": [1]}}), Y, PLAN)
-    assert result.warnings
-    assert all(text.startswith("ConvergenceWarning: lbfgs failed to converge") for text in result.warnings)
-    assert capfd.readouterr() == ("", "")
-
-
-def test_the_final_fit_does_not_repeat_the_warning():
-    (candidate,) = expand([PIXELS], ["logreg"], {"logreg": {"max_iter": [1]}})
-    assert fit_final(candidate, X, Y, PLAN)[-1].n_iter_[0] == 1
-
-
 def test_the_first_folds_curve_of_a_torch_head_is_kept():
     grid = {"linear-torch": {"max_epochs": [2], "min_steps": [0]}, "dummy": {}}
     results = sweep(expand([PIXELS], ["linear-torch", "dummy"], grid), Y, PLAN)
     assert [row["epoch"] for row in results[0].history] == [1, 2]
     assert results[1].history is None
-
-
-def test_interrupting_cancels_the_rest_and_raises(temporary_head, tmp_path):
-    def make(params, seed):
-        (tmp_path / f"{params['number']}").touch()
-        return HEADS["dummy"].make({}, seed)
-
-    candidate = temporary_head(make)
-    many = [
-        Candidate(features=X, backbone="pixels", tap="raw", key="k", head=candidate.head, params={"number": number})
-        for number in range(300)
-    ]
-
-    def interrupt(result):
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        sweep(many, Y, PLAN, workers=1, on_result=interrupt)
-    assert len(list(tmp_path.iterdir())) < 300
 
 
 def test_heads_get_float32(temporary_head, tmp_path):
@@ -255,43 +164,10 @@ def test_groups_widen_the_interval():
     assert alone.scores["accuracy"] != grouped.scores["accuracy"]
 
 
-def test_features_that_are_not_finite_are_refused_before_anything_runs():
-    bad = X.copy()
-    bad[7, 3] = np.nan
-    source = FeatureSet(features=bad, backbone="vit", tap="pool", key="k")
-    with pytest.raises(DataError, match=r"vit/pool: 1 of 300 rows hold NaN") as caught:
-        sweep(expand([PIXELS, source], ["dummy"]), Y, PLAN)
-    assert caught.value.rows == (7,)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ({"dask": "thread"}, "dask is 'thread', expected 'threads', 'processes' or a scheduler's address"),
-        ({"workers": 0}, "workers is 0, expected at least 1"),
-        ({"metric": "f1"}, "no metric is called 'f1'; expected one of accuracy"),
-    ],
-)
-def test_an_argument_that_is_unknown_is_refused(arguments, message):
-    with pytest.raises(DataError, match=message):
-        sweep(expand([PIXELS], ["dummy"]), Y, PLAN, **arguments)
-
-
-def test_an_unknown_head_is_refused_before_anything_runs():
-    with pytest.raises(UnknownHeadError, match="'nope'"):
-        sweep([broken("nope", C=1)], Y, PLAN)
-
-
 def test_the_best_result_is_selected_by_the_metric_asked_for():
     results = sweep(expand([PIXELS], ["knn"]), Y, PLAN)
     assert select(results) is results[0]
     assert select(results, "log_loss").scores["log_loss"].value == min(r.scores["log_loss"].value for r in results)
-
-
-def test_nothing_is_selected_by_a_metric_that_no_result_has():
-    results = sweep(expand([PIXELS], ["linear-svm"], {"linear-svm": {}}), Y, PLAN)
-    with pytest.raises(DataError, match="none of 1 results has a log_loss"):
-        select(results, "log_loss")
 
 
 def test_the_final_fit_sees_train_and_the_test_score_sees_test():

@@ -1,0 +1,31 @@
+"""What the tests of heads, their files and their reports share."""
+
+import pytest
+from model_example import CARD, fitted
+from report_page import page
+from sweep_example import X
+
+from heads import Head, registry
+from heads.candidates import Candidate
+from heads.model_file import save_model
+
+
+@pytest.fixture
+def saved(tmp_path):
+    return save_model(tmp_path / "model", fitted(), CARD)
+
+
+@pytest.fixture(scope="module")
+def plain():
+    return page()
+
+
+@pytest.fixture
+def temporary_head(monkeypatch):
+    """Return a function that registers a head for this test."""
+
+    def add(make):
+        monkeypatch.setitem(registry._registered, "temporary", Head(name="temporary", summary=".", make=make, grid={}))
+        return Candidate(features=X, backbone="pixels", tap="raw", key="k", head="temporary", params={})
+
+    return add

@@ -1,0 +1,92 @@
+"""The table of candidates: which rows it shows, and where their marks stand."""
+
+import pytest
+from report_example import candidate, report_data
+from report_page import page, words
+
+from heads.report_table import candidate_table, score_scale
+
+
+def test_the_page_says_which_numbers_choose_and_which_is_the_honest_one():
+    assert "Dots come from cross-validation inside train. They chose the winner" in words()
+    assert "Dots come from the validation split." in words(selection="val")
+    assert "The diamond is the winner on val, which took no part in the choice." in words()
+
+
+def test_the_gap_to_the_floor_is_written_in_points():
+    assert "without looking at the features, 55.0 %. The winner's dot lies 40.0 points above it" in words()
+
+
+def test_without_a_dummy_the_page_says_that_no_floor_is_drawn():
+    assert "No dummy head was tried, so no floor is drawn." in words(leaderboard=report_data().leaderboard[:2])
+
+
+def test_a_candidate_that_failed_shows_its_reason(plain):
+    failed = candidate("lda", None)
+
+    assert "failed: DataError: too few images" in words(leaderboard=[*report_data().leaderboard, failed])
+
+
+@pytest.mark.parametrize(("n_rows", "folded"), [(15, 0), (16, 1)])
+def test_more_than_fifteen_rows_fold_all_but_the_best_of_each_head(n_rows, folded):
+    rows = [candidate("logreg", 0.95 - i / 100, C=float(i)) for i in range(n_rows)]
+
+    assert len(page(leaderboard=rows, winner=rows[0]).all("details")) == folded
+
+
+def test_the_front_rows_are_the_best_setting_of_each_backbone_and_head_in_order():
+    rows = [
+        candidate("logreg", 0.95 - i / 100, C=float(i), backbone=("resnet18", "vit_b_16")[i % 2]) for i in range(16)
+    ]
+    table = candidate_table(rows, rows[0], report_data().test, "accuracy")
+
+    assert [(row["rank"], row["backbone"]) for row in table["rows"]] == [(1, "resnet18"), (2, "vit_b_16")]
+    assert [row["rank"] for row in table["folded"]] == list(range(3, 17))
+
+
+def test_only_the_winner_is_marked_as_chosen():
+    data = report_data()
+
+    table = candidate_table(data.leaderboard, data.winner, data.test, "accuracy")
+
+    assert [row["is_winner"] for row in table["rows"]] == [True, False, False]
+
+
+def test_the_bar_reaches_from_the_floor_to_the_score():
+    data = report_data()
+
+    table = candidate_table(data.leaderboard, data.winner, data.test, "accuracy")
+    mark = table["rows"][0]["mark"]
+
+    assert mark["bar_at"] == table["floor_at"]
+    assert mark["bar_at"] + mark["bar_width"] == pytest.approx(mark["at"], abs=0.02)
+    assert mark["whisker"][0] < mark["at"] < mark["whisker"][1]
+
+
+def test_the_lowest_loss_is_the_floor_of_a_loss():
+    rows = [candidate("logreg", 0.2), candidate("dummy", 0.7), candidate("dummy", 1.4, strategy="uniform")]
+
+    table = candidate_table(rows, rows[0], report_data().test, "log_loss")
+
+    assert (table["floor"], table["gain"]) == ("0.700", "0.500 below")
+
+
+@pytest.mark.parametrize(
+    ("metric", "values", "low", "high"),
+    [
+        ("accuracy", [0.5, 0.95, 1.0], 0.4, 1.0),
+        ("accuracy", [0.0, 0.03], 0.0, 0.03),
+        ("accuracy", [0.9], 0.85, 0.95),
+        ("log_loss", [0.12, 1.9], 0.0, 2.0),
+    ],
+)
+def test_the_axis_holds_all_values_and_no_share_above_one(metric, values, low, high):
+    scale = score_scale(metric, values)
+
+    assert (scale.low, scale.high) == (pytest.approx(low), pytest.approx(high))
+    assert all(0 <= scale.position(value) <= 100 for value in values)
+    assert all(0 <= scale.position(tick) <= 100 for tick in scale.ticks)
+
+
+def test_a_position_is_a_share_of_the_axis():
+    assert score_scale("accuracy", [0.0, 1.0]).position(0.25) == 25.0

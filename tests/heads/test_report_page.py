@@ -1,0 +1,135 @@
+"""What a page that is passed around must keep: it loads and runs nothing, and everyone can read it."""
+
+import os
+import re
+from collections import Counter
+
+import numpy as np
+import pytest
+from report_example import candidate, history, mistake, report_data
+from report_page import CSS, page
+
+import heads.report
+from heads.report import render_report
+
+HOSTILE = "<script>window.pwned = 1</script>\"'><img src=x onerror=alert(1)>"
+
+
+@pytest.fixture(scope="module")
+def hostile():
+    rows = [candidate(HOSTILE, 0.9, backbone=HOSTILE, C=HOSTILE), candidate("lda", None) | {"error": HOSTILE}]
+    return page(
+        title=HOSTILE,
+        class_names=[HOSTILE, "bees"],
+        test_name=HOSTILE,
+        selection=HOSTILE,
+        notes=[HOSTILE],
+        leaderboard=rows,
+        winner=rows[0],
+        mistakes=[mistake(path=HOSTILE, true=HOSTILE, predicted=HOSTILE)],
+        curves=[{"name": HOSTILE, "history": history(0.5, 0.4)}],
+        provenance=[(HOSTILE, HOSTILE)],
+    )
+
+
+def test_hostile_names_are_shown_as_text(hostile):
+    assert hostile.text.count(HOSTILE) > 15
+
+
+def test_hostile_names_add_no_element_and_no_handler(hostile, plain):
+    added = {tag for tag, _ in hostile.tags} - {tag for tag, _ in plain.tags}
+
+    assert added == {"code"}  # where the page says that no dummy was tried
+    assert not [name for _, attributes in hostile.tags for name in attributes if name.startswith("on")]
+
+
+def test_nothing_is_loaded_from_anywhere(hostile):
+    links = [attributes.get(name, "#") for _, attributes in hostile.tags for name in ("src", "href", "xlink:href")]
+
+    assert all(link.startswith(("data:image/", "#")) for link in links)
+    assert "url(" not in CSS
+    assert "@import" not in CSS
+
+
+def test_the_policy_forbids_everything_but_inline_style_and_embedded_images(plain):
+    (policy,) = (meta["content"] for meta in plain.all("meta") if meta.get("http-equiv") == "Content-Security-Policy")
+
+    assert policy == "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+
+
+def test_ids_are_unique_and_links_lead_somewhere():
+    curves = [{"name": "mlp", "history": history(0.5, 0.4)}] * 3
+    tags = page(curves=curves).tags
+    ids = Counter(attributes["id"] for _, attributes in tags if "id" in attributes)
+
+    assert max(ids.values()) == 1
+    assert {attributes["href"].removeprefix("#") for tag, attributes in tags if tag == "a"} <= set(ids)
+    assert {attributes.get("aria-labelledby") for tag, attributes in tags if tag == "section"} <= set(ids)
+
+
+def test_a_path_that_is_no_utf8_can_be_written():
+    path = os.fsdecode(b"val/ants/\xff.jpg")
+
+    page_bytes = render_report(report_data(mistakes=[mistake(path=path)], class_names=[path, "bees"])).encode("utf-8")
+
+    assert b"val/<wbr>ants/<wbr>\\udcff.jpg" in page_bytes
+
+
+def test_a_full_page_stays_below_one_and_a_half_megabytes(monkeypatch):
+    rng = np.random.default_rng(0)
+    monkeypatch.setattr(heads.report, "project", lambda embedding: rng.normal(size=(len(embedding), 2)))
+
+    html = render_report(
+        report_data(
+            mistakes=[mistake(thumbnail=rng.bytes(15_000))] * 24,
+            embedding=np.zeros((2000, 4)),
+            embedding_labels=rng.integers(0, 2, 2000),
+            embedding_is_test=rng.random(2000) < 0.3,
+        )
+    )
+
+    assert len(html.encode()) < 1_500_000
+
+
+def test_figures_speak_or_are_hidden_from_readers_who_cannot_see(plain):
+    outer = [svg for svg in plain.all("svg") if svg.get("class") != "mark"]
+
+    assert all(svg.get("aria-label") or svg.get("aria-hidden") == "true" for svg in outer)
+    assert all(image["alt"] for image in plain.all("img"))
+
+
+def test_table_headers_say_what_they_head(plain):
+    assert plain.all("th")
+    assert all(header["scope"] in {"col", "row"} for header in plain.all("th"))
+
+
+def test_there_is_one_top_heading_and_one_of_each_landmark(plain):
+    assert [len(plain.all(tag)) for tag in ("h1", "main", "header", "footer", "nav")] == [1, 1, 1, 1, 1]
+
+
+def colours_of(theme):
+    """Return the custom properties of the light (first) or dark (second) theme."""
+    block = re.findall(r":root \{([^}]*)\}", CSS)[("light", "dark").index(theme)]
+    return dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6})", block))
+
+
+def luminance(colour):
+    channels = np.array([int(colour[i : i + 2], 16) for i in (1, 3, 5)]) / 255
+    linear = np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4)
+    return linear @ [0.2126, 0.7152, 0.0722]
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize(
+    ("text", "ground"),
+    [
+        *((text, "page") for text in ("ink", "soft", "accent", "honest", "failure")),
+        *((text, "raised") for text in ("ink", "soft")),
+        *((text, "honest-page") for text in ("ink", "soft", "honest")),
+    ],
+)
+def test_text_has_the_contrast_of_wcag_aa(theme, text, ground):
+    colours = colours_of(theme)
+    darker, lighter = sorted((luminance(colours[text]), luminance(colours[ground])))
+
+    assert (lighter + 0.05) / (darker + 0.05) >= 4.5

@@ -1,0 +1,81 @@
+"""How numbers and names are written in a report."""
+
+import pytest
+from report_example import candidate
+
+from heads.report_table import seconds_text
+from heads.report_text import candidate_text, gain_text, interval_text, metric_name, params_text, score_text
+
+
+@pytest.mark.parametrize(
+    ("metric", "value", "expected"),
+    [
+        ("accuracy", 0.9542, "95.4 %"),
+        ("macro_f1", 1.0, "100.0 %"),
+        ("log_loss", 0.3117, "0.312"),
+        ("accuracy", None, "–"),
+        ("log_loss", float("nan"), "–"),
+    ],
+)
+def test_a_score_is_written_in_per_cent_and_a_loss_in_nats(metric, value, expected):
+    assert score_text(metric, value) == expected
+
+
+@pytest.mark.parametrize(
+    ("metric", "ends", "expected"),
+    [
+        ("accuracy", (0.91, 0.9779), "[91.0, 97.8]"),
+        ("log_loss", (0.1, 0.25), "[0.100, 0.250]"),
+        ("accuracy", (None, 0.9), ""),
+        ("accuracy", (0.2, float("nan")), ""),
+    ],
+)
+def test_an_interval_is_written_in_brackets_or_not_at_all(metric, ends, expected):
+    assert interval_text(metric, *ends) == expected
+
+
+@pytest.mark.parametrize(
+    ("metric", "score", "floor", "expected"),
+    [
+        ("accuracy", 0.954, 0.542, "41.2 points above"),
+        ("accuracy", 0.5, 0.542, "4.2 points below"),
+        ("log_loss", 0.2, 0.693, "0.493 below"),
+        ("log_loss", 0.9, 0.693, "0.207 above"),
+        ("accuracy", 0.9, None, ""),
+        ("accuracy", None, 0.5, ""),
+    ],
+)
+def test_the_gain_says_on_which_side_of_the_floor_a_score_lies(metric, score, floor, expected):
+    assert gain_text(metric, score, floor) == expected
+
+
+@pytest.mark.parametrize(
+    ("params", "expected"),
+    [
+        ({"C": 0.01}, "C = 0.01"),
+        ({"C": 1e-05, "k": 5, "weights": None}, "C = 1e-05, k = 5, weights = None"),
+        ({}, ""),
+    ],
+)
+def test_parameters_are_written_as_equations(params, expected):
+    assert params_text(params) == expected
+
+
+def test_a_candidate_without_parameters_has_no_brackets():
+    assert candidate_text(candidate("centroid")) == "mobilenet_v2 · penultimate · centroid"
+
+
+@pytest.mark.parametrize(
+    ("metric", "expected"),
+    [("balanced_accuracy", "balanced accuracy"), ("macro_f1", "macro F1"), ("log_loss", "log-loss"), ("auc", "auc")],
+)
+def test_metrics_have_names_in_words(metric, expected):
+    assert metric_name(metric) == expected
+
+
+@pytest.mark.parametrize(
+    ("seconds", "expected"),
+    [(0.034, "0.03 s"), (1.86, "1.9 s"), (312.4, "312 s"), (None, "–")],
+)
+def test_seconds_keep_the_digits_that_matter(seconds, expected):
+    assert seconds_text(seconds) == expected

@@ -1,0 +1,44 @@
+"""A report as a reader meets it: its tags and its words."""
+
+from html.parser import HTMLParser
+from pathlib import Path
+
+from report_example import report_data
+
+import heads.report
+from heads.report import render_report
+
+CSS = (Path(heads.report.__file__).parent / "report.css").read_text(encoding="utf-8")
+
+
+class Page(HTMLParser):
+    """Every tag with its attributes, and all text outside the style sheets."""
+
+    def __init__(self, html):
+        super().__init__()
+        self.tags = []
+        self.text = ""
+        self._inside = None
+        self.feed(html)
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append((tag, dict(attributes)))
+        self._inside = tag
+
+    def handle_endtag(self, tag):  # noqa: ARG002 - the parser passes it
+        self._inside = None
+
+    def handle_data(self, data):
+        if self._inside != "style":
+            self.text += data
+
+    def all(self, tag):
+        return [attributes for name, attributes in self.tags if name == tag]
+
+
+def page(**changes):
+    return Page(render_report(report_data(**changes)))
+
+
+def words(**changes):
+    return " ".join(page(**changes).text.split())

@@ -1,0 +1,36 @@
+"""An extraction of the tiny backbone, in float32 and batches of four."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from extractors.backbones import load_backbone
+from extractors.cache import EmbeddingCache
+from extractors.cache_listing import CacheListing, update_listing
+from extractors.extraction import Extraction, Settings
+from extractors.images import list_images
+from extractors.taps import Tap
+
+SETTINGS = Settings(precision="fp32", device="cpu", batch_size=4, workers=2)
+
+
+def listed(cache: EmbeddingCache, folder: Path) -> CacheListing:
+    return update_listing(cache, list_images(folder), workers=2)
+
+
+def opened(cache: EmbeddingCache, folder: Path, settings: Settings = SETTINGS, **backbone: Any) -> Extraction:
+    loaded = load_backbone("small_cnn", **({"weights": "none"} | backbone))
+    return Extraction(cache, listed(cache, folder), loaded, [Tap()], settings, weights_source="none")
+
+
+def run(extraction: Extraction) -> int:
+    return sum(result.embedded for result in extraction.run())
+
+
+def features(extraction: Extraction) -> dict[str, bytes]:
+    digests = extraction.listing.distinct["digest"].tolist()
+    return {
+        digest: row.tobytes()
+        for digest, row in zip(digests, np.asarray(extraction.store.view("penultimate", digests)), strict=True)
+    }
