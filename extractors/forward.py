@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import numpy as np
 import torch
 
+from extractors.allocation import keep_freed_memory
 from extractors.backbone import Backbone
 from extractors.compilation import compile_forward
 from extractors.errors import FeatureError
@@ -63,6 +64,8 @@ class ForwardPass:
         self._times = times or StageTimes()
         self._reduced = precision == "bf16"
         self._layout = torch.contiguous_format if plain else torch.channels_last
+        if device.type == "cpu":
+            keep_freed_memory()
         module = copy.deepcopy(backbone.module)
         if not plain:
             simplify(module, [tap.layer for tap in taps], bf16=self._reduced)
