@@ -185,10 +185,10 @@ class EmbeddingStore:
             )
         return EmbeddingView(tuple(str(path.absolute()) for path in index.shards), tap, shard, row)
 
-    def refresh_index(self, *, at_least: int = 1) -> None:
+    def refresh_index(self, *, at_least: int = 0) -> None:
         """Bring the index file up to the sealed shards, so that the next one to open them need not read them.
 
-        With `at_least`, only where so many shards are not in it.
+        With `at_least`, only where so many shards are not in it, or it is damaged.
 
         Raises
         ------
@@ -196,7 +196,7 @@ class EmbeddingStore:
             The folder cannot be written, or a shard is damaged.
         """
         index = ShardIndex(self.path, self.key)
-        if len(index.unindexed) >= at_least or at_least == 1:
+        if len(index.unindexed) >= at_least or not index.is_whole:
             index.write()
 
     def damaged(self) -> dict[Path, str]:

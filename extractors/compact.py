@@ -52,15 +52,15 @@ class Compaction:
         return bool(self.merged or self.redundant)
 
 
-def plan_compaction(store: EmbeddingStore, digests: Sequence[str]) -> Compaction:
+def plan_compaction(store: EmbeddingStore, digests: Sequence[str] | None) -> Compaction:
     """Decide which shards of a key are merged; reads digests and checksums, and writes nothing.
 
     Parameters
     ----------
     store : EmbeddingStore
         One key.
-    digests : sequence of str
-        Content (SHA-256 as hex) of every image that is to keep its row.
+    digests : sequence of str, optional
+        Content (SHA-256 as hex) of every image that is to keep its row; None keeps every row.
 
     Raises
     ------
@@ -134,13 +134,14 @@ def _join(parts: Sequence[tuple[Array, dict[str, Array]]]) -> tuple[Array, dict[
     return np.concatenate([digests for digests, _ in parts]), joined
 
 
-def _find_wanted(held: Sequence[Array], digests: Sequence[str]) -> tuple[_Mask, _Mask]:
+def _find_wanted(held: Sequence[Array], digests: Sequence[str] | None) -> tuple[_Mask, _Mask]:
     """Tell of each row of all shards whether its image is listed, and whether no row before it has the same image."""
     rows = np.concatenate([np.empty((0, 32), np.uint8), *held]).view("S32").ravel()
-    wanted = np.frombuffer(bytes.fromhex("".join(digests)), "S32")
     first = np.zeros(len(rows), bool)
     first[np.unique(rows, return_index=True)[1]] = True
-    return np.isin(rows, wanted), first
+    if digests is None:
+        return np.ones(len(rows), bool), first
+    return np.isin(rows, np.frombuffer(bytes.fromhex("".join(digests)), "S32")), first
 
 
 def _ends(held: Sequence[tuple[Path, Array]]) -> npt.NDArray[np.int64]:

@@ -57,5 +57,7 @@ def find_compiler() -> str | None:
 def _reason(error: Exception) -> str:
     if not find_compiler():
         return "there is no C++ compiler here"
+    if type(error).__name__ == "InvalidCxxCompiler" or "InvalidCxxCompiler" in str(error):
+        return f"the C++ compiler does not work ({find_compiler()})"
     lines = [line for line in str(error).splitlines() if line.strip()]
     return f"torch cannot compile this network: {lines[0] if lines else type(error).__name__}"

@@ -27,6 +27,8 @@ class Execution:
         Whether the network was compiled.
     plain : bool
         Whether it ran without any shortcut, since those were too far off.
+    device : str
+        ``cpu`` or ``cuda``: what is best for one is not for the other.
     threads : int
         Of a forward pass on the CPU.
     images : int
@@ -38,6 +40,7 @@ class Execution:
     batch_size: int
     compiled: bool = False
     plain: bool = False
+    device: str = "cpu"
     threads: int = 1
     images: int = 0
     notes: tuple[str, ...] = ()

@@ -20,11 +20,10 @@ from extractors.cache_listing import CacheListing
 from extractors.errors import CacheError, FeatureError
 from extractors.key import StoredDtype
 from extractors.listing import DIGEST_COLUMN, displayable, label_columns
+from extractors.rounding import find_lost
 from extractors.shards import Array, lay_out_hdf5
 
 PIECE_BYTES = 16 * 2**20
-
-_LARGEST_ROUNDING = 1e-3  # as in the cache: float16 loses 5e-4 of normal numbers at most
 
 
 @dataclass(frozen=True)
@@ -70,16 +69,12 @@ class Export:
     def _cast(self, piece: Array, tap: str, start: int) -> Array:
         with np.errstate(over="ignore"):  # what overflows is refused below
             cast = np.ascontiguousarray(piece, dtype=self.dtype)
-        if cast.dtype.itemsize < piece.dtype.itemsize:
-            rows = piece.reshape(len(piece), -1)
-            error = np.linalg.norm(cast.reshape(rows.shape).astype(np.float32) - rows, axis=1)
-            close = error <= _LARGEST_ROUNDING * np.linalg.norm(rows, axis=1)
-            lost = np.flatnonzero(~(close & np.isfinite(error)))
-            if len(lost):
-                raise FeatureError(
-                    f"tap {tap}: features of size {np.abs(rows[lost[0]]).max():.1e} do not fit {self.dtype}, "
-                    f"first {self.images['path'].iloc[start + lost[0]]}; use --dtype float32"
-                )
+        lost = find_lost(piece, cast)
+        if len(lost):
+            raise FeatureError(
+                f"tap {tap}: features of size {np.abs(piece[lost[0]]).max():.1e} do not fit {self.dtype}, "
+                f"first {self.images['path'].iloc[start + lost[0]]}; use --dtype float32"
+            )
         return cast
 
 

@@ -16,6 +16,7 @@ from extractors.cache import EmbeddingCache
 from extractors.cache_listing import CacheListing
 from extractors.engine import Batch, embed
 from extractors.execution import Execution
+from extractors.fidelity import LOWEST_COSINE
 from extractors.first_images import FirstImages
 from extractors.forward import ForwardPass, store_as
 from extractors.images import image_sources
@@ -139,12 +140,14 @@ class Extraction:
         CacheError
             The cache cannot be written, or its file system knows no locks.
         """
-        if os.access(self.store.path, os.W_OK):  # an index may be left behind by runs that were killed
-            self.store.refresh_index(at_least=_MANY_UNINDEXED)
         if not self.shards:
+            if os.access(self.store.path, os.W_OK):  # a run that was killed at its very end leaves its shards unindexed
+                self.store.refresh_index(at_least=_MANY_UNINDEXED)
             yield
             return
         with writer_lock(self.store.path, on_wait=on_wait):
+            # A flipped bit in the index would have a sealed row computed again.
+            self.store.refresh_index(at_least=_MANY_UNINDEXED)
             self._take_stock()
             self.store.create(self._about(self._sizes))
             yield
@@ -267,6 +270,11 @@ class Extraction:
         self.execution = prepared.execution
         if prepared.execution != recorded:
             prepared.execution.write(folder)
+        if prepared.fidelity and not prepared.fidelity.accepted:
+            self.reasons.append(
+                f"on the first images of this run, the cosine to plain float32 is {prepared.fidelity.cosine:.4f}, "
+                f"under {LOWEST_COSINE}; --precision fp32 --decode full embeds all anew"
+            )
         if prepared.fidelity:
             self.fidelity = replace(self.fidelity, features=prepared.fidelity)
             self.fidelity.write(folder)

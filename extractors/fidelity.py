@@ -8,7 +8,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from extractors.atomic import errors_explained, write_atomically
+from extractors.atomic import make_folder, write_atomically
 from extractors.shards import Array
 
 LOWEST_COSINE = 0.999  # below it a shortcut is not taken unasked
@@ -54,18 +54,20 @@ class FidelityRecord:
     Attributes
     ----------
     decoding : Fidelity, optional
-        The faster decoding against the full one, both in plain float32.
+        The faster decoding against the full one, both in plain float32; decides about it.
+    bf16 : Fidelity, optional
+        bfloat16 against plain float32; decides about it.
     features : Fidelity, optional
-        All that the run does against full decoding and plain float32.
+        All that the last run did against full decoding and plain float32.
     """
 
     decoding: Fidelity | None = None
+    bf16: Fidelity | None = None
     features: Fidelity | None = None
 
     def write(self, folder: Path) -> None:
         """Keep the record in the folder of a key."""
-        with errors_explained(folder):
-            folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         write_atomically(folder / _FILE, json.dumps(asdict(self), indent=1).encode())
 
     @classmethod

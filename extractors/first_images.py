@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import islice
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -21,10 +19,9 @@ from extractors.shards import Array
 from extractors.stages import StageTimes
 from extractors.tap import Tap
 
-if TYPE_CHECKING:
-    import pandas as pd
-
 N_COMPARED = 8
+_LOOKED_AT_AT_ONCE = 16
+_LARGEST_LOOKED_AT = 64  # of the largest files, some may be no JPEGs, or unreadable
 
 
 @dataclass(frozen=True)
@@ -54,10 +51,21 @@ class FirstImages:
         return self.decoded("full")
 
     def decoded(self, decode: Decode) -> Array:
-        """Decode the first images in any way; only as many as can be read."""
+        """Decode the first readable images in any way."""
         if decode not in self._decoded:
-            self._decoded[decode] = self._decode(self.listing.distinct.head(4 * N_COMPARED), decode)
+            self._decoded[decode] = self._pixels(self._readable, decode)
         return self._decoded[decode]
+
+    @cached_property
+    def _readable(self) -> dict[int, Array]:
+        """The first images that can be read, by their place among the distinct ones, fully decoded."""
+        found: dict[int, Array] = {}
+        n_distinct = len(self.listing.distinct)
+        for begin in range(0, n_distinct, _LOOKED_AT_AT_ONCE):
+            found |= self._decode(range(begin, min(begin + _LOOKED_AT_AT_ONCE, n_distinct)), "full")
+            if len(found) >= N_COMPARED:
+                break
+        return dict(list(found.items())[:N_COMPARED])
 
     @cached_property
     def reference(self) -> dict[str, Array]:
@@ -76,22 +84,39 @@ class FirstImages:
         return compare_features(self.reference, embed_all(forward, self.decoded(decode)))
 
     def compare_decoding(self, decode: Decode) -> Fidelity:
-        """Compare a way to decode with full decoding, on the largest files, in plain float32."""
-        largest = self.listing.distinct.nlargest(N_COMPARED, "bytes")
-        whole, other = (self._decode(largest, one) for one in ("full", decode))
-        changed = [row for row in range(len(whole)) if not np.array_equal(whole[row], other[row])]
-        if not changed:
+        """Compare a way to decode with full decoding, on the largest files that it changes, in plain float32."""
+        largest = np.argsort(-self.listing.distinct["bytes"].to_numpy(), kind="stable")
+        whole: list[Array] = []
+        other: list[Array] = []
+        for begin in range(0, min(len(largest), _LARGEST_LOOKED_AT), _LOOKED_AT_AT_ONCE):
+            full = self._decode(largest[begin : begin + _LOOKED_AT_AT_ONCE].tolist(), "full")
+            for one, two in zip(full.values(), self._pixels(full, decode), strict=True):
+                if not np.array_equal(one, two):
+                    whole.append(one)
+                    other.append(two)
+            if len(whole) >= N_COMPARED:
+                break
+        if not whole:
             return Fidelity({}, 0)
-        return compare_features(self.plain(whole[changed]), self.plain(other[changed]))
+        return compare_features(*(self.plain(np.stack(images[:N_COMPARED])) for images in (whole, other)))
 
-    def _decode(self, rows: "pd.DataFrame", decode: Decode) -> Array:
-        preprocessing = self.backbone.preprocessing
-        decoding = Decoding(preprocessing=preprocessing, decode=decode, workers=self.workers)
-        listed = list(zip(image_sources(rows), rows["digest"], strict=True))
+    def _pixels(self, whole: dict[int, Array], decode: Decode) -> Array:
+        """Decode images in another way, too, (n_images, height, width, 3); what that cannot read stays as it is."""
+        if not whole:
+            return np.empty((0, *self.backbone.preprocessing.crop, 3), np.uint8)
+        again = whole if decode == "full" else whole | self._decode(list(whole), decode)
+        return np.stack([again[place] for place in whole])
+
+    def _decode(self, places: Sequence[int], decode: Decode) -> dict[int, Array]:
+        rows = self.listing.distinct.iloc[list(places)]
+        decoding = Decoding(preprocessing=self.backbone.preprocessing, decode=decode, workers=self.workers)
+        listed = zip(image_sources(rows), rows["digest"], strict=True)
         decoded = decode_images(self.listing.root, listed, decoding, self.device, N_COMPARED, StageTimes())
-        readable = (image for image in decoded if not isinstance(image, UnreadableImage | NotReadError))
-        images = [torch.as_tensor(image).cpu().numpy() for image in islice(readable, N_COMPARED)]
-        return np.stack(images) if images else np.empty((0, *preprocessing.crop, 3), np.uint8)
+        return {
+            place: torch.as_tensor(image).cpu().numpy()
+            for place, image in zip(places, decoded, strict=True)
+            if not isinstance(image, UnreadableImage | NotReadError)
+        }
 
 
 def embed_all(forward: ForwardPass, images: Array) -> dict[str, Array]:

@@ -1,7 +1,9 @@
 """The same network with less to do: batch norms folded into convolutions, attention without its detour."""
 
+import copy
 from collections import Counter
 from collections.abc import Collection
+from typing import TypeGuard, cast
 
 import torch
 import torch.nn.functional as F  # noqa: N812 - torch's own name for it
@@ -44,26 +46,36 @@ def fold_batch_norms(module: nn.Module, keep: Collection[str] = ()) -> int:
     left as it is.
     """
     try:
-        graph = fx.symbolic_trace(module).graph
-    except Exception:  # noqa: BLE001 - tracing runs any network's code on stand-ins for tensors, and it may fail in any way
+        # Of a copy: tracing runs the network's code on stand-ins for tensors, and what it keeps of them stays in it.
+        graph = fx.symbolic_trace(copy.deepcopy(module)).graph
+    except Exception:  # noqa: BLE001 - a network's own code may fail in any way on stand-ins
         return 0
     layers = dict(module.named_modules())
+    names = Counter(id(layer) for _, layer in module.named_modules(remove_duplicate=False))
     calls = Counter(node.target for node in graph.nodes if node.op == "call_module")
     folded = 0
     for node in graph.nodes:
         source = node.args[0] if node.op == "call_module" and node.args else None
         if not isinstance(source, fx.Node) or source.op != "call_module" or len(source.users) > 1:
             continue
-        norm, convolution = layers[str(node.target)], layers[str(source.target)]
-        # Exact types: timm's batch norms with an activation inside are subclasses.
-        if type(norm) is not nn.BatchNorm2d or type(convolution) is not nn.Conv2d:
-            continue
-        if source.target in keep or calls[source.target] > 1 or calls[node.target] > 1:
-            continue
-        module.set_submodule(str(source.target), fuse_conv_bn_eval(convolution, norm))
-        module.set_submodule(str(node.target), nn.Identity())
-        folded += 1
+        into, name = str(source.target), str(node.target)
+        convolution, norm = layers[into], layers[name]
+        used_once = max(calls[into], calls[name], names[id(convolution)], names[id(norm)]) == 1
+        if used_once and _can_fold(convolution, norm) and not any(_parts(layer, into, name) for layer in keep):
+            module.set_submodule(into, fuse_conv_bn_eval(convolution, cast("nn.BatchNorm2d", norm)))
+            module.set_submodule(name, nn.Identity())
+            folded += 1
     return folded
+
+
+def _can_fold(convolution: nn.Module, norm: nn.Module) -> TypeGuard[nn.Conv2d]:
+    # Exact types: timm's batch norms with an activation inside are subclasses.
+    return type(convolution) is nn.Conv2d and type(norm) is nn.BatchNorm2d and norm.running_var is not None
+
+
+def _parts(layer: str, convolution: str, norm: str) -> bool:
+    """Tell whether the output of `layer`, which is read, lies between a convolution and its batch norm."""
+    return f"{convolution}.".startswith(f"{layer}.") and not f"{norm}.".startswith(f"{layer}.")
 
 
 class SelfAttention(nn.Module):

@@ -14,12 +14,11 @@ from extractors.compilation import compile_forward
 from extractors.errors import FeatureError
 from extractors.folding import simplify
 from extractors.key import Precision, StoredDtype
+from extractors.rounding import find_lost
 from extractors.shards import Array
 from extractors.stages import StageTimes
 from extractors.tap import Tap
 from extractors.taps import TapReader
-
-_LARGEST_ROUNDING = 1e-3  # float16 keeps 11 bits: of normal numbers it loses 5e-4 at most
 
 Pending = Callable[[], dict[str, Array]]
 
@@ -182,11 +181,7 @@ def store_as(
             )
         with np.errstate(over="ignore"):  # what overflows is refused below
             stored[tap] = values.astype(dtype, copy=False)
-        if stored[tap].dtype == values.dtype:
-            continue
-        exact = rows.astype(np.float64)  # squares of large float32 numbers overflow
-        error = np.linalg.norm(stored[tap].reshape(rows.shape) - exact, axis=1)
-        lost = np.flatnonzero(~(error <= _LARGEST_ROUNDING * np.linalg.norm(exact, axis=1)))
+        lost = find_lost(values, stored[tap])
         if len(lost):
             raise FeatureError(
                 f"{backbone}, tap {tap}: features of size {np.abs(rows[lost[0]]).max():.1e} do not fit {dtype}, "

@@ -46,6 +46,11 @@ class ShardIndex:
         served = {name for (name, _), here in zip(known, self._served, strict=True) if here}
         self.unindexed = [path for path in self.shards if path.name not in served]
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether the index file has the checksum that it was written with, or is not used."""
+        return self._file is None or is_whole(self._folder)
+
     def find(self, digests: Array) -> tuple[Positions, Positions]:
         """Return number of the shard and row in it for each digest, uint8 (n, 32); both -1 where it is not there.
 
@@ -89,10 +94,10 @@ class ShardIndex:
         CacheError
             The folder cannot be written, or, as `find`, a shard cannot be read.
         """
-        if not self.unindexed and self._served.all():
-            return
-        if self._file and not is_whole(self._folder):
+        if not self.is_whole:
             ShardIndex(self._folder, self._key, trusting=False).write()
+            return
+        if not self.unindexed and self._served.all():
             return
         shards = [(path.name, self._sizes[path.name]) for path in self.shards]
         write_index(self._folder, self._key, shards, self._merged() if self._file else self._delta)

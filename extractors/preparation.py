@@ -56,7 +56,8 @@ def prepare(
     times : StageTimes
         Takes up the time of this as ``set up``, and becomes that of the forward pass.
     """
-    known = recorded if recorded and n_missing <= recorded.images else None
+    kind = first.device.type
+    known = recorded if recorded and n_missing <= recorded.images and recorded.device == kind else None
 
     def make(batch_size: int, *, compiled: bool = False, plain: bool = False) -> ForwardPass:
         return ForwardPass(
@@ -71,7 +72,7 @@ def prepare(
         )
 
     usual = _sizes(first.device)[0]
-    execution = known or Execution(batch_size=usual, threads=torch.get_num_threads(), images=n_missing)
+    execution = known or Execution(batch_size=usual, device=kind, threads=torch.get_num_threads(), images=n_missing)
     execution = replace(execution, batch_size=settings.batch_size or execution.batch_size)
     before = dict(times.seconds)
     with times.measure("set up"), execution.threads_set():

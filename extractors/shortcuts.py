@@ -3,18 +3,18 @@
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, get_args
 
 import torch
 
 from extractors.fidelity import LOWEST_COSINE, Fidelity, FidelityRecord
 from extractors.first_images import N_COMPARED, FirstImages
 from extractors.forward import ForwardPass
-from extractors.key import Decode, EmbeddingKey
-from extractors.precision import has_fast_bf16
+from extractors.key import Decode, EmbeddingKey, Precision
+from extractors.precision import DeviceError, has_fast_bf16
 from extractors.settings import Settings
 
-_FASTER = {"draft": "drafted", "nvjpeg": "on the GPU"}
+_FASTER = {"draft": "drafted", "nvjpeg": "decoded on the GPU"}
 
 
 class Settled(NamedTuple):
@@ -32,6 +32,11 @@ def settle_key(
 
     What is ``auto`` is taken where the first images show that it keeps the features; what was measured is kept in the
     folder of the key with all shortcuts, so that the next run decides alike.
+
+    Raises
+    ------
+    DeviceError
+        The device cannot decode.
     """
     fast: Decode = "nvjpeg" if first.device.type == "cuda" else "draft"
     wanted = replace(
@@ -39,22 +44,31 @@ def settle_key(
         decode=fast if settings.decode == "auto" else settings.decode,
         precision="bf16" if _wants_bf16(settings, first.device) else "fp32",
     )
+    if wanted.decode == "nvjpeg" and first.device.type != "cuda":
+        raise DeviceError(f"nvjpeg decodes on a CUDA device, and this runs on {first.device}; use --decode auto")
     record = FidelityRecord.read(folder_of(wanted))
-    if settings.decode == "auto" and record.decoding is None and len(first.whole):
+    if settings.decode == "auto" and not _settled(record.decoding) and len(first.whole):
         record = replace(record, decoding=first.compare_decoding(fast))
         record.write(folder_of(wanted))
-    refused = settings.decode == "auto" and not _accepted(record.decoding)
+    # Where rows were embedded before any image was there that shows a difference, it is too late to decide otherwise.
+    begun = any(_has_rows(folder_of(replace(wanted, precision=precision))) for precision in get_args(Precision))
+    refused = settings.decode == "auto" and not _accepted(record.decoding) and not begun
     decode: Decode = "full" if refused else wanted.decode
-    if settings.precision == "auto" and wanted.precision == "bf16" and record.features is None and len(first.whole):
+    if settings.precision == "auto" and wanted.precision == "bf16" and record.bf16 is None and len(first.whole):
         forward = ForwardPass(first.backbone, first.taps, device=first.device, precision="bf16", batch_size=N_COMPARED)
-        record = replace(record, features=first.compare(forward, decode))
+        record = replace(record, bf16=first.compare(forward, decode))
         record.write(folder_of(wanted))
-    bf16 = wanted.precision == "bf16" and (settings.precision == "bf16" or _accepted(record.features))
+    bf16 = wanted.precision == "bf16" and (settings.precision == "bf16" or _accepted(record.bf16))
     reasons = []
     if refused and record.decoding:
         reasons.append(f"JPEGs are decoded in full: {_FASTER[fast]}, {_distance(record.decoding)}")
-    if wanted.precision == "bf16" and not bf16 and record.features:
-        reasons.append(f"computed in float32: in bfloat16, {_distance(record.features)}")
+    elif settings.decode == "auto" and record.decoding and not record.decoding.accepted:
+        reasons.append(
+            f"large JPEGs are {_FASTER[fast]} as those before, though {_distance(record.decoding)}; "
+            "--decode full embeds all anew"
+        )
+    if wanted.precision == "bf16" and not bf16 and record.bf16:
+        reasons.append(f"computed in float32: in bfloat16, {_distance(record.bf16)}")
     return Settled(replace(plain, decode=decode, precision="bf16" if bf16 else "fp32"), record, reasons)
 
 
@@ -68,3 +82,12 @@ def _wants_bf16(settings: Settings, device: torch.device) -> bool:
 
 def _accepted(fidelity: Fidelity | None) -> bool:
     return fidelity is not None and fidelity.accepted
+
+
+def _settled(fidelity: Fidelity | None) -> bool:
+    """Tell whether a comparison shows anything: no image may have been large enough."""
+    return fidelity is not None and fidelity.n_images > 0
+
+
+def _has_rows(folder: Path) -> bool:
+    return any(folder.glob("shard-*.h5"))

@@ -148,10 +148,11 @@ def put_shards_aside(store: EmbeddingStore, shards: Sequence[Path]) -> list[Path
 
 
 def put_shards_back(aside: Sequence[Path]) -> None:
-    """Undo `put_shards_aside`."""
+    """Undo `put_shards_aside`, but where another process has sealed the same rows meanwhile."""
     for path in aside:
+        back = path.with_suffix("")
         with errors_explained(path):
-            path.rename(path.with_suffix(""))
+            path.unlink() if back.exists() else path.rename(back)
 
 
 def put_aside(store: EmbeddingStore) -> list[Path]:

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from extractors.cache import EmbeddingCache, EmbeddingStore
-from extractors.cache_listing import read_listing
+from extractors.cache_listing import CacheListing, read_listing
 from extractors.compact import Compaction, carry_out, plan_compaction
 from extractors.errors import CacheError
 from extractors.known_digests import known_digests
@@ -29,6 +29,8 @@ class CompactionSummary:
         Over all keys.
     dropped : int
         Rows that no listed image has, or whose image is in quarantine.
+    unread : int
+        Listed images that could not be read; while there are any no row is dropped, as it may be theirs.
     changed : bool
         Whether anything was to do.
     seconds : float
@@ -43,6 +45,7 @@ class CompactionSummary:
     bytes_before: int
     bytes_after: int
     dropped: int
+    unread: int
     changed: bool
     seconds: float
     keys: list[dict[str, Any]]
@@ -70,9 +73,7 @@ def compact(cache: str | Path, *, progress: bool = False) -> CompactionSummary:
         raise CacheError(
             f"{folder.path}: no usable image is listed, so every row would go; run 'headstart extract' first"
         )
-    # What a listing that was limited left out is still known by its digest, and keeps its rows.
-    left_out = known_digests(folder, listing.root, None)
-    digests = pd.concat([listing.usable["digest"], left_out.loc[left_out["status"] == OK, "digest"]]).unique().tolist()
+    digests = _to_keep(folder, listing)
     stores = folder.stores()
     with progress_bar("compacting", len(stores), unit="keys", show=progress) as advance:
         keys = []
@@ -83,6 +84,7 @@ def compact(cache: str | Path, *, progress: bool = False) -> CompactionSummary:
     changed = any(key.pop("changed") for key in keys)
     return CompactionSummary(
         cache=str(folder.path),
+        unread=int(listing.rows["digest"].isna().sum()),
         changed=changed,
         seconds=round(time.monotonic() - started, 3),
         keys=keys,
@@ -93,7 +95,17 @@ def compact(cache: str | Path, *, progress: bool = False) -> CompactionSummary:
 _COUNTED = ("shards_before", "shards_after", "bytes_before", "bytes_after", "dropped")
 
 
-def _compact_key(store: EmbeddingStore, digests: list[str], *, progress: bool) -> dict[str, Any]:
+def _to_keep(cache: EmbeddingCache, listing: CacheListing) -> list[str] | None:
+    """Return the digests of all images that keep their rows; None for every row."""
+    if listing.rows["digest"].isna().any():  # what could not be read this time may be there, and embedded, all the same
+        return None
+    # What a listing that was limited left out is still known by its digest.
+    left_out = known_digests(cache, listing.root, None)
+    kept = pd.concat([listing.usable["digest"], left_out.loc[left_out["status"] == OK, "digest"]])
+    return list(kept.unique())
+
+
+def _compact_key(store: EmbeddingStore, digests: list[str] | None, *, progress: bool) -> dict[str, Any]:
     before = len(store.shards()), store.n_bytes()
     plan = plan_compaction(store, digests)
     if plan.is_needed:
@@ -110,7 +122,7 @@ def _compact_key(store: EmbeddingStore, digests: list[str], *, progress: bool) -
     }
 
 
-def _carry_out_alone(store: EmbeddingStore, digests: list[str], *, progress: bool) -> Compaction:
+def _carry_out_alone(store: EmbeddingStore, digests: list[str] | None, *, progress: bool) -> Compaction:
     with writer_lock(store.path, on_wait=say_waiting if progress else None):
         plan = plan_compaction(store, digests)  # another process may have written while this one waited
         carry_out(store, plan)

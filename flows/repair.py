@@ -69,7 +69,8 @@ def repair_key(
     try:
         listing = _embed(cache, store, listing, network, device, workers, notes, progress)
     except JobError:
-        put_shards_back(aside)
+        with writer_lock(store.path, on_wait=say_waiting if progress else None):
+            put_shards_back(aside)
         raise
     delete_aside(store)
     usable = set(listing.usable["path"])
@@ -121,10 +122,15 @@ def _embed(
 ) -> CacheListing:
     """Embed what the sound shards lack; returns the listing with what could not be read in quarantine."""
     from extractors.extraction import Extraction  # noqa: PLC0415 - loads torch
+    from extractors.precision import DeviceError  # noqa: PLC0415 - loads torch
 
     settings = Settings.for_key(store.key, device=device, workers=workers)
     taps = [Tap.parse(spec) for spec in store.key.taps]
-    extraction = Extraction(cache, listing, network, taps, settings, weights_source=store.about["weights_source"])
+    source = store.about["weights_source"]
+    try:
+        extraction = Extraction(cache, listing, network, taps, settings, weights_source=source)
+    except DeviceError as error:
+        raise JobError(f"it was decoded on a GPU, and other pixels would not be the same rows ({error})") from error
     if differences := store.key.differences(extraction.store.key):
         raise JobError(f"this version of headstart makes other embeddings ({differences}); extract anew")
     results: list[ShardResult] = []

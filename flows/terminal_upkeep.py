@@ -72,6 +72,8 @@ def show_compaction(summary: "CompactionSummary") -> None:
             f"{size_text(key['bytes_before'])} → {size_text(key['bytes_after'])}",
         )
     console.print(table)
+    if summary.unread:
+        show_notes([f"{_count(summary.unread, 'listed image')} could not be read, so no row was dropped"])
     if not summary.changed:
         show_notes(["nothing to do: every shard is full or the only small one, and every row has its image"])
 

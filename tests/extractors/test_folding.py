@@ -110,3 +110,69 @@ def test_networks_of_every_kind_keep_their_output(name: str) -> None:
     before = network(images)
     simplify(network, [], bf16=False)
     torch.testing.assert_close(network(images), before, rtol=1e-3, atol=1e-3 * float(before.abs().max()))
+
+
+class Stem(nn.Module):
+    """A convolution inside a container, and its batch norm outside."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.norm = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Conv2d(4, 5, 3)), nn.BatchNorm2d(5)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.norm(self.stem(images))  # type: ignore[no-any-return]  # modules return Any
+
+
+@pytest.mark.parametrize(("keep", "folded"), [(["stem"], 0), (["stem.2"], 0), (["stem.0"], 1), (["norm"], 1), ([], 1)])
+def test_a_container_that_is_read_keeps_its_output(keep: list[str], folded: int) -> None:
+    network = lively(Stem())
+    expected = {name: dict(network.named_modules())[name] for name in keep if name == "stem"}
+    before = network.stem(IMAGES) if expected else None
+    assert fold_batch_norms(network, keep) == folded
+    if before is not None:
+        torch.testing.assert_close(network.stem(IMAGES), before)
+
+
+class Keeping(nn.Module):
+    """A network that keeps what it made in its first pass."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.norm, self.window = nn.Conv2d(3, 3, 3), nn.BatchNorm2d(3), None
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        images = self.norm(self.conv(images))
+        if self.window is None:
+            self.window = images[:1] * 0 + 1
+        return images * self.window
+
+
+def test_tracing_leaves_nothing_behind_in_the_network() -> None:
+    network = lively(Keeping())
+    fold_batch_norms(network)
+    assert network.window is None
+    assert network(IMAGES).shape == (2, 3, 62, 62)
+
+
+def test_a_batch_norm_without_statistics_stays() -> None:
+    network = nn.Sequential(nn.Conv2d(3, 3, 3), nn.BatchNorm2d(3, track_running_stats=False)).eval()
+    before = network(IMAGES)
+    assert fold_batch_norms(network) == 0
+    torch.testing.assert_close(network(IMAGES), before)
+
+
+class TwoNames(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.norm = nn.Conv2d(3, 3, 3), nn.BatchNorm2d(3)
+        self.also_norm = self.norm
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.also_norm(self.conv(images))  # type: ignore[no-any-return]  # modules return Any
+
+
+def test_a_layer_with_two_names_is_not_folded_by_halves() -> None:
+    network = lively(TwoNames())
+    before = network(IMAGES)
+    fold_batch_norms(network)
+    torch.testing.assert_close(network(IMAGES), before)

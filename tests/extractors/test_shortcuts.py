@@ -9,13 +9,16 @@ import torch
 from conftest import draw
 from PIL import Image
 
+import extractors.prefetch
 import extractors.shortcuts
 from extractors.backbones import load_backbone
 from extractors.cache import EmbeddingCache
 from extractors.cache_listing import update_listing
+from extractors.errors import UnreadableImage
 from extractors.first_images import FirstImages
 from extractors.images import list_images
 from extractors.key import EmbeddingKey
+from extractors.precision import DeviceError
 from extractors.settings import Settings
 from extractors.shortcuts import settle_key
 from extractors.tap import Tap
@@ -52,7 +55,7 @@ def settle(cache: EmbeddingCache, images: Path, **settings: Any) -> Any:
 def test_without_shortcuts_nothing_is_compared(cache: EmbeddingCache, large: Path) -> None:
     key, record, reasons = settle(cache, large)
     assert (key.precision, key.decode) == ("fp32", "full")
-    assert (record.decoding, record.features, reasons) == (None, None, [])
+    assert (record.decoding, record.bf16, reasons) == (None, None, [])
     assert not (cache.path / "embeddings").exists()
 
 
@@ -64,8 +67,8 @@ def test_auto_takes_both_where_they_are_near_enough(
     assert (key.precision, key.decode, reasons) == ("bf16", "draft", [])
     assert record.decoding.n_images == 6
     assert 0.9 < record.decoding.cosine < 1
-    assert record.features.n_images == 6
-    assert record.features.relative_error > record.decoding.relative_error  # bf16 comes on top
+    assert record.bf16.n_images == 6
+    assert record.bf16.relative_error > record.decoding.relative_error  # bf16 comes on top
 
 
 def test_auto_takes_none_where_they_are_too_far_off_and_remembers_it(
@@ -118,7 +121,7 @@ def test_auto_is_fp32_where_bf16_is_not_fast(
     monkeypatch.setattr(extractors.shortcuts, "has_fast_bf16", lambda _: False)
     key, record, _ = settle(cache, photos, precision="auto")
     assert key.precision == "fp32"
-    assert record.features is None
+    assert record.bf16 is None
 
 
 def test_where_no_file_is_large_drafting_changes_nothing_and_is_taken(cache: EmbeddingCache, photos: Path) -> None:
@@ -141,3 +144,57 @@ def test_drafted_rows_have_another_key_and_other_features(cache: EmbeddingCache,
     listing = update_listing(cache, list_images(large), workers=1)
     first = FirstImages(load_backbone("small_cnn", weights="none"), [Tap()], listing, torch.device("cpu"), 1)
     assert not np.array_equal(first.whole, first.decoded("draft"))
+
+
+def test_unreadable_images_at_the_head_of_the_listing_change_nothing(
+    cache: EmbeddingCache, large: Path, fast_bf16: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("extractors.fidelity.LOWEST_COSINE", 0.9)
+    for number in range(40):
+        (large / f" {number:02d}.jpg").write_bytes(b"no image %d" % number)
+    key, record, _ = settle(cache, large, precision="auto", decode="auto")
+    assert (key.precision, key.decode, record.bf16.n_images) == ("bf16", "draft", 6)
+
+
+def test_large_photographs_that_come_later_are_compared_when_they_come(
+    cache: EmbeddingCache, photos: Path, large: Path
+) -> None:
+    _, before, _ = settle(cache, photos, decode="auto")
+    _, after, _ = settle(cache, large, decode="auto")
+    assert (before.decoding.n_images, after.decoding.n_images) == (0, 6)
+
+
+def test_where_rows_were_drafted_already_it_is_too_late_to_refuse_and_that_is_said(
+    cache: EmbeddingCache, photos: Path, large: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = settle(cache, photos, decode="auto").key
+    (cache.store(key).path / "shard-of-them.h5").touch()
+    monkeypatch.setattr("extractors.fidelity.LOWEST_COSINE", 1.0)
+    again = settle(cache, large, decode="auto")
+    assert again.key == key
+    assert "--decode full embeds all anew" in again.reasons[0]
+
+
+def test_decoding_on_a_gpu_needs_one(cache: EmbeddingCache, photos: Path) -> None:
+    with pytest.raises(DeviceError, match="nvjpeg decodes on a CUDA device, and this runs on cpu; use --decode auto"):
+        settle(cache, photos, decode="nvjpeg")
+
+
+def test_an_image_that_only_one_way_can_read_shifts_no_other(
+    cache: EmbeddingCache, large: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listing = update_listing(cache, list_images(large), workers=1)
+    first = FirstImages(load_backbone("small_cnn", weights="none"), [Tap()], listing, torch.device("cpu"), 1)
+    expected = first.decoded("draft").copy()
+    original = extractors.prefetch.decode_image
+    broken = (large / "2.jpg").read_bytes()
+
+    def fails(data: bytes, *rest: Any, draft: bool) -> Any:
+        if draft and data == broken:
+            raise UnreadableImage("only in full")
+        return original(data, *rest, draft=draft)
+
+    monkeypatch.setattr(extractors.prefetch, "decode_image", fails)
+    again = FirstImages(first.backbone, first.taps, listing, first.device, 1)
+    expected[2] = again.whole[2]
+    np.testing.assert_array_equal(again.decoded("draft"), expected)

@@ -112,3 +112,24 @@ def test_a_folder_that_is_no_cache_is_one_clear_line(headstart: Headstart, comma
     assert (status, out) == (1, "")
     assert err.startswith("headstart: nowhere: no cache here")
     assert headstart(command, "--help")[0] == 0
+
+
+def test_compact_drops_no_row_while_an_image_could_not_be_read(
+    headstart: Headstart, cache: Path, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (photos / "cat" / "00.png").chmod(0)
+    original = Path.open
+
+    def refusing(path: Path, *arguments: Any, **options: Any) -> Any:
+        if path.name == "00.png" and path.parent.name == "cat":
+            raise PermissionError(13, "Permission denied")
+        return original(path, *arguments, **options)
+
+    monkeypatch.setattr(Path, "open", refusing)  # the tests may run as root, whom no permission stops
+    (cache / "listing.parquet").unlink()
+    words = ["extract", photos, "--backbone", "small_cnn", "--weights", "none", "--precision", "fp32"]
+    assert headstart(*words, "--cache", cache)[0] == 0
+    status, _, err = headstart("compact", cache)
+    assert status == 0
+    assert "1 listed image could not be read, so no row was dropped" in " ".join(err.split())
+    assert EmbeddingCache(cache).stores()[0].n_rows() == 36
