@@ -27,7 +27,7 @@ def compile_forward(function: _Function) -> _Function:
     """
     # Frozen weights become constants of the program: folded, cast and laid out once. One static shape: every batch is
     # padded to the same size.
-    compiled = torch.compile(function, dynamic=False, options={"freezing": True})
+    compiled = torch.compile(function, dynamic=False)
     works = False
 
     def run(*arguments: object) -> object:
@@ -35,11 +35,15 @@ def compile_forward(function: _Function) -> _Function:
         if works:
             return compiled(*arguments)
         from torch._dynamo.exc import TorchDynamoException  # noqa: PLC0415 - takes seconds to import
+        from torch._inductor import config  # noqa: PLC0415 - likewise
 
         # It warns of a CUDA toolkit without a GPU, which is no concern of a forward pass on the CPU.
         logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)
         try:
-            result = compiled(*arguments)
+            # Set for everybody while it compiles, and not as an option of this function: the half of the compiler that
+            # reads the code asks the general setting, and would hand the weights over as if they could change.
+            with config.patch(freezing=True):
+                result = compiled(*arguments)
         except TorchDynamoException as error:
             raise CannotCompile(_reason(error)) from error
         works = True

@@ -44,6 +44,16 @@ def test_the_bits_of_a_compiled_row_do_not_depend_on_what_came_with_it() -> None
     assert together.tobytes() == alone.tobytes()
 
 
+@needs_compiler
+def test_the_weights_of_a_compiled_network_are_frozen() -> None:
+    network = torch.nn.Linear(4, 4)
+    compiled = compile_forward(lambda batch: {"tap": network(batch)})
+    with torch.no_grad():
+        before = compiled(torch.ones(2, 4))["tap"]
+        network.weight.zero_()
+        assert compiled(torch.ones(2, 4))["tap"].equal(before)
+
+
 def test_a_network_that_torch_cannot_compile_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     from torch._dynamo.exc import TorchDynamoException
 
