@@ -103,13 +103,16 @@ def run_ahead(
     reading: deque[Future[bytes | NotReadError]] = deque()
     pending: deque[Future[_Result | NotReadError]] = deque()
     sizes: deque[int] = deque()  # of the files in both
+    total = 0  # of these
     readers = ThreadPoolExecutor(decoding.workers, thread_name_prefix="read")
     decoders = ThreadPoolExecutor(decoding.workers, thread_name_prefix="decode")
 
     def read_on() -> None:
-        while len(reading) < ahead and sum(sizes) < _READ_AHEAD_BYTES and (listed := next(waiting, None)):
+        nonlocal total
+        while len(reading) < ahead and total < _READ_AHEAD_BYTES and (listed := next(waiting, None)):
             reading.append(readers.submit(_read, root, listed, times))
             sizes.append(listed[0].bytes)
+            total += listed[0].bytes
 
     try:
         read_on()
@@ -121,7 +124,7 @@ def run_ahead(
                 if decoding.in_turn:
                     wait(pending)
             image = pending.popleft().result()
-            sizes.popleft()
+            total -= sizes.popleft()
             read_on()
             yield image
     finally:

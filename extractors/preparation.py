@@ -20,6 +20,8 @@ _CPU_SIZES, _GPU_SIZES = (8, 16, 32), (128, 256, 512)  # to try, the usual one f
 _FEW = 256  # so few images are embedded before anything is found out about them
 _WORTH_CALIBRATING = 20.0  # seconds that the forward passes take otherwise
 _WORTH_COMPILING = 60.0  # compiling takes 5–20 s, and makes up for half of the rest
+# Compiled programs write less to memory, and batches of 16 gain 2–11 % on 8 in five networks of five.
+_SMALLEST_COMPILED = 16
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,8 @@ def prepare(
             execution = _calibrated(make, images, sizes, execution)
         if settings.compile != "auto":
             execution = _as_asked(execution, compiled=settings.compile == "on")
+        if execution.compiled and not known and not settings.batch_size:
+            execution = replace(execution, batch_size=max(execution.batch_size, _SMALLEST_COMPILED))
         if not len(images):  # none can be read: nothing will be embedded
             prepared = Prepared(make(execution.batch_size), execution, None)
         elif known == execution and not execution.compiled:
@@ -109,7 +113,7 @@ def _calibrated(
     rates = ", ".join(f"{size}: {1 / each:.0f}" for size, each in seconds.items())
     compiled = total >= _WORTH_COMPILING
     notes = (
-        f"batches of {best} ({rates} images/s uncompiled)",
+        f"images/s uncompiled, by batch size: {rates}",
         f"{'' if compiled else 'not '}compiled: without it {n_images} forward passes take {total:.0f} s",
     )
     return replace(execution, batch_size=best, compiled=compiled, notes=notes)

@@ -101,7 +101,9 @@ def _how(key: dict[str, Any]) -> str:
     stages = ", ".join(f"{stage} {seconds:.1f} s" for stage, seconds in key["stages"].items() if seconds >= 0.05)
     rate = key["embedded"] / max(key["seconds"] - key["stages"]["set up"], 1e-3)
     lines = [f"{_short(key['backbone'])}: {rate:.0f} images/s", f"time: {stages}"]
-    lines += key["execution"]["notes"] if key["execution"] else []
+    if execution := key["execution"]:
+        lines[0] += f" in batches of {execution['batch_size']}"
+        lines += execution["notes"]
     if fidelity := key["fidelity"]:
         lines.append(
             f"against plain float32: cosine ≥ {fidelity['cosine']:.5f}, relative error ≤ "

@@ -210,3 +210,17 @@ def test_a_programming_error_in_decoding_is_not_taken_for_a_bad_image(
     monkeypatch.setattr(extractors.prefetch, "decode_image", broken)
     with pytest.raises(TypeError, match="a defect"):
         run(folder, listed(folder))
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
+@pytest.mark.parametrize("decode", ["draft", "nvjpeg"])
+def test_on_a_gpu_every_row_is_the_embedding_of_its_own_image(folder: Path, decode: Any) -> None:
+    # Ten images in batches of four: while one is fetched from pinned memory, the next is under way.
+    forward = ForwardPass(BACKBONE, [Tap()], device=torch.device("cuda"), precision="fp32", batch_size=4)
+    batches = list(embed(forward, folder, listed(folder), replace(OVERLAPPED, decode=decode), StageTimes()))
+    assert [batch.rows.tolist() for batch in batches] == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]]
+    on_gpu, on_cpu = (
+        np.concatenate([batch.features["penultimate"] for batch in some])
+        for some in (batches, run(folder, listed(folder)))
+    )
+    np.testing.assert_allclose(on_gpu, on_cpu, rtol=1e-3, atol=1e-3 * np.abs(on_cpu).max())

@@ -70,7 +70,9 @@ def test_features_that_are_not_finite_are_refused_with_their_place(value: float)
         store_as(features, "float16", **OF)
 
 
-@pytest.mark.parametrize("size", [70000.0, 1e20, 1e-7], ids=["too large", "far too large", "too small"])
+@pytest.mark.parametrize(
+    "size", [70000.0, 1e20, 1e-7, 1e-25], ids=["too large", "far too large", "too small", "far too small"]
+)
 def test_features_that_float16_would_lose_name_float32(size: float) -> None:
     features = {"penultimate": np.array([[1.0, 2.0], [size, 0.6 * size]], np.float32)}
     with pytest.raises(

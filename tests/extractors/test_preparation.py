@@ -85,11 +85,11 @@ def test_the_fastest_batch_size_is_taken_where_the_run_is_long(
 ) -> None:
     execution = run(first, 10_000).execution
     assert execution.batch_size == 16
-    assert execution.notes[0] == "batches of 16 (8: 100, 16: 200, 32: 50 images/s uncompiled)"
+    assert execution.notes[0] == "images/s uncompiled, by batch size: 8: 100, 16: 200, 32: 50"
 
 
 def test_a_short_run_is_not_calibrated(first: FirstImages, seconds: dict[int, float], compiled: list[bool]) -> None:
-    assert run(first, 1000).execution.notes[0] == "batches of 8 (8: 100 images/s uncompiled)"
+    assert run(first, 1000).execution.notes[0] == "images/s uncompiled, by batch size: 8: 100"
 
 
 @pytest.mark.parametrize(("n_missing", "pays"), [(11_000, False), (13_000, True)])  # at 0.005 s: a minute lies between
@@ -112,6 +112,15 @@ def test_the_person_has_the_last_word(
         assert (execution.compiled, execution.batch_size) == (expected, 32)
 
 
+@pytest.mark.parametrize(("asked", "expected"), [(None, 16), (8, 8)])
+def test_a_compiled_network_takes_larger_batches_unless_the_person_says_otherwise(
+    first: FirstImages, seconds: dict[int, float], compiled: list[bool], asked: int | None, expected: int
+) -> None:
+    seconds[8] = 0.001
+    execution = run(first, MANY, Settings(device="cpu", batch_size=asked)).execution
+    assert (execution.compiled, execution.batch_size) == (True, expected)
+
+
 def test_what_was_asked_for_is_said(first: FirstImages, seconds: dict[int, float], compiled: list[bool]) -> None:
     assert run(first, 10, Settings(device="cpu", compile="on")).execution.notes == ("compiled, as asked",)
     assert run(first, MANY, Settings(device="cpu", compile="off")).execution.notes[1] == "not compiled, as asked"
@@ -132,6 +141,14 @@ def test_for_more_images_than_before_it_is_decided_anew(
     recorded = Execution(batch_size=5, threads=1, images=100)
     execution = run(first, MANY, recorded=recorded).execution
     assert (execution.batch_size, execution.compiled, execution.images) == (16, True, MANY)
+
+
+def test_what_was_recorded_on_another_device_is_decided_anew(
+    first: FirstImages, seconds: dict[int, float], compiled: list[bool]
+) -> None:
+    recorded = Execution(batch_size=512, device="cuda", threads=1, images=MANY)
+    execution = run(first, 10_000, recorded=recorded).execution
+    assert (execution.batch_size, execution.device, execution.images) == (16, "cpu", 10_000)
 
 
 def test_where_it_cannot_be_compiled_it_runs_without_and_says_why(

@@ -15,6 +15,7 @@ from extractors.backbones import load_backbone
 from extractors.cache import EmbeddingCache
 from extractors.cache_listing import update_listing
 from extractors.errors import UnreadableImage
+from extractors.extraction import Extraction
 from extractors.first_images import FirstImages
 from extractors.images import list_images
 from extractors.key import EmbeddingKey
@@ -173,6 +174,21 @@ def test_where_rows_were_drafted_already_it_is_too_late_to_refuse_and_that_is_sa
     again = settle(cache, large, decode="auto")
     assert again.key == key
     assert "--decode full embeds all anew" in again.reasons[0]
+
+
+def test_a_run_whose_own_first_images_are_too_far_off_says_so(
+    cache: EmbeddingCache, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("extractors.fidelity.LOWEST_COSINE", 1.0)
+    listing = update_listing(cache, list_images(photos), workers=1)
+    settings = Settings(device="cpu", precision="bf16", decode="full", workers=1)
+    backbone = load_backbone("small_cnn", weights="none")
+    extraction = Extraction(cache, listing, backbone, [Tap()], settings, weights_source="none")
+    assert extraction.reasons == []
+    list(extraction.run())
+    (reason,) = extraction.reasons
+    assert reason.startswith("on the first images of this run, the cosine to plain float32 is ")
+    assert reason.endswith("--precision fp32 --decode full embeds all anew")
 
 
 def test_decoding_on_a_gpu_needs_one(cache: EmbeddingCache, photos: Path) -> None:

@@ -201,6 +201,19 @@ def test_an_index_that_killed_runs_left_far_behind_is_rebuilt_before_anything_el
         assert ShardIndex(again.store.path, again.store.key).unindexed == []
 
 
+def test_a_damaged_index_is_rebuilt_before_rows_are_counted_as_missing(photos: Path, tmp_path: Path) -> None:
+    first = opened(tmp_path / "cache", photos)
+    with first.writing():
+        list(first.run())
+    index = first.store.path / "index.bin"
+    index.write_bytes(index.read_bytes().replace(bytes.fromhex(first.listing.distinct["digest"].iloc[0]), bytes(32)))
+    again = opened(tmp_path / "cache", photos)
+    assert len(again.missing) == 1
+    with again.writing():
+        assert again.shards == []
+    assert len(opened(tmp_path / "cache", photos).missing) == 0
+
+
 EXTRACT = """
 import sys, time
 import extractors.extraction
