@@ -18,8 +18,9 @@ install: .venv/installed
 demo: install
 	@$(BIN)/headstart demo
 
+# One process a core, each with one thread; a file stays together, for some share what takes long to make.
 test: install lint
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile
 
 lint: install
 	$(BIN)/ruff check
