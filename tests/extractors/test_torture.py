@@ -199,14 +199,16 @@ def open_folder() -> Iterator[Path]:
         yield Path(folder)
 
 
-# Root reads everything, so it becomes nobody, after a first extraction has imported all that nobody may not reach.
+# Root reads everything, so it becomes nobody, after a first and a second extraction have imported all that nobody may
+# not reach.
 UNPRIVILEGED = """
 import json, os, sys
 from pathlib import Path
 from flows import extract
 place = Path(sys.argv[1])
 options = {"precision": "fp32", "device": "cpu"}
-extract(place / "warm", "pixels", cache=place / f"warm{os.getpid()}", **options)
+for _ in range(2):
+    extract(place / "warm", "pixels", cache=place / f"warm{os.getpid()}", **options)
 if os.getuid() == 0:
     os.setgroups([])
     os.setgid(65534)
