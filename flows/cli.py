@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from flows.cli_options import CacheArgument, Device, ImagesArgument, Json, Workers
+from flows.cli_results import compare, results
 from flows.cli_upkeep import compact, export, verify
 from flows.errors import EXPECTED_ERRORS
 from flows.signals import ended_by_sigterm
@@ -36,7 +37,7 @@ app = typer.Typer(
 )
 
 # Options that take several values: '--head logreg knn' means '--head logreg --head knn'.
-LIST_OPTIONS = ("--backbone", "--weights", "--tap", "--head")
+LIST_OPTIONS = ("--backbone", "--weights", "--tap", "--head", "--trust")
 FLAGS = ("--json", "--all", "--repair", "--overwrite", "--help", "-h")
 
 # What an interrupted command leaves: these seal what they embedded, and go on from there.
@@ -146,10 +147,15 @@ def fit(
     head: Annotated[
         list[str],
         typer.Option(
-            help="One or more of: logreg, ridge, linear-svm, knn, centroid, lda, mlp, linear-torch, dummy.",
+            help="One or more of: logreg, ridge, linear-svm, svm-rbf, cosine, lda, knn, centroid, naive-bayes, "
+            "boosting, mlp, linear-torch, dummy; or module:Class of your own.",
             show_default=False,
         ),
-    ],
+    ] = [],  # noqa: B006 - typer copies it
+    sweep: Annotated[
+        Literal["quick", "standard", "thorough"] | None,
+        typer.Option(help="Try many heads, more or less finely.", show_default="quick, without --head"),
+    ] = None,
     labels: Annotated[Path | None, typer.Option(help="CSV or Parquet file with 'path' and label columns.")] = None,
     target: Annotated[str | None, typer.Option(help="Label column.", show_default="the only one, or 'label'")] = None,
     backbone: Annotated[list[str], typer.Option(help="Only these backbones of the cache.", show_default="all")] = [],  # noqa: B006 - typer copies it
@@ -172,6 +178,7 @@ def fit(
     summary = run_fit(
         cache,
         head,
+        sweep=sweep,
         labels=labels,
         target=target,
         backbone=backbone or None,
@@ -216,6 +223,9 @@ def predict(
     weights: Annotated[
         str | None, typer.Option(help="Where the backbone's weights are now, if they were moved.")
     ] = None,
+    trust: Annotated[
+        list[str], typer.Option(help="Only for a head of yours: its MODULE:CLASS, to say that it may run.")
+    ] = [],  # noqa: B006 - typer copies it
     cache: Annotated[
         Path | None, typer.Option(help="Keep the embeddings in this cache.", show_default="not kept")
     ] = None,
@@ -233,6 +243,7 @@ def predict(
         all_classes=all_classes,
         backbone=backbone,
         weights=weights,
+        trust=trust,
         cache=cache,
         device=device,
         workers=workers,
@@ -241,7 +252,7 @@ def predict(
     write_predictions(predictions, out)
 
 
-for _command in (verify, compact, export):
+for _command in (verify, compact, export, results, compare):
     app.command()(_command)
 
 

@@ -27,7 +27,8 @@ class ExtractTable(_Table):
 class FitTable(_Table):
     """``[fit]``: heads, target and splits, named as in ``headstart fit``; it uses what ``[[extract]]`` embedded."""
 
-    head: list[str] = Field(min_length=1)
+    head: list[str] = []
+    sweep: Literal["quick", "standard", "thorough"] | None = None
     labels: Path | None = None
     target: str | None = None
     metric: str = "accuracy"

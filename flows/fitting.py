@@ -1,73 +1,30 @@
-"""Cache → heads: pose the problem, sweep the candidates, score the winner once, save model, table and report."""
+"""Cache → heads: pose the problem, plan the splits, sweep the candidates."""
 
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
-
-import numpy as np
 
 from extractors.atomic import errors_explained
 from extractors.cache import EmbeddingCache
+from flows.conclusion import conclude
 from flows.errors import JobError
 from flows.extraction import as_list
-from flows.leaderboard import leaderboard_row, model_card, plain_scores
+from flows.fit_summary import FitSummary
 from flows.problem import Embedded, Problem, pose_problem
 from flows.progress import progress_bar
-from flows.reporting import write_report
-from heads.candidates import Candidate, FeatureSet, expand
+from heads.candidates import FeatureSet, Grid, expand
 from heads.errors import DataError
-from heads.model_file import save_model
+from heads.presets import find_preset
 from heads.splits import SplitPlan, plan_splits
-from heads.sweep import FinalScore, fit_final, score_test, select, sweep
+from heads.sweep import sweep as run_sweep
 from heads.trial import Result
-
-
-@dataclass(frozen=True)
-class FitSummary:
-    """What a fit found.
-
-    Attributes
-    ----------
-    leaderboard : list of dict
-        Best first: ``backbone, weights, label, key, tap, head, params, metric, score, low, high, split, scores,
-        fit_seconds, error, warnings``. These scores chose the winner: they flatter it a little.
-    winner : dict
-        The first of the leaderboard.
-    test : dict
-        ``split, n_images, n_train`` and ``scores`` (metric → ``value, low, high``) of the winner: scored once, after
-        the choice.
-    controls : list of dict
-        The best candidate of every other embedding, scored on the same test images after the choice, for comparison
-        only.
-    model, report, table : str
-        Model folder, HTML page, and the leaderboard as CSV.
-    class_names, notes : list of str
-        The classes, and what a person should know.
-    seed : int
-        Of splits and heads.
-    seconds : float
-        Time of the whole fit.
-    """
-
-    leaderboard: list[dict[str, Any]]
-    winner: dict[str, Any]
-    test: dict[str, Any]
-    controls: list[dict[str, Any]]
-    model: str
-    report: str
-    table: str
-    class_names: list[str]
-    notes: list[str]
-    seed: int
-    seconds: float
 
 
 def fit(
     cache: str | Path,
-    head: str | Sequence[str],
+    head: str | Sequence[str] = (),
     *,
+    sweep: str | None = None,
     labels: str | Path | None = None,
     target: str | None = None,
     backbone: str | Sequence[str] | None = None,
@@ -92,7 +49,9 @@ def fit(
     cache : path-like
         What `extract` filled. Every key that covers all labelled images takes part.
     head : str or sequence of str
-        Names in `heads.HEADS`; each brings its grid of hyper-parameters.
+        Names in `heads.HEADS`, or ``module:Class`` for one of your own; each brings its grid of hyper-parameters.
+    sweep : {"quick", "standard", "thorough"}, optional
+        Heads and grids of `heads.presets`; ``quick`` where no head is named either.
     labels : path-like, optional
         CSV or Parquet with ``path`` and label columns, in place of the listing's labels.
     target : str, optional
@@ -140,17 +99,36 @@ def fit(
         seed=seed,
         class_names=problem.class_names,
     )
+    heads, grid = _choose_heads(as_list(head), sweep)
     results = sweep_problem(
         problem,
-        as_list(head),
+        heads,
         plan,
+        grid=grid,
         metric=metric,
         seed=seed,
         dask=dask,
         workers=workers,
         progress=progress,
     )
-    return conclude(problem, plan, results, metric=metric, seed=seed, out=folder, started=started)
+    settings = {
+        "heads": heads,
+        "sweep": sweep,
+        "metric": metric,
+        "folds": folds,
+        "test_size": test_size,
+        "seed": seed,
+        "target": problem.target,
+        "labels": str(labels) if labels else None,
+        "backbone": as_list(backbone) if backbone else None,
+    }
+    return conclude(problem, plan, results, metric=metric, seed=seed, out=folder, started=started, settings=settings)
+
+
+def _choose_heads(named: list[str], sweep: str | None) -> tuple[list[str], dict[str, Grid]]:
+    """Return the heads to try, and the grids of those that a preset brings."""
+    preset = dict(find_preset(sweep or "quick")) if sweep or not named else {}
+    return list(dict.fromkeys([*preset, *named])), preset
 
 
 def _refuse_foreign(folder: Path) -> None:
@@ -170,18 +148,19 @@ def sweep_problem(
     dask: str,
     workers: int | None,
     progress: bool,
+    grid: Mapping[str, Grid] | None = None,
 ) -> list[Result]:
-    """Try every head with every embedding; best first.
+    """Try every head, with its grid in `grid` or else its own, with every embedding; best first.
 
     Raises
     ------
     DataError
         Features are not finite; the message names the images.
     """
-    candidates = expand([_feature_set(embedded) for embedded in problem.embedded], heads)
+    candidates = expand([_feature_set(embedded) for embedded in problem.embedded], heads, grid)
     with progress_bar("fitting", len(candidates), unit="candidates", show=progress) as advance:
         try:
-            return sweep(
+            return run_sweep(
                 candidates,
                 problem.y,
                 plan,
@@ -205,66 +184,7 @@ def sweep_problem(
             raise JobError(f"{error} (images: {first}{', …' if len(error.rows) > 3 else ''})") from error
 
 
-def conclude(
-    problem: Problem,
-    plan: SplitPlan,
-    results: list[Result],
-    *,
-    metric: str,
-    seed: int,
-    out: Path,
-    started: float,
-) -> FitSummary:
-    """Fit the winner on all of train, score it once, and write model, table and report into `out`."""
-    winner = select(results, metric)
-    final, test_score = _score_once(problem, plan, winner.candidate, seed)
-    split = "val" if plan.selection == "val" else f"{len(plan.folds)}-fold CV"
-    leaderboard = [leaderboard_row(problem, result, metric, split) for result in results]
-    test = {
-        "split": plan.test_name,
-        "n_images": len(plan.test),
-        "n_train": len(plan.train),
-        "scores": plain_scores(test_score.scores),
-    }
-    controls = []
-    for result in _best_of_other_keys(results, winner, metric):
-        row = leaderboard_row(problem, result, metric, split)
-        controls.append(row | {"scores": plain_scores(_score_once(problem, plan, result.candidate, seed)[1].scores)})
-    winning_row = leaderboard[0]
-    notes = [*problem.notes, *plan.notes]
-    save_model(out / "model", final, model_card(problem, winner.candidate, winning_row, test))
-    summary = FitSummary(
-        leaderboard=leaderboard,
-        winner=winning_row,
-        test=test,
-        controls=controls,
-        model=str(out / "model"),
-        report=str(out / "report.html"),
-        table=str(out / "leaderboard.csv"),
-        class_names=problem.class_names,
-        notes=notes,
-        seed=seed,
-        seconds=round(time.monotonic() - started, 3),
-    )
-    write_report(summary, problem, plan, results, winner, test_score, metric=metric)
-    return summary
-
-
 def _feature_set(embedded: Embedded) -> FeatureSet:
     return FeatureSet(
         features=embedded.features, backbone=embedded.backbone, tap=embedded.tap, key=embedded.store.key.id
     )
-
-
-def _score_once(problem: Problem, plan: SplitPlan, candidate: Candidate, seed: int) -> tuple[Any, FinalScore]:
-    features = np.asarray(candidate.features, dtype=np.float32)
-    final = fit_final(candidate, features, problem.y, plan, seed)
-    return final, score_test(final, features, problem.y, plan, groups=problem.groups, seed=seed)
-
-
-def _best_of_other_keys(results: Sequence[Result], winner: Result, metric: str) -> list[Result]:
-    best: dict[tuple[str, str], Result] = {}
-    for result in results:
-        if not result.error and result.scores[metric]:
-            best.setdefault((result.candidate.key, result.candidate.tap), result)
-    return [result for result in best.values() if result is not winner]

@@ -27,7 +27,8 @@ from flows.errors import EXPECTED_ERRORS
 from flows.experiment import Experiment, read_experiment
 from flows.extraction import extract_each, list_into, open_extraction
 from flows.extraction_summary import ExtractionSummary
-from flows.fitting import FitSummary, fit
+from flows.fit_summary import FitSummary
+from flows.fitting import fit
 from flows.progress import Advance, progress_bar, say_waiting
 from heads.registry import find_head
 from heads.report_text import interval_text, params_text, score_text
@@ -90,7 +91,8 @@ def run_experiment(experiment: Experiment, progress: bool = False) -> RunSummary
         embed_missing=partial(_embed, progress=progress),
         started=started,
     )
-    fitting = fit_task.with_options(task_run_name=f"fit {', '.join(experiment.fit.head)}")
+    heads = ", ".join(experiment.fit.head) or f"the {experiment.fit.sweep or 'quick'} sweep"
+    fitting = fit_task.with_options(task_run_name=f"fit {heads}")
     fitted = fitting(experiment, [key["id"] for key in extracted.keys], progress)
     _leave_artifacts(experiment, fitted)
     return RunSummary(extracted, fitted)
@@ -153,6 +155,7 @@ def fit_task(experiment: Experiment, keys: list[str], progress: bool) -> FitSumm
     return fit(
         experiment.cache,
         table.head,
+        sweep=table.sweep,
         keys=keys,
         labels=table.labels,
         target=table.target,

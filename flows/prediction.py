@@ -2,7 +2,7 @@
 
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -36,6 +36,7 @@ def predict(
     all_classes: bool = False,
     backbone: str | None = None,
     weights: str | None = None,
+    trust: Sequence[str] = (),
     cache: str | Path | None = None,
     device: str = "auto",
     workers: int | None = None,
@@ -55,6 +56,8 @@ def predict(
         Needed only for a model on a ``MODULE:CALLABLE`` backbone, which is code: naming it here says that it may run.
     weights : str, optional
         Where the backbone's weights are, if they are no longer where they were.
+    trust : sequence of str
+        Needed only for a model with a head of a user's own, which is code: ``module:Class`` says that it may run.
     cache : path-like, optional
         Keep the embeddings here; by default they are thrown away. The listing of a cache is left as it is.
     device, workers
@@ -76,7 +79,7 @@ def predict(
         The backbone at hand does not give the embeddings that the model was fitted on, or would run code of the model's
         choosing.
     """
-    head, card = load_model(Path(model))
+    head, card = load_model(Path(model), own=trust)
     key = _embedding_key(card, Path(model))
     _refuse_unnamed_code(key, backbone, Path(model))
     settings = replace(Settings.for_key(key, device=device, workers=workers), decode=_decoding(key, device))

@@ -22,7 +22,7 @@ from heads.sweep import FinalScore
 from heads.trial import Result
 
 if TYPE_CHECKING:
-    from flows.fitting import FitSummary
+    from flows.fit_summary import FitSummary
 
 _MOST_POINTS = 2000
 _MOST_MISTAKES = 24

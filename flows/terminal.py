@@ -17,7 +17,7 @@ from heads.report_text import interval_text, metric_name, params_text, score_tex
 if TYPE_CHECKING:  # each of these loads torch, for which 'headstart --help' should not wait
     from extractors.backbone import BackboneInfo
     from flows.extraction_summary import ExtractionSummary
-    from flows.fitting import FitSummary
+    from flows.fit_summary import FitSummary
     from flows.inspection import CacheSummary
 
 _MOST_ROWS = 12  # what prints by default fits a screen

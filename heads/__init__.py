@@ -4,8 +4,8 @@ Here stand the registry and the errors, which load nothing but the standard libr
 (`from heads.sweep import sweep`), so that listing the heads never loads scikit-learn or torch.
 """
 
-from heads.errors import DataError, DuplicateHeadError, HeadError, ModelFileError, UnknownHeadError
-from heads.registry import HEADS, Head, find_head, register
+from heads.errors import DataError, DuplicateHeadError, HeadError, ModelFileError, OwnHeadError, UnknownHeadError
+from heads.registry import HEADS, Head, all_heads, find_head, register
 
 __all__ = [
     "HEADS",
@@ -14,7 +14,9 @@ __all__ = [
     "Head",
     "HeadError",
     "ModelFileError",
+    "OwnHeadError",
     "UnknownHeadError",
+    "all_heads",
     "find_head",
     "register",
 ]

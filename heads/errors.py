@@ -15,6 +15,10 @@ class DuplicateHeadError(HeadError, ValueError):
     """A head with this name is registered already."""
 
 
+class OwnHeadError(HeadError, ImportError):
+    """A user's own head cannot be imported, or is no classifier."""
+
+
 class DataError(HeadError, ValueError):
     """Features, labels or groups cannot be fitted: not finite, a single class, too few images for the folds.
 

@@ -52,7 +52,7 @@ def measure(
 ) -> dict[str, float | None]:
     """Return every metric of `METRICS`, without intervals; parameters as for `score_predictions`."""
     parts = _parts(np.asarray(y_true), probability, np.asarray(y_pred), n_classes)
-    values = _metrics(np.asarray(parts.sum(axis=0)).reshape(1, -1), n_classes)
+    values = metrics_of_sums(np.asarray(parts.sum(axis=0)).reshape(1, -1), n_classes)
     return {name: None if name == "log_loss" and probability is None else float(values[name][0]) for name in METRICS}
 
 
@@ -147,8 +147,11 @@ def _parts(true: NDArray[Any], probability: ArrayLike | None, pred: NDArray[Any]
     return sparse.csr_array((content, (np.tile(images, 4), columns_at)), shape=(n_images, 3 * n_classes + 1))
 
 
-def _metrics(sums: Doubles, n_classes: int) -> dict[str, Doubles]:
-    """Return every metric (n_resamples,) of summed parts (n_resamples, 3 n_classes + 1)."""
+def metrics_of_sums(sums: Doubles, n_classes: int) -> dict[str, Doubles]:
+    """Return every metric (n_sets,) of sets of images, each a row of summed parts (n_sets, 3 n_classes + 1).
+
+    The columns are: images that are right, by class; true, by class; predicted, by class; log-loss.
+    """
     right, true, pred, loss = np.split(sums, [n_classes, 2 * n_classes, 3 * n_classes], axis=1)
     n_images = true.sum(axis=1)
     return {
@@ -170,7 +173,9 @@ def _intervals(
     values: dict[str, float | None], per_unit: Any, n_classes: int, seed: int, n_resamples: int
 ) -> dict[str, tuple[float, float]]:
     """Return the interval of every metric; `per_unit` is sparse (n_units, 3 n_classes + 1), `values` the metrics'."""
-    blocks = [_metrics((per_unit.T @ counts.T).T, n_classes) for counts in _drawn(per_unit.shape[0], seed, n_resamples)]
+    blocks = [
+        metrics_of_sums((per_unit.T @ counts.T).T, n_classes) for counts in _drawn(per_unit.shape[0], seed, n_resamples)
+    ]
     drawn = {name: np.concatenate([block[name] for block in blocks]) for name in METRICS}
     right, true = (per_unit[:, :n_classes], per_unit[:, n_classes : 2 * n_classes])
     n_units, n_images = per_unit.shape[0], float(true.sum())

@@ -57,8 +57,7 @@ class ShrunkDiscriminantClassifier(SoftmaxClassifier):
         ValueError
             `shrinkage` is out of its range, or `y` holds a single class.
         """
-        if not 0 < self.shrinkage <= 1:
-            raise ValueError(f"shrinkage is {self.shrinkage!r}, expected above 0 and at most 1")
+        self.check_shrinkage()
         features, codes = self._checked_input(X, y, np.float64)
         counts = np.bincount(codes)
         means = np.stack([features[codes == code].mean(axis=0) for code in range(len(counts))])
@@ -66,6 +65,11 @@ class ShrunkDiscriminantClassifier(SoftmaxClassifier):
         self.intercept_ = np.log(counts / len(codes)) - 0.5 * np.einsum("ij,ji->i", means, self.coef_)
         self.temperature_ = 1.0
         return self
+
+    def check_shrinkage(self) -> None:
+        """Raise ValueError where `shrinkage` is out of its range."""
+        if not 0 < self.shrinkage <= 1:
+            raise ValueError(f"shrinkage is {self.shrinkage!r}, expected above 0 and at most 1")
 
     def _scores(self, X: Floats) -> Doubles:
         return np.asarray(X @ self.coef_ + self.intercept_)

@@ -9,6 +9,7 @@ import torch
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from heads.stacked_optimizers import StackedSGD
 from heads.torch_classifier import TorchClassifier
 
 
@@ -23,6 +24,8 @@ class TorchLinearClassifier(TorchClassifier):
     learning_rate : float, default=0.01
         Of the first epochs.
     momentum : float, default=0.9
+    weight_decay : float, default=0.0
+        SGD's L2 penalty: weight_decay times each weight and bias is added to its gradient.
     step_size : int, default=7
         Epochs between two steps of the learning rate.
     gamma : float, default=0.1
@@ -56,6 +59,7 @@ class TorchLinearClassifier(TorchClassifier):
         learning_rate: float = 0.01,
         *,
         momentum: float = 0.9,
+        weight_decay: float = 0.0,
         step_size: int = 7,
         gamma: float = 0.1,
         dropout: float = 0.0,
@@ -69,6 +73,7 @@ class TorchLinearClassifier(TorchClassifier):
     ) -> None:
         self.learning_rate = learning_rate
         self.momentum = momentum
+        self.weight_decay = weight_decay
         self.step_size = step_size
         self.gamma = gamma
         self.dropout = dropout
@@ -80,15 +85,25 @@ class TorchLinearClassifier(TorchClassifier):
         self.random_state = random_state
         self.device = device
 
-    def _hidden(self) -> Sequence[int]:
+    def hidden_widths(self) -> Sequence[int]:
+        """Return no widths: there is no hidden layer."""
         return ()
 
     def _make_optimizer(
         self, parameters: list[torch.Tensor], stretch: float
     ) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
-        optimizer = torch.optim.SGD(parameters, lr=self.learning_rate, momentum=self.momentum)
+        optimizer = torch.optim.SGD(
+            parameters, lr=self.learning_rate, momentum=self.momentum, weight_decay=self.weight_decay
+        )
         step_size = math.ceil(self.step_size * stretch)
         return optimizer, torch.optim.lr_scheduler.StepLR(optimizer, step_size=step_size, gamma=self.gamma)
+
+    def stacked_optimizer(
+        self, parameters: list[torch.Tensor], rates: torch.Tensor, decays: torch.Tensor, stretch: float
+    ) -> StackedSGD:
+        """Return SGD for a stack of models; parameters as for the other torch heads."""
+        step_size = math.ceil(self.step_size * stretch)
+        return StackedSGD(parameters, rates, decays, momentum=self.momentum, step_size=step_size, gamma=self.gamma)
 
 
 def make_linear_torch(params: Mapping[str, Any], seed: int) -> Pipeline:

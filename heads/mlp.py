@@ -8,6 +8,7 @@ import torch
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from heads.stacked_optimizers import StackedAdamW
 from heads.torch_classifier import TorchClassifier
 
 
@@ -21,6 +22,8 @@ class TorchMLPClassifier(TorchClassifier):
     dropout : float, default=0.5
         Share of the last layer's inputs set to zero in training, 0 ≤ dropout < 1.
     learning_rate : float, default=0.001
+    weight_decay : float, default=0.0
+        Decoupled (AdamW): before each step every weight and bias is multiplied by 1 - learning_rate * weight_decay.
     batch_size : int, default=64
         Images a step.
     max_epochs : int, default=50
@@ -42,6 +45,7 @@ class TorchMLPClassifier(TorchClassifier):
         *,
         dropout: float = 0.5,
         learning_rate: float = 0.001,
+        weight_decay: float = 0.0,
         batch_size: int = 64,
         max_epochs: int = 50,
         patience: int = 5,
@@ -53,6 +57,7 @@ class TorchMLPClassifier(TorchClassifier):
         self.hidden_sizes = hidden_sizes
         self.dropout = dropout
         self.learning_rate = learning_rate
+        self.weight_decay = weight_decay
         self.batch_size = batch_size
         self.max_epochs = max_epochs
         self.patience = patience
@@ -61,7 +66,8 @@ class TorchMLPClassifier(TorchClassifier):
         self.random_state = random_state
         self.device = device
 
-    def _hidden(self) -> Sequence[int]:
+    def hidden_widths(self) -> Sequence[int]:
+        """Return `hidden_sizes`, checked."""
         if any(size < 1 for size in self.hidden_sizes):
             raise ValueError(f"hidden_sizes is {self.hidden_sizes!r}, expected widths of at least 1")
         return self.hidden_sizes
@@ -72,7 +78,17 @@ class TorchMLPClassifier(TorchClassifier):
         stretch: float,  # noqa: ARG002 - for schedulers, and this optimizer has none
     ) -> tuple[torch.optim.Optimizer, None]:
         # fused: one pass over the weights instead of ten, which halves the time of a step on a CPU
-        return torch.optim.Adam(parameters, lr=self.learning_rate, fused=True), None
+        return torch.optim.AdamW(parameters, lr=self.learning_rate, weight_decay=self.weight_decay, fused=True), None
+
+    def stacked_optimizer(
+        self,
+        parameters: list[torch.Tensor],
+        rates: torch.Tensor,
+        decays: torch.Tensor,
+        stretch: float,  # noqa: ARG002 - as above
+    ) -> StackedAdamW:
+        """Return Adam for a stack of models; parameters as for the other torch heads."""
+        return StackedAdamW(parameters, rates, decays)
 
 
 def make_mlp(params: Mapping[str, Any], seed: int) -> Pipeline:

@@ -14,12 +14,16 @@ from typing import Any
 from heads.errors import ModelFileError
 
 TRUSTED_TYPES = (
+    "heads.boosting.BoostedTreesClassifier",
     "heads.centroid.NearestMeanClassifier",
+    "heads.cosine.CosineClassifier",
     "heads.lda.ShrunkDiscriminantClassifier",
     "heads.linear_torch.TorchLinearClassifier",
     "heads.mlp.TorchMLPClassifier",
+    "heads.naive_bayes.GaussianBayesClassifier",
     "heads.neighbors.NearestImagesClassifier",
     "heads.ridge.RidgeSoftmaxClassifier",
+    "heads.svm.RbfSupportVectorClassifier",
 )
 """Our own estimators: parameters and numpy arrays, and no method that runs anything they hold.
 
@@ -54,7 +58,7 @@ SCHEMA_FILE = "schema.json"
 LARGEST_SCHEMA = 20_000_000  # bytes; a head's is some 20 kB, and 4 kB more for each epoch of a training curve
 
 
-def check_archive(data: bytes, where: Path) -> None:
+def check_archive(data: bytes, where: Path, own: frozenset[str] = frozenset()) -> None:
     """Check a skops archive by its table of contents and its schema, building nothing.
 
     Parameters
@@ -62,6 +66,8 @@ def check_archive(data: bytes, where: Path) -> None:
     data : bytes
     where : Path
         For messages.
+    own : frozenset of str
+        Types beyond `ALLOWED_NODES` that a person has named, as "module.Class": objects of Python with a state.
 
     Raises
     ------
@@ -75,7 +81,7 @@ def check_archive(data: bytes, where: Path) -> None:
     for node in _nodes(schema):
         loader = str(node.get("__loader__"))
         name = f"{node.get('__module__')}.{node.get('__class__')}"
-        if (name, loader) not in ALLOWED_NODES:
+        if (name, loader) not in ALLOWED_NODES and not (loader == "ObjectNode" and name in own):
             refused.add(f"{name} ({loader})")
             continue
         if loader == "NdArrayNode":
@@ -83,7 +89,8 @@ def check_archive(data: bytes, where: Path) -> None:
         _check_number(node, name, containers, where)
     if refused:
         raise ModelFileError(
-            f"{where}: holds types that are not trusted and could run code or crash: {', '.join(sorted(refused))}"
+            f"{where}: holds types that are not trusted and could run code or crash: {', '.join(sorted(refused))}; "
+            "for a head of your own name it: own=['module:Class'], or --trust module:Class"
         )
 
 

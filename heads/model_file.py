@@ -1,7 +1,8 @@
 """A fitted head on disk: a folder with `head.skops` and `model.json`, read back without pickle.
 
 What is read back may come from anywhere, so loading runs no code of the file's choosing: skops rebuilds objects of
-the types on a fixed list only (`heads.model_archive`), and what the card says is checked (`heads.model_card`).
+the types on a fixed list only (`heads.model_archive`), and what the card says is checked (`heads.model_card`). A user's
+own types pass where the user names them, at each load again.
 """
 
 import hashlib
@@ -9,6 +10,7 @@ import json
 import os
 import platform
 import tempfile
+from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -16,12 +18,13 @@ from typing import Any
 from heads.errors import ModelFileError
 from heads.model_archive import TRUSTED_TYPES, check_archive
 from heads.model_card import CARD_FILE, FORMAT_VERSION, check_card, read_bytes, read_card
+from heads.own_heads import type_names
 
 HEAD_FILE = "head.skops"
 LARGEST_HEAD = 4_000_000_000  # bytes
 
 
-def save_model(folder: str | os.PathLike[str], model: Any, card: dict[str, Any]) -> Path:
+def save_model(folder: str | os.PathLike[str], model: Any, card: dict[str, Any], *, own: Sequence[str] = ()) -> Path:
     """Write a fitted head and its card; a model that is there already is replaced once the new one is complete.
 
     Parameters
@@ -34,6 +37,9 @@ def save_model(folder: str | os.PathLike[str], model: Any, card: dict[str, Any])
         JSON values: `class_names` (list of str, by class number), `head`, `params`, `embedding` (the whole key of the
         embedding it was fitted on), `tap`, `weights_name`, `weights_source`, `scores`, and whatever else is worth
         keeping.
+    own : sequence of str
+        Heads (`module:Class`, or a name that `find_head` knows) and classes whose types the model may hold beside those
+        of the built-in heads; `load_model` has to be given the same.
 
     Returns
     -------
@@ -45,9 +51,12 @@ def save_model(folder: str | os.PathLike[str], model: Any, card: dict[str, Any])
     ModelFileError
         The card lacks a field or is not JSON, the head holds a type that `load_model` would refuse, or the folder holds
         something else than a model.
+    OwnHeadError, UnknownHeadError
+        What `own` names cannot be imported or found.
     OSError
         The folder cannot be written.
     """
+    own_types = type_names(own)
     import skops.io  # noqa: PLC0415 - takes seconds because it loads torch; only who saves or loads should wait
 
     target = Path(folder).absolute()
@@ -59,7 +68,9 @@ def save_model(folder: str | os.PathLike[str], model: Any, card: dict[str, Any])
         raise ModelFileError(f"{target}: {type(model).__name__} cannot be saved without pickle: {error}") from error
     try:
         # Told now, by who can still choose another head, and not when the model is needed.
-        check_archive(head, target)
+        check_archive(head, target, own_types)
+        if own_types:  # types that no test here has ever rebuilt
+            _rebuild(head, target, own_types)
     except ModelFileError as error:
         raise ModelFileError(f"{error}; loading refuses that, so use another head") from error
     complete = {
@@ -77,10 +88,17 @@ def save_model(folder: str | os.PathLike[str], model: Any, card: dict[str, Any])
     return target
 
 
-def load_model(folder: str | os.PathLike[str]) -> tuple[Any, dict[str, Any]]:
+def load_model(folder: str | os.PathLike[str], *, own: Sequence[str] = ()) -> tuple[Any, dict[str, Any]]:
     """Read a saved model; a file from an untrusted place cannot run code here.
 
     The checksum finds damage, not malice: who plants a file can write a fitting one.
+
+    Parameters
+    ----------
+    folder : path
+    own : sequence of str
+        As given to `save_model`. The types named are trusted with whatever state the file gives them; other types are
+        refused as ever, and no module is imported that is not named here.
 
     Returns
     -------
@@ -92,11 +110,13 @@ def load_model(folder: str | os.PathLike[str]) -> tuple[Any, dict[str, Any]]:
     ------
     ModelFileError
         A file is missing, damaged, too large or of another format version, or holds a type that is not trusted.
+    OwnHeadError, UnknownHeadError
+        What `own` names cannot be imported or found.
     """
     source = Path(folder)
     card = read_card(source / CARD_FILE)
     path = source / HEAD_FILE
-    model = _rebuild(_read_head(path, card["sha256"]), path)
+    model = _rebuild(_read_head(path, card["sha256"]), path, type_names(own))
     _check_model(model, card, path)
     return model, card
 
@@ -115,14 +135,14 @@ def _read_head(path: Path, checksum: str) -> bytes:
     return data
 
 
-def _rebuild(data: bytes, path: Path) -> Any:
+def _rebuild(data: bytes, path: Path, own: frozenset[str]) -> Any:
     """Return the object in a skops archive, if all of its types are trusted."""
     import skops.io  # noqa: PLC0415 - as in save_model
     from skops.io.exceptions import UntrustedTypesFoundException  # noqa: PLC0415 - likewise
 
-    check_archive(data, path)
+    check_archive(data, path, own)
     try:
-        return skops.io.loads(data, trusted=list(TRUSTED_TYPES))
+        return skops.io.loads(data, trusted=[*TRUSTED_TYPES, *own])
     except UntrustedTypesFoundException as error:
         raise ModelFileError(
             f"{path}: not loaded, because it holds types that are not trusted and could run code: {error}"

@@ -4,11 +4,20 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import Normalizer
+from sklearn.utils import check_array
+from sklearn.utils.extmath import row_norms
 
-from heads.errors import ModelFileError
+from heads.errors import DataError, ModelFileError
+
+METRICS = ("cosine", "euclidean")
+"""What `make_knn` knows as nearness."""
+
+ROUNDING = 5e-7
+"""Distances below this share of an image's length are a few roundings of its float32 features, and count as 0."""
 
 
 class NearestImagesClassifier(KNeighborsClassifier):
@@ -25,12 +34,20 @@ class NearestImagesClassifier(KNeighborsClassifier):
         super().__init__(n_neighbors, weights="distance", algorithm="brute")
 
     def kneighbors(self, X: Any = None, n_neighbors: int | None = None, return_distance: bool = True) -> Any:
-        """Return the distances and row numbers of the nearest fitted images, (n_images, k) each."""
+        """Return the distances and row numbers of the nearest fitted images, (n_images, k) each.
+
+        Copies are at distance 0. scikit-learn takes |a - b|² from |a|² - 2 a·b + |b|², so that some of them come out at
+        1e-8 instead: of two copies that disagree one would then have all of the vote.
+        """
         if hasattr(self, "n_samples_fit_"):
             # Asked about the fitted images themselves, scikit-learn leaves each one out of its own neighbours.
             n_others = self.n_samples_fit_ - (X is None)
             n_neighbors = min(self.n_neighbors if n_neighbors is None else n_neighbors, n_others)
-        return super().kneighbors(X, n_neighbors, return_distance)
+        if not return_distance:
+            return super().kneighbors(X, n_neighbors, return_distance=False)
+        distances, rows = super().kneighbors(X, n_neighbors)
+        lengths = row_norms(self._fit_X if X is None else check_array(X, accept_sparse="csr"))
+        return without_rounding(distances, lengths), rows
 
     def check_fitted_state(self) -> None:
         """Check what was read from a file, for scikit-learn's compiled search reads memory by these numbers.
@@ -55,10 +72,44 @@ class NearestImagesClassifier(KNeighborsClassifier):
             raise ModelFileError(f"knn asks {self.n_neighbors!r} neighbours, expected at least 1")
 
 
-def make_knn(params: Mapping[str, Any], seed: int) -> Pipeline:  # noqa: ARG001 - every factory takes a seed; this head draws nothing
-    """Return an unfitted k-nearest-neighbour classifier by cosine similarity.
+def without_rounding(distances: NDArray[Any], lengths: NDArray[Any]) -> NDArray[Any]:
+    """Return distances (n_images, k) with 0 where rounding alone is left of them, for images of these lengths."""
+    return np.where(distances < ROUNDING * lengths[:, None], 0.0, distances)
 
-    On unit-length rows the Euclidean order is the cosine order (|a - b|² = 2 - 2 a·b), and scikit-learn has a blocked
-    top-k for the former alone: the full matrix of distances is never held.
+
+def split_metric(params: Mapping[str, Any]) -> tuple[str, NearestImagesClassifier]:
+    """Return the metric among the hyper-parameters of `make_knn`, and the classifier that the others make.
+
+    Raises
+    ------
+    DataError
+        The metric is unknown.
     """
-    return make_pipeline(Normalizer(), NearestImagesClassifier(**params))
+    others = dict(params)
+    metric = others.pop("metric", METRICS[0])
+    if metric not in METRICS:
+        raise DataError(f"head 'knn': metric is {metric!r}, expected {' or '.join(METRICS)}")
+    return metric, NearestImagesClassifier(**others)
+
+
+def make_knn(params: Mapping[str, Any], seed: int) -> Pipeline:  # noqa: ARG001 - every factory takes a seed; this head draws nothing
+    """Return an unfitted k-nearest-neighbour classifier by one of two metrics.
+
+    "cosine", the default: on unit-length rows the Euclidean order is the cosine order (|a - b|² = 2 - 2 a·b), and
+    scikit-learn has a blocked top-k for the former alone: the full matrix of distances is never held.
+    "euclidean" takes the features as they are. They are one layer's and share a unit; at unit variance each, those that
+    hardly ever fire would count as much as those that carry the image.
+
+    Parameters
+    ----------
+    params : mapping of str to object
+        `metric`, and hyper-parameters of `NearestImagesClassifier`.
+    seed : int
+
+    Raises
+    ------
+    DataError
+        The metric is unknown.
+    """
+    metric, classifier = split_metric(params)
+    return make_pipeline(Normalizer(), classifier) if metric == "cosine" else make_pipeline(classifier)

@@ -60,18 +60,43 @@ def register(head: Head) -> None:
 
 
 def find_head(name: str) -> Head:
-    """Return the head of this name.
+    """Return the head of this name: a registered one, one that an installed package brings, or `module:Class`.
 
     Raises
     ------
     UnknownHeadError
         There is none; the message names the nearest ones.
+    DuplicateHeadError
+        Installed packages bring two heads of one name.
+    OwnHeadError
+        The module of a head of a user's own cannot be imported, or holds no classifier.
     """
     if name in HEADS:
         return HEADS[name]
-    near = get_close_matches(name.lower(), HEADS, n=3, cutoff=0.5)
-    hint = f"did you mean {' or '.join(near)}?" if near else f"known heads: {', '.join(sorted(HEADS))}"
-    raise UnknownHeadError(f"no head is called {name!r}; {hint}")
+    from heads import own_heads  # noqa: PLC0415 - it imports this module, and looks through what is installed
+
+    if ":" in name:
+        return own_heads.named_head(name)
+    installed = own_heads.installed_heads()
+    if name in installed:
+        return own_heads.installed_head(installed[name])
+    known = sorted({*HEADS, *installed})
+    near = get_close_matches(name.lower(), known, n=3, cutoff=0.5)
+    hint = f"did you mean {' or '.join(near)}?" if near else f"known heads: {', '.join(known)}"
+    raise UnknownHeadError(f"no head is called {name!r}; {hint}, or module:Class for one of your own")
+
+
+def all_heads() -> dict[str, Head]:
+    """Return every registered head and every head that an installed package brings, by name.
+
+    Raises
+    ------
+    DuplicateHeadError, OwnHeadError
+        As `find_head`.
+    """
+    from heads import own_heads  # noqa: PLC0415 - as in find_head
+
+    return {**HEADS, **{name: own_heads.installed_head(entry) for name, entry in own_heads.installed_heads().items()}}
 
 
 def _build(module: str, factory: str, params: Mapping[str, Any], seed: int) -> BaseEstimator:
@@ -133,6 +158,30 @@ for _head in (
         summary="One hidden layer with dropout, trained by Adam, stopped early.",
         make=partial(_build, "heads.mlp", "make_mlp"),
         grid={"hidden_sizes": ((128,), (512,)), "dropout": (0.0, 0.5)},
+    ),
+    Head(
+        name="svm-rbf",
+        summary="Support vector machine with an RBF kernel, for up to 20 000 images; labels but no probabilities.",
+        make=partial(_build, "heads.svm", "make_svm_rbf"),
+        grid={"C": (1.0, 10.0), "gamma_factor": (0.3, 1.0)},
+    ),
+    Head(
+        name="boosting",
+        summary="Gradient-boosted trees, stopped early; slow on many features and classes.",
+        make=partial(_build, "heads.boosting", "make_boosting"),
+        grid={"min_samples_leaf": (5, 20)},
+    ),
+    Head(
+        name="naive-bayes",
+        summary="Gaussian naive Bayes with tempered probabilities; one pass over the images.",
+        make=partial(_build, "heads.naive_bayes", "make_naive_bayes"),
+        grid={"var_smoothing": (0.01, 0.1, 1.0)},
+    ),
+    Head(
+        name="cosine",
+        summary="Softmax over scaled cosines (Baseline++): no class wins by longer weights.",
+        make=partial(_build, "heads.cosine", "make_cosine"),
+        grid={"C": (1.0, 10.0, 100.0, 1000.0)},
     ),
 ):
     register(_head)

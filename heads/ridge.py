@@ -59,21 +59,43 @@ class RidgeSoftmaxClassifier(SoftmaxClassifier):
         ValueError
             `alpha` is not above 0, or `y` holds a single class.
         """
-        if not self.alpha > 0:
-            raise ValueError(f"alpha is {self.alpha!r}, expected a number above 0")
+        self.check_alpha()
         features, codes = self._checked_input(X, y, np.float64)
-        targets = np.where(codes[:, None] == np.arange(len(self.classes_)), 1.0, -1.0)
+        targets = class_targets(codes, len(self.classes_))
         feature_mean, target_mean = features.mean(axis=0), targets.mean(axis=0)
         self.coef_, leverage = _solve(features - feature_mean, targets - target_mean, self.alpha)
         self.intercept_ = target_mean - feature_mean @ self.coef_
-        residual = targets - self._scores(features)
-        # 1 / n_images is the intercept's leverage. With a tiny alpha one image can fix its own score: nothing is left.
-        left = np.maximum(1.0 - leverage - 1.0 / len(features), 1e-10)
-        self.temperature_ = fit_temperature(targets - residual / left[:, None], codes)
+        left_out = left_out_scores(targets.T, self._scores(features).T, leverage).T
+        self.temperature_ = fit_temperature(left_out, codes)
         return self
+
+    def check_alpha(self) -> None:
+        """Raise ValueError where `alpha` is not above 0."""
+        if not self.alpha > 0:
+            raise ValueError(f"alpha is {self.alpha!r}, expected a number above 0")
 
     def _scores(self, X: Floats) -> Doubles:
         return np.asarray(X @ self.coef_ + self.intercept_)
+
+
+def class_targets(codes: NDArray[np.intp], n_classes: int) -> Doubles:
+    """Return what the scores are fitted to, (n_images, n_classes): 1 for an image's own class, -1 for the others."""
+    return np.where(codes[:, None] == np.arange(n_classes), 1.0, -1.0)
+
+
+def left_out_scores(targets: Floats, scores: Floats, leverage: Floats) -> Floats:
+    """Return the scores that each image has from a fit without it, given those of the fit with it.
+
+    Parameters
+    ----------
+    targets : ndarray of shape (n_classes, n_images)
+    scores : ndarray of shape (..., n_classes, n_images)
+    leverage : ndarray of shape (..., n_images)
+        For centred features; the intercept's own is added here.
+    """
+    # 1 / n_images is the intercept's leverage. With a tiny alpha one image can fix its own score: nothing is left.
+    left = np.maximum(1.0 - leverage - 1.0 / targets.shape[1], 1e-10)
+    return np.asarray(targets - (targets - scores) / left[..., None, :])
 
 
 def _solve(features: Doubles, targets: Doubles, alpha: float) -> tuple[Doubles, Doubles]:

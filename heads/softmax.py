@@ -1,16 +1,22 @@
 """What the project's own heads share: one score per class, the highest wins, and a softmax makes probabilities."""
 
+from collections.abc import Callable
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.optimize import minimize_scalar
-from scipy.special import log_softmax, softmax
+from scipy.special import softmax
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 Floats = NDArray[np.floating[Any]]
+
+Doubles = NDArray[np.float64]
+
+LIKELY_SHARPNESS = 3.0  # spread / temperature of a head that knows something
+ROOT_TOLERANCE = 1e-5  # of a temperature's logarithm; Newton's last step leaves about its square
+SCORES_AT_ONCE = 160_000  # they and as many weights are 1.3 MB of float32
 
 
 class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
@@ -69,9 +75,9 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
 def fit_temperature(scores: Floats, codes: NDArray[np.intp]) -> float:
     """Return the temperature that makes softmax(scores / temperature) fit the classes best.
 
-    It changes no prediction, only how sure each one is. The cross-entropy is convex in 1 / temperature, so a bounded
-    one-dimensional search finds the minimum; targets are smoothed as in Platt's scaling, so that there is a finite one
-    where every image is classified correctly.
+    It changes no prediction, only how sure each one is. The cross-entropy is convex in 1 / temperature, so that it is
+    least where its derivative is 0; targets are smoothed as in Platt's scaling, so that there is such a place where
+    every image is classified correctly.
 
     Parameters
     ----------
@@ -90,15 +96,101 @@ def fit_temperature(scores: Floats, codes: NDArray[np.intp]) -> float:
     Guo, Pleiss, Sun & Weinberger, "On calibration of modern neural networks", ICML 2017.
     Platt, "Probabilistic outputs for support vector machines", 1999 (the smoothed targets, section 2.2).
     """
-    n_images, n_classes = scores.shape
-    spread = float((scores - scores.mean(axis=1, keepdims=True)).std()) if n_images else 0.0
-    if spread == 0.0:
-        return 1.0
-    smoothed = np.full(scores.shape, 1.0 / (n_images + n_classes))
-    smoothed[np.arange(n_images), codes] = (n_images + 1.0) / (n_images + n_classes)
+    return float(fit_temperatures(scores.T[None], codes)[0])
 
-    def cross_entropy(log_ratio: float) -> float:
-        return float(-(smoothed * log_softmax(scores / (spread * np.exp(log_ratio)), axis=1)).sum() / n_images)
 
-    search = minimize_scalar(cross_entropy, bounds=(np.log(1e-3), np.log(1e3)), method="bounded")
-    return spread * float(np.exp(search.x))
+def fit_temperatures(scores: Floats, codes: NDArray[np.intp]) -> Doubles:
+    """Return what `fit_temperature` finds for each of many sets of scores of the same images, (n_sets,).
+
+    Parameters
+    ----------
+    scores : ndarray of shape (n_sets, n_classes, n_images)
+        Classes before images: sums over a handful of classes then run along memory.
+    codes : int ndarray of shape (n_images,)
+    """
+    n_sets, n_classes, n_images = scores.shape
+    # A few sets at a time, for they stay in the processor's cache; one at a time, the steps would be so short that
+    # threads beside each other spend as long on handing over the interpreter.
+    at_once = max(1, SCORES_AT_ONCE // max(1, n_classes * n_images))
+    return np.concatenate([_fit_some(scores[at : at + at_once], codes) for at in range(0, n_sets, at_once)])
+
+
+def _fit_some(scores: Floats, codes: NDArray[np.intp]) -> Doubles:
+    n_sets, n_classes, n_images = scores.shape
+    temperatures = np.ones(n_sets)
+    if n_images == 0:
+        return temperatures
+    logits = np.array(scores, order="C")
+    logits -= logits.mean(axis=1, keepdims=True)
+    spread = np.sqrt(np.square(logits).mean(axis=(1, 2), dtype=np.float64))
+    has_spread = spread > 0
+    logits, spread = logits[has_spread], spread[has_spread]
+    logits -= logits.max(axis=1, keepdims=True)
+    logits /= spread.astype(logits.dtype)[:, None, None]
+    # The smoothed target of a true class is (n_images + 1) / (n_images + n_classes), of any other 1 over the same.
+    of_true = logits[:, codes, np.arange(n_images)].sum(axis=1, dtype=np.float64)
+    wanted = (logits.sum(axis=(1, 2), dtype=np.float64) / n_images + of_true) / (n_images + n_classes)
+    room = np.empty_like(logits)
+    start = np.full(len(logits), LIKELY_SHARPNESS)
+    sharpness = _positive_roots(lambda tried: _excess(logits, tried, wanted, room), start, 1e-3, 1e3)
+    temperatures[has_spread] = spread / sharpness
+    return temperatures
+
+
+def _excess(logits: Floats, sharpness: Doubles, wanted: Doubles, room: Floats) -> tuple[Doubles, Doubles]:
+    """Return log(wanted / found) and its derivative by the sharpness: `found` is the mean score the softmax expects.
+
+    found - wanted is the cross-entropy's derivative; both are below 0. The logarithm of what decays like a power or an
+    exponential is nearly a straight line, which Newton's method likes.
+
+    Parameters
+    ----------
+    logits : ndarray of shape (n_sets, n_classes, n_images)
+        At most 0.
+    sharpness, wanted : ndarray of shape (n_sets,)
+    room : ndarray of shape (n_sets, n_classes, n_images)
+        Overwritten: fresh memory would cost more than the sums.
+    """
+    np.multiply(logits, sharpness.astype(logits.dtype)[:, None, None], out=room)
+    np.exp(room, out=room)
+    total = room.sum(axis=1)
+    room *= logits
+    mean = room.sum(axis=1) / total
+    room *= logits
+    variance = room.sum(axis=1) / total - mean * mean
+    found = np.minimum(mean.mean(axis=1, dtype=np.float64), -1e-300)
+    return np.log(wanted / found), variance.mean(axis=1, dtype=np.float64) / -found
+
+
+def _positive_roots(
+    function: Callable[[Doubles], tuple[Doubles, Doubles]], start: Doubles, low: float, high: float
+) -> Doubles:
+    """Return where growing functions are 0, or the end of [low, high] that is nearest to there.
+
+    Newton's steps in the logarithm, with a bisection where one leaves the bracket or they do not halve in two.
+
+    Parameters
+    ----------
+    function : callable
+        Gives the functions' values and derivatives, each at its own place.
+    start : ndarray of shape (n_functions,)
+        Where to begin, between `low` and `high`.
+    low, high : float
+        Above 0.
+
+    References
+    ----------
+    Press, Teukolsky, Vetterling & Flannery, "Numerical recipes", 3rd ed., section 9.4.
+    """
+    bottom, top = np.full(len(start), np.log(low)), np.full(len(start), np.log(high))
+    place, last, before = np.log(start), top - bottom, top - bottom
+    while (searching := np.abs(last) > ROOT_TOLERANCE).any():
+        at = np.exp(place)
+        value, slope = function(at)
+        bottom, top = np.where(value < 0, place, bottom), np.where(value < 0, top, place)
+        step = -value / np.maximum(at * slope, 1e-300)
+        outside = (place + step < bottom) | (place + step > top)
+        step = np.where(outside | (np.abs(step) > 0.5 * np.abs(before)), 0.5 * (bottom + top) - place, step)
+        step = np.where(searching, step, 0.0)
+        place, last, before = place + step, step, last
+    return np.exp(place)

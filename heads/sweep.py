@@ -9,6 +9,7 @@ import threading
 import warnings
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 import numpy as np
@@ -22,7 +23,8 @@ from heads.features import feature_matrix
 from heads.isolation import quiet_and_single_threaded
 from heads.prediction import predict
 from heads.registry import find_head
-from heads.trial import Result, Task, run_trial
+from heads.sweep_jobs import submit_jobs
+from heads.trial import Result, Task
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -94,18 +96,15 @@ def sweep(
     with quiet_and_single_threaded(), _client(dask, workers) as client:
         task_there = client.scatter([task], hash=False)[0]
         there = {number: client.scatter([source], hash=False)[0] for number, source in sources.items()}
-        # Results travel without the features, which the candidate in this process still has.
-        futures = {
-            client.submit(
-                run_trial,
-                replace(candidate, features=None),
-                heads[candidate.head],
-                there[id(candidate.features)],
-                task_there,
-                pure=False,
-            ): candidate
-            for candidate in candidates
-        }
+        futures = submit_jobs(
+            partial(client.submit, pure=False),
+            candidates,
+            heads,
+            there,
+            task_there,
+            n_folds=len(plan.folds),
+            n_workers=max(1, sum(client.nthreads().values())),
+        )
         results = _collect(client, futures, on_result)
     if all(result.error is not None for result in results):
         reason = results[0].error if results else "there is none"

@@ -10,6 +10,7 @@ from sklearn.utils import check_random_state
 
 from heads.isolation import one_openmp_thread
 from heads.softmax import Floats, SoftmaxClassifier
+from heads.stacked_optimizers import StackedOptimizer
 from heads.torch_training import Recipe, forward, train
 
 _AT_LEAST: dict[str, float] = {
@@ -17,6 +18,7 @@ _AT_LEAST: dict[str, float] = {
     "max_epochs": 1,
     "patience": 1,
     "min_steps": 0,
+    "weight_decay": 0,
     "dropout": 0,
     "validation_fraction": 0,
 }
@@ -41,6 +43,7 @@ class TorchClassifier(SoftmaxClassifier):
     temperature_: float = 1.0
     dropout: float
     learning_rate: float
+    weight_decay: float
     batch_size: int
     max_epochs: int
     patience: int
@@ -61,9 +64,27 @@ class TorchClassifier(SoftmaxClassifier):
         DataError
             Training diverged.
         """
-        self._check_parameters()
+        recipe = self.recipe()
         features, codes = self._checked_input(X, y, np.float32)
-        recipe = Recipe(
+        sizes = [features.shape[1], *self.hidden_widths(), len(self.classes_)]
+        # Batches are too small to share out: on a busy machine, waiting for the other threads takes most of the time.
+        # One thread also gives the same weights on any number of cores.
+        with one_openmp_thread():
+            trained = train(features, codes, sizes, recipe)
+        self.coefs_, self.intercepts_ = trained.coefs, trained.intercepts
+        self.history_, self.best_epoch_ = trained.history, trained.best_epoch
+        return self
+
+    def recipe(self) -> Recipe:
+        """Return how `fit` trains, the seed drawn from `random_state`.
+
+        Raises
+        ------
+        ValueError
+            A parameter is out of its range.
+        """
+        self._check_parameters()
+        return Recipe(
             make_optimizer=self._make_optimizer,
             dropout=self.dropout,
             batch_size=self.batch_size,
@@ -74,17 +95,23 @@ class TorchClassifier(SoftmaxClassifier):
             seed=int(check_random_state(self.random_state).randint(2**31 - 1)),
             device=self.device,
         )
-        sizes = [features.shape[1], *self._hidden(), len(self.classes_)]
-        # Batches are too small to share out: on a busy machine, waiting for the other threads takes most of the time.
-        # One thread also gives the same weights on any number of cores.
-        with one_openmp_thread():
-            trained = train(features, codes, sizes, recipe)
-        self.coefs_, self.intercepts_ = trained.coefs, trained.intercepts
-        self.history_, self.best_epoch_ = trained.history, trained.best_epoch
-        return self
 
-    def _hidden(self) -> Sequence[int]:
+    def hidden_widths(self) -> Sequence[int]:
         """Return the widths of the hidden layers."""
+        raise NotImplementedError
+
+    def stacked_optimizer(
+        self, parameters: list[torch.Tensor], rates: torch.Tensor, decays: torch.Tensor, stretch: float
+    ) -> StackedOptimizer:
+        """Return what `_make_optimizer` gives for a stack of models, at learning rates and weight decays of their own.
+
+        Parameters
+        ----------
+        parameters : list of Tensor of shape (n_models, …)
+        rates, decays : Tensor of shape (n_models, 1, 1)
+        stretch : float
+            Multiplies the epochs of a schedule.
+        """
         raise NotImplementedError
 
     def _make_optimizer(

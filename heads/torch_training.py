@@ -101,14 +101,16 @@ def train(features: NDArray[np.float32], codes: NDArray[np.intp], sizes: Sequenc
     order_generator = torch.Generator().manual_seed(recipe.seed)
     dropout_generator = torch.Generator(device=recipe.device).manual_seed(recipe.seed)
     X_val, y_val = X[val_rows], y[val_rows]
-    stretch = max(1.0, recipe.min_steps / (math.ceil(len(fit_rows) / recipe.batch_size) * recipe.max_epochs))
-    layers = _first_layers(sizes, order_generator, recipe.device)
+    stretch = epoch_stretch(len(fit_rows), recipe)
+    layers = [
+        (weight.requires_grad_(True), bias.requires_grad_(True))
+        for weight, bias in first_layers(sizes, order_generator, recipe.device)
+    ]
     optimizer, scheduler = recipe.make_optimizer([parameter for layer in layers for parameter in layer], stretch)
     history: list[dict[str, float | int | None]] = []
     best_epoch, best_loss, best = 0, float("inf"), _copies(layers)
     for epoch in range(1, math.ceil(recipe.max_epochs * stretch) + 1):
-        order = torch.tensor(fit_rows)[torch.randperm(len(fit_rows), generator=order_generator)].to(recipe.device)
-        batches = torch.split(order, recipe.batch_size)
+        batches = shuffled_batches(fit_rows, recipe, order_generator)
         loss = _train_epoch(layers, optimizer, X, y, batches, recipe.dropout, dropout_generator)
         if not np.isfinite(loss):
             raise DataError(
@@ -152,20 +154,29 @@ def forward(layers: Sequence[tuple[Any, Any]], X: Any) -> Any:
     return X @ weight + bias
 
 
-def _first_layers(sizes: Sequence[int], generator: torch.Generator, device: str) -> list[Layer]:
+def epoch_stretch(n_fit: int, recipe: Recipe) -> float:
+    """Return the factor, at least 1, of all that counts epochs, so that `n_fit` images give `min_steps` steps."""
+    return max(1.0, recipe.min_steps / (math.ceil(n_fit / recipe.batch_size) * recipe.max_epochs))
+
+
+def shuffled_batches(fit_rows: NDArray[np.intp], recipe: Recipe, generator: torch.Generator) -> Sequence[Tensor]:
+    """Return the row numbers of one epoch, a tensor for each batch, in an order drawn from the generator."""
+    order = torch.tensor(fit_rows)[torch.randperm(len(fit_rows), generator=generator)].to(recipe.device)
+    return torch.split(order, recipe.batch_size)
+
+
+def first_layers(sizes: Sequence[int], generator: torch.Generator, device: str) -> list[Layer]:
     """Draw weights and biases uniformly within ±1 / √n_in, as torch's own linear layer does; a single layer is zero.
 
     A softmax layer's loss is convex: no symmetry has to be broken, and what is drawn would have to be unlearned.
     """
     if len(sizes) == 2:
-        zeros = torch.zeros(*sizes, device=device), torch.zeros(sizes[1], device=device)
-        return [(zeros[0].requires_grad_(True), zeros[1].requires_grad_(True))]
+        return [(torch.zeros(*sizes, device=device), torch.zeros(sizes[1], device=device))]
     layers = []
     for n_in, n_out in pairwise(sizes):
         bound = n_in**-0.5
         drawn = (torch.rand(n_in + 1, n_out, generator=generator) * 2 - 1) * bound
-        weight, bias = drawn[:-1].to(device), drawn[-1].to(device)
-        layers.append((weight.clone().requires_grad_(True), bias.clone().requires_grad_(True)))
+        layers.append((drawn[:-1].to(device).clone(), drawn[-1].to(device).clone()))
     return layers
 
 

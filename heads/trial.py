@@ -11,9 +11,12 @@ import numpy as np
 from heads.errors import DataError
 from heads.evaluate import Score, measure, score_predictions
 from heads.isolation import isolated_job
+from heads.metric_parts import Predictions
 from heads.prediction import predict
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
     from sklearn.base import BaseEstimator
 
@@ -65,6 +68,9 @@ class Result:
         Why fitting failed.
     warnings : list of str
         What scikit-learn warned of, each text once.
+    predictions : Predictions or None
+        Of the images that were scored, fold after fold, for paired comparisons: classes, and the probability of the
+        true class.
     """
 
     candidate: Candidate
@@ -74,6 +80,7 @@ class Result:
     history: History | None = None
     error: str | None = None
     warnings: list[str] = field(default_factory=list)
+    predictions: Predictions | None = field(default=None, repr=False)
 
 
 def run_trial(candidate: Candidate, head: Head, features: object, task: Task) -> Result:
@@ -100,32 +107,60 @@ def run_trial(candidate: Candidate, head: Head, features: object, task: Task) ->
 def _run(
     candidate: Candidate, head: Head, model: BaseEstimator, X: NDArray[Any], task: Task, texts: list[str]
 ) -> Result:
-    per_fold, parts, fit_seconds, history = [], [], 0.0, None
+    parts, fit_seconds, history = [], 0.0, None
     for number, (fit_rows, score_rows) in enumerate(task.plan.folds):
         if number:
             model = head.make(candidate.params, task.seed)
         start = time.perf_counter()
-        model.fit(_rows(X, fit_rows), task.y[fit_rows])
+        model.fit(contiguous_rows(X, fit_rows), task.y[fit_rows])
         fit_seconds += time.perf_counter() - start
         history = training_curve(model) if number == 0 else history
-        classes, probability = predict(model, X[score_rows], task.n_classes)
+        parts.append(predict(model, X[score_rows], task.n_classes))
+    return score_folds(candidate, task, parts, fit_seconds=fit_seconds, history=history, warnings=texts)
+
+
+def score_folds(
+    candidate: Candidate,
+    task: Task,
+    parts: Sequence[tuple[NDArray[np.intp], NDArray[np.float64] | None]],
+    *,
+    fit_seconds: float,
+    history: History | None,
+    warnings: list[str],
+) -> Result:
+    """Score what was said of every fold's images: their classes, and probabilities where the head gives them.
+
+    Raises
+    ------
+    DataError
+        Probabilities are not finite.
+    """
+    rows = [score_rows for _, score_rows in task.plan.folds]
+    for number, (_, probability) in enumerate(parts):
         if probability is not None and not np.isfinite(probability).all():
             raise DataError(
                 f"fold {number + 1}: {(~np.isfinite(probability).all(axis=1)).sum()} of {len(probability)} images have "
                 "probabilities that are not finite; try other hyper-parameters"
             )
-        per_fold.append(measure(task.y[score_rows], probability, classes, task.n_classes))
-        parts.append((score_rows, classes, probability))
-    rows, classes, probability = _pooled(parts)
-    groups = None if task.groups is None else task.groups[rows]
-    scores = score_predictions(task.y[rows], probability, classes, task.n_classes, groups=groups, seed=task.seed)
+    per_fold = [
+        measure(task.y[scored], probability, classes, task.n_classes)
+        for scored, (classes, probability) in zip(rows, parts, strict=True)
+    ]
+    every_row = np.concatenate(rows)
+    y = task.y[every_row]
+    every_class = np.concatenate([classes for classes, _ in parts])
+    given = [probability for _, probability in parts if probability is not None]
+    probability = np.concatenate(given) if given else None
+    groups = None if task.groups is None else task.groups[every_row]
+    of_true = None if probability is None else probability[np.arange(len(y)), y].astype(np.float32)
     return Result(
         candidate=candidate,
-        scores=scores,
+        scores=score_predictions(y, probability, every_class, task.n_classes, groups=groups, seed=task.seed),
         per_fold=per_fold,
         fit_seconds=fit_seconds,
         history=history,
-        warnings=texts,
+        warnings=warnings,
+        predictions=Predictions(classes=every_class.astype(np.int32), probability=of_true),
     )
 
 
@@ -135,11 +170,6 @@ def training_curve(model: Any) -> History | None:
     return getattr(last, "history_", None)
 
 
-def _rows(X: NDArray[Any], rows: NDArray[np.intp]) -> NDArray[np.float32]:
+def contiguous_rows(X: NDArray[Any], rows: NDArray[np.intp]) -> NDArray[np.float32]:
+    """Return these rows of a feature matrix as heads take them."""
     return np.ascontiguousarray(X[rows], dtype=np.float32)
-
-
-def _pooled(parts: list[tuple[Any, Any, Any]]) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float64] | None]:
-    rows, classes, probabilities = zip(*parts, strict=True)
-    probability = None if probabilities[0] is None else np.concatenate(probabilities)
-    return np.concatenate(rows), np.concatenate(classes), probability

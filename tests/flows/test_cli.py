@@ -111,7 +111,8 @@ def test_predict_writes_a_file_on_demand(headstart: Callable[..., Ran], cache: P
     [
         ["extract"],
         ["extract", "photos"],
-        ["fit", "c.headstart"],
+        ["fit"],
+        ["fit", "c.headstart", "--sweep", "fast"],
         ["fit", "c.headstart", "--head", "logreg", "--folds", "1"],
         ["extract", "photos", "--backbone", "x", "--precision", "fp8"],
         ["predict", "model"],

@@ -1,11 +1,15 @@
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
+from heads.boosting import BoostedTreesClassifier
 from heads.centroid import NearestMeanClassifier
+from heads.cosine import CosineClassifier
 from heads.lda import ShrunkDiscriminantClassifier
 from heads.linear_torch import TorchLinearClassifier
 from heads.mlp import TorchMLPClassifier
+from heads.naive_bayes import GaussianBayesClassifier
 from heads.neighbors import NearestImagesClassifier
 from heads.ridge import RidgeSoftmaxClassifier
+from heads.svm import RbfSupportVectorClassifier
 
 
 @parametrize_with_checks(
@@ -16,6 +20,10 @@ from heads.ridge import RidgeSoftmaxClassifier
         NearestImagesClassifier(),
         TorchLinearClassifier(),
         TorchMLPClassifier(),
+        RbfSupportVectorClassifier(),
+        BoostedTreesClassifier(max_iter=20),
+        GaussianBayesClassifier(),
+        CosineClassifier(),
     ]
 )
 def test_every_own_estimator_passes_scikit_learns_checks(estimator, check):

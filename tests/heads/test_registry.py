@@ -9,7 +9,13 @@ from sklearn.datasets import make_blobs
 import heads
 from heads import HEADS, DuplicateHeadError, Head, UnknownHeadError, find_head, register
 
-NAMES = {"logreg", "ridge", "linear-svm", "knn", "centroid", "lda", "mlp", "linear-torch", "dummy"}
+NAMES = {"logreg", "ridge", "linear-svm", "knn", "centroid", "lda", "mlp", "linear-torch", "dummy"} | {
+    "svm-rbf",
+    "boosting",
+    "naive-bayes",
+    "cosine",
+}
+LABELS_ONLY = {"linear-svm", "svm-rbf"}
 
 
 def small_problem(n_classes=3):
@@ -44,7 +50,7 @@ def test_every_head_learns_separate_classes(name, n_classes):
     assert model.fit(X[::2], y[::2]).score(X[1::2], y[1::2]) >= 0.95
 
 
-@pytest.mark.parametrize("name", sorted(NAMES - {"linear-svm"}))
+@pytest.mark.parametrize("name", sorted(NAMES - LABELS_ONLY))
 def test_probabilities_sum_to_one_and_agree_with_the_labels(name):
     X, y = small_problem()
     model = HEADS[name].make({}, 0).fit(X, y)
@@ -82,7 +88,7 @@ def test_more_neighbours_than_images_means_all_of_them():
 
 @pytest.mark.parametrize(
     ("asked", "answer"),
-    [("logref", "did you mean logreg"), ("KNN", "did you mean knn"), ("zzz", "known heads: centroid")],
+    [("logref", "did you mean logreg"), ("KNN", "did you mean knn"), ("zzz", "known heads: boosting, centroid")],
 )
 def test_an_unknown_head_is_answered_with_names(asked, answer):
     with pytest.raises(UnknownHeadError, match=answer):
@@ -103,14 +109,16 @@ def test_the_registry_cannot_be_changed_by_assignment():
         HEADS["mine"] = HEADS["logreg"]
 
 
-def test_importing_heads_loads_nothing_heavy():
+@pytest.mark.parametrize("asked", ["", "heads.find_head('logreg'); heads.all_heads();"])
+def test_importing_and_listing_heads_loads_nothing_heavy(asked):
     heavy = ["torch", "torchvision", "h5py", "prefect", "sklearn", "numpy", "dask", "skops"]
-    code = f"import heads, sys; print([name for name in {heavy} if name in sys.modules])"
+    code = f"import heads, sys; {asked} print([name for name in {heavy} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 
 
 def test_sweeping_linear_heads_loads_no_torch():
-    code = "import heads.sweep, heads.linear, heads.ridge, heads.model_file, sys; print('torch' in sys.modules)"
+    linear = "heads.linear, heads.ridge, heads.svm, heads.cosine"
+    code = f"import heads.sweep, {linear}, heads.model_file, sys; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"

@@ -265,6 +265,7 @@ def test_divergence_is_an_error_that_says_what_to_do():
     [
         ({"dropout": 1.0}, "dropout is 1.0, expected at least 0 and below 1"),
         ({"batch_size": 0}, "batch_size is 0, expected at least 1"),
+        ({"weight_decay": -0.1}, "weight_decay is -0.1, expected at least 0"),
         ({"learning_rate": 0}, "learning_rate is 0, expected a number above 0"),
         ({"hidden_sizes": (0,)}, r"hidden_sizes is \(0,\), expected widths of at least 1"),
     ],
@@ -272,3 +273,41 @@ def test_divergence_is_an_error_that_says_what_to_do():
 def test_a_setting_out_of_range_is_refused(setting, message):
     with pytest.raises(ValueError, match=message):
         TorchMLPClassifier(**setting).fit(*problem())
+
+
+def test_weight_decay_of_the_softmax_layer_is_an_l2_penalty():
+    X, y = problem()
+    model = TorchLinearClassifier(
+        0.05, weight_decay=0.1, batch_size=200, step_size=2000, max_epochs=2000, validation_fraction=0
+    ).fit(X / 10, y)
+    residual = model.predict_proba(X / 10) - np.eye(3)[y]
+    # At the minimum of the mean loss + 0.1 / 2 · (squared weights and biases) its slope is nothing.
+    np.testing.assert_allclose(X.T / 10 @ residual / len(X) + 0.1 * model.coefs_[0], 0, atol=1e-5)
+    np.testing.assert_allclose(residual.mean(axis=0) + 0.1 * model.intercepts_[0], 0, atol=1e-5)
+
+
+def test_weight_decay_of_the_perceptron_is_apart_from_the_gradient():
+    X, y = problem()
+    # All that was before a step is taken away, so that weights are as long as Adam's last step: a few learning rates.
+    model = TorchMLPClassifier(learning_rate=0.01, weight_decay=100.0, min_steps=0, max_epochs=1, random_state=0)
+    assert 0 < max(np.abs(weight).max() for weight in model.fit(X, y).coefs_) < 0.05
+
+
+@pytest.mark.parametrize(
+    ("estimator", "reference"),
+    [
+        (TorchLinearClassifier, lambda parameters: torch.optim.SGD(parameters, lr=0.01, momentum=0.9)),
+        (TorchMLPClassifier, lambda parameters: torch.optim.Adam(parameters, lr=0.01)),
+    ],
+)
+def test_without_weight_decay_training_is_plain_sgd_or_adam(estimator, reference):
+    class Plain(estimator):
+        def _make_optimizer(self, parameters, stretch):
+            assert stretch == 1.0
+            return reference(parameters), None
+
+    X, y = problem()
+    settings = {"learning_rate": 0.01, "min_steps": 0, "max_epochs": 3, "random_state": 0}
+    decayless, plain = (kind(**settings).fit(X, y).coefs_ for kind in (estimator, Plain))
+    for first, second in zip(decayless, plain, strict=True):
+        np.testing.assert_allclose(first, second, atol=1e-6)

@@ -1,0 +1,275 @@
+"""Sweeps of heads against what people write with scikit-learn, on the same folds of the same embeddings.
+
+For each kind of head both sides take turns, each in a process of its own whose libraries are loaded before the clock
+starts, with all cores:
+
+- logreg: 10 values of C; `GridSearchCV` over a pipeline, and `LogisticRegressionCV`;
+- ridge: 20 values of alpha; `GridSearchCV` over `RidgeClassifier`;
+- knn: 10 values of k; `GridSearchCV` over `KNeighborsClassifier` on unit-length rows;
+- linear-torch, mlp: 32 choices of learning rate, weight decay and seed; the same estimators one after another.
+
+Embeddings are synthetic: classes in a space of 64 directions, mixed into correlated features of many scales, cut at
+zero as a ReLU does. Ratios are medians over the rounds; `difference` is the largest between both sides' mean accuracies
+over the folds, for any hyper-parameter.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import warnings
+from collections.abc import Callable, Sequence
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+GRIDS: dict[str, dict[str, Sequence[Any]]] = {
+    "logreg": {"C": np.logspace(-4, 4, 10).tolist()},
+    "ridge": {"alpha": np.logspace(-2, 5, 20).tolist()},
+    "knn": {"n_neighbors": (1, 2, 3, 5, 8, 12, 20, 30, 50, 80)},
+    "linear-torch": {
+        "learning_rate": np.logspace(-3, -1, 8).tolist(),
+        "weight_decay": (0.0, 1e-3),
+        "random_state": (0, 1),
+    },
+    "mlp": {
+        "learning_rate": np.logspace(-4, -2, 8).tolist(),
+        "weight_decay": (0.0, 1e-2),
+        "random_state": (0, 1),
+    },
+}
+OTHERS = {"logreg": ("gridsearch", "logregcv"), "ridge": ("gridsearch",), "knn": ("gridsearch",)}
+
+
+def make_embeddings(n_images: int, n_features: int, n_classes: int, seed: int = 0) -> tuple[Any, Any]:
+    """Return float32 features (n_images, n_features) and classes (n_images,)."""
+    draw = np.random.default_rng(seed)
+    n_directions = min(64, n_features)
+    y = draw.integers(n_classes, size=n_images)
+    centres = draw.normal(size=(n_classes, n_directions))
+    hidden = centres[y] + 2.2 * draw.normal(size=(n_images, n_directions))
+    scales = np.arange(1, n_directions + 1) ** -0.5
+    mixing = draw.normal(size=(n_directions, n_features)) / 2 * scales[:, None]
+    X = hidden @ mixing + 0.5 * draw.normal(size=(n_images, n_features)) + 0.3
+    return np.maximum(X, 0).astype(np.float32), y
+
+
+def run_headstart(kind: str, X: Any, y: Any, plan: Any) -> Callable[[], list[float]]:
+    """Return our sweep as a job that gives the mean accuracy of every choice, in the order of the grid."""
+    from heads import find_head
+    from heads.candidates import FeatureSet, expand
+    from heads.grid_paths import PATHS
+    from heads.sweep import sweep
+
+    candidates = expand([FeatureSet(features=X, backbone="made", tap="up", key="0")], [kind], {kind: GRIDS[kind]})
+    find_head(kind).make(candidates[0].params, 0)  # loads what it needs
+    PATHS[kind].load()
+
+    def job() -> list[float]:
+        results = sweep(candidates, y, plan)
+        failed = [result.error for result in results if result.error]
+        if failed:
+            raise RuntimeError(failed[0])
+        by_params = {id(result.candidate): result for result in results}
+        order = [by_params[id(candidate)] for candidate in candidates]
+        return [float(np.mean([fold["accuracy"] for fold in result.per_fold])) for result in order]
+
+    return job
+
+
+def run_gridsearch(kind: str, X: Any, y: Any, plan: Any) -> Callable[[], list[float]]:
+    """Return scikit-learn's grid search as a job."""
+    from sklearn.linear_model import LogisticRegression, RidgeClassifier
+    from sklearn.model_selection import GridSearchCV
+    from sklearn.neighbors import KNeighborsClassifier
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import Normalizer, StandardScaler
+
+    model = {
+        "logreg": lambda: make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000)),
+        "ridge": lambda: make_pipeline(StandardScaler(), RidgeClassifier()),
+        "knn": lambda: make_pipeline(Normalizer(), KNeighborsClassifier(weights="distance")),
+    }[kind]()
+    ((name, values),) = GRIDS[kind].items()
+    grid = {f"{model.steps[-1][0]}__{name}": list(values)}
+
+    def job() -> list[float]:
+        search = GridSearchCV(model, grid, cv=plan.folds, n_jobs=-1, refit=False).fit(X, y)
+        return [float(score) for score in search.cv_results_["mean_test_score"]]
+
+    return job
+
+
+def run_logregcv(_kind: str, X: Any, y: Any, plan: Any) -> Callable[[], list[float]]:
+    """Return scikit-learn's own search for C as a job; it starts each C where the last one ended."""
+    from sklearn.linear_model import LogisticRegressionCV
+    from sklearn.preprocessing import StandardScaler
+
+    def job() -> list[float]:
+        model = LogisticRegressionCV(
+            Cs=GRIDS["logreg"]["C"], cv=plan.folds, max_iter=1000, n_jobs=-1, refit=False, use_legacy_attributes=False
+        )
+        scores = model.fit(StandardScaler().fit_transform(X), y).scores_
+        return [float(score) for score in np.asarray(scores).reshape(len(plan.folds), -1).mean(axis=0)]
+
+    return job
+
+
+def run_one_by_one(kind: str, X: Any, y: Any, plan: Any) -> Callable[[], list[float]]:
+    """Return our own torch heads, one after another, as a job."""
+    from heads import find_head
+
+    head = find_head(kind)
+    choices = [dict(zip(GRIDS[kind], values, strict=True)) for values in product(*GRIDS[kind].values())]
+    head.make(choices[0], 0)
+
+    def job() -> list[float]:
+        scores = []
+        for params in choices:
+            right = [
+                np.mean(head.make(params, 0).fit(X[fit], y[fit]).predict(X[scored]) == y[scored])
+                for fit, scored in plan.folds
+            ]
+            scores.append(float(np.mean(right)))
+        return scores
+
+    return job
+
+
+def run_side(side: str, kind: str, options: argparse.Namespace) -> dict[str, Any]:
+    """Time one side in this process."""
+    from heads.splits import plan_splits
+
+    X, y = make_embeddings(options.images, options.features, options.classes)
+    split = None if kind in OTHERS else np.where(np.arange(len(y)) % 5 == 0, "val", "train")
+    plan = plan_splits(y, split=split, test_size=0.01) if split is None else _one_fold(split)
+    job = globals()[f"run_{side}"](kind, X, y, plan)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # scikit-learn's, on unconverged fits: both sides have them
+        begun = time.perf_counter()
+        scores = job()
+    return {"seconds": time.perf_counter() - begun, "scores": scores}
+
+
+def _one_fold(split: Any) -> Any:
+    """Return a plan whose only fold is a validation set."""
+    from heads.splits import SplitPlan
+
+    train, val = (np.flatnonzero(split == name) for name in ("train", "val"))
+    return SplitPlan(
+        folds=[(train, val)], train=train, test=val, selection="val", test_name="val", dropped=val[:0], notes=[]
+    )
+
+
+def compare(kind: str, options: argparse.Namespace) -> dict[str, Any]:
+    """Run all sides of a kind in turn; medians over the rounds."""
+    sides = ["headstart", *OTHERS.get(kind, ("one_by_one",))]
+    rounds = [{side: spawn(side, kind, options) for side in sides} for _ in range(options.rounds)]
+    found: dict[str, Any] = {}
+    for side in sides:
+        found[f"{side}_seconds"] = round(statistics.median(one[side]["seconds"] for one in rounds), 3)
+        found[f"{side}_score"] = round(max(rounds[0][side]["scores"]), 4)
+    for side in sides[1:]:
+        ratios = [one[side]["seconds"] / one["headstart"]["seconds"] for one in rounds]
+        found[f"ratio_{side}"] = round(statistics.median(ratios), 2)
+        both = (rounds[0][name]["scores"] for name in ("headstart", side))
+        found[f"difference_{side}"] = round(max(abs(a - b) for a, b in zip(*both, strict=True)), 4)
+    return found
+
+
+def spawn(side: str, kind: str, options: argparse.Namespace) -> dict[str, Any]:
+    """Run one side in a process of its own."""
+    command = [sys.executable, __file__, "--side", side, "--kind", kind]
+    for name in ("images", "features", "classes"):
+        command += [f"--{name}", str(getattr(options, name))]
+    done = subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True)  # noqa: S603 - this very script
+    return dict(json.loads(done.stdout.splitlines()[-1]))
+
+
+def time_command(options: argparse.Namespace) -> dict[str, Any]:
+    """Time `headstart fit` from typing to table, on a cache with these embeddings."""
+    with tempfile.TemporaryDirectory() as folder:
+        cache = make_cache(Path(folder), options)
+        command = [sys.executable, "-m", "flows.cli", "fit", str(cache), "--out", f"{folder}/results"]
+        command += ["--head", "logreg", "ridge", "knn", "centroid", "dummy"]
+        seconds = []
+        for _ in range(options.rounds):
+            begun = time.perf_counter()
+            subprocess.run(command, stdout=subprocess.DEVNULL, check=True)  # noqa: S603 - our own command
+            seconds.append(time.perf_counter() - begun)
+    return {"seconds": round(statistics.median(seconds), 2)}
+
+
+def make_cache(folder: Path, options: argparse.Namespace) -> Path:
+    """Write a cache of these embeddings; its images are a few pixels each."""
+    from PIL import Image
+
+    from extractors.cache import EmbeddingCache
+    from extractors.cache_listing import update_listing
+    from extractors.images import list_images
+    from extractors.key import EmbeddingKey
+    from extractors.preprocessing import Preprocessing
+
+    X, y = make_embeddings(options.images, options.features, options.classes)
+    for number, label in enumerate(y):
+        path = folder / "images" / f"class {label}" / f"{number:06d}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.frombytes("L", (2, 2), number.to_bytes(4, "little")).save(path)
+    cache = EmbeddingCache(folder / "cache", create=True)
+    rows = update_listing(cache, list_images(folder / "images"), workers=1).distinct
+    key = EmbeddingKey(
+        backbone="torchvision/resnet18", weights="", taps=("penultimate",), preprocessing=Preprocessing()
+    )
+    store = cache.store(key)
+    store.create({"weights_name": "none", "weights_source": "none", "shape": {"penultimate": [options.features]}})
+    digests = np.frombuffer(bytes.fromhex("".join(rows["digest"])), np.uint8).reshape(-1, 32)
+    order = [int(Path(path).stem) for path in rows["path"]]
+    for first in range(0, len(order), 512):
+        some = slice(first, first + 512)
+        store.seal(digests[some], {"penultimate": X[order[some]]})
+    return folder / "cache"
+
+
+def show(results: dict[str, Any]) -> None:
+    """Print a table for people, 80 columns wide."""
+    print(f"seconds on {os.cpu_count()} cores; × is how many times longer the other side takes")
+    print(f"{'':<14}{'headstart':>10}{'best':>8}   {'other':<12}{'seconds':>9}{'best':>8}{'×':>7}{'differ':>8}")
+    for kind, found in results.items():
+        if kind == "command":
+            print(f"headstart fit, five heads, from typing to table: {found['seconds']} s")
+            continue
+        for name in (key.removeprefix("ratio_") for key in found if key.startswith("ratio_")):
+            print(
+                f"{kind:<14}{found['headstart_seconds']:>10.2f}{found['headstart_score']:>8.4f}   {name:<12}"
+                f"{found[f'{name}_seconds']:>9.2f}{found[f'{name}_score']:>8.4f}{found[f'ratio_{name}']:>7.1f}"
+                f"{found[f'difference_{name}']:>8.4f}"
+            )
+
+
+def main(arguments: list[str] | None = None) -> dict[str, Any]:
+    """Run the benchmark from the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--images", type=int, default=10_000, help="embeddings (10 000)")
+    parser.add_argument("--features", type=int, default=512, help="of each (512)")
+    parser.add_argument("--classes", type=int, default=10, help="(10)")
+    parser.add_argument("--rounds", type=int, default=3, help="how often each side runs (3)")
+    parser.add_argument("--kind", nargs="+", choices=[*GRIDS, "command"], default=[*GRIDS, "command"])
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument("--side", help=argparse.SUPPRESS)
+    options = parser.parse_args(arguments)
+    if options.side:
+        print(json.dumps(run_side(options.side, options.kind[0], options)))
+        return {}
+    results = {kind: time_command(options) if kind == "command" else compare(kind, options) for kind in options.kind}
+    print(json.dumps(results, indent=1)) if options.json else show(results)
+    return results
+
+
+if __name__ == "__main__":
+    main()

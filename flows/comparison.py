@@ -1,0 +1,156 @@
+"""Two runs side by side: what differs, and whether their winners differ on the images that both scored."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import pandas as pd
+
+from flows.errors import JobError
+from flows.history import Run, plain, read_predictions
+from flows.problem import unite_groups
+from flows.run_search import KeptRun
+from heads.evaluate import METRICS
+from heads.metric_parts import Predictions
+from heads.paired import SIGNIFICANCE, compare_paired
+
+
+@dataclass(frozen=True)
+class RunComparison:
+    """What tells two runs apart.
+
+    Attributes
+    ----------
+    first, second : Run
+    differences : list of dict
+        ``what`` (such as ``settings.seed``), ``first``, ``second``: None where a run has no such thing.
+    metric : str
+        What the winners are compared by.
+    n_shared : int
+        Test images that both scored.
+    difference : dict or None
+        The first winner minus the second on these images: ``metric, value, low, high, p_value, n_images, test``.
+    significant : bool or None
+        Its p-value is below 0.05.
+    reason : str or None
+        Why it cannot be said, where it cannot.
+    notes : list of str
+        What a person should know.
+    """
+
+    first: Run
+    second: Run
+    differences: list[dict[str, Any]]
+    metric: str
+    n_shared: int
+    difference: dict[str, Any] | None
+    significant: bool | None
+    reason: str | None
+    notes: list[str]
+
+
+def compare_runs(first: KeptRun, second: KeptRun, *, metric: str | None = None) -> RunComparison:
+    """Compare two runs, and their winners by a paired test on the test images that both scored.
+
+    Parameters
+    ----------
+    first, second : KeptRun
+    metric : {"accuracy", "balanced_accuracy", "macro_f1", "log_loss"}, optional
+        By default what the first run chose by.
+
+    Raises
+    ------
+    JobError
+        The metric is unknown, or the predictions of a run are gone.
+    """
+    runs, notes = (first.run, second.run), []
+    chosen = metric or runs[0].winner["metric"]
+    if chosen not in METRICS:
+        raise JobError(f"no metric is called {chosen!r}; expected one of {', '.join(METRICS)}")
+    if runs[0].winner["metric"] != runs[1].winner["metric"]:
+        notes.append(f"the runs chose by {runs[0].winner['metric']} and by {runs[1].winner['metric']}")
+    found, reason, n_shared = None, None, 0
+    if runs[0].data["target"] != runs[1].data["target"]:
+        reason = f"they learn different things: {runs[0].data['target']} and {runs[1].data['target']}"
+    else:
+        shared = _shared_images(first, second, notes)
+        n_shared = len(shared)
+        reason = _obstacle(shared, runs, chosen)
+        found = None if reason else _difference(shared, chosen)
+    return RunComparison(
+        first=runs[0],
+        second=runs[1],
+        differences=list_differences(*runs),
+        metric=chosen,
+        n_shared=n_shared,
+        difference=found,
+        significant=None if found is None else found["p_value"] < SIGNIFICANCE,
+        reason=reason,
+        notes=notes,
+    )
+
+
+def list_differences(first: Run, second: Run) -> list[dict[str, Any]]:
+    """Return what was asked for, was there, or won in one run and not in the other: ``what, first, second``."""
+    mine, theirs = _facts(first), _facts(second)
+    return [
+        {"what": name, "first": mine.get(name), "second": theirs.get(name)}
+        for name in {**mine, **theirs}
+        if mine.get(name) != theirs.get(name)
+    ]
+
+
+def _facts(run: Run) -> dict[str, Any]:
+    winner = {name: run.winner[name] for name in ("head", "params", "tap", "split")}
+    groups = {
+        "settings": run.settings,
+        "winner": winner,
+        "embedding": {name: value for name, value in run.embedding.items() if name != "taps"},
+        "data": run.data | {"n_train": run.test["n_train"], "split": run.test["split"]},
+        "versions": run.versions,
+    }
+    return _spread(plain(groups), "")
+
+
+def _spread(values: Mapping[str, Any], prefix: str) -> dict[str, Any]:
+    """Write nested names with dots: ``embedding.preprocessing.resize``."""
+    spread: dict[str, Any] = {}
+    for name, value in values.items():
+        spread |= _spread(value, f"{prefix}{name}.") if isinstance(value, dict) else {f"{prefix}{name}": value}
+    return spread
+
+
+def _shared_images(first: KeptRun, second: KeptRun, notes: list[str]) -> pd.DataFrame:
+    """Join what two winners say of the same images; copies of an image count once."""
+    tables = [read_predictions(kept.history, kept.run).drop_duplicates("digest") for kept in (first, second)]
+    both = tables[0].merge(tables[1], on="digest", suffixes=("_first", "_second"))
+    relabelled = both["true_first"].astype(str) != both["true_second"].astype(str)
+    if relabelled.any():
+        notes.append(f"{int(relabelled.sum())} of {len(both)} images have another label in each run and are left out")
+        both = both[~relabelled]
+    if 0 < len(both) < max(map(len, tables)):
+        notes.append(
+            f"compared on the {len(both)} images that both scored, of {len(tables[0])} and {len(tables[1])} test images"
+        )
+    return both.reset_index(drop=True)
+
+
+def _obstacle(shared: pd.DataFrame, runs: tuple[Run, Run], metric: str) -> str | None:
+    if shared.empty:
+        return "they have no test image in common: fit both with the same splits and seed"
+    for run, side in zip(runs, ("first", "second"), strict=True):
+        if metric == "log_loss" and shared[f"probability_of_true_{side}"].isna().any():
+            return f"{run.winner['head']} gives no probabilities, which a log-loss needs: name another --metric"
+    return None
+
+
+def _difference(shared: pd.DataFrame, metric: str) -> dict[str, Any]:
+    columns = [shared[name].astype(str) for name in ("true_first", "predicted_first", "predicted_second")]
+    codes = pd.factorize(pd.concat(columns), sort=True)[0].reshape(3, len(shared))
+    first, second = (
+        Predictions(classes=codes[place], probability=shared[f"probability_of_true_{side}"].to_numpy())
+        for place, side in ((1, "first"), (2, "second"))
+    )
+    # What either run holds together must be drawn together: groups of both, along whole chains.
+    groups = unite_groups(shared["group_first"], shared["group_second"])
+    return asdict(compare_paired(metric, codes[0], first, second, groups=groups))

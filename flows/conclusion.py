@@ -1,0 +1,128 @@
+"""From the results of a sweep to a winner: fitted, scored once, compared, saved and reported."""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from flows.fit_summary import FitSummary
+from flows.history import write_results
+from flows.leaderboard import leaderboard_row, model_card, plain_scores
+from flows.problem import Problem
+from flows.reporting import write_report
+from flows.rivals import compare_with_winner, describe_rival, tell_ties
+from flows.run_record import keep_run
+from heads import HEADS
+from heads.candidates import Candidate
+from heads.model_file import save_model
+from heads.splits import SplitPlan
+from heads.sweep import FinalScore, fit_final, score_test, select
+from heads.trial import Result, training_curve
+
+
+def conclude(
+    problem: Problem,
+    plan: SplitPlan,
+    results: list[Result],
+    *,
+    metric: str,
+    seed: int,
+    out: Path,
+    started: float,
+    settings: Mapping[str, Any],
+) -> FitSummary:
+    """Fit the winner on all of train, score it once, and write tables, model and report into `out`.
+
+    Parameters
+    ----------
+    problem, plan, results
+        Of a sweep.
+    metric, seed
+        As for the sweep.
+    out : Path
+        An existing folder.
+    started : float
+        `time.monotonic` when the fit began.
+    settings : mapping
+        What was asked for, for the history of runs.
+    """
+    winner = select(results, metric)
+    final, test_score = _score_once(problem, plan, winner.candidate, seed)
+    if winner.history is None:  # what was fitted together with others keeps no curve
+        fitted = replace(winner, history=training_curve(final))
+        results, winner = [fitted if one is winner else one for one in results], fitted
+    leaderboard = _describe(problem, plan, results, winner, metric=metric, seed=seed)
+    test = {
+        "split": plan.test_name,
+        "n_images": len(plan.test),
+        "n_train": len(plan.train),
+        "scores": plain_scores(test_score.scores),
+    }
+    # The table first: whatever becomes of the model, what was tried is not lost.
+    write_results(out, [row | {"per_fold": one.per_fold} for row, one in zip(leaderboard, results, strict=True)])
+    own = [] if winner.candidate.head in HEADS else [winner.candidate.head]
+    save_model(out / "model", final, model_card(problem, winner.candidate, leaderboard[0], test), own=own)
+    summary = FitSummary(
+        leaderboard=leaderboard,
+        winner=leaderboard[0],
+        test=test,
+        controls=_score_controls(problem, plan, results, winner, leaderboard, metric=metric, seed=seed),
+        model=str(out / "model"),
+        report=str(out / "report.html"),
+        table=str(out / "leaderboard.csv"),
+        class_names=problem.class_names,
+        notes=[*problem.notes, *plan.notes, *tell_ties(leaderboard)],
+        seed=seed,
+        seconds=round(time.monotonic() - started, 3),
+    )
+    _, kept = keep_run(summary, problem, plan, test_score, settings)
+    summary = replace(summary, notes=[*summary.notes, *kept])
+    write_report(summary, problem, plan, results, winner, test_score, metric=metric)
+    return summary
+
+
+def _describe(
+    problem: Problem, plan: SplitPlan, results: Sequence[Result], winner: Result, *, metric: str, seed: int
+) -> list[dict[str, Any]]:
+    """Return the leaderboard, best first."""
+    split = "val" if plan.selection == "val" else f"{len(plan.folds)}-fold CV"
+    rivals = compare_with_winner(problem, plan, results, winner, metric=metric, seed=seed)
+    return [
+        leaderboard_row(problem, result, metric, split) | describe_rival(rivals.get(id(result))) for result in results
+    ]
+
+
+def _score_controls(
+    problem: Problem,
+    plan: SplitPlan,
+    results: Sequence[Result],
+    winner: Result,
+    leaderboard: Sequence[dict[str, Any]],
+    *,
+    metric: str,
+    seed: int,
+) -> list[dict[str, Any]]:
+    """Return the best row of every other embedding with its scores on the test images."""
+    best = {id(result) for result in _best_of_other_keys(results, winner, metric)}
+    return [
+        row | {"scores": plain_scores(_score_once(problem, plan, result.candidate, seed)[1].scores)}
+        for row, result in zip(leaderboard, results, strict=True)
+        if id(result) in best
+    ]
+
+
+def _score_once(problem: Problem, plan: SplitPlan, candidate: Candidate, seed: int) -> tuple[Any, FinalScore]:
+    features = np.asarray(candidate.features, dtype=np.float32)
+    final = fit_final(candidate, features, problem.y, plan, seed)
+    return final, score_test(final, features, problem.y, plan, groups=problem.groups, seed=seed)
+
+
+def _best_of_other_keys(results: Sequence[Result], winner: Result, metric: str) -> list[Result]:
+    best: dict[tuple[str, str], Result] = {}
+    for result in results:
+        if not result.error and result.scores[metric]:
+            best.setdefault((result.candidate.key, result.candidate.tap), result)
+    return [result for result in best.values() if result is not winner]

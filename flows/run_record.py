@@ -1,0 +1,124 @@
+"""From a finished fit to its entry in the history of runs."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from extractors.atomic import write_atomically
+from extractors.errors import CacheError
+from flows.history import FOLDER, Run, append_run, new_id
+
+if TYPE_CHECKING:  # 'headstart results' reads what is kept here, and should wait for neither scikit-learn nor Dask
+    from flows.fit_summary import FitSummary
+    from flows.problem import Problem
+    from heads.splits import SplitPlan
+    from heads.sweep import FinalScore
+
+RUN_FILE = "run.json"
+
+
+def keep_run(
+    summary: "FitSummary",
+    problem: "Problem",
+    plan: "SplitPlan",
+    test_score: "FinalScore",
+    settings: Mapping[str, Any],
+) -> tuple[Run, list[str]]:
+    """Add a fit to the history of its cache, and leave ``run.json``, the same entry, beside its model.
+
+    Parameters
+    ----------
+    summary, problem, plan, test_score
+        Of the fit.
+    settings : mapping
+        What was asked for: heads, metric, folds, seed, …
+
+    Returns
+    -------
+    Run
+    list of str
+        A note, if the cache cannot be written and the history is in the results folder instead.
+
+    Raises
+    ------
+    CacheError
+        The results folder cannot be written either.
+    """
+    results, cache = Path(summary.model).parent, _cache_of(problem)
+    run = describe_run(summary, problem, plan, settings)
+    predictions = tabulate_predictions(problem, plan, test_score)
+    notes = []
+    try:
+        append_run(cache / FOLDER, run, predictions)
+    except CacheError as error:
+        append_run(results / FOLDER, run, predictions)
+        notes.append(f"{error}: the run is kept in {results / FOLDER} instead")
+    write_atomically(results / RUN_FILE, f"{run.as_line()}\n".encode())
+    return run, notes
+
+
+def describe_run(summary: "FitSummary", problem: "Problem", plan: "SplitPlan", settings: Mapping[str, Any]) -> Run:
+    """Gather what the history keeps of a fit."""
+    now = datetime.now(UTC)
+    store = problem.find(summary.winner["key"], summary.winner["tap"]).store
+    libraries = ("headstart", "scikit-learn", "numpy", "torch")
+    return Run(
+        id=new_id(now),
+        time=now.isoformat(timespec="seconds"),
+        settings=dict(settings),
+        versions={name: version(name) for name in libraries},
+        data={
+            "cache": str(_cache_of(problem).resolve()),
+            "name": problem.name,
+            "target": problem.target,
+            "n_images": len(problem.y),
+            "n_classes": len(problem.class_names),
+            "n_test": len(plan.test),
+            "images": _digest(problem, np.arange(len(problem.y))),
+            "train": _digest(problem, plan.train),
+            "test": _digest(problem, plan.test),
+        },
+        embedding=store.key.as_dict(),
+        winner=dict(summary.winner),
+        test=dict(summary.test),
+        results=str(Path(summary.model).parent.resolve()),
+        n_candidates=len(summary.leaderboard),
+        seconds=summary.seconds,
+    )
+
+
+def tabulate_predictions(problem: "Problem", plan: "SplitPlan", test_score: "FinalScore") -> pd.DataFrame:
+    """Return what the winner says of each test image, as `append_run` wants it."""
+    true, probability = problem.y[plan.test], test_score.probability
+    of_true = np.full(len(true), np.nan) if probability is None else probability[np.arange(len(true)), true]
+    return pd.DataFrame(
+        {
+            "digest": problem.images["digest"].iloc[plan.test].to_numpy(),
+            "true": _named(true, problem.class_names),
+            "predicted": _named(test_score.predictions, problem.class_names),
+            "probability_of_true": of_true.astype(np.float32),
+            "group": problem.groups[plan.test],
+        }
+    )
+
+
+def _named(classes: npt.NDArray[Any], names: Sequence[str]) -> "pd.Series[Any]":
+    return pd.Series(np.array(names, dtype=object)[classes], dtype="category")
+
+
+def _digest(problem: "Problem", rows: Any) -> str:
+    """Return one digest of which images these are and what they are labelled, in whatever order they are listed."""
+    digests, classes = problem.images["digest"].to_numpy()[rows], problem.y[rows]
+    lines = sorted(f"{digest} {problem.class_names[y]}" for digest, y in zip(digests, classes, strict=True))
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
+
+
+def _cache_of(problem: "Problem") -> Path:
+    return problem.embedded[0].store.path.parent.parent  # CACHE/embeddings/<key>

@@ -1,0 +1,109 @@
+"""What the commands that look back at earlier runs show."""
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.markup import escape
+
+from flows.terminal import show_notes, table_of
+from heads.report_text import interval_text, is_loss, metric_name, params_text, score_text
+
+if TYPE_CHECKING:
+    from flows.comparison import RunComparison
+    from flows.history import Run
+    from flows.ranking import Ranking
+
+_MOST_ROWS = 12  # what prints by default fits a screen
+
+
+def show_ranking(ranking: "Ranking") -> None:
+    """Print a table for each set of test images."""
+    console = Console()
+    notes = list(ranking.notes)
+    for table in ranking.tables:
+        metric, runs = table["metric"], table["runs"]
+        console.print(
+            f"\n[bold]{escape(table['name'])}[/] · {escape(table['target'])}: {metric_name(metric)} on "
+            f"{escape(table['split'])}, {_images(table['n_test'])}",
+            highlight=False,
+        )
+        shown = table_of("run (UTC)", "winner", "test", "95 %", "chosen by")
+        for row in runs[:_MOST_ROWS]:
+            test, selection = row["test"] or {}, row["selection"] or {}
+            shown.add_row(
+                row["id"],
+                escape(_name(row)),
+                score_text(metric, test.get("value")),
+                escape(interval_text(metric, test.get("low"), test.get("high"))),
+                score_text(metric, selection.get("value")),
+            )
+        console.print(shown)
+        if len(runs) > _MOST_ROWS:
+            notes.append(f"{len(runs) - _MOST_ROWS} more runs on these images; --json lists them all")
+    show_notes(notes)
+
+
+def show_comparison(comparison: "RunComparison") -> None:
+    """Print both winners, what differs, and what can be said of the difference."""
+    console, metric = Console(), comparison.metric
+    for word, run in (("first", comparison.first), ("second", comparison.second)):
+        console.print(f"[bold]{word:<6}[/] {escape(_winner(run, metric))}", highlight=False, soft_wrap=False)
+    if comparison.differences:
+        table = table_of("what differs", "first", "second")
+        table.columns[2].no_wrap = False
+        for row in comparison.differences:
+            table.add_row(escape(row["what"]), escape(_text(row["first"])), escape(_text(row["second"])))
+        console.print(table)
+    else:
+        console.print("nothing differs: the same settings, images, embedding and winner")
+    show_notes(comparison.notes)
+    console.print(f"[bold]{escape(_verdict(comparison))}[/]", highlight=False)
+
+
+def _name(row: dict[str, Any]) -> str:
+    """Name a winner as shortly as it can be told apart: the tap only where it is not the usual one."""
+    return " · ".join((row["label"], *([] if row["tap"] == "penultimate" else [row["tap"]]), row["head"]))
+
+
+def _winner(run: "Run", metric: str) -> str:
+    winner, score = run.winner, run.test["scores"].get(metric, {})
+    params = f" ({params_text(winner['params'])})" if winner["params"] else ""
+    interval = interval_text(metric, score.get("low"), score.get("high"))
+    return (
+        f"{run.id} · {_name(winner)}{params}: "
+        f"{score_text(metric, score.get('value'))} {interval} on {_images(run.data['n_test'])}"
+    )
+
+
+def _verdict(comparison: "RunComparison") -> str:
+    found, metric = comparison.difference, comparison.metric
+    if found is None:
+        return f"cannot be told: {comparison.reason}"
+    # By how much the better one leads: the difference as it is, or turned round.
+    leads = (found["value"] < 0) == is_loss(metric)
+    better, sign = ("first" if leads else "second"), (1 if found["value"] >= 0 else -1)
+    low, high = sorted((sign * found["low"], sign * found["high"]))
+    scale, unit = (1, "nats") if is_loss(metric) else (100, "points")
+    digits = 3 if is_loss(metric) else 1
+    apart = f"{scale * abs(found['value']):.{digits}f} {unit} [{scale * low:.{digits}f}, {scale * high:.{digits}f}]"
+    how = f"p = {_p_text(found['p_value'])}, {found['test']}, {_images(found['n_images'])}"
+    if comparison.significant:
+        return f"significant: the {better} is better in {metric_name(metric)} by {apart}; {how}"
+    if found["value"] == 0:
+        return f"tied: no difference in {metric_name(metric)}; {how}"
+    return f"tied: the {better} is ahead in {metric_name(metric)} by {apart}, which may be chance; {how}"
+
+
+def _p_text(p_value: float) -> str:
+    return f"{p_value:.3f}" if p_value >= 0.001 else f"{p_value:.1g}"
+
+
+def _images(count: int) -> str:
+    return "1 image" if count == 1 else f"{count} images"
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return "–"
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,172 @@
+"""L-BFGS on many problems at once: losses are evaluated together, and each problem steps and stops by itself."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+_DECREASE, _CURVATURE = 1e-3, 0.9  # what scipy's line search asks of a step
+_ROUNDING = 1e-6  # of a loss in float32: a step that leaves it where it was is no failure
+_SMALLEST = 1e-8  # a step so short changes no number in float32
+
+
+Loss = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
+"""Problems (n,) and their points (n, n_params) → values (n,), float64, and gradients (n, n_params)."""
+
+
+class Search:
+    """Where each problem stands, and its own line search.
+
+    It takes the steps of scipy's L-BFGS-B without bounds, as far as float32 and a simpler choice of the next trial in a
+    line search let it: the first trial of a line search is nearly always taken.
+
+    Parameters
+    ----------
+    n_problems, n_params : int
+        All start from zero.
+    first_length : float
+        Length of each problem's first step.
+
+    Attributes
+    ----------
+    points : float32 tensor of shape (n_problems, n_params)
+    """
+
+    def __init__(self, n_problems: int, n_params: int, *, first_length: float = 1.0) -> None:
+        self.points = torch.zeros(n_problems, n_params)
+        self._first_length = first_length
+        self._memory = LbfgsMemory(n_problems, n_params)
+        self._directions = torch.zeros(n_problems, n_params)
+        self._slopes = torch.zeros(n_problems, dtype=torch.float64)
+        self._sizes = torch.ones(n_problems)
+        self._n_steps = torch.zeros(n_problems, dtype=torch.long)
+
+    def run(self, loss: Loss, tol: float, max_iter: int) -> int:
+        """Step until no component of a problem's gradient is above `tol`; return how many have not got there.
+
+        Those took `max_iter` steps, or none is left that float32 can tell from standing still.
+        """
+        self._values, self._gradients = loss(torch.arange(len(self.points)), self.points)
+        active = arrived = torch.arange(len(self.points))
+        n_failed = 0
+        while True:
+            near = self._gradients[arrived].abs().amax(dim=1) <= tol
+            spent = ~near & (self._n_steps[arrived] >= max_iter)
+            stuck = active[~(self._sizes[active] >= _SMALLEST)]  # NaN, too
+            n_failed += int(spent.sum()) + len(stuck)
+            active = active[~torch.isin(active, torch.cat([arrived[near | spent], stuck]))]
+            if not len(active):
+                return n_failed
+            self._set_out(arrived[~(near | spent)])
+            arrived = self._try(active, loss)
+
+    def _set_out(self, problems: Tensor) -> None:
+        """Give problems that stand on a new point their next direction."""
+        if not len(problems):
+            return
+        gradients = self._gradients[problems]
+        directions = self._memory.direction(problems, gradients)
+        self._directions[problems] = directions
+        self._slopes[problems] = (gradients * directions).sum(dim=1).double()
+        first = self._first_length / torch.linalg.vector_norm(directions, dim=1)
+        self._sizes[problems] = torch.where(self._n_steps[problems] == 0, first, 1.0)
+
+    def _try(self, problems: Tensor, loss: Loss) -> Tensor:
+        """Evaluate each problem's trial step; return those that took it. The others get another size."""
+        sizes, slopes, before = self._sizes[problems], self._slopes[problems], self._values[problems]
+        directions = self._directions[problems]
+        steps = sizes[:, None] * directions
+        values, gradients = loss(problems, self.points[problems] + steps)
+        slopes_there = (gradients * directions).sum(dim=1).double()
+        low = values <= before + _DECREASE * sizes * slopes + _ROUNDING * before.abs()
+        flat = (values - before).abs() <= _ROUNDING * before.abs()  # near the end rounding hides how it goes
+        taken = low & (flat | (slopes_there.abs() <= _CURVATURE * -slopes))
+        another = _another_size(sizes.double(), before - values, slopes, slopes_there)
+        self._sizes[problems] = torch.where(taken, sizes, another.float())
+        who = problems[taken]
+        self._memory.push(who, steps[taken], gradients[taken] - self._gradients[who])
+        self.points[who] += steps[taken]
+        self._values[who], self._gradients[who] = values[taken], gradients[taken]
+        self._n_steps[who] += 1
+        return who
+
+
+def _another_size(size: Tensor, gain: Tensor, slope: Tensor, slope_there: Tensor) -> Tensor:
+    """Return what to try after steps of `size` with a `gain` in value, from the slopes at both ends.
+
+    The minimum of the cubic through both ends, or one nearer to that of a parabola, as in scipy's line search after its
+    first trial: Moré & Thuente, "Line search algorithms with guaranteed sufficient decrease", ACM TOMS 20, 1994.
+    """
+    theta = 3 * gain / size + slope + slope_there
+    gamma = (theta * theta - slope * slope_there).clamp(min=0).sqrt()
+    # From the start, where the value rose.
+    cubic = size * (gamma - slope + theta) / (2 * gamma - slope + slope_there)
+    parabola = size * slope / (gain / size + slope) / 2
+    shorter = torch.where(cubic < parabola, cubic, (cubic + parabola) / 2)
+    # From the end, where it fell: back if it rises again there, on if it still falls steeply.
+    cubic = size * (1 + (gamma + slope_there - theta) / (slope - slope_there - 2 * gamma))
+    secant = size * (1 + slope_there / (slope - slope_there))
+    back = torch.minimum(cubic, secant)
+    on = torch.maximum(torch.where(cubic > size, cubic, 5 * size), secant).clamp(2.1 * size, 5 * size)
+    on = torch.where(slope_there > slope, on, 5 * size)
+    found = torch.where(gain <= 0, shorter, torch.where(slope_there > 0, back, on))
+    usable = torch.isfinite(found) & (found > 0)
+    return torch.where(usable, found, size / 2)
+
+
+class LbfgsMemory:
+    """The last steps of each problem, and the directions that follow from them.
+
+    Parameters
+    ----------
+    n_problems, n_params : int
+    size : int
+        Steps remembered; 10 is scipy's default.
+
+    References
+    ----------
+    Liu & Nocedal, "On the limited memory BFGS method for large scale optimization", Mathematical Programming 45, 1989.
+    Nocedal & Wright, "Numerical optimization", 2nd ed., algorithm 7.4 (two-loop recursion) and (7.20) (its scale).
+    """
+
+    def __init__(self, n_problems: int, n_params: int, size: int = 10) -> None:
+        self._size = size
+        self._steps = torch.zeros(size, n_problems, n_params)
+        self._changes = torch.zeros(size, n_problems, n_params)
+        self._curvature = torch.zeros(size, n_problems)  # of each step: Σ step · change
+        self._count = torch.zeros(n_problems, dtype=torch.long)
+
+    def push(self, problems: Tensor, steps: Tensor, changes: Tensor) -> None:
+        """Remember a step and the change of the gradient along it, (len(problems), n_params) each.
+
+        A step along which the gradient did not grow, as rounding can make it at the very end, is not remembered.
+        """
+        curvature = (steps * changes).sum(dim=1)
+        grew = curvature > 1e-10 * (changes * changes).sum(dim=1)
+        who = problems[grew]
+        slot = self._count[who] % self._size
+        self._steps[slot, who], self._changes[slot, who] = steps[grew], changes[grew]
+        self._curvature[slot, who] = curvature[grew]
+        self._count[who] += 1
+
+    def direction(self, problems: Tensor, gradients: Tensor) -> Tensor:
+        """Return −H g for the gradients g (len(problems), n_params), H being each problem's inverse Hessian so far."""
+        remembered = self._count[problems].clamp(max=self._size)
+        q = gradients.clone()
+        newest_first = []
+        for age in range(int(remembered.max())):
+            slot = (self._count[problems] - 1 - age) % self._size
+            steps, changes = self._steps[slot, problems], self._changes[slot, problems]
+            known = age < remembered  # a problem that remembers less is left as it is
+            rho = torch.where(known, 1 / self._curvature[slot, problems], 0.0)
+            alpha = rho * (steps * q).sum(dim=1)
+            q -= alpha[:, None] * changes
+            newest_first.append((rho, alpha, steps, changes))
+        if newest_first:
+            rho, _, _, changes = newest_first[0]
+            scale = 1 / (rho * (changes * changes).sum(dim=1))
+            q *= torch.where(remembered > 0, scale, 1.0)[:, None]
+        for rho, alpha, steps, changes in reversed(newest_first):
+            beta = rho * (changes * q).sum(dim=1)
+            q += (alpha - beta)[:, None] * steps
+        return -q

@@ -1,0 +1,77 @@
+"""Which heads fit their whole grid on a fold in one go, and by what function."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import import_module
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Solve = Callable[
+        [NDArray[np.float32], NDArray[np.intp], NDArray[np.float32], Sequence[Mapping[str, Any]], int],
+        list[NDArray[np.float64]],
+    ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class GridPath:
+    """A head's way to fit many choices of hyper-parameters on the images of one fold.
+
+    Parameters
+    ----------
+    module, function : str
+        ``function(features, codes, scored, grid, seed)`` takes float32 features (n_images, n_features), their classes
+        0 … n_classes - 1 (n_images,), each present, float32 features to predict (n_scored, n_features), a list of
+        choices and a seed, and returns for each choice the probabilities, float64 (n_scored, n_classes), of the stock
+        head fitted on the same images; NaN where that fails. Scaling is fitted inside.
+    params : frozenset of str
+        The hyper-parameters that it knows.
+    divisible : bool
+        Whether two halves of a grid take about as long as the whole.
+    """
+
+    module: str
+    function: str
+    params: frozenset[str]
+    divisible: bool
+
+    def load(self) -> Solve:
+        """Import the function: scikit-learn and torch take seconds that a listing of heads need not wait for."""
+        found: Solve = getattr(import_module(self.module), self.function)
+        return found
+
+
+_TRAINED = {"learning_rate", "weight_decay", "dropout", "random_state"}
+
+PATHS: Mapping[str, GridPath] = MappingProxyType(
+    {
+        "logreg": GridPath(
+            module="heads.logreg_path", function="solve_logreg", params=frozenset({"C"}), divisible=True
+        ),
+        "ridge": GridPath(
+            module="heads.ridge_path", function="solve_ridge", params=frozenset({"alpha"}), divisible=False
+        ),
+        "lda": GridPath(
+            module="heads.lda_path", function="solve_lda", params=frozenset({"shrinkage"}), divisible=False
+        ),
+        "knn": GridPath(
+            module="heads.knn_path", function="solve_knn", params=frozenset({"n_neighbors", "metric"}), divisible=False
+        ),
+        "mlp": GridPath(
+            module="heads.torch_path",
+            function="solve_mlp",
+            params=frozenset({"hidden_sizes", *_TRAINED}),
+            divisible=True,
+        ),
+        "linear-torch": GridPath(
+            module="heads.torch_path", function="solve_linear_torch", params=frozenset(_TRAINED), divisible=True
+        ),
+    }
+)
+"""By the head's name."""

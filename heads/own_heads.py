@@ -1,0 +1,181 @@
+"""Heads of a user's own: named as `module:Class`, or installed under the entry-point group `headstart.heads`.
+
+A module is imported here only because a person named it, or named a head of a package that they installed: never on the
+word of a saved model or a cache.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any
+
+from heads.errors import DuplicateHeadError, OwnHeadError
+from heads.registry import HEADS, Head, find_head
+
+if TYPE_CHECKING:
+    from sklearn.base import BaseEstimator
+
+GROUP = "headstart.heads"
+"""The entry-point group: name → classifier class, factory `make(params, seed)`, or `Head`."""
+
+
+def named_head(path: str) -> Head:
+    """Return the head of a `module:Class`; its name is the whole path.
+
+    A class or factory may have an attribute `headstart_grid`, which is the head's grid; without it the grid is empty.
+
+    Parameters
+    ----------
+    path : str
+        Leads to a scikit-learn classifier class, a factory `make(params, seed)`, or a `Head`.
+
+    Raises
+    ------
+    OwnHeadError
+        It cannot be imported, is none of these, or its grid is no mapping of names to values.
+    """
+    return _as_head(path, path, load_object(path))
+
+
+def installed_heads() -> dict[str, EntryPoint]:
+    """Return the entry points of installed heads by name, importing none of them.
+
+    Raises
+    ------
+    DuplicateHeadError
+        Two have one name, or one has the name of a registered head.
+    """
+    found: dict[str, EntryPoint] = {}
+    for entry in entry_points(group=GROUP):
+        if entry.name in HEADS:
+            raise DuplicateHeadError(
+                f"{_origin(entry)} brings a head {entry.name!r}, which is registered already; rename or uninstall it"
+            )
+        other = found.setdefault(entry.name, entry)
+        if other.value != entry.value:
+            raise DuplicateHeadError(
+                f"{_origin(other)} and {_origin(entry)} both bring a head {entry.name!r}; rename or uninstall one"
+            )
+    return found
+
+
+def installed_head(entry: EntryPoint) -> Head:
+    """Import one of `installed_heads`; its name is the entry point's, all else is as in `named_head`."""
+    path = f"{entry.module}:{entry.attr}"
+    try:
+        return _as_head(entry.name, path, load_object(path))
+    except OwnHeadError as error:
+        raise OwnHeadError(f"head {entry.name!r} of {_origin(entry)}: {error}") from error
+
+
+def load_object(path: str) -> Any:
+    """Import what a `module:name` leads to.
+
+    Raises
+    ------
+    OwnHeadError
+        The path is not of this form, the module cannot be imported, or it has no such name.
+    """
+    module_name, _, name = path.partition(":")
+    if not module_name or not all(part.isidentifier() for part in name.split(".")):
+        raise OwnHeadError(f"{path!r} leads to no head; expected module:Class, as in mypackage.heads:MyClassifier")
+    try:
+        module = import_module(module_name)
+    except Exception as error:  # whatever the module raises is the reason
+        raise OwnHeadError(
+            f"{path}: its module cannot be imported ({type(error).__name__}: {error}); install its package, or put the "
+            "folder that holds it on PYTHONPATH"
+        ) from error
+    try:
+        return attrgetter(name)(module)
+    except AttributeError as error:
+        known = ", ".join(key for key, value in vars(module).items() if callable(value) and not key.startswith("_"))
+        raise OwnHeadError(f"{path}: {module_name} has no {name!r}; it has {known or 'nothing to call'}") from error
+
+
+def type_names(own: Sequence[str]) -> frozenset[str]:
+    """Return the types, as skops names them, of classes and of what heads make.
+
+    Parameters
+    ----------
+    own : sequence of str
+        `module:Class` of any class, or whatever `find_head` finds: then the types of the estimator that the head makes,
+        and of its steps where it is a pipeline.
+
+    Raises
+    ------
+    OwnHeadError, UnknownHeadError
+        One cannot be imported or found.
+    """
+    types: set[type] = set()
+    for name in own:
+        found = load_object(name) if ":" in name else None
+        if inspect.isclass(found):
+            types.add(found)
+        else:
+            model = _made_by_default(name)
+            types |= {type(part) for part in [model, *(step for _, step in getattr(model, "steps", ()))]}
+    return frozenset(f"{found.__module__}.{found.__name__}" for found in types)
+
+
+def _made_by_default(name: str) -> Any:
+    try:
+        return find_head(name).make({}, 0)
+    except TypeError as error:
+        raise OwnHeadError(
+            f"{name}: makes nothing without hyper-parameters ({error}); name its class instead"
+        ) from error
+
+
+def _as_head(name: str, path: str, found: Any) -> Head:
+    if isinstance(found, Head):
+        return replace(found, name=name)
+    if not callable(found):
+        raise OwnHeadError(
+            f"{path} is a {type(found).__name__}, expected a scikit-learn classifier class, a factory "
+            "make(params, seed) or a heads.Head"
+        )
+    grid = getattr(found, "headstart_grid", {})
+    if not isinstance(grid, Mapping) or not all(_is_sequence(values) for values in grid.values()):
+        raise OwnHeadError(
+            f"{path}: headstart_grid is {grid!r}, expected names with the values to try: {{'C': (1, 10)}}"
+        )
+    lines = (inspect.getdoc(found) or "").splitlines() or [f"Own head {path}."]
+    return Head(name=name, summary=lines[0], make=partial(_make, path), grid=grid)
+
+
+def _is_sequence(values: Any) -> bool:
+    return isinstance(values, Sequence) and not isinstance(values, str) and len(values) > 0
+
+
+def _make(path: str, params: Mapping[str, Any], seed: int) -> BaseEstimator:
+    """Make an estimator by the path of its maker, which travels to worker processes where the maker may not."""
+    from sklearn.base import BaseEstimator, is_classifier  # noqa: PLC0415 - a listing need not wait for scikit-learn
+
+    maker = load_object(path)
+    try:
+        if inspect.isclass(maker):
+            takes_seed = "random_state" in inspect.signature(maker).parameters
+            model = maker(**{**({"random_state": seed} if takes_seed else {}), **params})
+        else:
+            model = maker(params, seed)
+    except TypeError:  # an unknown hyper-parameter, which who asked for it reports
+        raise
+    except Exception as error:  # whatever the maker raises is the reason
+        raise OwnHeadError(f"{path}: cannot be made with {dict(params)} ({type(error).__name__}: {error})") from error
+    if not isinstance(model, BaseEstimator) or not is_classifier(model):
+        raise OwnHeadError(
+            f"{path} makes a {type(model).__name__}, expected a scikit-learn classifier (ClassifierMixin, "
+            "BaseEstimator, or a pipeline that ends in one)"
+        )
+    return model
+
+
+def _origin(entry: EntryPoint) -> str:
+    return f"package {entry.dist.name} ({entry.value})" if entry.dist else entry.value

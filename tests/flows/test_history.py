@@ -1,0 +1,249 @@
+"""What is kept of a fit: a table that plain pandas reads, and a history that neither a kill nor a neighbour harms."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from synthetic_runs import keep, predictions_of, row, run_of
+
+from extractors.cache import EmbeddingCache
+from flows.errors import JobError
+from flows.fit_summary import FitSummary
+from flows.fitting import fit
+from flows.history import FOLDER, append_run, new_id, read_predictions, read_runs, write_results
+from flows.problem import Problem, pose_problem
+from flows.run_record import keep_run, tabulate_predictions
+from flows.run_search import find_run, gather_runs
+from flows.verification import verify
+from heads.splits import SplitPlan, plan_splits
+from heads.sweep import FinalScore
+
+TESTS = Path(__file__).parent.parent
+
+
+def test_a_table_has_one_row_a_candidate_and_plain_pandas_reads_its_types(tmp_path: Path) -> None:
+    folds = [{"accuracy": 0.88, "log_loss": None}, {"accuracy": 0.92, "log_loss": 0.3}]
+    rows = [row(accuracy=0.9, per_fold=folds, tied=True, p_adjusted=0.4), row("knn", None, params={})]
+    table = pd.read_parquet(write_results(tmp_path, rows))
+    assert table["head"].tolist() == ["logreg", "knn"]
+    assert table["params"].tolist() == ['{"C": 0.01}', "{}"]
+    assert table.loc[0, ["score", "accuracy", "accuracy_low", "accuracy_high"]].tolist() == [0.9, 0.9, 0.88, 0.92]
+    assert table["accuracy_per_fold"][0].tolist() == [0.88, 0.92]
+    assert table["log_loss_per_fold"][0].tolist() == pytest.approx([np.nan, 0.3], nan_ok=True)
+    assert table["error"].isna().tolist() == [True, False]
+    assert table["error"][1] == "ValueError: C must be positive"
+    assert table["tied"].tolist() == [True, None]
+    assert table["accuracy"].dtype == table["fit_seconds"].dtype == np.float64
+    assert np.isnan(table["accuracy"][1])
+
+
+def test_a_table_in_which_all_failed_has_the_same_columns_and_types(tmp_path: Path) -> None:
+    sound = pd.read_parquet(write_results(tmp_path, [row()])).columns
+    failed = pd.read_parquet(write_results(tmp_path, [row(accuracy=None)]))
+    assert failed.columns.tolist() == sound.tolist()
+    assert failed["accuracy"].dtype == np.float64
+
+
+def test_a_metric_that_only_some_heads_have_gets_columns(tmp_path: Path) -> None:
+    table = pd.read_parquet(
+        write_results(tmp_path, [row(), row(scores={"r2": {"value": 0.5, "low": 0.4, "high": 0.6}})])
+    )
+    assert table["r2"].tolist() == pytest.approx([np.nan, 0.5], nan_ok=True)
+
+
+def test_numbers_of_numpy_and_odd_parameters_are_written_as_json(tmp_path: Path) -> None:
+    params = {"C": np.float64(0.5), "k": np.int64(3), "sizes": (64, 32), "gamma": np.inf, "kind": Path("x")}
+    table = pd.read_parquet(write_results(tmp_path, [row(params=params)]))
+    assert table["params"][0] == '{"C": 0.5, "k": 3, "sizes": [64, 32], "gamma": null, "kind": "x"}'
+
+
+def test_runs_and_predictions_come_back_as_they_were_given(tmp_path: Path) -> None:
+    first, second = keep(tmp_path, run_of(1)), keep(tmp_path, run_of(2, head="knn"), predictions_of(7))
+    assert read_runs(tmp_path) == ([first, second], [])
+    pd.testing.assert_frame_equal(read_predictions(tmp_path, second), predictions_of(7), check_categorical=False)
+
+
+def test_ids_sort_by_time_and_differ_within_a_second() -> None:
+    now = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+    assert new_id(now).startswith("20260102-030405-")
+    assert new_id(now) < new_id(now.replace(second=6))
+    assert len({new_id(now) for _ in range(20)}) > 15
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        b'{"format_version": 1, "id": "2026',
+        b"\xff\xfe\n",
+        b"[]\n",
+        b'{"format_version": 99}\n',
+        b'{"format_version": 1, "id": "x"}\n',
+    ],
+    ids=["cut short", "no text", "no object", "later format", "fields missing"],
+)
+def test_a_damaged_line_is_left_out_with_a_note_and_what_follows_is_kept(tmp_path: Path, damage: bytes) -> None:
+    first = keep(tmp_path, run_of(1))
+    with (tmp_path / "history.jsonl").open("ab") as file:
+        file.write(damage)
+    second = keep(tmp_path, run_of(2))
+    runs, notes = read_runs(tmp_path)
+    assert runs == [first, second]
+    assert len(notes) == 1
+    assert "history.jsonl, line 2: no run can be read here" in notes[0]
+
+
+def test_processes_that_append_at_once_lose_no_run(tmp_path: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from synthetic_runs import keep, run_of\n"
+        "for number in range(5): keep(Path(sys.argv[1]), run_of(int(sys.argv[2]) * 10 + number))"
+    )
+    started = [
+        subprocess.Popen([sys.executable, "-c", code, str(tmp_path), str(number)], cwd=TESTS.parent, env=_environment())
+        for number in range(3)
+    ]
+    assert [process.wait() for process in started] == [0, 0, 0]
+    runs, notes = read_runs(tmp_path)
+    assert notes == []
+    assert [run.id[13:15] for run in runs] == [f"{a}{b}" for a in range(3) for b in range(5)]
+
+
+def _environment() -> dict[str, str]:
+    return os.environ | {"PYTHONPATH": f"{TESTS.parent}{os.pathsep}{TESTS}"}
+
+
+def test_predictions_that_are_gone_or_damaged_are_said(tmp_path: Path) -> None:
+    run = keep(tmp_path, run_of())
+    (tmp_path / f"{run.id}.parquet").write_bytes(b"PAR1")
+    with pytest.raises(JobError, match=r"damaged .*fit again to compare run"):
+        read_predictions(tmp_path, run)
+    (tmp_path / f"{run.id}.parquet").unlink()
+    with pytest.raises(JobError, match=r"the predictions of run .* are gone"):
+        read_predictions(tmp_path, run)
+
+
+def test_runs_are_found_by_id_by_its_beginning_or_end_and_by_results_folder(tmp_path: Path) -> None:
+    cache, out = tmp_path / "c.headstart", tmp_path / "c.results"
+    here = run_of(1)
+    here = replace(here, data=here.data | {"cache": str(cache)})
+    keep(cache / FOLDER, here, results=out)
+    other = keep(cache / FOLDER, run_of(2))
+    for word in (here.id, "20260102-030401", "0001", str(out)):
+        found = find_run(word, [tmp_path])
+        assert (found.run, found.history) == (here, cache / FOLDER)
+    assert [kept.run for kept in gather_runs([cache, out, tmp_path])[0]] == [here, other]
+
+
+@pytest.mark.parametrize(
+    ("word", "message"),
+    [
+        ("20260102", "'20260102' means 2 runs: 20260102-030401-0001, 20260102-030402-0002"),
+        ("20260102-030401-0009", "no run '20260102-030401-0009' in .*; nearest: 20260102-030401-0001"),
+        (".", r"\.: no run.json here; name a folder of results"),
+    ],
+)
+def test_a_run_that_is_not_there_or_not_the_only_one_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, word: str, message: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    keep(Path("c") / FOLDER, run_of(1))
+    keep(Path("c") / FOLDER, run_of(2))
+    with pytest.raises(JobError, match=message):
+        find_run(word, [Path()])
+
+
+@pytest.fixture
+def fitted(embed: Callable[..., Any], elsewhere: Path) -> tuple[FitSummary, Problem, SplitPlan, FinalScore]:
+    """A real fit, with its problem and plan; the winner's predictions are made up, one of them wrong."""
+    cache = embed().cache
+    summary, problem = fit(cache, ["centroid", "dummy"]), pose_problem(EmbeddingCache(cache))
+    plan = plan_splits(problem.y, groups=problem.groups)
+    true = problem.y[plan.test]
+    predicted = np.where(np.arange(len(true)) == 0, (true + 1) % 3, true)
+    probability = np.full((len(true), 3), 0.1) + 0.7 * np.eye(3)[predicted]
+    score = FinalScore(rows=plan.test, predictions=predicted, probability=probability, scores={})
+    return summary, problem, plan, score
+
+
+Fitted = tuple[FitSummary, Problem, SplitPlan, FinalScore]
+
+
+def test_a_fit_is_kept_in_its_cache_with_what_was_asked_and_found(fitted: Fitted, tmp_path: Path) -> None:
+    summary, problem, plan, score = fitted
+    run, notes = keep_run(summary, problem, plan, score, {"head": ["centroid", "dummy"], "seed": 0})
+    assert notes == []
+    kept, damaged = read_runs(tmp_path / "cache" / FOLDER)
+    assert damaged == []
+    (by_fit,) = [one for one in kept if one != run]  # the fit's own entry; both may be of one second
+    assert len(kept) == 2
+    assert by_fit.settings["heads"] == ["centroid", "dummy"]
+    assert by_fit.winner["head"] == "centroid"
+    assert run.settings == {"head": ["centroid", "dummy"], "seed": 0}
+    assert (run.winner["head"], run.n_candidates) == ("centroid", len(summary.leaderboard))
+    assert run.test["scores"]["accuracy"] == summary.test["scores"]["accuracy"]
+    assert (run.data["n_images"], run.data["n_classes"], run.data["n_test"]) == (36, 3, 8)
+    assert run.embedding == problem.embedded[0].store.key.as_dict()
+    assert find_run(str(Path(summary.model).parent), []).run == run
+    assert verify(tmp_path / "cache").sound  # the history is no foreign body in a cache
+
+
+def test_the_leaderboard_of_a_fit_becomes_a_table(fitted: Fitted, tmp_path: Path) -> None:
+    summary = fitted[0]
+    table = pd.read_parquet(write_results(tmp_path, summary.leaderboard))
+    assert table["head"].tolist() == [row["head"] for row in summary.leaderboard]
+    assert table["accuracy"].tolist() == [row["score"] for row in summary.leaderboard]
+
+
+def test_predictions_are_kept_by_image_with_class_names(fitted: Fitted) -> None:
+    _, problem, plan, score = fitted
+    table = tabulate_predictions(problem, plan, score)
+    assert table["digest"].tolist() == problem.images["digest"].iloc[plan.test].tolist()
+    assert table["true"].tolist() == [problem.class_names[y] for y in problem.y[plan.test]]
+    assert (table["true"].astype(str) != table["predicted"].astype(str)).tolist() == [True] + [False] * 7
+    assert table["probability_of_true"].tolist() == pytest.approx([0.1] + [0.8] * 7)
+
+
+def test_other_labels_or_other_test_images_have_another_digest(fitted: Fitted) -> None:
+    summary, problem, plan, score = fitted
+    run, _ = keep_run(summary, problem, plan, score, {})
+    relabelled = replace(problem, y=(problem.y + 1) % 3)
+    other, _ = keep_run(summary, relabelled, plan, score, {})
+    moved, _ = keep_run(summary, problem, plan_splits(problem.y, groups=problem.groups, seed=1), score, {})
+    assert len({run.data["images"], other.data["images"]}) == 2
+    assert run.data["images"] == moved.data["images"]
+    assert len({run.data["test"], other.data["test"], moved.data["test"]}) == 3
+
+
+def test_the_order_of_a_listing_does_not_change_the_digest_of_its_images(fitted: Fitted) -> None:
+    summary, problem, plan, score = fitted
+    turned = replace(problem, images=problem.images[::-1], y=problem.y[::-1])
+    runs = [keep_run(summary, posed, plan, score, {})[0] for posed in (problem, turned)]
+    assert runs[0].data["images"] == runs[1].data["images"]
+
+
+def test_a_cache_that_cannot_be_written_leaves_the_history_in_the_results_folder(
+    fitted: Fitted, tmp_path: Path
+) -> None:
+    summary, problem, plan, score = fitted
+    shutil.rmtree(tmp_path / "cache" / FOLDER)
+    (tmp_path / "cache" / FOLDER).write_text("a file where the folder should be")
+    run, notes = keep_run(summary, problem, plan, score, {})
+    results = Path(summary.model).parent
+    assert "the run is kept in cache.results/runs instead" in notes[0]
+    assert read_runs(results / FOLDER) == ([run], [])
+    assert find_run(str(results), []).history == results / FOLDER
+    assert len(read_predictions(results / FOLDER, run)) == 8
+
+
+def test_a_run_that_cannot_be_kept_anywhere_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "runs").write_text("")
+    with pytest.raises(OSError, match="runs"):
+        append_run(tmp_path / "runs", run_of(), predictions_of(1))
