@@ -12,11 +12,10 @@ end is compared with an undisturbed extraction that was handed the same decision
 
 import argparse
 import json
+import multiprocessing
 import os
 import shutil
 import signal
-import subprocess
-import sys
 import tempfile
 import time
 from collections import Counter
@@ -32,7 +31,10 @@ from extractors.cache import EmbeddingCache, EmbeddingStore
 from extractors.cache_listing import has_listing, read_listing
 from extractors.shards import read_digests
 
-CHILD = Path(__file__).with_name("killed_extract.py")
+# Every extraction is forked from a server that has imported what it needs, and has done nothing else: importing alone
+# would take longer than embedding. It looks for this script's neighbour on sys.path.
+CHILDREN = multiprocessing.get_context("forkserver")
+CHILDREN.set_forkserver_preload(["killed_extract"])
 OUTSIDE = "from outside"
 DECODING = "decoding"
 # What happens to a file with this beginning to its name, and when.
@@ -127,19 +129,19 @@ def run(trial: Trial, cache: Path, point: str = "") -> bool:
         os.utime(next(trial.images.rglob("*.png")))
     log = trial.folder / "log"
     log.write_text("")
-    command = [sys.executable, str(CHILD), "--images", str(trial.images), "--cache", str(cache), "--log", str(log)]
-    command += ["--compile", trial.compile]
+    command = ["--images", str(trial.images), "--cache", str(cache), "--log", str(log), "--compile", trial.compile]
     if point and point != OUTSIDE:
         at, _, moment = point.partition(": ")
         command += ["--at", at, "--count", str(trial.random.integers(1, MOST_TIMES.get(at, 1), endpoint=True))]
         command += ["--moment", moment] if moment else []
-    with (trial.folder / "stderr").open("wb") as stderr:
-        process = subprocess.Popen(command, stdout=stderr, stderr=stderr)  # noqa: S603 - our own script
+    process = CHILDREN.Process(target=extract_into, args=(command, trial.folder / "stderr"))
+    process.start()
     begun = wait_for_work(process, log)
     if point == OUTSIDE:
         time.sleep(float(trial.random.uniform(0, trial.seconds)))
         process.kill()
-    status = process.wait(TIMEOUT_S)
+    process.join(TIMEOUT_S)
+    status = process.exitcode
     if not before and not point:
         trial.seconds = time.monotonic() - begun
     if status not in (0, -signal.SIGKILL):
@@ -154,9 +156,19 @@ def run(trial: Trial, cache: Path, point: str = "") -> bool:
     return status != 0
 
 
-def wait_for_work(process: "subprocess.Popen[bytes]", log: Path) -> float:
+def extract_into(arguments: list[str], stderr: Path) -> None:
+    """Be the extraction, in a process of its own, with its output in a file."""
+    from killed_extract import main as extract
+
+    with stderr.open("wb") as file:
+        for number in (1, 2):
+            os.dup2(file.fileno(), number)
+    extract(arguments)
+
+
+def wait_for_work(process: Any, log: Path) -> float:
     """Wait until the libraries are loaded; returns when that was."""
-    while process.poll() is None and not log.stat().st_size:
+    while process.is_alive() and not log.stat().st_size:
         time.sleep(0.002)
     return time.monotonic()
 

@@ -83,7 +83,7 @@ def die() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def main() -> None:
+def main(arguments: list[str] | None = None) -> None:
     """Run from the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--images", type=Path, required=True)
@@ -93,7 +93,7 @@ def main() -> None:
     parser.add_argument("--at", help="die while 'decoding', or while a file is written whose name begins so")
     parser.add_argument("--moment", choices=[HALF, WRITTEN, RENAMED], help="in the life of that file")
     parser.add_argument("--count", type=int, default=1, help="die the so-many-th time (1)")
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     log = os.open(options.log, os.O_WRONLY | os.O_APPEND)
     os.write(log, b"begun\n")
     hurry_nothing()

@@ -7,8 +7,7 @@ from extractors import timm_models
 from extractors.backbone import Backbone, BackboneInfo
 from extractors.errors import BackboneError
 from extractors.own_models import OWN, describe_own, load_callable, load_own
-from extractors.torchvision_models import load_torchvision
-from extractors.torchvision_table import architectures, describe
+from extractors.torchvision_table import TABLE, architectures, describe
 
 __all__ = ["Backbone", "BackboneInfo", "list_backbones", "load_backbone", "resolve_backbone"]
 
@@ -41,6 +40,8 @@ def load_backbone(name: str, *, weights: str = "default", seed: int = 0) -> Back
     """
     source, architecture = resolve_backbone(name)
     if source == "torchvision":
+        from extractors.torchvision_models import load_torchvision  # noqa: PLC0415 - takes longer to import than torch
+
         return load_torchvision(architecture, weights=weights, seed=seed)
     if source == "timm":
         return timm_models.load_timm(architecture, weights=weights, seed=seed)
@@ -93,6 +94,10 @@ def resolve_backbone(name: str) -> tuple[str, str]:
     """
     if name.startswith("timm/"):
         return "timm", name.removeprefix("timm/")
+    if name.removeprefix("torchvision/") in TABLE:
+        return "torchvision", name.removeprefix("torchvision/")
+    if name.removeprefix("headstart/") in OWN:  # known without asking torchvision, which takes seconds to import
+        return "headstart", name.removeprefix("headstart/")
     for canonical in _canonical_names():
         source, _, architecture = canonical.partition("/")
         if name in {canonical, architecture}:

@@ -130,9 +130,7 @@ def decode_rgb(data: bytes) -> Image.Image:
     NotReadError
         There is not enough memory.
     """
-    image = _open(data)
-    _load(image)
-    return _upright(_to_rgb(image), _orientation(image))
+    return _load_rgb(_open(data))
 
 
 def thumbnail(data: bytes, size: int) -> bytes:
@@ -143,12 +141,15 @@ def thumbnail(data: bytes, size: int) -> bytes:
     UnreadableImage, NotReadError
         As `decode_rgb`.
     """
-    image = decode_rgb(data)
+    file = _open(data)
+    if isinstance(file, JpegImagePlugin.JpegImageFile):
+        file.draft(None, (2 * size, 2 * size))  # at 1/2, 1/4 or 1/8, but not below twice what is shown
+    image = _load_rgb(file)
     scale = size / max(image.size)
     shape = max(1, round(image.width * scale)), max(1, round(image.height * scale))
-    file = io.BytesIO()
-    image.resize(shape, Image.Resampling.LANCZOS).save(file, "JPEG", quality=85)
-    return file.getvalue()
+    encoded = io.BytesIO()
+    image.resize(shape, Image.Resampling.LANCZOS).save(encoded, "JPEG", quality=85)
+    return encoded.getvalue()
 
 
 def _open(data: bytes) -> ImageFile.ImageFile:
@@ -164,6 +165,11 @@ def _open(data: bytes) -> ImageFile.ImageFile:
     if image.width * image.height > MAX_PIXELS:
         raise UnreadableImage(f"{image.width} × {image.height} pixels is over the limit of {MAX_PIXELS:_}")
     return image
+
+
+def _load_rgb(image: ImageFile.ImageFile) -> Image.Image:
+    _load(image)
+    return _upright(_to_rgb(image), _orientation(image))
 
 
 def _load(image: ImageFile.ImageFile) -> None:

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 import torch
 import torch.nn.functional as F  # noqa: N812 - torch's own name for it
 from PIL import JpegImagePlugin
-from torchvision.transforms.v2.functional import center_crop
 
 from extractors.decode import EXIF_ORIENTATION, JPEG_SIGNATURE
 from extractors.preprocessing import Preprocessing
@@ -86,5 +85,7 @@ def _resize_and_crop(image: torch.Tensor, preprocessing: Preprocessing) -> torch
             image[None].float(), (new_height, new_width), mode=preprocessing.interpolation, antialias=True
         )
         image = resized[0].round().clamp(0, 255).to(torch.uint8)
+    from torchvision.transforms.v2.functional import center_crop  # noqa: PLC0415 - takes seconds; only GPUs need it
+
     cropped: torch.Tensor = center_crop(image, list(preprocessing.crop))
     return cropped.permute(1, 2, 0)

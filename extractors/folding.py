@@ -1,6 +1,7 @@
 """The same network with less to do: batch norms folded into convolutions, attention without its detour."""
 
 import copy
+import sys
 from collections import Counter
 from collections.abc import Collection
 from typing import TypeGuard, cast
@@ -9,7 +10,6 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - torch's own name for it
 from torch import fx, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
-from torchvision.models.vision_transformer import EncoderBlock
 
 
 def simplify(module: nn.Module, keep: Collection[str], *, bf16: bool) -> None:
@@ -112,9 +112,13 @@ class SelfAttention(nn.Module):
 
 def open_attention(module: nn.Module) -> int:
     """Replace the attention of torchvision's vision transformers, in place, by `SelfAttention`; returns how many."""
+    # Not imported here: that takes seconds, and a network of its types has imported it.
+    transformers = sys.modules.get("torchvision.models.vision_transformer")
+    if transformers is None:
+        return 0
     n_opened = 0
     for block in list(module.modules()):
-        attention = block.self_attention if type(block) is EncoderBlock else None
+        attention = block.self_attention if type(block) is transformers.EncoderBlock else None
         if isinstance(attention, nn.MultiheadAttention):
             block.self_attention = SelfAttention(attention)
             n_opened += 1

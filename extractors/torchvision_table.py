@@ -6,7 +6,6 @@ from math import isnan
 from typing import Any, Final
 
 import torch
-from torchvision import models
 
 from extractors.backbone import BackboneInfo
 from extractors.weights import published_file
@@ -73,17 +72,24 @@ _IMAGENET_CLASSES = 1000
 @cache
 def architectures() -> tuple[str, ...]:
     """Return the names of all classification models that the installed torchvision has, sorted."""
+    models = _torchvision_models()
     return tuple(sorted(models.list_models(module=models)))
 
 
 def published_weights(architecture: str) -> dict[str, Any]:
     """Return the members of a model's weights enum by name, the first published first."""
-    return {member.name: member for member in models.get_model_weights(architecture)}
+    return {member.name: member for member in _torchvision_models().get_model_weights(architecture)}
 
 
 def default_weights(architecture: str) -> Any:
     """Return the member of a model's weights enum that torchvision calls DEFAULT."""
-    return models.get_model_weights(architecture).DEFAULT
+    return _torchvision_models().get_model_weights(architecture).DEFAULT
+
+
+def _torchvision_models() -> Any:
+    from torchvision import models  # noqa: PLC0415 - takes longer than torch itself, and is not needed by all backbones
+
+    return models
 
 
 def describe(architecture: str) -> BackboneInfo:

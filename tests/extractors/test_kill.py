@@ -21,6 +21,7 @@ def script(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     monkeypatch.setitem(sys.modules, "kill_extract", module)  # where dataclasses look for their own module
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    monkeypatch.syspath_prepend(path.parent)  # where the processes that it starts look for their own module
     spec.loader.exec_module(module)
     return module
 
