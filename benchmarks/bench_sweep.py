@@ -227,7 +227,8 @@ def make_cache(folder: Path, options: argparse.Namespace) -> Path:
         backbone="torchvision/resnet18", weights="", taps=("penultimate",), preprocessing=Preprocessing()
     )
     store = cache.store(key)
-    store.create({"weights_name": "none", "weights_source": "none", "shape": {"penultimate": [options.features]}})
+    about = {"versions": {}, "weights_name": "none", "weights_source": "none"}
+    store.create(about | {"shape": {"penultimate": [options.features]}})
     digests = np.frombuffer(bytes.fromhex("".join(rows["digest"])), np.uint8).reshape(-1, 32)
     order = [int(Path(path).stem) for path in rows["path"]]
     for first in range(0, len(order), 512):

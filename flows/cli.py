@@ -7,6 +7,8 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from flows.cli_clustering import cluster
+from flows.cli_fit import fit
 from flows.cli_options import CacheArgument, Device, ImagesArgument, Json, Workers
 from flows.cli_results import compare, results
 from flows.cli_upkeep import compact, export, verify
@@ -37,8 +39,8 @@ app = typer.Typer(
 )
 
 # Options that take several values: '--head logreg knn' means '--head logreg --head knn'.
-LIST_OPTIONS = ("--backbone", "--weights", "--tap", "--head", "--trust")
-FLAGS = ("--json", "--all", "--repair", "--overwrite", "--help", "-h")
+LIST_OPTIONS = ("--backbone", "--weights", "--tap", "--head", "--target", "--k", "--trust")
+FLAGS = ("--json", "--all", "--few-shot", "--calibrate", "--repair", "--overwrite", "--help", "-h")
 
 # What an interrupted command leaves: these seal what they embedded, and go on from there.
 INTERRUPTED = 130  # the exit status that typer gives to Ctrl-C
@@ -141,56 +143,7 @@ def inspect(cache: CacheArgument, json: Json = False) -> None:
     emit_json(summary) if json else show_cache(summary)
 
 
-@app.command()
-def fit(
-    cache: CacheArgument,
-    head: Annotated[
-        list[str],
-        typer.Option(
-            help="One or more of: logreg, ridge, linear-svm, svm-rbf, cosine, lda, knn, centroid, naive-bayes, "
-            "boosting, mlp, linear-torch, dummy; or module:Class of your own.",
-            show_default=False,
-        ),
-    ] = [],  # noqa: B006 - typer copies it
-    sweep: Annotated[
-        Literal["quick", "standard", "thorough"] | None,
-        typer.Option(help="Try many heads, more or less finely.", show_default="quick, without --head"),
-    ] = None,
-    labels: Annotated[Path | None, typer.Option(help="CSV or Parquet file with 'path' and label columns.")] = None,
-    target: Annotated[str | None, typer.Option(help="Label column.", show_default="the only one, or 'label'")] = None,
-    backbone: Annotated[list[str], typer.Option(help="Only these backbones of the cache.", show_default="all")] = [],  # noqa: B006 - typer copies it
-    metric: Annotated[
-        Literal["accuracy", "balanced_accuracy", "macro_f1", "log_loss"],
-        typer.Option(help="What chooses the winner."),
-    ] = "accuracy",
-    folds: Annotated[int, typer.Option(min=2, help="Folds of the cross-validation.")] = 5,
-    test_size: Annotated[float, typer.Option(help="Share held back where the images have no splits.")] = 0.2,
-    seed: Annotated[int, typer.Option(help="Of splits and heads.")] = 0,
-    dask: Annotated[str, typer.Option(help="threads, processes, or the address of a scheduler (tcp://…).")] = "threads",
-    out: Annotated[
-        Path | None, typer.Option(help="Folder for the model and the report.", show_default="NAME.results")
-    ] = None,
-    json: Json = False,
-) -> None:
-    """Fit heads on cached embeddings, choose one honestly, score it once on the test images, and save it."""
-    from flows.fitting import fit as run_fit
-
-    summary = run_fit(
-        cache,
-        head,
-        sweep=sweep,
-        labels=labels,
-        target=target,
-        backbone=backbone or None,
-        metric=metric,
-        folds=folds,
-        test_size=test_size,
-        seed=seed,
-        dask=dask,
-        out=out,
-        progress=True,
-    )
-    emit_json(summary) if json else show_fit(summary)
+app.command()(fit)
 
 
 @app.command()
@@ -206,7 +159,8 @@ def run(
         emit_json(summary)
     else:
         show_extraction(summary.extraction)
-        show_fit(summary.fit)
+        for fitted in summary.fits:
+            show_fit(fitted)
 
 
 @app.command()
@@ -232,7 +186,7 @@ def predict(
     device: Device = "auto",
     workers: Workers = None,
 ) -> None:
-    """Predict classes of new images: path, label, probability."""
+    """Predict classes of new images, or numbers: path, label, probability; or path, value."""
     from flows.prediction import check_out, write_predictions
     from flows.prediction import predict as run_predict
 
@@ -252,7 +206,7 @@ def predict(
     write_predictions(predictions, out)
 
 
-for _command in (verify, compact, export, results, compare):
+for _command in (cluster, verify, compact, export, results, compare):
     app.command()(_command)
 
 

@@ -10,7 +10,7 @@ from flows.terminal import emit_json
 from flows.terminal_results import show_comparison, show_ranking
 
 MetricOption = Annotated[
-    Literal["accuracy", "balanced_accuracy", "macro_f1", "log_loss"] | None,
+    Literal["accuracy", "balanced_accuracy", "macro_f1", "log_loss", "r2", "mae", "rmse"] | None,
     typer.Option(help="What to go by.", show_default="what the runs chose by"),
 ]
 

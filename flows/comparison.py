@@ -13,6 +13,8 @@ from flows.run_search import KeptRun
 from heads.evaluate import METRICS
 from heads.metric_parts import Predictions
 from heads.paired import SIGNIFICANCE, compare_paired
+from heads.paired_numbers import tied_numbers
+from heads.regression_metrics import REGRESSION_METRICS
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,7 @@ def compare_runs(first: KeptRun, second: KeptRun, *, metric: str | None = None) 
     Parameters
     ----------
     first, second : KeptRun
-    metric : {"accuracy", "balanced_accuracy", "macro_f1", "log_loss"}, optional
+    metric : {"accuracy", "balanced_accuracy", "macro_f1", "log_loss", "r2", "mae", "rmse"}, optional
         By default what the first run chose by.
 
     Raises
@@ -65,8 +67,8 @@ def compare_runs(first: KeptRun, second: KeptRun, *, metric: str | None = None) 
     """
     runs, notes = (first.run, second.run), []
     chosen = metric or runs[0].winner["metric"]
-    if chosen not in METRICS:
-        raise JobError(f"no metric is called {chosen!r}; expected one of {', '.join(METRICS)}")
+    if chosen not in METRICS and chosen not in REGRESSION_METRICS:
+        raise JobError(f"no metric is called {chosen!r}; expected one of {', '.join([*METRICS, *REGRESSION_METRICS])}")
     if runs[0].winner["metric"] != runs[1].winner["metric"]:
         notes.append(f"the runs chose by {runs[0].winner['metric']} and by {runs[1].winner['metric']}")
     found, reason, n_shared = None, None, 0
@@ -139,18 +141,23 @@ def _obstacle(shared: pd.DataFrame, runs: tuple[Run, Run], metric: str) -> str |
     if shared.empty:
         return "they have no test image in common: fit both with the same splits and seed"
     for run, side in zip(runs, ("first", "second"), strict=True):
+        if (metric in REGRESSION_METRICS) != (run.data.get("task") == "regress"):
+            return f"{run.id} has no {metric}: name another --metric"
         if metric == "log_loss" and shared[f"probability_of_true_{side}"].isna().any():
             return f"{run.winner['head']} gives no probabilities, which a log-loss needs: name another --metric"
     return None
 
 
 def _difference(shared: pd.DataFrame, metric: str) -> dict[str, Any]:
+    # What either run holds together must be drawn together: groups of both, along whole chains.
+    groups = unite_groups(shared["group_first"], shared["group_second"])
+    if metric in REGRESSION_METRICS:
+        said = [shared[f"predicted_{side}"] for side in ("first", "second")]
+        return asdict(tied_numbers(metric, shared["true_first"], said[0], [said[1]], groups=groups)[0].difference)
     columns = [shared[name].astype(str) for name in ("true_first", "predicted_first", "predicted_second")]
     codes = pd.factorize(pd.concat(columns), sort=True)[0].reshape(3, len(shared))
     first, second = (
         Predictions(classes=codes[place], probability=shared[f"probability_of_true_{side}"].to_numpy())
         for place, side in ((1, "first"), (2, "second"))
     )
-    # What either run holds together must be drawn together: groups of both, along whole chains.
-    groups = unite_groups(shared["group_first"], shared["group_second"])
     return asdict(compare_paired(metric, codes[0], first, second, groups=groups))

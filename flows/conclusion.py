@@ -8,15 +8,21 @@ from typing import Any
 
 import numpy as np
 
+from flows.analysis import Analysis, OutOfFold, analyse, predict_out_of_fold
 from flows.fit_summary import FitSummary
 from flows.history import write_results
 from flows.leaderboard import leaderboard_row, model_card, plain_scores
+from flows.number_reporting import write_number_report
 from flows.problem import Problem
 from flows.reporting import write_report
 from flows.rivals import compare_with_winner, describe_rival, tell_ties
 from flows.run_record import keep_run
+from flows.streamed_fitting import Streaming
+from flows.suspects import write_suspects
 from heads import HEADS
+from heads.calibration import with_temperature
 from heads.candidates import Candidate
+from heads.errors import DataError
 from heads.model_file import save_model
 from heads.splits import SplitPlan
 from heads.sweep import FinalScore, fit_final, score_test, select
@@ -33,6 +39,9 @@ def conclude(
     out: Path,
     started: float,
     settings: Mapping[str, Any],
+    few_shot: bool = False,
+    calibrate: bool = False,
+    streaming: Streaming | None = None,
 ) -> FitSummary:
     """Fit the winner on all of train, score it once, and write tables, model and report into `out`.
 
@@ -48,9 +57,29 @@ def conclude(
         `time.monotonic` when the fit began.
     settings : mapping
         What was asked for, for the history of runs.
+    few_shot : bool
+        Whether to fit the winner on few images of each class too.
+    calibrate : bool
+        Whether the saved head's probabilities are mended by a temperature, fitted on the images that chose it.
+    streaming : Streaming or None
+        How features are read in blocks; then the winner is neither analysed nor calibrated.
+
+    Raises
+    ------
+    DataError
+        No candidate has the metric, or the winner cannot be calibrated.
     """
     winner = select(results, metric)
-    final, test_score = _score_once(problem, plan, winner.candidate, seed)
+    if streaming:
+        final, test_score = streaming.score_once(problem, plan, winner.candidate, seed)
+    else:
+        features = np.asarray(winner.candidate.features, dtype=np.float32)
+        classes = problem.task == "classify"
+        oof = predict_out_of_fold(problem, plan, winner.candidate, features, seed) if classes else None
+        final = fit_final(winner.candidate, features, problem.y, plan, seed)
+        if calibrate:
+            final = _calibrated(final, oof, winner.candidate.head)
+        test_score = score_test(final, features, problem.y, plan, groups=problem.groups, seed=seed)
     if winner.history is None:  # what was fitted together with others keeps no curve
         fitted = replace(winner, history=training_curve(final))
         results, winner = [fitted if one is winner else one for one in results], fitted
@@ -69,7 +98,7 @@ def conclude(
         leaderboard=leaderboard,
         winner=leaderboard[0],
         test=test,
-        controls=_score_controls(problem, plan, results, winner, leaderboard, metric=metric, seed=seed),
+        controls=_score_controls(problem, plan, results, winner, leaderboard, streaming, metric=metric, seed=seed),
         model=str(out / "model"),
         report=str(out / "report.html"),
         table=str(out / "leaderboard.csv"),
@@ -79,9 +108,25 @@ def conclude(
         seconds=round(time.monotonic() - started, 3),
     )
     _, kept = keep_run(summary, problem, plan, test_score, settings)
-    summary = replace(summary, notes=[*summary.notes, *kept])
-    write_report(summary, problem, plan, results, winner, test_score, metric=metric)
+    if streaming:
+        found = Analysis(notes=streaming.notes)
+    elif problem.task == "regress":
+        found = Analysis()
+    else:
+        found = analyse(problem, plan, winner.candidate, features, oof, test_score, few_shot=few_shot, seed=seed)
+    notes = [*summary.notes, *kept, *found.notes]
+    summary = replace(summary, notes=notes, suspects=write_suspects(out, problem, found))
+    if problem.task == "regress":
+        write_number_report(summary, problem, plan, test_score)
+    else:
+        write_report(summary, problem, plan, results, winner, test_score, found, metric=metric)
     return summary
+
+
+def _calibrated(final: Any, oof: OutOfFold | None, head: str) -> Any:
+    if oof is None:
+        raise DataError(f"{head} gives no probabilities to calibrate; leave out --calibrate, or try other heads")
+    return with_temperature(final, oof.temperature)
 
 
 def _describe(
@@ -101,6 +146,7 @@ def _score_controls(
     results: Sequence[Result],
     winner: Result,
     leaderboard: Sequence[dict[str, Any]],
+    streaming: Streaming | None,
     *,
     metric: str,
     seed: int,
@@ -108,16 +154,20 @@ def _score_controls(
     """Return the best row of every other embedding with its scores on the test images."""
     best = {id(result) for result in _best_of_other_keys(results, winner, metric)}
     return [
-        row | {"scores": plain_scores(_score_once(problem, plan, result.candidate, seed)[1].scores)}
+        row | {"scores": plain_scores(_score_once(problem, plan, result.candidate, seed, streaming).scores)}
         for row, result in zip(leaderboard, results, strict=True)
         if id(result) in best
     ]
 
 
-def _score_once(problem: Problem, plan: SplitPlan, candidate: Candidate, seed: int) -> tuple[Any, FinalScore]:
+def _score_once(
+    problem: Problem, plan: SplitPlan, candidate: Candidate, seed: int, streaming: Streaming | None
+) -> FinalScore:
+    if streaming:
+        return streaming.score_once(problem, plan, candidate, seed)[1]
     features = np.asarray(candidate.features, dtype=np.float32)
     final = fit_final(candidate, features, problem.y, plan, seed)
-    return final, score_test(final, features, problem.y, plan, groups=problem.groups, seed=seed)
+    return score_test(final, features, problem.y, plan, groups=problem.groups, seed=seed)
 
 
 def _best_of_other_keys(results: Sequence[Result], winner: Result, metric: str) -> list[Result]:

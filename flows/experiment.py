@@ -4,7 +4,7 @@ import tomllib
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from extractors.key import StoredDtype
 from extractors.settings import Settings
@@ -25,16 +25,24 @@ class ExtractTable(_Table):
 
 
 class FitTable(_Table):
-    """``[fit]``: heads, target and splits, named as in ``headstart fit``; it uses what ``[[extract]]`` embedded."""
+    """``[fit]``, or several ``[[fit]]``: heads, target and splits, named as in ``headstart fit``.
 
+    Each uses what ``[[extract]]`` embedded. Of several, each has a folder of its own below the experiment's ``out``,
+    called by its ``name``, or ``fit-1``, ``fit-2``, …
+    """
+
+    name: str | None = Field(default=None, pattern=r"^\w[\w .-]*$")
     head: list[str] = []
     sweep: Literal["quick", "standard", "thorough"] | None = None
     labels: Path | None = None
     target: str | None = None
-    metric: str = "accuracy"
+    task: Literal["classify", "regress"] | None = None
+    metric: str | None = None
     folds: int = Field(default=5, ge=2)
     test_size: float = Field(default=0.2, gt=0, lt=1)
     seed: int = 0
+    few_shot: bool = False
+    calibrate: bool = False
     dask: str = "threads"
 
 
@@ -55,7 +63,30 @@ class Experiment(_Table):
     workers: int | None = Field(default=None, ge=1)
     limit: int | None = Field(default=None, ge=1)
     extract: list[ExtractTable] = Field(min_length=1)
-    fit: FitTable
+    fit: list[FitTable] = Field(min_length=1)
+
+    @field_validator("fit", mode="before")
+    @classmethod
+    def _take_one_table(cls, value: Any) -> Any:
+        return [value] if isinstance(value, dict) else value
+
+    @field_validator("fit")
+    @classmethod
+    def _name_tables(cls, tables: list[FitTable]) -> list[FitTable]:
+        if len(tables) == 1:
+            return tables
+        named = [
+            table.model_copy(update={"name": table.name or f"fit-{number}"})
+            for number, table in enumerate(tables, start=1)
+        ]
+        names = [str(table.name).casefold() for table in named]  # some file systems tell no capitals
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f"the name {twice[0]!r} is given twice; each table needs a results folder of its own")
+        return named
+
+    def folder_of(self, table: FitTable) -> Path:
+        """Where the results of one of the ``fit`` tables go."""
+        return self.out if len(self.fit) == 1 else self.out / str(table.name)
 
     @property
     def settings(self) -> Settings:
@@ -92,7 +123,7 @@ def read_experiment(path: str | Path) -> Experiment:
     try:
         return Experiment(**_anchored(values, file.resolve().parent))
     except ValidationError as error:
-        faults = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
+        faults = "; ".join(f"{_place(fault['loc'], values)}: {fault['msg']}" for fault in error.errors())
         raise JobError(f"{file}: {faults}") from error
 
 
@@ -111,7 +142,15 @@ def _anchored(values: dict[str, Any], folder: Path) -> dict[str, Any]:
         ]
     if isinstance(values.get("fit"), dict):
         anchored["fit"] = place(values["fit"], "labels")
+    if isinstance(values.get("fit"), list):
+        anchored["fit"] = [place(table, "labels") if isinstance(table, dict) else table for table in values["fit"]]
     return anchored
+
+
+def _place(location: tuple[int | str, ...], values: dict[str, Any]) -> str:
+    """Write where a fault is, as the file has it: ``[fit]`` has no number."""
+    alone = location[:1] == ("fit",) and isinstance(values.get("fit"), dict)
+    return ".".join(str(part) for part in location if not (alone and part == 0))
 
 
 def _is_file(weights: Any, folder: Path) -> bool:

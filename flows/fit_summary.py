@@ -31,6 +31,8 @@ class FitSummary:
         Of splits and heads.
     seconds : float
         Time of the whole fit.
+    suspects : str or None
+        CSV of the images whose labels are probably wrong, worst first; None where no label looks wrong.
     """
 
     leaderboard: list[dict[str, Any]]
@@ -44,3 +46,4 @@ class FitSummary:
     notes: list[str]
     seed: int
     seconds: float
+    suspects: str | None = None

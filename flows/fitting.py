@@ -3,18 +3,24 @@
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-from extractors.atomic import errors_explained
+import numpy as np
+
 from extractors.cache import EmbeddingCache
+from extractors.errors import CacheError
 from flows.conclusion import conclude
+from flows.embedded import Embedded
 from flows.errors import JobError
 from flows.extraction import as_list
+from flows.fit_choices import OWN_FILES, choose_heads, choose_metric, describe_source, open_results
 from flows.fit_summary import FitSummary
-from flows.problem import Embedded, Problem, pose_problem
-from flows.progress import progress_bar
-from heads.candidates import FeatureSet, Grid, expand
+from flows.kept_results import KeptResults, kept_until_done
+from flows.problem import Problem, pose_problem
+from flows.streamed_fitting import Streaming, plan_streaming
+from flows.sweep_progress import sweep_bar
+from heads.candidates import Candidate, FeatureSet, expand
 from heads.errors import DataError
-from heads.presets import find_preset
 from heads.splits import SplitPlan, plan_splits
 from heads.sweep import sweep as run_sweep
 from heads.trial import Result
@@ -27,47 +33,62 @@ def fit(
     sweep: str | None = None,
     labels: str | Path | None = None,
     target: str | None = None,
+    task: str | None = None,
     backbone: str | Sequence[str] | None = None,
     keys: Sequence[str] | None = None,
-    metric: str = "accuracy",
+    metric: str | None = None,
     folds: int = 5,
     test_size: float = 0.2,
     seed: int = 0,
     dask: str = "threads",
     workers: int | None = None,
     out: str | Path | None = None,
+    few_shot: bool = False,
+    calibrate: bool = False,
+    memory: float | None = None,
     progress: bool = False,
 ) -> FitSummary:
     """Fit heads on cached embeddings, pick one by validation, score it once on images that chose nothing, and save it.
 
     Where the images have splits, ``train`` fits, ``val`` chooses and ``test`` is scored; without ``test``,
-    cross-validation inside ``train`` chooses and ``val`` is scored; without any, a stratified share is held back and
-    scored.
+    cross-validation inside ``train`` chooses and ``val`` is scored; without any, a share is held back and scored, which
+    is stratified where the target names classes.
 
     Parameters
     ----------
     cache : path-like
         What `extract` filled. Every key that covers all labelled images takes part.
     head : str or sequence of str
-        Names in `heads.HEADS`, or ``module:Class`` for one of your own; each brings its grid of hyper-parameters.
+        Names in `heads.HEADS`, or ``module:Class`` for one of your own; for numbers in `heads.regression.REGRESSORS`.
+        Each brings its grid of hyper-parameters.
     sweep : {"quick", "standard", "thorough"}, optional
         Heads and grids of `heads.presets`; ``quick`` where no head is named either.
     labels : path-like, optional
         CSV or Parquet with ``path`` and label columns, in place of the listing's labels.
     target : str, optional
-        Label column; by default the only one, or ``label``.
+        Label column; by default the only one, or ``label``. `flows.several_targets.fit_targets` fits several.
+    task : {"classify", "regress"}, optional
+        Whether the target names classes or is a number to predict; by default the latter for numbers with a fraction,
+        or of which there are more than 100 different ones.
     backbone : str or sequence of str, optional
         Use only these backbones of the cache.
     keys : sequence of str, optional
         Use only the embeddings with these key ids.
-    metric : {"accuracy", "balanced_accuracy", "macro_f1", "log_loss"}
-        What chooses the winner.
+    metric : {"accuracy", "balanced_accuracy", "macro_f1", "log_loss", "r2", "mae", "rmse"}, optional
+        What chooses the winner; by default the accuracy of classes, and R² for numbers, which have the last three.
     folds, test_size, seed
         Folds of the cross-validation, the share held back, and the seed of splits and heads.
     dask : str
         ``threads``, ``processes``, or a scheduler's address; `workers` of them, by default one a core.
     out : path-like, optional
         Folder for model, report and table; by default ``NAME.results`` in the current folder.
+    few_shot : bool
+        Fit the winner on 1, 2, 5, … images of each class too, some hundred times, for the curve in the report.
+    calibrate : bool
+        Mend the saved head's probabilities by a temperature, fitted on the images that chose it.
+    memory : float, optional
+        Bytes that features may take in memory, as float32; by default a quarter of what is free. Where they take more,
+        they are read in blocks, by the heads that can.
     progress : bool
         Show a bar on standard error.
 
@@ -83,13 +104,71 @@ def fit(
         EmbeddingCache(cache),
         labels=Path(labels) if labels else None,
         target=target,
+        task=task,
         backbone=as_list(backbone) if backbone else None,
         keys=keys,
     )
+    return fit_problem(
+        problem,
+        head,
+        sweep=sweep,
+        metric=metric,
+        folds=folds,
+        test_size=test_size,
+        seed=seed,
+        dask=dask,
+        workers=workers,
+        out=out,
+        few_shot=few_shot,
+        calibrate=calibrate,
+        memory=memory,
+        progress=progress,
+        started=started,
+        asked=describe_source(labels, backbone),
+    )
+
+
+def fit_problem(
+    problem: Problem,
+    head: str | Sequence[str] = (),
+    *,
+    sweep: str | None = None,
+    metric: str | None = None,
+    folds: int = 5,
+    test_size: float = 0.2,
+    seed: int = 0,
+    dask: str = "threads",
+    workers: int | None = None,
+    out: str | Path | None = None,
+    few_shot: bool = False,
+    calibrate: bool = False,
+    memory: float | None = None,
+    progress: bool = False,
+    started: float,
+    asked: Mapping[str, Any],
+) -> FitSummary:
+    """Do what `fit` does for a problem that is posed already.
+
+    Parameters
+    ----------
+    problem : Problem
+    head, sweep, metric, folds, test_size, seed, dask, workers, out, few_shot, calibrate, memory, progress
+        As for `fit`.
+    started : float
+        `time.monotonic` when the fit began.
+    asked : mapping
+        What `describe_source` says, for the history of runs.
+
+    Raises
+    ------
+    JobError, HeadError
+        As `fit`.
+    """
+    metric = choose_metric(problem, metric)
+    if problem.task == "regress" and (few_shot or calibrate):
+        raise JobError(f"target {problem.target!r} is a number to predict; --few-shot and --calibrate are for classes")
     folder = Path(out) if out else Path(f"{problem.name}.results")
-    _refuse_foreign(folder)
-    with errors_explained(folder):
-        folder.mkdir(parents=True, exist_ok=True)  # before the work, not after it
+    open_results(folder, OWN_FILES)
     plan = plan_splits(
         problem.y,
         split=problem.split,
@@ -97,20 +176,15 @@ def fit(
         test_size=test_size,
         folds=folds,
         seed=seed,
-        class_names=problem.class_names,
+        class_names=problem.class_names or [problem.target],
+        stratify=problem.task == "classify",
     )
-    heads, grid = _choose_heads(as_list(head), sweep)
-    results = sweep_problem(
-        problem,
-        heads,
-        plan,
-        grid=grid,
-        metric=metric,
-        seed=seed,
-        dask=dask,
-        workers=workers,
-        progress=progress,
-    )
+    if metric == "r2" and len(np.unique(problem.y[plan.test])) < 2:
+        raise JobError(
+            f"all {len(plan.test)} images of {plan.test_name} have the same {problem.target}, so that there is no R²; "
+            "choose by --metric mae, or give other splits"
+        )
+    heads, grid = choose_heads(as_list(head), sweep, problem.task)
     settings = {
         "heads": heads,
         "sweep": sweep,
@@ -119,28 +193,45 @@ def fit(
         "test_size": test_size,
         "seed": seed,
         "target": problem.target,
-        "labels": str(labels) if labels else None,
-        "backbone": as_list(backbone) if backbone else None,
+        **asked,
+        "calibrate": calibrate,
     }
-    return conclude(problem, plan, results, metric=metric, seed=seed, out=folder, started=started, settings=settings)
-
-
-def _choose_heads(named: list[str], sweep: str | None) -> tuple[list[str], dict[str, Grid]]:
-    """Return the heads to try, and the grids of those that a preset brings."""
-    preset = dict(find_preset(sweep or "quick")) if sweep or not named else {}
-    return list(dict.fromkeys([*preset, *named])), preset
-
-
-def _refuse_foreign(folder: Path) -> None:
-    """Keep results out of folders that hold something else, such as the images or the cache."""
-    ours = (folder / "leaderboard.csv").exists() or (folder / "model").exists()
-    if folder.is_dir() and any(folder.iterdir()) and not ours:
-        raise JobError(f"{folder}: holds other files than results; name an empty or a new folder (--out DIR)")
+    candidates = expand([_feature_set(embedded) for embedded in problem.embedded], heads, grid, task=problem.task)
+    # No head that predicts numbers reads its features in blocks.
+    streaming = plan_streaming(candidates, memory=memory, dask=dask) if problem.task == "classify" else None
+    if streaming and (few_shot or calibrate):
+        raise JobError(f"{streaming.notes[0]}; --few-shot and --calibrate need them in memory")
+    with kept_until_done(folder, problem, plan, seed, tell=progress) as kept:
+        results = sweep_problem(
+            problem,
+            streaming.candidates if streaming else candidates,
+            plan,
+            streaming=streaming,
+            metric=metric,
+            seed=seed,
+            dask=dask,
+            workers=workers,
+            progress=progress,
+            kept=kept,
+        )
+        return conclude(
+            problem,
+            plan,
+            results,
+            metric=metric,
+            seed=seed,
+            out=folder,
+            started=started,
+            settings=settings,
+            few_shot=few_shot,
+            calibrate=calibrate,
+            streaming=streaming,
+        )
 
 
 def sweep_problem(
     problem: Problem,
-    heads: Sequence[str],
+    candidates: Sequence[Candidate],
     plan: SplitPlan,
     *,
     metric: str,
@@ -148,18 +239,28 @@ def sweep_problem(
     dask: str,
     workers: int | None,
     progress: bool,
-    grid: Mapping[str, Grid] | None = None,
+    kept: KeptResults,
+    streaming: Streaming | None = None,
 ) -> list[Result]:
-    """Try every head, with its grid in `grid` or else its own, with every embedding; best first.
+    """Try every candidate in every fold; best first.
+
+    What `kept` has of an interrupted sweep is not fitted again, and each new result is added to it.
 
     Raises
     ------
     DataError
         Features are not finite; the message names the images.
     """
-    candidates = expand([_feature_set(embedded) for embedded in problem.embedded], heads, grid)
-    with progress_bar("fitting", len(candidates), unit="candidates", show=progress) as advance:
+    finished = kept.find(candidates)
+    with sweep_bar(len(candidates), metric, finished, show=progress) as advance:
+
+        def receive(result: Result) -> None:
+            kept.keep(result)
+            advance(result)
+
         try:
+            if streaming:
+                return streaming.sweep(problem, plan, metric=metric, seed=seed, on_result=receive, finished=finished)
             return run_sweep(
                 candidates,
                 problem.y,
@@ -169,10 +270,11 @@ def sweep_problem(
                 seed=seed,
                 dask=dask,
                 workers=workers,
-                on_result=lambda _: advance(1),
+                on_result=receive,
+                finished=finished,
             )
         except OSError as error:
-            if "://" not in dask:
+            if "://" not in dask or isinstance(error, CacheError):  # it is the results folder that cannot be written
                 raise
             raise JobError(
                 f"no Dask scheduler answers at {dask} ({error}); start one, or use --dask threads"

@@ -24,6 +24,7 @@ from extractors.atomic import errors_explained, write_atomically
 from extractors.writer_lock import writer_lock
 from flows.errors import JobError
 from heads.evaluate import METRICS
+from heads.regression_metrics import REGRESSION_METRICS
 
 FOLDER = "runs"
 TABLE = "results.parquet"
@@ -105,8 +106,8 @@ def append_run(history: Path, run: Run, predictions: pd.DataFrame) -> None:
         The folder ``runs``; made where it is missing.
     run : Run
     predictions : DataFrame
-        Of the winner on the test images, one row each: ``digest`` (hex), ``true`` and ``predicted`` (class names),
-        ``probability_of_true`` (float32, NaN where the head gives none), ``group`` (int).
+        Of the winner on the test images, one row each: ``digest`` (hex), ``true`` and ``predicted`` (class names, or
+        float64 numbers), ``probability_of_true`` (float32, NaN where the head gives none), ``group`` (int).
 
     Raises
     ------
@@ -195,7 +196,8 @@ def write_results(folder: Path, rows: Sequence[Mapping[str, Any]]) -> Path:
     CacheError
         The file system refuses.
     """
-    metrics = list(dict.fromkeys([*METRICS, *(name for row in rows for name in row["scores"])]))
+    usual = REGRESSION_METRICS if any(row["metric"] in REGRESSION_METRICS for row in rows) else METRICS
+    metrics = list(dict.fromkeys([*usual, *(name for row in rows for name in row["scores"])]))
     text, number = pa.string(), pa.float64()
     types = dict.fromkeys(("backbone", "weights", "label", "key", "tap", "head", "params", "metric"), text)
     types |= dict.fromkeys(("score", "low", "high"), number) | {"split": text}

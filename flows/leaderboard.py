@@ -1,11 +1,18 @@
 """What a fit found, as plain values: rows of the leaderboard, and the card of the saved model."""
 
+import math
+from collections.abc import Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
+from extractors.atomic import write_atomically
 from flows.problem import Problem
 from heads.candidates import Candidate
 from heads.evaluate import Score
+from heads.report_text import params_text
 from heads.trial import Result
 
 
@@ -22,9 +29,7 @@ def leaderboard_row(problem: Problem, result: Result, metric: str, split: str) -
         "head": candidate.head,
         "params": candidate.params,
         "metric": metric,
-        "score": score.value if score else None,
-        "low": score.low if score else None,
-        "high": score.high if score else None,
+        **(_plain(score, "score") if score else {"score": None, "low": None, "high": None}),
         "split": split,
         "scores": plain_scores(result.scores),
         "fit_seconds": round(result.fit_seconds, 4),
@@ -33,15 +38,39 @@ def leaderboard_row(problem: Problem, result: Result, metric: str, split: str) -
     }
 
 
-def plain_scores(scores: dict[str, Score | None]) -> dict[str, dict[str, float]]:
-    """Write scores as plain values: metric to ``value, low, high``, without the metrics that a head cannot have."""
-    return {metric: asdict(score) for metric, score in scores.items() if score}
+def plain_scores(scores: dict[str, Score | None]) -> dict[str, dict[str, float | None]]:
+    """Write scores as plain values: metric to ``value, low, high``, without the metrics that a head cannot have.
+
+    An end of an interval that is infinite, as with a single group, is None: JSON has no such number.
+    """
+    return {metric: _plain(score, "value") for metric, score in scores.items() if score}
+
+
+def _plain(score: Score, name: str) -> dict[str, float | None]:
+    return {
+        (name if field == "value" else field): number if math.isfinite(number) else None
+        for field, number in asdict(score).items()
+    }
+
+
+def write_leaderboard(path: Path, rows: Sequence[dict[str, Any]]) -> None:
+    """Write a leaderboard as CSV, without the metrics that did not order it.
+
+    Raises
+    ------
+    CacheError
+        It cannot be written.
+    """
+    flat = [{name: value for name, value in row.items() if name not in ("scores", "params")} for row in rows]
+    table = pd.DataFrame(flat).assign(params=[params_text(row["params"]) for row in rows])
+    write_atomically(path, table.to_csv(index=False).encode())
 
 
 def model_card(problem: Problem, candidate: Candidate, row: dict[str, Any], test: dict[str, Any]) -> dict[str, Any]:
     """Gather what `predict` needs beside the head, and what a person would ask of a saved model."""
     store = problem.find(candidate.key, candidate.tap).store
     return {
+        "task": problem.task,
         "class_names": problem.class_names,
         "target": problem.target,
         "head": candidate.head,

@@ -3,7 +3,7 @@
 import re
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ from extractors.settings import Settings
 from extractors.tap import Tap
 from flows.device_lock import device_lock
 from flows.errors import EXPECTED_ERRORS
-from flows.experiment import Experiment, read_experiment
+from flows.experiment import Experiment, FitTable, read_experiment
 from flows.extraction import extract_each, list_into, open_extraction
 from flows.extraction_summary import ExtractionSummary
 from flows.fit_summary import FitSummary
@@ -36,10 +36,25 @@ from heads.report_text import interval_text, params_text, score_text
 
 @dataclass(frozen=True)
 class RunSummary:
-    """What a run did: the extraction's summary and the fit's."""
+    """What a run did.
+
+    Attributes
+    ----------
+    extraction : ExtractionSummary
+    fit : FitSummary
+        Of ``[fit]``, or of the first ``[[fit]]``.
+    further_fits : list of FitSummary
+        Of the other ``[[fit]]`` tables, in their order.
+    """
 
     extraction: ExtractionSummary
     fit: FitSummary
+    further_fits: list[FitSummary] = field(default_factory=list)
+
+    @property
+    def fits(self) -> list[FitSummary]:
+        """The summary of every fit."""
+        return [self.fit, *self.further_fits]
 
 
 def run(experiment: str | Path | Experiment, *, progress: bool = False) -> RunSummary:
@@ -63,8 +78,9 @@ def run(experiment: str | Path | Experiment, *, progress: bool = False) -> RunSu
     # A misspelt name is told now, and not when a server is up and half the work done.
     for table in checked.extract:
         resolve_backbone(table.backbone)
-    for name in checked.fit.head:
-        find_head(name)
+    for fit_table in checked.fit:
+        for name in fit_table.head:
+            find_head(name)
     return run_experiment(checked, progress)
 
 
@@ -91,11 +107,9 @@ def run_experiment(experiment: Experiment, progress: bool = False) -> RunSummary
         embed_missing=partial(_embed, progress=progress),
         started=started,
     )
-    heads = ", ".join(experiment.fit.head) or f"the {experiment.fit.sweep or 'quick'} sweep"
-    fitting = fit_task.with_options(task_run_name=f"fit {heads}")
-    fitted = fitting(experiment, [key["id"] for key in extracted.keys], progress)
-    _leave_artifacts(experiment, fitted)
-    return RunSummary(extracted, fitted)
+    keys = [key["id"] for key in extracted.keys]
+    fits = [_fit_table(experiment, table, keys, progress=progress) for table in experiment.fit]
+    return RunSummary(extracted, fits[0], fits[1:])
 
 
 def _worth_retrying(_task: Task[Any, Any], _run: TaskRun, state: State[Any]) -> bool:
@@ -149,9 +163,8 @@ def embed_shard_task(extraction: Extraction, number: int, advance: Advance) -> S
     retry_delay_seconds=1,
     retry_condition_fn=_worth_retrying,
 )
-def fit_task(experiment: Experiment, keys: list[str], progress: bool) -> FitSummary:
+def fit_task(experiment: Experiment, table: FitTable, keys: list[str], progress: bool) -> FitSummary:
     """Sweep the heads, choose, score once, write model and report."""
-    table = experiment.fit
     return fit(
         experiment.cache,
         table.head,
@@ -159,14 +172,26 @@ def fit_task(experiment: Experiment, keys: list[str], progress: bool) -> FitSumm
         keys=keys,
         labels=table.labels,
         target=table.target,
+        task=table.task,
         metric=table.metric,
         folds=table.folds,
         test_size=table.test_size,
         seed=table.seed,
         dask=table.dask,
-        out=experiment.out,
+        out=experiment.folder_of(table),
+        few_shot=table.few_shot,
+        calibrate=table.calibrate,
         progress=progress,
     )
+
+
+def _fit_table(experiment: Experiment, table: FitTable, keys: list[str], *, progress: bool) -> FitSummary:
+    """Run the task of one of the experiment's fits and leave its artifacts."""
+    heads = ", ".join(table.head) or f"the {table.sweep or 'quick'} sweep"
+    fitting = fit_task.with_options(task_run_name=f"fit {table.name or heads}")
+    fitted = fitting(experiment, table, keys, progress)
+    _leave_artifacts(experiment.name if len(experiment.fit) == 1 else f"{experiment.name} {table.name}", fitted)
+    return fitted
 
 
 def _embed(extraction: Extraction, results: list[ShardResult], *, progress: bool) -> None:
@@ -182,9 +207,9 @@ def _embed(extraction: Extraction, results: list[ShardResult], *, progress: bool
             results.append(shard(extraction, number, advance))
 
 
-def _leave_artifacts(experiment: Experiment, fitted: FitSummary) -> None:
+def _leave_artifacts(name: str, fitted: FitSummary) -> None:
     """Leave the leaderboard and a link to the report in Prefect's UI."""
-    slug = re.sub(r"[^a-z0-9]+", "-", experiment.name.lower()).strip("-") or "experiment"
+    slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "experiment"
     rows = [
         {
             "backbone": row["label"],
@@ -201,5 +226,5 @@ def _leave_artifacts(experiment: Experiment, fitted: FitSummary) -> None:
     )
     create_table_artifact(key=f"{slug}-leaderboard", table=rows, description=chosen_by)
     create_link_artifact(
-        key=f"{slug}-report", link=Path(fitted.report).resolve().as_uri(), link_text=f"Report of {experiment.name}"
+        key=f"{slug}-report", link=Path(fitted.report).resolve().as_uri(), link_text=f"Report of {name}"
     )

@@ -24,6 +24,7 @@ from flows.extraction import open_extraction, run_shards
 from flows.progress import progress_bar
 from heads.model_file import load_model
 from heads.prediction import predict as predict_classes
+from heads.prediction import predict_numbers
 
 if TYPE_CHECKING:
     from extractors.extraction import ShardResult
@@ -42,7 +43,7 @@ def predict(
     workers: int | None = None,
     progress: bool = False,
 ) -> pd.DataFrame:
-    """Predict the classes of new images with a saved model.
+    """Predict the classes of new images with a saved model, or the numbers that it was fitted on.
 
     Parameters
     ----------
@@ -69,7 +70,8 @@ def predict(
     -------
     DataFrame
         ``path, label, probability`` in the listing's order, then ``reason``: empty, or why an image could not be read;
-        its label is missing then. ``probability`` is missing for heads that give none.
+        its label is missing then. ``probability`` is missing for heads that give none. A model that predicts a number
+        gives ``path, value, reason``.
 
     Raises
     ------
@@ -103,7 +105,11 @@ def predict(
             listing = listing.with_unreadable(result.unreadable).with_not_read(result.not_read)
         usable = listing.usable
         features = np.asarray(extraction.store.view(card["tap"], usable["digest"].tolist()), dtype=np.float32)
-    predicted = _speak(head, features, card["class_names"], all_classes=all_classes).set_index(usable.index)
+    if card.get("task") == "regress":
+        predicted = pd.DataFrame({"value": predict_numbers(head, features) if len(features) else []})
+    else:
+        predicted = _speak(head, features, card["class_names"], all_classes=all_classes)
+    predicted = predicted.set_index(usable.index)
     return listing.rows[["path"]].join(predicted).join(listing.rows["reason"])
 
 

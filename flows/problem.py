@@ -1,8 +1,7 @@
 """From a cache to arrays: which images, which classes, which groups, and which embeddings cover them."""
 
-import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,28 +11,11 @@ import pandas as pd
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from extractors.cache import EmbeddingCache, EmbeddingStore, EmbeddingView
+from extractors.cache import EmbeddingCache
 from extractors.cache_listing import read_listing
-from extractors.listing import label_columns
-from extractors.manifests import read_manifest
+from flows.embedded import Embedded, find_covering
 from flows.errors import JobError
-
-_MOST_CLASSES_OF_NUMBERS = 100  # a column of more distinct numbers measures something; it does not name classes
-
-
-@dataclass(frozen=True)
-class Embedded:
-    """One tap of one key: the rows of the problem's images, and where they come from."""
-
-    store: EmbeddingStore
-    tap: str
-    features: EmbeddingView
-    label: str
-
-    @property
-    def backbone(self) -> str:
-        """Canonical name of the backbone."""
-        return self.store.key.backbone
+from flows.label_columns import choose_targets, encode_target, merge_labels, note_conflicts
 
 
 @dataclass(frozen=True)
@@ -45,9 +27,9 @@ class Problem:
     name, target : str
         The cache's name, and the label column.
     class_names : list of str
-        Sorted; `y` indexes it.
-    y : int64 array (n_images,)
-        Classes.
+        Sorted; `y` indexes it. None where numbers are to be predicted.
+    y : array (n_images,)
+        Classes as int64, or numbers as float64.
     split : object array (n_images,) or None
         ``train``, ``val``, ``test`` or None for each image; None if no image has a split.
     groups : int array (n_images,)
@@ -60,33 +42,67 @@ class Problem:
         Every tap of every key that covers all images.
     notes : list of str
         What was left out, and why.
+    task : {"classify", "regress"}
+        Whether `y` holds classes or numbers.
     """
 
     name: str
     target: str
     class_names: list[str]
-    y: npt.NDArray[np.int64]
+    y: npt.NDArray[Any]
     split: npt.NDArray[Any] | None
     groups: npt.NDArray[np.int64]
     images: pd.DataFrame
     root: Path
     embedded: list[Embedded]
     notes: list[str]
+    task: str = "classify"
 
     def find(self, key: str, tap: str) -> Embedded:
         """Return the embedding with this key id and tap."""
         return next(embedded for embedded in self.embedded if (embedded.store.key.id, embedded.tap) == (key, tap))
 
 
-def pose_problem(
+@dataclass(frozen=True)
+class Labelled:
+    """The images of a cache that have a label in one of some columns, and the embeddings that cover them.
+
+    Attributes
+    ----------
+    name : str
+        The cache's name.
+    columns : list of str
+        The label columns.
+    n_listed : int
+        Images of the cache that can be read, with and without labels.
+    rows : DataFrame
+        The listing's rows of the labelled images.
+    root : Path
+        Folder that their paths are relative to.
+    embedded : list of Embedded
+        Every tap of every key that covers all of them.
+    notes : list of str
+        What was left out, and why.
+    """
+
+    name: str
+    columns: list[str]
+    n_listed: int
+    rows: pd.DataFrame
+    root: Path
+    embedded: list[Embedded]
+    notes: list[str]
+
+
+def gather_labelled(
     cache: EmbeddingCache,
     *,
     labels: Path | None = None,
-    target: str | None = None,
+    targets: Sequence[str] | None = None,
     backbone: Sequence[str] | None = None,
     keys: Sequence[str] | None = None,
-) -> Problem:
-    """Gather what heads need from a cache.
+) -> Labelled:
+    """Read a cache's labels once, for one column or several, and find the embeddings of the labelled images.
 
     Parameters
     ----------
@@ -94,8 +110,8 @@ def pose_problem(
         With a listing and at least one key that covers it.
     labels : Path, optional
         CSV or Parquet with ``path`` and label columns, in place of the listing's labels.
-    target : str, optional
-        Label column; by default the only one, or ``label``.
+    targets : sequence of str, optional
+        Label columns, or ``all``; by default the only one, or ``label``.
     backbone : sequence of str, optional
         Use only these, with or without their source.
     keys : sequence of str, optional
@@ -110,26 +126,78 @@ def pose_problem(
     notes: list[str] = []
     rows = listing.usable
     if labels is not None:
-        rows = _with_labels_of(labels, rows, listing.root, notes)
-    column = _choose_target(rows, target, cache)
-    unlabelled = rows[column].isna()
-    if unlabelled.any():
-        notes.append(f"{int(unlabelled.sum())} of {len(rows)} images have no {column} and are left out")
-        rows = rows[~unlabelled]
-    class_names, y = _encode(rows[column], column)
-    _note_conflicts(rows, column, notes)
-    return Problem(
+        rows = merge_labels(labels, rows, listing.root, notes)
+    columns = choose_targets(rows, targets, cache.path)
+    labelled = rows[rows[columns].notna().any(axis=1)]
+    return Labelled(
         name=cache.path.resolve().name.removesuffix(".headstart"),
+        columns=columns,
+        n_listed=len(rows),
+        rows=labelled,
+        root=listing.root,
+        embedded=find_covering(cache, labelled["digest"].tolist(), backbone, keys, notes),
+        notes=notes,
+    )
+
+
+def pose_column(labelled: Labelled, column: str, *, task: str | None = None) -> Problem:
+    """Return what is to be learned of one label column; images without a label there are left out of it alone.
+
+    Parameters
+    ----------
+    labelled : Labelled
+    column : str
+        One of its columns.
+    task : {"classify", "regress"}, optional
+        By default as `flows.label_columns.encode_target` decides.
+
+    Raises
+    ------
+    JobError
+        The labels do not fit the task.
+    """
+    has_label = labelled.rows[column].notna().to_numpy()
+    rows, embedded, notes = labelled.rows[has_label], labelled.embedded, list(labelled.notes)
+    if len(rows) < labelled.n_listed:
+        missing = labelled.n_listed - len(rows)
+        notes.append(f"{missing} of {labelled.n_listed} images have no {column} and are left out")
+    if not has_label.all():
+        embedded = [replace(one, features=one.features.take(has_label)) for one in embedded]
+    target = encode_target(rows[column], column, task)
+    note_conflicts(rows, column, notes)
+    return Problem(
+        name=labelled.name,
         target=column,
-        class_names=class_names,
-        y=y,
+        class_names=target.class_names,
+        y=target.y,
         split=rows["split"].to_numpy() if rows["split"].notna().any() else None,
         groups=unite_groups(rows["digest"], rows["group"]),
         images=rows,
-        root=listing.root,
-        embedded=_covering(cache, rows["digest"].tolist(), backbone, keys, notes),
-        notes=notes,
+        root=labelled.root,
+        embedded=embedded,
+        notes=[*notes, *target.notes],
+        task=target.task,
     )
+
+
+def pose_problem(
+    cache: EmbeddingCache,
+    *,
+    labels: Path | None = None,
+    target: str | None = None,
+    task: str | None = None,
+    backbone: Sequence[str] | None = None,
+    keys: Sequence[str] | None = None,
+) -> Problem:
+    """Gather what heads need from a cache, for one label column.
+
+    Parameters and errors are those of `gather_labelled` and `pose_column`.
+    """
+    targets = None if target is None else [target]
+    labelled = gather_labelled(cache, labels=labels, targets=targets, backbone=backbone, keys=keys)
+    if len(labelled.columns) > 1:
+        raise JobError(f"{cache.path}: one label column is fitted here; name it: {', '.join(labelled.columns)}")
+    return pose_column(labelled, labelled.columns[0], task=task)
 
 
 def unite_groups(digests: "pd.Series[Any]", groups: "pd.Series[Any]") -> npt.NDArray[np.int64]:
@@ -155,143 +223,3 @@ def unite_groups(digests: "pd.Series[Any]", groups: "pd.Series[Any]") -> npt.NDA
     n_nodes = int(ends.max(initial=n_images)) + 1
     graph = coo_array((np.ones(len(starts)), (starts, ends)), shape=(n_nodes, n_nodes))
     return np.unique(connected_components(graph, directed=False)[1][:n_images], return_inverse=True)[1].astype(np.int64)
-
-
-def _with_labels_of(file: Path, rows: pd.DataFrame, root: Path, notes: list[str]) -> pd.DataFrame:
-    table = read_manifest(file)
-    own = label_columns(table)
-    paths = table["path"].map(
-        lambda path: str(Path(path).relative_to(root)) if Path(path).is_relative_to(root) else str(path)
-    )
-    table = table.assign(path=paths)
-    known = table["path"].isin(rows["path"])
-    if not known.any():
-        raise JobError(
-            f"{file}: none of its {len(table)} paths is among the images of {root}; write them as the listing does, "
-            f"for instance {rows['path'].iloc[0]}",
-        )
-    if not known.all():
-        notes.append(
-            f"{int((~known).sum())} of {len(table)} paths in {file} are not among the images, "
-            f"first {table['path'][~known].iloc[0]}"
-        )
-    columns = [name for name in ("split", "group") if name in table] + own
-    merged = rows.drop(columns=[*label_columns(rows), *(name for name in columns if name in rows)], errors="ignore")
-    return merged.merge(table[["path", *columns]], how="left", on="path", validate="1:1")
-
-
-def _note_conflicts(rows: pd.DataFrame, target: str, notes: list[str]) -> None:
-    """Say which copies of one image have different labels: at least one of them is wrong."""
-    conflicting = rows.groupby("digest")[target].transform("nunique") > 1
-    if conflicting.any():
-        first = rows["path"][conflicting].iloc[0]
-        notes.append(f"{int(conflicting.sum())} images have copies with another {target}, first {first}")
-
-
-def _choose_target(rows: pd.DataFrame, target: str | None, cache: EmbeddingCache) -> str:
-    found = label_columns(rows)
-    if not found:
-        raise JobError(
-            f"{cache.path}: the images have no labels; give them with --labels FILE (columns 'path' and 'label')"
-        )
-    if target is None:
-        target = "label" if "label" in found else found[0]
-        if len(found) > 1 and target != "label":
-            raise JobError(
-                f"{cache.path}: which of the label columns is meant? Say --target {' or --target '.join(found)}"
-            )
-    if target not in found:
-        raise JobError(f"{cache.path}: no label column {target!r}; there are {', '.join(found)}")
-    if rows[target].isna().all():
-        raise JobError(
-            f"{cache.path}: not one image has a {target}; "
-            f"give labels with --labels FILE (columns 'path' and {target!r})"
-        )
-    return target
-
-
-def _encode(values: "pd.Series[Any]", target: str) -> tuple[list[str], npt.NDArray[np.int64]]:
-    numbers = pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values)
-    if numbers and (values.nunique() > _MOST_CLASSES_OF_NUMBERS or (values % 1 != 0).any()):
-        raise JobError(
-            f"target {target!r} holds {values.nunique()} different numbers; heads here tell classes apart: name classes"
-        )
-    try:
-        classes, y = np.unique(values.to_numpy(), return_inverse=True)
-    except TypeError as error:  # what cannot be sorted is of several kinds
-        raise JobError(f"target {target!r} mixes text and numbers; give it one type") from error
-    names = [str(int(value)) if numbers else str(value) for value in classes]
-    if len(set(names)) < len(names):
-        raise JobError(f"target {target!r} has classes that are written alike; give each class a name of its own")
-    return names, y.astype(np.int64)
-
-
-def _covering(
-    cache: EmbeddingCache,
-    digests: list[str],
-    backbone: Sequence[str] | None,
-    keys: Sequence[str] | None,
-    notes: list[str],
-) -> list[Embedded]:
-    stores = [
-        store
-        for store in cache.stores()
-        if (backbone is None or _named(store, backbone)) and (keys is None or store.key.id in keys)
-    ]
-    if not stores:
-        known = _backbones(cache.stores())
-        raise JobError(
-            f"{cache.path}: no embeddings of {', '.join(keys or backbone or ['any backbone'])}; the cache has {known}"
-        )
-    for name in backbone or []:
-        if not any(_named(store, [name]) for store in stores):
-            raise JobError(f"{cache.path}: no embeddings of {name}; the cache has {_backbones(stores)}")
-    complete = []
-    for store in stores:
-        missing = int(store.missing(digests).sum())
-        if missing:
-            notes.append(
-                f"{store.key.id} lacks {missing} of {len(digests)} images and is left out; "
-                "run 'headstart extract' again"
-            )
-        else:
-            complete.append(store)
-    for store in complete:
-        for path, reason in store.damaged().items():  # a fit on damaged rows would only look like a bad backbone
-            raise JobError(f"{path}: {reason}; run 'headstart verify {cache.path} --repair'")
-    if not complete:
-        raise JobError(
-            f"{cache.path}: no key covers all {len(digests)} images; run 'headstart extract' again ({notes[-1]})"
-        )
-    labels = _labels(complete)
-    return [
-        Embedded(store, tap, store.view(tap, digests), label)
-        for store, label in zip(complete, labels, strict=True)
-        for tap in store.key.taps
-    ]
-
-
-def _backbones(stores: Sequence[EmbeddingStore]) -> str:
-    return ", ".join(sorted({store.key.backbone for store in stores})) or "none"
-
-
-def _named(store: EmbeddingStore, names: Sequence[str]) -> bool:
-    return store.key.backbone in names or store.key.backbone.rpartition("/")[2] in names
-
-
-def _labels(stores: Sequence[EmbeddingStore]) -> list[str]:
-    """Name each key as shortly as sets it apart: by backbone, then by weights, precision and dtype, or by its id."""
-    labels = [store.key.backbone.rpartition("/")[2] for store in stores]
-    traits = [(_short_weights(store), store.key.precision, store.key.dtype) for store in stores]
-    for column in zip(*traits, strict=True):
-        alike = [{trait for other, trait in zip(labels, column, strict=True) if other == label} for label in labels]
-        labels = [
-            f"{label}, {own}" if len(all_) > 1 else label
-            for label, own, all_ in zip(labels, column, alike, strict=True)
-        ]
-    labels = [re.sub(r", (.*)", r" (\1)", label, count=1) for label in labels]
-    return [store.key.id if labels.count(label) > 1 else label for store, label in zip(stores, labels, strict=True)]
-
-
-def _short_weights(store: EmbeddingStore) -> str:
-    return re.sub(r"^none \((.*)\)$|\.(safetensors|pth|pt)$", r"\1", store.about["weights_name"])

@@ -11,10 +11,12 @@ import numpy.typing as npt
 import pandas as pd
 
 from extractors.atomic import write_atomically
-from extractors.decode import thumbnail
-from extractors.errors import NotReadError, UnreadableImage
-from extractors.images import image_sources, read_bytes
+from extractors.images import image_sources
+from flows.analysis import Analysis
+from flows.leaderboard import write_leaderboard
 from flows.problem import Problem
+from flows.thumbnails import read_thumbnails
+from heads.few_shot import FewShotPoint
 from heads.report import ReportData, render_report
 from heads.report_text import interval_text, params_text, score_text
 from heads.splits import SplitPlan
@@ -25,8 +27,11 @@ if TYPE_CHECKING:
     from flows.fit_summary import FitSummary
 
 _MOST_POINTS = 2000
-_MOST_MISTAKES = 24
-_THUMBNAIL = 200  # pixels, sharp at the gallery's size on a dense screen
+_MOST_MISTAKES = 120
+_MOST_OF_A_PAIR = 12  # mistakes that take one class for one other
+_MOST_SUSPECTS = 24
+_MOST_HOVERED = 300  # points of the map with a picture
+_THUMBNAIL, _SMALL = 200, 96  # pixels, sharp at the gallery's and at the map's size on a dense screen
 
 
 def write_report(
@@ -36,6 +41,7 @@ def write_report(
     results: Sequence[Result],
     winner: Result,
     test_score: FinalScore,
+    found: Analysis,
     *,
     metric: str,
 ) -> None:
@@ -63,13 +69,17 @@ def write_report(
         mistakes=_mistakes(problem, plan, test_score),
         curves=_curves(summary, results),
         provenance=_provenance(summary, problem, winner),
+        controls=[_shown(row) for row in summary.controls],
+        few_shot=[_few_shot_point(point) for point in found.few_shot],
+        reliability=_reliability(found),
+        suspects=_suspects(problem, found),
+        outliers=_outliers(problem, found),
+        near_copies=_near_copies(problem, found),
+        embedding_paths=problem.images["path"].iloc[shown].tolist(),
+        embedding_thumbnails=_hovered(problem, shown),
     )
     write_atomically(Path(summary.report), render_report(data).encode())
-    flat = [
-        {name: value for name, value in row.items() if name not in ("scores", "params")} for row in summary.leaderboard
-    ]
-    table = pd.DataFrame(flat).assign(params=[params_text(row["params"]) for row in summary.leaderboard])
-    write_atomically(Path(summary.table), table.to_csv(index=False).encode())
+    write_leaderboard(Path(summary.table), summary.leaderboard)
 
 
 def _shown(row: dict[str, Any]) -> dict[str, Any]:
@@ -97,31 +107,107 @@ def _map_rows(plan: SplitPlan) -> npt.NDArray[np.intp]:
 
 
 def _mistakes(problem: Problem, plan: SplitPlan, test_score: FinalScore) -> list[dict[str, Any]]:
+    """Show the most confident mistakes, of each pair of classes some."""
     true, predicted, probability = problem.y[plan.test], test_score.predictions, test_score.probability
     wrong = np.flatnonzero(true != predicted)
     confidence = None if probability is None else probability[wrong, predicted[wrong]]
     if confidence is not None:
-        order = np.argsort(-confidence, kind="stable")
-        wrong, confidence = wrong[order], confidence[order]
-    wrong = wrong[:_MOST_MISTAKES]
-    images = problem.images.iloc[plan.test[wrong]]
+        wrong = wrong[np.argsort(-confidence, kind="stable")]
+    place = pd.DataFrame({"true": true[wrong], "predicted": predicted[wrong]}).groupby(["true", "predicted"]).cumcount()
+    wrong = wrong[place.to_numpy() < _MOST_OF_A_PAIR][:_MOST_MISTAKES]
+    rows = plan.test[wrong]
     return [
         {
-            "path": source.path,
+            "path": path,
             "true": problem.class_names[true[at]],
             "predicted": problem.class_names[predicted[at]],
-            "probability": None if confidence is None else float(confidence[place]),
-            "thumbnail": _thumbnail(problem.root, source),
+            "probability": None if probability is None else float(probability[at, predicted[at]]),
+            "thumbnail": picture,
         }
-        for place, (at, source) in enumerate(zip(wrong, image_sources(images), strict=True))
+        for at, path, picture in zip(wrong, _paths(problem, rows), _pictures(problem, rows), strict=True)
     ]
 
 
-def _thumbnail(root: Path, source: Any) -> bytes | None:
-    try:
-        return thumbnail(read_bytes(root, source), _THUMBNAIL)
-    except (UnreadableImage, NotReadError):
-        return None  # the images may be gone long after they were embedded; the page says so in the picture's place
+def _few_shot_point(point: FewShotPoint) -> dict[str, Any]:
+    return {
+        "images_per_class": point.images_per_class,
+        "n_train": point.n_train,
+        "value": point.accuracy,
+        "low": point.low,
+        "high": point.high,
+    }
+
+
+def _reliability(found: Analysis) -> dict[str, Any] | None:
+    if found.reliability is None:
+        return None
+    names = {"low": "accuracy_low", "high": "accuracy_high"}
+    bins = [{names.get(name, name): value for name, value in one.items()} for one in found.reliability["bins"]]
+    return found.reliability | {"bins": bins, "temperature": found.temperature}
+
+
+def _suspects(problem: Problem, found: Analysis) -> list[dict[str, Any]]:
+    shown = found.suspects[:_MOST_SUSPECTS]
+    rows = np.array([one["row"] for one in shown], dtype=np.intp)
+    return [
+        {
+            "path": path,
+            "given": problem.class_names[one["given"]],
+            "likely": problem.class_names[one["suggested"]],
+            "probability": one["probability"],
+            "thumbnail": picture,
+        }
+        for one, path, picture in zip(shown, _paths(problem, rows), _pictures(problem, rows), strict=True)
+    ]
+
+
+def _outliers(problem: Problem, found: Analysis) -> list[dict[str, Any]]:
+    rows = np.array([one["row"] for one in found.outliers], dtype=np.intp)
+    return [
+        {
+            "path": path,
+            "label": problem.class_names[problem.y[one["row"]]],
+            "score": one["score"],
+            "thumbnail": picture,
+        }
+        for one, path, picture in zip(found.outliers, _paths(problem, rows), _pictures(problem, rows), strict=True)
+    ]
+
+
+def _near_copies(problem: Problem, found: Analysis) -> dict[str, Any] | None:
+    if found.near_copies is None or not found.near_copies["pairs"]:
+        return None
+    columns = {
+        side: np.array([pair[side] for pair in found.near_copies["pairs"]], dtype=np.intp) for side in ("left", "right")
+    }
+    shown = {side: (_paths(problem, rows), _pictures(problem, rows)) for side, rows in columns.items()}
+    pairs = [
+        pair
+        | {
+            name: column[number]
+            for side, (paths, pictures) in shown.items()
+            for name, column in ((side, paths), (f"{side}_thumbnail", pictures))
+        }
+        for number, pair in enumerate(found.near_copies["pairs"])
+    ]
+    return found.near_copies | {"pairs": pairs}
+
+
+def _hovered(problem: Problem, shown: npt.NDArray[np.intp]) -> list[bytes | None]:
+    """Return small pictures for some points of the map, evenly drawn, and None for the others."""
+    pictures: list[bytes | None] = [None] * len(shown)
+    places = np.unique(np.linspace(0, len(shown) - 1, min(len(shown), _MOST_HOVERED)).astype(np.intp))
+    for place, picture in zip(places, _pictures(problem, shown[places], _SMALL), strict=True):
+        pictures[place] = picture
+    return pictures
+
+
+def _paths(problem: Problem, rows: npt.NDArray[np.intp]) -> list[str]:
+    return [source.path for source in image_sources(problem.images.iloc[rows])]
+
+
+def _pictures(problem: Problem, rows: npt.NDArray[np.intp], size: int = _THUMBNAIL) -> list[bytes | None]:
+    return read_thumbnails(problem.root, image_sources(problem.images.iloc[rows]), size)
 
 
 def _curves(summary: "FitSummary", results: Sequence[Result]) -> list[dict[str, Any]]:

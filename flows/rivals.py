@@ -7,6 +7,7 @@ import numpy as np
 
 from flows.problem import Problem
 from heads.paired import RunnerUp, tied_with_winner
+from heads.paired_numbers import tied_numbers
 from heads.report_text import params_text
 from heads.splits import SplitPlan
 from heads.trial import Result
@@ -28,15 +29,14 @@ def compare_with_winner(
     if winner.predictions is None or not others:
         return {}
     rows = np.concatenate([scored for _, scored in plan.folds])
-    groups = problem.groups[rows]
-    found = tied_with_winner(
-        metric,
-        problem.y[rows],
-        winner.predictions,
-        [one.predictions for one in others if one.predictions is not None],
-        groups=groups if len(np.unique(groups)) < len(groups) else None,
-        seed=seed,
-    )
+    numbers = problem.groups[rows]
+    groups = numbers if len(np.unique(numbers)) < len(numbers) else None
+    said = [one.predictions for one in others if one.predictions is not None]
+    if problem.task == "regress":
+        values = [one.classes for one in said]
+        found = tied_numbers(metric, problem.y[rows], winner.predictions.classes, values, groups=groups, seed=seed)
+    else:
+        found = tied_with_winner(metric, problem.y[rows], winner.predictions, said, groups=groups, seed=seed)
     return {id(one): runner_up for one, runner_up in zip(others, found, strict=True)}
 
 

@@ -78,6 +78,7 @@ def describe_run(summary: "FitSummary", problem: "Problem", plan: "SplitPlan", s
             "cache": str(_cache_of(problem).resolve()),
             "name": problem.name,
             "target": problem.target,
+            "task": problem.task,
             "n_images": len(problem.y),
             "n_classes": len(problem.class_names),
             "n_test": len(plan.test),
@@ -97,12 +98,14 @@ def describe_run(summary: "FitSummary", problem: "Problem", plan: "SplitPlan", s
 def tabulate_predictions(problem: "Problem", plan: "SplitPlan", test_score: "FinalScore") -> pd.DataFrame:
     """Return what the winner says of each test image, as `append_run` wants it."""
     true, probability = problem.y[plan.test], test_score.probability
+    said: dict[str, Any] = {"true": true, "predicted": test_score.predictions}
+    if problem.task == "classify":
+        said = {name: _named(classes, problem.class_names) for name, classes in said.items()}
     of_true = np.full(len(true), np.nan) if probability is None else probability[np.arange(len(true)), true]
     return pd.DataFrame(
         {
             "digest": problem.images["digest"].iloc[plan.test].to_numpy(),
-            "true": _named(true, problem.class_names),
-            "predicted": _named(test_score.predictions, problem.class_names),
+            **said,
             "probability_of_true": of_true.astype(np.float32),
             "group": problem.groups[plan.test],
         }
@@ -115,8 +118,9 @@ def _named(classes: npt.NDArray[Any], names: Sequence[str]) -> "pd.Series[Any]":
 
 def _digest(problem: "Problem", rows: Any) -> str:
     """Return one digest of which images these are and what they are labelled, in whatever order they are listed."""
-    digests, classes = problem.images["digest"].to_numpy()[rows], problem.y[rows]
-    lines = sorted(f"{digest} {problem.class_names[y]}" for digest, y in zip(digests, classes, strict=True))
+    digests, names = problem.images["digest"].to_numpy()[rows], problem.class_names
+    labels = [names[y] if names else repr(float(y)) for y in problem.y[rows]]
+    lines = sorted(f"{digest} {label}" for digest, label in zip(digests, labels, strict=True))
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
 
 

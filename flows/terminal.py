@@ -185,9 +185,23 @@ def show_fit(summary: "FitSummary") -> None:
         remark = "" if winning else " (for comparison)"
         line = f"{score_text(metric, score['value']):>8} {interval:<14} {escape(name)}{remark}"
         console.print(f"[bold green]{line}[/]" if winning else line, highlight=False, soft_wrap=True)
+    if not summary.class_names:  # a number was predicted: errors in its own unit say more to a person than R² does
+        _show_errors(console, metric, test["scores"])
     console.print(f"\nmodel   {escape(nearby(summary.model))}", highlight=False, soft_wrap=True)
+    if summary.suspects:
+        suspects = escape(nearby(summary.suspects))
+        console.print(f"labels  {suspects}   ← those that look wrong", highlight=False, soft_wrap=True)
     report = escape(nearby(summary.report))
     console.print(f"report  {report}   ← open this in a browser", highlight=False, soft_wrap=True)
+
+
+def _show_errors(console: Console, metric: str, scores: dict[str, Any]) -> None:
+    told = [
+        f"{metric_name(name)} {score_text(name, score['value'])} {interval_text(name, score['low'], score['high'])}"
+        for name, score in scores.items()
+        if name != metric
+    ]
+    console.print(escape(f"{'':>8} {', '.join(told)}"), highlight=False, soft_wrap=True)
 
 
 def nearby(path: str) -> str:

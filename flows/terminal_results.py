@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from flows.terminal import show_notes, table_of
-from heads.report_text import interval_text, is_loss, metric_name, params_text, score_text
+from heads.report_text import NUMBER_METRICS, interval_text, is_loss, metric_name, params_text, score_text
 
 if TYPE_CHECKING:
     from flows.comparison import RunComparison
@@ -84,15 +84,22 @@ def _verdict(comparison: "RunComparison") -> str:
     leads = (found["value"] < 0) == is_loss(metric)
     better, sign = ("first" if leads else "second"), (1 if found["value"] >= 0 else -1)
     low, high = sorted((sign * found["low"], sign * found["high"]))
-    scale, unit = (1, "nats") if is_loss(metric) else (100, "points")
-    digits = 3 if is_loss(metric) else 1
-    apart = f"{scale * abs(found['value']):.{digits}f} {unit} [{scale * low:.{digits}f}, {scale * high:.{digits}f}]"
+    apart = _apart_text(metric, abs(found["value"]), low, high)
     how = f"p = {_p_text(found['p_value'])}, {found['test']}, {_images(found['n_images'])}"
     if comparison.significant:
         return f"significant: the {better} is better in {metric_name(metric)} by {apart}; {how}"
     if found["value"] == 0:
         return f"tied: no difference in {metric_name(metric)}; {how}"
     return f"tied: the {better} is ahead in {metric_name(metric)} by {apart}, which may be chance; {how}"
+
+
+def _apart_text(metric: str, value: float, low: float, high: float) -> str:
+    """Write how far two scores are apart: a loss in nats, what is written in per cent in points, else as a score."""
+    if metric in NUMBER_METRICS:
+        return f"{score_text(metric, value)} {interval_text(metric, low, high)}"
+    scale, unit = (1, "nats") if is_loss(metric) else (100, "points")
+    digits = 3 if is_loss(metric) else 1
+    return f"{scale * value:.{digits}f} {unit} [{scale * low:.{digits}f}, {scale * high:.{digits}f}]"
 
 
 def _p_text(p_value: float) -> str:

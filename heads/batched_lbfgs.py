@@ -26,32 +26,46 @@ class Search:
         All start from zero.
     first_length : float
         Length of each problem's first step.
+    largest : callable
+        Of problems (n,) and their gradients (n, n_params) the component (n,) that has to come below the tolerance.
 
     Attributes
     ----------
     points : float32 tensor of shape (n_problems, n_params)
+    n_steps : int64 tensor of shape (n_problems,)
+        That each problem has taken.
     """
 
-    def __init__(self, n_problems: int, n_params: int, *, first_length: float = 1.0) -> None:
+    def __init__(
+        self,
+        n_problems: int,
+        n_params: int,
+        *,
+        first_length: float = 1.0,
+        largest: Callable[[Tensor, Tensor], Tensor] = lambda _, gradients: gradients.abs().amax(dim=1),
+    ) -> None:
+        self._largest = largest
         self.points = torch.zeros(n_problems, n_params)
         self._first_length = first_length
         self._memory = LbfgsMemory(n_problems, n_params)
         self._directions = torch.zeros(n_problems, n_params)
         self._slopes = torch.zeros(n_problems, dtype=torch.float64)
         self._sizes = torch.ones(n_problems)
-        self._n_steps = torch.zeros(n_problems, dtype=torch.long)
+        self.n_steps = torch.zeros(n_problems, dtype=torch.long)
 
     def run(self, loss: Loss, tol: float, max_iter: int) -> int:
         """Step until no component of a problem's gradient is above `tol`; return how many have not got there.
 
-        Those took `max_iter` steps, or none is left that float32 can tell from standing still.
+        Those took `max_iter` steps, or none is left that float32 can tell from standing still. Another run goes on from
+        there, with what is remembered of the curvature, and may do so on another loss.
         """
+        self._sizes.fill_(1.0)
         self._values, self._gradients = loss(torch.arange(len(self.points)), self.points)
         active = arrived = torch.arange(len(self.points))
         n_failed = 0
         while True:
-            near = self._gradients[arrived].abs().amax(dim=1) <= tol
-            spent = ~near & (self._n_steps[arrived] >= max_iter)
+            near = self._largest(arrived, self._gradients[arrived]) <= tol
+            spent = ~near & (self.n_steps[arrived] >= max_iter)
             stuck = active[~(self._sizes[active] >= _SMALLEST)]  # NaN, too
             n_failed += int(spent.sum()) + len(stuck)
             active = active[~torch.isin(active, torch.cat([arrived[near | spent], stuck]))]
@@ -69,7 +83,7 @@ class Search:
         self._directions[problems] = directions
         self._slopes[problems] = (gradients * directions).sum(dim=1).double()
         first = self._first_length / torch.linalg.vector_norm(directions, dim=1)
-        self._sizes[problems] = torch.where(self._n_steps[problems] == 0, first, 1.0)
+        self._sizes[problems] = torch.where(self.n_steps[problems] == 0, first, 1.0)
 
     def _try(self, problems: Tensor, loss: Loss) -> Tensor:
         """Evaluate each problem's trial step; return those that took it. The others get another size."""
@@ -87,7 +101,7 @@ class Search:
         self._memory.push(who, steps[taken], gradients[taken] - self._gradients[who])
         self.points[who] += steps[taken]
         self._values[who], self._gradients[who] = values[taken], gradients[taken]
-        self._n_steps[who] += 1
+        self.n_steps[who] += 1
         return who
 
 

@@ -5,90 +5,32 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.utils import gen_batches
+from sklearn.utils.validation import check_is_fitted, validate_data
 
-from heads.errors import ModelFileError
+from heads.boosted_trees import BoostedTrees
 from heads.softmax import Floats, SoftmaxClassifier
 
 Doubles = NDArray[np.float64]
-Numbers = NDArray[np.int32]
 
-_STEPS = 1_000_000
-"""Images times trees that prediction holds at once: some 30 MB."""
+_FEWEST_HELD_BACK = 10  # images; fewer say more about which were drawn than about the round
 
 
-class BoostedTreesClassifier(SoftmaxClassifier):
+class BoostedTreesClassifier(BoostedTrees, SoftmaxClassifier):
     """scikit-learn's `HistGradientBoostingClassifier`, with defaults for embeddings, as plain arrays once fitted.
 
-    Embeddings have hundreds of smooth features: 31 bins for each and trees of 15 leaves take a sixth of the time of
-    scikit-learn's 255 and 31 and score the same. Fitted trees are arrays of numbers here, because scikit-learn's own
-    are read by compiled code that trusts them, and a saved model may come from anywhere.
-
-    Parameters
-    ----------
-    learning_rate : float, default=0.1
-    max_iter : int, default=100
-        Rounds at most; each grows one tree for every class (a single one for two classes).
-    max_leaf_nodes : int, default=15
-        Leaves of a tree.
-    min_samples_leaf : int, default=5
-        Images in a leaf.
-    l2_regularization : float, default=0.0
-    patience : int, default=10
-        Rounds without a better validation loss after which training stops.
-    validation_fraction : float, default=0.1
-        Share of the images, stratified, that stop training; without it all rounds are run where that share is under ten
-        images, has fewer images than there are classes, or a class has one image. Groups are not looked at.
-    random_state : int, RandomState or None, default=None
+    Parameters and attributes are those of `BoostedTrees`. The images that stop training are stratified, and there are
+    none where they would be fewer than there are classes, or a class has one image.
 
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
         The labels seen by `fit`, sorted.
-    roots_ : int32 ndarray of shape (n_rounds, n_trees)
-        The first node of each tree; n_trees is n_classes, or 1 for two classes.
-    features_, left_, right_ : int32 ndarray of shape (n_nodes,)
-        What each node looks at and where it leads; a leaf leads to itself.
-    thresholds_, values_ : float64 ndarray of shape (n_nodes,)
-        Up to and with its threshold an image goes left; a leaf's value is added to its class's score.
-    baseline_ : float64 ndarray of shape (n_trees,)
-        The scores before any tree.
-    n_iter_ : int
-        Rounds run.
     temperature_ : float
         1: the scores are log-probabilities up to a constant.
     """
-
-    roots_: Numbers
-    features_: Numbers
-    left_: Numbers
-    right_: Numbers
-    thresholds_: Doubles
-    values_: Doubles
-    baseline_: Doubles
-
-    def __init__(
-        self,
-        learning_rate: float = 0.1,
-        *,
-        max_iter: int = 100,
-        max_leaf_nodes: int = 15,
-        min_samples_leaf: int = 5,
-        l2_regularization: float = 0.0,
-        patience: int = 10,
-        validation_fraction: float = 0.1,
-        random_state: int | np.random.RandomState | None = None,
-    ) -> None:
-        self.learning_rate = learning_rate
-        self.max_iter = max_iter
-        self.max_leaf_nodes = max_leaf_nodes
-        self.min_samples_leaf = min_samples_leaf
-        self.l2_regularization = l2_regularization
-        self.patience = patience
-        self.validation_fraction = validation_fraction
-        self.random_state = random_state
 
     def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
         """Fit on `X` of shape (n_images, n_features) and labels `y` of shape (n_images,).
@@ -99,83 +41,70 @@ class BoostedTreesClassifier(SoftmaxClassifier):
             A parameter is out of its range, or `y` holds a single class.
         """
         features, codes = self._checked_input(X, y, [np.float32, np.float64])
-        fitted = HistGradientBoostingClassifier(
-            learning_rate=self.learning_rate,
-            max_iter=self.max_iter,
-            max_leaf_nodes=self.max_leaf_nodes,
-            min_samples_leaf=self.min_samples_leaf,
-            l2_regularization=self.l2_regularization,
-            max_bins=31,
-            early_stopping=self._can_hold_back(codes),
-            n_iter_no_change=self.patience,
-            validation_fraction=self.validation_fraction,
-            random_state=self.random_state,
-        ).fit(features, codes)
-        self._keep(fitted)
-        self.n_iter_, self.temperature_ = int(fitted.n_iter_), 1.0
+        self.grow(HistGradientBoostingClassifier, features, codes, early_stopping=self._can_hold_back(codes))
+        self.temperature_ = 1.0
         return self
 
     def _can_hold_back(self, codes: NDArray[np.intp]) -> bool:
         held_back = int(self.validation_fraction * len(codes))
-        return held_back >= max(10, len(self.classes_)) and bool(np.bincount(codes).min() > 1)
-
-    def _keep(self, fitted: HistGradientBoostingClassifier) -> None:
-        """Take the trees out of scikit-learn's objects, which have no public reader for them."""
-        rounds = fitted._predictors  # noqa: SLF001 - see above
-        trees = [tree.nodes for trees_of_round in rounds for tree in trees_of_round]
-        starts = np.cumsum([0, *map(len, trees[:-1])])
-        nodes, offsets = np.concatenate(trees), np.repeat(starts, list(map(len, trees)))
-        leaf, own = nodes["is_leaf"].astype(bool), np.arange(len(nodes))
-        self.roots_ = starts.reshape(len(rounds), -1).astype(np.int32)
-        self.features_ = np.where(leaf, 0, nodes["feature_idx"]).astype(np.int32)
-        self.left_ = np.where(leaf, own, nodes["left"] + offsets).astype(np.int32)
-        self.right_ = np.where(leaf, own, nodes["right"] + offsets).astype(np.int32)
-        self.thresholds_ = np.where(leaf, 0.0, nodes["num_threshold"])
-        self.values_ = nodes["value"].astype(np.float64)
-        self.baseline_ = fitted._baseline_prediction.ravel().astype(np.float64)  # noqa: SLF001 - likewise
+        return held_back >= max(_FEWEST_HELD_BACK, len(self.classes_)) and bool(np.bincount(codes).min() > 1)
 
     def _scores(self, X: Floats) -> Doubles:
-        parts = gen_batches(len(X), max(1, _STEPS // self.roots_.size))
-        raw = np.concatenate([self._raw(X[part]) for part in parts])
+        raw = self.add_up(X)
         # With two classes there is one tree a round, which speaks for the second.
         return np.column_stack([np.zeros(len(raw)), raw]) if raw.shape[1] == 1 else raw
 
-    def _raw(self, X: Floats) -> Doubles:
-        """Lead all images down all trees together, level by level, until every one is in its leaf."""
-        images, node = np.arange(len(X))[:, None], np.tile(self.roots_.ravel(), (len(X), 1))
-        while True:
-            goes_left = X[images, self.features_[node]] <= self.thresholds_[node]
-            reached = np.where(goes_left, self.left_[node], self.right_[node])
-            if np.array_equal(reached, node):
-                return np.asarray(self.values_[node].reshape(len(X), *self.roots_.shape).sum(axis=1) + self.baseline_)
-            node = reached
-
     def check_fitted_state(self) -> None:
-        """Check what was read from a file: a node that leads back would never end, a wrong number fails late.
+        """Check what was read from a file.
 
         Raises
         ------
         ModelFileError
-            Arrays do not fit together, or a node leads out of the arrays or back.
+            See `BoostedTrees.check_trees`.
         """
-        n_nodes, own = len(self.features_), np.arange(len(self.features_))
-        n_trees = len(self.classes_) if len(self.classes_) > 2 else 1
-        numbers = (self.roots_, self.features_, self.left_, self.right_)
-        if any(array.dtype != np.int32 for array in numbers) or self.roots_.ndim != 2 or not self.roots_.size:
-            raise ModelFileError("boosting holds nodes that are no int32 numbers, or no trees")
-        if any(array.shape != (n_nodes,) for array in (*numbers[1:], self.thresholds_, self.values_)):
-            raise ModelFileError(f"boosting holds arrays of different lengths for {n_nodes} nodes")
-        if self.roots_.shape[1] != n_trees or self.baseline_.shape != (n_trees,):
-            raise ModelFileError(f"boosting holds {self.roots_.shape[1]} trees a round, expected {n_trees}")
-        if self.roots_.min() < 0 or self.roots_.max() >= n_nodes:
-            raise ModelFileError(f"boosting holds a tree that starts outside its {n_nodes} nodes")
-        if self.features_.min() < 0 or self.features_.max() >= self.n_features_in_:
-            raise ModelFileError(f"boosting holds a node that looks outside its {self.n_features_in_} features")
-        for lead in (self.left_, self.right_):
-            if (lead < own).any() or (lead >= n_nodes).any():
-                raise ModelFileError(f"boosting holds a node that leads back or outside its {n_nodes} nodes")
+        self.check_trees(len(self.classes_) if len(self.classes_) > 2 else 1)
+
+
+class BoostedTreesRegressor(BoostedTrees, RegressorMixin, BaseEstimator):
+    """scikit-learn's `HistGradientBoostingRegressor` by squared error, as plain arrays once fitted.
+
+    Parameters and attributes are those of `BoostedTrees`.
+    """
+
+    def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
+        """Fit on `X` of shape (n_images, n_features) and numbers `y` of shape (n_images,).
+
+        Raises
+        ------
+        ValueError
+            A parameter is out of its range.
+        """
+        features, numbers = validate_data(self, X, y, dtype=[np.float32, np.float64], order="C", y_numeric=True)
+        can_hold_back = int(self.validation_fraction * len(numbers)) >= _FEWEST_HELD_BACK
+        self.grow(HistGradientBoostingRegressor, features, numbers, early_stopping=can_hold_back)
+        return self
+
+    def predict(self, X: ArrayLike) -> Doubles:
+        """Return the number of each image, (n_images,)."""
+        check_is_fitted(self)
+        return self.add_up(validate_data(self, X, reset=False, dtype=[np.float32, np.float64]))[:, 0]
+
+    def check_fitted_state(self) -> None:
+        """Check what was read from a file.
+
+        Raises
+        ------
+        ModelFileError
+            See `BoostedTrees.check_trees`.
+        """
+        self.check_trees(1)
 
 
 def make_boosting(params: Mapping[str, Any], seed: int) -> Pipeline:
     """Return unfitted boosted trees; scaling the features would not change them."""
     return make_pipeline(BoostedTreesClassifier(**{"random_state": seed, **params}))
+
+
+def make_boosting_regressor(params: Mapping[str, Any], seed: int) -> Pipeline:
+    """Return unfitted boosted trees that predict a number."""
+    return make_pipeline(BoostedTreesRegressor(**{"random_state": seed, **params}))

@@ -7,6 +7,7 @@ from typing import Any
 
 from heads.errors import DataError
 from heads.registry import Head, find_head
+from heads.regression import find_regressor
 
 Grid = Mapping[str, Sequence[Any]]
 
@@ -36,17 +37,35 @@ class Candidate(FeatureSet):
     Parameters
     ----------
     head : str
-        A name in `heads.HEADS`.
+        A name in `heads.HEADS`, or in `heads.regression.REGRESSORS`.
     params : dict
         Hyper-parameters of the head's last step.
+    task : {"classify", "regress"}
+        Whether it tells classes apart or predicts a number: the head is of the registry for that.
     """
 
     head: str
     params: dict[str, Any]
+    task: str = "classify"
+
+
+def find_for(task: str, name: str) -> Head:
+    """Return the head of this name for "classify" or "regress".
+
+    Raises
+    ------
+    UnknownHeadError
+        As `heads.registry.find_head` and `heads.regression.find_regressor`.
+    """
+    return find_regressor(name) if task == "regress" else find_head(name)
 
 
 def expand(
-    feature_sets: Sequence[FeatureSet], heads: Sequence[str], grid: Mapping[str, Grid] | None = None
+    feature_sets: Sequence[FeatureSet],
+    heads: Sequence[str],
+    grid: Mapping[str, Grid] | None = None,
+    *,
+    task: str = "classify",
 ) -> list[Candidate]:
     """Return every combination of feature set, head and hyper-parameters.
 
@@ -54,9 +73,10 @@ def expand(
     ----------
     feature_sets : sequence of FeatureSet
     heads : sequence of str
-        Names in `heads.HEADS`.
+        Names in `heads.HEADS`, or in `heads.regression.REGRESSORS`.
     grid : mapping of str to mapping, optional
         By head name, what to try instead of the head's own grid: {"logreg": {"C": [0.1, 1]}}.
+    task : {"classify", "regress"}
 
     Raises
     ------
@@ -65,7 +85,7 @@ def expand(
     DataError
         There is nothing to try, or a head has no hyper-parameter of that name.
     """
-    grids = {name: own for name, own in (grid or {}).items() if find_head(name)}
+    grids = {name: own for name, own in (grid or {}).items() if find_for(task, name)}
     candidates = [
         Candidate(
             features=source.features,
@@ -74,9 +94,10 @@ def expand(
             key=source.key,
             head=head.name,
             params=dict(params),
+            task=task,
         )
         for source in feature_sets
-        for head in map(find_head, dict.fromkeys(heads))
+        for head in [find_for(task, name) for name in dict.fromkeys(heads)]
         for params in _combinations(head, grids.get(head.name, head.grid))
     ]
     if not candidates:

@@ -45,14 +45,14 @@ class NearestMeanClassifier(SoftmaxClassifier):
         counts = np.bincount(codes)
         self.means_ = np.stack([features[codes == code].mean(axis=0) for code in range(len(self.classes_))])
         rows = np.flatnonzero(counts[codes] > 1)
-        scores = self._left_out_scores(features[rows], codes[rows], counts) if len(rows) else np.empty((0, len(counts)))
+        scores = self.left_out_scores(features[rows], codes[rows], counts) if len(rows) else np.empty((0, len(counts)))
         self.temperature_ = fit_temperature(scores, codes[rows])
         return self
 
     def _scores(self, X: Floats) -> Floats:
         return np.asarray(-euclidean_distances(X, self.means_, squared=True))
 
-    def _left_out_scores(self, features: Floats, codes: NDArray[np.intp], counts: NDArray[np.intp]) -> Floats:
+    def left_out_scores(self, features: Floats, codes: NDArray[np.intp], counts: NDArray[np.intp]) -> Floats:
         """Return the scores of images of classes of two or more, each without its own part in its class's mean."""
         scores, sizes = self._scores(features), counts[codes]
         # Without x the mean m of a class of n becomes (n m - x) / (n - 1), which is n / (n - 1) times as far from x.

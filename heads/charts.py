@@ -1,29 +1,28 @@
 """The report's figures: arrays → inline SVG that follows the page's theme and is the same on every run."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Mapping, Sequence
+from html import escape
 from typing import Any
 
 import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
+from heads.report_map import map_chart
+from heads.report_palette import shortened
 from heads.svg import INK, STYLE, as_svg, panel
 
-# Ten colours that stay apart for colour-blind readers: M. A. Petroff, "Accessible Color Sequences for Data
-# Visualization" (2021), arXiv:2107.02270.
-PALETTE = (
-    "#3f90da", "#ffa90e", "#bd1f01", "#94a4a2", "#832db6", "#a96b59", "#e76300", "#b9ac70", "#717581", "#92dadd",
-)  # fmt: skip
-MARKERS = ("o", "s", "^", "D", "v", "P", "X", "p", "h", "*")  # with ten colours: a hundred classes
+__all__ = ["best_epoch", "confusion_chart", "confusion_counts", "curve_chart", "map_chart"]
 
 # Mid tones that keep 3:1 against a white and against a near-black page, for what cannot follow the theme.
 HEAT = "#2f6db5"
 TRAIN, VALIDATION = "#868e98", "#3b7dd8"
 COUNTED_CLASSES = 20  # more classes than this, and the counts no longer fit into their cells
-LABEL_LENGTH = 18
 
 
 def confusion_counts(y_test: NDArray[np.integer], predicted: NDArray[np.integer], n_classes: int) -> NDArray[np.int64]:
@@ -44,7 +43,13 @@ def confusion_counts(y_test: NDArray[np.integer], predicted: NDArray[np.integer]
     return np.bincount(pairs, minlength=n_classes * n_classes).reshape(n_classes, n_classes)
 
 
-def confusion_chart(counts: NDArray[np.int64], class_names: Sequence[str], *, name: str = "confusion") -> str:
+def confusion_chart(
+    counts: NDArray[np.int64],
+    class_names: Sequence[str],
+    links: Mapping[tuple[int, int], str] | None = None,
+    *,
+    name: str = "confusion",
+) -> str:
     """Draw a confusion matrix: counts as numbers, the share of each true class as colour.
 
     Parameters
@@ -53,6 +58,8 @@ def confusion_chart(counts: NDArray[np.int64], class_names: Sequence[str], *, na
         True class by predicted class, as `confusion_counts` gives it.
     class_names : sequence of str
         Above some forty classes only every second, third, … is written.
+    links : mapping of (int, int) to str, optional
+        Where the cell of a (true, predicted) pair leads to, as in ``#pair-0-1``.
     name : str
         Prefix of every id in the SVG; unique in the page.
 
@@ -71,69 +78,15 @@ def confusion_chart(counts: NDArray[np.int64], class_names: Sequence[str], *, na
         if n_classes <= COUNTED_CLASSES:
             _write_counts(axes, counts, share)
         _label_classes(axes, class_names, side)
+        for true, predicted in sorted(links or {}):
+            cell = Rectangle(
+                (predicted - 0.5, true - 0.5), 1, 1, facecolor="none", url=f"#{true}-{predicted}", zorder=9
+            )
+            axes.add_patch(cell)
         right = int(np.trace(counts))
         label = f"Confusion matrix of {n_classes} classes: {right} of {int(counts.sum())} test images are right."
-        return as_svg(figure, name=name, label=label)
-
-
-def map_chart(
-    points: NDArray[np.floating],
-    labels: NDArray[np.integer],
-    is_test: NDArray[np.bool_],
-    class_names: Sequence[str],
-    *,
-    name: str = "map",
-) -> str:
-    """Draw images as points on a plane, coloured by class, with a ring round each test image.
-
-    Parameters
-    ----------
-    points : (n_images, 2) float
-        In any unit; both axes get the same scale.
-    labels : (n_images,) int
-        Class numbers.
-    is_test : (n_images,) bool
-        Which images get a ring.
-    class_names : sequence of str
-        Written at the median of the class's points where there is room, larger classes first.
-    name : str
-        Prefix of every id in the SVG; unique in the page.
-
-    Returns
-    -------
-    str
-        One `<svg>` element.
-    """
-    with mpl.rc_context(STYLE):
-        figure, axes = panel(6.2, 4.8)
-        axes.set_axis_off()
-        size = float(np.clip(14_000 / len(points), 16, 40))  # pt², so that the points cover about as much of the plane
-        for number in np.unique(labels):
-            chosen = points[labels == number]
-            axes.scatter(
-                chosen[:, 0],
-                chosen[:, 1],
-                s=size,
-                color=PALETTE[number % len(PALETTE)],
-                marker=MARKERS[number // len(PALETTE) % len(MARKERS)],
-                alpha=0.85,
-                linewidths=0,
-            )
-        ringed = points[is_test]
-        axes.scatter(
-            ringed[:, 0], ringed[:, 1], s=2 * size, facecolors="none", edgecolors=INK, linewidths=0.5, alpha=0.7
-        )
-        _frame(axes, points)
-        inches = axes.transData + figure.dpi_scale_trans.inverted()
-        for place, number in _label_places(inches.transform, points, labels, class_names):
-            text = _shortened(class_names[number])
-            if len(class_names) <= len(PALETTE):
-                axes.text(*place, text, ha="center", va="center", weight="bold", fontsize=9)
-            else:  # small clusters: beside them rather than on top
-                axes.annotate(text, place, (0, -4), textcoords="offset points", ha="center", va="top", fontsize=6.5)
-        shown = len(np.unique(labels))
-        label = f"Map of {len(points)} images of {shown} classes; {int(np.sum(is_test))} test images have a ring."
-        return as_svg(figure, name=name, label=label)
+        svg = as_svg(figure, name=name, label=label)
+        return _linked(svg, counts, class_names, links, name) if links else svg
 
 
 def curve_chart(history: Sequence[Mapping[str, Any]], *, title: str, name: str = "curve") -> str:
@@ -184,6 +137,22 @@ def _loss(entry: Mapping[str, Any]) -> float:
     return math.nan if value is None else float(value)
 
 
+def _linked(
+    svg: str, counts: NDArray[np.int64], class_names: Sequence[str], links: Mapping[tuple[int, int], str], name: str
+) -> str:
+    """Give the links of the cells their ends and their names; matplotlib knows addresses alone."""
+
+    def link(match: re.Match[str]) -> str:
+        true, predicted = int(match[1]), int(match[2])
+        count = counts[true, predicted]
+        label = f"{class_names[true]} taken for {class_names[predicted]}: {count} image{'' if count == 1 else 's'}"
+        return f'<a href="{links[true, predicted]}" data-pair="{true}-{predicted}" aria-label="{escape(label)}">'
+
+    # What can be reached must not hide in an image, which has no parts for those who cannot see it.
+    grouped = svg.replace('role="img"', 'role="group"', 1)
+    return re.sub(rf'<a xlink:href="#{name}-(\d+)-(\d+)"[^>]*>', link, grouped)
+
+
 def _tinted(share: NDArray[np.floating]) -> NDArray[np.float64]:
     tint = np.empty((*share.shape, 4))
     tint[..., :3] = mpl.colors.to_rgb(HEAT)
@@ -201,7 +170,7 @@ def _write_counts(axes: Axes, counts: NDArray[np.int64], share: NDArray[np.float
 def _label_classes(axes: Axes, class_names: Sequence[str], side: float) -> None:
     n_classes = len(class_names)
     ticks = np.arange(0, n_classes, math.ceil(n_classes * 0.15 / side))
-    names = [_shortened(class_names[int(tick)]) for tick in ticks]
+    names = [shortened(class_names[int(tick)]) for tick in ticks]
     # Turned labels hang on their anchor: the reader's font has other widths than the one of the layout.
     turned: dict[str, Any] = {"rotation": 90, "va": "center", "ha": "right", "rotation_mode": "anchor"}
     if n_classes <= COUNTED_CLASSES:
@@ -218,38 +187,3 @@ def _label_classes(axes: Axes, class_names: Sequence[str], side: float) -> None:
     if n_classes <= COUNTED_CLASSES:
         axes.grid(which="minor", color=INK, alpha=0.12, linewidth=0.7)
     axes.spines[:].set_alpha(0.3)
-
-
-def _frame(axes: Axes, points: NDArray[np.floating]) -> None:
-    """Give both axes one scale and a frame that is nowhere very flat, also round points on a line or a single point."""
-    centre = (points.max(axis=0) + points.min(axis=0)) / 2
-    half = np.ptp(points, axis=0) / 2
-    half = 1.05 * np.maximum(half, 0.3 * half.max() or 1.0)
-    axes.set_xlim(centre[0] - half[0], centre[0] + half[0])
-    axes.set_ylim(centre[1] - half[1], centre[1] + half[1])
-    axes.set_aspect("equal", adjustable="box")
-    axes.apply_aspect()
-
-
-def _label_places(
-    to_inches: Callable[[NDArray[np.floating]], NDArray[np.float64]],
-    points: NDArray[np.floating],
-    labels: NDArray[np.integer],
-    class_names: Sequence[str],
-) -> list[tuple[tuple[float, float], int]]:
-    """Return the median of each class's points with its number, larger classes first, leaving out overlaps."""
-    numbers, sizes = np.unique(labels, return_counts=True)
-    places: list[tuple[tuple[float, float], int]] = []
-    taken: list[tuple[float, float, float]] = []
-    for number in numbers[np.argsort(-sizes, kind="stable")]:
-        median = np.median(points[labels == number], axis=0)
-        x, y = to_inches(median)
-        half = 0.05 * len(_shortened(class_names[number]))
-        if all(abs(x - x2) > half + half2 or abs(y - y2) > 0.18 for x2, y2, half2 in taken):
-            taken.append((x, y, half))
-            places.append(((float(median[0]), float(median[1])), int(number)))
-    return places
-
-
-def _shortened(name: str) -> str:
-    return name if len(name) <= LABEL_LENGTH else name[: LABEL_LENGTH - 1] + "…"

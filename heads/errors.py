@@ -37,3 +37,7 @@ class DataError(HeadError, ValueError):
 
 class ModelFileError(HeadError, ValueError):
     """A saved model is damaged, of another format, or holds something that could run code."""
+
+
+class WorkerLostError(HeadError, RuntimeError):
+    """A candidate could not be fitted, because every worker process that tried it died."""

@@ -68,7 +68,7 @@ def run_path(path: GridPath, grid: Sequence[Mapping[str, Any]], features: object
             found = solve(contiguous_rows(X, fit_rows), codes, contiguous_rows(X, score_rows), grid, task.seed)
             wide = [_widened(probability, present, task.n_classes) for probability in found]
             return FoldPart(probabilities=wide, seconds=time.perf_counter() - start, warnings=texts)
-    except Exception as error:  # noqa: BLE001 - as in run_trial
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - as in run_trial
         return FoldPart(error=f"{type(error).__name__}: {error}", warnings=texts)
 
 

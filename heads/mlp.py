@@ -9,11 +9,11 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from heads.stacked_optimizers import StackedAdamW
-from heads.torch_classifier import TorchClassifier
+from heads.torch_classifier import TorchClassifier, TorchLayers, TorchRegressor
 
 
-class TorchMLPClassifier(TorchClassifier):
-    """Hidden ReLU layers and a softmax, trained by Adam.
+class Perceptron(TorchLayers):
+    """Hidden ReLU layers, trained by Adam.
 
     Parameters
     ----------
@@ -32,8 +32,8 @@ class TorchMLPClassifier(TorchClassifier):
     min_steps : int, default=400
         Where `max_epochs` would take fewer steps, as with few images, epochs and patience grow in proportion.
     validation_fraction : float, default=0.1
-        Share of the images, stratified, that choose the epoch; not used where that is under ten images. Groups are not
-        looked at.
+        Share of the images, stratified by class where there are classes, that choose the epoch; not used where that is
+        under ten images. Groups are not looked at.
     random_state : int, RandomState or None, default=None
     device : str, default="cpu"
         Where torch trains; prediction runs in numpy.
@@ -91,6 +91,19 @@ class TorchMLPClassifier(TorchClassifier):
         return StackedAdamW(parameters, rates, decays)
 
 
+class TorchMLPClassifier(Perceptron, TorchClassifier):
+    """Hidden ReLU layers and a softmax, trained by Adam; parameters are those of `Perceptron`."""
+
+
+class TorchMLPRegressor(Perceptron, TorchRegressor):
+    """Hidden ReLU layers and one number, trained by Adam; parameters are those of `Perceptron`."""
+
+
 def make_mlp(params: Mapping[str, Any], seed: int) -> Pipeline:
     """Return an unfitted perceptron on standardised features."""
     return make_pipeline(StandardScaler(), TorchMLPClassifier(**{"random_state": seed, **params}))
+
+
+def make_mlp_regressor(params: Mapping[str, Any], seed: int) -> Pipeline:
+    """Return an unfitted perceptron that predicts a number from standardised features."""
+    return make_pipeline(StandardScaler(), TorchMLPRegressor(**{"random_state": seed, **params}))

@@ -15,13 +15,17 @@ from heads.errors import ModelFileError
 
 TRUSTED_TYPES = (
     "heads.boosting.BoostedTreesClassifier",
+    "heads.boosting.BoostedTreesRegressor",
     "heads.centroid.NearestMeanClassifier",
     "heads.cosine.CosineClassifier",
     "heads.lda.ShrunkDiscriminantClassifier",
     "heads.linear_torch.TorchLinearClassifier",
     "heads.mlp.TorchMLPClassifier",
+    "heads.mlp.TorchMLPRegressor",
     "heads.naive_bayes.GaussianBayesClassifier",
     "heads.neighbors.NearestImagesClassifier",
+    "heads.neighbors.NearestImagesRegressor",
+    "heads.ridge.RidgeRegressor",
     "heads.ridge.RidgeSoftmaxClassifier",
     "heads.svm.RbfSupportVectorClassifier",
 )
@@ -33,6 +37,7 @@ Nothing is ever added here on the word of a file.
 _ESTIMATORS = (
     *TRUSTED_TYPES,
     "sklearn.dummy.DummyClassifier",
+    "sklearn.dummy.DummyRegressor",
     "sklearn.linear_model._logistic.LogisticRegression",
     "sklearn.pipeline.Pipeline",
     "sklearn.preprocessing._data.Normalizer",

@@ -66,7 +66,7 @@ def read_card(path: Path) -> dict[str, Any]:
 
 
 def check_card(card: dict[str, Any], where: Path) -> None:
-    """Check that a card holds every field, of its type, and a name of its own for each class.
+    """Check that a card holds every field, of its type, and a name of its own for each class, or none for numbers.
 
     Raises
     ------
@@ -75,7 +75,13 @@ def check_card(card: dict[str, Any], where: Path) -> None:
     """
     _check_fields(card, CARD_FIELDS, "the card", where)
     _check_fields(card["embedding"], EMBEDDING_FIELDS, "the card's 'embedding'", where)
-    names = card["class_names"]
+    names, task = card["class_names"], card.get("task", "classify")
+    if task not in ("classify", "regress"):
+        raise ModelFileError(f"{where}: 'task' is {task!r}, expected classify or regress")
+    if task == "regress":
+        if names:
+            raise ModelFileError(f"{where}: 'class_names' is {names!r} in a model that predicts numbers, expected none")
+        return
     if not names or not all(isinstance(name, str) for name in names):
         raise ModelFileError(f"{where}: 'class_names' is {names!r}, expected names, one for each class")
     if len(set(names)) < len(names):

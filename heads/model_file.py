@@ -31,10 +31,11 @@ def save_model(folder: str | os.PathLike[str], model: Any, card: dict[str, Any],
     ----------
     folder : path
         New, empty, or a saved model.
-    model : fitted scikit-learn classifier
-        Fitted on class numbers 0 … n_classes - 1.
+    model : fitted scikit-learn classifier or regressor
+        Fitted on class numbers 0 … n_classes - 1, or on numbers to predict.
     card : dict
-        JSON values: `class_names` (list of str, by class number), `head`, `params`, `embedding` (the whole key of the
+        JSON values: `class_names` (list of str, by class number; none of a regressor), `task` ("classify", which may be
+        left out, or "regress"), `head`, `params`, `embedding` (the whole key of the
         embedding it was fitted on), `tap`, `weights_name`, `weights_source`, `scores`, and whatever else is worth
         keeping.
     own : sequence of str
@@ -102,7 +103,7 @@ def load_model(folder: str | os.PathLike[str], *, own: Sequence[str] = ()) -> tu
 
     Returns
     -------
-    model : fitted scikit-learn classifier
+    model : fitted scikit-learn classifier, or regressor where the card's `task` is "regress"
     card : dict
         As given to `save_model`, with `format_version`, `versions` and `sha256`.
 
@@ -152,20 +153,24 @@ def _rebuild(data: bytes, path: Path, own: frozenset[str]) -> Any:
 
 
 def _check_model(model: Any, card: dict[str, Any], path: Path) -> None:
-    from sklearn.base import is_classifier  # noqa: PLC0415 - skops has loaded it by now; at the top it costs a second
+    from sklearn.base import is_classifier, is_regressor  # noqa: PLC0415 - skops has loaded it; at the top it is slow
     from sklearn.utils.validation import check_is_fitted  # noqa: PLC0415 - likewise
 
-    if not hasattr(type(model), "predict") or not is_classifier(model):
-        raise ModelFileError(f"{path}: holds a {type(model).__name__}, expected a classifier")
+    is_expected, expected = (
+        (is_regressor, "regressor") if card.get("task") == "regress" else (is_classifier, "classifier")
+    )
+    if not hasattr(type(model), "predict") or not is_expected(model):
+        raise ModelFileError(f"{path}: holds a {type(model).__name__}, expected a {expected}")
     try:
         check_is_fitted(model)
-        highest = int(max(model.classes_))
+        highest = int(max(model.classes_)) if expected == "classifier" else -1
         for part in [step for _, step in model.steps] if hasattr(model, "steps") else [model]:
             _check_part(part)
     except ModelFileError as error:
         raise ModelFileError(f"{path}: {error}") from error
     except Exception as error:  # a planted object may lack anything
-        raise ModelFileError(f"{path}: holds a {type(model).__name__} that is not fitted on class numbers") from error
+        what = "class numbers" if expected == "classifier" else "numbers"
+        raise ModelFileError(f"{path}: holds a {type(model).__name__} that is not fitted on {what}") from error
     if highest >= len(card["class_names"]):
         raise ModelFileError(
             f"{path}: the head knows class {highest}, and {CARD_FILE} names {len(card['class_names'])} classes"

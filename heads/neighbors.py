@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.neighbors import KNeighborsClassifier
+from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import Normalizer
 from sklearn.utils import check_array
@@ -20,7 +20,29 @@ ROUNDING = 5e-7
 """Distances below this share of an image's length are a few roundings of its float32 features, and count as 0."""
 
 
-class NearestImagesClassifier(KNeighborsClassifier):
+class NearestImages:
+    """What the nearest-neighbour classifier and regressor share; it stands before scikit-learn's in their bases."""
+
+    def kneighbors(self, X: Any = None, n_neighbors: int | None = None, return_distance: bool = True) -> Any:
+        """Return the distances and row numbers of the nearest fitted images, (n_images, k) each.
+
+        Copies are at distance 0. scikit-learn takes |a - b|² from |a|² - 2 a·b + |b|², so that some of them come out at
+        1e-8 instead: of two copies that disagree one would then have all of the vote.
+        """
+        own: Any = self  # what is asked for here is in scikit-learn's part of it
+        nearest: Any = super()
+        if hasattr(own, "n_samples_fit_"):
+            # Asked about the fitted images themselves, scikit-learn leaves each one out of its own neighbours.
+            n_others = own.n_samples_fit_ - (X is None)
+            n_neighbors = min(own.n_neighbors if n_neighbors is None else n_neighbors, n_others)
+        if not return_distance:
+            return nearest.kneighbors(X, n_neighbors, return_distance=False)
+        distances, rows = nearest.kneighbors(X, n_neighbors)
+        lengths = row_norms(own._fit_X if X is None else check_array(X, accept_sparse="csr"))  # noqa: SLF001 - its own
+        return without_rounding(distances, lengths), rows
+
+
+class NearestImagesClassifier(NearestImages, KNeighborsClassifier):
     """The k nearest images vote, weighed by 1 / distance; where fewer were fitted, all of them vote.
 
     Parameters
@@ -33,22 +55,6 @@ class NearestImagesClassifier(KNeighborsClassifier):
     def __init__(self, n_neighbors: int = 5) -> None:
         super().__init__(n_neighbors, weights="distance", algorithm="brute")
 
-    def kneighbors(self, X: Any = None, n_neighbors: int | None = None, return_distance: bool = True) -> Any:
-        """Return the distances and row numbers of the nearest fitted images, (n_images, k) each.
-
-        Copies are at distance 0. scikit-learn takes |a - b|² from |a|² - 2 a·b + |b|², so that some of them come out at
-        1e-8 instead: of two copies that disagree one would then have all of the vote.
-        """
-        if hasattr(self, "n_samples_fit_"):
-            # Asked about the fitted images themselves, scikit-learn leaves each one out of its own neighbours.
-            n_others = self.n_samples_fit_ - (X is None)
-            n_neighbors = min(self.n_neighbors if n_neighbors is None else n_neighbors, n_others)
-        if not return_distance:
-            return super().kneighbors(X, n_neighbors, return_distance=False)
-        distances, rows = super().kneighbors(X, n_neighbors)
-        lengths = row_norms(self._fit_X if X is None else check_array(X, accept_sparse="csr"))
-        return without_rounding(distances, lengths), rows
-
     def check_fitted_state(self) -> None:
         """Check what was read from a file, for scikit-learn's compiled search reads memory by these numbers.
 
@@ -57,19 +63,54 @@ class NearestImagesClassifier(KNeighborsClassifier):
         ModelFileError
             A label is out of range, arrays do not fit together, or the settings are not this class's.
         """
-        X, y = np.asarray(self._fit_X), np.asarray(self._y)
-        settings = (self.weights, self.algorithm, self._fit_method, self.effective_metric_)
-        if settings != ("distance", "brute", "brute", "euclidean") or self.effective_metric_params_ != {}:
-            raise ModelFileError(f"knn has the settings {settings!r}, expected distance, brute, brute, euclidean")
-        expected = (self.n_samples_fit_, self.n_features_in_)
-        if X.shape != expected or X.dtype not in (np.float32, np.float64):
-            raise ModelFileError(f"knn holds images of shape {X.shape} and dtype {X.dtype}, expected {expected} floats")
-        if y.shape != (len(X),) or y.dtype.kind not in "iu" or not len(y):
-            raise ModelFileError(f"knn holds labels of shape {y.shape} and dtype {y.dtype} for {len(X)} images")
+        _check_search(self)
+        y = np.asarray(self._y)
+        if y.shape != (len(self._fit_X),) or y.dtype.kind not in "iu" or not len(y):
+            raise ModelFileError(
+                f"knn holds labels of shape {y.shape} and dtype {y.dtype} for {len(self._fit_X)} images"
+            )
         if y.min() < 0 or y.max() >= len(self.classes_):
             raise ModelFileError(f"knn holds labels {y.min()}…{y.max()} for {len(self.classes_)} classes")
-        if not isinstance(self.n_neighbors, int) or self.n_neighbors < 1:
-            raise ModelFileError(f"knn asks {self.n_neighbors!r} neighbours, expected at least 1")
+
+
+class NearestImagesRegressor(NearestImages, KNeighborsRegressor):
+    """The mean of the k nearest images' numbers, weighed by 1 / distance; where fewer were fitted, of all of them.
+
+    Parameters
+    ----------
+    n_neighbors : int, default=5
+        k.
+    """
+
+    def __init__(self, n_neighbors: int = 5) -> None:
+        super().__init__(n_neighbors, weights="distance", algorithm="brute")
+
+    def check_fitted_state(self) -> None:
+        """Check what was read from a file, for scikit-learn's compiled search reads memory by these numbers.
+
+        Raises
+        ------
+        ModelFileError
+            Arrays do not fit together, or the settings are not this class's.
+        """
+        _check_search(self)
+        y = np.asarray(self._y)
+        if y.shape != (len(self._fit_X),) or y.dtype.kind not in "iuf" or not len(y):
+            raise ModelFileError(
+                f"knn holds numbers of shape {y.shape} and dtype {y.dtype} for {len(self._fit_X)} images"
+            )
+
+
+def _check_search(model: Any) -> None:
+    X = np.asarray(model._fit_X)  # noqa: SLF001 - scikit-learn keeps the images there
+    settings = (model.weights, model.algorithm, model._fit_method, model.effective_metric_)  # noqa: SLF001 - likewise
+    if settings != ("distance", "brute", "brute", "euclidean") or model.effective_metric_params_ != {}:
+        raise ModelFileError(f"knn has the settings {settings!r}, expected distance, brute, brute, euclidean")
+    expected = (model.n_samples_fit_, model.n_features_in_)
+    if X.shape != expected or X.dtype not in (np.float32, np.float64):
+        raise ModelFileError(f"knn holds images of shape {X.shape} and dtype {X.dtype}, expected {expected} floats")
+    if not isinstance(model.n_neighbors, int) or model.n_neighbors < 1:
+        raise ModelFileError(f"knn asks {model.n_neighbors!r} neighbours, expected at least 1")
 
 
 def without_rounding(distances: NDArray[Any], lengths: NDArray[Any]) -> NDArray[Any]:
@@ -113,3 +154,8 @@ def make_knn(params: Mapping[str, Any], seed: int) -> Pipeline:  # noqa: ARG001 
     """
     metric, classifier = split_metric(params)
     return make_pipeline(Normalizer(), classifier) if metric == "cosine" else make_pipeline(classifier)
+
+
+def make_knn_regressor(params: Mapping[str, Any], seed: int) -> Pipeline:  # noqa: ARG001 - as above
+    """Return an unfitted k-nearest-neighbour regression by the cosine."""
+    return make_pipeline(Normalizer(), NearestImagesRegressor(**params))

@@ -1,9 +1,11 @@
-"""What a fitted head says about images, with one probability column a class whatever classes its fold held."""
+"""What a fitted head says about images: numbers, or classes with one probability column each whatever its fold held."""
 
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from heads.errors import DataError
 
 
 def predict(model: Any, features: NDArray[Any], n_classes: int) -> tuple[NDArray[np.intp], NDArray[np.float64] | None]:
@@ -31,3 +33,20 @@ def predict(model: Any, features: NDArray[Any], n_classes: int) -> tuple[NDArray
     probability = np.zeros((len(X), n_classes))
     probability[:, np.asarray(model.classes_).astype(np.intp)] = model.predict_proba(X)
     return classes, probability
+
+
+def predict_numbers(model: Any, features: NDArray[Any]) -> NDArray[np.float64]:
+    """Return the number (n_images,) that a fitted scikit-learn regressor predicts from features (n_images, n_features).
+
+    Raises
+    ------
+    DataError
+        A number is not finite.
+    """
+    numbers = np.asarray(model.predict(np.ascontiguousarray(features, dtype=np.float32)), dtype=np.float64)
+    if not np.isfinite(numbers).all():
+        raise DataError(
+            f"{int((~np.isfinite(numbers)).sum())} of {len(numbers)} predicted numbers are not finite; try other "
+            "hyper-parameters"
+        )
+    return numbers

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from heads.errors import DataError
 from heads.registry import HEADS
+from heads.regression import REGRESSION_PRESETS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -54,14 +55,15 @@ PRESETS: Mapping[str, Mapping[str, Grid]] = MappingProxyType(
 """By name: the heads, each with its grid."""
 
 
-def find_preset(name: str) -> Mapping[str, Grid]:
-    """Return what a preset tries.
+def find_preset(name: str, task: str = "classify") -> Mapping[str, Grid]:
+    """Return what a preset tries, for "classify" or "regress".
 
     Raises
     ------
     DataError
         There is none of this name.
     """
-    if name not in PRESETS:
-        raise DataError(f"no sweep is called {name!r}; expected one of {', '.join(PRESETS)}")
-    return PRESETS[name]
+    presets = REGRESSION_PRESETS if task == "regress" else PRESETS
+    if name not in presets:
+        raise DataError(f"no sweep is called {name!r}; expected one of {', '.join(presets)}")
+    return presets[name]

@@ -4,25 +4,29 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE
+from sklearn.neighbors import NearestNeighbors
 from threadpoolctl import threadpool_limits
 
 from heads.errors import DataError
 
 PCA_SIZE = 50
 PERPLEXITY = 30
+MOST_TSNE = 2500  # images that t-SNE places: its time grows faster than their number
+NEIGHBOURS = 5  # of these, which place each further image
 FEWEST_FOR_TSNE = 10  # below, there are no neighbourhoods to keep
 
 
 def project(embedding: NDArray[np.floating], seed: int = 0) -> NDArray[np.float64]:
     """Project images onto a plane so that neighbours stay neighbours: PCA to 50 dimensions, then t-SNE.
 
-    Fewer than ten images, and embeddings of at most two features, are shown by PCA alone (see `uses_tsne`). The same
-    embedding and seed give the same points on any number of cores.
+    Fewer than ten images, and embeddings of at most two features, are shown by PCA alone (see `uses_tsne`). Of more
+    than 2500 images, as many are drawn at random for t-SNE, and every other one stands at the median of its five
+    nearest. The same embedding and seed give the same points on any number of cores.
 
     Parameters
     ----------
     embedding : (n_images, n_features) float
-        Two thousand images take a few seconds.
+        Two thousand images take a few seconds, ten thousand hardly longer.
     seed : int
 
     Returns
@@ -60,9 +64,25 @@ def project(embedding: NDArray[np.floating], seed: int = 0) -> NDArray[np.float6
         reduced = PCA(size, random_state=seed).fit_transform(features)
         if not uses_tsne(features):
             return np.pad(reduced, ((0, 0), (0, 2)))[:, :2]
-        perplexity = min(PERPLEXITY, (len(features) - 1) / 3)
-        points: NDArray[np.float64] = TSNE(init="pca", perplexity=perplexity, random_state=seed).fit_transform(reduced)
-        return points.astype(np.float64)
+        placed = np.arange(len(features))
+        if len(features) > MOST_TSNE:
+            placed = np.sort(np.random.default_rng(seed).choice(len(features), MOST_TSNE, replace=False))
+        perplexity = min(PERPLEXITY, (len(placed) - 1) / 3)
+        tsne = TSNE(init="pca", perplexity=perplexity, random_state=seed)
+        points: NDArray[np.float64] = tsne.fit_transform(reduced[placed]).astype(np.float64)
+        return points if len(placed) == len(features) else _between_neighbours(reduced, placed, points)
+
+
+def _between_neighbours(
+    reduced: NDArray[np.float64], placed: NDArray[np.intp], points: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Place the images that have no point yet: a median stays inside a cluster where a mean would fall between two."""
+    everywhere = np.empty((len(reduced), 2))
+    everywhere[placed] = points
+    others = np.setdiff1d(np.arange(len(reduced)), placed)
+    nearest = NearestNeighbors(n_neighbors=NEIGHBOURS).fit(reduced[placed]).kneighbors(reduced[others])[1]
+    everywhere[others] = np.median(points[nearest], axis=1)
+    return everywhere
 
 
 def uses_tsne(embedding: NDArray[np.floating]) -> bool:

@@ -1,20 +1,23 @@
 """One self-contained HTML page about an experiment: what won, how well, where it errs, and what was run."""
 
 from base64 import b64encode
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import datetime
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from numpy.typing import NDArray
 
-from heads.charts import COUNTED_CLASSES, PALETTE, best_epoch, confusion_chart, confusion_counts, curve_chart, map_chart
-from heads.errors import DataError
-from heads.projection import PCA_SIZE, project, uses_tsne
-from heads.report_table import candidate_table
+from heads.charts import COUNTED_CLASSES, best_epoch, confusion_chart, confusion_counts, curve_chart
+from heads.projection import MOST_TSNE, PCA_SIZE, project, uses_tsne
+from heads.report_data import ReportData
+from heads.report_images import copies_gallery, mistakes_gallery, outliers_gallery, pair_of, suspects_gallery
+from heads.report_map import map_chart, map_details
+from heads.report_palette import PALETTE
+from heads.report_plots import cost_chart, few_shot_chart, reliability_chart
+from heads.report_table import candidate_table, controls_table
 from heads.report_text import headline, interval_text, is_loss, metric_name, score_text
 
 __all__ = ["ReportData", "project", "render_report"]
@@ -25,112 +28,11 @@ MOST_CONFUSIONS = 6
 LEGEND_CLASSES = len(PALETTE)
 
 
-@dataclass(frozen=True, kw_only=True)
-class ReportData:
-    """Everything that the page shows; names, paths and notes may hold anything and are written as text.
-
-    Parameters
-    ----------
-    title : str
-        What was learned, as in ``hymenoptera``.
-    created : str
-        ISO 8601 time.
-    class_names : sequence of str
-        (n_classes,); the integers below index it.
-    metric : str
-        What chose the winner; one of ``test["scores"]``.
-    selection : {"cv", "val"}
-        Where the leaderboard's scores come from: cross-validation inside train, or the validation split.
-    test_name : str
-        What the winner was scored on, as in ``test``, ``val`` or ``held-out 20 %``.
-    notes : sequence of str
-        What a reader must know, as in ``3 duplicates of test images were dropped from train``.
-    leaderboard : sequence of mappings
-        Best first: `backbone`, `tap`, `head`, `params` (a mapping), `metric`, `score`, `low`, `high`, `split`, `scores`
-        (metric → (value, low, high)), `fit_seconds`, `error` (str or None). Scores are shares (0.954) or nats, and
-        None after a failure.
-    winner : mapping
-        One of its rows.
-    test : mapping
-        `n_images`, `split` and `scores` (metric → mapping of `value`, `low` and `high`, or None).
-    y_test, predicted : (n_test,) int
-        True and predicted classes of the test images.
-    probability : (n_test, n_classes) float or None
-        What the winner gave each class of each test image.
-    embedding : (n_images, n_features) float
-        For the map: at most about 2000 images, train and test.
-    embedding_labels : (n_images,) int
-    embedding_is_test : (n_images,) bool
-    mistakes : sequence of mappings
-        Most confident first, where there are probabilities: `path`, `true`, `predicted` (names),
-        `probability` (or None), `thumbnail` (JPEG or None).
-        24 thumbnails of 15 kB make half a megabyte.
-    curves : sequence of mappings
-        `name`, and `history`: one mapping an epoch with `epoch`, `loss`, `val_loss` and `val_accuracy`.
-    provenance : sequence of (str, str)
-        What was run: key, backbone, digest of the weights, preprocessing, versions, times, command.
-
-    Raises
-    ------
-    DataError
-        Lengths, shapes or class numbers do not fit together, or the metric was not scored on the test images.
-    """
-
-    title: str
-    created: str
-    class_names: Sequence[str]
-    metric: str
-    selection: str
-    test_name: str
-    notes: Sequence[str]
-    leaderboard: Sequence[Mapping[str, Any]]
-    winner: Mapping[str, Any]
-    test: Mapping[str, Any]
-    y_test: NDArray[np.integer]
-    predicted: NDArray[np.integer]
-    probability: NDArray[np.floating] | None
-    embedding: NDArray[np.floating]
-    embedding_labels: NDArray[np.integer]
-    embedding_is_test: NDArray[np.bool_]
-    mistakes: Sequence[Mapping[str, Any]]
-    curves: Sequence[Mapping[str, Any]]
-    provenance: Sequence[tuple[str, str]]
-
-    def __post_init__(self) -> None:
-        n_test, n_images, n_classes = len(self.y_test), len(self.embedding), len(self.class_names)
-        for field, shape in (
-            ("y_test", (n_test,)),
-            ("predicted", (n_test,)),
-            ("embedding_labels", (n_images,)),
-            ("embedding_is_test", (n_images,)),
-            ("probability", (n_test, n_classes)),
-        ):
-            values = getattr(self, field)
-            if values is not None and np.shape(values) != shape:
-                raise DataError(
-                    f"report: {field} has shape {np.shape(values)}, expected {shape}; pass one entry per image"
-                )
-        for field in ("y_test", "predicted", "embedding_labels"):
-            values = np.asarray(getattr(self, field))
-            if values.size and (values.min() < 0 or values.max() >= n_classes):
-                raise DataError(
-                    f"report: {field} holds classes {values.min()}…{values.max()}, expected 0…{n_classes - 1} "
-                    f"for {n_classes} class names; pass numbers that index class_names"
-                )
-        if self.test["n_images"] != n_test:
-            raise DataError(
-                f"report: test counts {self.test['n_images']} images, y_test holds {n_test}; pass those that it scored"
-            )
-        scored = [metric for metric, score in self.test["scores"].items() if score is not None]
-        if self.metric not in scored:
-            raise DataError(
-                f"report: the winner was chosen by {self.metric!r}, but the test images were scored by "
-                f"{', '.join(scored) or 'nothing'}; score them by {self.metric!r} too"
-            )
-
-
 def render_report(data: ReportData) -> str:
-    """Render the page: HTML that loads nothing, runs nothing, and is the same for the same data.
+    """Render the page: HTML that loads nothing, runs one script of its own, and is the same for the same data.
+
+    It reads well without the script too, which sorts and filters the table, filters the mistakes and shows what is
+    under the pointer on the map. The page's policy allows this script by its digest, and no other.
 
     Parameters
     ----------
@@ -150,6 +52,7 @@ def render_report(data: ReportData) -> str:
     environment = Environment(
         loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
+    css, script = ((HERE / name).read_text(encoding="utf-8") for name in ("report.css", "report.js"))
     page = environment.get_template("report.html.jinja").render(
         title=data.title,
         created=_time_text(data.created),
@@ -164,12 +67,21 @@ def render_report(data: ReportData) -> str:
         tiles=_tiles(data),
         n_test=data.test["n_images"],
         table=candidate_table(data.leaderboard, data.winner, data.test, data.metric),
+        controls=controls_table(data.controls, data.winner, data.test, data.metric),
+        cost=cost_chart(data.leaderboard, data.metric),
+        few_shot=_few_shot(data),
         confusion=_confusion(data),
+        reliability=_reliability(data),
         map=_map(data),
-        gallery=_gallery(data),
+        gallery=mistakes_gallery(data),
+        suspects=suspects_gallery(data),
+        outliers=outliers_gallery(data),
+        copies=copies_gallery(data),
         curves=_curves(data),
         provenance=data.provenance,
-        css=(HERE / "report.css").read_text(encoding="utf-8"),
+        css=css,
+        script=script,
+        digest=b64encode(sha256(script.encode()).digest()).decode("ascii"),
     )
     # A path that is no UTF-8 reaches Python as lone surrogates, which cannot be written: show them as \udcff.
     return page.encode("utf-8", "backslashreplace").decode("utf-8")
@@ -193,14 +105,35 @@ def _tiles(data: ReportData) -> list[dict[str, Any]]:
     ]
 
 
+def _few_shot(data: ReportData) -> dict[str, Any] | None:
+    if not data.few_shot:
+        return None
+    rows = [
+        {
+            "per_class": "all" if point["images_per_class"] is None else point["images_per_class"],
+            "n_train": point["n_train"],
+            "value": score_text("accuracy", point["value"]),
+            "interval": interval_text("accuracy", point["low"], point["high"]),
+        }
+        for point in data.few_shot
+    ]
+    return {"svg": few_shot_chart(data.few_shot, len(data.class_names)), "rows": rows}
+
+
 def _confusion(data: ReportData) -> dict[str, Any]:
     counts = confusion_counts(data.y_test, data.predicted, len(data.class_names))
     wrong = counts - np.diag(np.diag(counts))
     order = np.argsort(-wrong, axis=None, kind="stable")[:MOST_CONFUSIONS]
     pairs = [divmod(int(flat), len(counts)) for flat in order if wrong.flat[flat]]
+    counted = len(counts) <= COUNTED_CLASSES
+    kept = {pair for mistake in data.mistakes if (pair := pair_of(mistake, data.class_names))}
+    # Of many classes only the cells lead somewhere whose pictures the page has: thousands of links help nobody.
+    linked = [(int(true), int(predicted)) for true, predicted in np.argwhere(wrong)]
+    links = {pair: _link(pair, kept) for pair in linked if counted or pair in kept}
     return {
-        "svg": confusion_chart(counts, _printable(data.class_names)),
-        "counted": len(counts) <= COUNTED_CLASSES,
+        "svg": confusion_chart(counts, _printable(data.class_names), links),
+        "counted": counted,
+        "linked": bool(links),
         "n_wrong": int(wrong.sum()),
         "pairs": [
             {
@@ -208,9 +141,30 @@ def _confusion(data: ReportData) -> dict[str, Any]:
                 "predicted": data.class_names[predicted],
                 "count": int(wrong[true, predicted]),
                 "of": int(counts[true].sum()),
+                "pair": f"{true}-{predicted}",
+                "link": _link((true, predicted), kept),
             }
             for true, predicted in pairs
         ],
+    }
+
+
+def _link(pair: tuple[int, int], kept: set[tuple[int, int]]) -> str:
+    """Return where a pair of classes leads to without scripts: its first picture, or the section of the mistakes."""
+    return "#pair-{}-{}".format(*pair) if pair in kept else "#mistakes"
+
+
+def _reliability(data: ReportData) -> dict[str, Any] | None:
+    if data.reliability is None or not any(each["count"] for each in data.reliability["bins"]):
+        return None
+    temperature = data.reliability["temperature"]
+    return {
+        "svg": reliability_chart(data.reliability),
+        "error": f"{100 * data.reliability['error']:.1f} %",
+        "by_chance": f"{100 * data.reliability['by_chance']:.1f} %",
+        "temperature": None if temperature is None else f"{temperature:.2f}",
+        "too_sure": temperature is not None and temperature > 1,
+        "n_bins": sum(1 for each in data.reliability["bins"] if each["count"]),
     }
 
 
@@ -223,32 +177,19 @@ def _map(data: ReportData) -> dict[str, Any]:
         for number, count in zip(numbers, counts, strict=True)
         if len(data.class_names) <= LEGEND_CLASSES
     ]
+    points = project(data.embedding)
+    names = _printable(data.class_names)
     return {
-        "svg": map_chart(project(data.embedding), labels, is_test, _printable(data.class_names)),
+        "svg": map_chart(points, labels, is_test, names),
+        "details": map_details(points, labels, is_test, names, data.embedding_paths, data.embedding_thumbnails)
+        | {"test_name": data.test_name, "rest_name": "train or val" if data.selection == "val" else "train"},
         "legend": legend,
         "n_images": len(labels),
         "n_test": int(is_test.sum()),
         "tsne": uses_tsne(data.embedding),
+        "n_placed": min(MOST_TSNE, len(labels)),
         "pca_size": min(PCA_SIZE, *data.embedding.shape),
     }
-
-
-def _gallery(data: ReportData) -> dict[str, Any]:
-    wrong = np.asarray(data.y_test) != np.asarray(data.predicted)
-    confidence = None
-    if data.probability is not None and wrong.any() and not wrong.all():
-        given = np.max(data.probability, axis=1)
-        confidence = {"right": f"{100 * given[~wrong].mean():.0f} %", "wrong": f"{100 * given[wrong].mean():.0f} %"}
-    mistakes = [
-        {
-            **mistake,
-            "probability": None if mistake["probability"] is None else f"{100 * mistake['probability']:.0f} %",
-            "thumbnail": None if mistake["thumbnail"] is None else b64encode(mistake["thumbnail"]).decode("ascii"),
-        }
-        for mistake in data.mistakes
-    ]
-    ranked = data.probability is not None
-    return {"mistakes": mistakes, "n_wrong": int(wrong.sum()), "confidence": confidence, "ranked": ranked}
 
 
 def _curves(data: ReportData) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The report's table of candidates: which rows stand in front, and where their intervals are drawn."""
+"""The report's table of candidates: which rows it opens with, and where their intervals are drawn."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from matplotlib.ticker import MaxNLocator
 
 from heads.report_text import ABSENT, gain_text, interval_text, is_loss, is_number, metric_name, params_text, score_text
 
-LONGEST = 15  # rows that are shown without folding
+LONGEST = 20  # rows that the table opens with
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +55,8 @@ def candidate_table(
     Returns
     -------
     dict
-        What the template's table reads: rows in front and folded ones, further metrics, ticks, floor, the honest score.
+        What the template's table reads: rows, of which some are `shown` at first, further metrics, ticks, floor, the
+        honest score.
     """
     honest = test["scores"][metric]
     floor = floor_score(leaderboard, metric)
@@ -64,10 +65,13 @@ def candidate_table(
     scale = score_scale(metric, drawn)
     others = list(dict.fromkeys(name for row in leaderboard for name in row["scores"] if name != metric))
     rows = [_row(rank, row, winner, metric, others, scale, floor) for rank, row in enumerate(leaderboard, start=1)]
-    front = set(range(len(rows))) if len(rows) <= LONGEST else _best_of_each(leaderboard)
+    opening = _opening(leaderboard)
     return {
-        "rows": [row for index, row in enumerate(rows) if index in front],
-        "folded": [row for index, row in enumerate(rows) if index not in front],
+        "rows": [row | {"shown": index in opening} for index, row in enumerate(rows)],
+        "heads": sorted({str(row["head"]) for row in leaderboard}),
+        "tested": any(row["p"] for row in rows),
+        "n_tied": sum(row["tied"] for row in rows),
+        "timed": any(is_number(row["fit_seconds"]) for row in leaderboard),
         "others": [metric_name(name) for name in others],
         "ticks": [
             (scale.position(tick), score_text(metric, tick, unit=False).removesuffix(".0")) for tick in scale.ticks
@@ -87,11 +91,56 @@ def floor_score(leaderboard: Sequence[Mapping[str, Any]], metric: str) -> float 
     return (min if is_loss(metric) else max)(scores, default=None)
 
 
-def _best_of_each(leaderboard: Sequence[Mapping[str, Any]]) -> set[int]:
+def controls_table(
+    controls: Sequence[Mapping[str, Any]], winner: Mapping[str, Any], test: Mapping[str, Any], metric: str
+) -> dict[str, Any] | None:
+    """Lay out the scores of the controls on the test images below those of the winner; None without controls.
+
+    Parameters
+    ----------
+    controls : sequence of mappings
+        As in `heads.report.ReportData`.
+    winner, test, metric
+        As for `candidate_table`.
+
+    Returns
+    -------
+    dict or None
+        `metrics` (names, the chosen one first) and `rows`, each with one (score, interval) a metric.
+    """
+    if not controls:
+        return None
+    names = sorted((name for name, score in test["scores"].items() if score), key=lambda name: name != metric)
+    own = {name: tuple(test["scores"][name][key] for key in ("value", "low", "high")) for name in names}
+    return {
+        "metrics": [metric_name(name) for name in names],
+        "rows": [
+            {
+                "backbone": row["backbone"],
+                "tap": row["tap"],
+                "head": row["head"],
+                "params": params_text(row["params"]),
+                "is_winner": scores is own,
+                "scores": [_score_texts(name, scores.get(name)) for name in names],
+            }
+            for row, scores in [(winner, own), *((control, control["scores"]) for control in controls)]
+        ],
+    }
+
+
+def _score_texts(metric: str, score: Sequence[float] | None) -> tuple[str, str]:
+    value, low, high = (None, None, None) if score is None else score
+    return score_text(metric, value), interval_text(metric, low, high)
+
+
+def _opening(leaderboard: Sequence[Mapping[str, Any]]) -> set[int]:
+    """Return the rows to open with: all of few, of many the best setting of each backbone, tap and head."""
+    if len(leaderboard) <= LONGEST:
+        return set(range(len(leaderboard)))
     first: dict[tuple[str, str, str], int] = {}
     for index, row in enumerate(leaderboard):
         first.setdefault((row["backbone"], row["tap"], row["head"]), index)
-    return set(first.values())
+    return set(list(first.values())[:LONGEST])
 
 
 def _row(
@@ -113,6 +162,9 @@ def _row(
         "is_floor": row["head"] == "dummy",
         "mark": _mark(row["score"], row["low"], row["high"], metric, scale, floor),
         "others": [score_text(name, _value(row["scores"].get(name))) for name in others],
+        "tied": bool(row.get("tied")),
+        "p": p_text(row.get("p_value")),
+        "sort": _sort_keys(row, others),
         "seconds": seconds_text(row["fit_seconds"]),
         "error": row["error"],
     }
@@ -137,6 +189,13 @@ def _mark(
     }
 
 
+def _sort_keys(row: Mapping[str, Any], others: Sequence[str]) -> dict[str, str]:
+    """Return what the page's script sorts by: numbers at full length, empty where there are none."""
+    numbers = {"score": row["score"], "p": row.get("p_value"), "fit": row["fit_seconds"]}
+    numbers |= {f"m{at}": _value(row["scores"].get(name)) for at, name in enumerate(others)}
+    return {key: repr(float(value)) if value is not None and is_number(value) else "" for key, value in numbers.items()}
+
+
 def _value(score: Sequence[float] | None) -> float | None:
     return None if score is None else score[0]
 
@@ -145,4 +204,13 @@ def seconds_text(seconds: float | None) -> str:
     """Write a duration in seconds: two digits that matter, a dash where there is none."""
     if seconds is None or not is_number(seconds):
         return ABSENT
+    if 0 < seconds < 0.01:
+        return f"{1000 * seconds:.1f} ms"
     return f"{seconds:.2f} s" if seconds < 1 else f"{seconds:.1f} s" if seconds < 100 else f"{seconds:.0f} s"
+
+
+def p_text(p_value: float | None) -> str:
+    """Write a p-value: three decimals, one digit where it is tiny, nothing where there is none."""
+    if p_value is None or not is_number(p_value):
+        return ""
+    return f"{p_value:.3f}" if p_value >= 0.001 else f"{p_value:.0e}"

@@ -4,7 +4,11 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-_METRIC_NAMES = {"macro_f1": "macro F1", "log_loss": "log-loss"}
+_METRIC_NAMES = {"macro_f1": "macro F1", "log_loss": "log-loss", "r2": "R²", "mae": "MAE", "rmse": "RMSE"}
+_IN_THE_TARGETS_UNIT = ("mae", "rmse")
+NUMBER_METRICS = ("r2", *_IN_THE_TARGETS_UNIT)
+"""Metrics of predicted numbers: none is written in per cent."""
+
 ABSENT = "\N{EN DASH}"
 
 
@@ -15,7 +19,7 @@ def metric_name(metric: str) -> str:
 
 def is_loss(metric: str) -> bool:
     """Say whether lower is better; such a metric has no upper bound and is not written in per cent."""
-    return metric.endswith("loss")
+    return metric.endswith("loss") or metric in _IN_THE_TARGETS_UNIT
 
 
 def is_number(value: float | None) -> bool:
@@ -24,10 +28,15 @@ def is_number(value: float | None) -> bool:
 
 
 def score_text(metric: str, value: float | None, *, unit: bool = True) -> str:
-    """Write a score: per cent with one decimal, a loss with three, a dash where there is none."""
+    """Write a score: per cent with one decimal, a loss or R² with three, a dash where there is none.
+
+    Errors in the target's unit, which may be anything, have four digits.
+    """
     if value is None or not math.isfinite(value):
         return ABSENT
-    if is_loss(metric):
+    if metric in _IN_THE_TARGETS_UNIT:
+        return f"{value:#.4g}".rstrip(".")  # 1.300 beside 1.126, and 1234 without a point
+    if is_loss(metric) or metric == "r2":
         return f"{value:.3f}"
     return f"{100 * value:.1f} %" if unit else f"{100 * value:.1f}"
 

@@ -1,4 +1,4 @@
-"""Ridge regression on class targets, with probabilities calibrated on its exact leave-one-out scores."""
+"""Ridge regression: on class targets, with probabilities calibrated on its exact leave-one-out scores; on numbers."""
 
 from collections.abc import Mapping
 from typing import Any, Self
@@ -6,8 +6,10 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.linalg import cho_factor, cho_solve
+from sklearn.linear_model import Ridge
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
+from sklearn.utils.validation import validate_data
 
 from heads.softmax import Floats, SoftmaxClassifier, fit_temperature
 
@@ -118,6 +120,42 @@ def _inverse(gram: Doubles, alpha: float) -> Doubles:
     return np.asarray(cho_solve(cho_factor(gram + alpha * identity), identity))
 
 
+class RidgeRegressor(Ridge):
+    """scikit-learn's `Ridge`, fitted in float64: in float32 it would round the targets, which may lie far from 0.
+
+    Parameters
+    ----------
+    alpha : float, default=1.0
+        Strength of the penalty; features are best standardised.
+    """
+
+    def __init__(self, alpha: float = 1.0) -> None:
+        super().__init__(alpha)
+
+    def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
+        """Fit on `X` of shape (n_images, n_features) and numbers `y` of shape (n_images,).
+
+        Raises
+        ------
+        ValueError
+            `alpha` is below 0.
+        """
+        features, numbers = validate_data(self, X, y, dtype=np.float64, multi_output=True, y_numeric=True)
+        super().fit(features, numbers)
+        self.n_iter_ = 1  # solved directly; scikit-learn's None is no number of iterations
+        return self
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = False  # embeddings are dense
+        return tags
+
+
 def make_ridge(params: Mapping[str, Any], seed: int) -> Pipeline:  # noqa: ARG001 - every factory takes a seed; this head draws nothing
     """Return an unfitted ridge head on standardised features."""
     return make_pipeline(StandardScaler(), RidgeSoftmaxClassifier(**params))
+
+
+def make_ridge_regressor(params: Mapping[str, Any], seed: int) -> Pipeline:  # noqa: ARG001 - as above
+    """Return an unfitted ridge regression on standardised features."""
+    return make_pipeline(StandardScaler(), RidgeRegressor(**params))

@@ -38,7 +38,7 @@ class SoftmaxLoss:
         points : float32 tensor (n, n_params)
         """
         coefs, intercepts = self._class_major(points)
-        sums = _Sums(coefs, intercepts, self._n_classes)
+        sums = ClassSums(coefs, intercepts, self._n_classes)
         for images, codes in zip(self._images, self._codes, strict=True):
             residuals = sums.add(torch.addmm(intercepts, coefs, images.T), codes)
             sums.gradient.addmm_(residuals, images)
@@ -49,7 +49,7 @@ class SoftmaxLoss:
         by_class = points.view(len(points), self._n_classes, -1).transpose(0, 1).flatten(0, 1)
         return by_class[:, :-1].contiguous(), by_class[:, -1:].contiguous()
 
-    def _penalised(self, sums: "_Sums", problems: Tensor, points: Tensor) -> tuple[Tensor, Tensor]:
+    def _penalised(self, sums: "ClassSums", problems: Tensor, points: Tensor) -> tuple[Tensor, Tensor]:
         n, penalties = len(problems), self._penalties[problems]
         by_class = torch.cat([sums.gradient, sums.intercept_gradient], dim=1) / self._n_images
         gradients = by_class.view(self._n_classes, n, -1).transpose(0, 1).contiguous()
@@ -59,8 +59,22 @@ class SoftmaxLoss:
         return values, gradients.flatten(1)
 
 
-class _Sums:
-    """What is added up over the images, for the problems at hand."""
+class ClassSums:
+    """What is added up over the images, for the problems at hand.
+
+    Parameters
+    ----------
+    coefs : float32 tensor of shape (n_classes · n, n_features)
+    intercepts : float32 tensor of shape (n_classes · n, 1)
+    n_classes : int
+
+    Attributes
+    ----------
+    loss : float64 tensor of shape (n,)
+    gradient : float32 tensor of shape (n_classes · n, n_features)
+        For the caller to add to.
+    intercept_gradient : float32 tensor of shape (n_classes · n, 1)
+    """
 
     def __init__(self, coefs: Tensor, intercepts: Tensor, n_classes: int) -> None:
         self._n_classes = n_classes

@@ -61,6 +61,7 @@ def plan_splits(
     folds: int = 5,
     seed: int = 0,
     class_names: Sequence[str] | None = None,
+    stratify: bool = True,
 ) -> SplitPlan:
     """Plan an experiment from labels, the splits that were given, if any, and groups that must not be torn apart.
 
@@ -78,8 +79,8 @@ def plan_splits(
 
     Parameters
     ----------
-    y : int array of shape (n_images,)
-        Classes, 0 … n_classes - 1.
+    y : array of shape (n_images,)
+        Classes, 0 … n_classes - 1, as int; or numbers, without `stratify`.
     split : sequence of {"train", "val", "test", None} or None
         The given split of each image.
     groups : int array of shape (n_images,) or None
@@ -91,7 +92,9 @@ def plan_splits(
     seed : int
         Of everything drawn here.
     class_names : sequence of str or None
-        For messages.
+        For messages; without `stratify` one name, of what the numbers measure.
+    stratify : bool
+        Whether every part gets its share of each class; False draws images or groups alike, whatever their `y`.
 
     Raises
     ------
@@ -99,9 +102,11 @@ def plan_splits(
         A single class, an unknown split name, nothing to train on, a class with fewer images (or groups) than folds, or
         a `test_size` or `folds` out of its range.
     """
-    labels = np.asarray(y)
+    # Without strata all images are of one class for whatever is drawn here.
+    labels = np.asarray(y) if stratify else np.zeros(len(np.asarray(y)), dtype=np.intp)
+    fewest = 2 if stratify else 1
     group_ids = np.arange(len(labels)) if groups is None else _numbered(np.asarray(groups))
-    names = _checked_names(labels, group_ids, class_names)
+    names = _checked_names(labels, group_ids, class_names, fewest)
     if not 0 < test_size < 1:
         raise DataError(f"test_size is {test_size!r}, expected a share between 0 and 1, such as 0.2")
     if folds < 2:
@@ -117,12 +122,12 @@ def plan_splits(
         test_name = "held-out fifth" if 0.15 <= share < 0.25 else f"held-out {share:.2g} of the images"
     elif not len(test):
         val, test = test, val
-    _check_train(labels, train, test, names, notes)
+    _check_train(labels, train, test, names, notes, fewest)
     if len(val):
         planned, selection = [(train, val)], "val"
     else:
-        planned, selection = _cross_validation(labels, group_ids, train, folds, seed, names), "cv"
-        _check_folds(labels, train, planned, names, notes)
+        planned, selection = cross_validate(labels, group_ids, train, folds, seed, names), "cv"
+        _check_folds(labels, train, planned, names, notes, fewest)
     return SplitPlan(
         folds=planned,
         train=train,
@@ -140,8 +145,8 @@ def _numbered(groups: NDArray[Any]) -> Rows:
     return np.asarray(first.argsort().argsort()[numbers])
 
 
-def _checked_names(labels: NDArray[Any], group_ids: Rows, class_names: Sequence[str] | None) -> list[str]:
-    """Return a name for each class, after checking that there are labels of at least two."""
+def _checked_names(labels: NDArray[Any], group_ids: Rows, class_names: Sequence[str] | None, fewest: int) -> list[str]:
+    """Return a name for each class, after checking that there are labels of at least so few."""
     if labels.ndim != 1 or labels.shape != group_ids.shape or labels.dtype.kind not in "iu":
         raise DataError(
             f"labels have shape {labels.shape} and dtype {labels.dtype}, groups shape {group_ids.shape}; expected "
@@ -152,7 +157,7 @@ def _checked_names(labels: NDArray[Any], group_ids: Rows, class_names: Sequence[
     if labels.min(initial=0) < 0 or n_classes > len(names):
         raise DataError(f"labels go from {labels.min()} to {labels.max()}, expected 0 to {len(names) - 1}")
     present = np.unique(labels)
-    if len(present) < 2:
+    if len(present) < fewest:
         found = f"one class ({names[present[0]]!r})" if len(present) else "no image"
         raise DataError(f"the labels hold {found}; a head needs images of at least two classes")
     return names
@@ -188,9 +193,11 @@ def _straddling(sides: NDArray[Any], group_ids: Rows, notes: list[str]) -> Rows:
     return np.flatnonzero(leaking["train"] | leaking["val"])
 
 
-def _check_train(labels: NDArray[Any], train: Rows, test: Rows, names: list[str], notes: list[str]) -> None:
+def _check_train(
+    labels: NDArray[Any], train: Rows, test: Rows, names: list[str], notes: list[str], fewest: int
+) -> None:
     trained = np.unique(labels[train])
-    if len(trained) < 2:
+    if len(trained) < fewest:
         found = f"only {names[trained[0]]!r}" if len(trained) else "no image"
         raise DataError(f"train holds {found}; a head needs images of at least two classes there: check the splits")
     for code, count in zip(*np.unique(labels[test], return_counts=True), strict=True):
@@ -231,9 +238,16 @@ def _hold_back(
     return rows[~held_back], rows[held_back]
 
 
-def _cross_validation(
+def cross_validate(
     labels: NDArray[Any], group_ids: Rows, train: Rows, folds: int, seed: int, names: list[str]
 ) -> list[tuple[Rows, Rows]]:
+    """Return the rows to fit on and those to score of each fold of `train`, stratified, with groups kept whole.
+
+    Raises
+    ------
+    DataError
+        A class has fewer images, or groups, than there are folds.
+    """
     n_classes = int(labels.max()) + 1
     pairs = np.unique(group_ids[train] * n_classes + labels[train])  # a group counts once for each class it holds
     codes, counts = np.unique(pairs % n_classes, return_counts=True)
@@ -252,12 +266,12 @@ def _cross_validation(
 
 
 def _check_folds(
-    labels: NDArray[Any], train: Rows, folds: list[tuple[Rows, Rows]], names: list[str], notes: list[str]
+    labels: NDArray[Any], train: Rows, folds: list[tuple[Rows, Rows]], names: list[str], notes: list[str], fewest: int
 ) -> None:
     """Check what whole groups leave to fit on: a class can lie in the scored part alone."""
     for number, (fit, _) in enumerate(folds, start=1):
         fitted = np.unique(labels[fit])
-        if len(fitted) < 2:
+        if len(fitted) < fewest:
             raise DataError(
                 f"fold {number} of {len(folds)} fits on {len(fit)} images of one class, expected at least two classes: "
                 "use fewer folds, a val split, or more groups of each class"

@@ -103,18 +103,22 @@ def find_suspects(y: ArrayLike, oof_probability: ArrayLike) -> list[Suspect]:
     return [Suspect(*column) for column in columns]
 
 
-def find_outliers(features: ArrayLike, *, most: int = 20, n_neighbors: int = 10) -> list[Outlier]:
+def find_outliers(
+    features: ArrayLike, *, most: int = 20, n_neighbors: int = 10, n_compared: int = 2000, seed: int = 0
+) -> list[Outlier]:
     """Return the images farthest from their nearest images, farthest first; some image always is.
 
     Parameters
     ----------
     features : array-like of shape (n_images, n_features)
-        Any float dtype. Every pair is compared: 10 000 images of 2048 features take some 10 s on one core, and time
-        grows with the square of the images.
+        Any float dtype.
     most : int
         Images returned.
     n_neighbors : int
         Nearest images that count, or all others where there are fewer: a handful of copies do not hide an outlier.
+    n_compared, seed : int
+        All images are compared with so many, drawn by seed: with all of them, time would grow with their square, and
+        what is far from everything is found as well by a sample (Sugiyama & Borgwardt).
 
     Raises
     ------
@@ -125,16 +129,25 @@ def find_outliers(features: ArrayLike, *, most: int = 20, n_neighbors: int = 10)
     ----------
     Ramaswamy, Rastogi & Shim, "Efficient algorithms for mining outliers from large data sets", SIGMOD 2000; Angiulli &
     Pizzuti, "Fast outlier detection in high dimensional spaces", PKDD 2002 (the mean distance to the nearest).
+    Sugiyama & Borgwardt, "Rapid distance-based outlier detection via sampling", NIPS 2013.
     """
     X = feature_matrix(features, len(np.asarray(features)))
     if len(X) < 2 or most < 1 or n_neighbors < 1:
         raise DataError(
             f"{len(X)} images, most {most!r} and n_neighbors {n_neighbors!r} were given; expected at least 2, 1 and 1"
         )
-    nearest = NearestNeighbors(n_neighbors=min(n_neighbors, len(X) - 1), algorithm="brute").fit(normalize(X))
-    # Asked without X, an image is none of its own neighbours. Of unit lengths |a - b|² = 2 (1 - cosine), the 2 cancels
-    # below, and for Euclidean distances scikit-learn has a blocked search that never holds the whole matrix.
-    distance = (nearest.kneighbors()[0] ** 2).mean(axis=1)
+    drawn = np.arange(len(X))
+    if len(X) > n_compared:
+        drawn = np.sort(np.random.default_rng(seed).choice(len(X), n_compared, replace=False))
+    units = normalize(X)
+    n_wanted = min(n_neighbors, len(drawn) - 1)
+    nearest = NearestNeighbors(n_neighbors=n_wanted + 1, algorithm="brute").fit(units[drawn])
+    distances, found = nearest.kneighbors(units)
+    # No image is its own neighbour: the others among the nearest count, which are one more where it was not drawn.
+    distances[drawn[found] == np.arange(len(X))[:, None]] = np.inf
+    # Of unit lengths |a - b|² = 2 (1 - cosine), the 2 cancels below, and for Euclidean distances scikit-learn has a
+    # blocked search that never holds the whole matrix.
+    distance = (np.sort(distances, axis=1)[:, :n_wanted] ** 2).mean(axis=1)
     usual = float(np.median(distance))
     if usual <= 0:  # most images are copies of each other
         usual = float(distance.mean()) or 1.0

@@ -2,41 +2,44 @@
 
 from __future__ import annotations
 
-import logging
 import math
-import signal
-import threading
 import warnings
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 import numpy as np
-from dask.system import CPU_COUNT
-from distributed import Client, LocalCluster, as_completed
+from sklearn.base import is_regressor
 from sklearn.exceptions import ConvergenceWarning
 
-from heads.errors import DataError
+from heads.candidates import find_for
+from heads.errors import DataError, WorkerLostError
 from heads.evaluate import METRICS, Score, score_predictions
 from heads.features import feature_matrix
 from heads.isolation import quiet_and_single_threaded
-from heads.prediction import predict
-from heads.registry import find_head
+from heads.prediction import predict, predict_numbers
+from heads.read_once import ReadOnce
+from heads.regression_metrics import REGRESSION_METRICS, score_numbers
+from heads.sweep_cluster import gather, open_client, place
 from heads.sweep_jobs import submit_jobs
 from heads.trial import Result, Task
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from numpy.typing import ArrayLike, NDArray
     from sklearn.base import BaseEstimator
 
     from heads.candidates import Candidate
+    from heads.registry import Head
     from heads.splits import SplitPlan
 
 
-_SILENT = logging.CRITICAL + 1  # a cancelled job may find its connection closed, which Dask calls critical
+_LOST = (
+    "every process that fitted it ended without a word, at last with no other job beside it: it needs more memory than "
+    "there is, or its code ends the process"
+)
+_HIGHER_IS_BETTER = {**METRICS, **REGRESSION_METRICS}
 
 
 def sweep(
@@ -50,18 +53,19 @@ def sweep(
     dask: str = "threads",
     workers: int | None = None,
     on_result: Callable[[Result], None] | None = None,
+    finished: Sequence[Result] = (),
 ) -> list[Result]:
     """Fit every candidate in every fold; return results, best first (of equals the lowest log-loss), failed ones last.
 
     Parameters
     ----------
     candidates : sequence of Candidate
-    y : int array of shape (n_images,)
-        Classes, 0 … n_classes - 1, of the whole image set.
+    y : array of shape (n_images,)
+        Classes, 0 … n_classes - 1, of the whole image set; or numbers, where the metric is one of numbers.
     plan : SplitPlan
         Its folds compare the candidates; its test rows are not touched.
-    metric : {"accuracy", "balanced_accuracy", "macro_f1", "log_loss"}
-        What orders the results.
+    metric : {"accuracy", "balanced_accuracy", "macro_f1", "log_loss"} or {"r2", "mae", "rmse"}
+        What orders the results, and says whether heads tell classes apart or predict numbers.
     groups : int array of shape (n_images,) or None
         Images that intervals draw together.
     seed : int
@@ -73,6 +77,8 @@ def sweep(
         Threads or processes; None takes every core. A scheduler at an address has its own.
     on_result : callable or None
         Called in this thread with each result as it arrives.
+    finished : sequence of Result
+        Of an earlier sweep of the same candidates, data and plan, which was interrupted: these are not fitted again.
 
     Raises
     ------
@@ -81,31 +87,37 @@ def sweep(
     UnknownHeadError
         A candidate's head is not registered.
     """
-    if metric not in METRICS:
-        raise DataError(f"no metric is called {metric!r}; expected one of {', '.join(METRICS)}")
-    labels = np.asarray(y).astype(np.intp)
+    labels = _checked_labels(y, metric, candidates)
     task = Task(
         y=labels,
-        n_classes=int(labels.max()) + 1,
+        n_classes=0 if metric in REGRESSION_METRICS else int(labels.max()) + 1,
         plan=plan,
         groups=None if groups is None else np.asarray(groups),
         seed=seed,
     )
-    heads = {name: find_head(name) for name in {candidate.head for candidate in candidates}}
-    sources = _checked_sources(candidates, len(labels), shared=dask == "threads")
-    with quiet_and_single_threaded(), _client(dask, workers) as client:
-        task_there = client.scatter([task], hash=False)[0]
-        there = {number: client.scatter([source], hash=False)[0] for number, source in sources.items()}
-        futures = submit_jobs(
-            partial(client.submit, pure=False),
-            candidates,
-            heads,
-            there,
-            task_there,
-            n_folds=len(plan.folds),
-            n_workers=max(1, sum(client.nthreads().values())),
-        )
-        results = _collect(client, futures, on_result)
+    heads = {candidate.head: find_for(candidate.task, candidate.head) for candidate in candidates}
+    results, known = list(finished), {id(result.candidate) for result in finished}
+
+    def receive(candidate: Candidate, outcome: Result | BaseException) -> None:
+        if isinstance(outcome, BaseException):  # Dask's; what a head raises is in its result
+            outcome = Result(candidate=candidate, error=f"{type(outcome).__name__}: {outcome}")
+        results.append(replace(outcome, candidate=candidate))
+        if on_result is not None:
+            on_result(results[-1])
+
+    if rest := [candidate for candidate in candidates if id(candidate) not in known]:
+        _run_jobs(rest, heads, task, dask, workers, receive)
+    return order_results(results, candidates, metric)
+
+
+def order_results(results: Sequence[Result], candidates: Sequence[Candidate], metric: str) -> list[Result]:
+    """Return results best first, of equals the lowest log-loss and then in the order of the candidates; failed last.
+
+    Raises
+    ------
+    DataError
+        All failed.
+    """
     if all(result.error is not None for result in results):
         reason = results[0].error if results else "there is none"
         raise DataError(f"none of {len(results)} candidates could be fitted; the first reason: {reason}")
@@ -130,7 +142,7 @@ def select(results: Sequence[Result], metric: str = "accuracy") -> Result:
 def fit_final(candidate: Candidate, X: ArrayLike, y: ArrayLike, plan: SplitPlan, seed: int = 0) -> BaseEstimator:
     """Return the candidate's head, fitted on the train rows of `X` (n_images, n_features) and `y` (n_images,)."""
     rows = np.ascontiguousarray(np.asarray(X)[plan.train], dtype=np.float32)
-    model = find_head(candidate.head).make(candidate.params, seed)
+    model = find_for(candidate.task, candidate.head).make(candidate.params, seed)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # the sweep's result has reported it for this candidate
         return model.fit(rows, np.asarray(y)[plan.train])
@@ -144,8 +156,8 @@ class FinalScore:
     ----------
     rows : int ndarray of shape (n_test,)
         The plan's test rows.
-    predictions : int ndarray of shape (n_test,)
-        Classes, 0 … n_classes - 1.
+    predictions : ndarray of shape (n_test,)
+        Classes, 0 … n_classes - 1, as int; or numbers as float64.
     probability : float64 ndarray of shape (n_test, n_classes), or None
         None for heads without probabilities.
     scores : dict of str to Score or None
@@ -153,7 +165,7 @@ class FinalScore:
     """
 
     rows: NDArray[np.intp]
-    predictions: NDArray[np.intp]
+    predictions: NDArray[Any]
     probability: NDArray[np.float64] | None
     scores: dict[str, Score | None]
 
@@ -165,21 +177,36 @@ def score_test(
 
     Parameters
     ----------
-    model : fitted scikit-learn classifier
+    model : fitted scikit-learn classifier or regressor
     X : array-like of shape (n_images, n_features)
-    y : int array of shape (n_images,)
+    y : array of shape (n_images,)
+        Classes as int, or numbers for a regressor.
     plan : SplitPlan
     groups : int array of shape (n_images,) or None
         Images that intervals draw together.
     seed : int
         Of the intervals.
     """
+    together = None if groups is None else np.asarray(groups)[plan.test]
+    if is_regressor(model):
+        numbers = predict_numbers(model, np.asarray(X)[plan.test])
+        found = score_numbers(np.asarray(y)[plan.test], numbers, groups=together, seed=seed)
+        return FinalScore(rows=plan.test, predictions=numbers, probability=None, scores=found)
     labels = np.asarray(y).astype(np.intp)
     n_classes = int(labels.max()) + 1
     predictions, probability = predict(model, np.asarray(X)[plan.test], n_classes)
-    together = None if groups is None else np.asarray(groups)[plan.test]
     scores = score_predictions(labels[plan.test], probability, predictions, n_classes, groups=together, seed=seed)
     return FinalScore(rows=plan.test, predictions=predictions, probability=probability, scores=scores)
+
+
+def _checked_labels(y: ArrayLike, metric: str, candidates: Sequence[Candidate]) -> NDArray[Any]:
+    """Return classes as int or numbers as float64, as the metric wants them, if the candidates' heads want the same."""
+    if metric not in _HIGHER_IS_BETTER:
+        raise DataError(f"no metric is called {metric!r}; expected one of {', '.join(_HIGHER_IS_BETTER)}")
+    task = "regress" if metric in REGRESSION_METRICS else "classify"
+    if any(candidate.task != task for candidate in candidates):
+        raise DataError(f"the metric {metric} is for heads that {task}; choose another metric, or other heads")
+    return np.asarray(y).astype(np.float64 if task == "regress" else np.intp)
 
 
 def _rank(result: Result, metric: str) -> tuple[int, float, float]:
@@ -189,10 +216,10 @@ def _rank(result: Result, metric: str) -> tuple[int, float, float]:
     """
     if result.error is not None:
         return 2, 0.0, 0.0
-    score, loss = result.scores[metric], result.scores["log_loss"]
+    score, loss = result.scores[metric], result.scores.get("log_loss")
     if not _is_finite(score):
         return 1, 0.0, 0.0
-    return 0, -score.value if METRICS[metric] else score.value, loss.value if _is_finite(loss) else math.inf
+    return 0, -score.value if _HIGHER_IS_BETTER[metric] else score.value, loss.value if _is_finite(loss) else math.inf
 
 
 def _is_finite(score: Score | None) -> TypeGuard[Score]:
@@ -200,71 +227,46 @@ def _is_finite(score: Score | None) -> TypeGuard[Score]:
     return score is not None and math.isfinite(score.value)
 
 
+def _run_jobs(
+    candidates: Sequence[Candidate],
+    heads: Mapping[str, Head],
+    task: Task,
+    dask: str,
+    workers: int | None,
+    receive: Callable[[Candidate, Result | BaseException], None],
+) -> None:
+    shared = dask == "threads"
+    sources = _checked_sources(candidates, len(task.y), shared=shared)
+    with quiet_and_single_threaded(), open_client(dask, workers) as client:
+
+        def start(some: Sequence[Candidate]) -> dict[Any, Candidate]:
+            used = dict.fromkeys(id(candidate.features) for candidate in some)
+            return submit_jobs(
+                partial(client.submit, pure=False),
+                some,
+                heads,
+                {number: place(client, sources[number], in_process=shared) for number in used},
+                place(client, task, in_process=shared),
+                n_folds=len(task.plan.folds),
+                n_workers=max(1, sum(client.nthreads().values())),
+            )
+
+        lost = gather(client, start(candidates), receive)
+        for candidate in lost:  # one at a time: so the one that ends its worker is told from those that ran beside it
+            if gather(client, start([candidate]), receive):
+                receive(candidate, WorkerLostError(_LOST))
+
+
 def _checked_sources(candidates: Sequence[Candidate], n_images: int, *, shared: bool) -> dict[int, object]:
     """Check each feature set once and return what workers get, by the identity of the candidates' features.
 
-    Threads share one float32 matrix. Processes get the object itself where it pickles small; they cast fold by fold.
+    Threads share one float32 matrix. Processes get the object itself where it pickles small, read it once each, and
+    cast fold by fold.
     """
     sources: dict[int, object] = {}
     for candidate in candidates:
         if id(candidate.features) not in sources:
             X = feature_matrix(candidate.features, n_images, f"{candidate.backbone}/{candidate.tap}")
             by_value = shared or isinstance(candidate.features, np.ndarray | list | tuple)
-            sources[id(candidate.features)] = X if by_value else candidate.features
+            sources[id(candidate.features)] = X if by_value else ReadOnce(candidate.features)
     return sources
-
-
-@contextmanager
-def _client(dask: str, workers: int | None) -> Iterator[Client]:
-    """Open a Dask client; what was started here is closed with it."""
-    count = CPU_COUNT if workers is None else workers
-    # A scheduler serves HTTP also without a dashboard, on port 8787 unless told otherwise, and warns where it is taken.
-    quiet = {"dashboard_address": "127.0.0.1:0", "silence_logs": _SILENT, "memory_limit": 0}
-    if count < 1:
-        raise DataError(f"workers is {workers!r}, expected at least 1")
-    if dask == "threads":
-        cluster = LocalCluster(processes=False, n_workers=1, threads_per_worker=count, **quiet)
-        with cluster, Client(cluster) as client:
-            yield client
-    elif dask == "processes":
-        with _interrupts_for_this_process_alone():
-            cluster = LocalCluster(processes=True, n_workers=count, threads_per_worker=1, **quiet)
-        with cluster, Client(cluster) as client:
-            yield client
-    elif "://" in dask:
-        with Client(dask) as client:
-            yield client
-    else:
-        raise DataError(
-            f"dask is {dask!r}, expected 'threads', 'processes' or a scheduler's address such as tcp://host:8786"
-        )
-
-
-@contextmanager
-def _interrupts_for_this_process_alone() -> Iterator[None]:
-    """Start processes that ignore Ctrl-C, which a terminal sends to all: this one ends them, and they print nothing."""
-    if threading.current_thread() is not threading.main_thread():  # others may not set signals, nor do they get Ctrl-C
-        yield
-        return
-    handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, handler)
-
-
-def _collect(client: Client, futures: dict[Any, Candidate], on_result: Callable[[Result], None] | None) -> list[Result]:
-    results = []
-    try:
-        for future in as_completed(futures):
-            lost = future.exception()  # run_trial reports its own failures; this one is a worker that died
-            result = (
-                Result(candidate=futures[future], error=f"{type(lost).__name__}: {lost}") if lost else future.result()
-            )
-            results.append(replace(result, candidate=futures[future]))
-            if on_result is not None:
-                on_result(results[-1])
-    except BaseException:
-        client.cancel(list(futures), force=True)
-        raise
-    return results

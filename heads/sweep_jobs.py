@@ -64,7 +64,7 @@ def _grouped(
     groups: dict[tuple[int, str], tuple[list[Candidate], GridPath]] = {}
     alone = []
     for candidate in candidates:
-        path = PATHS.get(candidate.head)
+        path = PATHS.get(candidate.head) if candidate.task == "classify" else None
         if path is not None and candidate.params.keys() <= path.params:
             groups.setdefault((id(candidate.features), candidate.head), ([], path))[0].append(candidate)
         else:

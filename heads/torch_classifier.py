@@ -1,4 +1,4 @@
-"""What the two torch heads share as scikit-learn estimators: torch trains, numpy arrays stay, numpy predicts."""
+"""What the torch heads share as scikit-learn estimators: torch trains, numpy arrays stay, numpy predicts."""
 
 from collections.abc import Sequence
 from typing import Any, ClassVar, Self
@@ -6,7 +6,9 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from heads.isolation import one_openmp_thread
 from heads.softmax import Floats, SoftmaxClassifier
@@ -25,13 +27,11 @@ _AT_LEAST: dict[str, float] = {
 _BELOW: dict[str, float] = {"dropout": 1, "validation_fraction": 1}
 
 
-class TorchClassifier(SoftmaxClassifier):
+class TorchLayers:
     """Linear layers trained by torch; a subclass gives its parameters, its hidden layers and its optimizer.
 
     Attributes
     ----------
-    classes_ : ndarray of shape (n_classes,)
-        The labels seen by `fit`, sorted.
     coefs_, intercepts_ : list of float32 ndarray
         The layers' weights (n_in, n_out) and biases (n_out,) at the best epoch.
     history_ : list of dict
@@ -40,7 +40,6 @@ class TorchClassifier(SoftmaxClassifier):
         The epoch kept, from 1.
     """
 
-    temperature_: float = 1.0
     dropout: float
     learning_rate: float
     weight_decay: float
@@ -54,26 +53,21 @@ class TorchClassifier(SoftmaxClassifier):
 
     _above_zero: ClassVar[Sequence[str]] = ("learning_rate",)
 
-    def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
-        """Fit on `X` of shape (n_images, n_features), standardised best, and labels `y` of shape (n_images,).
-
-        Raises
-        ------
-        ValueError
-            A parameter is out of its range, or `y` holds a single class.
-        DataError
-            Training diverged.
-        """
+    def train_layers(self, features: NDArray[np.float32], targets: NDArray[Any], n_outputs: int) -> None:
+        """Train on features (n_images, n_features) and targets (n_images,): classes, or numbers as float32."""
         recipe = self.recipe()
-        features, codes = self._checked_input(X, y, np.float32)
-        sizes = [features.shape[1], *self.hidden_widths(), len(self.classes_)]
+        sizes = [features.shape[1], *self.hidden_widths(), n_outputs]
         # Batches are too small to share out: on a busy machine, waiting for the other threads takes most of the time.
         # One thread also gives the same weights on any number of cores.
         with one_openmp_thread():
-            trained = train(features, codes, sizes, recipe)
+            trained = train(features, targets, sizes, recipe)
         self.coefs_, self.intercepts_ = trained.coefs, trained.intercepts
         self.history_, self.best_epoch_ = trained.history, trained.best_epoch
-        return self
+
+    def outputs(self, X: Floats) -> NDArray[Any]:
+        """Return what the layers make of features, (n_images, n_outputs)."""
+        layers = list(zip(self.coefs_, self.intercepts_, strict=True))
+        return np.asarray(forward(layers, X.astype(np.float32, copy=False)))
 
     def recipe(self) -> Recipe:
         """Return how `fit` trains, the seed drawn from `random_state`.
@@ -120,10 +114,6 @@ class TorchClassifier(SoftmaxClassifier):
         """Return the optimizer, and the scheduler that is stepped once an epoch, its epochs multiplied by `stretch`."""
         raise NotImplementedError
 
-    def _scores(self, X: Floats) -> NDArray[Any]:
-        layers = list(zip(self.coefs_, self.intercepts_, strict=True))
-        return np.asarray(forward(layers, X.astype(np.float32, copy=False)))
-
     def _check_parameters(self) -> None:
         for name, least in _AT_LEAST.items():
             value = getattr(self, name)
@@ -133,3 +123,69 @@ class TorchClassifier(SoftmaxClassifier):
         for name in self._above_zero:
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} is {getattr(self, name)!r}, expected a number above 0")
+
+
+class TorchClassifier(TorchLayers, SoftmaxClassifier):
+    """Layers that end in a softmax, trained by its cross-entropy.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        The labels seen by `fit`, sorted.
+    """
+
+    temperature_: float = 1.0
+
+    def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
+        """Fit on `X` of shape (n_images, n_features), standardised best, and labels `y` of shape (n_images,).
+
+        Raises
+        ------
+        ValueError
+            A parameter is out of its range, or `y` holds a single class.
+        DataError
+            Training diverged.
+        """
+        self._check_parameters()
+        features, codes = self._checked_input(X, y, np.float32)
+        self.train_layers(features, codes, len(self.classes_))
+        return self
+
+    def _scores(self, X: Floats) -> NDArray[Any]:
+        return self.outputs(X)
+
+
+class TorchRegressor(TorchLayers, RegressorMixin, BaseEstimator):
+    """Layers that end in one number, trained by its squared error; targets are standardised while it is trained.
+
+    Attributes
+    ----------
+    target_mean_, target_scale_ : float
+        Of the numbers seen by `fit`.
+    """
+
+    target_mean_: float
+    target_scale_: float
+
+    def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
+        """Fit on `X` of shape (n_images, n_features), standardised best, and numbers `y` of shape (n_images,).
+
+        Raises
+        ------
+        ValueError
+            A parameter is out of its range.
+        DataError
+            Training diverged.
+        """
+        self._check_parameters()
+        features, given = validate_data(self, X, y, dtype=np.float32, order="C", y_numeric=True)
+        numbers = np.asarray(given, dtype=np.float64)
+        self.target_mean_, self.target_scale_ = float(numbers.mean()), float(numbers.std()) or 1.0
+        self.train_layers(features, ((numbers - self.target_mean_) / self.target_scale_).astype(np.float32), 1)
+        return self
+
+    def predict(self, X: ArrayLike) -> NDArray[np.float64]:
+        """Return the number of each image, (n_images,)."""
+        check_is_fitted(self)
+        outputs = self.outputs(validate_data(self, X, reset=False, dtype=[np.float32, np.float64]))
+        return np.asarray(outputs[:, 0].astype(np.float64) * self.target_scale_ + self.target_mean_)

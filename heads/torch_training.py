@@ -39,7 +39,7 @@ class Recipe:
     min_steps : int
         Where `max_epochs` would take fewer steps, all that counts epochs is stretched to take as many.
     validation_fraction : float
-        Share of the images, stratified by class, that choose the epoch; 0 turns it off.
+        Share of the images, stratified by class where there are classes, that choose the epoch; 0 turns it off.
     seed : int
         Of the first weights, the validation images, the batches' order and the dropout.
     device : str
@@ -67,8 +67,8 @@ class Training:
     intercepts : list of float32 ndarray of shape (n_out,)
         The layers at the best epoch.
     history : list of dict
-        One a trained epoch: `epoch` (from 1), `loss` (mean cross-entropy in nats while training), `val_loss`,
-        `val_accuracy` (None without validation images).
+        One a trained epoch: `epoch` (from 1), `loss` (mean cross-entropy in nats, or squared error, while training),
+        `val_loss`, `val_accuracy` (None without validation images, the latter also for numbers).
     best_epoch : int
         The one with the lowest validation loss; the last one without validation images.
     """
@@ -79,25 +79,25 @@ class Training:
     best_epoch: int
 
 
-def train(features: NDArray[np.float32], codes: NDArray[np.intp], sizes: Sequence[int], recipe: Recipe) -> Training:
-    """Train layers of `sizes` (n_features, hidden…, n_classes) with ReLU between them, by cross-entropy.
+def train(features: NDArray[np.float32], targets: NDArray[Any], sizes: Sequence[int], recipe: Recipe) -> Training:
+    """Train layers of `sizes` (n_features, hidden…, n_classes or 1) with ReLU between them.
 
     It draws from generators of its own: torch's global random state and thread settings stay as they are.
 
     Parameters
     ----------
     features : float32 ndarray of shape (n_images, n_features)
-    codes : int ndarray of shape (n_images,)
-        Classes, 0 … n_classes - 1.
+    targets : ndarray of shape (n_images,)
+        Classes, 0 … n_classes - 1, which train by cross-entropy; or numbers in float32, by squared error.
 
     Raises
     ------
     DataError
         The loss is no longer finite.
     """
-    fit_rows, val_rows = hold_out(codes, recipe.validation_fraction, recipe.seed)
+    fit_rows, val_rows = hold_out(targets, recipe.validation_fraction, recipe.seed)
     X = torch.tensor(features, device=recipe.device)
-    y = torch.tensor(codes, device=recipe.device)
+    y = torch.tensor(targets, device=recipe.device)
     order_generator = torch.Generator().manual_seed(recipe.seed)
     dropout_generator = torch.Generator(device=recipe.device).manual_seed(recipe.seed)
     X_val, y_val = X[val_rows], y[val_rows]
@@ -130,15 +130,17 @@ def train(features: NDArray[np.float32], codes: NDArray[np.intp], sizes: Sequenc
     return Training(coefs=coefs, intercepts=intercepts, history=history, best_epoch=best_epoch)
 
 
-def hold_out(codes: NDArray[np.intp], fraction: float, seed: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Return (rows to fit, rows that choose the epoch), stratified; none choose where the images are too few.
+def hold_out(targets: NDArray[Any], fraction: float, seed: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Return (rows to fit, rows that choose the epoch), stratified by class; none choose where the images are too few.
 
     Groups are not known here: near copies can be on both sides, which keeps a later epoch than new images would.
     They are too few where the fraction is under `MIN_VALIDATION_IMAGES` or the number of classes, or a class has one.
     """
-    rows = np.arange(len(codes))
+    rows = np.arange(len(targets))
+    n_validation = round(fraction * len(targets))
+    # Numbers are drawn as if they were all of one class.
+    codes = np.zeros(len(targets), dtype=np.intp) if targets.dtype.kind == "f" else targets
     counts = np.bincount(codes)
-    n_validation = round(fraction * len(codes))
     if n_validation < max(MIN_VALIDATION_IMAGES, len(counts)) or counts.min() < 2:
         return rows, rows[:0]
     fit_rows, val_rows = train_test_split(rows, test_size=n_validation, stratify=codes, random_state=seed)
@@ -197,7 +199,7 @@ def _train_epoch(
             # torch.nn.functional.dropout draws from the global generator, which is not ours to advance.
             kept = torch.rand(hidden.shape, generator=generator, device=X.device) >= dropout
             hidden = hidden * kept / (1.0 - dropout)
-        loss = torch.nn.functional.cross_entropy(forward(layers[-1:], hidden), y[rows])
+        loss = _loss(forward(layers[-1:], hidden), y[rows])
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]  # torch annotates no return
         optimizer.step()
@@ -205,11 +207,17 @@ def _train_epoch(
     return float(total) / sum(map(len, batches))
 
 
-def _validate(layers: list[Layer], X: Tensor, y: Tensor) -> tuple[float, float]:
+def _validate(layers: list[Layer], X: Tensor, y: Tensor) -> tuple[float, float | None]:
     with torch.no_grad():
         scores = forward(layers, X)
-        loss = torch.nn.functional.cross_entropy(scores, y)
-        return float(loss), float((scores.argmax(dim=1) == y).float().mean())
+        accuracy = None if y.is_floating_point() else float((scores.argmax(dim=1) == y).float().mean())
+        return float(_loss(scores, y)), accuracy
+
+
+def _loss(outputs: Tensor, y: Tensor) -> Tensor:
+    if y.is_floating_point():
+        return torch.nn.functional.mse_loss(outputs[:, 0], y)
+    return torch.nn.functional.cross_entropy(outputs, y)
 
 
 def _copies(layers: list[Layer]) -> list[Layer]:

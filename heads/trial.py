@@ -12,7 +12,8 @@ from heads.errors import DataError
 from heads.evaluate import Score, measure, score_predictions
 from heads.isolation import isolated_job
 from heads.metric_parts import Predictions
-from heads.prediction import predict
+from heads.prediction import predict, predict_numbers
+from heads.regression_metrics import measure_numbers, score_numbers
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,16 +34,17 @@ class Task:
 
     Parameters
     ----------
-    y : int ndarray of shape (n_images,)
-        Classes, 0 … n_classes - 1.
+    y : ndarray of shape (n_images,)
+        Classes, 0 … n_classes - 1, as int; or numbers as float64.
     n_classes : int
+        0 where `y` holds numbers: heads are regressors then.
     plan : SplitPlan
     groups : int ndarray of shape (n_images,) or None
         Images that intervals draw together.
     seed : int
     """
 
-    y: NDArray[np.intp]
+    y: NDArray[Any]
     n_classes: int
     plan: SplitPlan
     groups: NDArray[Any] | None
@@ -70,7 +72,7 @@ class Result:
         What scikit-learn warned of, each text once.
     predictions : Predictions or None
         Of the images that were scored, fold after fold, for paired comparisons: classes, and the probability of the
-        true class.
+        true class; or numbers, where `classes` stands, as float64.
     """
 
     candidate: Candidate
@@ -100,7 +102,7 @@ def run_trial(candidate: Candidate, head: Head, features: object, task: Task) ->
         model = head.make(candidate.params, task.seed)  # loads what the head needs, before threads are counted
         with isolated_job() as texts:
             return _run(candidate, head, model, np.asarray(features), task, texts)
-    except Exception as error:  # noqa: BLE001 - whatever one candidate raises must not end the others; it is reported
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever one candidate raises must not end the others; it is reported
         return Result(candidate=candidate, error=f"{type(error).__name__}: {error}", warnings=texts)
 
 
@@ -115,14 +117,17 @@ def _run(
         model.fit(contiguous_rows(X, fit_rows), task.y[fit_rows])
         fit_seconds += time.perf_counter() - start
         history = training_curve(model) if number == 0 else history
-        parts.append(predict(model, X[score_rows], task.n_classes))
+        scored = X[score_rows]
+        parts.append(
+            predict(model, scored, task.n_classes) if task.n_classes else (predict_numbers(model, scored), None)
+        )
     return score_folds(candidate, task, parts, fit_seconds=fit_seconds, history=history, warnings=texts)
 
 
 def score_folds(
     candidate: Candidate,
     task: Task,
-    parts: Sequence[tuple[NDArray[np.intp], NDArray[np.float64] | None]],
+    parts: Sequence[tuple[NDArray[Any], NDArray[np.float64] | None]],
     *,
     fit_seconds: float,
     history: History | None,
@@ -135,6 +140,8 @@ def score_folds(
     DataError
         Probabilities are not finite.
     """
+    if not task.n_classes:
+        return _score_number_folds(candidate, task, [numbers for numbers, _ in parts], fit_seconds, history, warnings)
     rows = [score_rows for _, score_rows in task.plan.folds]
     for number, (_, probability) in enumerate(parts):
         if probability is not None and not np.isfinite(probability).all():
@@ -161,6 +168,28 @@ def score_folds(
         history=history,
         warnings=warnings,
         predictions=Predictions(classes=every_class.astype(np.int32), probability=of_true),
+    )
+
+
+def _score_number_folds(
+    candidate: Candidate,
+    task: Task,
+    parts: Sequence[NDArray[np.float64]],
+    fit_seconds: float,
+    history: History | None,
+    warnings: list[str],
+) -> Result:
+    rows = [score_rows for _, score_rows in task.plan.folds]
+    every_row, numbers = np.concatenate(rows), np.concatenate(parts)
+    groups = None if task.groups is None else task.groups[every_row]
+    return Result(
+        candidate=candidate,
+        scores=score_numbers(task.y[every_row], numbers, groups=groups, seed=task.seed),
+        per_fold=[measure_numbers(task.y[scored], part) for scored, part in zip(rows, parts, strict=True)],
+        fit_seconds=fit_seconds,
+        history=history,
+        warnings=warnings,
+        predictions=Predictions(classes=numbers),
     )
 
 

@@ -11,6 +11,7 @@ from sklearn.datasets import load_digits
 from heads import HEADS
 from heads.model_card import CARD_FILE
 from heads.model_file import HEAD_FILE
+from heads.regression import REGRESSORS
 
 X, Y = (array[:120] for array in load_digits(return_X_y=True))
 X = X.astype(np.float32)
@@ -32,10 +33,15 @@ CARD = {
     "scores": {"accuracy": {"value": 0.9, "low": 0.8, "high": 0.95}},
     "note": "kept",
 }
+NUMBER_CARD = CARD | {"head": "ridge", "class_names": [], "task": "regress"}
 
 
 def fitted(head="centroid"):
     return HEADS[head].make({}, 0).fit(X, Y)
+
+
+def fitted_on_numbers(head="ridge"):
+    return REGRESSORS[head].make({}, 0).fit(X, Y + 0.5)
 
 
 def plant(folder, content):

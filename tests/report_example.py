@@ -51,6 +51,34 @@ def mistake(**changes: Any) -> dict[str, Any]:
     return given | changes
 
 
+def everything(name: str = "bees", path: str = "train/bees/b.jpg") -> dict[str, Any]:
+    """Return one entry of each part that a report may lack, with a class and a path of choice."""
+    share = {"value": 0.7, "low": 0.6, "high": 0.8}
+    names = ("low", "high", "count", "confidence", "accuracy", "accuracy_low", "accuracy_high")
+    bins = [
+        dict(zip(names, values, strict=True))
+        for values in ((0.5, 0.7, 40, 0.6, 0.5, 0.35, 0.65), (0.7, 1.0, 44, 0.9, 0.91, 0.78, 0.97))
+    ]
+    pair = {"left": path, "right": f"{path}2", "left_side": "train", "right_side": name, "cosine": 0.987}
+    return {
+        "controls": [candidate("knn", 0.8, backbone=name) | {"scores": {"accuracy": (0.75, 0.7, 0.8)}}],
+        "few_shot": [
+            {"images_per_class": 1, "n_train": 2, **share},
+            {"images_per_class": None, "n_train": 244, "value": 0.954, "low": 0.91, "high": 0.978},
+        ],
+        "reliability": {"bins": bins, "error": 0.043, "by_chance": 0.021, "temperature": 1.25},
+        "suspects": [{"path": path, "given": "ants", "likely": name, "probability": 0.91, "thumbnail": thumbnail()}],
+        "outliers": [{"path": path, "label": name, "score": 3.21, "thumbnail": None}],
+        "near_copies": {
+            "n_found": 3,
+            "threshold": 0.92,
+            "pairs": [pair | {"left_thumbnail": thumbnail("olive"), "right_thumbnail": None}],
+        },
+        "embedding_paths": [f"{path}{number}" for number in range(8)],
+        "embedding_thumbnails": [thumbnail("navy"), *[None] * 7],
+    }
+
+
 def history(*val_losses: float | None) -> list[dict[str, Any]]:
     """Return a training curve with these validation losses."""
     return [

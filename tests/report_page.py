@@ -1,5 +1,7 @@
 """A report as a reader meets it: its tags and its words."""
 
+import json
+import re
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -12,7 +14,7 @@ CSS = (Path(heads.report.__file__).parent / "report.css").read_text(encoding="ut
 
 
 class Page(HTMLParser):
-    """Every tag with its attributes, and all text outside the style sheets."""
+    """Every tag with its attributes, and all text outside style sheets and scripts."""
 
     def __init__(self, html):
         super().__init__()
@@ -29,7 +31,7 @@ class Page(HTMLParser):
         self._inside = None
 
     def handle_data(self, data):
-        if self._inside != "style":
+        if self._inside not in ("style", "script"):
             self.text += data
 
     def all(self, tag):
@@ -38,6 +40,14 @@ class Page(HTMLParser):
 
 def page(**changes):
     return Page(render_report(report_data(**changes)))
+
+
+def data_of(data):
+    """Return what the page tells its script."""
+    found = re.search(
+        r'<script type="application/json" id="map-details">(.*?)</script>', render_report(data), re.DOTALL
+    )
+    return json.loads(found[1])
 
 
 def words(**changes):

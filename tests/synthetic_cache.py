@@ -13,7 +13,13 @@ from extractors.images import list_images
 from extractors.key import EmbeddingKey
 from extractors.preprocessing import Preprocessing
 
-ABOUT = {"weights_name": "IMAGENET1K_V1", "weights_source": "default", "shape": {"penultimate": [4]}, "batch_size": 4}
+ABOUT = {
+    "weights_name": "IMAGENET1K_V1",
+    "weights_source": "default",
+    "shape": {"penultimate": [4]},
+    "batch_size": 4,
+    "versions": {"torch": "2.11"},
+}
 
 
 def make_images(folder: Path, n_images: int) -> None:

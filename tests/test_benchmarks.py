@@ -90,3 +90,16 @@ def test_the_rerun_benchmark_reports_a_rerun_with_nothing_new(capsys: pytest.Cap
     assert found["images"] == 120
     assert 0 < found["rerun_inside_s"] < found["rerun_s"]
     assert found["reading_all_s"] >= 0
+
+
+def test_the_streaming_benchmark_finds_in_blocks_what_a_fit_in_memory_finds(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    size = ["--images", "600", "--features", "8", "--classes", "3", "--memory", "0.01"]
+    found = report("bench_streaming", capsys, *size, "--head", "ridge", "dummy", "--compare")
+    assert (found["images"], found["features"], found["float32_mb"]) == (600, 8, 0)
+    assert found["difference"] <= 0.0022  # one of 480 images
+    assert found["heads"]["winner"] == found["fit"]["winner"] == found["in_memory"]["winner"] == "ridge"
+    assert any("read in blocks" in note for note in found["fit"]["notes"])
+    assert not any("read in blocks" in note for note in found["in_memory"]["notes"])
+    assert all(found[side]["peak_mb"] > 50 for side in ("heads", "fit", "in_memory"))

@@ -51,7 +51,7 @@ def test_only_the_pipeline_knows_prefect() -> None:
 
 def test_dask_appears_in_flows_and_the_sweep_alone() -> None:
     knowing = {str(module) for module in MODULES if imports_of(module) & {"dask", "distributed"}}
-    assert {name for name in knowing if not name.startswith("flows/")} == {"heads/sweep.py"}
+    assert {name for name in knowing if not name.startswith("flows/")} == {"heads/sweep_cluster.py"}
 
 
 def test_reading_a_cache_never_loads_torch() -> None:

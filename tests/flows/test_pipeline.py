@@ -18,6 +18,7 @@ import pytest
 from cache_contract import check_cache
 
 from extractors.cache import EmbeddingCache
+from flows.cli import main
 from flows.extraction import extract
 
 EXPERIMENT = """
@@ -151,16 +152,25 @@ def test_the_embedded_server_runs_every_step_under_a_name_that_reads_well(
     assert servers_of(environment) == []
 
 
-def test_a_server_that_is_configured_is_used(
+def test_a_server_that_is_configured_is_used_and_every_fit_of_several_is_a_task_with_artifacts_of_its_own(
     experiment: Path, configured: dict[str, str], server: str, tmp_path: Path
 ) -> None:
-    check_clean(run(experiment, configured))
+    experiment.write_text(EXPERIMENT.replace("[fit]", '[[fit]]\nname = "Few"\nfolds = 2\nhead = ["dummy"]\n[[fit]]'))
+    ran = run(experiment, configured)
+    check_clean(ran)
+    summary = json.loads(ran.stdout)
+    fits = [summary["fit"], *summary["further_fits"]]
+    assert [fitted["winner"]["split"] for fitted in fits] == ["2-fold CV", "5-fold CV"]
     tasks = tasks_of(server, "Three Animals")
-    assert {name: task["state_name"] for name, task in tasks.items()} == dict.fromkeys(TASKS, "Completed")
+    names = [*TASKS, "fit Few", "fit fit-2"]
+    names.remove("fit logreg, dummy")
+    assert {name: task["state_name"] for name, task in tasks.items()} == dict.fromkeys(names, "Completed")
     artifacts = {found["key"]: found for found in ask(server, "artifacts", {})}
-    rows = json.loads(artifacts["three-animals-leaderboard"]["data"])
-    assert rows[-1]["head"] == "dummy"
-    assert (tmp_path / "Three Animals.results" / "report.html").as_uri() in artifacts["three-animals-report"]["data"]
+    for name, slug in (("Few", "few"), ("fit-2", "fit-2")):
+        rows = json.loads(artifacts[f"three-animals-{slug}-leaderboard"]["data"])
+        assert rows[-1]["head"] == "dummy"
+        report = (tmp_path / "Three Animals.results" / name / "report.html").as_uri()
+        assert report in artifacts[f"three-animals-{slug}-report"]["data"]
 
 
 def test_what_fails_for_a_passing_reason_is_tried_again_and_embeds_nothing_twice(
@@ -221,10 +231,18 @@ def test_what_is_wrong_is_not_tried_again_and_ends_in_one_clear_line(
     ],
 )
 def test_a_misspelt_name_is_told_before_anything_starts(
-    experiment: Path, environment: dict[str, str], tmp_path: Path, old: str, new: str, message: str
+    experiment: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    old: str,
+    new: str,
+    message: str,
 ) -> None:
+    monkeypatch.setenv("PREFECT_HOME", str(tmp_path / "prefect"))
     experiment.write_text(EXPERIMENT.replace(old, new))
-    ran = run(experiment, environment)
-    assert ran.returncode == 1
-    assert ran.stderr.startswith(f"headstart: {message}")
+    with pytest.raises(SystemExit, match="1"):
+        main(["run", str(experiment)])
+    assert capsys.readouterr().err.startswith(f"headstart: {message}")
     assert not (tmp_path / "Three Animals.headstart").exists()
+    assert not (tmp_path / "prefect" / "prefect.db").exists()

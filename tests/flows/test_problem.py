@@ -100,12 +100,16 @@ def test_one_of_several_label_columns_must_be_named(embed: Embed, photos: Path, 
         pose(embed, {"labels": labels, "target": "weight"})
 
 
-def test_whole_numbers_are_classes_and_measurements_are_refused(embed: Embed, photos: Path, tmp_path: Path) -> None:
+def test_whole_numbers_are_classes_and_measurements_are_numbers(embed: Embed, photos: Path, tmp_path: Path) -> None:
     paths = [str(path.relative_to(photos)) for path in sorted(photos.rglob("*.png"))]
     labels = manifest(tmp_path, {"path": paths, "count": [2, 10, 1] * 12, "weight": [0.5, 1.25, 2.0] * 12})
     assert pose(embed, {"labels": labels, "target": "count"}).class_names == ["1", "2", "10"]
-    with pytest.raises(JobError, match="target 'weight' holds 3 different numbers; heads here tell classes apart"):
-        pose(embed, {"labels": labels, "target": "weight"})
+    problem = pose(embed, {"labels": labels, "target": "weight"})
+    assert (problem.task, problem.class_names) == ("regress", [])
+    assert problem.y.tolist() == [0.5, 1.25, 2.0] * 12
+    assert problem.notes == [
+        "target 'weight' holds 3 different numbers: heads predict the number (--task classify: classes)"
+    ]
 
 
 def test_large_numbers_and_years_keep_their_digits(embed: Embed, photos: Path, tmp_path: Path) -> None:

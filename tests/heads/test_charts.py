@@ -13,14 +13,12 @@ from PIL import Image
 from report_example import history
 
 from heads.charts import (
-    PALETTE,
     TRAIN,
     VALIDATION,
     best_epoch,
     confusion_chart,
     confusion_counts,
     curve_chart,
-    map_chart,
 )
 
 SVG_IDS = re.compile(r'\bid="([^"]*)"')
@@ -38,16 +36,6 @@ def texts(svg):
 
 def uses(svg):
     return list(parsed(svg).iter("use"))
-
-
-def small_map(**changes):
-    given = {
-        "points": np.array([[0.0, 0.0], [0.1, 0.1], [5.0, 4.0], [5.1, 4.2]]),
-        "labels": np.array([0, 0, 1, 1]),
-        "is_test": np.array([True, False, True, False]),
-        "class_names": ["ants", "bees"],
-    }
-    return map_chart(**given | changes)
 
 
 def test_rows_of_the_confusion_counts_are_true_classes_and_columns_predicted_ones():
@@ -70,6 +58,31 @@ def test_counts_stand_in_the_cells_and_zeros_stay_empty():
     )
 
 
+def test_the_cells_of_mistakes_are_links_that_say_what_they_count():
+    svg = confusion_chart(np.array([[67, 3], [1, 79]]), ["ants", "<bees>"], {(0, 1): "#pair-0-1", (1, 0): "#mistakes"})
+
+    links = [(link.get("href"), link.get("data-pair"), link.get("aria-label")) for link in parsed(svg).iter("a")]
+    assert links == [
+        ("#pair-0-1", "0-1", "ants taken for <bees>: 3 images"),
+        ("#mistakes", "1-0", "<bees> taken for ants: 1 image"),
+    ]
+
+
+def test_a_link_covers_its_cell_and_no_other():
+    svg = parsed(confusion_chart(np.array([[67, 3], [0, 79]]), ["ants", "bees"], {(0, 1): "#pair-0-1"}))
+
+    (cell,) = (path for link in svg.iter("a") for path in link)
+    corners = np.array(re.findall(r"([\d.]+) ([\d.]+)", cell.get("d")), dtype=float)
+    written = next(text for text in svg.iter("text") if text.text == "3")
+    place = np.array(
+        re.findall(r"translate\(([\d.]+) ([\d.]+)\)|x=\"([\d.]+)\" y=\"([\d.]+)\"", ET.tostring(written).decode())[0]
+    )
+    x, y = (float(number) for number in place if number)
+    assert corners[:, 0].min() < x < corners[:, 0].max()
+    assert corners[:, 1].min() < y < corners[:, 1].max()
+    assert np.ptp(corners[:, 0]) == pytest.approx(72.0, rel=0.01)  # of a matrix of two inches
+
+
 @pytest.mark.parametrize(("n_classes", "step"), [(2, 1), (20, 1), (40, 2), (100, 3)])
 def test_labels_of_many_classes_thin_out_evenly(n_classes, step):
     names = [f"class {number}" for number in range(n_classes)]
@@ -89,55 +102,10 @@ def test_above_twenty_classes_no_counts_are_written():
 )
 def test_any_class_name_is_written_as_it_is(name):
     assert name in texts(confusion_chart(np.eye(2, dtype=int), [name, "bees"]))
-    assert name in texts(small_map(class_names=[name, "bees"]))
 
 
 def test_a_long_class_name_is_cut_with_an_ellipsis():
     assert "red-winged blackb…" in texts(confusion_chart(np.eye(2, dtype=int), ["red-winged blackbird", "oak"]))
-
-
-def test_every_image_is_a_point_in_the_colour_of_its_class():
-    colours = Counter(re.search("fill: (#......|none)", use.get("style"))[1] for use in uses(small_map()))
-
-    assert colours == {PALETTE[0]: 2, PALETTE[1]: 2, "none": 2}
-
-
-def test_the_rings_lie_round_the_test_images():
-    places = [(use.get("x"), use.get("y")) for use in uses(small_map())]
-
-    assert places[4:] == [places[0], places[2]]
-
-
-def test_classes_beyond_the_palette_repeat_a_colour_with_another_shape():
-    eleven = small_map(
-        points=np.random.default_rng(0).normal(size=(11, 2)),
-        labels=np.arange(11),
-        is_test=np.zeros(11, dtype=bool),
-        class_names=[str(number) for number in range(11)],
-    )
-
-    first, last = (use for use in uses(eleven) if PALETTE[0] in use.get("style"))
-    assert first.attrib != last.attrib
-    assert first.get("{http://www.w3.org/1999/xlink}href") != last.get("{http://www.w3.org/1999/xlink}href")
-
-
-def test_of_two_class_names_that_would_overlap_the_larger_class_keeps_its_name():
-    points = np.array([[0, 0], [0.1, 0], [0.1, 0], [9, 9]])
-
-    crowded = small_map(points=points, labels=np.array([0, 1, 1, 2]), class_names=["ants", "bees", "wasps"])
-
-    assert texts(crowded) == ["bees", "wasps"]
-
-
-@pytest.mark.parametrize(
-    "points", [np.zeros((4, 2)), np.array([[0, 0], [1, 0], [2, 0], [3, 0]])], ids=["point", "line"]
-)
-def test_a_map_without_extent_is_drawn_inside_its_frame(points):
-    svg = small_map(points=points)
-
-    width, height = (float(number) for number in parsed(svg).get("viewBox").split()[2:])
-    assert all(0 <= float(use.get("x")) <= width and 0 <= float(use.get("y")) <= height for use in uses(svg))
-    assert height > 0.2 * width
 
 
 def test_the_curve_marks_the_epoch_of_the_lowest_validation_loss():
@@ -174,10 +142,10 @@ def test_the_best_epoch_is_the_first_of_the_lowest_finite_losses(losses, expecte
     "draw",
     [
         lambda name: confusion_chart(np.eye(3, dtype=int), ["a", "b", "c"], name=name),
-        lambda name: small_map(name=name),
+        lambda name: confusion_chart(np.eye(2, dtype=int)[::-1], ["a", "b"], {(0, 1): "#x", (1, 0): "#x"}, name=name),
         lambda name: curve_chart(history(0.9, 0.4), title="mlp", name=name),
     ],
-    ids=["confusion", "map", "curve"],
+    ids=["confusion", "linked", "curve"],
 )
 class TestEveryChart:
     def test_is_the_same_text_each_time(self, draw):
@@ -187,12 +155,13 @@ class TestEveryChart:
         one, two = draw("one"), draw("two")
 
         assert set(SVG_IDS.findall(one)).isdisjoint(SVG_IDS.findall(two))
-        assert set(SVG_REFERENCES.findall(one)) <= set(SVG_IDS.findall(one))
+        outwards = {"x"}  # where the cells lead to
+        assert set(SVG_REFERENCES.findall(one)) - outwards <= set(SVG_IDS.findall(one))
 
     def test_says_what_it_shows(self, draw):
         svg = parsed(draw("one"))
 
-        assert svg.get("role") == "img"
+        assert svg.get("role") == ("group" if list(svg.iter("a")) else "img")
         assert svg.get("aria-label").endswith(".")
 
     def test_takes_its_text_colour_from_the_page(self, draw):

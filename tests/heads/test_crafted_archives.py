@@ -7,7 +7,7 @@ import zipfile
 import numpy as np
 import pytest
 import skops.io
-from model_example import X, Y, crafted, fitted, last_step, plant, rewritten, unchanged
+from model_example import X, Y, crafted, fitted, fitted_on_numbers, last_step, plant, rewritten, unchanged
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.svm import SVC
@@ -15,6 +15,7 @@ from sklearn.svm import SVC
 from heads import HEADS, ModelFileError
 from heads.model_archive import ALLOWED_NODES, LARGEST_SCHEMA
 from heads.model_file import load_model
+from heads.regression import REGRESSORS
 
 
 def test_an_archive_rewritten_without_changes_still_loads(saved):
@@ -146,8 +147,8 @@ def test_the_list_of_types_holds_nothing_that_no_head_writes():
                 written(part)
 
     found = set()
-    for head in HEADS:
-        with zipfile.ZipFile(io.BytesIO(skops.io.dumps(fitted(head)))) as archive:
+    for model in [*map(fitted, HEADS), *map(fitted_on_numbers, REGRESSORS)]:
+        with zipfile.ZipFile(io.BytesIO(skops.io.dumps(model))) as archive:
             written(json.loads(archive.read("schema.json")))
     scalars = {(f"numpy.{name}", "NdArrayNode") for name in ("bool", "float32", "float64", "int32", "int64")}
     assert found - scalars == ALLOWED_NODES - scalars

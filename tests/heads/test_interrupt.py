@@ -10,21 +10,32 @@ import pytest
 
 SCRIPT = """
 import sys
+import time
+from pathlib import Path
 import numpy as np
-from heads.candidates import FeatureSet, expand
+from heads import HEADS, Head, register
+from heads.candidates import Candidate
 from heads.splits import plan_splits
 from heads.sweep import sweep
 
-def announce(result):
-    print("running", flush=True)
+announced = Path(sys.argv[2])
+
+def make(params, seed):  # one candidate is fitted at once, the other never ends
+    if params["number"]:
+        while not announced.exists():
+            time.sleep(0.01)
+        print("in the middle of a fit", flush=True)
+        time.sleep(600)
+    return HEADS["dummy"].make({}, seed)
 
 if __name__ == "__main__":
-    y = np.tile([0, 1], 500)
-    X = np.random.default_rng(0).normal(size=(1000, 200))
-    grid = {"logreg": {"C": list(np.geomspace(1e-5, 1, 400))}}
-    source = FeatureSet(features=X, backbone="b", tap="t", key="k")
+    register(Head(name="slow", summary=".", make=make, grid={}))
+    source = {"features": np.ones((20, 2)), "backbone": "b", "tap": "t", "key": "k", "head": "slow"}
+    candidates = [Candidate(**source, params={"number": number}) for number in (0, 1)]
+    y = np.tile([0, 1], 10)
+    options = {"dask": sys.argv[1], "workers": 2, "on_result": lambda _: announced.touch()}
     try:
-        sweep(expand([source], ["logreg"], grid), y, plan_splits(y), dask=sys.argv[1], workers=1, on_result=announce)
+        sweep(candidates, y, plan_splits(y, folds=2), **options)
     except KeyboardInterrupt:
         sys.exit(130)
 """
@@ -36,15 +47,15 @@ def test_ctrl_c_ends_a_sweep_without_a_word_and_leaves_no_worker(dask, tmp_path)
     script.write_text(SCRIPT)
     root = str(Path(__file__).parents[2])
     started = subprocess.Popen(
-        [sys.executable, script, dask],
+        [sys.executable, script, dask, tmp_path / "announced"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env={**os.environ, "PYTHONPATH": root},
+        env={**os.environ, "PYTHONPATH": root, "OMP_NUM_THREADS": "1"},
         start_new_session=True,
     )
     with started:
-        assert started.stdout.readline() == "running\n"
+        assert started.stdout.readline() == "in the middle of a fit\n"
         os.killpg(started.pid, signal.SIGINT)
         _, errors = started.communicate(timeout=60)  # which also waits for every worker that holds the pipe
     assert (started.returncode, errors) == (130, "")

@@ -16,8 +16,7 @@ from sklearn.svm import SVC
 from sklearn.utils._openmp_helpers import _openmp_effective_n_threads
 from threadpoolctl import threadpool_limits
 
-from heads import DataError, ModelFileError
-from heads import boosting as boosting_module
+from heads import DataError, ModelFileError, boosted_trees
 from heads import svm as svm_module
 from heads.boosting import BoostedTreesClassifier
 from heads.cosine import CosineClassifier, _loss
@@ -78,7 +77,7 @@ def test_boosting_says_the_same_batch_by_batch(monkeypatch):
     X, y, scored, _ = problem(3)
     model = BoostedTreesClassifier(max_iter=5).fit(X, y)
     whole = model.predict_proba(scored)
-    monkeypatch.setattr(boosting_module, "_STEPS", 7 * model.roots_.size)
+    monkeypatch.setattr(boosted_trees, "_STEPS", 7 * model.roots_.size)
     assert np.array_equal(model.predict_proba(scored), whole)
 
 

@@ -55,6 +55,7 @@ def test_without_a_mistake_the_page_says_so():
 
     assert words(**right).count("None: every") == 2
     assert not page(**right).all("img")
+    assert not [link for link in page(**right).all("a") if "data-pair" in link]
 
 
 def test_the_legend_counts_the_images_of_each_class_and_of_the_test():
@@ -149,6 +150,8 @@ def test_what_was_run_is_listed_in_full(plain):
         ({"predicted": np.array([0, 0, 0, 1, 1, 2])}, "predicted holds classes 0…2, expected 0…1 for 2 class names"),
         ({"y_test": np.array([-1, 0, 0, 1, 1, 1])}, "y_test holds classes -1…1, expected 0…1"),
         ({"metric": "macro_f1"}, "chosen by 'macro_f1', but the test images were scored by accuracy, log_loss"),
+        ({"embedding_paths": ["a.jpg"]}, "embedding_paths holds 1 entries, expected 8, one per image, or none"),
+        ({"embedding_thumbnails": [None] * 9}, "embedding_thumbnails holds 9 entries, expected 8"),
         ({"test": {"n_images": 7, "split": "val", "scores": {}}}, "test counts 7 images, y_test holds 6"),
     ],
 )

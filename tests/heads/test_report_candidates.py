@@ -4,7 +4,7 @@ import pytest
 from report_example import candidate, report_data
 from report_page import page, words
 
-from heads.report_table import candidate_table, score_scale
+from heads.report_table import candidate_table, controls_table, score_scale
 
 
 def test_the_page_says_which_numbers_choose_and_which_is_the_honest_one():
@@ -27,21 +27,76 @@ def test_a_candidate_that_failed_shows_its_reason(plain):
     assert "failed: DataError: too few images" in words(leaderboard=[*report_data().leaderboard, failed])
 
 
-@pytest.mark.parametrize(("n_rows", "folded"), [(15, 0), (16, 1)])
-def test_more_than_fifteen_rows_fold_all_but_the_best_of_each_head(n_rows, folded):
+@pytest.mark.parametrize(("n_rows", "n_boxes"), [(20, 0), (21, 1)])
+def test_more_than_twenty_rows_open_with_a_few_and_a_box_for_all(n_rows, n_boxes):
     rows = [candidate("logreg", 0.95 - i / 100, C=float(i)) for i in range(n_rows)]
 
-    assert len(page(leaderboard=rows, winner=rows[0]).all("details")) == folded
+    assert len(page(leaderboard=rows, winner=rows[0]).all("input")) == 1 + n_boxes  # the other one is for words
 
 
-def test_the_front_rows_are_the_best_setting_of_each_backbone_and_head_in_order():
+def test_the_table_opens_with_the_best_setting_of_each_backbone_and_head_in_order():
     rows = [
-        candidate("logreg", 0.95 - i / 100, C=float(i), backbone=("resnet18", "vit_b_16")[i % 2]) for i in range(16)
+        candidate("logreg", 0.95 - i / 100, C=float(i), backbone=("resnet18", "vit_b_16")[i % 2]) for i in range(21)
     ]
     table = candidate_table(rows, rows[0], report_data().test, "accuracy")
 
-    assert [(row["rank"], row["backbone"]) for row in table["rows"]] == [(1, "resnet18"), (2, "vit_b_16")]
-    assert [row["rank"] for row in table["folded"]] == list(range(3, 17))
+    assert [(row["rank"], row["backbone"]) for row in table["rows"] if row["shown"]] == [
+        (1, "resnet18"),
+        (2, "vit_b_16"),
+    ]
+    assert [row["rank"] for row in table["rows"]] == list(range(1, 22))
+
+
+def test_the_table_opens_with_no_more_than_twenty_of_many_heads():
+    rows = [candidate(f"head {i}", 0.95 - i / 100) for i in range(30)]
+
+    table = candidate_table(rows, rows[0], report_data().test, "accuracy")
+
+    assert [row["shown"] for row in table["rows"]] == [True] * 20 + [False] * 10
+
+
+def test_rows_that_are_tied_with_the_winner_say_so():
+    first, second, third = (candidate(head, 0.9) for head in ("logreg", "knn", "lda"))
+    rows = [
+        first | {"tied": None, "p_value": None},
+        second | {"tied": True, "p_value": 0.3456},
+        third | {"tied": False, "p_value": 0.0000321},
+    ]
+    table = candidate_table(rows, rows[0], report_data().test, "accuracy")
+
+    assert [(row["tied"], row["p"]) for row in table["rows"]] == [(False, ""), (True, "0.346"), (False, "3e-05")]
+    assert "tied marks 1 that a paired test" in words(leaderboard=rows, winner=rows[0])
+
+
+def test_where_nothing_is_tied_the_winner_is_called_better():
+    rows = [candidate("logreg", 0.9), candidate("knn", 0.5) | {"tied": False, "p_value": 0.001}]
+
+    assert "finds the winner better than every other one" in words(leaderboard=rows, winner=rows[0])
+
+
+def test_without_a_paired_test_there_is_no_column_for_it():
+    assert not [header for header in page().all("th") if header.get("data-key") == "p"]
+
+
+def test_numbers_are_sorted_at_full_length_and_missing_ones_are_empty():
+    rows = [candidate("logreg", 0.123456789), candidate("lda", None)]
+    table = candidate_table(rows, rows[0], report_data().test, "accuracy")
+
+    assert [row["sort"]["score"] for row in table["rows"]] == ["0.123456789", ""]
+
+
+def test_controls_stand_below_the_winner_with_their_scores_on_the_test_images():
+    control = candidate("knn", 0.99, backbone="pixels") | {"scores": {"accuracy": (0.75, 0.7, 0.8)}}
+    data = report_data()
+
+    table = controls_table([control], data.winner, data.test, "accuracy")
+
+    assert table["metrics"] == ["accuracy", "log-loss"]
+    assert [(row["backbone"], row["scores"][0]) for row in table["rows"]] == [
+        ("mobilenet_v2", ("83.3 %", "[50.0, 97.8]")),
+        ("pixels", ("75.0 %", "[70.0, 80.0]")),
+    ]
+    assert table["rows"][1]["scores"][1] == ("–", "")
 
 
 def test_only_the_winner_is_marked_as_chosen():

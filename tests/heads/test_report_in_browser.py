@@ -6,7 +6,7 @@ import subprocess
 
 import numpy as np
 import pytest
-from report_example import candidate, history, mistake, report_data
+from report_example import candidate, everything, history, mistake, report_data
 
 from heads.report import render_report
 
@@ -31,7 +31,7 @@ WIDTHS = (320, 390, 1280)
 HOSTILE = "<script>top.pwned = 1</script><img src=x onerror='top.pwned = 1'>"
 LONG = "x" * 300
 
-# Runs in a page around the report, which itself forbids scripts. A window cannot be as narrow as a phone; a frame can.
+# Runs in a page around the report, which forbids scripts. A window cannot be as narrow as a phone; a frame can.
 PROBE = """
 const results = {};
 for (const frame of document.querySelectorAll("iframe")) {
@@ -79,6 +79,7 @@ def crowded(tmp_path_factory):
     """Return what is seen of a page where everything that can be long or hostile is."""
     rng = np.random.default_rng(0)
     rows = [candidate("logreg", 0.95 - i / 100, backbone=LONG, C=float(i)) for i in range(20)]
+    parts = everything(HOSTILE, LONG) | {"embedding_paths": [], "embedding_thumbnails": []}
     names = [f"{HOSTILE} {LONG} {number}" for number in range(25)]
     report = render_report(
         report_data(
@@ -95,6 +96,7 @@ def crowded(tmp_path_factory):
             mistakes=[mistake(path=f"{LONG}/{LONG}", true=HOSTILE, predicted=LONG)] * 3,
             curves=[{"name": LONG, "history": history(0.9, 0.4)}],
             provenance=[(LONG, LONG), ("command", HOSTILE)],
+            **parts,
         )
     )
     return look_at(report, tmp_path_factory.mktemp("crowded"))
@@ -120,11 +122,11 @@ def test_no_text_is_wider_than_its_place(crowded, width):
 
 def test_hostile_names_run_nothing(crowded):
     assert crowded[0]["pwned"] is None
-    assert crowded[0]["390"]["scripts"] == 0
+    assert crowded[0]["390"]["scripts"] == 2  # the page's own, and what it is told
 
 
 def test_thumbnails_are_shown_under_the_policy_of_the_page(crowded):
-    assert (crowded[0]["390"]["images"], crowded[0]["390"]["broken"]) == (3, 0)
+    assert (crowded[0]["390"]["images"], crowded[0]["390"]["broken"]) == (5, 0)
 
 
 def test_the_browser_has_nothing_to_complain_of(crowded):

@@ -1,0 +1,77 @@
+"""The command that fits heads; `flows.cli` adds it to the others."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from flows.cli_options import CacheArgument, Json
+from flows.terminal import emit_json, show_fit
+
+
+def fit(
+    cache: CacheArgument,
+    head: Annotated[
+        list[str],
+        typer.Option(
+            help="One or more of: logreg, ridge, linear-svm, svm-rbf, cosine, lda, knn, centroid, naive-bayes, "
+            "boosting, mlp, linear-torch, dummy; or module:Class of your own.",
+            show_default=False,
+        ),
+    ] = [],  # noqa: B006 - typer copies it
+    sweep: Annotated[
+        Literal["quick", "standard", "thorough"] | None,
+        typer.Option(help="Try many heads, more or less finely.", show_default="quick, without --head"),
+    ] = None,
+    labels: Annotated[Path | None, typer.Option(help="CSV or Parquet file with 'path' and label columns.")] = None,
+    target: Annotated[
+        list[str],
+        typer.Option(help="Label column; several, or all, each by itself.", show_default="the only one, or 'label'"),
+    ] = [],  # noqa: B006 - typer copies it
+    task: Annotated[
+        Literal["classify", "regress"] | None,
+        typer.Option(help="Classes, or a number to predict.", show_default="as the column looks"),
+    ] = None,
+    backbone: Annotated[list[str], typer.Option(help="Only these backbones of the cache.", show_default="all")] = [],  # noqa: B006 - typer copies it
+    metric: Annotated[
+        Literal["accuracy", "balanced_accuracy", "macro_f1", "log_loss", "r2", "mae", "rmse"] | None,
+        typer.Option(help="What chooses the winner.", show_default="accuracy, or r2 for numbers"),
+    ] = None,
+    folds: Annotated[int, typer.Option(min=2, help="Folds of the cross-validation.")] = 5,
+    test_size: Annotated[float, typer.Option(help="Share held back where the images have no splits.")] = 0.2,
+    seed: Annotated[int, typer.Option(help="Of splits and heads.")] = 0,
+    dask: Annotated[str, typer.Option(help="threads, processes, or the address of a scheduler (tcp://…).")] = "threads",
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for the model and the report.", show_default="NAME.results")
+    ] = None,
+    few_shot: Annotated[bool, typer.Option("--few-shot", help="Add accuracy against images per class.")] = False,
+    calibrate: Annotated[bool, typer.Option("--calibrate", help="Mend the saved head's probabilities.")] = False,
+    json: Json = False,
+) -> None:
+    """Fit heads on cached embeddings, choose one honestly, score it once on the test images, and save it."""
+    options: dict[str, Any] = {
+        "sweep": sweep,
+        "labels": labels,
+        "backbone": backbone or None,
+        "metric": metric,
+        "folds": folds,
+        "test_size": test_size,
+        "seed": seed,
+        "dask": dask,
+        "out": out,
+        "few_shot": few_shot,
+        "calibrate": calibrate,
+        "task": task,
+        "progress": True,
+    }
+    if len(target) > 1 or target == ["all"]:
+        from flows.several_targets import fit_targets
+        from flows.terminal_targets import show_targets
+
+        several = fit_targets(cache, head, targets=target, **options)
+        emit_json(several) if json else show_targets(several)
+        return
+    from flows.fitting import fit as run_fit
+
+    summary = run_fit(cache, head, target=target[0] if target else None, **options)
+    emit_json(summary) if json else show_fit(summary)

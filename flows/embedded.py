@@ -1,0 +1,111 @@
+"""The embeddings of a cache that cover a set of images, each under a name that tells it from the others."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from extractors.cache import EmbeddingCache, EmbeddingStore, EmbeddingView
+from flows.errors import JobError
+
+
+@dataclass(frozen=True)
+class Embedded:
+    """One tap of one key: the rows of the problem's images, and where they come from."""
+
+    store: EmbeddingStore
+    tap: str
+    features: EmbeddingView
+    label: str
+
+    @property
+    def backbone(self) -> str:
+        """Canonical name of the backbone."""
+        return self.store.key.backbone
+
+
+def find_covering(
+    cache: EmbeddingCache,
+    digests: list[str],
+    backbone: Sequence[str] | None,
+    keys: Sequence[str] | None,
+    notes: list[str],
+) -> list[Embedded]:
+    """Return every tap of every key that has a row for each of these images.
+
+    Parameters
+    ----------
+    cache : EmbeddingCache
+    digests : list of str
+        Of the images, in their order.
+    backbone, keys : sequence of str, optional
+        Take only these.
+    notes : list of str
+        Told which keys lack images.
+
+    Raises
+    ------
+    JobError
+        No key covers the images, or one that does is damaged.
+    """
+    stores = [
+        store
+        for store in cache.stores()
+        if (backbone is None or _named(store, backbone)) and (keys is None or store.key.id in keys)
+    ]
+    if not stores:
+        known = _backbones(cache.stores())
+        raise JobError(
+            f"{cache.path}: no embeddings of {', '.join(keys or backbone or ['any backbone'])}; the cache has {known}"
+        )
+    for name in backbone or []:
+        if not any(_named(store, [name]) for store in stores):
+            raise JobError(f"{cache.path}: no embeddings of {name}; the cache has {_backbones(stores)}")
+    complete = []
+    for store in stores:
+        missing = int(store.missing(digests).sum())
+        if missing:
+            notes.append(
+                f"{store.key.id} lacks {missing} of {len(digests)} images and is left out; "
+                "run 'headstart extract' again"
+            )
+        else:
+            complete.append(store)
+    for store in complete:
+        for path, reason in store.damaged().items():  # a fit on damaged rows would only look like a bad backbone
+            raise JobError(f"{path}: {reason}; run 'headstart verify {cache.path} --repair'")
+    if not complete:
+        raise JobError(
+            f"{cache.path}: no key covers all {len(digests)} images; run 'headstart extract' again ({notes[-1]})"
+        )
+    labels = _labels(complete)
+    return [
+        Embedded(store, tap, store.view(tap, digests), label)
+        for store, label in zip(complete, labels, strict=True)
+        for tap in store.key.taps
+    ]
+
+
+def _backbones(stores: Sequence[EmbeddingStore]) -> str:
+    return ", ".join(sorted({store.key.backbone for store in stores})) or "none"
+
+
+def _named(store: EmbeddingStore, names: Sequence[str]) -> bool:
+    return store.key.backbone in names or store.key.backbone.rpartition("/")[2] in names
+
+
+def _labels(stores: Sequence[EmbeddingStore]) -> list[str]:
+    """Name each key as shortly as sets it apart: by backbone, then by weights, precision and dtype, or by its id."""
+    labels = [store.key.backbone.rpartition("/")[2] for store in stores]
+    traits = [(_short_weights(store), store.key.precision, store.key.dtype) for store in stores]
+    for column in zip(*traits, strict=True):
+        alike = [{trait for other, trait in zip(labels, column, strict=True) if other == label} for label in labels]
+        labels = [
+            f"{label}, {own}" if len(all_) > 1 else label
+            for label, own, all_ in zip(labels, column, alike, strict=True)
+        ]
+    labels = [re.sub(r", (.*)", r" (\1)", label, count=1) for label in labels]
+    return [store.key.id if labels.count(label) > 1 else label for store, label in zip(stores, labels, strict=True)]
+
+
+def _short_weights(store: EmbeddingStore) -> str:
+    return re.sub(r"^none \((.*)\)$|\.(safetensors|pth|pt)$", r"\1", store.about["weights_name"])

@@ -1,0 +1,66 @@
+"""What a fit goes by: the metric of its task, the heads of a sweep, its folder, and what the history says of it."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from extractors.atomic import errors_explained
+from flows.errors import JobError
+from flows.extraction import as_list
+from flows.kept_results import UNFINISHED
+from flows.problem import Problem
+from heads.candidates import Grid
+from heads.evaluate import METRICS
+from heads.presets import find_preset
+from heads.regression_metrics import REGRESSION_METRICS
+
+METRICS_OF: Mapping[str, Mapping[str, bool]] = {"classify": METRICS, "regress": REGRESSION_METRICS}
+"""By task: every metric, the usual one first, and whether higher is better."""
+
+OWN_FILES = ("leaderboard.csv", "model", UNFINISHED)
+"""What marks a folder as results of a fit."""
+
+
+def choose_metric(problem: Problem, metric: str | None) -> str:
+    """Return the metric that chooses the winner: the one asked for, or the usual one of the problem's task.
+
+    Raises
+    ------
+    JobError
+        It is not one of the task's.
+    """
+    known = METRICS_OF[problem.task]
+    if metric is not None and metric not in known:
+        what = "is a number to predict" if problem.task == "regress" else "names classes"
+        raise JobError(
+            f"target {problem.target!r} {what}, which has no metric {metric!r}; expected one of {', '.join(known)}"
+        )
+    return metric or next(iter(known))
+
+
+def choose_heads(named: list[str], sweep: str | None, task: str) -> tuple[list[str], dict[str, Grid]]:
+    """Return the heads to try, and the grids of those that a preset brings."""
+    preset = dict(find_preset(sweep or "quick", task)) if sweep or not named else {}
+    return list(dict.fromkeys([*preset, *named])), preset
+
+
+def describe_source(labels: str | Path | None, backbone: str | Sequence[str] | None) -> dict[str, Any]:
+    """Return what the history of runs keeps of where a problem comes from."""
+    return {"labels": str(labels) if labels else None, "backbone": as_list(backbone) if backbone else None}
+
+
+def open_results(folder: Path, own: Sequence[str]) -> None:
+    """Make a folder for results, before the work and not after it; it may hold earlier ones, marked by `own` files.
+
+    Raises
+    ------
+    JobError
+        It holds something else, such as the images or the cache.
+    CacheError
+        It cannot be made.
+    """
+    ours = any((folder / name).exists() for name in own)
+    if folder.is_dir() and any(folder.iterdir()) and not ours:
+        raise JobError(f"{folder}: holds other files than results; name an empty or a new folder (--out DIR)")
+    with errors_explained(folder):
+        folder.mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,190 @@
+"""What an unfinished sweep has found so far, kept so that the same command goes on from there.
+
+One line of JSON a result, in the results folder. A line counts once its end is there, so whatever ends the process
+costs at most the result that was being written. Lines are found by a digest of all that decides a result: where labels,
+folds or versions changed, nothing is found.
+"""
+
+import base64
+import hashlib
+import json
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, fields
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from extractors.atomic import errors_explained
+from flows.problem import Problem
+from flows.sweep_progress import say_kept
+from heads import HEADS
+from heads.candidates import Candidate
+from heads.evaluate import Score
+from heads.metric_parts import Predictions
+from heads.splits import SplitPlan
+from heads.trial import Result
+
+UNFINISHED = "unfinished-sweep.jsonl"
+
+_FORMAT_VERSION = 1
+_LIBRARIES = ("headstart", "scikit-learn", "numpy", "scipy", "torch")
+_APART = ("candidate", "predictions", "scores")  # fields of a result that plain JSON cannot hold
+
+
+class KeptResults:
+    """The finished results of a sweep that may not end.
+
+    Parameters
+    ----------
+    folder : Path
+        The results folder.
+    problem, plan, seed
+        Of the sweep.
+
+    Attributes
+    ----------
+    n_kept, n_candidates : int
+        Results that are safe, and how many there will be; known once `find` was asked.
+    """
+
+    def __init__(self, folder: Path, problem: Problem, plan: SplitPlan, seed: int) -> None:
+        self._file = folder / UNFINISHED
+        self._common = _digest_common(problem, plan, seed)
+        self._lines = _read_lines(self._file)
+        self.n_kept = self.n_candidates = 0
+
+    def find(self, candidates: Sequence[Candidate]) -> list[Result]:
+        """Return what an earlier sweep found of these candidates."""
+        wanted = {self._digest(candidate): candidate for candidate in candidates}
+        found = [
+            _result(self._lines[digest], candidate) for digest, candidate in wanted.items() if digest in self._lines
+        ]
+        self.n_kept, self.n_candidates = len(found), len(candidates)
+        return found
+
+    def keep(self, result: Result) -> None:
+        """Write a result down; one that failed is tried again, and so is a head of the user's own: its code may change.
+
+        Raises
+        ------
+        CacheError
+            The folder cannot be written.
+        """
+        if result.error or result.candidate.head not in HEADS:
+            return
+        line = json.dumps({"digest": self._digest(result.candidate), **_plain(result)}, default=_number)
+        with errors_explained(self._file), self._file.open("ab", buffering=0) as file:
+            file.write(f"{line}\n".encode())  # in one piece: neither Ctrl-C nor another process comes between
+        self.n_kept += 1
+
+    def discard(self) -> None:
+        """Remove the file, once the table of all results is written."""
+        with errors_explained(self._file):
+            self._file.unlink(missing_ok=True)
+
+    def _digest(self, candidate: Candidate) -> str:
+        what = [self._common, candidate.key, candidate.tap, candidate.task, candidate.head, candidate.params]
+        return hashlib.sha256(json.dumps(what, sort_keys=True, default=repr).encode()).hexdigest()[:32]
+
+
+@contextmanager
+def kept_until_done(folder: Path, problem: Problem, plan: SplitPlan, seed: int, *, tell: bool) -> Iterator[KeptResults]:
+    """Keep results until the block ends well; with `tell`, an interruption says how many there are.
+
+    Parameters
+    ----------
+    folder, problem, plan, seed
+        As for `KeptResults`.
+    """
+    kept = KeptResults(folder, problem, plan, seed)
+    try:
+        yield kept
+    except KeyboardInterrupt:
+        if tell:
+            say_kept(kept.n_kept, kept.n_candidates)
+        raise
+    kept.discard()
+
+
+def _read_lines(file: Path) -> dict[str, dict[str, Any]]:
+    """Return what the whole lines of a file say, by digest; the beginning of a last one is cut off the file."""
+    with errors_explained(file):
+        if not file.exists():
+            return {}
+        content = file.read_bytes()
+        whole = content[: content.rfind(b"\n") + 1]
+        if len(whole) < len(content):
+            with file.open("r+b") as torn:
+                torn.truncate(len(whole))
+    lines = {}
+    for line in whole.splitlines():
+        try:
+            values = json.loads(line)
+            lines[values.pop("digest")] = values
+        except (ValueError, KeyError, TypeError, AttributeError):  # after a power cut blocks may hold anything
+            continue
+    return lines
+
+
+def _digest_common(problem: Problem, plan: SplitPlan, seed: int) -> str:
+    """Digest what decides the results of all candidates."""
+    digest = hashlib.sha256()
+    about = {name: version(name) for name in _LIBRARIES} | {"format": _FORMAT_VERSION, "seed": seed}
+    digest.update(json.dumps(about).encode())
+    digest.update("\n".join(problem.images["digest"]).encode())
+    folds = [rows for fold in plan.folds for rows in fold]
+    for array in (problem.y, problem.groups, *folds):
+        values = np.ascontiguousarray(array)
+        digest.update(f"{values.dtype.str}{values.shape}".encode())
+        digest.update(values.tobytes())
+    return digest.hexdigest()
+
+
+def _plain(result: Result) -> dict[str, Any]:
+    predictions = None
+    if result.predictions is not None:
+        predictions = {
+            field.name: _packed(getattr(result.predictions, field.name)) for field in fields(result.predictions)
+        }
+    return {
+        **{field.name: getattr(result, field.name) for field in fields(result) if field.name not in _APART},
+        "scores": {metric: score and asdict(score) for metric, score in result.scores.items()},
+        "predictions": predictions,
+    }
+
+
+def _result(values: dict[str, Any], candidate: Candidate) -> Result:
+    given = dict(values)
+    scores, predictions = given.pop("scores"), given.pop("predictions")
+    return Result(
+        candidate=candidate,
+        scores={metric: score and Score(**score) for metric, score in scores.items()},
+        predictions=predictions and Predictions(**{name: _unpacked(array) for name, array in predictions.items()}),
+        **given,
+    )
+
+
+def _packed(array: npt.NDArray[Any] | None) -> dict[str, Any] | None:
+    if array is None:
+        return None
+    content = base64.b64encode(zlib.compress(np.ascontiguousarray(array).tobytes(), level=1)).decode()
+    return {"dtype": array.dtype.str, "shape": array.shape, "content": content}
+
+
+def _unpacked(packed: dict[str, Any] | None) -> Any:
+    if packed is None:
+        return None
+    content = zlib.decompress(base64.b64decode(packed["content"]))
+    return np.frombuffer(content, packed["dtype"]).reshape(packed["shape"])
+
+
+def _number(value: Any) -> Any:
+    """Write NumPy's numbers as Python's."""
+    if isinstance(value, np.generic):
+        return value.item()
+    raise TypeError(f"{type(value).__name__} cannot be kept")

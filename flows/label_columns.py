@@ -1,0 +1,160 @@
+"""Label columns: which are meant, labels from a file of their own, and whether a column holds classes or numbers."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from extractors.listing import label_columns
+from extractors.manifests import read_manifest
+from flows.errors import JobError
+
+TASKS = ("classify", "regress")
+ALL = "all"
+
+_MOST_CLASSES_OF_NUMBERS = 100  # a column of more distinct numbers measures something; it does not name classes
+
+
+@dataclass(frozen=True)
+class Target:
+    """A label column as a head learns it.
+
+    Attributes
+    ----------
+    task : {"classify", "regress"}
+    class_names : list of str
+        Sorted; none for numbers.
+    y : array (n_images,)
+        Classes, which index `class_names`, as int64; or numbers as float64.
+    notes : list of str
+        What a person should know.
+    """
+
+    task: str
+    class_names: list[str]
+    y: npt.NDArray[Any]
+    notes: list[str] = field(default_factory=list)
+
+
+def merge_labels(file: Path, rows: pd.DataFrame, root: Path, notes: list[str]) -> pd.DataFrame:
+    """Return the listing's rows with the labels of a CSV or Parquet file in place of their own.
+
+    Raises
+    ------
+    JobError
+        None of its paths is among the images.
+    """
+    table = read_manifest(file)
+    own = label_columns(table)
+    paths = table["path"].map(
+        lambda path: str(Path(path).relative_to(root)) if Path(path).is_relative_to(root) else str(path)
+    )
+    table = table.assign(path=paths)
+    known = table["path"].isin(rows["path"])
+    if not known.any():
+        raise JobError(
+            f"{file}: none of its {len(table)} paths is among the images of {root}; write them as the listing does, "
+            f"for instance {rows['path'].iloc[0]}",
+        )
+    if not known.all():
+        notes.append(
+            f"{int((~known).sum())} of {len(table)} paths in {file} are not among the images, "
+            f"first {table['path'][~known].iloc[0]}"
+        )
+    columns = [name for name in ("split", "group") if name in table] + own
+    merged = rows.drop(columns=[*label_columns(rows), *(name for name in columns if name in rows)], errors="ignore")
+    return merged.merge(table[["path", *columns]], how="left", on="path", validate="1:1")
+
+
+def note_conflicts(rows: pd.DataFrame, target: str, notes: list[str]) -> None:
+    """Say which copies of one image have different labels: at least one of them is wrong."""
+    conflicting = rows.groupby("digest")[target].transform("nunique") > 1
+    if conflicting.any():
+        first = rows["path"][conflicting].iloc[0]
+        notes.append(f"{int(conflicting.sum())} images have copies with another {target}, first {first}")
+
+
+def choose_targets(rows: pd.DataFrame, wanted: Sequence[str] | None, cache: Path) -> list[str]:
+    """Return the label columns that are meant: those named, every one for ``all``, or else the only one or ``label``.
+
+    Raises
+    ------
+    JobError
+        There is none, it is not clear which, or one is not there or empty.
+    """
+    found = label_columns(rows)
+    if not found:
+        raise JobError(f"{cache}: the images have no labels; give them with --labels FILE (columns 'path' and 'label')")
+    if wanted is not None and list(wanted) == [ALL] and ALL not in found:
+        labelled = [name for name in found if rows[name].notna().any()]
+        if not labelled:
+            raise JobError(f"{cache}: not one image has a label; give labels with --labels FILE")
+        return labelled
+    if wanted is None:
+        if len(found) > 1 and "label" not in found:
+            raise JobError(
+                f"{cache}: which of the label columns is meant? Say --target {' or --target '.join(found)}, "
+                "several of them, or --target all"
+            )
+        wanted = ["label" if "label" in found else found[0]]
+    for target in wanted:
+        if target not in found:
+            raise JobError(f"{cache}: no label column {target!r}; there are {', '.join(found)}")
+        if rows[target].isna().all():
+            raise JobError(
+                f"{cache}: not one image has a {target}; give labels with --labels FILE (columns 'path' and {target!r})"
+            )
+    return list(dict.fromkeys(wanted))
+
+
+def encode_target(values: "pd.Series[Any]", name: str, task: str | None = None) -> Target:
+    """Return a column's values, of which none is missing, as classes or as numbers.
+
+    Without `task`, numbers with a fraction and more than 100 different ones are numbers to predict, and all else names
+    classes.
+
+    Raises
+    ------
+    JobError
+        The values do not fit the task, or are of several types.
+    """
+    if task is not None and task not in TASKS:
+        raise JobError(f"no task is called {task!r}; expected {' or '.join(TASKS)}")
+    numeric = pd.api.types.is_numeric_dtype(values)
+    measured = numeric and not pd.api.types.is_bool_dtype(values)
+    fractional = bool(measured and (values % 1 != 0).any())
+    if task == "regress" and not numeric:
+        raise JobError(f"target {name!r} holds text, such as {values.iloc[0]!r}; --task regress wants numbers")
+    if task == "regress" or (task is None and (fractional or _counts(values, measured=measured))):
+        return _numbers(values, name, guessed=task is None)
+    try:
+        classes, y = np.unique(values.to_numpy(), return_inverse=True)
+    except TypeError as error:  # what cannot be sorted is of several kinds
+        raise JobError(f"target {name!r} mixes text and numbers; give it one type") from error
+    whole = measured and not fractional
+    names = [str(int(value)) if whole else str(value) for value in classes]
+    if len(set(names)) < len(names):
+        raise JobError(f"target {name!r} has classes that are written alike; give each class a name of its own")
+    return Target("classify", names, y.astype(np.int64))
+
+
+def _counts(values: "pd.Series[Any]", *, measured: bool) -> bool:
+    return measured and values.nunique() > _MOST_CLASSES_OF_NUMBERS
+
+
+def _numbers(values: "pd.Series[Any]", name: str, *, guessed: bool) -> Target:
+    y = values.to_numpy(dtype=np.float64)
+    if not np.isfinite(y).all():
+        raise JobError(
+            f"target {name!r} holds {int((~np.isfinite(y)).sum())} infinite numbers; leave their cells empty, so that "
+            "these images are left out"
+        )
+    n_different = len(np.unique(y))
+    if n_different < 2:
+        raise JobError(f"target {name!r} is {y[0]:g} for every image; there is nothing to predict")
+    told = f"target {name!r} holds {n_different} different numbers: heads predict the number (--task classify: classes)"
+    return Target("regress", [], y, [told] if guessed else [])

@@ -1,0 +1,51 @@
+"""The report of a fit that predicts numbers: only here do its scores meet the images' paths."""
+
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+
+from extractors.atomic import write_atomically
+from flows.fit_summary import FitSummary
+from flows.leaderboard import write_leaderboard
+from flows.problem import Problem
+from heads.regression_report import NumberReport, render_number_report
+from heads.splits import SplitPlan
+from heads.sweep import FinalScore
+
+_MOST_WORST = 20
+
+
+def write_number_report(summary: FitSummary, problem: Problem, plan: SplitPlan, test_score: FinalScore) -> None:
+    """Write ``report.html`` and ``leaderboard.csv`` where the summary says."""
+    true, predicted = problem.y[plan.test], test_score.predictions
+    worst = np.argsort(-np.abs(predicted - true), kind="stable")[:_MOST_WORST]
+    paths = problem.images["path"].to_numpy()[plan.test]
+    page = NumberReport(
+        title=problem.name,
+        target=problem.target,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        metric=summary.winner["metric"],
+        leaderboard=summary.leaderboard,
+        test=summary.test,
+        true=true,
+        predicted=predicted,
+        worst=[(str(paths[at]), float(true[at]), float(predicted[at])) for at in worst],
+        notes=summary.notes,
+        provenance=_provenance(summary, problem),
+    )
+    write_atomically(Path(summary.report), render_number_report(page).encode())
+    write_leaderboard(Path(summary.table), summary.leaderboard)
+
+
+def _provenance(summary: FitSummary, problem: Problem) -> dict[str, str]:
+    winner = summary.winner
+    return {
+        "backbone": f"{winner['backbone']}, weights {winner['weights']}, tap {winner['tap']}",
+        "embedding": winner["key"],
+        "images": f"{len(problem.y)} with a {problem.target}",
+        "seed": str(summary.seed),
+        "seconds": f"{summary.seconds:.1f}",
+        "versions": ", ".join(f"{name} {version(name)}" for name in ("headstart", "scikit-learn", "numpy", "torch")),
+    }

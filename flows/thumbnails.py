@@ -1,0 +1,26 @@
+"""Small pictures of the images of a listing, wherever they can still be read."""
+
+import os
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from extractors.decode import thumbnail
+from extractors.errors import NotReadError, UnreadableImage
+from extractors.images import ImageSource, read_bytes
+
+
+def read_thumbnails(root: Path, sources: Iterable[ImageSource], size: int) -> list[bytes | None]:
+    """Return a JPEG whose longest side has `size` pixels for each image, in parallel; None where it cannot be read.
+
+    Images may be gone long after they were embedded: whoever shows these says so in the picture's place.
+    """
+
+    def read(source: ImageSource) -> bytes | None:
+        try:
+            return thumbnail(read_bytes(root, source), size)
+        except (UnreadableImage, NotReadError):
+            return None
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        return list(pool.map(read, sources))

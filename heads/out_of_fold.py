@@ -1,0 +1,56 @@
+"""What a head says of images that it was not fitted on, with the probability of every class."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from heads.grid_paths import PATHS
+from heads.grid_trial import run_path
+from heads.isolation import isolated_job
+from heads.prediction import predict
+from heads.registry import find_head
+from heads.trial import Task, contiguous_rows
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from heads.candidates import Candidate
+
+    Doubles = NDArray[np.float64]
+
+
+def out_of_fold(candidate: Candidate, features: NDArray[np.float32], task: Task) -> Doubles | None:
+    """Fit a candidate again in every fold and return its probabilities for the images that the folds score.
+
+    A sweep keeps the probability of the true class alone: of every class, for every candidate, would fill the memory.
+
+    Parameters
+    ----------
+    candidate : Candidate
+    features : float32 ndarray of shape (n_images, n_features)
+    task : Task
+        Of the sweep.
+
+    Returns
+    -------
+    float64 ndarray of shape (n_scored, n_classes), or None
+        Fold after fold; None for heads without probabilities.
+    """
+    path = PATHS.get(candidate.head)
+    if path is not None and candidate.params.keys() <= path.params:
+        parts = [run_path(path, [candidate.params], features, fold, task) for fold in range(len(task.plan.folds))]
+        if not any(part.error for part in parts):
+            return np.concatenate([part.probabilities[0] for part in parts])
+    found = [_fit_fold(candidate, features, fold, task) for fold in range(len(task.plan.folds))]
+    given = [probability for probability in found if probability is not None]
+    return np.concatenate(given) if given else None
+
+
+def _fit_fold(candidate: Candidate, features: NDArray[np.float32], fold: int, task: Task) -> Doubles | None:
+    fit_rows, score_rows = task.plan.folds[fold]
+    model = find_head(candidate.head).make(candidate.params, task.seed)
+    with isolated_job():  # what it warns of, the sweep's result has reported for this candidate
+        model.fit(contiguous_rows(features, fit_rows), task.y[fit_rows])
+        return predict(model, features[score_rows], task.n_classes)[1]

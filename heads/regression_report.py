@@ -1,0 +1,136 @@
+"""One self-contained HTML page about heads that predict a number: what won, how well, and where it errs."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from numpy.typing import NDArray
+
+from heads.report_text import headline, interval_text, is_loss, metric_name, params_text, score_text
+from heads.svg import INK, STYLE, as_svg, panel
+
+_HERE = Path(__file__).parent
+_COLOUR = "#2f6db5"  # a mid tone: 3:1 against a white and against a near-black page
+_MOST_POINTS = 3000
+
+
+@dataclass(frozen=True, kw_only=True)
+class NumberReport:
+    """Everything that the page shows; names, paths and notes may hold anything and are written as text.
+
+    Parameters
+    ----------
+    title, target : str
+        The image set, and the column of the numbers.
+    created : str
+        ISO 8601 time.
+    metric : str
+        What chose the winner.
+    leaderboard : sequence of mappings
+        Best first, the winner's row in front; as `flows.leaderboard` has them.
+    test : mapping
+        `n_images`, `split` and `scores` (metric → mapping of `value`, `low` and `high`).
+    true, predicted : float ndarray of shape (n_test,)
+    worst : sequence of (path, true, predicted)
+        Test images with the largest errors, worst first.
+    notes : sequence of str
+    provenance : mapping of str to str
+    """
+
+    title: str
+    target: str
+    created: str
+    metric: str
+    leaderboard: Sequence[Mapping[str, Any]]
+    test: Mapping[str, Any]
+    true: NDArray[np.float64]
+    predicted: NDArray[np.float64]
+    worst: Sequence[tuple[str, float, float]]
+    notes: Sequence[str]
+    provenance: Mapping[str, str]
+
+
+def render_number_report(data: NumberReport) -> str:
+    """Render the page: HTML that loads nothing, runs nothing, and is the same for the same data."""
+    environment = Environment(
+        loader=FileSystemLoader(_HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    winner = {**data.leaderboard[0], "backbone": data.leaderboard[0]["label"]}
+    page = environment.get_template("regression_report.html.jinja").render(
+        data=data,
+        headline=headline(data.metric, winner, data.test, data.test["split"]),
+        metric=metric_name(data.metric),
+        lower_is_better=is_loss(data.metric),
+        tiles=[
+            {
+                "name": metric_name(name),
+                "value": score_text(name, score["value"]),
+                "interval": interval_text(name, score["low"], score["high"]),
+            }
+            for name, score in data.test["scores"].items()
+        ],
+        rows=[_row(row, data.metric) for row in data.leaderboard],
+        worst=[
+            {"path": path, "true": f"{true:.5g}", "predicted": f"{predicted:.5g}", "error": f"{predicted - true:+.4g}"}
+            for path, true, predicted in data.worst
+        ],
+        scatter=scatter_chart(data.true, data.predicted, data.target),
+        residuals=residual_chart(data.true, data.predicted, data.target),
+        css=(_HERE / "report.css").read_text(encoding="utf-8"),
+    )
+    # A path that is no UTF-8 reaches Python as lone surrogates, which cannot be written: show them as \udcff.
+    return page.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def _row(row: Mapping[str, Any], metric: str) -> dict[str, Any]:
+    return {
+        "name": " · ".join((row["label"], row["tap"], row["head"])),
+        "params": params_text(row["params"]),
+        "score": score_text(metric, row["score"]),
+        "interval": interval_text(metric, row["low"], row["high"]),
+        "seconds": f"{row['fit_seconds']:.2f} s",
+        "error": row["error"],
+        "tied": row["tied"],
+    }
+
+
+def scatter_chart(true: NDArray[np.float64], predicted: NDArray[np.float64], target: str) -> str:
+    """Draw predicted against true numbers (n_images,) as one `<svg>`, with the line where they are equal."""
+    label = f"Predicted against true {target} of {len(true)} test images; points on the line are predicted exactly."
+    ends = [min(true.min(), predicted.min()), max(true.max(), predicted.max())]
+    return _points(true, predicted, f"true {target}", f"predicted {target}", line=(ends, ends), name="fit", label=label)
+
+
+def residual_chart(true: NDArray[np.float64], predicted: NDArray[np.float64], target: str) -> str:
+    """Draw predicted less true numbers (n_images,) against the predicted ones, with the line of no error."""
+    label = f"Error of {len(true)} test images against the predicted {target}; a good fit has no shape."
+    ends = [predicted.min(), predicted.max()]
+    return _points(
+        predicted, predicted - true, f"predicted {target}", "error", line=(ends, [0, 0]), name="errors", label=label
+    )
+
+
+def _points(
+    x: NDArray[np.float64],
+    y: NDArray[np.float64],
+    x_name: str,
+    y_name: str,
+    *,
+    line: tuple[Sequence[float], Sequence[float]],
+    name: str,
+    label: str,
+) -> str:
+    # Of very many images some, evenly drawn: the page stays small, and the cloud looks the same.
+    shown = np.unique(np.linspace(0, len(x) - 1, min(len(x), _MOST_POINTS)).astype(np.intp))
+    with mpl.rc_context(STYLE):
+        figure, axes = panel(4.2, 3.4)
+        axes.plot(*line, color=INK, linewidth=1, linestyle="--")
+        axes.scatter(x[shown], y[shown], s=14, color=_COLOUR, alpha=0.6, linewidths=0)
+        axes.set_xlabel(x_name)
+        axes.set_ylabel(y_name)
+        axes.spines[["top", "right"]].set_visible(False)
+        return as_svg(figure, name=name, label=label)

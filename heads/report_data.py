@@ -1,0 +1,159 @@
+"""What a report is made of, checked: everything that the page shows, as plain values and arrays."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from heads.errors import DataError
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportData:
+    """Everything that the page shows; names, paths and notes may hold anything and are written as text.
+
+    Parameters
+    ----------
+    title : str
+        What was learned, as in ``hymenoptera``.
+    created : str
+        ISO 8601 time.
+    class_names : sequence of str
+        (n_classes,); the integers below index it.
+    metric : str
+        What chose the winner; one of ``test["scores"]``.
+    selection : {"cv", "val"}
+        Where the leaderboard's scores come from: cross-validation inside train, or the validation split.
+    test_name : str
+        What the winner was scored on, as in ``test``, ``val`` or ``held-out 20 %``.
+    notes : sequence of str
+        What a reader must know, as in ``3 duplicates of test images were dropped from train``.
+    leaderboard : sequence of mappings
+        Best first: `backbone`, `tap`, `head`, `params` (a mapping), `metric`, `score`, `low`, `high`, `split`, `scores`
+        (metric → (value, low, high)), `fit_seconds`, `error` (str or None), and where rows were compared with the
+        winner in pairs `tied` (bool or None) and `p_value`. Scores are shares (0.954) or nats, None after a failure.
+    winner : mapping
+        One of its rows.
+    test : mapping
+        `n_images`, `split` and `scores` (metric → mapping of `value`, `low` and `high`, or None).
+    y_test, predicted : (n_test,) int
+        True and predicted classes of the test images.
+    probability : (n_test, n_classes) float or None
+        What the winner gave each class of each test image.
+    embedding : (n_images, n_features) float
+        For the map: at most about 2000 images, train and test.
+    embedding_labels : (n_images,) int
+    embedding_is_test : (n_images,) bool
+    mistakes : sequence of mappings
+        Most confident first, where there are probabilities: `path`, `true`, `predicted` (names),
+        `probability` (or None), `thumbnail` (JPEG or None). Up to 12 for each pair of classes, 120 in all: that many
+        thumbnails of 15 kB make 2.5 megabytes.
+    curves : sequence of mappings
+        `name`, and `history`: one mapping an epoch with `epoch`, `loss`, `val_loss` and `val_accuracy`.
+    provenance : sequence of (str, str)
+        What was run: key, backbone, digest of the weights, preprocessing, versions, times, command.
+    controls : sequence of mappings
+        Rows as of the leaderboard whose `scores` are of the test images, for comparison with the winner's.
+    few_shot : sequence of mappings
+        The winner's accuracy by number of labels, fewest first: `images_per_class` (int, or None for all of them),
+        `n_train`, and `value`, `low` and `high` (shares).
+    reliability : mapping or None
+        `bins`, each with `low`, `high` (ends of the probability), `count`, `confidence`, `accuracy`, `accuracy_low` and
+        `accuracy_high`; `error`, the expected calibration error; `by_chance`, what a calibrated head would show of it;
+        and `temperature` (or None).
+    suspects : sequence of mappings
+        Images whose label looks wrong, worst first: `path`, `given` and `likely` (names), `probability` of the likely
+        one (or None), `thumbnail` (JPEG or None).
+    outliers : sequence of mappings
+        Images unlike all others, farthest first: `path`, `label` (a name), `score`, `thumbnail` (JPEG or None).
+    near_copies : mapping or None
+        `n_found`, `threshold`, and the first `pairs`: `left` and `right` (paths), `left_side` and `right_side` (as in
+        ``train``), `cosine`, `left_thumbnail` and `right_thumbnail` (JPEG or None).
+    embedding_paths : sequence of str
+        (n_images,) paths of the points on the map, or none at all.
+    embedding_thumbnails : sequence of bytes or None
+        (n_images,) JPEGs of the points on the map, None for most of many; or none at all. 300 of 3 kB make 1.2
+        megabytes.
+
+    Raises
+    ------
+    DataError
+        Lengths, shapes or class numbers do not fit together, or the metric was not scored on the test images.
+    """
+
+    title: str
+    created: str
+    class_names: Sequence[str]
+    metric: str
+    selection: str
+    test_name: str
+    notes: Sequence[str]
+    leaderboard: Sequence[Mapping[str, Any]]
+    winner: Mapping[str, Any]
+    test: Mapping[str, Any]
+    y_test: NDArray[np.integer]
+    predicted: NDArray[np.integer]
+    probability: NDArray[np.floating] | None
+    embedding: NDArray[np.floating]
+    embedding_labels: NDArray[np.integer]
+    embedding_is_test: NDArray[np.bool_]
+    mistakes: Sequence[Mapping[str, Any]]
+    curves: Sequence[Mapping[str, Any]]
+    provenance: Sequence[tuple[str, str]]
+    controls: Sequence[Mapping[str, Any]] = ()
+    few_shot: Sequence[Mapping[str, Any]] = ()
+    reliability: Mapping[str, Any] | None = None
+    suspects: Sequence[Mapping[str, Any]] = ()
+    outliers: Sequence[Mapping[str, Any]] = ()
+    near_copies: Mapping[str, Any] | None = None
+    embedding_paths: Sequence[str] = ()
+    embedding_thumbnails: Sequence[bytes | None] = ()
+
+    def __post_init__(self) -> None:
+        self._check_shapes()
+        self._check_classes()
+        self._check_scores()
+
+    def _check_shapes(self) -> None:
+        n_test, n_images, n_classes = len(self.y_test), len(self.embedding), len(self.class_names)
+        for field, shape in (
+            ("y_test", (n_test,)),
+            ("predicted", (n_test,)),
+            ("embedding_labels", (n_images,)),
+            ("embedding_is_test", (n_images,)),
+            ("probability", (n_test, n_classes)),
+        ):
+            values = getattr(self, field)
+            if values is not None and np.shape(values) != shape:
+                raise DataError(
+                    f"report: {field} has shape {np.shape(values)}, expected {shape}; pass one entry per image"
+                )
+        for field in ("embedding_paths", "embedding_thumbnails"):
+            n_given = len(getattr(self, field))
+            if n_given not in (0, n_images):
+                raise DataError(f"report: {field} holds {n_given} entries, expected {n_images}, one per image, or none")
+
+    def _check_classes(self) -> None:
+        n_classes = len(self.class_names)
+        for field in ("y_test", "predicted", "embedding_labels"):
+            values = np.asarray(getattr(self, field))
+            if values.size and (values.min() < 0 or values.max() >= n_classes):
+                raise DataError(
+                    f"report: {field} holds classes {values.min()}…{values.max()}, expected 0…{n_classes - 1} "
+                    f"for {n_classes} class names; pass numbers that index class_names"
+                )
+
+    def _check_scores(self) -> None:
+        n_test = len(self.y_test)
+        if self.test["n_images"] != n_test:
+            raise DataError(
+                f"report: test counts {self.test['n_images']} images, y_test holds {n_test}; pass those that it scored"
+            )
+        scored = [metric for metric, score in self.test["scores"].items() if score is not None]
+        if self.metric not in scored:
+            raise DataError(
+                f"report: the winner was chosen by {self.metric!r}, but the test images were scored by "
+                f"{', '.join(scored) or 'nothing'}; score them by {self.metric!r} too"
+            )

@@ -1,0 +1,233 @@
+"""Figures of scores: against the cost of the fit, the number of labels, and what a head says of itself."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
+from numpy.typing import NDArray
+
+from heads.charts import HEAT, TRAIN
+from heads.report_palette import shortened
+from heads.report_text import is_loss, is_number, metric_name, score_text
+from heads.svg import INK, STYLE, as_svg, panel
+
+BRIEFEST = 1e-4  # seconds: what the clock of a fit resolves, and a place on the logarithmic axis for 0
+# Where a label may stand beside its point: offset in points of 1/72 inch, and how the text is aligned to it.
+PLACES = [
+    (7, 0, "left", "center"), (-7, 0, "right", "center"), (0, 8, "center", "bottom"), (0, -8, "center", "top"),
+    *((sign * 6, step * 12, "left" if sign > 0 else "right", "center")
+      for step in (1, -1, 2, -2, 3, -3, 4, -4) for sign in (1, -1)),
+]  # fmt: skip
+
+
+def cost_chart(leaderboard: Sequence[Mapping[str, Any]], metric: str, *, name: str = "cost") -> tuple[str, int] | None:
+    """Draw candidates' scores against the seconds of their fits, naming the best of each head.
+
+    The axis holds the best of each head that looks at the features. Those far worse than these, as the dummy is, would
+    press all others together, and are left out.
+
+    Parameters
+    ----------
+    leaderboard : sequence of mappings
+        Best first, as in `heads.report.ReportData`.
+    metric : str
+    name : str
+        Prefix of every id in the SVG; unique in the page.
+
+    Returns
+    -------
+    (str, int) or None
+        One `<svg>` element, and how many candidates were left out; None where fewer than two can be drawn.
+    """
+    timed = [row for row in leaderboard if is_number(row["score"]) and is_number(row["fit_seconds"])]
+    rows = _within_reach(timed)
+    if len(rows) < 2:
+        return None
+    best = _best_of_heads(rows)
+    seconds = np.maximum([row["fit_seconds"] for row in rows], BRIEFEST)
+    scores = np.array([row["score"] for row in rows], dtype=float)
+    first = np.array(sorted(best.values()))
+    rest = np.setdiff1d(np.arange(len(rows)), first)
+    with mpl.rc_context(STYLE):
+        figure, axes = panel(6.6, 3.6)
+        axes.set_xscale("log")
+        whiskers = [_reach(rows[index]) for index in first]
+        axes.errorbar(seconds[first], scores[first], np.transpose(whiskers), fmt="none", ecolor=HEAT, alpha=0.6, lw=1.2)
+        axes.scatter(seconds[rest], scores[rest], s=14, color=TRAIN, alpha=0.55, linewidths=0)
+        axes.scatter(seconds[first], scores[first], s=38, color=HEAT, linewidths=0, zorder=3)
+        _quiet(axes)
+        low, high = float(seconds.min()), float(seconds.max())
+        axes.set_xlim(low / 1.8, high * 1.8 if high > 30 * low else high * 6)
+        axes.xaxis.set_major_locator(LogLocator(numticks=6))
+        axes.xaxis.set_minor_locator(NullLocator())
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        _score_axis(axes, metric)
+        axes.set_xlabel("seconds to fit (each step is ten times as long)")
+        _name_points(axes, seconds, scores, best)
+        label = f"Scores of {len(rows)} candidates, in {metric_name(metric)}, against the seconds of their fits."
+        return as_svg(figure, name=name, label=label), len(timed) - len(rows)
+
+
+def few_shot_chart(curve: Sequence[Mapping[str, Any]], n_classes: int, *, name: str = "fewshot") -> str:
+    """Draw accuracy against images per class, with 95 % intervals.
+
+    Parameters
+    ----------
+    curve : sequence of mappings
+        As `few_shot` of `heads.report.ReportData`, fewest first.
+    n_classes : int
+        Places the last point, all images, at their mean number per class.
+    name : str
+        Prefix of every id in the SVG; unique in the page.
+
+    Returns
+    -------
+    str
+        One `<svg>` element.
+    """
+    per_class = [point["images_per_class"] or point["n_train"] / n_classes for point in curve]
+    values, low, high = (np.array([point[key] for point in curve], dtype=float) for key in ("value", "low", "high"))
+    with mpl.rc_context(STYLE):
+        figure, axes = panel(4.6, 2.8)
+        axes.set_xscale("log")
+        axes.fill_between(per_class, low, high, color=HEAT, alpha=0.18, linewidth=0)
+        axes.plot(per_class, values, "o-", color=HEAT, linewidth=1.8, markersize=5)
+        _quiet(axes)
+        names = ["all" if point["images_per_class"] is None else str(point["images_per_class"]) for point in curve]
+        ticks = [at for at, size in enumerate(per_class) if size * 1.25 < per_class[-1]]  # room for the last one
+        ticks.append(len(curve) - 1)
+        axes.set_xticks([per_class[at] for at in ticks], [names[at] for at in ticks])
+        axes.xaxis.set_minor_locator(NullLocator())
+        axes.set_xlim(min(per_class) / 1.2, max(per_class) * 1.2)
+        _score_axis(axes, "accuracy")
+        axes.set_xlabel("training images of each class")
+        first, last = (score_text("accuracy", float(value)) for value in values[[0, -1]])
+        label = f"Accuracy against images per class: {first} with {names[0]}, {last} with {names[-1]}."
+        return as_svg(figure, name=name, label=label)
+
+
+def reliability_chart(reliability: Mapping[str, Any], *, name: str = "reliability") -> str:
+    """Draw how often answers are right against how sure the head was of them, and how many there are of each kind.
+
+    Parameters
+    ----------
+    reliability : mapping
+        As `reliability` of `heads.report.ReportData`.
+    name : str
+        Prefix of every id in the SVG; unique in the page.
+
+    Returns
+    -------
+    str
+        One `<svg>` element: the shares, and below them the counts.
+    """
+    bins = [each for each in reliability["bins"] if each["count"]]
+    columns = ("confidence", "accuracy", "accuracy_low", "accuracy_high", "count")
+    sure, right, low, high, counts = (np.array([each[key] for each in bins], dtype=float) for key in columns)
+    with mpl.rc_context(STYLE):
+        figure, axes = panel(3.4, 3.4)
+        start = 0.05 * np.floor(20 * min(sure.min(initial=0.95), low.min(initial=0.95)))
+        limits = (float(start), 1.02)
+        axes.plot([start, 1], [start, 1], color=INK, alpha=0.5, linewidth=1, linestyle=(0, (4, 4)))
+        ends = np.maximum(0, [right - low, high - right])
+        axes.errorbar(sure, right, ends, fmt="o", color=HEAT, ecolor=HEAT, markersize=5.5, elinewidth=1.3)
+        axes.set(xlim=limits, ylim=limits)
+        axes.set_ylabel("share that is right")
+        below = figure.add_axes((0, -0.28, 1, 0.2), sharex=axes)
+        below.bar(sure, counts, width=0.025 * (1 - start), color=TRAIN, linewidth=0)
+        below.set_xlabel("probability of the answer")
+        below.set_ylabel("images")
+        below.yaxis.set_major_locator(MaxNLocator(2, integer=True))
+        for each in (axes, below):
+            _quiet(each)
+        axes.tick_params(labelbottom=False)
+        per_cent = FuncFormatter(lambda value, _: f"{100 * value:.0f} %")
+        axes.yaxis.set_major_formatter(per_cent)
+        below.xaxis.set_major_formatter(per_cent)
+        axes.xaxis.set_major_locator(MaxNLocator(5))
+        axes.yaxis.set_major_locator(MaxNLocator(5))
+        label = (
+            f"How often answers are right against how sure the head is, in {len(bins)} groups of "
+            f"{int(counts.sum())} images; the expected calibration error is {100 * reliability['error']:.1f} %."
+        )
+        return as_svg(figure, name=name, label=label)
+
+
+def _best_of_heads(rows: Sequence[Mapping[str, Any]]) -> dict[str, int]:
+    """Return the index of the best row of each head."""
+    best: dict[str, int] = {}
+    for index, row in enumerate(rows):
+        best.setdefault(row["head"], index)
+    return best
+
+
+def _within_reach(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Leave out the dummy and what is worse than the worst of the heads' best by more than these lie apart."""
+    real = [row for row in rows if row["head"] != "dummy"]
+    best = [real[index]["score"] for index in _best_of_heads(real).values()]
+    if not best:
+        return []
+    reach = max(max(best) - min(best), 0.02 * abs(max(best)))
+    return [row for row in real if min(best) - reach <= row["score"] <= max(best) + reach]
+
+
+def _reach(row: Mapping[str, Any]) -> tuple[float, float]:
+    """Return how far the interval reaches below and above the score; nowhere where there is none."""
+    score, low, high = row["score"], row["low"], row["high"]
+    if not (is_number(low) and is_number(high)):
+        return 0.0, 0.0
+    return max(0.0, score - low), max(0.0, high - score)
+
+
+def _quiet(axes: Axes) -> None:
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["left", "bottom"]].set_alpha(0.4)
+    axes.grid(axis="y", color=INK, alpha=0.12, linewidth=0.7)
+    axes.set_axisbelow(True)
+    axes.tick_params(length=0, which="both")
+
+
+def _score_axis(axes: Axes, metric: str) -> None:
+    axes.yaxis.set_major_locator(MaxNLocator(5))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: score_text(metric, value).replace(".0 %", " %")))
+    axes.set_ylabel(f"{metric_name(metric)}{', lower is better' if is_loss(metric) else ''}")
+
+
+def _name_points(
+    axes: Axes, seconds: NDArray[np.float64], scores: NDArray[np.float64], named: Mapping[str, int]
+) -> None:
+    """Write names beside their points, each at the first place where it covers no point and no other name."""
+    axes.apply_aspect()
+    points = 72 / axes.figure.dpi * axes.transData.transform(np.column_stack([seconds, scores]))
+    marked = points[list(named.values())]
+    taken: list[tuple[float, float, float, float]] = [(x - 4, y - 4, x + 4, y + 4) for x, y in marked.tolist()]
+    for text, index in named.items():
+        boxes = [_box(points[index], shortened(text), place) for place in PLACES]
+        free = [at for at, box in enumerate(boxes) if not any(_overlap(box, other) for other in taken)]
+        at = free[0] if free else 0
+        taken.append(boxes[at])
+        x, y, align, valign = PLACES[at]
+        axes.annotate(
+            shortened(text),
+            (seconds[index], scores[index]),
+            (x, y),
+            textcoords="offset points",
+            ha=align,
+            va=valign,
+            fontsize=9,
+        )
+
+
+def _box(point: NDArray[np.float64], text: str, place: tuple[int, int, str, str]) -> tuple[float, float, float, float]:
+    width, height = 5.6 * len(text), 11.0
+    x, y = point[0] + place[0], point[1] + place[1]
+    left = {"left": x, "right": x - width, "center": x - width / 2}[place[2]]
+    bottom = {"bottom": y, "top": y - height, "center": y - height / 2}[place[3]]
+    return left, bottom, left + width, bottom + height
+
+
+def _overlap(one: tuple[float, float, float, float], other: tuple[float, float, float, float]) -> bool:
+    return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]

@@ -1,0 +1,145 @@
+"""Where a sweep's jobs run: threads, processes or a cluster; and what becomes of those whose worker died."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import dask.config
+from dask.system import CPU_COUNT
+from distributed import CancelledError, Client, KilledWorker, LocalCluster, as_completed
+
+from heads.errors import DataError
+from heads.read_once import as_given
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from distributed import Future
+
+_SILENT = logging.CRITICAL + 1  # a cancelled job may find its connection closed, which Dask calls critical
+_TRIES = 2  # of a job among others: a worker may die once through no fault of the job's
+
+
+@contextmanager
+def open_client(dask_: str, workers: int | None) -> Iterator[Client]:
+    """Open a Dask client; what was started here is closed with it.
+
+    Parameters
+    ----------
+    dask_ : str
+        "threads", "processes", or a scheduler's address, which is left running.
+    workers : int or None
+        Threads or processes; None takes every core.
+
+    Raises
+    ------
+    DataError
+        An argument is unknown.
+    OSError
+        No scheduler answers at the address.
+    """
+    count = CPU_COUNT if workers is None else workers
+    # A scheduler serves HTTP also without a dashboard, on port 8787 unless told otherwise, and warns where it is taken.
+    quiet = {"dashboard_address": "127.0.0.1:0", "silence_logs": _SILENT, "memory_limit": 0}
+    if count < 1:
+        raise DataError(f"workers is {workers!r}, expected at least 1")
+    if dask_ == "threads":
+        cluster = LocalCluster(processes=False, n_workers=1, threads_per_worker=count, **quiet)
+        with cluster, Client(cluster) as client, _left_at_once(cluster, executor_wait=False):
+            yield client
+    elif dask_ == "processes":
+        with _interrupts_for_this_process_alone():
+            cluster = LocalCluster(
+                processes=True,
+                n_workers=count,
+                threads_per_worker=1,
+                scheduler_kwargs={"allowed_failures": _TRIES - 1},
+                **quiet,
+            )
+        with cluster, Client(cluster) as client, _left_at_once(cluster, timeout=0.5):
+            yield client
+    elif "://" in dask_:
+        with Client(dask_) as client:
+            yield client
+    else:
+        raise DataError(
+            f"dask is {dask_!r}, expected 'threads', 'processes' or a scheduler's address such as tcp://host:8786"
+        )
+
+
+@contextmanager
+def _left_at_once(cluster: LocalCluster, **options: Any) -> Iterator[None]:
+    """Close the workers at once where the block is interrupted: a fit that is under way may take minutes to end."""
+
+    async def close() -> None:
+        await asyncio.gather(*(worker.close(**options) for worker in cluster.workers.values()))
+
+    try:
+        yield
+    except BaseException:
+        cluster.sync(close)
+        raise
+
+
+@contextmanager
+def _interrupts_for_this_process_alone() -> Iterator[None]:
+    """Start processes that ignore Ctrl-C, which a terminal sends to all: this one ends them, and they print nothing."""
+    if threading.current_thread() is not threading.main_thread():  # others may not set signals, nor do they get Ctrl-C
+        yield
+        return
+    handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, handler)
+
+
+def place(client: Client, value: object, *, in_process: bool) -> Future:
+    """Put a value where jobs find it, sent once however many of them use it.
+
+    Threads get the object itself. For other processes placing is a job: what is scattered is gone for good with the
+    worker that holds it, and a job is run again. A value that pickles small, as a path and row numbers, is read once
+    by each process.
+    """
+    if in_process:
+        return client.scatter([value], hash=False)[0]
+    with dask.config.set({"distributed.admin.large-graph-warning-threshold": "1TB"}):  # it is large only once
+        return client.submit(as_given, value, pure=False)
+
+
+def gather(client: Client, futures: Mapping[Any, Any], on_result: Callable[[Any, Any], None]) -> list[Any]:
+    """Hand over each result as it arrives, with what it is the result of.
+
+    Parameters
+    ----------
+    client : Client
+    futures : mapping of Future to object
+    on_result : callable
+        Called in this thread with the object and its result, or with the exception that a job raised.
+
+    Returns
+    -------
+    list of object
+        Those whose jobs ended the workers that ran them, or waited on such workers too often.
+    """
+    waiting, lost = dict(futures), []
+    try:
+        # Each result is fetched at once and its future dropped: what a worker only holds is done again when it dies.
+        for future, result in as_completed(list(waiting), with_results=True, raise_errors=False):
+            what = waiting.pop(future)
+            failed = future.status != "finished"
+            future.release()
+            outcome = result[1] if isinstance(result, tuple) and failed else result
+            if failed and isinstance(outcome, KilledWorker | CancelledError):
+                lost.append(what)
+            else:
+                on_result(what, outcome)
+    except BaseException:
+        client.cancel(list(waiting), force=True)
+        raise
+    return lost

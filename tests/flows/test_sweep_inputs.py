@@ -1,0 +1,48 @@
+"""What a sweep sends to processes: paths and row numbers of the cache, never the embeddings."""
+
+import pickle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from array_cache import cache_of
+from distributed import LocalCluster
+
+from extractors.cache import EmbeddingCache
+from flows.problem import pose_problem
+from heads import sweep_cluster
+from heads.candidates import FeatureSet, expand
+from heads.splits import plan_splits
+from heads.sweep import sweep
+
+N_IMAGES, N_FEATURES = 400, 256
+
+
+def test_workers_get_some_bytes_an_image_however_wide_the_embeddings_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    labels = ["cat", "dog"] * (N_IMAGES // 2)
+    features = np.random.default_rng(0).normal(size=(N_IMAGES, N_FEATURES))
+    problem = pose_problem(EmbeddingCache(cache_of(tmp_path, features, labels)))
+    sizes: list[int] = []
+    place = sweep_cluster.place
+
+    def weighed(client: Any, value: object, *, in_process: bool) -> Any:
+        assert not in_process
+        np.asarray(value)  # also once it was read here, nothing of it travels
+        sizes.append(len(pickle.dumps(value)))
+        return place(client, value, in_process=in_process)
+
+    monkeypatch.setattr("heads.sweep.place", weighed)
+    view = problem.embedded[0].features
+    source = FeatureSet(features=view, backbone="b", tap="t", key="k")
+    plan = plan_splits(problem.y)
+    quiet = {"dashboard_address": "127.0.0.1:0", "silence_logs": 60, "protocol": "tcp://"}
+    with LocalCluster(processes=False, n_workers=1, threads_per_worker=2, **quiet) as cluster:
+        candidates = expand([source], ["dummy", "centroid", "ridge"])
+        assert len(sweep(candidates, problem.y, plan, dask=cluster.scheduler_address)) == len(candidates)
+    view_bytes, task_bytes = sizes  # each once, for all candidates and folds
+    assert view_bytes < 16 * N_IMAGES + 1000
+    assert task_bytes < 8 * N_IMAGES * (len(plan.folds) + 3) + 2000
+    assert features.astype(np.float32).nbytes > 20 * view_bytes
