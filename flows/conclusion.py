@@ -2,11 +2,12 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from flows.analysis import Analysis, OutOfFold, analyse, predict_out_of_fold
 from flows.fit_summary import FitSummary
@@ -70,30 +71,21 @@ def conclude(
         No candidate has the metric, or the winner cannot be calibrated.
     """
     winner = select(results, metric)
-    if streaming:
-        final, test_score = streaming.score_once(problem, plan, winner.candidate, seed)
-    else:
-        features = np.asarray(winner.candidate.features, dtype=np.float32)
-        classes = problem.task == "classify"
-        oof = predict_out_of_fold(problem, plan, winner.candidate, features, seed) if classes else None
-        final = fit_final(winner.candidate, features, problem.y, plan, seed)
-        if calibrate:
-            final = _calibrated(final, oof, winner.candidate.head)
-        test_score = score_test(final, features, problem.y, plan, groups=problem.groups, seed=seed)
+    scored = _score_winner(problem, plan, winner.candidate, streaming, calibrate=calibrate, seed=seed)
     if winner.history is None:  # what was fitted together with others keeps no curve
-        fitted = replace(winner, history=training_curve(final))
+        fitted = replace(winner, history=training_curve(scored.final))
         results, winner = [fitted if one is winner else one for one in results], fitted
     leaderboard = _describe(problem, plan, results, winner, metric=metric, seed=seed)
+    # The table first: whatever becomes of the model, what was tried is not lost.
+    write_results(out, [row | {"per_fold": one.per_fold} for row, one in zip(leaderboard, results, strict=True)])
     test = {
         "split": plan.test_name,
         "n_images": len(plan.test),
         "n_train": len(plan.train),
-        "scores": plain_scores(test_score.scores),
+        "scores": plain_scores(scored.test.scores),
     }
-    # The table first: whatever becomes of the model, what was tried is not lost.
-    write_results(out, [row | {"per_fold": one.per_fold} for row, one in zip(leaderboard, results, strict=True)])
     own = [] if winner.candidate.head in HEADS else [winner.candidate.head]
-    save_model(out / "model", final, model_card(problem, winner.candidate, leaderboard[0], test), own=own)
+    save_model(out / "model", scored.final, model_card(problem, winner.candidate, leaderboard[0], test), own=own)
     summary = FitSummary(
         leaderboard=leaderboard,
         winner=leaderboard[0],
@@ -107,20 +99,65 @@ def conclude(
         seed=seed,
         seconds=round(time.monotonic() - started, 3),
     )
-    _, kept = keep_run(summary, problem, plan, test_score, settings)
-    if streaming:
-        found = Analysis(notes=streaming.notes)
-    elif problem.task == "regress":
-        found = Analysis()
-    else:
-        found = analyse(problem, plan, winner.candidate, features, oof, test_score, few_shot=few_shot, seed=seed)
+    _, kept = keep_run(summary, problem, plan, scored.test, settings)
+    found = _look_at(problem, plan, winner.candidate, scored, streaming, few_shot=few_shot, seed=seed)
     notes = [*summary.notes, *kept, *found.notes]
     summary = replace(summary, notes=notes, suspects=write_suspects(out, problem, found))
     if problem.task == "regress":
-        write_number_report(summary, problem, plan, test_score)
+        write_number_report(summary, problem, plan, scored.test)
     else:
-        write_report(summary, problem, plan, results, winner, test_score, found, metric=metric)
+        write_report(summary, problem, plan, results, winner, scored.test, found, metric=metric)
     return summary
+
+
+@dataclass(frozen=True)
+class _Scored:
+    """The winner fitted on all of train, what it says of the test images, and of those that it was not fitted on."""
+
+    final: Any
+    test: FinalScore
+    features: npt.NDArray[np.float32] | None = None
+    out_of_fold: OutOfFold | None = None
+
+
+def _score_winner(
+    problem: Problem,
+    plan: SplitPlan,
+    candidate: Candidate,
+    streaming: Streaming | None,
+    *,
+    calibrate: bool,
+    seed: int,
+) -> _Scored:
+    if streaming:
+        return _Scored(*streaming.score_once(problem, plan, candidate, seed))
+    features = np.asarray(candidate.features, dtype=np.float32)
+    classes = problem.task == "classify"
+    oof = predict_out_of_fold(problem, plan, candidate, features, seed) if classes else None
+    final = fit_final(candidate, features, problem.y, plan, seed)
+    if calibrate:
+        final = _calibrated(final, oof, candidate.head)
+    test = score_test(final, features, problem.y, plan, groups=problem.groups, seed=seed)
+    return _Scored(final, test, features, oof)
+
+
+def _look_at(
+    problem: Problem,
+    plan: SplitPlan,
+    candidate: Candidate,
+    scored: _Scored,
+    streaming: Streaming | None,
+    *,
+    few_shot: bool,
+    seed: int,
+) -> Analysis:
+    if streaming:
+        return Analysis(notes=streaming.notes)
+    if problem.task == "regress" or scored.features is None:
+        return Analysis()
+    return analyse(
+        problem, plan, candidate, scored.features, scored.out_of_fold, scored.test, few_shot=few_shot, seed=seed
+    )
 
 
 def _calibrated(final: Any, oof: OutOfFold | None, head: str) -> Any:

@@ -201,7 +201,7 @@ def fit_problem(
     streaming = plan_streaming(candidates, memory=memory, dask=dask) if problem.task == "classify" else None
     if streaming and (few_shot or calibrate):
         raise JobError(f"{streaming.notes[0]}; --few-shot and --calibrate need them in memory")
-    with kept_until_done(folder, problem, plan, seed, tell=progress) as kept:
+    with kept_until_done(folder, problem, plan, seed, tell=progress, streamed=bool(streaming)) as kept:
         results = sweep_problem(
             problem,
             streaming.candidates if streaming else candidates,

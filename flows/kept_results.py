@@ -45,6 +45,8 @@ class KeptResults:
         The results folder.
     problem, plan, seed
         Of the sweep.
+    streamed : bool
+        Whether features are read in blocks, which changes results within the solvers' tolerance.
 
     Attributes
     ----------
@@ -52,9 +54,9 @@ class KeptResults:
         Results that are safe, and how many there will be; known once `find` was asked.
     """
 
-    def __init__(self, folder: Path, problem: Problem, plan: SplitPlan, seed: int) -> None:
+    def __init__(self, folder: Path, problem: Problem, plan: SplitPlan, seed: int, *, streamed: bool = False) -> None:
         self._file = folder / UNFINISHED
-        self._common = _digest_common(problem, plan, seed)
+        self._common = _digest_common(problem, plan, seed, streamed=streamed)
         self._lines = _read_lines(self._file)
         self.n_kept = self.n_candidates = 0
 
@@ -93,15 +95,17 @@ class KeptResults:
 
 
 @contextmanager
-def kept_until_done(folder: Path, problem: Problem, plan: SplitPlan, seed: int, *, tell: bool) -> Iterator[KeptResults]:
+def kept_until_done(
+    folder: Path, problem: Problem, plan: SplitPlan, seed: int, *, tell: bool, streamed: bool = False
+) -> Iterator[KeptResults]:
     """Keep results until the block ends well; with `tell`, an interruption says how many there are.
 
     Parameters
     ----------
-    folder, problem, plan, seed
+    folder, problem, plan, seed, streamed
         As for `KeptResults`.
     """
-    kept = KeptResults(folder, problem, plan, seed)
+    kept = KeptResults(folder, problem, plan, seed, streamed=streamed)
     try:
         yield kept
     except KeyboardInterrupt:
@@ -131,10 +135,11 @@ def _read_lines(file: Path) -> dict[str, dict[str, Any]]:
     return lines
 
 
-def _digest_common(problem: Problem, plan: SplitPlan, seed: int) -> str:
+def _digest_common(problem: Problem, plan: SplitPlan, seed: int, *, streamed: bool) -> str:
     """Digest what decides the results of all candidates."""
     digest = hashlib.sha256()
     about = {name: version(name) for name in _LIBRARIES} | {"format": _FORMAT_VERSION, "seed": seed}
+    about["streamed"] = streamed
     digest.update(json.dumps(about).encode())
     digest.update("\n".join(problem.images["digest"]).encode())
     folds = [rows for fold in plan.folds for rows in fold]

@@ -18,7 +18,7 @@ from flows.problem import Problem
 from flows.thumbnails import read_thumbnails
 from heads.few_shot import FewShotPoint
 from heads.report import ReportData, render_report
-from heads.report_text import interval_text, params_text, score_text
+from heads.report_text import params_text
 from heads.splits import SplitPlan
 from heads.sweep import FinalScore
 from heads.trial import Result
@@ -56,7 +56,7 @@ def write_report(
         metric=metric,
         selection=plan.selection,
         test_name=plan.test_name,
-        notes=[*summary.notes, *_comparisons(summary, metric)],
+        notes=summary.notes,
         leaderboard=[_shown(row) for row in summary.leaderboard],
         winner=_shown(summary.winner),
         test=summary.test,
@@ -85,17 +85,6 @@ def write_report(
 def _shown(row: dict[str, Any]) -> dict[str, Any]:
     scores = {metric: (score["value"], score["low"], score["high"]) for metric, score in row["scores"].items()}
     return row | {"backbone": row["label"], "scores": scores}
-
-
-def _comparisons(summary: "FitSummary", metric: str) -> list[str]:
-    """Say how the best candidate of every other embedding does on the same test images."""
-    return [
-        f"for comparison, scored on the same {summary.test['n_images']} images after the choice: "
-        f"{row['label']} · {row['head']} {score_text(metric, score['value'])} "
-        f"{interval_text(metric, score['low'], score['high'])}"
-        for row in summary.controls
-        for score in [row["scores"][metric]]
-    ]
 
 
 def _map_rows(plan: SplitPlan) -> npt.NDArray[np.intp]:

@@ -103,3 +103,11 @@ def test_the_streaming_benchmark_finds_in_blocks_what_a_fit_in_memory_finds(
     assert any("read in blocks" in note for note in found["fit"]["notes"])
     assert not any("read in blocks" in note for note in found["in_memory"]["notes"])
     assert all(found[side]["peak_mb"] > 50 for side in ("heads", "fit", "in_memory"))
+
+
+def test_the_sweep_benchmark_sets_both_sides_beside_each_other(capsys: pytest.CaptureFixture[str]) -> None:
+    size = ["--images", "300", "--features", "8", "--classes", "3", "--rounds", "1"]
+    found = report("bench_sweep", capsys, *size, "--kind", "ridge")["ridge"]
+    assert found["ratio_gridsearch"] == pytest.approx(found["gridsearch_seconds"] / found["headstart_seconds"], rel=0.2)
+    assert found["difference_gridsearch"] <= 0.02  # one of 60 images of a fold
+    assert found["headstart_score"] > 0.5

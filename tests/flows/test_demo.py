@@ -69,7 +69,7 @@ def test_the_gain_by_transfer_can_be_seen(shown: Shown) -> None:
     assert card["weights_name"] == "encoder.safetensors"
     assert card["scores"]["test"]["n_images"] == 871
     page = (folder / "results" / "report.html").read_text()
-    assert "for comparison" in page
+    assert "For comparison" in page
     assert "random, seed 0" in page
 
 

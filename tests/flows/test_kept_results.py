@@ -232,3 +232,11 @@ def test_a_sweep_that_was_whole_before_the_interruption_is_not_fitted_again(
     summary = fit(cache, "numbered", out=tmp_path / "r")
     assert len(summary.leaderboard) == 6
     assert fitted() <= {summary.winner["params"]["number"]}  # which is looked at more closely afterwards
+
+
+def test_what_was_read_in_blocks_is_not_mixed_with_what_was_not(
+    tmp_path: Path, problem: Problem, plan: SplitPlan
+) -> None:
+    KeptResults(tmp_path, problem, plan, 0, streamed=True).keep(RESULT)
+    assert KeptResults(tmp_path, problem, plan, 0).find([CANDIDATE]) == []
+    assert len(KeptResults(tmp_path, problem, plan, 0, streamed=True).find([CANDIDATE])) == 1

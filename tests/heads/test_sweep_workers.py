@@ -78,7 +78,7 @@ def test_a_worker_that_is_killed_costs_the_job_that_it_ran_and_no_other(schedule
         runs, me = Path(tmp_path), str(os.getpid())
         finished = {path.name.split("-")[1] for path in runs.glob("run-*") if path.read_text() == me}
         (runs / f"run-{number}-{len(list(runs.glob(f'run-{number}-*')))}").write_text(me)
-        if number == 4 and not (runs / "victim").exists():
+        if number == 9 and not (runs / "victim").exists():
             while not all((runs / f"seen-{earlier}").exists() for earlier in finished):  # what has arrived is not lost
                 time.sleep(0.01)
             (runs / "part").write_text(me)
@@ -104,7 +104,7 @@ def test_a_worker_that_is_killed_costs_the_job_that_it_ran_and_no_other(schedule
     assert len(results) == 12
     assert {result.error for result in results} == {None}
     runs = Counter(int(path.name.split("-")[1]) for path in tmp_path.glob("run-*"))
-    assert runs == Counter(dict.fromkeys(range(12), len(PLAN.folds))) + Counter([4])
+    assert runs == Counter(dict.fromkeys(range(12), len(PLAN.folds))) + Counter([9])
 
 
 def test_a_candidate_that_ends_every_worker_fails_with_a_reason_and_the_others_finish(
