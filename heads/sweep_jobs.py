@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from heads.grid_paths import GridPath
     from heads.registry import Head
 
-_JOBS_A_WORKER = 4  # with fewer, the last job to end leaves the other workers waiting for long
+_JOBS_A_WORKER = 2  # with fewer, the last job to end leaves the other workers waiting; with more, parts share less
 
 
 def submit_jobs(

@@ -82,7 +82,7 @@ def count_jobs(n_candidates, n_folds, n_workers, *, divisible=True):
 
 @pytest.mark.parametrize(
     ("n_folds", "n_workers", "divisible", "expected"),
-    [(5, 1, True, 5), (5, 2, True, 10), (1, 4, True, 4), (1, 4, False, 1), (20, 2, True, 20)],
+    [(5, 1, True, 5), (5, 2, True, 5), (5, 4, True, 10), (1, 4, True, 4), (1, 4, False, 1), (20, 2, True, 20)],
 )
 def test_a_grid_is_cut_where_workers_would_wait(n_folds, n_workers, divisible, expected):
     grids, _ = count_jobs(8, n_folds, n_workers, divisible=divisible)
