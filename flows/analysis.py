@@ -189,7 +189,7 @@ def _near_copies(
         for (left, right), cosine in zip(found.rows, found.cosine, strict=True)
     ]
     notes = []
-    if found.n_found:
+    if found.n_found and threshold == THRESHOLD:  # of features that take unlike images for alike, the report tells
         left, right = found.rows[0]
         paths = problem.images["path"]
         told = (

@@ -1,12 +1,15 @@
 """The command that fits heads; `flows.cli` adds it to the others."""
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from flows.cli_options import CacheArgument, Json
-from flows.terminal import emit_json, show_fit
+from flows.terminal import emit_json, show_files, show_notes, show_scores
+
+if TYPE_CHECKING:  # 'headstart --help' waits for neither scikit-learn nor Dask
+    from flows.fit_summary import FitSummary
 
 
 def fit(
@@ -73,5 +76,16 @@ def fit(
         return
     from flows.fitting import fit as run_fit
 
-    summary = run_fit(cache, head, target=target[0] if target else None, **options)
-    emit_json(summary) if json else show_fit(summary)
+    target_column = target[0] if target else None
+    if json:
+        emit_json(run_fit(cache, head, target=target_column, **options))
+        return
+    told: list[str] = []
+
+    def show(summary: "FitSummary") -> None:
+        told.extend(summary.notes)
+        show_scores(summary)
+
+    summary = run_fit(cache, head, target=target_column, on_scores=show, **options)
+    show_notes(summary.notes[len(told) :])
+    show_files(summary)

@@ -1,7 +1,7 @@
 """From the results of a sweep to a winner: fitted, scored once, compared, saved and reported."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -43,6 +43,7 @@ def conclude(
     few_shot: bool = False,
     calibrate: bool = False,
     streaming: Streaming | None = None,
+    on_scores: Callable[[FitSummary], None] | None = None,
 ) -> FitSummary:
     """Fit the winner on all of train, score it once, and write tables, model and report into `out`.
 
@@ -64,6 +65,8 @@ def conclude(
         Whether the saved head's probabilities are mended by a temperature, fitted on the images that chose it.
     streaming : Streaming or None
         How features are read in blocks; then the winner is neither analysed nor calibrated.
+    on_scores : callable or None
+        As for `fit`.
 
     Raises
     ------
@@ -100,9 +103,11 @@ def conclude(
         seconds=round(time.monotonic() - started, 3),
     )
     _, kept = keep_run(summary, problem, plan, scored.test, settings)
+    summary = replace(summary, notes=[*summary.notes, *kept])
+    if on_scores:
+        on_scores(summary)
     found = _look_at(problem, plan, winner.candidate, scored, streaming, few_shot=few_shot, seed=seed)
-    notes = [*summary.notes, *kept, *found.notes]
-    summary = replace(summary, notes=notes, suspects=write_suspects(out, problem, found))
+    summary = replace(summary, notes=[*summary.notes, *found.notes], suspects=write_suspects(out, problem, found))
     if problem.task == "regress":
         write_number_report(summary, problem, plan, scored.test)
     else:
@@ -112,7 +117,7 @@ def conclude(
 
 @dataclass(frozen=True)
 class _Scored:
-    """The winner fitted on all of train, what it says of the test images, and of those that it was not fitted on."""
+    """The winner fitted on all of train, what it says of the test images and, if asked, of its own images."""
 
     final: Any
     test: FinalScore
@@ -132,9 +137,8 @@ def _score_winner(
     if streaming:
         return _Scored(*streaming.score_once(problem, plan, candidate, seed))
     features = np.asarray(candidate.features, dtype=np.float32)
-    classes = problem.task == "classify"
-    oof = predict_out_of_fold(problem, plan, candidate, features, seed) if classes else None
     final = fit_final(candidate, features, problem.y, plan, seed)
+    oof = predict_out_of_fold(problem, plan, candidate, features, seed) if calibrate else None
     if calibrate:
         final = _calibrated(final, oof, candidate.head)
     test = score_test(final, features, problem.y, plan, groups=problem.groups, seed=seed)
@@ -155,9 +159,8 @@ def _look_at(
         return Analysis(notes=streaming.notes)
     if problem.task == "regress" or scored.features is None:
         return Analysis()
-    return analyse(
-        problem, plan, candidate, scored.features, scored.out_of_fold, scored.test, few_shot=few_shot, seed=seed
-    )
+    oof = scored.out_of_fold or predict_out_of_fold(problem, plan, candidate, scored.features, seed)
+    return analyse(problem, plan, candidate, scored.features, oof, scored.test, few_shot=few_shot, seed=seed)
 
 
 def _calibrated(final: Any, oof: OutOfFold | None, head: str) -> Any:

@@ -1,7 +1,7 @@
 """Cache → heads: pose the problem, plan the splits, sweep the candidates."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +47,7 @@ def fit(
     calibrate: bool = False,
     memory: float | None = None,
     progress: bool = False,
+    on_scores: Callable[[FitSummary], None] | None = None,
 ) -> FitSummary:
     """Fit heads on cached embeddings, pick one by validation, score it once on images that chose nothing, and save it.
 
@@ -91,6 +92,9 @@ def fit(
         they are read in blocks, by the heads that can.
     progress : bool
         Show a bar on standard error.
+    on_scores : callable, optional
+        Called with the summary once the winner is scored and saved, before its images are looked at and the report is
+        written: that can take longer than the fit, and adds notes.
 
     Raises
     ------
@@ -123,6 +127,7 @@ def fit(
         calibrate=calibrate,
         memory=memory,
         progress=progress,
+        on_scores=on_scores,
         started=started,
         asked=describe_source(labels, backbone),
     )
@@ -144,6 +149,7 @@ def fit_problem(
     calibrate: bool = False,
     memory: float | None = None,
     progress: bool = False,
+    on_scores: Callable[[FitSummary], None] | None = None,
     started: float,
     asked: Mapping[str, Any],
 ) -> FitSummary:
@@ -152,7 +158,7 @@ def fit_problem(
     Parameters
     ----------
     problem : Problem
-    head, sweep, metric, folds, test_size, seed, dask, workers, out, few_shot, calibrate, memory, progress
+    head, sweep, metric, folds, test_size, seed, dask, workers, out, few_shot, calibrate, memory, progress, on_scores
         As for `fit`.
     started : float
         `time.monotonic` when the fit began.
@@ -226,6 +232,7 @@ def fit_problem(
             few_shot=few_shot,
             calibrate=calibrate,
             streaming=streaming,
+            on_scores=on_scores,
         )
 
 

@@ -154,6 +154,12 @@ def show_backbones(found: "Sequence[BackboneInfo]", pattern: str) -> None:
 
 def show_fit(summary: "FitSummary") -> None:
     """Print the leaderboard, the one honest score, and where the report is."""
+    show_scores(summary)
+    show_files(summary)
+
+
+def show_scores(summary: "FitSummary") -> None:
+    """Print the leaderboard, notes and the one honest score."""
     console = Console()
     metric = summary.winner["metric"]
     best: dict[tuple[str, str, str], dict[str, Any]] = {}
@@ -187,6 +193,11 @@ def show_fit(summary: "FitSummary") -> None:
         console.print(f"[bold green]{line}[/]" if winning else line, highlight=False, soft_wrap=True)
     if not summary.class_names:  # a number was predicted: errors in its own unit say more to a person than R² does
         _show_errors(console, metric, test["scores"])
+
+
+def show_files(summary: "FitSummary") -> None:
+    """Print where the model, the labels that look wrong and the report are."""
+    console = Console()
     console.print(f"\nmodel   {escape(nearby(summary.model))}", highlight=False, soft_wrap=True)
     if summary.suspects:
         suspects = escape(nearby(summary.suspects))

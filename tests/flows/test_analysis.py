@@ -52,13 +52,21 @@ def test_where_no_label_looks_wrong_there_is_no_list_nor_an_old_one(tmp_path: Pa
 
 
 def test_near_copies_across_the_split_are_noted_by_name(tmp_path: Path) -> None:
-    features, y = blobs(60, spread=3.0)
+    generator = np.random.default_rng(0)
+    features, y = generator.normal(size=(60, 64)), np.arange(60) % 3
     sides = ["train"] * 40 + ["test"] * 20
     features[41] = features[5] * 1.001
     features[39] = features[6]  # on one side: no leak
     summary = fit(cache_of(tmp_path, features, NAMES[y], sides), "centroid", folds=3)
     (note,) = [note for note in summary.notes if "look alike" in note]
+    assert note.startswith("1 pairs")
     assert "train/cat/00005.png and test/cat/00041.png" in note
+
+
+def test_where_unlike_images_are_as_near_nobody_is_alarmed(tmp_path: Path) -> None:
+    features, y = 10 + np.random.default_rng(0).normal(size=(60, 8)), np.arange(60) % 3
+    summary = fit(cache_of(tmp_path, features, NAMES[y], ["train"] * 40 + ["test"] * 20), "centroid", folds=3)
+    assert not any("look alike" in note for note in summary.notes)
 
 
 def test_calibration_mends_probabilities_and_leaves_the_classes(tmp_path: Path) -> None:
