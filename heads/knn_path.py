@@ -57,7 +57,9 @@ def solve_knn(
     for metric in METRICS:
         sizes = {k for name, k in wanted if name == metric}
         if sizes:
-            known, asked = (normalize(features), normalize(scored)) if metric == "cosine" else (features, scored)
+            known, asked = features, scored
+            if metric == "cosine":
+                known, asked = normalize(features), normalize(scored) if len(scored) else scored  # it refuses none
             distances, rows = find_nearest(known, asked, max(sizes))
             votes = _count_votes(distances, codes[rows], int(codes.max()) + 1)
             found |= {(metric, k): share for k, share in enumerate(votes, start=1) if k in sizes}
