@@ -54,13 +54,14 @@ def cost_chart(leaderboard: Sequence[Mapping[str, Any]], metric: str, *, name: s
     with mpl.rc_context(STYLE):
         figure, axes = panel(6.6, 3.6)
         axes.set_xscale("log")
+        # Before anything is drawn: matplotlib makes no axis of its own out of equal times.
+        low, high = float(seconds.min()), float(seconds.max())
+        axes.set_xlim(low / 1.8, high * 1.8 if high > 30 * low else high * 6)
         whiskers = [_reach(rows[index]) for index in first]
         axes.errorbar(seconds[first], scores[first], np.transpose(whiskers), fmt="none", ecolor=HEAT, alpha=0.6, lw=1.2)
         axes.scatter(seconds[rest], scores[rest], s=14, color=TRAIN, alpha=0.55, linewidths=0)
         axes.scatter(seconds[first], scores[first], s=38, color=HEAT, linewidths=0, zorder=3)
         _quiet(axes)
-        low, high = float(seconds.min()), float(seconds.max())
-        axes.set_xlim(low / 1.8, high * 1.8 if high > 30 * low else high * 6)
         axes.xaxis.set_major_locator(LogLocator(numticks=6))
         axes.xaxis.set_minor_locator(NullLocator())
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))

@@ -73,6 +73,12 @@ def test_a_fit_of_no_time_at_all_still_has_a_place():
     assert len(dots(svg)) == 2
 
 
+@pytest.mark.parametrize("seconds", [0.0, 1e-4, 0.002, 1.0, 3600.0])
+def test_candidates_that_took_the_same_time_are_drawn_without_a_warning(seconds: float) -> None:
+    drawn = cost_chart(rows(("a", 0.95, seconds), ("a", 0.94, seconds), ("a", 0.93, seconds)), "accuracy")
+    assert drawn is not None
+
+
 def test_names_of_heads_beside_each_other_do_not_overlap():
     svg, _ = cost_chart(rows(*((f"head {number}", 0.95, 1 + number / 100) for number in range(6))), "accuracy")
 
