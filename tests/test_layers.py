@@ -45,8 +45,10 @@ def test_only_one_module_knows_hdf5() -> None:
     assert [str(module) for module in MODULES if "h5py" in imports_of(module)] == ["extractors/shards.py"]
 
 
-def test_only_the_pipeline_knows_prefect() -> None:
-    assert [str(module) for module in MODULES if "prefect" in imports_of(module)] == ["flows/pipeline.py"]
+def test_prefect_appears_in_flows_alone() -> None:
+    knowing = {str(module) for module in MODULES if "prefect" in imports_of(module)}
+    assert {name for name in knowing if not name.startswith("flows/")} == set()
+    assert not loaded_after("import flows.extraction, flows.fitting") & {"prefect"}
 
 
 def test_dask_appears_in_flows_and_the_sweep_alone() -> None:

@@ -187,14 +187,14 @@ def run_shard(self, number, on_images=None):
         raise OSError(5, "Input/output error")
     return result
 extractors.extraction.Extraction.run_shard = run_shard
-import flows.pipeline
-fit = flows.pipeline.fit
+import flows.fit_tasks
+fit = flows.fit_tasks.fit
 def stumbling_fit(*arguments, **options):
     if len(stumbled) == 1:
         stumbled.append(2)
         raise OSError(5, "Input/output error")
     return fit(*arguments, **options)
-flows.pipeline.fit = stumbling_fit
+flows.fit_tasks.fit = stumbling_fit
 """
     # An earlier run's embeddings lie in the cache; the experiment does not name them, so they do not take part.
     extract(tmp_path / "photos", "small_cnn", weights="none", cache=tmp_path / "stumbling.headstart", precision="bf16")

@@ -1,0 +1,54 @@
+"""An experiment's fits as Prefect tasks, each with its artifacts."""
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from flows.artifacts import leave_fit_artifacts
+from flows.experiment import Experiment, FitTable
+from flows.fit_summary import FitSummary
+from flows.fitting import fit
+from flows.task_retries import worth_retrying
+
+
+def fit_in_tasks(experiment: Experiment, keys: list[str], *, progress: bool) -> list[FitSummary]:
+    """Fit the heads of every ``fit`` table of the experiment on these keys; to be called in a flow."""
+    return [_fit_table(experiment, table, keys, progress=progress) for table in experiment.fit]
+
+
+@task(
+    name="fit heads",
+    cache_policy=NO_CACHE,
+    persist_result=False,
+    retries=2,
+    retry_delay_seconds=1,
+    retry_condition_fn=worth_retrying,
+)
+def fit_task(experiment: Experiment, table: FitTable, keys: list[str], progress: bool) -> FitSummary:
+    """Sweep the heads, choose, score once, write model and report."""
+    return fit(
+        experiment.cache,
+        table.head,
+        sweep=table.sweep,
+        keys=keys,
+        labels=table.labels,
+        target=table.target,
+        task=table.task,
+        metric=table.metric,
+        folds=table.folds,
+        test_size=table.test_size,
+        seed=table.seed,
+        dask=table.dask,
+        out=experiment.folder_of(table),
+        few_shot=table.few_shot,
+        calibrate=table.calibrate,
+        progress=progress,
+    )
+
+
+def _fit_table(experiment: Experiment, table: FitTable, keys: list[str], *, progress: bool) -> FitSummary:
+    """Run the task of one of the experiment's fits and leave its artifacts."""
+    heads = ", ".join(table.head) or f"the {table.sweep or 'quick'} sweep"
+    fitting = fit_task.with_options(task_run_name=f"fit {table.name or heads}")
+    fitted = fitting(experiment, table, keys, progress)
+    leave_fit_artifacts(experiment.name if len(experiment.fit) == 1 else f"{experiment.name} {table.name}", fitted)
+    return fitted
