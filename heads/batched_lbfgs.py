@@ -131,6 +131,10 @@ def _another_size(size: Tensor, gain: Tensor, slope: Tensor, slope_there: Tensor
 class LbfgsMemory:
     """The last steps of each problem, and the directions that follow from them.
 
+    Everything but three products with all that is remembered is arithmetic on matrices of `size`: in the usual
+    recursion each step remembered takes turns, and threads beside each other spend longer on handing over the
+    interpreter than on computing.
+
     Parameters
     ----------
     n_problems, n_params : int
@@ -140,14 +144,16 @@ class LbfgsMemory:
     References
     ----------
     Liu & Nocedal, "On the limited memory BFGS method for large scale optimization", Mathematical Programming 45, 1989.
-    Nocedal & Wright, "Numerical optimization", 2nd ed., algorithm 7.4 (two-loop recursion) and (7.20) (its scale).
+    Byrd, Nocedal & Schnabel, "Representations of quasi-Newton matrices and their use in limited memory methods",
+    Mathematical Programming 63, 1994, theorem 2.2 (the inverse Hessian as one matrix).
     """
 
     def __init__(self, n_problems: int, n_params: int, size: int = 10) -> None:
         self._size = size
-        self._steps = torch.zeros(size, n_problems, n_params)
-        self._changes = torch.zeros(size, n_problems, n_params)
-        self._curvature = torch.zeros(size, n_problems)  # of each step: Σ step · change
+        self._kept = torch.zeros(n_problems, 2 * size, n_params)  # steps, then the changes of the gradient along them
+        # Of each pair remembered: step · change and change · change.
+        self._step_change = torch.zeros(n_problems, size, size, dtype=torch.float64)
+        self._change_change = torch.zeros(n_problems, size, size, dtype=torch.float64)
         self._count = torch.zeros(n_problems, dtype=torch.long)
 
     def push(self, problems: Tensor, steps: Tensor, changes: Tensor) -> None:
@@ -155,32 +161,55 @@ class LbfgsMemory:
 
         A step along which the gradient did not grow, as rounding can make it at the very end, is not remembered.
         """
-        curvature = (steps * changes).sum(dim=1)
-        grew = curvature > 1e-10 * (changes * changes).sum(dim=1)
-        who = problems[grew]
-        slot = self._count[who] % self._size
-        self._steps[slot, who], self._changes[slot, who] = steps[grew], changes[grew]
-        self._curvature[slot, who] = curvature[grew]
-        self._count[who] += 1
+        grew = (steps * changes).sum(dim=1) > 1e-10 * (changes * changes).sum(dim=1)
+        if not grew.all():
+            problems, steps, changes = problems[grew], steps[grew], changes[grew]
+        slot = self._count[problems] % self._size
+        self._kept[problems, slot], self._kept[problems, self._size + slot] = steps, changes
+        products = torch.bmm(self._of(problems), changes[:, :, None])[..., 0].double()
+        self._step_change[problems, :, slot] = products[:, : self._size]
+        self._change_change[problems, :, slot] = products[:, self._size :]
+        self._change_change[problems, slot] = products[:, self._size :]
+        self._count[problems] += 1
 
     def direction(self, problems: Tensor, gradients: Tensor) -> Tensor:
         """Return −H g for the gradients g (len(problems), n_params), H being each problem's inverse Hessian so far."""
-        remembered = self._count[problems].clamp(max=self._size)
-        q = gradients.clone()
-        newest_first = []
-        for age in range(int(remembered.max())):
-            slot = (self._count[problems] - 1 - age) % self._size
-            steps, changes = self._steps[slot, problems], self._changes[slot, problems]
-            known = age < remembered  # a problem that remembers less is left as it is
-            rho = torch.where(known, 1 / self._curvature[slot, problems], 0.0)
-            alpha = rho * (steps * q).sum(dim=1)
-            q -= alpha[:, None] * changes
-            newest_first.append((rho, alpha, steps, changes))
-        if newest_first:
-            rho, _, _, changes = newest_first[0]
-            scale = 1 / (rho * (changes * changes).sum(dim=1))
-            q *= torch.where(remembered > 0, scale, 1.0)[:, None]
-        for rho, alpha, steps, changes in reversed(newest_first):
-            beta = rho * (changes * q).sum(dim=1)
-            q += (alpha - beta)[:, None] * steps
-        return -q
+        count = self._count[problems]
+        if not count.any():
+            return -gradients
+        kept = self._of(problems)
+        oldest_first, known = self._in_order(count)
+        # Sᵀg and Yᵀg; what is not remembered yet is as if it were at right angles to everything.
+        both = torch.bmm(kept, gradients[:, :, None])[..., 0].double().view(-1, 2, self._size)
+        of_steps, of_changes = (both[:, row].gather(1, oldest_first) * known for row in (0, 1))
+        pairs = (known[:, :, None] & known[:, None, :]).double()
+        step_change, squares = (
+            _reordered(products[problems], oldest_first) * pairs
+            for products in (self._step_change, self._change_change)
+        )
+        curvature = step_change.diagonal(dim1=1, dim2=2)
+        newest = curvature[:, -1:] / squares[:, -1:, -1]  # (7.20) of Nocedal & Wright: the scale of what is not known
+        scale = torch.where(known[:, -1:], newest, 1.0)
+        upper = step_change.triu() + torch.diag_embed((~known).double())
+        p = torch.linalg.solve_triangular(upper, of_steps[..., None], upper=True)
+        right = curvature[..., None] * p + scale[..., None] * (squares @ p - of_changes[..., None])
+        of_step = torch.linalg.solve_triangular(upper.mT, right, upper=False)
+        coefs = torch.stack([of_step[..., 0], -scale * p[..., 0]], dim=1)
+        coefs = torch.zeros_like(coefs).scatter_(2, oldest_first[:, None].expand_as(coefs), coefs)
+        found = torch.bmm(coefs.view(-1, 1, 2 * self._size).float(), kept)[:, 0]
+        return -torch.addcmul(found, scale.float(), gradients)
+
+    def _of(self, problems: Tensor) -> Tensor:
+        """Return what is kept of some problems, and no copy where that is all of them."""
+        return self._kept if len(problems) == len(self._kept) else self._kept[problems]
+
+    def _in_order(self, count: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the places of each problem's steps, the newest last, and which of them hold one: both (n, size)."""
+        age = torch.arange(self._size - 1, -1, -1)
+        return (count[:, None] - 1 - age) % self._size, age < count[:, None]
+
+
+def _reordered(products: Tensor, order: Tensor) -> Tensor:
+    """Return products (n, size, size) with rows and columns in an order (n, size)."""
+    rows = products.gather(1, order[:, :, None].expand_as(products))
+    return rows.gather(2, order[:, None, :].expand_as(products))

@@ -13,11 +13,17 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 
+from heads.anchored_loss import AnchoredLoss
 from heads.batched_lbfgs import Search
 from heads.softmax_loss import SoftmaxLoss
+from heads.standardisation import standardise
+
+# Each is where bfloat16 is anchored anew: its error is then that of a small change. The last leaves room below the
+# tolerance, so that nearly all problems have arrived when float32 looks.
+_STAGES = (100.0, 10.0, 0.95)  # of the tolerance
+_WORTH_BFLOAT16 = 2**28  # multiplications of an evaluation, below which a search in float32 takes no time either
 
 
 def solve_logreg(
@@ -46,8 +52,7 @@ def solve_logreg(
     strengths = np.array([one.get("C", 1.0) for one in grid], dtype=np.float64)
     if not (strengths > 0).all():
         raise ValueError(f"C is {strengths.min()}, expected a number above 0")
-    scaler = StandardScaler().fit(features)
-    Z, Z_scored = (torch.from_numpy(scaler.transform(X)) for X in (features, scored))
+    Z, Z_scored = (torch.from_numpy(X) for X in standardise(features, scored))
     coefs, intercepts = fit_logistic(Z, torch.from_numpy(codes), strengths)
     # (n_classes, n_scored) each: scikit-learn computes its softmax in the dtype of the features, too.
     scores = (torch.addmm(b[:, None], w, Z_scored.T) for w, b in zip(coefs, intercepts, strict=True))
@@ -89,7 +94,11 @@ def fit_logistic(
     penalties = torch.from_numpy((1 if n_classes > 2 else 2) / (strengths * n_images)).float()
     # scipy's first step has length 1; of two classes −w/2 and w/2 are together shorter than w.
     search = Search(n_problems, n_classes * (n_features + 1), first_length=1.0 if n_classes > 2 else 0.5**0.5)
-    failed = search.run(SoftmaxLoss(Z, codes, n_classes, penalties), tol, max_iter)
+    exact = SoftmaxLoss(Z, codes, n_classes, penalties)
+    if has_fast_bfloat16() and Z.numel() * n_classes * n_problems >= _WORTH_BFLOAT16:
+        for stage in _STAGES:
+            search.run(AnchoredLoss(exact, search.points), stage * tol, max_iter)
+    failed = search.run(exact, tol, max_iter)
     if failed:
         warnings.warn(
             f"lbfgs failed to converge in {max_iter} steps for {failed} of {n_problems} values of C",
@@ -98,3 +107,9 @@ def fit_logistic(
         )
     found = search.points.view(n_problems, n_classes, n_features + 1)
     return found[..., :-1], found[..., -1]
+
+
+def has_fast_bfloat16() -> bool:
+    """Tell whether the processor multiplies bfloat16 matrices in hardware."""
+    # torch has no public name for these: torch.cpu.amp tells what autocast supports, which is everywhere.
+    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())  # noqa: SLF001 - see above

@@ -3,11 +3,14 @@
 Points are flat: (n_problems, n_classes · (n_features + 1)), each class's weights followed by its intercept.
 """
 
+from functools import cached_property
+
 import torch
 import torch.nn.functional as F  # noqa: N812 - torch's own name for it
 from torch import Tensor
 
 _BLOCK_NUMBERS = 2**20  # scores held at a time, 4 MiB
+_ROWS = 256
 
 
 class SoftmaxLoss:
@@ -21,13 +24,24 @@ class SoftmaxLoss:
     n_classes : int
     penalties : float32 tensor of shape (n_problems,)
         Intercepts are not penalised.
+
+    Attributes
+    ----------
+    n_classes : int
+    images, codes : sequence of tensors
+        Z and codes, in blocks.
     """
 
     def __init__(self, Z: Tensor, codes: Tensor, n_classes: int, penalties: Tensor) -> None:
-        self._n_classes, self._penalties = n_classes, penalties
+        self.n_classes, self._penalties = n_classes, penalties
         n_rows = max(256, _BLOCK_NUMBERS // (n_classes * len(penalties)))
-        self._images, self._codes = torch.split(Z, n_rows), torch.split(codes, n_rows)
+        self.images, self.codes = torch.split(Z, n_rows), torch.split(codes, n_rows)
         self._n_images = len(Z)
+
+    @cached_property
+    def halves(self) -> list[Tensor]:
+        """The images in bfloat16, blocks filled up with zeros: fast products depend on their shape."""
+        return [F.pad(images.bfloat16(), (0, 0, 0, -len(images) % _ROWS)) for images in self.images]
 
     def __call__(self, problems: Tensor, points: Tensor) -> tuple[Tensor, Tensor]:
         """Return values (n,), float64, and gradients (n, n_params) of n problems at their points.
@@ -37,25 +51,28 @@ class SoftmaxLoss:
         problems : int64 tensor (n,)
         points : float32 tensor (n, n_params)
         """
-        coefs, intercepts = self._class_major(points)
-        sums = ClassSums(coefs, intercepts, self._n_classes)
-        for images, codes in zip(self._images, self._codes, strict=True):
+        coefs, intercepts = self.class_major(points)
+        sums = ClassSums(coefs, intercepts, self.n_classes)
+        for images, codes in zip(self.images, self.codes, strict=True):
             residuals = sums.add(torch.addmm(intercepts, coefs, images.T), codes)
             sums.gradient.addmm_(residuals, images)
-        return self._penalised(sums, problems, points)
+        return self.penalised(sums.loss, sums.gradient, sums.intercept_gradient, problems, points)
 
-    def _class_major(self, points: Tensor) -> tuple[Tensor, Tensor]:
+    def class_major(self, points: Tensor) -> tuple[Tensor, Tensor]:
         """Return weights (n_classes · n, n_features) and intercepts (n_classes · n, 1), all of one class together."""
-        by_class = points.view(len(points), self._n_classes, -1).transpose(0, 1).flatten(0, 1)
+        by_class = points.view(len(points), self.n_classes, -1).transpose(0, 1).flatten(0, 1)
         return by_class[:, :-1].contiguous(), by_class[:, -1:].contiguous()
 
-    def _penalised(self, sums: "ClassSums", problems: Tensor, points: Tensor) -> tuple[Tensor, Tensor]:
+    def penalised(
+        self, loss: Tensor, gradient: Tensor, intercept_gradient: Tensor, problems: Tensor, points: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Return values and gradients, as when called, from the sums over images that `ClassSums` has."""
         n, penalties = len(problems), self._penalties[problems]
-        by_class = torch.cat([sums.gradient, sums.intercept_gradient], dim=1) / self._n_images
-        gradients = by_class.view(self._n_classes, n, -1).transpose(0, 1).contiguous()
-        weights = points.view(n, self._n_classes, -1)[..., :-1]
+        by_class = torch.cat([gradient, intercept_gradient], dim=1) / self._n_images
+        gradients = by_class.view(self.n_classes, n, -1).transpose(0, 1).contiguous()
+        weights = points.view(n, self.n_classes, -1)[..., :-1]
         gradients[..., :-1] += penalties[:, None, None] * weights
-        values = sums.loss / self._n_images + 0.5 * (penalties * weights.square().sum(dim=(1, 2))).double()
+        values = loss / self._n_images + 0.5 * (penalties * weights.square().sum(dim=(1, 2))).double()
         return values, gradients.flatten(1)
 
 

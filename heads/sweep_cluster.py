@@ -130,15 +130,20 @@ def gather(client: Client, futures: Mapping[Any, Any], on_result: Callable[[Any,
     waiting, lost = dict(futures), []
     try:
         # Each result is fetched at once and its future dropped: what a worker only holds is done again when it dies.
-        for future, result in as_completed(list(waiting), with_results=True, raise_errors=False):
+        # as_completed could fetch it too, but waits forever for one that was done, died with its worker before it was
+        # fetched, and failed when it was done again.
+        for future in as_completed(list(waiting)):
             what = waiting.pop(future)
-            failed = future.status != "finished"
-            future.release()
-            outcome = result[1] if isinstance(result, tuple) and failed else result
-            if failed and isinstance(outcome, KilledWorker | CancelledError):
+            try:
+                outcome = future.result()
+            except (KilledWorker, CancelledError):
                 lost.append(what)
-            else:
-                on_result(what, outcome)
+                continue
+            except Exception as error:  # noqa: BLE001 - what a job raised is what came of it
+                outcome = error
+            finally:
+                future.release()
+            on_result(what, outcome)
     except BaseException:
         client.cancel(list(waiting), force=True)
         raise

@@ -8,11 +8,11 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from distributed import LocalCluster
+from distributed import KilledWorker, LocalCluster
 from sklearn.datasets import load_digits
 from sweep_example import PIXELS, PLAN, X, Y
 
-from heads import HEADS, Head, registry
+from heads import HEADS, Head, registry, sweep_cluster
 from heads.candidates import Candidate, FeatureSet, expand
 from heads.grid_paths import GridPath
 from heads.sweep import sweep
@@ -142,3 +142,25 @@ def test_a_head_that_exits_fails_like_any_other(numbered):
 
     first, second = sweep(numbered(2, act), Y, PLAN, workers=1)
     assert (first.error, second.error) == (None, "SystemExit: 3")
+
+
+def test_a_job_whose_result_was_lost_and_cannot_be_made_again_is_lost_and_ends_no_sweep(monkeypatch):
+    class Job:
+        def __init__(self, outcome):
+            self.outcome = outcome
+
+        def result(self):
+            if isinstance(self.outcome, Exception):
+                raise self.outcome
+            return self.outcome
+
+        def release(self):
+            pass
+
+    killed = Job(KilledWorker("its features", None, 0))
+    jobs = {Job(1): "a", killed: "b", Job(ValueError("no")): "c"}
+    monkeypatch.setattr(sweep_cluster, "as_completed", iter)
+    arrived = {}
+    assert sweep_cluster.gather(None, jobs, arrived.__setitem__) == ["b"]
+    assert arrived["a"] == 1
+    assert str(arrived["c"]) == "no"

@@ -1,0 +1,98 @@
+"""A loss from bfloat16 products: exact at its anchor, close around it, and a search over it ends where it should."""
+
+import numpy as np
+import pytest
+import torch
+
+from heads import logreg_path
+from heads.anchored_loss import AnchoredLoss
+from heads.logreg_path import fit_logistic, solve_logreg
+from heads.softmax_loss import SoftmaxLoss
+
+N_IMAGES, N_FEATURES, N_CLASSES = 700, 40, 5
+PENALTIES = torch.tensor([1e-3, 1e-2, 1e-1])
+
+
+@pytest.fixture(scope="module")
+def drawn():
+    draw = np.random.default_rng(0)
+    y = draw.integers(N_CLASSES, size=N_IMAGES)
+    X = draw.normal(size=(N_CLASSES, N_FEATURES))[y] + 2 * draw.normal(size=(N_IMAGES, N_FEATURES))
+    return X.astype(np.float32), y
+
+
+@pytest.fixture
+def exact(drawn):
+    X, y = drawn
+    return SoftmaxLoss(torch.from_numpy(X), torch.from_numpy(y), N_CLASSES, PENALTIES)
+
+
+def points(scale, seed=1):
+    generator = torch.Generator().manual_seed(seed)
+    return scale * torch.randn(len(PENALTIES), N_CLASSES * (N_FEATURES + 1), generator=generator)
+
+
+@pytest.mark.parametrize("problems", [[0, 1, 2], [2], [1, 0]])
+def test_at_the_anchor_it_is_the_loss_in_float32(exact, problems):
+    some, at = torch.tensor(problems), points(0.3)
+    values, gradients = AnchoredLoss(exact, at)(some, at[some])
+    expected_values, expected_gradients = exact(some, at[some])
+    np.testing.assert_allclose(values, expected_values, rtol=1e-6)
+    np.testing.assert_allclose(gradients, expected_gradients, atol=1e-6)
+
+
+@pytest.mark.parametrize("distance", [0.1, 0.01, 0.001])
+def test_its_error_is_a_small_part_of_the_change_since_the_anchor(exact, distance):
+    everyone, at = torch.arange(len(PENALTIES)), points(0.3)
+    there = at + points(distance, seed=2)
+    _, gradients = AnchoredLoss(exact, at)(everyone, there)
+    (_, before), (_, after) = exact(everyone, at), exact(everyone, there)
+    change = torch.linalg.vector_norm(after - before)
+    assert torch.linalg.vector_norm(gradients - after) < 0.01 * change
+    # Far more than float32 would leave: it is bfloat16 that is tested here.
+    assert torch.linalg.vector_norm(gradients - after) > 1e-4 * change
+
+
+def test_blocks_of_images_add_up(drawn, exact, monkeypatch):
+    X, y = drawn
+    monkeypatch.setattr("heads.softmax_loss._BLOCK_NUMBERS", 1)  # 256 images a block, the last one shorter
+    parted = SoftmaxLoss(torch.from_numpy(X), torch.from_numpy(y), N_CLASSES, PENALTIES)
+    assert [len(block) for block in parted.images] == [256, 256, 188]
+    everyone, at, there = torch.arange(len(PENALTIES)), points(0.3), points(0.3, seed=2)
+    for found, expected in zip(AnchoredLoss(parted, at)(everyone, there), exact(everyone, there), strict=True):
+        np.testing.assert_allclose(found, expected, rtol=0.02, atol=2e-3)
+
+
+@pytest.fixture
+def searches(monkeypatch):
+    """Whatever the processor and however small the data, take bfloat16 or not, as asked."""
+
+    def with_bfloat16(fast):
+        monkeypatch.setattr(logreg_path, "has_fast_bfloat16", lambda: fast)
+        monkeypatch.setattr(logreg_path, "_WORTH_BFLOAT16", 0)
+
+    return with_bfloat16
+
+
+def test_a_search_over_it_ends_below_the_tolerance_in_float32(drawn, searches):
+    searches(True)
+    X, y = drawn
+    Z, codes, strengths = torch.from_numpy(X), torch.from_numpy(y), np.array([0.01, 1.0, 100.0])
+    coefs, intercepts = fit_logistic(Z, codes, strengths)
+    penalties = torch.from_numpy(1 / (strengths * N_IMAGES)).float()
+    flat = torch.cat([coefs, intercepts[..., None]], dim=2).flatten(1)
+    _, gradients = SoftmaxLoss(Z, codes, N_CLASSES, penalties)(torch.arange(3), flat)
+    assert float(gradients.abs().max()) <= 1e-4
+
+
+def test_scores_are_those_of_a_search_in_float32_alone(searches):
+    draw = np.random.default_rng(1)
+    y = draw.integers(10, size=6000)
+    X = (draw.normal(size=(10, 64))[y] + 3 * draw.normal(size=(6000, 64))).astype(np.float32)
+    grid = [{"C": C} for C in (1e-4, 1e-3, 1e-2, 0.1, 1.0, 10.0, 1e4)]
+    right = {}
+    for fast in (True, False):
+        searches(fast)
+        found = solve_logreg(X[2000:], y[2000:], X[:2000], grid, 0)
+        right[fast] = np.array([(probability.argmax(axis=1) == y[:2000]).mean() for probability in found])
+    np.testing.assert_allclose(right[True], right[False], rtol=0, atol=0.002)
