@@ -8,22 +8,18 @@ from typing import Any
 import numpy as np
 
 from extractors.cache import EmbeddingCache
-from extractors.errors import CacheError
 from flows.conclusion import conclude
 from flows.embedded import Embedded
 from flows.errors import JobError
 from flows.extraction import as_list
 from flows.fit_choices import OWN_FILES, choose_heads, choose_metric, describe_source, open_results
 from flows.fit_summary import FitSummary
-from flows.kept_results import KeptResults, kept_until_done
+from flows.kept_results import kept_until_done
 from flows.problem import Problem, pose_problem
-from flows.streamed_fitting import Streaming, plan_streaming
-from flows.sweep_progress import sweep_bar
-from heads.candidates import Candidate, FeatureSet, expand
-from heads.errors import DataError
-from heads.splits import SplitPlan, plan_splits
-from heads.sweep import sweep as run_sweep
-from heads.trial import Result
+from flows.problem_sweep import sweep_problem
+from flows.streamed_fitting import plan_streaming
+from heads.candidates import FeatureSet, expand
+from heads.splits import plan_splits
 
 
 def fit(
@@ -38,6 +34,7 @@ def fit(
     keys: Sequence[str] | None = None,
     metric: str | None = None,
     folds: int = 5,
+    repeats: int = 1,
     test_size: float = 0.2,
     seed: int = 0,
     dask: str = "threads",
@@ -79,6 +76,8 @@ def fit(
         What chooses the winner; by default the accuracy of classes, and R² for numbers, which have the last three.
     folds, test_size, seed
         Folds of the cross-validation, the share held back, and the seed of splits and heads.
+    repeats : int
+        Rounds of choosing, each with other folds and another seed of the heads: less of the choice is luck.
     dask : str
         ``threads``, ``processes``, or a scheduler's address; `workers` of them, by default one a core.
     out : path-like, optional
@@ -118,6 +117,7 @@ def fit(
         sweep=sweep,
         metric=metric,
         folds=folds,
+        repeats=repeats,
         test_size=test_size,
         seed=seed,
         dask=dask,
@@ -140,6 +140,7 @@ def fit_problem(
     sweep: str | None = None,
     metric: str | None = None,
     folds: int = 5,
+    repeats: int = 1,
     test_size: float = 0.2,
     seed: int = 0,
     dask: str = "threads",
@@ -158,7 +159,9 @@ def fit_problem(
     Parameters
     ----------
     problem : Problem
-    head, sweep, metric, folds, test_size, seed, dask, workers, out, few_shot, calibrate, memory, progress, on_scores
+    head, sweep, metric, folds, repeats, test_size, seed, dask, workers, out, few_shot, calibrate, memory
+        As for `fit`.
+    progress, on_scores
         As for `fit`.
     started : float
         `time.monotonic` when the fit began.
@@ -181,6 +184,7 @@ def fit_problem(
         groups=problem.groups,
         test_size=test_size,
         folds=folds,
+        repeats=repeats,
         seed=seed,
         class_names=problem.class_names or [problem.target],
         stratify=problem.task == "classify",
@@ -191,22 +195,13 @@ def fit_problem(
             "choose by --metric mae, or give other splits"
         )
     heads, grid = choose_heads(as_list(head), sweep, problem.task)
-    settings = {
-        "heads": heads,
-        "sweep": sweep,
-        "metric": metric,
-        "folds": folds,
-        "test_size": test_size,
-        "seed": seed,
-        "target": problem.target,
-        **asked,
-        "calibrate": calibrate,
-    }
+    settings = {"heads": heads, "sweep": sweep, "metric": metric, "folds": folds, "test_size": test_size, "seed": seed}
+    settings |= {"target": problem.target, **asked, "calibrate": calibrate, "repeats": repeats}
     candidates = expand([_feature_set(embedded) for embedded in problem.embedded], heads, grid, task=problem.task)
     # No head that predicts numbers reads its features in blocks.
     streaming = plan_streaming(candidates, memory=memory, dask=dask) if problem.task == "classify" else None
-    if streaming and (few_shot or calibrate):
-        raise JobError(f"{streaming.notes[0]}; --few-shot and --calibrate need them in memory")
+    if streaming and (few_shot or calibrate or repeats > 1):
+        raise JobError(f"{streaming.notes[0]}; --few-shot, --calibrate and --repeats need them in memory")
     with kept_until_done(folder, problem, plan, seed, tell=progress, streamed=bool(streaming)) as kept:
         results = sweep_problem(
             problem,
@@ -234,63 +229,6 @@ def fit_problem(
             streaming=streaming,
             on_scores=on_scores,
         )
-
-
-def sweep_problem(
-    problem: Problem,
-    candidates: Sequence[Candidate],
-    plan: SplitPlan,
-    *,
-    metric: str,
-    seed: int,
-    dask: str,
-    workers: int | None,
-    progress: bool,
-    kept: KeptResults,
-    streaming: Streaming | None = None,
-) -> list[Result]:
-    """Try every candidate in every fold; best first.
-
-    What `kept` has of an interrupted sweep is not fitted again, and each new result is added to it.
-
-    Raises
-    ------
-    DataError
-        Features are not finite; the message names the images.
-    """
-    finished = kept.find(candidates)
-    with sweep_bar(len(candidates), metric, finished, show=progress) as advance:
-
-        def receive(result: Result) -> None:
-            kept.keep(result)
-            advance(result)
-
-        try:
-            if streaming:
-                return streaming.sweep(problem, plan, metric=metric, seed=seed, on_result=receive, finished=finished)
-            return run_sweep(
-                candidates,
-                problem.y,
-                plan,
-                metric=metric,
-                groups=problem.groups,
-                seed=seed,
-                dask=dask,
-                workers=workers,
-                on_result=receive,
-                finished=finished,
-            )
-        except OSError as error:
-            if "://" not in dask or isinstance(error, CacheError):  # it is the results folder that cannot be written
-                raise
-            raise JobError(
-                f"no Dask scheduler answers at {dask} ({error}); start one, or use --dask threads"
-            ) from error
-        except DataError as error:
-            if not error.rows:
-                raise
-            first = ", ".join(problem.images["path"].iloc[list(error.rows[:3])])
-            raise JobError(f"{error} (images: {first}{', …' if len(error.rows) > 3 else ''})") from error
 
 
 def _feature_set(embedded: Embedded) -> FeatureSet:

@@ -65,7 +65,8 @@ def run_path(path: GridPath, grid: Sequence[Mapping[str, Any]], features: object
             start = time.perf_counter()
             X = np.asarray(features)
             present, codes = np.unique(task.y[fit_rows], return_inverse=True)
-            found = solve(contiguous_rows(X, fit_rows), codes, contiguous_rows(X, score_rows), grid, task.seed)
+            seed = task.seed + task.plan.round_of(fold)
+            found = solve(contiguous_rows(X, fit_rows), codes, contiguous_rows(X, score_rows), grid, seed)
             wide = [_widened(probability, present, task.n_classes) for probability in found]
             return FoldPart(probabilities=wide, seconds=time.perf_counter() - start, warnings=texts)
     except (Exception, SystemExit) as error:  # noqa: BLE001 - as in run_trial

@@ -41,6 +41,9 @@ class SplitPlan:
         Rows left out because their group is also on the other side of a given split.
     notes : list of str
         What people should know about the plan.
+    repeats : int
+        How often every image that chooses is scored: `folds` holds so many rounds, each with other folds and, of heads
+        that draw, another seed.
     """
 
     folds: list[tuple[Rows, Rows]]
@@ -50,6 +53,16 @@ class SplitPlan:
     test_name: str
     dropped: Rows
     notes: list[str]
+    repeats: int = 1
+
+    @property
+    def first_folds(self) -> list[tuple[Rows, Rows]]:
+        """The first round of `folds`, which scores every image once."""
+        return self.folds[: len(self.folds) // self.repeats]
+
+    def round_of(self, fold: int) -> int:
+        """Return which round a fold belongs to, counted from 0."""
+        return fold // (len(self.folds) // self.repeats)
 
 
 def plan_splits(
@@ -59,6 +72,7 @@ def plan_splits(
     groups: ArrayLike | None = None,
     test_size: float = 0.2,
     folds: int = 5,
+    repeats: int = 1,
     seed: int = 0,
     class_names: Sequence[str] | None = None,
     stratify: bool = True,
@@ -89,8 +103,10 @@ def plan_splits(
         Share of the images, or groups, held back where no split is given, between 0 and 1.
     folds : int
         Of the cross-validation, at least 2.
+    repeats : int
+        Rounds of it, each with other folds; where val chooses, of heads with another seed. At least 1.
     seed : int
-        Of everything drawn here.
+        Of everything drawn here; each round has the next one.
     class_names : sequence of str or None
         For messages; without `stratify` one name, of what the numbers measure.
     stratify : bool
@@ -111,6 +127,8 @@ def plan_splits(
         raise DataError(f"test_size is {test_size!r}, expected a share between 0 and 1, such as 0.2")
     if folds < 2:
         raise DataError(f"folds is {folds!r}, expected at least 2")
+    if repeats < 1:
+        raise DataError(f"repeats is {repeats!r}, expected at least 1")
     notes: list[str] = []
     sides = _sides(split, len(labels), notes)
     dropped = _straddling(sides, group_ids, notes)
@@ -124,9 +142,10 @@ def plan_splits(
         val, test = test, val
     _check_train(labels, train, test, names, notes, fewest)
     if len(val):
-        planned, selection = [(train, val)], "val"
+        planned, selection = [(train, val)] * repeats, "val"
     else:
-        planned, selection = cross_validate(labels, group_ids, train, folds, seed, names), "cv"
+        rounds = [cross_validate(labels, group_ids, train, folds, seed + number, names) for number in range(repeats)]
+        planned, selection = [fold for one in rounds for fold in one], "cv"
         _check_folds(labels, train, planned, names, notes, fewest)
     return SplitPlan(
         folds=planned,
@@ -136,6 +155,7 @@ def plan_splits(
         test_name=test_name,
         dropped=dropped,
         notes=notes,
+        repeats=repeats,
     )
 
 

@@ -112,7 +112,7 @@ def _run(
     parts, fit_seconds, history = [], 0.0, None
     for number, (fit_rows, score_rows) in enumerate(task.plan.folds):
         if number:
-            model = head.make(candidate.params, task.seed)
+            model = head.make(candidate.params, task.seed + task.plan.round_of(number))
         start = time.perf_counter()
         model.fit(contiguous_rows(X, fit_rows), task.y[fit_rows])
         fit_seconds += time.perf_counter() - start
@@ -158,17 +158,25 @@ def score_folds(
     every_class = np.concatenate([classes for classes, _ in parts])
     given = [probability for _, probability in parts if probability is not None]
     probability = np.concatenate(given) if given else None
-    groups = None if task.groups is None else task.groups[every_row]
     of_true = None if probability is None else probability[np.arange(len(y)), y].astype(np.float32)
     return Result(
         candidate=candidate,
-        scores=score_predictions(y, probability, every_class, task.n_classes, groups=groups, seed=task.seed),
+        scores=score_predictions(
+            y, probability, every_class, task.n_classes, groups=_drawn_together(task, every_row), seed=task.seed
+        ),
         per_fold=per_fold,
         fit_seconds=fit_seconds,
         history=history,
         warnings=warnings,
         predictions=Predictions(classes=every_class.astype(np.int32), probability=of_true),
     )
+
+
+def _drawn_together(task: Task, rows: NDArray[np.intp]) -> NDArray[Any] | None:
+    """Return what intervals draw as one: groups, or all scores of an image where it has several."""
+    if task.groups is not None:
+        return task.groups[rows]
+    return rows if task.plan.repeats > 1 else None
 
 
 def _score_number_folds(
@@ -181,10 +189,9 @@ def _score_number_folds(
 ) -> Result:
     rows = [score_rows for _, score_rows in task.plan.folds]
     every_row, numbers = np.concatenate(rows), np.concatenate(parts)
-    groups = None if task.groups is None else task.groups[every_row]
     return Result(
         candidate=candidate,
-        scores=score_numbers(task.y[every_row], numbers, groups=groups, seed=task.seed),
+        scores=score_numbers(task.y[every_row], numbers, groups=_drawn_together(task, every_row), seed=task.seed),
         per_fold=[measure_numbers(task.y[scored], part) for scored, part in zip(rows, parts, strict=True)],
         fit_seconds=fit_seconds,
         history=history,
