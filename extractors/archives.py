@@ -4,30 +4,38 @@ Members whose names agree up to the first dot of the base name are one sample: `
 `a/0007.json`. The convention: https://github.com/webdataset/webdataset.
 """
 
+import os
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from extractors.errors import ImageSetError
+from extractors.allowed_roots import NOT_ALLOWED, is_allowed
+from extractors.errors import ImageSetError, NotAllowedError, NotReadError
+from extractors.image_root import ImageRoot, RemoteRoot, place_of
 from extractors.listing import (
     ImageSet,
     ListedImage,
     count_by_suffix,
+    listed_file,
     listing_frame,
     os_reason,
     refuse_duplicates,
 )
 from extractors.tar_labels import Sample, describe
-from extractors.tar_walk import walk_tar
+from extractors.tar_walk import TarContents, walk_tar
 
 COMPRESSIONS = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ": "xz", b"\x28\xb5\x2f\xfd": "zstd"}
+_REMOTE_AT_ONCE = 16  # archives; each is walked through header by header, and mostly waits
 _BRACES = re.compile(r"\{(\d+)\.\.(\d+)\}")
 _SPECIAL = re.compile(r"[*?\[]|\{\d+\.\.\d+\}")
 
 
-def list_archives(root: Path, archives: Sequence[Path]) -> ImageSet:
+def list_archives(root: ImageRoot, archives: Sequence[str]) -> ImageSet:
     """List the images inside tar files: by file name, then in the members' order, which is the fastest to read.
+
+    `archives` are relative to `root`; of those at an address only the headers between the members are read.
 
     `.cls` gives the column `label` (int64 where each is a whole number, otherwise text); the scalar values of a `.json`
     object give label columns, and `split` and `group`. A key that would overwrite another column gets "json_" in front.
@@ -43,16 +51,15 @@ def list_archives(root: Path, archives: Sequence[Path]) -> ImageSet:
     images: list[ListedImage] = []
     samples: list[Sample | None] = []
     ignored: Counter[str] = Counter()
-    for archive in sorted(archives):
-        _refuse_compressed(archive)
-        found = walk_tar(archive, archive.relative_to(root).as_posix())
+    names = sorted(archives)
+    for found in _walk_remote(root, names) if isinstance(root, RemoteRoot) else _walk(root, names):
         images.extend(found.images)
         samples.extend(found.samples)
         if found.defect:
             images.append(found.defect)
             samples.append(None)
         ignored += found.ignored
-    _refuse_imageless(images, ignored, archives)
+    _refuse_imageless(images, ignored, [place_of(root, name) for name in names])
     refuse_duplicates([image.path for image in images], root, "write each member under a name of its own")
     rows, labels = describe(images, samples, root)
     return ImageSet(root, "tar", listing_frame(rows, labels), dict(ignored))
@@ -63,7 +70,7 @@ def is_pattern(source: str) -> bool:
     return _SPECIAL.search(source) is not None
 
 
-def expand_pattern(pattern: str) -> tuple[Path, list[Path]]:
+def expand_pattern(pattern: str) -> tuple[Path, list[str]]:
     """Return the folder before the first special character, and the tar files that a glob or brace range stands for.
 
     Raises
@@ -76,7 +83,7 @@ def expand_pattern(pattern: str) -> tuple[Path, list[Path]]:
     root = Path(*parts[:plain])
     archives: set[Path] = set()
     missing: list[str] = []
-    for expanded in _expand_braces("/".join(parts[plain:])):
+    for expanded in expand_braces("/".join(parts[plain:])):
         matches = list(root.glob(expanded))
         archives.update(matches)
         missing.extend([] if matches else [expanded])
@@ -90,10 +97,10 @@ def expand_pattern(pattern: str) -> tuple[Path, list[Path]]:
         raise ImageSetError(
             f"{pattern}: a pattern stands for .tar files, but {strangers[0]} is none; give a folder or a manifest"
         )
-    return root, sorted(archives)
+    return root, [archive.relative_to(root).as_posix() for archive in sorted(archives)]
 
 
-def _expand_braces(pattern: str) -> list[str]:
+def expand_braces(pattern: str) -> list[str]:
     """Return what a shell makes of ranges such as {000..012}: leading zeros keep the width."""
     found = _BRACES.search(pattern)
     if found is None:
@@ -102,7 +109,7 @@ def _expand_braces(pattern: str) -> list[str]:
     if int(first) > int(last):
         raise ImageSetError(f"{found.group()}: the range runs backwards; write {{{last}..{first}}}")
     width = max(len(first), len(last)) if "0" in (first[0], last[0]) else 0
-    tails = _expand_braces(pattern[found.end() :])
+    tails = expand_braces(pattern[found.end() :])
     return [
         f"{pattern[: found.start()]}{number:0{width}d}{tail}"
         for number in range(int(first), int(last) + 1)
@@ -110,12 +117,38 @@ def _expand_braces(pattern: str) -> list[str]:
     ]
 
 
-def _refuse_compressed(archive: Path) -> None:
-    try:
-        with archive.open("rb") as file:
-            start = file.read(8)
-    except OSError as error:
-        raise ImageSetError(f"{archive}: cannot be read ({os_reason(error)}); check its owner") from error
+def _walk(root: Path, names: Sequence[str]) -> Iterator[TarContents]:
+    for name in names:
+        archive = root / name
+        if not is_allowed(archive):
+            raise NotAllowedError(f"{archive}: {NOT_ALLOWED}")
+        try:
+            with archive.open("rb") as file:
+                _refuse_compressed(file.read(8), archive)
+                file.seek(0)
+                yield walk_tar(file, listed_file(name, os.fstat(file.fileno())))
+        except OSError as error:
+            raise ImageSetError(f"{archive}: cannot be read ({os_reason(error)}); check its owner") from error
+
+
+def _walk_remote(root: RemoteRoot, names: Sequence[str]) -> list[TarContents]:
+    from extractors.remote_listing import open_object  # noqa: PLC0415 - local images do without
+
+    def walk(name: str) -> TarContents:
+        url = place_of(root, name)
+        try:
+            with open_object(name, url) as (file, archive):
+                _refuse_compressed(file.read(8), url)
+                file.seek(0)
+                return walk_tar(file, archive)
+        except NotReadError as error:
+            raise ImageSetError(f"{url}: cannot be read: {error}") from error
+
+    with ThreadPoolExecutor(_REMOTE_AT_ONCE, thread_name_prefix="walk") as pool:
+        return list(pool.map(walk, names))
+
+
+def _refuse_compressed(start: bytes, archive: Path | str) -> None:
     for magic, name in COMPRESSIONS.items():
         if start.startswith(magic):
             raise ImageSetError(
@@ -123,10 +156,10 @@ def _refuse_compressed(archive: Path) -> None:
             )
 
 
-def _refuse_imageless(images: Sequence[ListedImage], ignored: Counter[str], archives: Sequence[Path]) -> None:
+def _refuse_imageless(images: Sequence[ListedImage], ignored: Counter[str], archives: Sequence[str]) -> None:
     if any(image.path != image.archive for image in images):
         return
-    where = archives[0] if len(archives) == 1 else f"{archives[0].parent}: {len(archives)} archives"
+    where = archives[0] if len(archives) == 1 else f"{archives[0].rpartition('/')[0]}: {len(archives)} archives"
     damage = f"; {images[0].path}: {images[0].reason}" if images else ""
     found = f"{ignored.total()} members, none an image ({count_by_suffix(ignored)})" if ignored else "no members"
     raise ImageSetError(f"{where}: {found}{damage}; check that these are shards of images")

@@ -17,13 +17,14 @@ import pyarrow.parquet as pq
 from extractors.atomic import write_atomically
 from extractors.cache import EmbeddingCache
 from extractors.errors import CacheError, ImageSetError, NotReadError
+from extractors.image_root import ImageRoot, parse_root
 from extractors.images import ImageSource, digest_bytes, image_sources
 from extractors.known_digests import carry_over, keep_digests, known_digests
 from extractors.listing import DIGEST_COLUMN, OK, QUARANTINED, ImageSet
 
 _FILE = "listing.parquet"
 _HASHED_AHEAD = 1024
-_TEXT_COLUMNS = ("path", "archive", "split", "group", "status", "reason", DIGEST_COLUMN)
+_TEXT_COLUMNS = ("path", "archive", "split", "group", "status", "reason", "etag", DIGEST_COLUMN)
 
 
 @dataclass(frozen=True)
@@ -34,8 +35,8 @@ class CacheListing:
     ----------
     rows : DataFrame
         `extractors.listing.LISTING_COLUMNS`, label columns, and ``digest`` (SHA-256 as hex, None where unread).
-    root : Path
-        Folder that the paths are relative to.
+    root : Path or RemoteRoot
+        Folder or address that the paths are relative to.
     kind : str
         What the images were listed from: ``folder``, ``flat``, ``manifest`` or ``tar``.
     written_ns : int
@@ -43,7 +44,7 @@ class CacheListing:
     """
 
     rows: pd.DataFrame
-    root: Path
+    root: ImageRoot
     kind: str
     written_ns: int = field(default_factory=time.time_ns)
 
@@ -92,7 +93,9 @@ class CacheListing:
             A label column mixes types that Parquet cannot hold.
         """
         try:
-            return pa.Table.from_pandas(self.rows, preserve_index=False)
+            # Files have no tag, and a listing of files is as it was before there were other images.
+            tagged = self.rows["etag"].notna().any()
+            return pa.Table.from_pandas(self.rows if tagged else self.rows.drop(columns="etag"), preserve_index=False)
         except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
             raise ImageSetError(
                 f"{self.root}: a label column mixes types ({'; '.join(map(str, error.args))}); give it one type"
@@ -132,12 +135,12 @@ def read_listing(cache: EmbeddingCache) -> CacheListing:
     return _from_table(cache, _read_table(cache))
 
 
-def listed_root(cache: EmbeddingCache) -> Path | None:
+def listed_root(cache: EmbeddingCache) -> ImageRoot | None:
     """Return the root of the cache's listing without reading its rows; None where there is none or it is damaged."""
     path = cache.path / _FILE
     try:
         with path.open("rb") as file:
-            return Path(json.loads(pq.read_schema(file).metadata[b"headstart"])["root"])
+            return parse_root(json.loads(pq.read_schema(file).metadata[b"headstart"])["root"])
     except (pa.ArrowInvalid, OSError, KeyError, TypeError, ValueError):
         return None  # whoever reads the rows says what is wrong
 
@@ -150,7 +153,7 @@ def update_listing(
     on_image: Callable[[int], None] | None = None,
     write: bool = True,
 ) -> CacheListing:
-    """List `images` in the cache: files known by path, size and modification time keep their digest, others are read.
+    """List `images` in the cache: what is known by path, size, time and tag keeps its digest, the rest is read.
 
     Parameters
     ----------
@@ -188,7 +191,7 @@ def update_listing(
     return listing
 
 
-def _hash_unknown(rows: pd.DataFrame, root: Path, workers: int, on_image: Callable[[int], None] | None) -> bool:
+def _hash_unknown(rows: pd.DataFrame, root: ImageRoot, workers: int, on_image: Callable[[int], None] | None) -> bool:
     """Read the files whose digest is not known into `rows`; tells whether any could be read."""
     unread = rows.index[(rows["status"] == OK) & rows[DIGEST_COLUMN].isna()]
     if on_image:
@@ -223,9 +226,11 @@ def _from_table(cache: EmbeddingCache, table: pa.Table) -> CacheListing:
     with _damage_explained(cache.path / _FILE):
         origin = json.loads(table.schema.metadata[b"headstart"])
         rows = table.to_pandas()
+        if "etag" not in rows:
+            rows.insert(rows.columns.get_loc("reason") + 1, "etag", None)
         for column in _TEXT_COLUMNS:  # as `extractors.listing` makes them, whichever pandas reads them
             rows[column] = rows[column].astype(object).where(rows[column].notna(), None)
-        return CacheListing(rows, Path(origin["root"]), origin["kind"], origin["written_ns"])
+        return CacheListing(rows, parse_root(origin["root"]), origin["kind"], origin["written_ns"])
 
 
 @contextmanager
@@ -239,7 +244,7 @@ def _damage_explained(path: Path) -> Iterator[None]:
 
 
 def _hash(
-    root: Path,
+    root: ImageRoot,
     rows: pd.DataFrame,
     workers: int,
     on_image: Callable[[int], None] | None,

@@ -3,7 +3,6 @@
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +10,7 @@ import torch
 
 from extractors.errors import NotReadError, UnreadableImage
 from extractors.forward import ForwardPass, Pending
+from extractors.image_root import ImageRoot
 from extractors.prefetch import Decoded, Decoding, Listed, decode_images
 from extractors.shards import Array
 from extractors.stages import StageTimes
@@ -40,7 +40,7 @@ class Batch:
 
 
 def embed(
-    forward: ForwardPass, root: Path, images: Iterable[Listed], decoding: Decoding, times: StageTimes
+    forward: ForwardPass, root: ImageRoot, images: Iterable[Listed], decoding: Decoding, times: StageTimes
 ) -> Iterator[Batch]:
     """Embed images in batches, in their order; what cannot be read is reported and never shifts a row.
 
@@ -48,8 +48,8 @@ def embed(
     ----------
     forward : ForwardPass
         Frozen backbone.
-    root : Path
-        Folder that the sources are relative to.
+    root : Path or RemoteRoot
+        Folder or address that the sources are relative to.
     images : iterable of (ImageSource, str)
         Each image and its digest.
     decoding : Decoding

@@ -13,6 +13,10 @@ class UnreadableImage(ExtractorError, ValueError):  # noqa: N818 - an image is u
     """One image cannot be decoded; the message is the reason that stands in the quarantine."""
 
 
+class NotAllowedError(ExtractorError, PermissionError):
+    """A place lies outside the folders and URL prefixes to which this process is held."""
+
+
 class NotReadError(ExtractorError, OSError):
     """An image could not be read this time; nothing is known against its content."""
 

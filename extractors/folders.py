@@ -6,7 +6,9 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
 
+from extractors.allowed_roots import NOT_ALLOWED, is_allowed
 from extractors.errors import ImageSetError
+from extractors.image_root import ImageRoot
 from extractors.listing import (
     IMAGE_SUFFIXES,
     QUARANTINED,
@@ -58,10 +60,14 @@ def scan_folder(root: Path) -> tuple[list[ListedImage], Counter[str]]:
             if entry.name.startswith("."):
                 continue
             path = f"{folder}/{entry.name}" if folder else entry.name
+            leads_out = entry.is_symlink() and not is_allowed(entry.path)
             if _leads_to_folder(entry):
-                heapq.heappush(pending, (entry.is_symlink(), path, _identity(entry.stat())))
+                if leads_out:
+                    images.append(_quarantined(path, NOT_ALLOWED))
+                else:
+                    heapq.heappush(pending, (entry.is_symlink(), path, _identity(entry.stat())))
             elif f".{entry.name.rpartition('.')[2].lower()}" in IMAGE_SUFFIXES:  # pathlib is 10 times slower
-                images.append(_listed_entry(entry, path))
+                images.append(_quarantined(path, NOT_ALLOWED) if leads_out else _listed_entry(entry, path))
             else:
                 ignored[PurePosixPath(entry.name).suffix.lower()] += 1
     images.sort(key=lambda image: image.path)
@@ -69,7 +75,7 @@ def scan_folder(root: Path) -> tuple[list[ListedImage], Counter[str]]:
     return images, ignored
 
 
-def folder_image_set(root: Path, images: Sequence[ListedImage], ignored: Counter[str]) -> ImageSet:
+def folder_image_set(root: ImageRoot, images: Sequence[ListedImage], ignored: Counter[str]) -> ImageSet:
     """Give the images of a folder their splits and labels, both read from the names of the folders they lie in.
 
     The class is the first folder, as in torchvision's ImageFolder, or the second where the first is a split (see

@@ -12,10 +12,13 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from extractors.allowed_roots import NOT_ALLOWED, is_allowed
 from extractors.archives import expand_pattern, is_pattern, list_archives
-from extractors.errors import ImageSetError, NotReadError
+from extractors.errors import ImageSetError, NotAllowedError, NotReadError
 from extractors.folders import folder_image_set, scan_folder
+from extractors.image_root import ImageRoot, RemoteRoot, is_url, place_of
 from extractors.listing import (
+    COMPRESSED_TARS,
     IMAGE_SUFFIXES,
     LISTING_COLUMNS,
     ImageSet,
@@ -40,8 +43,6 @@ __all__ = [
 MAX_BYTES = 2 * 2**30  # far above any encoded image within the limit of pixels; what is larger is no image
 _CHUNK_BYTES = 1 << 20
 
-_COMPRESSED_TARS = (".tgz", ".tbz2", ".txz", ".tar.gz", ".tar.bz2", ".tar.xz", ".tar.zst")
-
 
 def list_images(source: str | Path, *, limit: int | None = None) -> ImageSet:
     """List the images of a source without opening them, in an order that is the same on every filesystem.
@@ -51,6 +52,7 @@ def list_images(source: str | Path, *, limit: int | None = None) -> ImageSet:
     source : str or Path
         A folder (a folder per class, perhaps below `train`, `val` and `test`; images without classes; or tar shards), a
         `.csv` or `.parquet` manifest, a `.tar` file, or a glob or brace range of them such as `shards-{000..012}.tar`.
+        Each may lie in an object store, as in `s3://bucket/photos`; on a web server only manifests and tar files do.
     limit : int, optional
         Keep this many rows at most, taken in turn from every (split, label) so that no class is left out for its name.
         The label is the column `label`, or else the first label column.
@@ -64,17 +66,24 @@ def list_images(source: str | Path, *, limit: int | None = None) -> ImageSet:
     ------
     ImageSetError
         The source is missing, of an unknown kind, or without a single image; or its manifest or archives are wrong.
+    NotAllowedError
+        This process may not read there.
     """
     if limit is not None and limit < 1:
         raise ImageSetError(f"limit must be at least 1, found {limit}; leave it out for all images")
-    image_set = _list_source(Path(source).expanduser().absolute())
+    if is_url(str(source)):
+        from extractors.remote_source import list_remote  # noqa: PLC0415 - local images do without
+
+        image_set = list_remote(str(source))
+    else:
+        image_set = _list_source(_allowed(Path(source).expanduser().absolute()))
     if limit is None or limit >= len(image_set.rows):
         return image_set
     return replace(image_set, rows=_spread(image_set.rows, limit), left_out=len(image_set.rows) - limit)
 
 
 class ImageSource(NamedTuple):
-    """Where the bytes of one image lie: a file relative to the set's root, or `bytes` bytes at `offset` in a tar."""
+    """Where the bytes of one image lie: a file or object under the root, or `bytes` bytes from `offset` in a tar."""
 
     path: str
     archive: str | None
@@ -93,16 +102,18 @@ def image_sources(rows: pd.DataFrame) -> list[ImageSource]:
     ]
 
 
-def read_bytes(root: Path, source: ImageSource) -> bytes:
+def read_bytes(root: ImageRoot, source: ImageSource) -> bytes:
     """Return the encoded bytes of one image; safe to call from many threads.
 
     Raises
     ------
     NotReadError
         The file has vanished, may not be read, is a folder, is shorter than it was when it was listed, is over
-        `MAX_BYTES`, or does not fit into the memory.
+        `MAX_BYTES`, or does not fit into the memory; or the store that holds it does not give it.
     """
     try:
+        if is_remote(root, source):
+            return _read_remote(root, source)
         with _opened(root, source) as (file, n_bytes):
             data = file.read(n_bytes)
     except MemoryError as error:
@@ -111,7 +122,7 @@ def read_bytes(root: Path, source: ImageSource) -> bytes:
     return data
 
 
-def digest_bytes(root: Path, source: ImageSource) -> str:
+def digest_bytes(root: ImageRoot, source: ImageSource) -> str:
     """Return the SHA-256 (hex) of what `read_bytes` returns, without holding it in memory.
 
     Raises
@@ -119,6 +130,8 @@ def digest_bytes(root: Path, source: ImageSource) -> str:
     NotReadError
         As `read_bytes`.
     """
+    if is_remote(root, source):
+        return hashlib.sha256(_read_remote(root, source)).hexdigest()
     with _opened(root, source) as (file, n_bytes):
         if source.archive is None:
             digest = hashlib.file_digest(file, "sha256")
@@ -132,11 +145,30 @@ def digest_bytes(root: Path, source: ImageSource) -> str:
         return digest.hexdigest()
 
 
+def is_remote(root: ImageRoot, source: ImageSource) -> bool:
+    """Tell an image at an address from a file."""
+    return isinstance(root, RemoteRoot) or is_url(source.path)
+
+
+def _read_remote(root: ImageRoot, source: ImageSource) -> bytes:
+    from extractors.remote_store import read_object, read_range  # noqa: PLC0415 - local images do without
+
+    if source.bytes > MAX_BYTES:
+        raise NotReadError(f"{source.bytes} bytes is over the limit of {MAX_BYTES}")
+    url = place_of(root, source.archive or source.path)
+    if source.archive is None:
+        return read_object(url, source.bytes)
+    return read_range(url, source.offset or 0, source.bytes)
+
+
 @contextmanager
-def _opened(root: Path, source: ImageSource) -> Iterator[tuple[BufferedReader, int]]:
+def _opened(root: ImageRoot, source: ImageSource) -> Iterator[tuple[BufferedReader, int]]:
     """Open a file at the first byte of its image, and say how many bytes belong to it; an OSError says it plainly."""
     try:
-        with (root / (source.archive or source.path)).open("rb") as file:
+        place = Path(str(root), source.archive or source.path)
+        if not is_allowed(place):  # whatever the listing says: links change, and a listing may be planted
+            raise NotReadError(NOT_ALLOWED)  # noqa: TRY301 - it is passed on below
+        with place.open("rb") as file:
             n_bytes = os.fstat(file.fileno()).st_size if source.archive is None else source.bytes
             if n_bytes > MAX_BYTES:
                 raise NotReadError(f"{n_bytes} bytes is over the limit of {MAX_BYTES}")  # noqa: TRY301 - it is passed on below
@@ -153,11 +185,19 @@ def _check_length(found: int, source: ImageSource) -> None:
         raise NotReadError(f"shorter than listed ({found} of {source.bytes} bytes); it has changed since")
 
 
+def _allowed(source: Path) -> Path:
+    if not is_allowed(source):
+        raise NotAllowedError(f"{source}: {NOT_ALLOWED}")
+    return source
+
+
 def _list_source(source: Path) -> ImageSet:
     try:
         if source.is_dir():
             return _list_folder(source)
         is_file = source.is_file()
+    except NotAllowedError:
+        raise  # it is an OSError, too: an archive in the folder is a link that leads out
     except OSError as error:
         raise ImageSetError(f"{source}: cannot be looked at ({os_reason(error)}); check its owner") from error
     if not is_file:
@@ -168,8 +208,8 @@ def _list_source(source: Path) -> ImageSet:
     if suffix in MANIFEST_SUFFIXES:
         return list_manifest(source)
     if suffix == ".tar":
-        return list_archives(source.parent, [source])
-    if source.name.lower().endswith(_COMPRESSED_TARS):
+        return list_archives(source.parent, [source.name])
+    if source.name.lower().endswith(COMPRESSED_TARS):
         raise ImageSetError(f"{source}: a compressed archive; decompress it to a plain .tar")
     if suffix in IMAGE_SUFFIXES:
         raise ImageSetError(f"{source}: a single image; give the folder that it lies in")
@@ -180,7 +220,7 @@ def _list_folder(root: Path) -> ImageSet:
     images, ignored = scan_folder(root)
     if images:
         return folder_image_set(root, images, ignored)
-    if shards := [path for path in root.iterdir() if path.suffix.lower() == ".tar" and not path.name.startswith(".")]:
+    if shards := [path.name for path in root.iterdir() if path.suffix.lower() == ".tar" and path.name[0] != "."]:
         return list_archives(root, shards)
     expected = f"expected {', '.join(IMAGE_SUFFIXES)}, or .tar shards"
     if not ignored:

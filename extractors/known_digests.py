@@ -5,7 +5,6 @@ The latter are kept beside the listing, so that a later run over all images hash
 
 import io
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -14,6 +13,7 @@ import pyarrow.parquet as pq
 
 from extractors.atomic import errors_explained, write_atomically
 from extractors.cache import EmbeddingCache
+from extractors.image_root import ImageRoot
 from extractors.listing import DIGEST_COLUMN, OK
 
 if TYPE_CHECKING:
@@ -23,21 +23,21 @@ if TYPE_CHECKING:
 RACY_NS = 2_000_000_000
 
 _FILE = "digests.parquet"
-_COLUMNS = ("path", "bytes", "mtime_ns", DIGEST_COLUMN, "status", "reason")
+_COLUMNS = ("path", "bytes", "mtime_ns", "etag", DIGEST_COLUMN, "status", "reason")
 
 
-def known_digests(cache: EmbeddingCache, root: Path, earlier: "CacheListing | None") -> pd.DataFrame:
-    """Return one row for each file below `root` whose digest can be trusted while its size and time stay the same.
+def known_digests(cache: EmbeddingCache, root: ImageRoot, earlier: "CacheListing | None") -> pd.DataFrame:
+    """Return one row for each file below `root` whose digest can be trusted while its size, time and tag stay.
 
     Returns
     -------
     DataFrame
-        ``path`` (unique), ``bytes``, ``mtime_ns``, ``digest``, ``status`` and ``reason``.
+        ``path`` (unique), ``bytes``, ``mtime_ns``, ``etag``, ``digest``, ``status`` and ``reason``.
     """
     kept = _read(cache, root)
     if earlier is None or earlier.root != root:  # equal names, sizes and times in another folder prove nothing
         return kept
-    settled = earlier.rows["mtime_ns"] < earlier.written_ns - RACY_NS
+    settled = (earlier.rows["mtime_ns"] < earlier.written_ns - RACY_NS) | earlier.rows["etag"].notna()
     listed = earlier.rows.loc[settled & earlier.rows[DIGEST_COLUMN].notna(), list(_COLUMNS)]
     return pd.concat([listed, kept[~kept["path"].isin(listed["path"])]], ignore_index=True) if len(kept) else listed
 
@@ -49,13 +49,13 @@ def carry_over(rows: pd.DataFrame, known: pd.DataFrame) -> None:
         return
     at = known.iloc[place]  # -1, where nothing is known, gives the row of another path, which is left out
     same = (place >= 0) & (rows["status"] == OK).to_numpy()
-    for name in ("bytes", "mtime_ns"):
+    for name in ("bytes", "mtime_ns", "etag"):
         same &= rows[name].to_numpy() == at[name].to_numpy()
     for name in (DIGEST_COLUMN, "status", "reason"):
         rows.loc[same, name] = at[name].to_numpy()[same]
 
 
-def keep_digests(cache: EmbeddingCache, root: Path, known: pd.DataFrame) -> None:
+def keep_digests(cache: EmbeddingCache, root: ImageRoot, known: pd.DataFrame) -> None:
     """Replace what is kept beside the listing; no rows remove it, and what is there already is not written again.
 
     Raises
@@ -69,14 +69,15 @@ def keep_digests(cache: EmbeddingCache, root: Path, known: pd.DataFrame) -> None
             with errors_explained(path):
                 path.unlink(missing_ok=True)
         return
-    table = pa.Table.from_pandas(known[list(_COLUMNS)], preserve_index=False)
+    columns = [name for name in _COLUMNS if name != "etag" or known["etag"].notna().any()]  # files have none
+    table = pa.Table.from_pandas(known[columns], preserve_index=False)
     buffer = io.BytesIO()
     pq.write_table(table.replace_schema_metadata({b"headstart": json.dumps({"root": str(root)}).encode()}), buffer)
     if not path.exists() or path.read_bytes() != buffer.getvalue():
         write_atomically(path, buffer.getvalue())
 
 
-def _read(cache: EmbeddingCache, root: Path) -> pd.DataFrame:
+def _read(cache: EmbeddingCache, root: ImageRoot) -> pd.DataFrame:
     """Read what is kept of the images below `root`; what is damaged is as good as none, as files are hashed again."""
     none = pd.DataFrame({name: pd.Series(dtype=object) for name in _COLUMNS})
     path = cache.path / _FILE
@@ -85,8 +86,11 @@ def _read(cache: EmbeddingCache, root: Path) -> pd.DataFrame:
     try:
         table = pq.read_table(pa.BufferReader(path.read_bytes()))  # Arrow takes no path that is not UTF-8
         kept_root = json.loads(table.schema.metadata[b"headstart"])["root"]
-        rows = table.to_pandas()[list(_COLUMNS)]
+        rows = table.to_pandas()
+        rows = rows.assign(etag=rows.get("etag"))[list(_COLUMNS)]
     except (pa.ArrowInvalid, OSError, KeyError, TypeError, ValueError):
         return none
-    texts = ("path", DIGEST_COLUMN, "status", "reason")
-    return rows.astype(dict.fromkeys(texts, object)) if kept_root == str(root) else none
+    texts = ("path", "etag", DIGEST_COLUMN, "status", "reason")
+    rows = rows.astype(dict.fromkeys(texts, object))
+    rows["etag"] = rows["etag"].where(rows["etag"].notna(), None)
+    return rows if kept_root == str(root) else none

@@ -4,15 +4,16 @@ import os
 import stat
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from extractors.errors import ImageSetError
+from extractors.image_root import ImageRoot
 
 IMAGE_SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
+COMPRESSED_TARS = (".tgz", ".tbz2", ".txz", ".tar.gz", ".tar.bz2", ".tar.xz", ".tar.zst")
 SPLIT_NAMES = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
 OK, QUARANTINED = "ok", "quarantined"
 EMPTY_FILE = "empty file (0 bytes)"
@@ -31,6 +32,7 @@ class ListedImage(NamedTuple):
     group: str | None = None
     status: str = OK
     reason: str = ""
+    etag: str | None = None
 
 
 LISTING_COLUMNS: tuple[str, ...] = ListedImage._fields
@@ -42,24 +44,26 @@ class ImageSet:
 
     Parameters
     ----------
-    root : Path
-        Absolute folder to which the paths in `rows` are relative.
+    root : Path or RemoteRoot
+        Absolute folder, or address, to which the paths in `rows` are relative.
     kind : {"folder", "flat", "manifest", "tar"}
         Folder per class, images without labels, CSV or Parquet manifest, or tar shards.
     rows : pandas.DataFrame
         One row an image under a RangeIndex: first the `LISTING_COLUMNS`, then the label columns. `path` (unique) is
-        POSIX and relative to `root`, or absolute where a manifest says so; a member of a tar has its archive in front.
+        POSIX and relative to `root`, or absolute or a URL where a manifest says so; a member of a tar has its archive
+        in front.
         `archive` is the tar file relative to `root`, `offset` the member's first byte in it. `bytes` is the size in
         bytes and `mtime_ns` the time of change in nanoseconds (a member has its archive's). `split` is "train", "val",
-        "test" or None. `status` is "ok" or "quarantined", for the `reason` beside it. Text columns have dtype object,
-        and None where nothing is known.
+        "test" or None. `status` is "ok" or "quarantined", for the `reason` beside it. `etag` is what an object store
+        or web server changes with the content, None for files. Text columns have dtype object, and None where nothing
+        is known.
     ignored : dict of str to int
         Suffix in lower case ("" for none) → number of files passed over because they are no images.
     left_out : int
         Images that were found too, but are beyond the limit that was asked for.
     """
 
-    root: Path
+    root: ImageRoot
     kind: str
     rows: pd.DataFrame
     ignored: dict[str, int]

@@ -7,7 +7,9 @@ from typing import Any
 
 import pandas as pd
 
+from extractors.allowed_roots import NOT_ALLOWED, is_allowed
 from extractors.errors import ImageSetError
+from extractors.image_root import ImageRoot, RemoteRoot, is_url, place_of
 from extractors.listing import (
     DIGEST_COLUMN,
     LISTING_COLUMNS,
@@ -21,17 +23,18 @@ from extractors.listing import (
     refuse_duplicates,
     text_series,
 )
+from extractors.remote_address import check_address
 
 MANIFEST_SUFFIXES = (".csv", ".parquet")
 _OWN_COLUMNS = ("path", "split", "group")
 
 
-def list_manifest(manifest: Path) -> ImageSet:
-    """List the images named by a manifest, in its own order.
+def list_manifest(manifest: Path | str) -> ImageSet:
+    """List the images named by a manifest, a file or an address, in its own order.
 
-    Paths are relative to the manifest's folder, or absolute. `split` and `group` are optional; every other column is a
-    label column and keeps its dtype. In a CSV only an empty cell is missing, so that a class may be called NA or None.
-    A file that cannot be found keeps its row, quarantined.
+    Paths are relative to the manifest's folder, absolute, or URLs; a manifest at an address names no files. `split` and
+    `group` are optional; every other column is a label column and keeps its dtype. In a CSV only an empty cell is
+    missing, so that a class may be called NA or None. What cannot be found keeps its row, quarantined.
 
     Raises
     ------
@@ -41,16 +44,17 @@ def list_manifest(manifest: Path) -> ImageSet:
     """
     table = read_manifest(manifest)
     nothing = [None] * len(table)
-    paths, splits, groups = (table.get(name, nothing) for name in _OWN_COLUMNS)
+    splits, groups = (table.get(name, nothing) for name in ("split", "group"))
+    root = RemoteRoot(manifest.rpartition("/")[0]) if isinstance(manifest, str) else manifest.parent
     images = [
-        _listed(manifest.parent, path)._replace(split=split, group=group)
-        for path, split, group in zip(paths, splits, groups, strict=True)
+        image._replace(split=split, group=group)
+        for image, split, group in zip(_look_up(root, table["path"].tolist()), splits, groups, strict=True)
     ]
     labels = {name: table[name] for name in table.columns if name not in _OWN_COLUMNS}
-    return ImageSet(manifest.parent, "manifest", listing_frame(images, labels), {})
+    return ImageSet(root, "manifest", listing_frame(images, labels), {})
 
 
-def read_manifest(manifest: Path) -> pd.DataFrame:
+def read_manifest(manifest: Path | str) -> pd.DataFrame:
     """Read a table that has a column `path`, as it would be listed, but without looking for the images.
 
     Returns
@@ -64,7 +68,7 @@ def read_manifest(manifest: Path) -> pd.DataFrame:
     ImageSetError
         As `list_manifest`.
     """
-    if manifest.suffix.lower() not in MANIFEST_SUFFIXES:
+    if PurePosixPath(manifest).suffix.lower() not in MANIFEST_SUFFIXES:
         raise ImageSetError(f"{manifest}: unknown kind of table; give a .csv or .parquet file")
     table = _read_table(manifest)
     _check_columns(table, manifest)
@@ -81,31 +85,42 @@ def read_manifest(manifest: Path) -> pd.DataFrame:
     return pd.DataFrame(columns)
 
 
-def _read_table(manifest: Path) -> pd.DataFrame:
+def _read_table(manifest: Path | str) -> pd.DataFrame:
+    suffix = PurePosixPath(manifest).suffix.lower()
     try:
-        if manifest.suffix.lower() == ".parquet":
-            content = io.BytesIO(manifest.read_bytes())  # Arrow takes no path that is not UTF-8
+        content = io.BytesIO(_content(manifest))  # Arrow takes no path that is not UTF-8
+        if suffix == ".parquet":
             return pd.read_parquet(content).reset_index(drop=True)
         table = pd.read_csv(
-            manifest,
+            content,
             dtype=dict.fromkeys(_OWN_COLUMNS, str),  # 001 stays 001
             keep_default_na=False,
             na_values=[""],
             low_memory=False,  # otherwise one column may have several types, by chunk
             encoding="utf-8-sig",  # spreadsheets put a byte-order mark in front
         )
+    except ImageSetError:
+        raise  # it is a ValueError, too
     except FileNotFoundError as error:
         raise ImageSetError(f"{manifest}: no such file; check the path") from error
     except (OSError, ValueError) as error:  # every parser's error is a ValueError: pandas', pyarrow's and the codec's
         message = " ".join(str(error).split())
-        raise ImageSetError(f"{manifest}: not a {manifest.suffix.lower()[1:]} table ({message}); repair it") from error
+        raise ImageSetError(f"{manifest}: not a {suffix[1:]} table ({message}); repair it") from error
     if not isinstance(table.index, pd.RangeIndex):
         # pandas takes the surplus cells in front for an index, which would shift every column.
         raise ImageSetError(f"{manifest}: rows have more cells than the header; put cells that hold a comma in quotes")
     return table
 
 
-def _check_columns(table: pd.DataFrame, manifest: Path) -> None:
+def _content(manifest: Path | str) -> bytes:
+    if isinstance(manifest, Path):
+        return manifest.read_bytes()
+    from extractors.remote_listing import read_whole  # noqa: PLC0415 - local images do without
+
+    return read_whole(manifest)
+
+
+def _check_columns(table: pd.DataFrame, manifest: Path | str) -> None:
     names = ", ".join(map(str, table.columns))
     if "path" not in table:
         raise ImageSetError(
@@ -120,7 +135,7 @@ def _check_columns(table: pd.DataFrame, manifest: Path) -> None:
         raise ImageSetError(f"{manifest}: no rows below the header; name at least one image")
 
 
-def _paths(column: "pd.Series[Any]", manifest: Path) -> list[str]:
+def _paths(column: "pd.Series[Any]", manifest: Path | str) -> list[str]:
     values = column.tolist()
     wrong = [number for number, value in enumerate(values, start=1) if not isinstance(value, str) or not value]
     if wrong:
@@ -129,12 +144,13 @@ def _paths(column: "pd.Series[Any]", manifest: Path) -> list[str]:
             f"{manifest}: {len(wrong)} rows without a path (row {shown}, counted from 1 below the header); fill them in"
         )
     # ./a.jpg and a.jpg are one image. `..` stays: beyond a link it leads elsewhere than the text suggests.
-    paths = [value if value.startswith("/") else str(PurePosixPath(value)) for value in values]
+    paths = [value if value.startswith("/") or is_url(value) else str(PurePosixPath(value)) for value in values]
+    _check_addresses(paths, manifest)
     refuse_duplicates(paths, manifest, "keep one row for each image")
     return paths
 
 
-def _splits(column: "pd.Series[Any]", manifest: Path) -> list[str | None]:
+def _splits(column: "pd.Series[Any]", manifest: Path | str) -> list[str | None]:
     found = _texts(column)
     unknown = sorted({value for value in found if value is not None and value.strip().lower() not in SPLIT_NAMES})
     if unknown:
@@ -147,7 +163,7 @@ def _texts(column: "pd.Series[Any]") -> list[str | None]:
     return [None if missing else str(value) for value, missing in zip(column.tolist(), column.isna(), strict=True)]
 
 
-def _labels(column: "pd.Series[Any]", manifest: Path) -> "pd.Series[Any]":
+def _labels(column: "pd.Series[Any]", manifest: Path | str) -> "pd.Series[Any]":
     """Return a label column as it is, except that all text has one dtype and None for what is missing."""
     if isinstance(column.dtype, pd.StringDtype):
         return text_series(_texts(column))
@@ -165,8 +181,35 @@ def _refuse_containers(values: Sequence[object], where: str) -> None:
             )
 
 
+def _check_addresses(paths: Sequence[str], manifest: Path | str) -> None:
+    for number, path in enumerate(paths, start=1):
+        if is_url(path):
+            try:
+                check_address(path)
+            except ImageSetError as error:
+                raise ImageSetError(f"{manifest}: row {number}, counted from 1 below the header: {error}") from error
+        elif isinstance(manifest, str) and (path.startswith("/") or ".." in path.split("/")):
+            raise ImageSetError(
+                f"{manifest}: row {number}, counted from 1 below the header: {path} leads out of the manifest's own "
+                "place; write a path below it, or a whole address"
+            )
+
+
+def _look_up(root: ImageRoot, paths: Sequence[str]) -> list[ListedImage]:
+    """Return the row of each image, in order: files are looked at here, objects at their stores."""
+    remote = {path: place_of(root, path) for path in paths if isinstance(root, RemoteRoot) or is_url(path)}
+    rows: dict[str, ListedImage] = {}
+    if remote:
+        from extractors.remote_listing import look_up  # noqa: PLC0415 - local images do without
+
+        rows = dict(zip(remote, look_up(remote.items()), strict=True))
+    return [rows[path] if path in rows else _listed(Path(str(root)), path) for path in paths]
+
+
 def _listed(root: Path, path: str) -> ListedImage:
     try:
+        if not is_allowed(root / path):
+            return ListedImage(path, status=QUARANTINED, reason=NOT_ALLOWED)
         return listed_file(path, (root / path).stat())
     except OSError as error:
         return ListedImage(path, status=QUARANTINED, reason=os_reason(error))

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
 from itertools import islice
-from pathlib import Path
 from typing import TypeVar
 
 import torch
@@ -15,6 +14,7 @@ import torch
 from extractors.decode import decode_image
 from extractors.device_decode import decode_jpegs
 from extractors.errors import NotReadError, UnreadableImage
+from extractors.image_root import ImageRoot
 from extractors.images import ImageSource, read_bytes
 from extractors.key import Decode
 from extractors.preprocessing import Preprocessing
@@ -52,7 +52,7 @@ class Decoding:
 
 
 def decode_images(
-    root: Path,
+    root: ImageRoot,
     images: Iterable[Listed],
     decoding: Decoding,
     device: torch.device,
@@ -63,8 +63,8 @@ def decode_images(
 
     Parameters
     ----------
-    root : Path
-        Folder that the sources are relative to.
+    root : Path or RemoteRoot
+        Folder or address that the sources are relative to.
     images : iterable of (ImageSource, str)
         Each image and its digest.
     decoding : Decoding
@@ -88,7 +88,7 @@ def decode_images(
 
 
 def run_ahead(
-    root: Path,
+    root: ImageRoot,
     images: Iterable[Listed],
     decode: Callable[[bytes], _Result],
     decoding: Decoding,
@@ -138,7 +138,7 @@ def _pass_on(data: "Future[bytes | NotReadError]", decode: Callable[[bytes], _Re
     return content if isinstance(content, NotReadError) else decode(content)
 
 
-def _read(root: Path, listed: Listed, times: StageTimes) -> bytes | NotReadError:
+def _read(root: ImageRoot, listed: Listed, times: StageTimes) -> bytes | NotReadError:
     source, digest = listed
     try:
         with times.measure("read"):

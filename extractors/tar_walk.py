@@ -4,7 +4,7 @@ import tarfile
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import BinaryIO
 
 from extractors.listing import EMPTY_FILE, IMAGE_SUFFIXES, QUARANTINED, ListedImage, displayable
@@ -29,8 +29,10 @@ class TarContents:
     defect: ListedImage | None = None
 
 
-def walk_tar(archive: Path, name: str) -> TarContents:
-    """List the members of an uncompressed tar, called `name` in the listing, up to its end or its first damage.
+def walk_tar(file: BinaryIO, archive: ListedImage) -> TarContents:
+    """List the members of an uncompressed tar, up to its end or its first damage.
+
+    `archive` is its own row: its path is the archive's name in the listing, its time and tag are those of each member.
 
     Names are only names here, absolute ones and `..` included: nothing is unpacked. A hard link, which is what GNU tar
     makes of a file's second name, has the bytes of the member before it. Symbolic links and devices are quarantined if
@@ -39,30 +41,29 @@ def walk_tar(archive: Path, name: str) -> TarContents:
     contents = TarContents()
     by_key: dict[str, Sample] = {}
     by_name: dict[str, ListedImage] = {}
-    found = archive.stat()
-    with archive.open("rb") as file:
-        end, damage = 0, ""
-        try:
-            with tarfile.open(fileobj=file, mode="r:") as tar:
-                while (member := tar.next()) is not None:
-                    if member.size < 0 or member.offset_data <= end:
-                        # Some versions of tarfile walk in circles here (CVE-2025-8194).
-                        damage = "a header of negative size"
-                        break
-                    end = member.offset_data
-                    if member.isdir():
-                        continue
-                    row = _listed_member(member, name, found.st_size, by_name)._replace(mtime_ns=found.st_mtime_ns)
-                    by_name[member.name] = row  # hidden or not, a hard link may lead here
-                    if not _is_hidden(member.name):
-                        _add_member(contents, by_key, row, file)
-                end = tar.offset
-        except _DAMAGE as error:
-            damage = str(error) or type(error).__name__
-        damage = damage or _flaw_of_end(file, end)
+    end, damage = 0, ""
+    try:
+        with tarfile.open(fileobj=file, mode="r:") as tar:
+            while (member := tar.next()) is not None:
+                if member.size < 0 or member.offset_data <= end:
+                    # Some versions of tarfile walk in circles here (CVE-2025-8194).
+                    damage = "a header of negative size"
+                    break
+                end = member.offset_data
+                if member.isdir():
+                    continue
+                row = _listed_member(member, archive.path, archive.bytes, by_name)
+                row = row._replace(mtime_ns=archive.mtime_ns, etag=archive.etag)
+                by_name[member.name] = row  # hidden or not, a hard link may lead here
+                if not _is_hidden(member.name):
+                    _add_member(contents, by_key, row, file)
+            end = tar.offset
+    except _DAMAGE as error:
+        damage = str(error) or type(error).__name__
+    damage = damage or _flaw_of_end(file, end)
     if damage:
         reason = f"damaged archive, at byte {end}: {damage}; members from there on are not listed"
-        contents.defect = ListedImage(name, name, end, 0, found.st_mtime_ns, status=QUARANTINED, reason=reason)
+        contents.defect = archive._replace(archive=archive.path, offset=end, bytes=0, status=QUARANTINED, reason=reason)
     return contents
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from extractors.image_root import ImageRoot, relative_path
 from extractors.listing import label_columns
 from extractors.manifests import read_manifest
 from flows.errors import JobError
@@ -40,7 +41,7 @@ class Target:
     notes: list[str] = field(default_factory=list)
 
 
-def merge_labels(file: Path, rows: pd.DataFrame, root: Path, notes: list[str]) -> pd.DataFrame:
+def merge_labels(file: Path, rows: pd.DataFrame, root: ImageRoot, notes: list[str]) -> pd.DataFrame:
     """Return the listing's rows with the labels of a CSV or Parquet file in place of their own.
 
     Raises
@@ -50,10 +51,7 @@ def merge_labels(file: Path, rows: pd.DataFrame, root: Path, notes: list[str]) -
     """
     table = read_manifest(file)
     own = label_columns(table)
-    paths = table["path"].map(
-        lambda path: str(Path(path).relative_to(root)) if Path(path).is_relative_to(root) else str(path)
-    )
-    table = table.assign(path=paths)
+    table = table.assign(path=table["path"].map(lambda path: relative_path(root, path)))
     known = table["path"].isin(rows["path"])
     if not known.any():
         raise JobError(

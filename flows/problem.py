@@ -13,6 +13,7 @@ from scipy.sparse.csgraph import connected_components
 
 from extractors.cache import EmbeddingCache
 from extractors.cache_listing import read_listing
+from extractors.image_root import ImageRoot
 from flows.embedded import Embedded, find_covering
 from flows.errors import JobError
 from flows.label_columns import choose_targets, encode_target, merge_labels, note_conflicts
@@ -36,8 +37,8 @@ class Problem:
         Images that must stay on one side of every split: of one group, or copies of each other.
     images : DataFrame
         The listing's rows of these images.
-    root : Path
-        Folder that their paths are relative to.
+    root : Path or RemoteRoot
+        Folder or address that their paths are relative to.
     embedded : list of Embedded
         Every tap of every key that covers all images.
     notes : list of str
@@ -53,7 +54,7 @@ class Problem:
     split: npt.NDArray[Any] | None
     groups: npt.NDArray[np.int64]
     images: pd.DataFrame
-    root: Path
+    root: ImageRoot
     embedded: list[Embedded]
     notes: list[str]
     task: str = "classify"
@@ -77,8 +78,8 @@ class Labelled:
         Images of the cache that can be read, with and without labels.
     rows : DataFrame
         The listing's rows of the labelled images.
-    root : Path
-        Folder that their paths are relative to.
+    root : Path or RemoteRoot
+        Folder or address that their paths are relative to.
     embedded : list of Embedded
         Every tap of every key that covers all of them.
     notes : list of str
@@ -89,7 +90,7 @@ class Labelled:
     columns: list[str]
     n_listed: int
     rows: pd.DataFrame
-    root: Path
+    root: ImageRoot
     embedded: list[Embedded]
     notes: list[str]
 

@@ -19,7 +19,7 @@ from flows.progress import say_waiting
 
 if TYPE_CHECKING:  # these load torch, which checking does without
     from extractors.backbone import Backbone
-    from extractors.extraction import ShardResult
+    from extractors.shard_result import ShardResult
 
 
 def repair_key(
@@ -83,7 +83,7 @@ def _images_at_hand(cache: EmbeddingCache, listing: CacheListing | None) -> Cach
         raise JobError(
             f"no images are listed; run 'headstart extract IMAGES --cache {cache.path}', then repair once more"
         )
-    if not listing.root.is_dir():
+    if isinstance(listing.root, Path) and not listing.root.is_dir():
         raise JobError(
             f"the images are no longer in {listing.root}; put them back, or run 'headstart extract' with the folder "
             f"where they are now and --cache {cache.path}, which lists them even if it stops at the damage; then repair"

@@ -3,14 +3,14 @@
 import os
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 from extractors.decode import thumbnail
 from extractors.errors import NotReadError, UnreadableImage
+from extractors.image_root import ImageRoot
 from extractors.images import ImageSource, read_bytes
 
 
-def read_thumbnails(root: Path, sources: Iterable[ImageSource], size: int) -> list[bytes | None]:
+def read_thumbnails(root: ImageRoot, sources: Iterable[ImageSource], size: int) -> list[bytes | None]:
     """Return a JPEG whose longest side has `size` pixels for each image, in parallel; None where it cannot be read.
 
     Images may be gone long after they were embedded: whoever shows these says so in the picture's place.

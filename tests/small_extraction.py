@@ -15,11 +15,11 @@ from extractors.taps import Tap
 SETTINGS = Settings(precision="fp32", device="cpu", batch_size=4, workers=2)
 
 
-def listed(cache: EmbeddingCache, folder: Path) -> CacheListing:
+def listed(cache: EmbeddingCache, folder: Path | str) -> CacheListing:
     return update_listing(cache, list_images(folder), workers=2)
 
 
-def opened(cache: EmbeddingCache, folder: Path, settings: Settings = SETTINGS, **backbone: Any) -> Extraction:
+def opened(cache: EmbeddingCache, folder: Path | str, settings: Settings = SETTINGS, **backbone: Any) -> Extraction:
     loaded = load_backbone("small_cnn", **({"weights": "none"} | backbone))
     return Extraction(cache, listed(cache, folder), loaded, [Tap()], settings, weights_source="none")
 

@@ -47,7 +47,18 @@ def test_listing_columns_come_first_and_the_rest_are_labels(tree: Tree) -> None:
     rows = list_images(tree("cat/1.jpg")).rows
 
     assert tuple(rows.columns) == (*LISTING_COLUMNS, "label")
-    assert LISTING_COLUMNS == ("path", "archive", "offset", "bytes", "mtime_ns", "split", "group", "status", "reason")
+    assert LISTING_COLUMNS == (
+        "path",
+        "archive",
+        "offset",
+        "bytes",
+        "mtime_ns",
+        "split",
+        "group",
+        "status",
+        "reason",
+        "etag",
+    )
     assert label_columns(rows.assign(digest="ab", weight=1.0)) == ["label", "weight"]
 
 

@@ -1,0 +1,79 @@
+"""Where this process may read and write: the folders and URL prefixes that its environment pins, if it pins any.
+
+Whoever serves flows sets `ENVIRONMENT`; processes started from there inherit it, and no parameter of a run widens it.
+"""
+
+import json
+import os
+from collections.abc import Iterable
+from functools import lru_cache
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from extractors.errors import NotAllowedError
+from extractors.image_root import is_url
+
+ENVIRONMENT = "HEADSTART_SECURITY"
+NOT_ALLOWED = "it leads out of the folders and addresses that this process may read"
+
+
+def allowed_roots() -> tuple[str, ...] | None:
+    """Return the folders and URL prefixes that this process is held to; None where nothing is pinned.
+
+    Raises
+    ------
+    NotAllowedError
+        The environment pins something that cannot be understood, so that nothing is allowed.
+    """
+    pinned = os.environ.get(ENVIRONMENT)
+    return None if not pinned else _pinned_roots(pinned)
+
+
+def is_within(place: str | Path, roots: Iterable[str]) -> bool:
+    """Tell whether a path, links and ``..`` followed, or a URL lies at or below one of the roots."""
+    return any(_covers(root, str(place)) for root in roots)
+
+
+def is_allowed(place: str | Path) -> bool:
+    """Tell whether this process may read and write at `place`, a path or a URL.
+
+    Raises
+    ------
+    NotAllowedError
+        As `allowed_roots`.
+    """
+    roots = allowed_roots()
+    return roots is None or is_within(place, roots)
+
+
+@lru_cache(maxsize=4)
+def _pinned_roots(pinned: str) -> tuple[str, ...] | None:
+    try:
+        roots = json.loads(pinned)["roots"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise NotAllowedError(f"{ENVIRONMENT} is no JSON object with roots; nothing may be read until it is") from error
+    if roots is None:
+        return None
+    if not isinstance(roots, list) or not all(isinstance(root, str) and root for root in roots):
+        raise NotAllowedError(f"{ENVIRONMENT}: roots is no list of folders and URLs; nothing may be read until it is")
+    return tuple(roots)
+
+
+def _covers(root: str, place: str) -> bool:
+    if is_url(root) or is_url(place):
+        of_root, of_place = _parts_of_url(root), _parts_of_url(place)
+        return of_root is not None and of_place is not None and of_place[: len(of_root)] == of_root
+    return Path(os.path.realpath(place)).is_relative_to(os.path.realpath(root))
+
+
+def _parts_of_url(url: str) -> tuple[str, ...] | None:
+    """Cut a URL into scheme, host or bucket, and folders, so that s3://owls-evil is not below s3://owls."""
+    if not is_url(url):
+        return None
+    split = urlsplit(url)
+    # A server may decode %2e%2e before it follows it; no honest prefix needs a way up.
+    path = unquote(split.path)
+    if {".", ".."} & set(path.split("/")) or "\\" in path or "::" in url:
+        return None
+    folders = [part for part in path.split("/") if part]
+    return (split.scheme.lower(), split.netloc, *folders)
