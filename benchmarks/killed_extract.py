@@ -14,6 +14,7 @@ from typing import Any
 
 import extractors.atomic
 import extractors.extraction
+import extractors.missing_rows
 import extractors.prefetch
 import extractors.preparation
 from flows.extraction import extract
@@ -25,7 +26,7 @@ PAUSE_S = 0.03  # a batch, so that a kill from outside finds it at work
 def hurry_nothing() -> None:
     """Cut many shards of few images, index them at the start too, and calibrate although it cannot pay."""
     extractors.extraction._SHARD_ROWS = 20  # noqa: SLF001 - the settings of a real run are not for so few images
-    extractors.extraction._MANY_UNINDEXED = 3  # noqa: SLF001 - likewise
+    extractors.missing_rows._MANY_UNINDEXED = 3  # noqa: SLF001 - likewise
     extractors.preparation._FEW = 0  # noqa: SLF001 - likewise
     extractors.preparation._WORTH_CALIBRATING = 0.0  # noqa: SLF001 - likewise
 

@@ -128,8 +128,11 @@ class EmbeddingStore:
         if not (self.path / "key.json").exists():
             write_atomically(self.path / "key.json", content.encode())
 
-    def seal(self, digests: Array, features: Mapping[str, Array]) -> Path:
-        """Keep rows for good: digests (n, 32) uint8, and for each tap of the key features (n, …) in the key's dtype."""
+    def seal(self, digests: Array, features: Mapping[str, Array], *, name: str | None = None) -> Path:
+        """Keep rows for good: digests (n, 32) uint8, and for each tap of the key features (n, …) in the key's dtype.
+
+        The file is called after the digests, or `name`; one of the same name is replaced.
+        """
         if sorted(features) != sorted(self.key.taps):
             raise CacheError(f"{self.path}: rows must have the taps {sorted(self.key.taps)}, got {sorted(features)}")
         for tap, values in features.items():
@@ -138,7 +141,7 @@ class EmbeddingStore:
                     f"{self.path}: {tap} must have {len(digests)} rows of {self.key.dtype}, "
                     f"got {len(values)} of {values.dtype}",
                 )
-        return write_shard(self.path, self.key, digests, features)
+        return write_shard(self.path, self.key, digests, features, name)
 
     @property
     def is_created(self) -> bool:

@@ -15,6 +15,7 @@ from extractors.atomic import errors_explained, remove_stale_parts
 from extractors.cache import EmbeddingStore
 from extractors.errors import CacheError
 from extractors.shards import Array, map_dataset, read_digests
+from extractors.turn import take_turn
 
 # An extraction seals often, to lose little when it is killed: a few hundred rows. What is finished has other needs.
 # 64 MiB is opened, checked and held in memory in a moment, and makes 10 million rows of 512 float16 some 160 files
@@ -99,6 +100,7 @@ def carry_out(store: EmbeddingStore, plan: Compaction) -> None:
     CacheError
         The disk is full or the folder cannot be written. Nothing is lost; the same call goes on.
     """
+    take_turn(store.path)  # or a worker that outlived its run could seal again what is merged here
     remove_stale_parts(store.path)
     _remove(plan.redundant)  # every row of them that is wanted lies in another shard
     sealed = {store.seal(digests, features) for digests, features in _merge(store, plan)}

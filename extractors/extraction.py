@@ -1,10 +1,9 @@
 """One backbone over one listing: which rows the cache lacks, in which shards, and the work of one shard."""
 
-import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, replace
+from contextlib import nullcontext
+from dataclasses import replace
 from functools import cached_property
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
@@ -14,17 +13,20 @@ import numpy as np
 from extractors.backbone import Backbone
 from extractors.cache import EmbeddingCache
 from extractors.cache_listing import CacheListing
-from extractors.engine import Batch, embed
+from extractors.engine import embed
 from extractors.execution import Execution
 from extractors.fidelity import LOWEST_COSINE
 from extractors.first_images import FirstImages
 from extractors.forward import ForwardPass, store_as
+from extractors.image_root import ImageRoot
 from extractors.images import image_sources
-from extractors.key import EmbeddingKey, StoredDtype
+from extractors.key import EmbeddingKey
+from extractors.missing_rows import MissingRows, cut_shards
 from extractors.precision import resolve_device
 from extractors.prefetch import Decoding, Listed
 from extractors.preparation import prepare
 from extractors.settings import Settings
+from extractors.shard_result import EmbeddedRows, ShardResult
 from extractors.shards import Array
 from extractors.shortcuts import settle_key
 from extractors.stages import StageTimes
@@ -39,32 +41,68 @@ if TYPE_CHECKING:
 _SHARD_ROWS = 512  # a kill costs the shard being filled and at most one being sealed: 10 s of resnet18 on two cores
 _SHARD_BYTES = 64 * 2**20  # feature maps are large: a shard is held in memory while it is filled
 
-_MANY_UNINDEXED = 64  # reading so many shards takes about as long as opening all others by the index
 
-EmbeddedBatch = tuple[Array, dict[str, Array]]  # the digests (hex) of a batch, and its features by tap
+def embed_rows(
+    forward: ForwardPass,
+    images: Sequence[Listed],
+    done: EmbeddedRows,
+    *,
+    backbone: Backbone,
+    key: EmbeddingKey,
+    execution: Execution | None,
+    root: ImageRoot,
+    workers: int,
+    times: StageTimes,
+    on_images: Callable[[int], None] | None = None,
+) -> None:
+    """Embed images into `done`; what was done before an error is in it.
 
-
-@dataclass(frozen=True)
-class ShardResult:
-    """What came of one shard.
-
-    Attributes
+    Parameters
     ----------
-    embedded : int
-        Rows that this extraction embedded, earlier tries of the shard included.
-    unreadable : dict of str to str
-        The reason for each digest that cannot be decoded: a property of the image.
-    not_read : dict of str to str
-        The reason for each path that could not be read this time.
+    forward : ForwardPass
+    images : sequence of (ImageSource, str)
+        Each image and its digest.
+    done : EmbeddedRows
+        Takes what comes of them.
+    backbone : Backbone
+        For its preprocessing and its name.
+    key : EmbeddingKey
+        Says how to decode, and what to store.
+    execution : Execution, optional
+        Says on how many threads.
+    root : Path or RemoteRoot
+        Folder or address that the sources are relative to.
+    workers : int
+        Decoding threads.
+    times : StageTimes
+        Where the time goes.
+    on_images : callable, optional
+        Called with how many more images are done.
+
+    Raises
+    ------
+    FeatureError
+        Features cannot be stored.
     """
+    digests = np.array([digest for _, digest in images], object)
+    paths = [source.path for source, _ in images]
+    decoding = Decoding(
+        preprocessing=backbone.preprocessing, decode=key.decode, workers=workers, in_turn=forward.device.type == "cpu"
+    )
+    with execution.threads_set() if execution else nullcontext():
+        for batch in embed(forward, root, images, decoding, times):
+            done.unreadable |= {digests[row]: reason for row, reason in batch.unreadable.items()}
+            done.not_read |= {paths[row]: reason for row, reason in batch.not_read.items()}
+            if len(batch.rows):
+                named = [paths[row] for row in batch.rows]
+                done.features.append(store_as(batch.features, key.dtype, backbone=backbone.name, paths=named))
+                done.digests.append(digests[batch.rows])
+            if on_images:
+                on_images(len(batch.rows) + len(batch.unreadable) + len(batch.not_read))
 
-    embedded: int
-    unreadable: dict[str, str]
-    not_read: dict[str, str]
 
-
-class Extraction:
-    """The rows of a listing that one key still lacks, cut into shards.
+class Extraction(MissingRows):
+    """The rows of a listing that one key still lacks, computed in this process.
 
     Parameters
     ----------
@@ -80,15 +118,6 @@ class Extraction:
         Device, precision, stored dtype, batch size, decoding threads.
     weights_source : str
         What `load_backbone` was given for its weights; kept, so that a model can find them again.
-
-    Attributes
-    ----------
-    store : EmbeddingStore
-        The rows of this key in the cache.
-    shards : list of int array
-        For each shard to compute, the positions of its images in `missing`.
-    missing : DataFrame
-        One row for each distinct image to embed.
     """
 
     def __init__(
@@ -101,12 +130,12 @@ class Extraction:
         *,
         weights_source: str,
     ) -> None:
-        self.listing, self.backbone, self.taps, self.settings = listing, backbone, taps, settings
-        self._weights_source = weights_source
+        self.backbone, self.taps, self.settings = backbone, taps, settings
+        self.weights_name, self._weights_source = backbone.weights_name, weights_source
         self.device = resolve_device(settings.device)
         self._first = FirstImages(backbone, taps, listing, self.device, settings.n_workers)
         self.times = StageTimes()
-        self._cache = cache
+        self.execution: Execution | None = None
         plain = EmbeddingKey(
             backbone=backbone.name,
             weights=backbone.weights,
@@ -115,43 +144,11 @@ class Extraction:
             dtype=settings.dtype,
         )
         key, self.fidelity, self.reasons = settle_key(plain, settings, self._first, lambda key: cache.store(key).path)
-        self.store = cache.store(key)
-        self.execution: Execution | None = None
-        self._take_stock()
+        super().__init__(cache, listing, key)
         # Rows without a key.json would be rows of nobody: it is written too where nothing but this file is missing.
         if len(self.listing.distinct) and not self.store.is_created:
             with writer_lock(self.store.path):
-                self.store.create(self._about(self._sizes))
-
-    @contextmanager
-    def writing(self, on_wait: "Callable[[Path], None] | None" = None) -> Iterator[None]:
-        """Be the only writer of this key: hold its lock around `run`, or every `run_shard`, and index what is sealed.
-
-        What another process sealed while this one waited for it is no longer in `missing`. Where nothing is missing no
-        lock is taken, and a cache that is read-only will do.
-
-        Parameters
-        ----------
-        on_wait : callable
-            Called once with the path of the lock, where another process holds it.
-
-        Raises
-        ------
-        CacheError
-            The cache cannot be written, or its file system knows no locks.
-        """
-        if not self.shards:
-            if os.access(self.store.path, os.W_OK):  # a run that was killed at its very end leaves its shards unindexed
-                self.store.refresh_index(at_least=_MANY_UNINDEXED)
-            yield
-            return
-        with writer_lock(self.store.path, on_wait=on_wait):
-            # A flipped bit in the index would have a sealed row computed again.
-            self.store.refresh_index(at_least=_MANY_UNINDEXED)
-            self._take_stock()
-            self.store.create(self._about(self._sizes))
-            yield
-            self.store.refresh_index()
+                self.store.create(self.about())
 
     def run(self, on_images: Callable[[int], None] | None = None) -> Iterator[ShardResult]:
         """Embed every shard; one is sealed in the background while the next is embedded.
@@ -168,7 +165,7 @@ class Extraction:
         """
         sealing: list[Future[None]] = []
 
-        def seal_behind(number: int, done: list[EmbeddedBatch]) -> None:
+        def seal_behind(number: int, done: EmbeddedRows) -> None:
             sealing.append(writer.submit(self._seal, number, done))
             if len(sealing) > 1:  # at most one shard waits to be written
                 sealing.pop(0).result()
@@ -185,58 +182,59 @@ class Extraction:
         """Embed and seal one shard, as `run` does; a shard that is run again embeds only what is not sealed yet."""
         return self._embed(number, on_images, self._seal)
 
+    def prepare(self, n_missing: int) -> ForwardPass:
+        """Decide how to embed so many images, or take up what was decided for this key before; hold its lock meanwhile.
+
+        What is decided is kept beside the rows, and so is how near the features are to the plain network's.
+        """
+        folder, recorded = self.store.path, Execution.read(self.store.path)
+        prepared = prepare(self._first, self.store.key, self.settings, recorded, n_missing, self.times)
+        self.execution = prepared.execution
+        if prepared.execution != recorded:
+            prepared.execution.write(folder)
+        if prepared.fidelity and not prepared.fidelity.accepted:
+            self.reasons.append(
+                f"on the first images of this run, the cosine to plain float32 is {prepared.fidelity.cosine:.4f}, "
+                f"under {LOWEST_COSINE}; --precision fp32 --decode full embeds all anew"
+            )
+        if prepared.fidelity:
+            self.fidelity = replace(self.fidelity, features=prepared.fidelity)
+            self.fidelity.write(folder)
+        return prepared.forward
+
     def _embed(
-        self, number: int, on_images: Callable[[int], None] | None, seal: Callable[[int, list[EmbeddedBatch]], None]
+        self, number: int, on_images: Callable[[int], None] | None, seal: Callable[[int, EmbeddedRows], None]
     ) -> ShardResult:
         rows = self._unsealed(number)
-        digests, paths = rows["digest"].to_numpy(), rows["path"].to_numpy()
-        images = zip(image_sources(rows), digests, strict=True)
-        done: list[EmbeddedBatch] = []
-        unreadable: dict[str, str] = {}
-        not_read: dict[str, str] = {}
+        images = list(zip(image_sources(rows), rows["digest"], strict=True))
+        done = EmbeddedRows()
         try:
-            for batch in self._batches(images):
-                unreadable |= {digests[row]: reason for row, reason in batch.unreadable.items()}
-                not_read |= {paths[row]: reason for row, reason in batch.not_read.items()}
-                if len(batch.rows):
-                    stored = store_as(
-                        batch.features,
-                        self.settings.dtype,
-                        backbone=self.backbone.name,
-                        paths=paths[batch.rows].tolist(),
-                    )
-                    done.append((digests[batch.rows], stored))
-                if on_images:
-                    on_images(len(batch.rows) + len(batch.unreadable) + len(batch.not_read))
+            embed_rows(
+                self._forward,
+                images,
+                done,
+                backbone=self.backbone,
+                key=self.store.key,
+                execution=self.execution,
+                root=self.listing.root,
+                workers=self.settings.n_workers,
+                times=self.times,
+                on_images=on_images,
+            )
         finally:
-            if done:
-                self._n_embedded[number] = self._n_embedded.get(number, 0) + sum(len(part) for part, _ in done)
+            if len(done):
+                self._n_embedded[number] = self._n_embedded.get(number, 0) + len(done)
                 seal(number, done)
-        return ShardResult(self._n_embedded.get(number, 0), unreadable, not_read)
-
-    def _batches(self, images: Iterable[Listed]) -> Iterator[Batch]:
-        decoding = Decoding(
-            preprocessing=self.backbone.preprocessing,
-            decode=self.store.key.decode,
-            workers=self.settings.n_workers,
-            in_turn=self.device.type == "cpu",
-        )
-        forward = self._forward
-        threads = self.execution.threads_set() if self.execution else nullcontext()
-        with threads:
-            yield from embed(forward, self.listing.root, images, decoding, self.times)
+        return ShardResult(self._n_embedded.get(number, 0), done.unreadable, done.not_read)
 
     def _take_stock(self) -> None:
-        """Find out which rows are sealed, and cut the others into shards."""
-        self.store = self._cache.store(self.store.key)
         self._known = set(self.store.shards())
         self._sealed_as: dict[Path, int] = {}
         self._n_embedded: dict[int, int] = {}
-        distinct = self.listing.distinct
-        self.missing: pd.DataFrame = distinct[self.store.missing(distinct["digest"].tolist())]
-        self.shards: list[Array] = []
-        if len(self.missing):
-            self.shards = _cut(len(self.missing), self._sizes, self.settings.dtype)
+        super()._take_stock()
+
+    def _cut(self, n_images: int) -> list[Array]:
+        return cut_shards(n_images, self._sizes, self.settings.dtype, n_rows=_SHARD_ROWS, n_bytes=_SHARD_BYTES)
 
     @cached_property
     def _sizes(self) -> dict[str, tuple[int, ...]]:
@@ -253,44 +251,21 @@ class Extraction:
         ]
         return rows[self.store.missing(rows["digest"].tolist(), among=since)]
 
-    def _seal(self, number: int, done: list[EmbeddedBatch]) -> None:
+    def _seal(self, number: int, done: EmbeddedRows) -> None:
         with self.times.measure("write"):
-            self._write(number, done)
-
-    def _write(self, number: int, done: list[EmbeddedBatch]) -> None:
-        digests = np.frombuffer(bytes.fromhex("".join(np.concatenate([part for part, _ in done]))), np.uint8)
-        features = {tap: np.concatenate([values[tap] for _, values in done]) for tap in done[0][1]}
-        self._sealed_as[self.store.seal(digests.reshape(-1, 32), features)] = number
+            self._sealed_as[self.store.seal(*done.joined())] = number
 
     @cached_property
     def _forward(self) -> ForwardPass:
         """Made for the first shard: with the lock held, so that what another process decided meanwhile is taken up."""
-        folder, recorded = self.store.path, Execution.read(self.store.path)
-        prepared = prepare(self._first, self.store.key, self.settings, recorded, len(self.missing), self.times)
-        self.execution = prepared.execution
-        if prepared.execution != recorded:
-            prepared.execution.write(folder)
-        if prepared.fidelity and not prepared.fidelity.accepted:
-            self.reasons.append(
-                f"on the first images of this run, the cosine to plain float32 is {prepared.fidelity.cosine:.4f}, "
-                f"under {LOWEST_COSINE}; --precision fp32 --decode full embeds all anew"
-            )
-        if prepared.fidelity:
-            self.fidelity = replace(self.fidelity, features=prepared.fidelity)
-            self.fidelity.write(folder)
-        return prepared.forward
+        return self.prepare(len(self.missing))
 
-    def _about(self, sizes: dict[str, tuple[int, ...]]) -> dict[str, Any]:
+    def about(self) -> dict[str, Any]:
+        """Say what ``key.json`` keeps for people."""
         return {
             "weights_name": self.backbone.weights_name,
             "weights_source": self._weights_source,
-            "shape": {tap: list(size) for tap, size in sizes.items()},
+            "shape": {tap: list(size) for tap, size in self._sizes.items()},
             "device": self.device.type,
             "versions": {name: version(name) for name in ("torch", "torchvision", "pillow")},
         }
-
-
-def _cut(n_images: int, sizes: dict[str, tuple[int, ...]], dtype: StoredDtype) -> list[Array]:
-    row_bytes = np.dtype(dtype).itemsize * sum(int(np.prod(size)) for size in sizes.values())
-    n_rows = max(1, min(_SHARD_ROWS, _SHARD_BYTES // row_bytes))
-    return np.array_split(np.arange(n_images), range(n_rows, n_images, n_rows))

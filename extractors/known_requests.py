@@ -29,7 +29,9 @@ _NO_MATTER = ("workers", "batch_size", "compile")  # how rows are computed, whic
 Request = dict[str, Any]
 
 
-def describe_request(backbone: str, weights: str, taps: Sequence[Tap], settings: Settings) -> Request:
+def describe_request(
+    backbone: str, weights: str, taps: Sequence[Tap], settings: Settings, *, place: str | None = None
+) -> Request:
     """Return all on which the key of an extraction depends, as plain JSON values: equal ones lead to the same key.
 
     Parameters
@@ -40,6 +42,8 @@ def describe_request(backbone: str, weights: str, taps: Sequence[Tap], settings:
         Their order does not matter.
     settings : Settings
         All that has a part in the key.
+    place : str, optional
+        Names the machines that compute, where this one does not.
     """
     file = find_weights_file(weights)
     request = {
@@ -51,7 +55,7 @@ def describe_request(backbone: str, weights: str, taps: Sequence[Tap], settings:
         "format_version": FORMAT_VERSION,
         "versions": {name: _version(name) for name in _LIBRARIES},
         "code": _newest_change(),
-        "machine": _describe_machine(),
+        "machine": place or _describe_machine(),
     }
     return dict(json.loads(json.dumps(request)))  # as it will be read back, to compare with
 

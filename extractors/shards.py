@@ -27,7 +27,14 @@ Array = npt.NDArray[Any]
 _LAYOUT = {"alignment_threshold": 1, "alignment_interval": 4096, "libver": "v108"}
 
 
-def write_shard(folder: Path, key: EmbeddingKey, digests: Array, features: Mapping[str, Array]) -> Path:
+def shard_name(digests: Array) -> str:
+    """Name the file of these images, uint8 (n_images, 32), in this order."""
+    return f"shard-{hashlib.sha256(digests.tobytes()).hexdigest()[:16]}.h5"
+
+
+def write_shard(
+    folder: Path, key: EmbeddingKey, digests: Array, features: Mapping[str, Array], name: str | None = None
+) -> Path:
     """Seal rows as one new file; its name follows from the images it holds, so sealing the same twice is harmless.
 
     Parameters
@@ -40,13 +47,15 @@ def write_shard(folder: Path, key: EmbeddingKey, digests: Array, features: Mappi
         SHA-256 of each image file.
     features : mapping of tap to array (n_images, …)
         One array a tap.
+    name : str, optional
+        Another name; `shard_name` makes one.
 
     Raises
     ------
     CacheError
         The disk is full or the folder cannot be written.
     """
-    name = f"shard-{hashlib.sha256(digests.tobytes()).hexdigest()[:16]}.h5"
+    name = name or shard_name(digests)
     with h5py.File(name, "w", driver="core", backing_store=False, **_LAYOUT) as file:
         file.attrs["key"] = _attribute(json.dumps(key.as_dict()))
         _add(file, "digest", digests)

@@ -26,6 +26,11 @@ class StageTimes:
         with self._lock:
             self.seconds = seconds | {keep: self.seconds.get(keep, 0.0)}
 
+    def add(self, seconds: dict[str, float]) -> None:
+        """Add what was measured elsewhere."""
+        with self._lock:
+            self.seconds |= {stage: self.seconds.get(stage, 0.0) + more for stage, more in seconds.items()}
+
     @contextmanager
     def measure(self, stage: str) -> Iterator[None]:
         """Add the time that the block takes to a stage."""

@@ -9,7 +9,7 @@ from filelock import FileLock, SoftFileLock, Timeout
 from extractors.atomic import errors_explained, make_folder
 from extractors.errors import CacheError
 
-_FILE = "writer.lock"
+WRITER_LOCK = "writer.lock"
 _POLL_S = 0.2
 
 
@@ -34,8 +34,8 @@ def writer_lock(folder: Path, *, on_wait: Callable[[Path], None] | None = None) 
         The folder cannot be written, or its file system knows no locks.
     """
     make_folder(folder)
-    lock = FileLock(folder / _FILE, poll_interval=_POLL_S)
-    with errors_explained(folder / _FILE):
+    lock = FileLock(folder / WRITER_LOCK, poll_interval=_POLL_S)
+    with errors_explained(folder / WRITER_LOCK):
         try:
             _acquire(lock, folder, on_wait)
         except NotImplementedError as error:  # filelock before 3.25
@@ -51,7 +51,7 @@ def _acquire(lock: FileLock, folder: Path, on_wait: Callable[[Path], None] | Non
         lock.acquire(timeout=0)
     except Timeout:
         if on_wait:
-            on_wait(folder / _FILE)
+            on_wait(folder / WRITER_LOCK)
         lock.acquire()
     if isinstance(lock, SoftFileLock):  # filelock's way out where the kernel has no lock; it would outlive a kill
         lock.release()

@@ -78,7 +78,7 @@ def predict_out_of_fold(
 
     Where a val split chose, the training images are folded here, and val is predicted by a fit on all of them.
     """
-    folds, notes = list(plan.folds), []
+    folds, notes = list(plan.first_folds), []
     if plan.selection == "val":
         try:
             folds += cross_validate(problem.y, problem.groups, plan.train, _FOLDS, seed, problem.class_names)
@@ -87,7 +87,7 @@ def predict_out_of_fold(
     task = Task(
         y=problem.y.astype(np.intp),
         n_classes=len(problem.class_names),
-        plan=replace(plan, folds=folds),
+        plan=replace(plan, folds=folds, repeats=1),
         groups=problem.groups,
         seed=seed,
     )
@@ -95,7 +95,7 @@ def predict_out_of_fold(
     if probability is None:
         return None
     rows = np.concatenate([score for _, score in folds])
-    chose = len(np.concatenate([score for _, score in plan.folds]))  # what comes after saw no choice of anything
+    chose = len(np.concatenate([score for _, score in plan.first_folds]))  # what comes after saw no choice of anything
     temperature = fit_temperature_on_oof(problem.y[rows[:chose]], probability[:chose])
     return OutOfFold(rows, probability, temperature, notes)
 
@@ -218,5 +218,10 @@ def _few_shot(
 ) -> list[FewShotPoint]:
     head = find_head(winner.head)
     return few_shot_curve(
-        lambda number: head.make(winner.params, number), features, problem.y, plan, groups=problem.groups, seed=seed
+        lambda number: head.make(winner.params, number),
+        features,
+        problem.y,
+        replace(plan, folds=plan.first_folds, repeats=1),
+        groups=problem.groups,
+        seed=seed,
     )

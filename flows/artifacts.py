@@ -1,16 +1,34 @@
-"""What a run leaves in Prefect's UI."""
+"""What a run leaves in Prefect's UI: how far it is, its leaderboard as a table and as a picture, and its report."""
 
+import base64
 import re
+import threading
+import time
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
-from prefect.artifacts import create_link_artifact, create_table_artifact
+from prefect.artifacts import (
+    create_image_artifact,
+    create_link_artifact,
+    create_progress_artifact,
+    create_table_artifact,
+    update_progress_artifact,
+)
+from prefect.context import FlowRunContext
 
 from flows.fit_summary import FitSummary
-from heads.report_text import interval_text, params_text, score_text
+from flows.progress import Advance
+from heads.report_plots import cost_chart
+from heads.report_text import interval_text, metric_name, params_text, score_text
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+_UPDATE_EVERY_S = 5.0  # each is a request to the server: none of them per batch
 
 
 def leave_fit_artifacts(name: str, fitted: FitSummary) -> None:
-    """Leave the leaderboard and a link to the report in Prefect's UI."""
+    """Leave the leaderboard, its chart, and a link to the report in Prefect's UI."""
     slug = slug_of(name)
     rows = [
         {
@@ -27,11 +45,64 @@ def leave_fit_artifacts(name: str, fitted: FitSummary) -> None:
         f"Chosen by {fitted.winner['split']}; the winner's score on {fitted.test['split']} stands in the report."
     )
     create_table_artifact(key=f"{slug}-leaderboard", table=rows, description=chosen_by)
+    metric = fitted.winner["metric"]
+    if chart := cost_chart(fitted.leaderboard, metric):
+        described = f"{metric_name(metric)} of each candidate against the seconds of its fit."
+        create_image_artifact(key=f"{slug}-chart", image_url=_image_url(chart[0]), description=described)
     create_link_artifact(
         key=f"{slug}-report", link=Path(fitted.report).resolve().as_uri(), link_text=f"Report of {name}"
     )
 
 
+def progress_artifact(name: str, total: int, also: Advance) -> Advance:
+    """Leave a progress bar in Prefect's UI; does nothing outside a flow.
+
+    Parameters
+    ----------
+    name : str
+        What gets on, such as ``embedding resnet18``.
+    total : int
+        When it is done. Nothing is left where nothing is to be done.
+    also : callable
+        Another one that is to be told, such as the bar in a terminal.
+
+    Returns
+    -------
+    callable
+        To be called with how many more are done, by any thread; it asks the server at most every five seconds, and when
+        all is done.
+    """
+    if not total or FlowRunContext.get() is None:
+        return also
+    created = create_progress_artifact(0.0, key=slug_of(name), description=f"{name}: {total} in all")
+    artifact = cast("UUID", created)  # a coroutine only where a flow is asynchronous; none of ours is
+    done, told, one_at_a_time = 0, time.monotonic(), threading.Lock()
+
+    def advance(count: int) -> None:
+        nonlocal done, told
+        also(count)
+        with one_at_a_time:
+            done += count
+            now = time.monotonic()
+            if now - told >= _UPDATE_EVERY_S or done >= total:
+                told = now
+                update_progress_artifact(artifact, min(100.0, 100.0 * done / total))
+
+    return advance
+
+
 def slug_of(name: str) -> str:
     """Make an artifact's key of a name: lowercase letters, digits and dashes."""
     return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "experiment"
+
+
+def _image_url(svg: str) -> str:
+    """Write a figure as a ``data:`` URL, which is the picture itself.
+
+    A browser shows no ``file://`` picture in a page that came over http, and Prefect stores URLs and no files.
+    """
+    # Alone in an <img>, a figure has no page to take its colours and its name spaces from.
+    spaces = 'xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink"'
+    style = "background:#fff;color:#1f2328;font-family:sans-serif"
+    alone = svg.replace("<svg ", f'<svg {spaces} style="{style}" ', 1)
+    return "data:image/svg+xml;base64," + base64.b64encode(alone.encode()).decode()

@@ -8,9 +8,12 @@ from typing import Annotated, Any, Literal
 import typer
 
 from flows.cli_clustering import cluster
+from flows.cli_doctor import doctor
 from flows.cli_fit import fit
+from flows.cli_nightly import nightly
 from flows.cli_options import CacheArgument, Device, ImagesArgument, Json, Workers
 from flows.cli_results import compare, results
+from flows.cli_serve import serve
 from flows.cli_upkeep import compact, export, verify
 from flows.errors import EXPECTED_ERRORS
 from flows.signals import ended_by_sigterm
@@ -44,12 +47,23 @@ FLAGS = ("--json", "--all", "--few-shot", "--calibrate", "--repair", "--overwrit
 
 # What an interrupted command leaves: these seal what they embedded, and go on from there.
 INTERRUPTED = 130  # the exit status that typer gives to Ctrl-C
-RESUMABLE = ("extract", "run", "verify")
+RESUMABLE = ("extract", "run", "nightly", "verify")
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        typer.echo(version("headstart"))
+        raise typer.Exit
 
 
 @app.callback()
 def _options(
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)
+    ] = False,
 ) -> None:
     pass
 
@@ -110,6 +124,10 @@ def extract(
     ] = None,
     workers: Workers = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Take only so many images, spread over the classes.")] = None,
+    dask: Annotated[
+        str | None,
+        typer.Option(help="Embed on Dask workers: local, cuda, or a scheduler (tcp://…).", show_default="this process"),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Embed images into a cache; what the cache holds already is not computed again."""
@@ -129,6 +147,7 @@ def extract(
         batch_size=batch_size,
         workers=workers,
         limit=limit,
+        dask=dask,
         progress=True,
     )
     emit_json(summary) if json else show_extraction(summary)
@@ -161,6 +180,10 @@ def run(
         show_extraction(summary.extraction)
         for fitted in summary.fits:
             show_fit(fitted)
+
+
+app.command()(serve)
+app.command()(nightly)
 
 
 @app.command()
@@ -206,7 +229,7 @@ def predict(
     write_predictions(predictions, out)
 
 
-for _command in (cluster, verify, compact, export, results, compare):
+for _command in (cluster, verify, compact, export, results, compare, doctor):
     app.command()(_command)
 
 

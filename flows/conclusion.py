@@ -13,6 +13,7 @@ from flows.analysis import Analysis, OutOfFold, analyse, predict_out_of_fold
 from flows.fit_summary import FitSummary
 from flows.history import write_results
 from flows.leaderboard import leaderboard_row, model_card, plain_scores
+from flows.logs import record_fit
 from flows.number_reporting import write_number_report
 from flows.problem import Problem
 from flows.reporting import write_report
@@ -102,7 +103,8 @@ def conclude(
         seed=seed,
         seconds=round(time.monotonic() - started, 3),
     )
-    _, kept = keep_run(summary, problem, plan, scored.test, settings)
+    run, kept = keep_run(summary, problem, plan, scored.test, settings)
+    record_fit(run)
     summary = replace(summary, notes=[*summary.notes, *kept])
     if on_scores:
         on_scores(summary)
@@ -173,7 +175,8 @@ def _describe(
     problem: Problem, plan: SplitPlan, results: Sequence[Result], winner: Result, *, metric: str, seed: int
 ) -> list[dict[str, Any]]:
     """Return the leaderboard, best first."""
-    split = "val" if plan.selection == "val" else f"{len(plan.folds)}-fold CV"
+    split = "val" if plan.selection == "val" else f"{len(plan.first_folds)}-fold CV"
+    split += f" × {plan.repeats}" if plan.repeats > 1 else ""
     rivals = compare_with_winner(problem, plan, results, winner, metric=metric, seed=seed)
     return [
         leaderboard_row(problem, result, metric, split) | describe_rival(rivals.get(id(result))) for result in results

@@ -1,4 +1,9 @@
-"""One extraction a GPU: a file lock on this host, which goes with the process however that ends."""
+"""One extraction a GPU: a file lock on this host, which goes with the process however that ends.
+
+Why no concurrency slot of Prefect's, which could be seen in its UI: a slot outlives a killed process until its lease
+ends (a minute at the least); and a server that keeps leases in memory, which is Prefect's default, and is restarted
+meanwhile, never takes it back. A GPU belongs to one host, and so does its lock.
+"""
 
 import getpass
 import tempfile
@@ -21,7 +26,7 @@ def device_lock(device: "torch.device", *, show: bool) -> Iterator[None]:
     if device.type != "cuda":
         yield
         return
-    lock = FileLock(Path(tempfile.gettempdir()) / f"headstart-gpu{device.index or 0}-{getpass.getuser()}.lock")
+    lock = FileLock(Path(tempfile.gettempdir()) / f"headstart-{_name_gpu(device)}-{getpass.getuser()}.lock")
     try:
         lock.acquire(timeout=0)
     except Timeout:
@@ -32,3 +37,10 @@ def device_lock(device: "torch.device", *, show: bool) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+def _name_gpu(device: "torch.device") -> str:
+    """Name the GPU itself: a process that sees one of eight calls it cuda:0, whichever it is."""
+    from torch.cuda import get_device_properties  # noqa: PLC0415 - only where there is a GPU
+
+    return f"gpu-{get_device_properties(device).uuid}"

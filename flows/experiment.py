@@ -2,10 +2,11 @@
 
 import tomllib
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
 
+from extractors.image_root import is_url
 from extractors.key import StoredDtype
 from extractors.settings import Settings
 from extractors.tap import PENULTIMATE
@@ -15,6 +16,23 @@ from flows.errors import JobError
 
 class _Table(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)  # a misspelt option is an error, never ignored
+
+
+DASK_PATTERN = r"^(local|cuda|[a-z]+://.+)$"
+
+
+class ScaleTable(_Table):
+    """``[scale]``: shards are embedded by Dask workers, which see cache and images under the same paths.
+
+    `dask` is ``local`` (processes on this machine), ``cuda`` (one for each of its GPUs), or a scheduler's address; the
+    sweeps use that scheduler, too, unless their table says otherwise. `workers` counts processes on this machine; by
+    default there is one for four cores, or for each GPU. A shard has `shard_images` images at most, and a worker that
+    dies loses one shard.
+    """
+
+    dask: str = Field(pattern=DASK_PATTERN)
+    workers: int | None = Field(default=None, ge=1)
+    shard_images: int = Field(default=4096, ge=1)
 
 
 class ExtractTable(_Table):
@@ -39,11 +57,30 @@ class FitTable(_Table):
     task: Literal["classify", "regress"] | None = None
     metric: str | None = None
     folds: int = Field(default=5, ge=2)
+    repeats: int = Field(default=1, ge=1)
     test_size: float = Field(default=0.2, gt=0, lt=1)
     seed: int = 0
     few_shot: bool = False
     calibrate: bool = False
     dask: str = "threads"
+
+
+class SecurityTable(_Table):
+    """``[security]``: where a run may read and write, and what it may import or connect to.
+
+    Without `roots` nothing is limited. With them, images, cache, results, labels and weights must lie below one of
+    these folders or URL prefixes, and code of one's own (``module:name``) and Dask schedulers must be named here.
+    """
+
+    roots: list[Annotated[str, Field(min_length=1)]] | None = None
+    code: list[str] = []
+    dask: list[str] = []
+
+    @model_validator(mode="after")
+    def _refuse_lists_without_roots(self) -> Self:
+        if self.roots is None and (self.code or self.dask):
+            raise ValueError("code and dask are limits beside roots; name the roots too, or leave both out")
+        return self
 
 
 class Experiment(_Table):
@@ -63,12 +100,23 @@ class Experiment(_Table):
     workers: int | None = Field(default=None, ge=1)
     limit: int | None = Field(default=None, ge=1)
     extract: list[ExtractTable] = Field(min_length=1)
+    scale: ScaleTable | None = None  # before fit, whose tables take it up
     fit: list[FitTable] = Field(min_length=1)
+    security: SecurityTable = SecurityTable()
 
     @field_validator("fit", mode="before")
     @classmethod
     def _take_one_table(cls, value: Any) -> Any:
         return [value] if isinstance(value, dict) else value
+
+    @field_validator("fit")
+    @classmethod
+    def _take_up_cluster(cls, tables: list[FitTable], info: ValidationInfo) -> list[FitTable]:
+        scale = info.data.get("scale")
+        if scale is None or "://" not in scale.dask:  # threads of this machine serve a sweep best
+            return tables
+        taken = {"dask": scale.dask}
+        return [table if "dask" in table.model_fields_set else table.model_copy(update=taken) for table in tables]
 
     @field_validator("fit")
     @classmethod
@@ -121,20 +169,21 @@ def read_experiment(path: str | Path) -> Experiment:
         raise JobError(f"{file}: is no TOML: {error}") from error
     values = {"name": file.stem, "cache": f"{file.stem}.headstart", "out": f"{file.stem}.results"} | values
     try:
-        return Experiment(**_anchored(values, file.resolve().parent))
+        return Experiment(**anchor_values(values, file.resolve().parent))
     except ValidationError as error:
         faults = "; ".join(f"{_place(fault['loc'], values)}: {fault['msg']}" for fault in error.errors())
         raise JobError(f"{file}: {faults}") from error
 
 
-def _anchored(values: dict[str, Any], folder: Path) -> dict[str, Any]:
+def anchor_values(values: dict[str, Any], folder: Path) -> dict[str, Any]:
     """Make the paths absolute, so that a flow finds them wherever it runs."""
 
     def place(table: dict[str, Any], *names: str) -> dict[str, Any]:
-        paths = {name: folder / Path(table[name]).expanduser() for name in names if isinstance(table.get(name), str)}
-        return table | {name: str(path) for name, path in paths.items()}
+        return table | {name: _anchor(table[name], folder) for name in names if isinstance(table.get(name), str)}
 
     anchored = place(values, "images", "cache", "out")
+    if isinstance(values.get("security"), dict):
+        anchored["security"] = _anchored_roots(values["security"], folder)
     if isinstance(values.get("extract"), list):
         anchored["extract"] = [
             place(table, "weights") if isinstance(table, dict) and _is_file(table.get("weights"), folder) else table
@@ -145,6 +194,18 @@ def _anchored(values: dict[str, Any], folder: Path) -> dict[str, Any]:
     if isinstance(values.get("fit"), list):
         anchored["fit"] = [place(table, "labels") if isinstance(table, dict) else table for table in values["fit"]]
     return anchored
+
+
+def _anchor(place: str, folder: Path) -> str:
+    """Make a path absolute; a URL is so already, and a path would lose one of its slashes."""
+    return place if is_url(place) else str(folder / Path(place).expanduser())
+
+
+def _anchored_roots(table: dict[str, Any], folder: Path) -> dict[str, Any]:
+    roots = table.get("roots")
+    if not isinstance(roots, list):
+        return table
+    return table | {"roots": [_anchor(root, folder) if isinstance(root, str) and root else root for root in roots]}
 
 
 def _place(location: tuple[int | str, ...], values: dict[str, Any]) -> str:

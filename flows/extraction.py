@@ -3,9 +3,10 @@
 import re
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from extractors.archives import is_pattern
 from extractors.cache import EmbeddingCache, EmbeddingStore
@@ -20,10 +21,15 @@ from extractors.weights_argument import find_weights_file
 from flows.device_lock import device_lock
 from flows.errors import JobError
 from flows.extraction_summary import ExtractionSummary, describe_key, describe_run, summarise
+from flows.logs import record_shard, timed
 from flows.progress import progress_bar, say_waiting
 
 if TYPE_CHECKING:  # it loads torch, which a rerun with nothing new does without
-    from extractors.extraction import Extraction, ShardResult
+    from extractors.extraction import Extraction
+    from extractors.missing_rows import MissingRows
+    from extractors.shard_result import ShardResult
+
+_Opened = TypeVar("_Opened", bound="MissingRows")
 
 
 def default_cache(images: str | Path) -> Path:
@@ -50,6 +56,7 @@ def extract(
     batch_size: int | None = None,
     workers: int | None = None,
     limit: int | None = None,
+    dask: str | None = None,
     progress: bool = False,
 ) -> ExtractionSummary:
     """Embed an image set with one or more frozen backbones; what the cache holds already is not computed again.
@@ -72,6 +79,8 @@ def extract(
         See `extractors.settings.Settings`.
     limit : int, optional
         Take only this many images, spread over the classes.
+    dask : str, optional
+        Embed on Dask workers: ``local``, ``cuda`` (one for each GPU here), or the address of a scheduler.
     progress : bool
         Show bars on standard error.
 
@@ -79,6 +88,8 @@ def extract(
     ------
     ExtractorError
         The image set, a backbone, its weights or the cache cannot be used.
+    JobError
+        So is the cluster, or all its workers end without a word.
     """
     started = time.monotonic()
     settings = Settings(
@@ -94,22 +105,30 @@ def extract(
     taps = [Tap.parse(spec) for spec in as_list(tap)]
     pairs = pair_weights(as_list(backbone), as_list(weights))
     path = Path(cache or default_cache(images))
-    if not all(recall(path, describe_request(name, source, taps, settings)) for name, source in pairs):
-        refuse_unknown([name for name, _ in pairs], device)
-    found = list_images(images, limit=limit)
-    folder = EmbeddingCache(path, create=True)
-    listing, notes = list_into(folder, found, workers=settings.n_workers, progress=progress)
-    return extract_each(
-        folder,
-        listing,
-        notes,
-        pairs,
-        taps,
-        settings,
-        open_one=lambda listing, name, source: open_extraction(folder, listing, name, source, taps, settings),
-        embed_missing=partial(run_shards, progress=progress),
-        started=started,
-    )
+    if not all(recall(path, describe_request(name, source, taps, settings, place=dask)) for name, source in pairs):
+        refuse_unknown([name for name, _ in pairs], "auto" if dask else device)
+    with ExitStack() as stack:
+        opening: Callable[..., MissingRows] = open_extraction
+        embed_missing: Callable[..., None] = run_shards
+        if dask:
+            from flows.scaled_extraction import run_scaled, scaled  # noqa: PLC0415 - loads Dask
+
+            opening, embed_missing = stack.enter_context(scaled(dask, show=progress)).open, run_scaled
+        found = list_images(images, limit=limit)
+        folder = EmbeddingCache(path, create=True)
+        listing, notes = list_into(folder, found, workers=settings.n_workers, progress=progress)
+        return extract_each(
+            folder,
+            listing,
+            notes,
+            pairs,
+            taps,
+            settings,
+            open_one=lambda listing, name, source: opening(folder, listing, name, source, taps, settings),
+            embed_missing=partial(embed_missing, progress=progress),
+            started=started,
+            place=dask,
+        )
 
 
 def extract_each(
@@ -120,9 +139,10 @@ def extract_each(
     taps: Sequence[Tap],
     settings: Settings,
     *,
-    open_one: Callable[[CacheListing, str, str], "Extraction"],
-    embed_missing: Callable[["Extraction", list["ShardResult"]], None],
+    open_one: Callable[[CacheListing, str, str], _Opened],
+    embed_missing: Callable[[_Opened, list["ShardResult"]], None],
     started: float,
+    place: str | None = None,
 ) -> ExtractionSummary:
     """Embed a listing with one backbone after another; however that ends, what could not be decoded is quarantined.
 
@@ -141,10 +161,12 @@ def extract_each(
         Takes the extraction and a list to which it adds what came of each shard.
     started : float
         When the job began, by `time.monotonic`.
+    place : str, optional
+        Where it is embedded, if not in this process.
     """
     keys: list[dict[str, Any]] = []
     for name, source in backbones:
-        request = describe_request(name, source, taps, settings)
+        request = describe_request(name, source, taps, settings, place=place)
         if complete := find_complete(cache, listing, request):
             keys.append(complete)
             continue
@@ -271,5 +293,6 @@ def run_shards(extraction: "Extraction", results: list["ShardResult"], *, progre
         progress_bar(f"embedding {name}", len(extraction.missing), show=progress) as advance,
         device_lock(extraction.device, show=progress),
     ):
-        for result in extraction.run(advance):
-            results.append(result)  # noqa: PERF402 - what was done before an error must be in the list
+        for number, (result, seconds) in enumerate(timed(extraction.run(advance))):
+            results.append(result)  # at once: what was done before an error must be in the list
+            record_shard(extraction, number, result, seconds)

@@ -9,7 +9,7 @@ from extractors.errors import ImageSetError
 from extractors.stages import STAGES
 
 if TYPE_CHECKING:  # it loads torch, which a rerun with nothing new does without
-    from extractors.extraction import Extraction
+    from extractors.missing_rows import MissingRows
 
 
 @dataclass(frozen=True)
@@ -49,13 +49,13 @@ class ExtractionSummary:
     notes: list[str]
 
 
-def describe_key(extraction: "Extraction") -> dict[str, Any]:
+def describe_key(extraction: "MissingRows") -> dict[str, Any]:
     """Say which key an extraction filled."""
     key, fidelity = extraction.store.key, extraction.fidelity.features
     return {
         "id": key.id,
         "backbone": key.backbone,
-        "weights": extraction.backbone.weights_name,
+        "weights": extraction.weights_name,
         "taps": list(key.taps),
         "precision": key.precision,
         "decode": key.decode,
@@ -67,7 +67,7 @@ def describe_key(extraction: "Extraction") -> dict[str, Any]:
 
 
 def describe_run(
-    extraction: "Extraction", listing: CacheListing, embedded: int, *, opening: float, seconds: float
+    extraction: "MissingRows", listing: CacheListing, embedded: int, *, opening: float, seconds: float
 ) -> dict[str, Any]:
     """Say how many of the listing's usable images were new to a key, and how they were embedded in how many seconds."""
     stages = extraction.times.seconds

@@ -1,25 +1,34 @@
-"""An experiment's extraction as Prefect tasks: list, open, and embed shard by shard."""
+"""An experiment's extraction as Prefect tasks: list, open, and embed shard by shard, here or on Dask workers."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
+from prefect.futures import PrefectFuture
 
 from extractors.cache import EmbeddingCache
 from extractors.cache_listing import CacheListing
-from extractors.extraction import Extraction, ShardResult
+from extractors.extraction import Extraction
 from extractors.images import list_images
+from extractors.missing_rows import MissingRows
 from extractors.settings import Settings
+from extractors.shard_result import ShardResult
 from extractors.tap import Tap
+from flows.artifacts import progress_artifact
 from flows.device_lock import device_lock
 from flows.experiment import Experiment
 from flows.extraction import extract_each, list_into, open_extraction
 from flows.extraction_summary import ExtractionSummary
 from flows.progress import Advance, progress_bar, say_waiting
+from flows.scaled_extraction import ScaledExtraction, embed_in_flight, scaled
+from flows.task_logs import log_shard
 from flows.task_retries import worth_retrying
+
+Opening = Callable[[EmbeddingCache, CacheListing, str, str, Sequence[Tap], Settings], MissingRows]
 
 
 def extract_in_tasks(experiment: Experiment, *, progress: bool) -> ExtractionSummary:
@@ -28,22 +37,29 @@ def extract_in_tasks(experiment: Experiment, *, progress: bool) -> ExtractionSum
     cache = EmbeddingCache(experiment.cache, create=True)
     listing, notes = list_images_task(cache, experiment, progress)
     taps = [Tap.parse(spec) for spec in experiment.tap]
+    with ExitStack() as stack:
+        opening: Opening = open_extraction
+        embed_missing: Callable[..., None] = _embed
+        if scale := experiment.scale:
+            there = scaled(scale.dask, scale.workers, shard_images=scale.shard_images, show=progress)
+            opening, embed_missing = stack.enter_context(there).open, _embed_elsewhere
 
-    def open_one(listing: CacheListing, name: str, weights: str) -> Extraction:
-        opening = open_task.with_options(task_run_name=f"open {name} ({Path(weights).name})")
-        return opening(cache, listing, name, weights, taps, experiment.settings)
+        def open_one(listing: CacheListing, name: str, weights: str) -> MissingRows:
+            task_ = open_task.with_options(task_run_name=f"open {name} ({Path(weights).name})")
+            return task_(opening, cache, listing, name, weights, taps, experiment.settings)
 
-    return extract_each(
-        cache,
-        listing,
-        notes,
-        [(table.backbone, table.weights) for table in experiment.extract],
-        taps,
-        experiment.settings,
-        open_one=open_one,
-        embed_missing=partial(_embed, progress=progress),
-        started=started,
-    )
+        return extract_each(
+            cache,
+            listing,
+            notes,
+            [(table.backbone, table.weights) for table in experiment.extract],
+            taps,
+            experiment.settings,
+            open_one=open_one,
+            embed_missing=partial(embed_missing, progress=progress),
+            started=started,
+            place=scale.dask if scale else None,
+        )
 
 
 # The cache folder is the truth about what is done: Prefect's own result cache would say "done" of rows that are gone.
@@ -64,10 +80,16 @@ def list_images_task(cache: EmbeddingCache, experiment: Experiment, progress: bo
 
 @task(name="open backbone", cache_policy=NO_CACHE, persist_result=False)
 def open_task(
-    cache: EmbeddingCache, listing: CacheListing, backbone: str, weights: str, taps: Sequence[Tap], settings: Settings
-) -> Extraction:
-    """Load a backbone and find out what the cache lacks of it."""
-    return open_extraction(cache, listing, backbone, weights, taps, settings)
+    opening: Opening,
+    cache: EmbeddingCache,
+    listing: CacheListing,
+    backbone: str,
+    weights: str,
+    taps: Sequence[Tap],
+    settings: Settings,
+) -> MissingRows:
+    """Load a backbone, here or on a worker, and find out what the cache lacks of it."""
+    return opening(cache, listing, backbone, weights, taps, settings)
 
 
 @task(
@@ -78,19 +100,49 @@ def open_task(
     retry_delay_seconds=1,
     retry_condition_fn=worth_retrying,
 )
-def embed_shard_task(extraction: Extraction, number: int, advance: Advance) -> ShardResult:
-    """Embed and seal one shard; a retry embeds only what the first try did not seal."""
-    return extraction.run_shard(number, advance)
+def embed_shard_task(extraction: Extraction | ScaledExtraction, number: int, advance: Advance) -> ShardResult:
+    """Embed and seal one shard, or wait for the worker that does; a retry embeds only what was not sealed."""
+    begun = time.monotonic()
+    result = extraction.run_shard(number, advance)
+    log_shard(_shard_name(extraction, number), result, time.monotonic() - begun)
+    return result
 
 
 def _embed(extraction: Extraction, results: list[ShardResult], *, progress: bool) -> None:
-    name = extraction.backbone.name.rpartition("/")[2]
     with (
         extraction.writing(on_wait=say_waiting if progress else None),
-        progress_bar(f"embedding {name}", len(extraction.missing), show=progress) as advance,
+        _getting_on(extraction, show=progress) as advance,
         device_lock(extraction.device, show=progress),
     ):
-        n_shards = len(extraction.shards)
-        for number in range(n_shards):
-            shard = embed_shard_task.with_options(task_run_name=f"embed {name}, shard {number + 1} of {n_shards}")
+        for number in range(len(extraction.shards)):
+            shard = embed_shard_task.with_options(task_run_name=f"embed {_shard_name(extraction, number)}")
             results.append(shard(extraction, number, advance))
+
+
+def _embed_elsewhere(extraction: ScaledExtraction, results: list[ShardResult], *, progress: bool) -> None:
+    with (
+        extraction.writing(on_wait=say_waiting if progress else None),
+        _getting_on(extraction, show=progress) as advance,
+    ):
+
+        def start(number: int) -> PrefectFuture[ShardResult]:
+            shard = embed_shard_task.with_options(task_run_name=f"embed {_shard_name(extraction, number)}")
+            return shard.submit(extraction, number, advance)
+
+        embed_in_flight(extraction, results, start)
+
+
+@contextmanager
+def _getting_on(extraction: MissingRows, *, show: bool) -> Iterator[Advance]:
+    """Show how an embedding gets on: in Prefect's UI, and in the terminal where there is one."""
+    name, total = f"embedding {_short_name(extraction)}", len(extraction.missing)
+    with progress_bar(name, total, show=show) as advance:
+        yield progress_artifact(name, total, also=advance)
+
+
+def _shard_name(extraction: MissingRows, number: int) -> str:
+    return f"{_short_name(extraction)}, shard {number + 1} of {len(extraction.shards)}"
+
+
+def _short_name(extraction: MissingRows) -> str:
+    return extraction.store.key.backbone.rpartition("/")[2]

@@ -1,9 +1,10 @@
 """An experiment's fits as Prefect tasks, each with its artifacts."""
 
-from prefect import task
+from prefect.assets import materialize
 from prefect.cache_policies import NO_CACHE
 
 from flows.artifacts import leave_fit_artifacts
+from flows.assets import embeddings_asset, model_asset
 from flows.experiment import Experiment, FitTable
 from flows.fit_summary import FitSummary
 from flows.fitting import fit
@@ -15,7 +16,8 @@ def fit_in_tasks(experiment: Experiment, keys: list[str], *, progress: bool) -> 
     return [_fit_table(experiment, table, keys, progress=progress) for table in experiment.fit]
 
 
-@task(
+@materialize(
+    "file:///model",  # each run names its own
     name="fit heads",
     cache_policy=NO_CACHE,
     persist_result=False,
@@ -35,6 +37,7 @@ def fit_task(experiment: Experiment, table: FitTable, keys: list[str], progress:
         task=table.task,
         metric=table.metric,
         folds=table.folds,
+        repeats=table.repeats,
         test_size=table.test_size,
         seed=table.seed,
         dask=table.dask,
@@ -48,7 +51,11 @@ def fit_task(experiment: Experiment, table: FitTable, keys: list[str], progress:
 def _fit_table(experiment: Experiment, table: FitTable, keys: list[str], *, progress: bool) -> FitSummary:
     """Run the task of one of the experiment's fits and leave its artifacts."""
     heads = ", ".join(table.head) or f"the {table.sweep or 'quick'} sweep"
-    fitting = fit_task.with_options(task_run_name=f"fit {table.name or heads}")
+    fitting = fit_task.with_options(
+        task_run_name=f"fit {table.name or heads}",
+        assets=[model_asset(experiment, table)],
+        asset_deps=[embeddings_asset(experiment.cache, key) for key in keys],
+    )
     fitted = fitting(experiment, table, keys, progress)
     leave_fit_artifacts(experiment.name if len(experiment.fit) == 1 else f"{experiment.name} {table.name}", fitted)
     return fitted

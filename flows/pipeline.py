@@ -6,11 +6,14 @@ from pathlib import Path
 from prefect import flow
 
 from extractors.backbones import resolve_backbone
+from flows.assets import record_embeddings
 from flows.experiment import Experiment, read_experiment
 from flows.extraction_summary import ExtractionSummary
 from flows.extraction_tasks import extract_in_tasks
 from flows.fit_summary import FitSummary
 from flows.fit_tasks import fit_in_tasks
+from flows.run_preparation import NO_PICKLE, experiment_at_work
+from flows.security import check_allowed
 from heads.registry import find_head
 
 
@@ -55,18 +58,31 @@ def run(experiment: str | Path | Experiment, *, progress: bool = False) -> RunSu
         It names something that does not exist.
     """
     checked = experiment if isinstance(experiment, Experiment) else read_experiment(experiment)
-    # A misspelt name is told now, and not when a server is up and half the work done.
-    for table in checked.extract:
-        resolve_backbone(table.backbone)
-    for fit_table in checked.fit:
-        for name in fit_table.head:
-            find_head(name)
+    check_allowed(checked)  # before the next line imports code of one's own
+    refuse_misspelt(checked)
     return run_experiment(checked, progress)
 
 
-@flow(name="headstart", flow_run_name="{experiment.name}", persist_result=False)
+def refuse_misspelt(experiment: Experiment) -> None:
+    """Tell what is misspelt now, and not when a server is up and half the work done.
+
+    Raises
+    ------
+    BackboneError, UnknownHeadError
+        The experiment names something that does not exist.
+    """
+    for table in experiment.extract:
+        resolve_backbone(table.backbone)
+    for fit_table in experiment.fit:
+        for name in fit_table.head:
+            find_head(name)
+
+
+@flow(name="headstart", flow_run_name="{experiment.name}", persist_result=False, result_serializer=NO_PICKLE)
 def run_experiment(experiment: Experiment, progress: bool = False) -> RunSummary:
     """Extract with every backbone of the experiment, fit its heads, and leave a table and a link to the report."""
-    extracted = extract_in_tasks(experiment, progress=progress)
-    fits = fit_in_tasks(experiment, [key["id"] for key in extracted.keys], progress=progress)
+    with experiment_at_work(experiment, show=progress) as settled:
+        extracted = extract_in_tasks(settled, progress=progress)
+        record_embeddings(settled, extracted)
+        fits = fit_in_tasks(settled, [key["id"] for key in extracted.keys], progress=progress)
     return RunSummary(extracted, fits[0], fits[1:])

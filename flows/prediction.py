@@ -27,7 +27,7 @@ from heads.prediction import predict as predict_classes
 from heads.prediction import predict_numbers
 
 if TYPE_CHECKING:
-    from extractors.extraction import ShardResult
+    from extractors.shard_result import ShardResult
 
 
 def predict(

@@ -5,13 +5,14 @@ import shlex
 from pathlib import Path
 
 import pytest
+import typer
 from conftest import CLASSES, draw
 
-from flows.cli import main
+from flows.cli import app, main
 from flows.experiment import read_experiment
 
 README = Path(__file__).parent.parent / "README.md"
-BLOCKS = re.findall(r"```(\w+)\n(.*?)```", README.read_text(), re.DOTALL)
+BLOCKS = re.findall(r"```(\w*)\n(.*?)```", README.read_text(), re.DOTALL)
 
 
 @pytest.fixture
@@ -48,6 +49,18 @@ def test_the_python_runs_one_after_another(session: Path, capsys: pytest.Capture
         exec(text.replace('"resnet50"', '"small_cnn", weights="none"'), names)  # noqa: S102 - our own README
     assert names["X"].shape == (36, 256)  # type: ignore[attr-defined]
     assert "owl.png" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("line", [line for block in blocks("") for line in block.splitlines()])
+def test_a_command_that_needs_a_server_is_at_least_understood(line: str) -> None:
+    words = shlex.split(line, comments=True)
+    if words[0] == "make":
+        return
+    command = typer.main.get_command(app)
+    name, found, rest = command.resolve_command(
+        command.make_context("headstart", [], resilient_parsing=True), words[1:]
+    )
+    assert found.make_context(name, rest).params
 
 
 def test_the_experiment_can_be_read(tmp_path: Path) -> None:

@@ -193,7 +193,7 @@ def test_an_index_that_killed_runs_left_far_behind_is_rebuilt_before_anything_el
     from extractors.index import ShardIndex
 
     monkeypatch.setattr("extractors.extraction._SHARD_ROWS", 2)
-    monkeypatch.setattr("extractors.extraction._MANY_UNINDEXED", 18)
+    monkeypatch.setattr("extractors.missing_rows._MANY_UNINDEXED", 18)
     list(opened(tmp_path / "cache", photos).run())
     again = opened(tmp_path / "cache", photos)
     assert len(ShardIndex(again.store.path, again.store.key).unindexed) == 18

@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -156,6 +157,11 @@ def test_a_failure_ends_with_1_and_one_clear_line(
     (line,) = [line for line in lines(ran.err) if not line.startswith(("reading", "embedding"))]
     assert line.startswith("headstart: ")
     assert message in line
+
+
+def test_the_version_is_that_of_the_installed_package(headstart: Callable[..., Ran]) -> None:
+    ran = headstart("--version")
+    assert (ran.status, ran.out.strip()) == (0, version("headstart"))
 
 
 def test_debug_shows_the_traceback_wherever_it_stands(headstart: Callable[..., Ran]) -> None:

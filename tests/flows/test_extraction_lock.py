@@ -8,13 +8,14 @@ import pytest
 from filelock import FileLock, Timeout
 
 import flows.extraction
-import flows.pipeline
+import flows.extraction_tasks
 from extractors.backbones import load_backbone
 from extractors.cache import EmbeddingCache
 from extractors.cache_listing import update_listing
-from extractors.extraction import Extraction, ShardResult
+from extractors.extraction import Extraction
 from extractors.images import list_images
 from extractors.settings import Settings
+from extractors.shard_result import ShardResult
 from extractors.tap import Tap
 from flows.progress import say_waiting
 
@@ -33,7 +34,8 @@ class DirectTask:
 def extraction(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Extraction:
     """Thirty-six images in four shards, nothing embedded yet; Prefect's tasks run without a server."""
     monkeypatch.setattr("extractors.extraction._SHARD_ROWS", 10)
-    monkeypatch.setattr(flows.pipeline, "embed_shard_task", DirectTask(flows.pipeline.embed_shard_task.fn))
+    direct = DirectTask(flows.extraction_tasks.embed_shard_task.fn)
+    monkeypatch.setattr(flows.extraction_tasks, "embed_shard_task", direct)
     cache = EmbeddingCache(tmp_path / "cache", create=True)
     listing = update_listing(cache, list_images(photos), workers=2)
     settings = Settings(precision="fp32", device="cpu", batch_size=4, workers=2)
@@ -42,7 +44,7 @@ def extraction(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 
 BOTH = pytest.mark.parametrize(
-    "run", [flows.extraction.run_shards, flows.pipeline._embed], ids=["plain job", "Prefect flow"]
+    "run", [flows.extraction.run_shards, flows.extraction_tasks._embed], ids=["plain job", "Prefect flow"]
 )
 
 

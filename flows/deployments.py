@@ -1,0 +1,72 @@
+"""The flows that ``prefect.yaml`` names: extraction and refitting, each with a whole experiment as its parameter."""
+
+from prefect import flow
+
+from extractors.cache import EmbeddingCache
+from extractors.known_requests import describe_request, recall
+from extractors.tap import Tap
+from flows.assets import record_embeddings
+from flows.errors import JobError
+from flows.experiment import Experiment
+from flows.extraction_summary import ExtractionSummary
+from flows.extraction_tasks import extract_in_tasks
+from flows.fit_summary import FitSummary
+from flows.fit_tasks import fit_in_tasks
+from flows.run_preparation import NO_PICKLE, experiment_at_work
+
+
+@flow(
+    name="extraction",
+    flow_run_name="extraction of {experiment.name}",
+    persist_result=False,
+    result_serializer=NO_PICKLE,
+)
+def extraction(experiment: Experiment) -> ExtractionSummary:
+    """Embed what is new in the experiment's images with each of its backbones; its heads are not fitted."""
+    with experiment_at_work(experiment) as settled:
+        extracted = extract_in_tasks(settled, progress=False)
+        record_embeddings(settled, extracted)
+    return extracted
+
+
+@flow(
+    name="refitting", flow_run_name="refitting of {experiment.name}", persist_result=False, result_serializer=NO_PICKLE
+)
+def refitting(experiment: Experiment) -> list[FitSummary]:
+    """Fit the experiment's heads on what its cache holds; no image is read and none embedded."""
+    with experiment_at_work(experiment, create=False) as settled:
+        return fit_in_tasks(settled, find_keys(settled), progress=False)
+
+
+def find_keys(experiment: Experiment) -> list[str]:
+    """Return the keys that the experiment's ``[[extract]]`` tables led to, in their order.
+
+    Raises
+    ------
+    JobError
+        The cache holds no embeddings of one of them.
+    CacheError
+        There is no cache.
+    """
+    cache = EmbeddingCache(experiment.cache)
+    taps = [Tap.parse(spec) for spec in experiment.tap]
+    keys: list[str] = []
+    for table in experiment.extract:
+        request = describe_request(table.backbone, table.weights, taps, experiment.settings)
+        known = recall(cache.path, request)
+        found = [known["id"]] if known else _keys_of(cache, table.backbone)
+        if not found:
+            raise JobError(
+                f"{cache.path}: no embeddings of {table.backbone} ({table.weights}); run the extraction first"
+            )
+        keys += [key for key in found if key not in keys]
+    return keys
+
+
+def _keys_of(cache: EmbeddingCache, backbone: str) -> list[str]:
+    """Return every key of a backbone: another machine's request is not known here, but its embeddings serve as well."""
+    return [
+        store.key.id
+        for store in cache.stores()
+        if backbone in (store.key.backbone, store.key.backbone.rpartition("/")[2])
+    ]

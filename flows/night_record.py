@@ -1,0 +1,88 @@
+"""What the last completed night saw and left, kept beside the results: the next night compares with it.
+
+It is one file, replaced as a whole and at the very end. A night that fails or is killed leaves it as it was, so that
+the next one sees everything that changed since the last night that was told to somebody.
+"""
+
+import io
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from extractors.atomic import make_folder, write_atomically
+from extractors.errors import CacheError
+from flows.history import FORMAT_VERSION, Run
+from flows.night_changes import SEEN_COLUMNS
+
+RECORD_FILE = "night.parquet"
+
+_METADATA = b"headstart"
+
+
+@dataclass(frozen=True)
+class NightRecord:
+    """What a night saw and left.
+
+    Attributes
+    ----------
+    seen : DataFrame
+        `flows.night_changes.SEEN_COLUMNS` of every listed image.
+    inputs : dict
+        What the fits went by, as `flows.fit_inputs.describe_inputs` gives it.
+    runs : dict of str to Run
+        The last run of every fit, by its name.
+    """
+
+    seen: pd.DataFrame
+    inputs: dict[str, Any] = field(default_factory=dict)
+    runs: dict[str, Run] = field(default_factory=dict)
+
+    def write(self, folder: Path) -> None:
+        """Replace the record in a results folder.
+
+        Raises
+        ------
+        CacheError
+            The folder cannot be written.
+        """
+        about = {
+            "format_version": FORMAT_VERSION,
+            "inputs": self.inputs,
+            "runs": {name: run.as_line() for name, run in self.runs.items()},
+        }
+        table = pa.Table.from_pandas(self.seen[list(SEEN_COLUMNS)], preserve_index=False)
+        buffer = io.BytesIO()
+        metadata = {**table.schema.metadata, _METADATA: json.dumps(about).encode()}
+        pq.write_table(table.replace_schema_metadata(metadata), buffer, compression="zstd", write_page_checksum=True)
+        make_folder(folder)
+        write_atomically(folder / RECORD_FILE, buffer.getvalue())
+
+    @classmethod
+    def read(cls, folder: Path) -> Self | None:
+        """Read the record of a results folder; None where no night was completed there.
+
+        Raises
+        ------
+        CacheError
+            It is damaged, or of another format.
+        """
+        path = folder / RECORD_FILE
+        if not path.exists():
+            return None
+        try:
+            table = pq.read_table(pa.BufferReader(path.read_bytes()), page_checksum_verification=True)
+            about = json.loads(table.schema.metadata[_METADATA])
+            if about["format_version"] != FORMAT_VERSION:
+                raise ValueError(f"format {about['format_version']}, expected {FORMAT_VERSION}")  # noqa: TRY301 - told as all else that is wrong with the file
+            runs = {name: Run.from_line(line.encode()) for name, line in about["runs"].items()}
+            seen = table.to_pandas()[list(SEEN_COLUMNS)]
+        except (pa.ArrowInvalid, OSError, KeyError, TypeError, ValueError, AttributeError) as error:
+            raise CacheError(
+                f"{path}: cannot be read ({error}); delete it, and the next night is taken for the first"
+            ) from error
+        return cls(seen, about["inputs"], runs)

@@ -1,0 +1,154 @@
+"""A fit's score tonight against that of the last night: the same metric, and whether it fell by more than chance."""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from flows.comparison import compare_runs
+from flows.errors import JobError
+from flows.run_search import KeptRun
+from heads.report_text import is_loss
+
+
+@dataclass(frozen=True)
+class ScoreChange:
+    """The winner's score on its test images, tonight and before.
+
+    Attributes
+    ----------
+    name : str
+        Of the fit.
+    metric : str
+        What tonight's winner was chosen by.
+    now, before : dict or None
+        ``value, low, high, n_images, split, head``: the score, its 95 % interval, and what was scored. None where the
+        metric was not measured.
+    same_images : bool
+        Both are scores of the same test images with the same labels.
+    difference : dict or None
+        ``value, low, high``: tonight minus before, with its 95 % interval.
+    fell : bool
+        The score is worse than before by more than chance: the difference's interval lies on the worse side of 0.
+    remark : str
+        How the difference was found, or why there is none.
+    """
+
+    name: str
+    metric: str
+    now: dict[str, Any] | None
+    before: dict[str, Any] | None = None
+    same_images: bool = False
+    difference: dict[str, Any] | None = None
+    fell: bool = False
+    remark: str = ""
+
+
+def compare_scores(name: str, before: KeptRun | None, now: KeptRun) -> ScoreChange:
+    """Compare the winners of two nights by the metric that chose tonight's.
+
+    On the same test images the difference has the interval of a paired test (`heads.paired`). Where the test images
+    changed, those of the two nights are taken for two samples, and the intervals of both scores are joined: the
+    difference d reaches down to d - √((v₁ - l₁)² + (h₂ - v₂)²) and up likewise, v being the scores, l and h the ends of
+    their intervals. It is wider than the earlier interval, since both scores are uncertain: a score that is only just
+    below the earlier interval has not fallen by more than chance.
+
+    Each night is compared with the one before: what declines a little every night shows in ``headstart results``.
+
+    Parameters
+    ----------
+    name : str
+        Of the fit.
+    before : KeptRun or None
+        The fit's run of the last night.
+    now : KeptRun
+        Its run of tonight; the same where nothing was fitted again.
+
+    References
+    ----------
+    Newcombe, "Interval estimation for the difference between independent proportions", Statistics in Medicine 17,
+    1998 (method 10); Zou & Donner, "Construction of confidence limits about effect measures", Statistics in Medicine
+    27, 2008 (for any two intervals).
+    """
+    metric = str(now.run.winner["metric"])
+    tonight = _score_of(now, metric)
+    if before is None or tonight is None:
+        return ScoreChange(name, metric, tonight, remark="there is no earlier night to compare with")
+    earlier = _score_of(before, metric)
+    if earlier is None or (unlike := _obstacle(before, now)):
+        told = f"not comparable: the last night has no {metric}" if earlier is None else unlike
+        return ScoreChange(name, metric, tonight, earlier, remark=told)
+    if before.run.id == now.run.id:
+        return ScoreChange(name, metric, tonight, earlier, same_images=True, remark="not fitted again")
+    same = before.run.data["test"] == now.run.data["test"]
+    difference, told = _paired(before, now, metric) if same else (None, "the test images changed")
+    if difference is None:
+        difference, told = join_intervals(earlier, tonight), f"by the intervals of both scores: {told}"
+    return ScoreChange(
+        name,
+        metric,
+        tonight,
+        earlier,
+        same_images=same,
+        difference=difference,
+        fell=_is_worse(metric, difference),
+        remark=told,
+    )
+
+
+def join_intervals(before: dict[str, Any], now: dict[str, Any]) -> dict[str, float | None]:
+    """Return tonight's score minus the earlier one, with an interval from those of both: ``value, low, high``.
+
+    An end that an infinite end goes into is None.
+    """
+
+    def reach(one: float | None, other: float | None) -> float | None:
+        return None if one is None or other is None else math.hypot(one, other)
+
+    value = now["value"] - before["value"]
+    below = reach(_gap(now["value"], now["low"]), _gap(before["high"], before["value"]))
+    above = reach(_gap(now["high"], now["value"]), _gap(before["value"], before["low"]))
+    return {
+        "value": value,
+        "low": None if below is None else value - below,
+        "high": None if above is None else value + above,
+    }
+
+
+def _gap(larger: float | None, smaller: float | None) -> float | None:
+    return None if larger is None or smaller is None else larger - smaller
+
+
+def _score_of(kept: KeptRun, metric: str) -> dict[str, Any] | None:
+    test = kept.run.test
+    score = test["scores"].get(metric)
+    if score is None or score["value"] is None:
+        return None
+    about = {"n_images": test["n_images"], "split": test["split"], "head": kept.run.winner["head"]}
+    return {name: score[name] for name in ("value", "low", "high")} | about
+
+
+def _obstacle(before: KeptRun, now: KeptRun) -> str:
+    """Say why the two learn different things; empty if they do not."""
+    for what in ("target", "task"):
+        earlier, tonight = before.run.data.get(what), now.run.data.get(what)
+        if earlier != tonight:
+            return f"not comparable: the {what} is {tonight}, it was {earlier}"
+    return ""
+
+
+def _paired(before: KeptRun, now: KeptRun, metric: str) -> tuple[dict[str, Any] | None, str]:
+    """Return the difference on the same test images, and how it was found; or None, and why there is none."""
+    try:
+        compared = compare_runs(now, before, metric=metric)
+    except JobError as error:  # the scores stand in the runs; only what was said of each image is gone
+        return None, str(error)
+    if compared.difference is None:
+        return None, str(compared.reason)
+    difference = {end: compared.difference[end] for end in ("value", "low", "high")}
+    return difference, f"paired, on the same {compared.n_shared} test images"
+
+
+def _is_worse(metric: str, difference: dict[str, Any]) -> bool:
+    """Tell whether the whole interval of a difference lies on the worse side of 0."""
+    end = difference["low" if is_loss(metric) else "high"]
+    return end is not None and bool(end > 0 if is_loss(metric) else end < 0)

@@ -1,0 +1,128 @@
+"""A night in words: one page for Prefect's UI, one screenful for a terminal."""
+
+import re
+from typing import Any
+
+from flows.night import NightSummary
+from flows.night_drift import ALPHA, NightDrift
+from flows.night_score import ScoreChange
+from heads.report_text import NUMBER_METRICS, interval_text, is_loss, metric_name, score_text
+
+_KINDS = {"new": "new", "changed": "changed", "gone": "gone", "quarantined": "newly quarantined"}
+
+
+def night_page(night: NightSummary) -> str:
+    """Return the page that a night leaves in Prefect's UI, as Markdown."""
+    lines = [
+        f"# {_escaped(night.name)}: {'**Alert**' if night.alerts else 'no alert'}",
+        *(f"- **{_escaped(alert)}**" for alert in night.alerts),
+        "",
+        _escaped(headline(night)),
+        "",
+        "| images | number | the first of them |",
+        "| --- | ---: | --- |",
+        *(_row(kind, str(number), ", ".join(paths)) for kind, number, paths in _changes(night)),
+        "",
+        f"**Heads** {_escaped(refit_text(night))}",
+        "",
+        "| fit | metric | now | before | difference | how |",
+        "| --- | --- | --- | --- | --- | --- |",
+        *(_score_row(score) for score in night.scores),
+        "",
+        *(f"**Drift** {_escaped(text)}\n" for text in drift_texts(night)),
+        *(f"**Note** {_escaped(note)}\n" for note in night.notes),
+        _escaped(f"Cache {night.cache}, results {night.results}, {night.seconds:.1f} s."),
+    ]
+    return "\n".join(lines)
+
+
+def night_lines(night: NightSummary) -> list[str]:
+    """Return what a terminal shows of a night."""
+    lines = [headline(night), f"images  {', '.join(f'{number} {kind}' for kind, number, _ in _changes(night))}"]
+    lines += [f"        quarantined {path}" for path in night.changes.examples["quarantined"]]
+    lines.append(f"heads   {refit_text(night)}")
+    for score in night.scores:
+        before = f", before {_score(score.metric, score.before)}" if score.before else ""
+        told = f"{metric_name(score.metric)} {_score(score.metric, score.now)}{before} ({score.remark})"
+        lines.append(f"score   {score.name}: {told}")
+    return [*lines, *(f"drift   {text}" for text in drift_texts(night))]
+
+
+def headline(night: NightSummary) -> str:
+    """Say in one sentence what there was to do."""
+    whole = (
+        f"{night.images} images, {night.quarantined} of them in quarantine"
+        if night.quarantined
+        else f"{night.images} images"
+    )
+    if night.first:
+        return f"{whole}; the first night: the next one compares with it."
+    if not night.changes.any and not night.embedded and not night.refitted:
+        return f"{whole}; nothing changed: nothing was embedded and no head was fitted."
+    return f"{whole}; {night.embedded} rows were embedded."
+
+
+def refit_text(night: NightSummary) -> str:
+    """Say whether the heads were fitted again, and why or why not."""
+    if night.refitted:
+        return f"fitted: {'; '.join(night.refitted)}."
+    return "not fitted again: nothing that a fit goes by changed."
+
+
+def drift_texts(night: NightSummary) -> list[str]:
+    """Say for each fit how far new images are from old ones, and how far chance alone would leave them."""
+    if night.first:
+        return ["nothing to compare with on the first night."]
+    return [_drift_text(drift) for drift in night.drifts] or ["no image is new, so there is nothing to compare."]
+
+
+def _drift_text(drift: NightDrift) -> str:
+    test, where = drift.test, f"{drift.name} ({drift.embedding})"
+    mix = f"; class mix {', '.join(drift.mix)}" if drift.mix else ""
+    if test.p_value is None or test.distance is None or test.null is None or drift.p_adjusted is None:
+        return f"{where}: {test.reason}{mix}."
+    told = "the new images drift" if drift.drifts else "no drift found"
+    within = (
+        "within their classes: another mix of classes is no drift" if drift.within_classes else "whatever their class"
+    )
+    return (
+        f"{where}: {told}, p = {drift.p_adjusted:.3f} (alert below {ALPHA}); squared MMD {test.distance:.4f}, by "
+        f"chance below {test.null:.4f} in 19 of 20 nights; {test.n_new} new against {test.n_old} old images, "
+        f"{within}{mix}."
+    )
+
+
+def _changes(night: NightSummary) -> list[tuple[str, int, list[str]]]:
+    return [(name, getattr(night.changes, kind), night.changes.examples[kind]) for kind, name in _KINDS.items()]
+
+
+def _score_row(score: ScoreChange) -> str:
+    difference = ""
+    if score.difference:
+        difference = _difference(score.metric, score.difference) + (", fell" if score.fell else "")
+    cells = [score.name, metric_name(score.metric), _score(score.metric, score.now), _score(score.metric, score.before)]
+    return _row(*cells, difference, score.remark)
+
+
+def _score(metric: str, score: dict[str, Any] | None) -> str:
+    if score is None:
+        return score_text(metric, None)
+    interval = interval_text(metric, score["low"], score["high"])
+    return f"{score_text(metric, score['value'])} {interval} on {score['n_images']} images"
+
+
+def _difference(metric: str, difference: dict[str, Any]) -> str:
+    """Write a difference with its sign: in points where scores are per cent."""
+    interval = interval_text(metric, difference["low"], difference["high"])
+    if is_loss(metric) or metric in NUMBER_METRICS:
+        return f"{difference['value']:+.3f} {interval}".strip()
+    return f"{100 * difference['value']:+.1f} points {interval}".strip()
+
+
+def _row(*cells: str) -> str:
+    return f"| {' | '.join(map(_escaped, cells))} |"
+
+
+def _escaped(text: str) -> str:
+    """Write text so that Markdown takes nothing in it, such as a file's name, for a mark of its own."""
+    return re.sub(r"([\\`*_{}\[\]<>|#~$])", r"\\\1", " ".join(text.split()))

@@ -1,0 +1,85 @@
+"""The Prefect flow of one night, for a schedule: its final state is called Alert where somebody should look."""
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from prefect import flow
+from prefect.artifacts import create_markdown_artifact
+from prefect.client.schemas.objects import State
+from prefect.states import Completed
+
+from flows.artifacts import slug_of
+from flows.assets import record_embeddings
+from flows.experiment import Experiment, read_experiment
+from flows.extraction_summary import ExtractionSummary
+from flows.extraction_tasks import extract_in_tasks
+from flows.fit_tasks import fit_in_tasks
+from flows.night import NightSummary, run_night
+from flows.night_text import headline, night_page
+from flows.pipeline import refuse_misspelt
+from flows.run_preparation import NO_PICKLE, experiment_at_work
+from flows.security import check_allowed
+
+ALERT = "Alert"
+"""Name of the final state, of type COMPLETED, of a night that somebody should look at; automations can wait for it."""
+
+
+@flow(
+    name="headstart nightly",
+    flow_run_name="{experiment.name} nightly",
+    persist_result=False,
+    result_serializer=NO_PICKLE,
+)
+def nightly(experiment: Experiment, progress: bool = False) -> State[NightSummary]:
+    """Embed what is new, fit again if that matters, compare with the last night, and leave one page about it.
+
+    Called as a function, it returns a `NightSummary`: Prefect takes it out of the state.
+    """
+    with experiment_at_work(experiment, show=progress) as settled:
+        night = run_night(
+            settled,
+            extract=partial(_extract, settled, progress=progress),
+            fit=partial(fit_in_tasks, settled, progress=progress),
+            leave=leave_page,
+        )
+    if night.alerts:
+        return Completed(name=ALERT, message="; ".join(night.alerts), data=night)
+    return Completed(message=headline(night), data=night)
+
+
+def leave_page(night: NightSummary) -> None:
+    """Leave the page of a night in Prefect's UI; its key is of the experiment's name, so each night is a version."""
+    create_markdown_artifact(
+        key=f"{slug_of(night.name)}-night", markdown=night_page(night), description=headline(night)
+    )
+
+
+def hold_night(experiment: str | Path | Experiment, *, progress: bool = False) -> NightSummary:
+    """Run one night now as a Prefect flow, on the server that is configured or on an embedded one.
+
+    Parameters
+    ----------
+    experiment : path-like or Experiment
+        A TOML file, or what `flows.experiment.read_experiment` made of it.
+    progress : bool
+        Show bars on standard error.
+
+    Raises
+    ------
+    JobError
+        The file is wrong, or leads where it may not.
+    BackboneError, UnknownHeadError
+        It names something that does not exist.
+    """
+    checked = experiment if isinstance(experiment, Experiment) else read_experiment(experiment)
+    check_allowed(checked)  # before the next line imports code of one's own
+    refuse_misspelt(checked)
+    night: Any = nightly(checked, progress)
+    return night  # type: ignore[no-any-return]  # Prefect takes the summary out of the state that the flow returns
+
+
+def _extract(experiment: Experiment, *, progress: bool) -> ExtractionSummary:
+    extracted = extract_in_tasks(experiment, progress=progress)
+    record_embeddings(experiment, extracted)
+    return extracted

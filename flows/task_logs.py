@@ -1,0 +1,35 @@
+"""What a task says of itself in Prefect's log: one line that tells an operator something."""
+
+from typing import TYPE_CHECKING
+
+from prefect.context import FlowRunContext, TaskRunContext
+from prefect.logging import get_logger, get_run_logger
+
+from extractors.shard_result import ShardResult
+
+if TYPE_CHECKING:
+    import logging
+
+
+def log_shard(name: str, result: ShardResult, seconds: float) -> None:
+    """Log what came of a shard: in the log of its run where it is called in one.
+
+    Parameters
+    ----------
+    name : str
+        Such as ``resnet18, shard 3 of 12``.
+    result : ShardResult
+    seconds : float
+        How long it took.
+    """
+    rate = result.embedded / seconds if seconds else 0.0
+    text = f"{name}: {result.embedded} rows in {seconds:.1f} s, {rate:.1f} images/s"
+    if lost := result.unreadable | result.not_read:
+        first, reason = next(iter(lost.items()))
+        text += f"; quarantined {len(lost)}, first {first}: {reason}"
+    run_logger().info(text)
+
+
+def run_logger() -> "logging.Logger | logging.LoggerAdapter[logging.Logger]":
+    """Return the log of the run that this is called in, and Headstart's own outside one."""
+    return get_run_logger() if FlowRunContext.get() or TaskRunContext.get() else get_logger("headstart")
