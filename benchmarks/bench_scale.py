@@ -1,17 +1,19 @@
 """What it costs to embed on many workers: time lost besides embedding, and what large listings and caches take.
 
-Workers are simulated: each is a thread of this process that takes shards from a real Dask scheduler, sleeps as long as
-a GPU would need at ``--rate`` images a second, and seals a real shard; nothing is decoded, which this machine could not
+Workers are simulated: each takes shards from a real Dask scheduler, sleeps as long as a GPU would need at ``--rate``
+images a second, and seals a real shard; sixteen share a process, and nothing is decoded, which this machine could not
 do for 64 workers. All else is the code of `headstart extract --dask` and `headstart run`: cutting, sending, waiting,
-sealing, and a task in Prefect for each shard. Everything shares this machine's cores, so what is found is an upper
-bound: elsewhere workers seal on cores of their own.
+sealing, and a task in Prefect for each shard. All of it shares this machine's cores, so what is found is an upper
+bound: elsewhere workers have cores of their own.
 
 Lost to orchestration is what a worker idles between one shard and the next, on average, and before its first. Sealing
 is its own work, and told apart. The rows of a listing are made up; each size is measured in a process of its own.
 """
 
 import argparse
+import asyncio
 import json
+import logging
 import resource
 import subprocess
 import sys
@@ -28,6 +30,7 @@ import numpy as np
 
 N_FEATURES = 512
 BATCH = 256
+WORKERS_A_PROCESS = 16
 
 
 def made_up_listing(n_rows: int, root: Path) -> Any:
@@ -49,18 +52,12 @@ def made_up_listing(n_rows: int, root: Path) -> Any:
     return CacheListing(rows, root, "folder")
 
 
-Turns = dict[int, list[tuple[float, float]]]  # of each worker: when it was given a shard, and had sealed it
-
-
-@contextmanager
-def sleeping_instead_of_embedding(rate: float) -> Iterator[Turns]:
-    """Have workers sleep for each image, with a rate of 0 not at all.
-
-    Yields when each worker's thread was given a shard, and when it had sealed it.
-    """
+def simulate(address: str, n_workers: int, rate: float, told: Path) -> None:
+    """Be so many workers until standard input ends; keeps when each was given a shard, and when it had sealed it."""
     import extractors.shard_work
 
-    turns: Turns = {}
+    embed_shard = extractors.shard_work.embed_shard
+    turns: dict[int, list[tuple[float, float]]] = {}
 
     def embed_rows(_forward: Any, images: Any, done: Any, **_options: Any) -> None:
         digests = np.array([digest for _, digest in images], object)
@@ -68,18 +65,46 @@ def sleeping_instead_of_embedding(rate: float) -> Iterator[Turns]:
         done.digests.append(digests)
         done.features.append({"penultimate": np.zeros((len(images), N_FEATURES), np.float16)})
 
-    def embed_shard(work: Any, **options: Any) -> Any:
+    def timed(work: Any, **options: Any) -> Any:
         begun = time.perf_counter()
-        result = original[1](work, **options)
+        result = embed_shard(work, **options)
         turns.setdefault(threading.get_ident(), []).append((begun, time.perf_counter()))
         return result
 
-    original = extractors.shard_work.embed_rows, extractors.shard_work.embed_shard
-    extractors.shard_work.embed_rows, extractors.shard_work.embed_shard = embed_rows, embed_shard
+    extractors.shard_work.embed_rows, extractors.shard_work.embed_shard = embed_rows, timed
+    asyncio.run(_work_until_told(address, n_workers))
+    told.write_text(json.dumps(list(turns.values())))
+
+
+async def _work_until_told(address: str, n_workers: int) -> None:
+    from distributed import Worker
+
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)
+    workers = [
+        await Worker(address, nthreads=1, memory_limit=0, dashboard=False, host="127.0.0.1") for _ in range(n_workers)
+    ]
+    await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
+    for worker in workers:
+        await worker.close()
+
+
+@contextmanager
+def simulated_workers(address: str, n_workers: int, rate: float, folder: Path) -> Iterator[list[Any]]:
+    """Start the processes; the list is filled with the turns of each worker when the block ends."""
+    turns: list[Any] = []
+    files = [folder / f"turns-{number}.json" for number in range(-(-n_workers // WORKERS_A_PROCESS))]
+    shares = [len(range(number, n_workers, len(files))) for number in range(len(files))]
+    command = [sys.executable, __file__, "--simulate", address, "--rate", str(rate)]
+    processes = [
+        subprocess.Popen([*command, "--workers", str(share), "--told", str(file)], stdin=subprocess.PIPE)  # noqa: S603
+        for share, file in zip(shares, files, strict=True)
+    ]
     try:
         yield turns
     finally:
-        extractors.shard_work.embed_rows, extractors.shard_work.embed_shard = original
+        for process in processes:
+            process.communicate()
+    turns += [given for file in files for given in json.loads(file.read_text())]
 
 
 def run_workers(
@@ -97,20 +122,21 @@ def run_workers(
     cache = EmbeddingCache(folder / "cache", create=True)
     listing = made_up_listing(n_shards * shard_images, folder)
     settings = Settings(device="cpu", precision="fp32", decode="full", dtype="float16", batch_size=BATCH, workers=1)
-    quiet: dict[str, Any] = {"dashboard_address": "127.0.0.1:0", "silence_logs": 60, "memory_limit": 0}
+    quiet: dict[str, Any] = {"dashboard_address": "127.0.0.1:0", "silence_logs": 60, "protocol": "tcp://"}
     with (
-        sleeping_instead_of_embedding(rate) as turns,
-        LocalCluster(processes=False, n_workers=n_workers, threads_per_worker=1, **quiet) as cluster,
+        LocalCluster(processes=False, n_workers=0, host="127.0.0.1", **quiet) as cluster,
+        simulated_workers(cluster.scheduler_address, n_workers, rate, folder) as turns,
         scaled(cluster.scheduler_address, shard_images=shard_images) as scale,
     ):
+        scale.cluster().client.wait_for_workers(n_workers)
         extraction = scale.open(cache, listing, "pixels", "default", [Tap()], settings)
         begun, seconds = (as_flow if prefect else as_job)(extraction)
     if (sealed := len(cache.store(extraction.store.key).shards())) != n_shards:
         raise SystemExit(f"{sealed} shards were sealed, expected {n_shards}")
     slept = shard_images / rate if rate else 0.0
-    idle = [later[0] - earlier[1] for given in turns.values() for earlier, later in pairwise(given)]
-    worked = [sealed - begun - slept for given in turns.values() for begun, sealed in given]
-    waited, first = float(np.mean(idle or [0.0])), float(np.mean([given[0][0] for given in turns.values()])) - begun
+    idle = [later[0] - earlier[1] for given in turns for earlier, later in pairwise(given)]
+    worked = [sealed - begun - slept for given in turns for begun, sealed in given]
+    waited, first = float(np.mean(idle or [0.0])), float(np.mean([given[0][0] for given in turns])) - begun
     return {
         "workers": n_workers,
         "shards": n_shards,
@@ -217,8 +243,8 @@ def compare(options: argparse.Namespace) -> dict[str, Any]:
     found: dict[str, Any] = {"shard_images": options.shard_images, "rate": options.rate, "workers": [], "rows": []}
     cases = [(count, options.shards, options.rate) for count in options.workers]
     cases += [
-        (options.workers[-1], options.shards, 0.0)
-    ]  # without sleep: how many shards a second one coordinator can do
+        (count, options.shards, 0.0) for count in options.workers[-1:]
+    ]  # without sleep: what one coordinator can do
     for count, shards, rate in cases:
         for prefect in (False, True) if options.prefect else (False,):
             with tempfile.TemporaryDirectory() as folder:
@@ -268,7 +294,12 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
     parser.add_argument("--no-prefect", dest="prefect", action="store_false", help="without Prefect's tasks")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--stock", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--simulate", help=argparse.SUPPRESS)
+    parser.add_argument("--told", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
+    if options.simulate:
+        simulate(options.simulate, options.workers[0], options.rate, options.told)
+        return {}
     found = take_stock(options.stock, options.shard_images) if options.stock else compare(options)
     print(json.dumps(found, indent=1) if options.json or options.stock else table(found))
     return found

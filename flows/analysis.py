@@ -9,12 +9,13 @@ import numpy.typing as npt
 from flows.problem import Problem
 from heads.calibration import expected_calibration_error, fit_temperature_on_oof, reliability, temper
 from heads.candidates import Candidate
+from heads.cross_validation import cross_validate
 from heads.errors import DataError
 from heads.few_shot import FewShotPoint, few_shot_curve
 from heads.near_copies import THRESHOLD, near_copies, sides_of
 from heads.out_of_fold import out_of_fold
 from heads.registry import find_head
-from heads.splits import SplitPlan, cross_validate
+from heads.splits import SplitPlan
 from heads.suspects import find_outliers, find_suspects
 from heads.sweep import FinalScore
 from heads.trial import Task

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold, StratifiedShuffleSplit
+from sklearn.model_selection import StratifiedShuffleSplit
 
+from heads.cross_validation import check_folds, cross_validate, unit_name
 from heads.errors import DataError
 
 if TYPE_CHECKING:
@@ -146,7 +147,7 @@ def plan_splits(
     else:
         rounds = [cross_validate(labels, group_ids, train, folds, seed + number, names) for number in range(repeats)]
         planned, selection = [fold for one in rounds for fold in one], "cv"
-        _check_folds(labels, train, planned, names, notes, fewest)
+        check_folds(labels, train, planned, names, notes, fewest)
     return SplitPlan(
         folds=planned,
         train=train,
@@ -240,7 +241,7 @@ def _hold_back(
     """Return (train, test): whole groups, drawn so that `test_size` is the share of each class's groups."""
     present, classes = _group_classes(labels[rows], group_ids[rows])
     codes, counts = np.unique(classes, return_counts=True)
-    unit = _unit(group_ids[rows])
+    unit = unit_name(group_ids[rows])
     if counts.min() < 2:
         raise DataError(
             f"{names[codes[counts.argmin()]]!r} has 1 {unit[:-1]}; holding some back needs 2 of each class: add "
@@ -256,53 +257,3 @@ def _hold_back(
     _, test_groups = next(drawn.split(np.zeros((len(present), 1)), classes))
     held_back = np.isin(group_ids[rows], present[test_groups])
     return rows[~held_back], rows[held_back]
-
-
-def cross_validate(
-    labels: NDArray[Any], group_ids: Rows, train: Rows, folds: int, seed: int, names: list[str]
-) -> list[tuple[Rows, Rows]]:
-    """Return the rows to fit on and those to score of each fold of `train`, stratified, with groups kept whole.
-
-    Raises
-    ------
-    DataError
-        A class has fewer images, or groups, than there are folds.
-    """
-    n_classes = int(labels.max()) + 1
-    pairs = np.unique(group_ids[train] * n_classes + labels[train])  # a group counts once for each class it holds
-    codes, counts = np.unique(pairs % n_classes, return_counts=True)
-    fewest = counts.argmin()
-    if counts[fewest] < folds:
-        advice = f"use --folds {counts[fewest]}" if counts[fewest] >= 2 else "leave this class out"
-        raise DataError(
-            f"{names[codes[fewest]]!r} has {counts[fewest]} {_unit(group_ids[train])} to train on, expected at least "
-            f"one for each of the {folds} folds: {advice}, or add images"
-        )
-    single = len(np.unique(group_ids[train])) == len(train)
-    kind = StratifiedKFold if single else StratifiedGroupKFold
-    splitter = kind(n_splits=folds, shuffle=True, random_state=seed)
-    numbered = splitter.split(np.zeros((len(train), 1)), labels[train], None if single else group_ids[train])
-    return [(train[fit], train[score]) for fit, score in numbered]
-
-
-def _check_folds(
-    labels: NDArray[Any], train: Rows, folds: list[tuple[Rows, Rows]], names: list[str], notes: list[str], fewest: int
-) -> None:
-    """Check what whole groups leave to fit on: a class can lie in the scored part alone."""
-    for number, (fit, _) in enumerate(folds, start=1):
-        fitted = np.unique(labels[fit])
-        if len(fitted) < fewest:
-            raise DataError(
-                f"fold {number} of {len(folds)} fits on {len(fit)} images of one class, expected at least two classes: "
-                "use fewer folds, a val split, or more groups of each class"
-            )
-        missing = [names[code] for code in np.setdiff1d(labels[train], fitted)]
-        if missing:
-            notes.append(
-                f"fold {number} of {len(folds)} fits without {', '.join(map(repr, missing))}: all of its images count "
-                "as wrong there"
-            )
-
-
-def _unit(group_ids: Rows) -> str:
-    return "images" if len(np.unique(group_ids)) == len(group_ids) else "groups"

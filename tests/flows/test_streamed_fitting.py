@@ -71,7 +71,7 @@ def test_a_quarter_of_the_free_memory_is_the_limit(cache: Path, tmp_path: Path, 
     ("options", "message"),
     [
         ({"head": ["knn", "lda"]}, "which knn, lda cannot do without; these can: --head ridge logreg centroid dummy"),
-        ({"head": ["ridge"], "calibrate": True}, "--few-shot and --calibrate need them in memory"),
+        ({"head": ["ridge"], "calibrate": True}, "--few-shot, --calibrate and --repeats need them in memory"),
     ],
 )
 def test_what_cannot_be_done_in_blocks_is_refused(cache: Path, tmp_path: Path, options, message: str) -> None:

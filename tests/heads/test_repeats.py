@@ -63,7 +63,7 @@ def test_the_score_is_the_mean_over_the_rounds_each_with_a_seed_of_its_own(head)
 
 
 def test_rounds_do_not_make_images_out_of_nothing():
-    """Scores of one image are one draw: three rounds of a head that always says the same leave the interval as it was."""
+    """Scores of one image are one draw: three rounds of a head that always says the same leave its interval alone."""
     y = load_digits().target[:300] < 3
 
     def interval(repeats):

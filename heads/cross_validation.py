@@ -1,0 +1,72 @@
+"""Folds of the images to train on: stratified, with groups kept whole."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
+
+from heads.errors import DataError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Rows = NDArray[np.intp]
+
+
+def cross_validate(
+    labels: NDArray[Any], group_ids: Rows, train: Rows, folds: int, seed: int, names: list[str]
+) -> list[tuple[Rows, Rows]]:
+    """Return the rows to fit on and those to score of each fold of `train`, stratified, with groups kept whole.
+
+    Raises
+    ------
+    DataError
+        A class has fewer images, or groups, than there are folds.
+    """
+    n_classes = int(labels.max()) + 1
+    pairs = np.unique(group_ids[train] * n_classes + labels[train])  # a group counts once for each class it holds
+    codes, counts = np.unique(pairs % n_classes, return_counts=True)
+    fewest = counts.argmin()
+    if counts[fewest] < folds:
+        advice = f"use --folds {counts[fewest]}" if counts[fewest] >= 2 else "leave this class out"
+        raise DataError(
+            f"{names[codes[fewest]]!r} has {counts[fewest]} {unit_name(group_ids[train])} to train on, expected at "
+            f"least one for each of the {folds} folds: {advice}, or add images"
+        )
+    single = len(np.unique(group_ids[train])) == len(train)
+    kind = StratifiedKFold if single else StratifiedGroupKFold
+    splitter = kind(n_splits=folds, shuffle=True, random_state=seed)
+    numbered = splitter.split(np.zeros((len(train), 1)), labels[train], None if single else group_ids[train])
+    return [(train[fit], train[score]) for fit, score in numbered]
+
+
+def check_folds(
+    labels: NDArray[Any], train: Rows, folds: list[tuple[Rows, Rows]], names: list[str], notes: list[str], fewest: int
+) -> None:
+    """Check what whole groups leave to fit on: a class can lie in the scored part alone.
+
+    Raises
+    ------
+    DataError
+        A fold fits on fewer than `fewest` classes. Of classes that it lacks, a note tells.
+    """
+    for number, (fit, _) in enumerate(folds, start=1):
+        fitted = np.unique(labels[fit])
+        if len(fitted) < fewest:
+            raise DataError(
+                f"fold {number} of {len(folds)} fits on {len(fit)} images of one class, expected at least two classes: "
+                "use fewer folds, a val split, or more groups of each class"
+            )
+        missing = [names[code] for code in np.setdiff1d(labels[train], fitted)]
+        if missing:
+            notes.append(
+                f"fold {number} of {len(folds)} fits without {', '.join(map(repr, missing))}: all of its images count "
+                "as wrong there"
+            )
+
+
+def unit_name(group_ids: Rows) -> str:
+    """Say what is counted: images, or groups of them."""
+    return "images" if len(np.unique(group_ids)) == len(group_ids) else "groups"
