@@ -194,7 +194,6 @@ def as_flow(extraction: Any) -> tuple[float, float]:
 def take_stock(n_rows: int, shard_images: int) -> dict[str, Any]:
     """List so many images and find out which rows an empty cache lacks, in this process."""
     from extractors.cache import EmbeddingCache
-    from extractors.images import image_sources
     from extractors.missing_rows import cut_shards
 
     made_up_listing(1, Path())  # loads pandas
@@ -202,9 +201,7 @@ def take_stock(n_rows: int, shard_images: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         listing = made_up_listing(n_rows, Path(folder))
         cache = EmbeddingCache(Path(folder) / "cache", create=True)
-        begun = time.perf_counter()
         listing.write(cache)
-        written = time.perf_counter() - begun
         n_bytes = (cache.path / "listing.parquet").stat().st_size
         begun = time.perf_counter()
         distinct = listing.distinct
@@ -212,18 +209,12 @@ def take_stock(n_rows: int, shard_images: int) -> dict[str, Any]:
             len(distinct), {"penultimate": (N_FEATURES,)}, "float16", n_rows=shard_images, n_bytes=2**26
         )
         stock = time.perf_counter() - begun
-        begun = time.perf_counter()
-        rows = distinct.iloc[shards[0]]
-        list(zip(image_sources(rows), rows["digest"], strict=True))
-        first = time.perf_counter() - begun
     return {
         "rows": n_rows,
         "shards": len(shards),
         "listing_mb": round(n_bytes / 1e6, 1),
         "memory_mb": round(peak_mb() - bare),
-        "write_listing_s": round(written, 2),
         "cut_s": round(stock, 2),
-        "shard_rows_ms": round(1000 * first, 1),
     }
 
 

@@ -111,3 +111,20 @@ def test_the_sweep_benchmark_sets_both_sides_beside_each_other(capsys: pytest.Ca
     assert found["ratio_gridsearch"] == pytest.approx(found["gridsearch_seconds"] / found["headstart_seconds"], rel=0.2)
     assert found["difference_gridsearch"] <= 0.02  # one of 60 images of a fold
     assert found["headstart_score"] > 0.5
+
+
+def test_the_scale_benchmark_tells_idle_workers_from_their_work_and_sizes_listing_and_index(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    size = ["--workers", "2", "--shards", "3", "--shard-images", "40", "--rate", "400", "--rows", "2000"]
+    found = report("bench_scale", capsys, *size, "--no-prefect")
+    sleeping, flat_out = found["workers"]
+    assert (sleeping["workers"], sleeping["shards"], sleeping["rows"], sleeping["prefect"]) == (2, 6, 240, False)
+    assert sleeping["seconds"] >= 3 * 40 / 400  # each worker slept for three shards
+    slept = 1000 * 40 / 400
+    assert sleeping["idle_share"] == pytest.approx(sleeping["idle_ms"] / (sleeping["idle_ms"] + slept), abs=0.001)
+    assert (flat_out["rate"], flat_out["idle_share"]) == (0.0, 1.0)
+    (rows,) = found["rows"]
+    assert (rows["rows"], rows["shards"], rows["index_mb"]) == (2000, 50, 0.1)
+    assert rows["listing_mb"] > 0
+    assert rows["build_s"] > 0

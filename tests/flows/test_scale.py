@@ -1,6 +1,8 @@
 """Shards on Dask workers: the same rows as without, few under way at once, and errors that say what to do."""
 
 import getpass
+import json
+import os
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,9 +19,10 @@ from conftest import draw
 from distributed import LocalCluster, Worker, get_worker
 from pydantic import ValidationError
 
+from extractors.allowed_roots import ENVIRONMENT, NOT_ALLOWED
 from extractors.cache import EmbeddingCache
 from extractors.cache_listing import CacheListing, read_listing
-from extractors.errors import CacheError, FeatureError
+from extractors.errors import CacheError, FeatureError, ImageSetError
 from extractors.settings import Settings
 from extractors.shard_request import Request
 from extractors.tap import Tap
@@ -169,6 +172,29 @@ def test_a_cluster_that_cannot_be_is_refused(
     assert str(error.value).startswith(message)
 
 
+def test_local_workers_are_processes_that_share_the_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setattr("os.cpu_count", lambda: 6)
+    with cluster_on_demand("local", 2, show=False) as cluster:
+        opened = cluster()
+        found = opened.client.run(lambda: (os.getpid(), os.environ["OMP_NUM_THREADS"]))
+        assert opened is cluster()
+    assert len({os.getpid(), *(pid for pid, _ in found.values())}) == 3
+    assert {threads for _, threads in found.values()} == {"3"}
+    assert opened.decoding_threads == 3
+
+
+def test_each_worker_of_cuda_sees_a_gpu_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("flows.gpu_workers.find_spec", lambda _: None)  # dask-cuda starts them where it is installed
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
+    monkeypatch.setattr("torch.cuda.get_device_properties", lambda number: SimpleNamespace(uuid=f"ab-{number}"))
+    with cluster_on_demand("cuda", None, show=False) as cluster:
+        found = cluster().client.run(lambda: (os.getpid(), os.environ["CUDA_VISIBLE_DEVICES"]))
+        assert {worker["nthreads"] for worker in cluster().client.scheduler_info()["workers"].values()} == {1}
+    assert {gpu for _, gpu in found.values()} == {"GPU-ab-0", "GPU-ab-1"}
+    assert len({pid for pid, _ in found.values()}) == 2
+
+
 def test_a_scheduler_that_does_not_answer_is_named(embed: Embed) -> None:
     with (
         dask.config.set({"distributed.comm.timeouts.connect": "0.5s"}),
@@ -200,6 +226,21 @@ def test_a_shard_is_sent_as_paths_and_keys_and_nothing_else(
     for shard in shards:
         assert not any(word in shard for word in (b"numpy", b"pandas", b"torch", b"h5py"))
         assert len(shard) < 4000  # 36 images of 48×40 pixels would be 200 kB, their features 9 kB a shard
+
+
+def test_a_worker_may_read_no_more_than_the_run_that_asks_it(
+    embed: Embed, address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def limited(*arguments: Any) -> bytes:
+        with monkeypatch.context() as here:  # workers are of this process: they must not see it in their environment
+            here.setenv(ENVIRONMENT, json.dumps({"roots": [str(tmp_path / "cache")]}))
+            return pack(*arguments)
+
+    monkeypatch.setattr("flows.scale.pack", limited)
+    monkeypatch.setattr("flows.scaled_extraction.SHARD_IMAGES", 36)  # one thread sets what is of the whole process
+    with pytest.raises(ImageSetError, match=f"none of 36 images could be read .*{NOT_ALLOWED}"):
+        embed(dask=address)
+    assert ENVIRONMENT not in os.environ
 
 
 ONE_PAGE: dict[str, Any] = {"name": "e", "images": "i", "cache": "c", "out": "o", "extract": [{"backbone": "pixels"}]}

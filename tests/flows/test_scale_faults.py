@@ -201,6 +201,8 @@ def test_a_flow_outlives_a_restart_of_prefects_server(
     with serving_prefect(home, port) as server:
         flow = dask.enter_context(Running(experiment, environment | {"PREFECT_API_URL": server}))
         dask.wait_until_gated(worker)
+    dask.allow(7)  # a shard ends while there is no server
+    wait_for(lambda: len(sealed(photos.parent)) == 2, "a second shard")
     with serving_prefect(home, port) as server:
         dask.allow(None)
         answer, told = flow.communicate(timeout=120)
