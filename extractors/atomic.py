@@ -4,7 +4,7 @@ import errno
 import os
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
@@ -30,20 +30,27 @@ _CLOCK_SLACK_S = 2  # psutil knows when a process started to about a second
 _ABANDONED_S = 7 * 24 * 3600
 
 
-def write_atomically(path: Path, data: bytes | memoryview) -> None:
+def write_atomically(path: Path, data: bytes | memoryview, *, before_rename: Callable[[], None] = lambda: None) -> None:
     """Write `data` to `path` so that a kill or a full disk leaves the earlier file, or none, but never half a file.
+
+    Parameters
+    ----------
+    path : Path
+    data : bytes
+    before_rename : callable
+        Called when all is on the disk but for the name; what it raises leaves the earlier file.
 
     Raises
     ------
     CacheError
         The file system refuses; the message says why and what to do. No part file is left behind.
     """
-    with atomic_file(path) as file:
+    with atomic_file(path, before_rename=before_rename) as file:
         file.write(data)
 
 
 @contextmanager
-def atomic_file(path: Path) -> Iterator[BinaryIO]:
+def atomic_file(path: Path, *, before_rename: Callable[[], None] = lambda: None) -> Iterator[BinaryIO]:
     """Yield a file to write piece by piece; it becomes `path` when the block ends well, and vanishes otherwise.
 
     Raises
@@ -57,6 +64,7 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
             with part.open("wb") as file:
                 yield file
                 _sync(file)
+            before_rename()
             part.replace(path)
         except BaseException:
             part.unlink(missing_ok=True)

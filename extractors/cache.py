@@ -5,7 +5,7 @@ something that pickles small and becomes an array through `numpy.asarray`.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -128,10 +128,18 @@ class EmbeddingStore:
         if not (self.path / "key.json").exists():
             write_atomically(self.path / "key.json", content.encode())
 
-    def seal(self, digests: Array, features: Mapping[str, Array], *, name: str | None = None) -> Path:
+    def seal(
+        self,
+        digests: Array,
+        features: Mapping[str, Array],
+        *,
+        name: str | None = None,
+        before_rename: Callable[[], None] = lambda: None,
+    ) -> Path:
         """Keep rows for good: digests (n, 32) uint8, and for each tap of the key features (n, …) in the key's dtype.
 
-        The file is called after the digests, or `name`; one of the same name is replaced.
+        The file is called after the digests, or `name`; one of the same name is replaced, after a call of
+        `before_rename`, which may raise to leave it.
         """
         if sorted(features) != sorted(self.key.taps):
             raise CacheError(f"{self.path}: rows must have the taps {sorted(self.key.taps)}, got {sorted(features)}")
@@ -141,7 +149,7 @@ class EmbeddingStore:
                     f"{self.path}: {tap} must have {len(digests)} rows of {self.key.dtype}, "
                     f"got {len(values)} of {values.dtype}",
                 )
-        return write_shard(self.path, self.key, digests, features, name)
+        return write_shard(self.path, self.key, digests, features, name, before_rename)
 
     @property
     def is_created(self) -> bool:

@@ -141,9 +141,12 @@ def _embed(kept: _Slot, work: ShardWork, store: EmbeddingStore, wanted: list[Lis
 
 
 def _seal(store: EmbeddingStore, turn: str, wanted: list[Listed], done: EmbeddedRows) -> None:
-    if not has_turn(store.path, turn):
-        raise CacheError(f"{store.path}: another run writes these embeddings by now, so this shard is not kept")
-    store.seal(*done.joined(), name=shard_name(_digests(wanted)))
+    def keep_the_turn() -> None:
+        if not has_turn(store.path, turn):
+            raise CacheError(f"{store.path}: another run writes these embeddings by now, so this shard is not kept")
+
+    # Asked last of all: to write a shard takes seconds on a shared folder, and another run may begin meanwhile.
+    store.seal(*done.joined(), name=shard_name(_digests(wanted)), before_rename=keep_the_turn)
 
 
 def _left_by_earlier_try(store: EmbeddingStore, wanted: list[Listed]) -> list[Listed] | None:

@@ -7,7 +7,7 @@ cannot be closed.
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -33,7 +33,12 @@ def shard_name(digests: Array) -> str:
 
 
 def write_shard(
-    folder: Path, key: EmbeddingKey, digests: Array, features: Mapping[str, Array], name: str | None = None
+    folder: Path,
+    key: EmbeddingKey,
+    digests: Array,
+    features: Mapping[str, Array],
+    name: str | None = None,
+    before_rename: Callable[[], None] = lambda: None,
 ) -> Path:
     """Seal rows as one new file; its name follows from the images it holds, so sealing the same twice is harmless.
 
@@ -49,6 +54,8 @@ def write_shard(
         One array a tap.
     name : str, optional
         Another name; `shard_name` makes one.
+    before_rename : callable
+        See `extractors.atomic.write_atomically`.
 
     Raises
     ------
@@ -63,7 +70,7 @@ def write_shard(
             _add(file, f"features/{tap}", np.ascontiguousarray(features[tap]))
         file.flush()
         image = file.id.get_file_image()
-    write_atomically(folder / name, image)
+    write_atomically(folder / name, image, before_rename=before_rename)
     return folder / name
 
 

@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+import httpx
 from prefect.artifacts import (
     create_image_artifact,
     create_link_artifact,
@@ -15,9 +16,11 @@ from prefect.artifacts import (
     update_progress_artifact,
 )
 from prefect.context import FlowRunContext
+from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 
 from flows.fit_summary import FitSummary
 from flows.progress import Advance
+from flows.task_logs import run_logger
 from heads.report_plots import cost_chart
 from heads.report_text import interval_text, metric_name, params_text, score_text
 
@@ -74,7 +77,11 @@ def progress_artifact(name: str, total: int, also: Advance) -> Advance:
     """
     if not total or FlowRunContext.get() is None:
         return also
-    created = create_progress_artifact(0.0, key=slug_of(name), description=f"{name}: {total} in all")
+    try:
+        created = create_progress_artifact(0.0, key=slug_of(name), description=f"{name}: {total} in all")
+    except httpx.HTTPError as error:
+        run_logger().debug("no progress bar: %s", error)
+        return also
     artifact = cast("UUID", created)  # a coroutine only where a flow is asynchronous; none of ours is
     done, told, one_at_a_time = 0, time.monotonic(), threading.Lock()
 
@@ -86,9 +93,18 @@ def progress_artifact(name: str, total: int, also: Advance) -> Advance:
             now = time.monotonic()
             if now - told >= _UPDATE_EVERY_S or done >= total:
                 told = now
-                update_progress_artifact(artifact, min(100.0, 100.0 * done / total))
+                _tell(artifact, min(100.0, 100.0 * done / total))
 
     return advance
+
+
+def _tell(artifact: "UUID", per_cent: float) -> None:
+    """Ask once: Prefect's own retries take a minute, and no image is embedded meanwhile."""
+    try:
+        with temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 0}):
+            update_progress_artifact(artifact, per_cent)
+    except httpx.HTTPError as error:  # a bar is not worth a run
+        run_logger().debug("progress was not told: %s", error)
 
 
 def slug_of(name: str) -> str:

@@ -31,7 +31,7 @@ from prefect.client.schemas.filters import (
     FlowRunFilterState,
     FlowRunFilterStateType,
 )
-from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy, State, StateType
+from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy, FlowRun, State, StateType
 from prefect.states import Crashed
 
 from extractors.writer_lock import WRITER_LOCK, writer_lock
@@ -110,9 +110,17 @@ async def free_dead_runs(client: PrefectClient, deployment_id: UUID, cache: Path
                 state=FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.RUNNING]))
             ),
         )
-        for run in running:
+        # A run whose form named another cache may be alive: its lock is elsewhere.
+        mine = [run for run in running if _cache_of(run) in (None, str(cache))]
+        for run in mine:
             died: State[None] = Crashed(message=f"its process is gone: nobody holds {lock.lock_file}")
             await client.set_flow_run_state(run.id, died, force=True)
-        return [run.name for run in running]
+        return [run.name for run in mine]
     finally:
         lock.release()
+
+
+def _cache_of(run: FlowRun) -> str | None:
+    """Return the cache that a run's parameters name."""
+    experiment = run.parameters.get("experiment")
+    return str(experiment["cache"]) if isinstance(experiment, dict) and "cache" in experiment else None

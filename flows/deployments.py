@@ -52,7 +52,8 @@ def find_keys(experiment: Experiment) -> list[str]:
     taps = [Tap.parse(spec) for spec in experiment.tap]
     keys: list[str] = []
     for table in experiment.extract:
-        request = describe_request(table.backbone, table.weights, taps, experiment.settings)
+        place = experiment.scale.dask if experiment.scale else None
+        request = describe_request(table.backbone, table.weights, taps, experiment.settings, place=place)
         known = recall(cache.path, request)
         found = [known["id"]] if known else _keys_of(cache, table.backbone)
         if not found:

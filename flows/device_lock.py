@@ -5,9 +5,9 @@ ends (a minute at the least); and a server that keeps leases in memory, which is
 meanwhile, never takes it back. A GPU belongs to one host, and so does its lock.
 """
 
-import getpass
+import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,17 +21,29 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def device_lock(device: "torch.device", *, show: bool) -> Iterator[None]:
-    """Let one extraction of a user at a time use a GPU; the lock goes with the process, however that ends."""
+def device_lock(device: "torch.device", *, show: bool, log: Callable[[str], None] = lambda _: None) -> Iterator[None]:
+    """Let one extraction of a user at a time use a GPU; the lock goes with the process, however that ends.
+
+    Parameters
+    ----------
+    device : torch.device
+        Of a CPU there may be many.
+    show : bool
+        Say on standard error that another one is waited for.
+    log : callable
+        Told the same.
+    """
     if device.type != "cuda":
         yield
         return
-    lock = FileLock(Path(tempfile.gettempdir()) / f"headstart-{_name_gpu(device)}-{getpass.getuser()}.lock")
+    lock = FileLock(Path(tempfile.gettempdir()) / f"headstart-{_name_gpu(device)}-{os.getuid()}.lock")
     try:
         lock.acquire(timeout=0)
     except Timeout:
+        text = f"another extraction uses {device}; waiting for it ({lock.lock_file})"
+        log(text)
         if show:
-            show_notes([f"another extraction uses {device}; waiting for it ({lock.lock_file})"])
+            show_notes([text])
         lock.acquire()
     try:
         yield

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from flows.doctor_experiment import check_experiment
 from flows.doctor_installation import check_libraries, check_weights
 from flows.doctor_machine import check_compiler, check_cpu, check_disk, check_gpu, check_low_precision
 from flows.doctor_services import check_dask, check_prefect
@@ -33,6 +34,7 @@ def diagnose(experiment: Experiment | None = None, *, dask: str | None = None) -
             check_gpu(experiment.device if experiment else "auto"),
             check_compiler(experiment.compile if experiment else "auto"),
             *check_weights(experiment),
+            *(check_experiment(experiment) if experiment else []),
             check_prefect(),
             *(check_dask(address) for address in _schedulers(experiment, dask)),
         ]

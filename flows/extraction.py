@@ -1,6 +1,5 @@
 """Images → cache: list the set, embed what is new with every backbone asked for, and say what came of it."""
 
-import re
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -8,7 +7,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from extractors.archives import is_pattern
 from extractors.cache import EmbeddingCache, EmbeddingStore
 from extractors.cache_listing import CacheListing, listed_root, read_listing, update_listing
 from extractors.images import list_images
@@ -19,7 +17,7 @@ from extractors.settings import Settings
 from extractors.tap import PENULTIMATE, Tap
 from extractors.weights_argument import find_weights_file
 from flows.device_lock import device_lock
-from flows.errors import JobError
+from flows.extract_choices import default_cache, pair_weights, refuse_unknown
 from flows.extraction_summary import ExtractionSummary, describe_key, describe_run, summarise
 from flows.logs import record_shard, timed
 from flows.progress import progress_bar, say_waiting
@@ -30,15 +28,6 @@ if TYPE_CHECKING:  # it loads torch, which a rerun with nothing new does without
     from extractors.shard_result import ShardResult
 
 _Opened = TypeVar("_Opened", bound="MissingRows")
-
-
-def default_cache(images: str | Path) -> Path:
-    """Name the cache of an image set: ``NAME.headstart`` in the current folder."""
-    whole = Path(images).expanduser().absolute().name
-    pattern = is_pattern(whole) and not Path(images).expanduser().exists()
-    named = re.split(r"[*?{\[]", whole)[0].rstrip("-_. ") if pattern else whole
-    stem = re.sub(r"\.(csv|parquet|tar)$", "", named, flags=re.IGNORECASE).lstrip(".")
-    return Path(f"{stem or 'images'}.headstart")
 
 
 def extract(
@@ -242,42 +231,13 @@ def open_extraction(
     """Load a backbone and find out what the cache lacks of it; the path of a weights file is kept whole."""
     from extractors.backbones import load_backbone  # noqa: PLC0415 - loads torch
     from extractors.extraction import Extraction  # noqa: PLC0415 - loads torch
-
-    source = str(find_weights_file(weights) or weights)
-    return Extraction(cache, listing, load_backbone(backbone, weights=source), taps, settings, weights_source=source)
-
-
-def refuse_unknown(backbones: Sequence[str], device: str) -> None:
-    """Tell what is misspelt before images are read and a cache is made.
-
-    Raises
-    ------
-    BackboneError
-        A name is unknown.
-    DeviceError
-        So is the device, or it is not there.
-    """
-    from extractors.backbones import resolve_backbone  # noqa: PLC0415 - loads torch
     from extractors.precision import resolve_device  # noqa: PLC0415 - loads torch
 
-    for name in backbones:
-        resolve_backbone(name)
-    resolve_device(device)
-
-
-def pair_weights(backbones: Sequence[str], weights: Sequence[str]) -> list[tuple[str, str]]:
-    """Give each backbone its weights: one for all, or one for each.
-
-    Raises
-    ------
-    JobError
-        The counts do not fit.
-    """
-    if not backbones:
-        raise JobError("no backbone was named; 'headstart backbones' lists them")
-    if len(weights) not in (1, len(backbones)):
-        raise JobError(f"{len(weights)} weights for {len(backbones)} backbones: give one for all, or one for each")
-    return list(zip(backbones, list(weights) * (len(backbones) if len(weights) == 1 else 1), strict=True))
+    source = str(find_weights_file(weights) or weights)
+    with device_lock(resolve_device(settings.device), show=True):  # shortcuts are tried on the device
+        return Extraction(
+            cache, listing, load_backbone(backbone, weights=source), taps, settings, weights_source=source
+        )
 
 
 def as_list(value: str | Sequence[str]) -> list[str]:

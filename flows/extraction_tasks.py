@@ -23,9 +23,10 @@ from flows.device_lock import device_lock
 from flows.experiment import Experiment
 from flows.extraction import extract_each, list_into, open_extraction
 from flows.extraction_summary import ExtractionSummary
+from flows.logs import record_shard
 from flows.progress import Advance, progress_bar, say_waiting
 from flows.scaled_extraction import ScaledExtraction, embed_in_flight, scaled
-from flows.task_logs import log_shard
+from flows.task_logs import log_shard, run_logger
 from flows.task_retries import worth_retrying
 
 Opening = Callable[[EmbeddingCache, CacheListing, str, str, Sequence[Tap], Settings], MissingRows]
@@ -104,7 +105,9 @@ def embed_shard_task(extraction: Extraction | ScaledExtraction, number: int, adv
     """Embed and seal one shard, or wait for the worker that does; a retry embeds only what was not sealed."""
     begun = time.monotonic()
     result = extraction.run_shard(number, advance)
-    log_shard(_shard_name(extraction, number), result, time.monotonic() - begun)
+    seconds = time.monotonic() - begun
+    log_shard(_shard_name(extraction, number), result, seconds)
+    record_shard(extraction, number, result, seconds)
     return result
 
 
@@ -112,7 +115,7 @@ def _embed(extraction: Extraction, results: list[ShardResult], *, progress: bool
     with (
         extraction.writing(on_wait=say_waiting if progress else None),
         _getting_on(extraction, show=progress) as advance,
-        device_lock(extraction.device, show=progress),
+        device_lock(extraction.device, show=progress, log=run_logger().info),
     ):
         for number in range(len(extraction.shards)):
             shard = embed_shard_task.with_options(task_run_name=f"embed {_shard_name(extraction, number)}")

@@ -7,11 +7,12 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
-from functools import cache, cached_property
+from functools import cache
 from typing import Any
 
 import dask.config
 from distributed import CancelledError, Client, Future, KilledWorker
+from distributed.comm.core import CommClosedError
 
 from extractors.errors import ExtractorError
 from flows.errors import JobError
@@ -52,6 +53,8 @@ class Cluster:
     _under_way: set[Future] = field(default_factory=set)
     _n_workers: int | None = None
     _counted: float = 0.0
+    _asked_of: int | None = None
+    _have_gpus: bool = False
 
     def n_workers(self) -> int:
         """Count the workers; they may come and go, so they are counted again from time to time."""
@@ -79,7 +82,7 @@ class Cluster:
             The workers end without a word, cannot import headstart, or the scheduler is gone.
         """
         try:
-            future = self.client.submit(work, what, pack(*arguments), pure=False, **self._restrictions)
+            future = self.client.submit(work, what, pack(*arguments), pure=False, **self._restrictions())
         except Exception as error:
             if self.client.status == "running":
                 raise
@@ -100,6 +103,8 @@ class Cluster:
                 f"a Dask worker cannot import {error.name}; install headstart where the workers run"
             ) from error
         except (CancelledError, OSError) as error:
+            if not isinstance(error, CancelledError | CommClosedError) and self.client.status == "running":
+                raise  # the worker's own, such as a folder that is away: a retry may pass
             raise self._gone(error) from error
         finally:
             self._under_way.discard(future)
@@ -111,11 +116,13 @@ class Cluster:
     def _gone(self, error: BaseException) -> JobError:
         return JobError(f"the Dask scheduler at {self.name} went away ({type(error).__name__}); start it. {_GO_ON}")
 
-    @cached_property
     def _restrictions(self) -> dict[str, Any]:
-        """Asked once: what a scheduler says of 64 workers takes longer than to send them a shard."""
-        workers = self.client.scheduler_info()["workers"].values()
-        return {"resources": {_GPU: 1}} if any(_GPU in worker["resources"] for worker in workers) else {}
+        """Asked when workers came or went: what a scheduler says of 64 takes longer than to send them a shard."""
+        if self._asked_of is None or self._asked_of != self._n_workers:
+            self._asked_of = self._n_workers
+            workers = self.client.scheduler_info()["workers"].values()
+            self._have_gpus = any(_GPU in worker["resources"] for worker in workers)
+        return {"resources": {_GPU: 1}} if self._have_gpus else {}
 
 
 @contextmanager

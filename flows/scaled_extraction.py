@@ -1,5 +1,6 @@
 """An extraction whose shards are embedded by Dask workers: what is decided once, and how many are under way."""
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -21,6 +22,7 @@ from extractors.shards import Array
 from extractors.stages import StageTimes
 from extractors.tap import Tap
 from extractors.weights_argument import find_weights_file
+from flows.logs import record_shard
 from flows.progress import Advance, progress_bar, say_waiting
 from flows.scale import Cluster, cluster_on_demand
 
@@ -214,7 +216,14 @@ def run_scaled(extraction: ScaledExtraction, results: list[ShardResult], *, prog
         progress_bar(f"embedding {name}", len(extraction.missing), show=progress) as advance,
         ThreadPoolExecutor(max_workers=max(1, len(extraction.shards)), thread_name_prefix="shard") as pool,
     ):
-        embed_in_flight(extraction, results, lambda number: pool.submit(extraction.run_shard, number, advance))
+
+        def embed(number: int) -> ShardResult:
+            begun = time.monotonic()
+            result = extraction.run_shard(number, advance)
+            record_shard(extraction, number, result, time.monotonic() - begun)
+            return result
+
+        embed_in_flight(extraction, results, lambda number: pool.submit(embed, number))
 
 
 def _sample(listing: CacheListing) -> CacheListing:

@@ -70,6 +70,8 @@ def read_when(cron: str | None, interval: str | float | None, *, watch: bool, ti
     asked = [name for name, given in (("--cron", cron), ("--interval", interval), ("--watch", watch)) if given]
     if len(asked) > 1:
         raise JobError(f"{' and '.join(asked)}: give one of them; serve twice, under two names, for two schedules")
+    if timezone != "UTC" and not cron:
+        raise JobError(f"--timezone {timezone} is that of a --cron expression; give one, or leave it out")
     when = When(cron=cron, interval=read_interval(interval) if interval else None, watch=watch, timezone=timezone)
     try:
         when.schedules()

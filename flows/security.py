@@ -18,8 +18,22 @@ _DASK_AT_HOME = ("threads", "processes", "local", "cuda")  # workers of this mac
 def check_allowed(experiment: Experiment) -> None:
     """Refuse an experiment that leads outside its limits, and hold this process and those it starts to them.
 
+    Every flow calls this first.
+
+    Raises
+    ------
+    JobError
+        As `refuse_disallowed`.
+    """
+    refuse_disallowed(experiment)
+    os.environ.update(export_limits(experiment))
+
+
+def refuse_disallowed(experiment: Experiment) -> None:
+    """Refuse an experiment that leads outside its limits.
+
     Limits come from the environment, which the serving process pins (`export_limits`), and from the experiment's
-    ``[security]`` table, which can only narrow them. Every flow calls this first.
+    ``[security]`` table, which can only narrow them.
 
     Raises
     ------
@@ -39,7 +53,6 @@ def check_allowed(experiment: Experiment) -> None:
     for field, address in _schedulers(experiment):
         if address not in limits.dask:
             raise JobError(f"{field}: {address} is none of the schedulers {_shown(limits.dask)}; {_ADVICE}")
-    os.environ.update(export_limits(experiment))
 
 
 def export_limits(experiment: Experiment) -> dict[str, str]:
@@ -62,9 +75,24 @@ def export_limits(experiment: Experiment) -> dict[str, str]:
 _ADVICE = "whoever serves the run may add it to [security]"
 
 
+def narrow_limits(pinned: str | None, asked: str | None) -> str | None:
+    """Return what both of two values of the environment variable allow; None where neither limits anything.
+
+    Raises
+    ------
+    JobError
+        One of them cannot be understood.
+    """
+    limits = _narrower(_understood(pinned), _understood(asked))
+    return None if limits.roots is None else limits.model_dump_json()
+
+
 def _limits_of(experiment: Experiment) -> SecurityTable:
     """Return what both the environment and the experiment allow."""
-    pinned, own = _pinned(), experiment.security
+    return _narrower(_understood(os.environ.get(ENVIRONMENT)), experiment.security)
+
+
+def _narrower(pinned: SecurityTable, own: SecurityTable) -> SecurityTable:
     if pinned.roots is None or own.roots is None:
         return own if pinned.roots is None else pinned
     narrower = [root for root in own.roots if is_within(root, pinned.roots)]
@@ -76,8 +104,7 @@ def _limits_of(experiment: Experiment) -> SecurityTable:
     )
 
 
-def _pinned() -> SecurityTable:
-    pinned = os.environ.get(ENVIRONMENT)
+def _understood(pinned: str | None) -> SecurityTable:
     if not pinned:
         return SecurityTable()
     try:

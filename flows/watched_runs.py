@@ -1,6 +1,7 @@
 """Runs that are started because the images changed."""
 
 import asyncio
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import httpx
@@ -13,10 +14,13 @@ from prefect.client.schemas.filters import (
     FlowRunFilterStateType,
 )
 from prefect.client.schemas.objects import StateType
+from prefect.client.schemas.sorting import FlowRunSort
 from prefect.logging import get_logger
 
 from flows.experiment import Experiment
 from flows.watching import Watch, look_at, watched_place
+
+_PATIENCE = 10  # looks between a run that failed and the next try
 
 
 async def start_runs_of_changes(
@@ -24,7 +28,8 @@ async def start_runs_of_changes(
 ) -> None:
     """Start a run whenever the images changed and are still; never ends.
 
-    A look every `look_every` seconds; where the folder or the server is away, the next look tries again.
+    A look every `look_every` seconds; where the folder or the server is away, the next look tries again, and so does
+    the tenth look after a run that failed.
     """
     watch, place = Watch(), watched_place(experiment.images)
     while True:
@@ -32,10 +37,25 @@ async def start_runs_of_changes(
             look = await asyncio.to_thread(look_at, place, [experiment.cache, experiment.out])
             if watch.due(look):
                 await _start_run(client, deployment_id)
+            elif await has_failed(client, deployment_id, timedelta(seconds=_PATIENCE * look_every)):
+                watch.done = None  # the next look is due, though nothing changed
         except (OSError, httpx.HTTPError) as error:  # a share or a server that is away for a while
             get_logger("headstart.watch").warning("%s: cannot be watched now (%s); looking again", place, error)
             watch.done = None
         await asyncio.sleep(look_every)
+
+
+async def has_failed(client: PrefectClient, deployment_id: UUID, since: timedelta) -> bool:
+    """Tell whether the last run of a deployment failed, at least so long ago: what was away may be there again."""
+    runs = await client.read_flow_runs(
+        deployment_filter=DeploymentFilter(id=DeploymentFilterId(any_=[deployment_id])),
+        sort=FlowRunSort.EXPECTED_START_TIME_DESC,
+        limit=1,
+    )
+    if not runs or runs[0].state_type not in (StateType.FAILED, StateType.CRASHED):
+        return False
+    ended = runs[0].end_time
+    return ended is not None and datetime.now(UTC) - ended >= since
 
 
 async def _start_run(client: PrefectClient, deployment_id: UUID) -> None:

@@ -5,14 +5,13 @@ import pickle
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any, Literal
 
 from extractors.allowed_roots import ENVIRONMENT
 
 Work = Literal["settle", "prepare_pass", "embed_shard"]
-
-_LIMITED = threading.Lock()
 
 
 def pack(*arguments: Any) -> bytes:
@@ -39,19 +38,45 @@ def work(what: Work, packed: bytes) -> Any:
     limits, arguments = pickle.loads(packed)  # noqa: S301 - from the coordinator, by Dask, which unpickles all it gets
     first = arguments[0]
     device = precision.resolve_device((first.request if what == "embed_shard" else first).settings.device)
-    with _held_to(limits), device_lock.device_lock(device, show=False):
+    with held_to(limits), device_lock.device_lock(device, show=False):
         return getattr(shard_work, what)(*arguments, slot=distributed.get_worker().id)
 
 
+@dataclass
+class _AtWork:
+    """What the calls under way in this process may read; it is the process's, so all of them share it."""
+
+    changed: threading.Condition = field(default_factory=threading.Condition)
+    n_calls: int = 0
+    limits: str | None = None
+    before: str | None = None
+
+
+_AT_WORK = _AtWork()
+
+
 @contextmanager
-def _held_to(limits: str | None) -> Iterator[None]:
-    """Read only what the run may, one call at a time; limits that were set where the worker was started stay."""
-    if not limits or os.environ.get(ENVIRONMENT):
+def held_to(limits: str | None) -> Iterator[None]:
+    """Read only what both the run and this worker's own environment allow; calls of runs that may differ wait."""
+    narrow_limits = import_module("flows.security").narrow_limits
+    with _AT_WORK.changed:
+        _AT_WORK.changed.wait_for(lambda: not _AT_WORK.n_calls or _AT_WORK.limits == limits)
+        if not _AT_WORK.n_calls:
+            _AT_WORK.before, _AT_WORK.limits = os.environ.get(ENVIRONMENT), limits
+            _set_limits(narrow_limits(_AT_WORK.before, limits))
+        _AT_WORK.n_calls += 1
+    try:
         yield
-        return
-    with _LIMITED:
+    finally:
+        with _AT_WORK.changed:
+            _AT_WORK.n_calls -= 1
+            if not _AT_WORK.n_calls:
+                _set_limits(_AT_WORK.before)
+            _AT_WORK.changed.notify_all()
+
+
+def _set_limits(limits: str | None) -> None:
+    if limits is None:
+        os.environ.pop(ENVIRONMENT, None)
+    else:
         os.environ[ENVIRONMENT] = limits
-        try:
-            yield
-        finally:
-            del os.environ[ENVIRONMENT]

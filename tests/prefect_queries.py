@@ -7,9 +7,11 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -79,8 +81,15 @@ def post(server: str, path: str, body: dict[str, Any]) -> Any:
     """What the server answers to any other request with a body."""
     headers = {"Content-Type": "application/json"}
     request = urllib.request.Request(f"{server}/{path}", data=json.dumps(body).encode(), headers=headers)
-    with urllib.request.urlopen(request, timeout=30) as answer:
-        return json.load(answer)
+    for _ in range(50):  # a server on SQLite says 503 while another writes; Prefect's own client asks again, too
+        try:
+            with urllib.request.urlopen(request, timeout=30) as answer:
+                return json.load(answer)
+        except urllib.error.HTTPError as error:
+            if error.code != HTTPStatus.SERVICE_UNAVAILABLE:
+                raise
+        time.sleep(0.2)
+    raise AssertionError(f"{server}/{path} stayed unavailable")
 
 
 def flow_runs_of(server: str, name: str) -> list[dict[str, Any]]:

@@ -10,6 +10,7 @@ import pytest
 from cache_contract import check_cache
 from small_extraction import SETTINGS, features, listed, opened, run
 
+import extractors.atomic
 import extractors.shard_work
 from extractors.cache import EmbeddingCache
 from extractors.compact import carry_out, plan_compaction
@@ -116,6 +117,22 @@ def test_a_worker_that_outlives_its_run_keeps_nothing(
     with pytest.raises(CacheError, match="another run writes these embeddings by now, so this shard is not kept"):
         embed_shard(shard)
     check_cache(cache)
+
+
+def test_the_turn_is_asked_when_the_shard_is_on_the_disk_but_for_its_name(
+    shard: ShardWork, cache: EmbeddingCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sync = extractors.atomic._sync
+
+    def overtaken(file: Any) -> None:
+        sync(file)
+        if "shard-" in file.name:
+            take_turn(cache.stores()[0].path)
+
+    monkeypatch.setattr(extractors.atomic, "_sync", overtaken)
+    with pytest.raises(CacheError, match="another run writes these embeddings by now"):
+        embed_shard(shard)
+    assert list(cache.stores()[0].path.glob("shard-*")) == []
 
 
 def test_a_compaction_ends_the_turn_of_workers_that_are_left(shard: ShardWork, cache: EmbeddingCache) -> None:

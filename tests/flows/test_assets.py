@@ -4,10 +4,13 @@ import base64
 import logging
 import re
 from pathlib import Path
+from types import SimpleNamespace
+from uuid import uuid4
 from xml.etree import ElementTree as ET
 
 import pytest
 from prefect.assets import Asset
+from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from extractors.shard_result import ShardResult
 from flows.artifacts import _image_url, progress_artifact
@@ -56,6 +59,18 @@ def test_outside_a_flow_progress_is_told_to_the_terminal_alone() -> None:
     told: list[int] = []
     progress_artifact("embedding pixels", 3, also=told.append)(2)
     assert told == [2]
+
+
+def test_a_server_that_is_away_costs_the_bar_and_not_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[int] = []
+    monkeypatch.setattr("flows.artifacts._UPDATE_EVERY_S", 0.0)
+    monkeypatch.setattr("flows.artifacts.FlowRunContext", SimpleNamespace(get=lambda: True))
+    monkeypatch.setattr("flows.artifacts.create_progress_artifact", lambda *_, **__: uuid4())
+    with temporary_settings({PREFECT_API_URL: "http://127.0.0.1:9/api"}):
+        advance = progress_artifact("embedding pixels", 3, also=told.append)
+        advance(2)
+        advance(1)
+    assert told == [2, 1]
 
 
 @pytest.mark.parametrize(

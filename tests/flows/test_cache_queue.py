@@ -47,9 +47,9 @@ def read(server: str, deployment: UUID) -> dict[str, Any]:
     return dict(found)
 
 
-def start(server: str, deployment: UUID) -> str:
+def start(server: str, deployment: UUID, parameters: dict[str, Any] | None = None) -> str:
     """Bring a run of the deployment to Running, as its process would; returns its id, and the state it got."""
-    run = post(server, f"deployments/{deployment}/create_flow_run", {})["id"]
+    run = post(server, f"deployments/{deployment}/create_flow_run", {"parameters": parameters or {}})["id"]
     for state in ("PENDING", "RUNNING"):
         answer = post(server, f"flow_runs/{run}/set_state", {"state": {"type": state}})
     return f"{run} {answer['state']['name']}"
@@ -85,6 +85,14 @@ def test_a_run_whose_process_is_gone_is_crashed_and_its_slot_free(
     (found,) = ask(prefect_server, "flow_runs", {"flow_runs": {"id": {"any_": [run]}}})
     assert (dead, found["state_name"]) == ([found["name"]], "Crashed")
     assert read(prefect_server, deployment)["global_concurrency_limit"]["active_slots"] == 0
+
+
+def test_a_run_on_another_cache_is_not_taken_for_dead(
+    deploy: Callable[[], UUID], prefect_server: str, cache: Path
+) -> None:
+    deployment = deploy()
+    start(prefect_server, deployment, {"experiment": {"cache": "/elsewhere/night.cache"}})
+    assert with_client(prefect_server, lambda client: free_dead_runs(client, deployment, cache)) == []
 
 
 def test_a_run_is_alive_as_long_as_somebody_holds_the_lock_of_its_cache(

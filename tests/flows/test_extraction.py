@@ -19,7 +19,8 @@ from extractors.cache import EmbeddingCache
 from extractors.cache_listing import read_listing
 from extractors.errors import CacheError, ExtractorError, ImageSetError, NotReadError
 from flows.errors import JobError
-from flows.extraction import default_cache, extract, pair_weights
+from flows.extract_choices import default_cache, pair_weights
+from flows.extraction import extract
 
 Embed = Callable[..., Any]
 

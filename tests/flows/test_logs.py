@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from distributed import LocalCluster
 
 from flows.errors import JobError
 from flows.fitting import fit
@@ -52,6 +53,19 @@ def test_extraction_and_fit_leave_a_line_for_each_shard_candidate_and_fit(
     assert won["run"] == json.loads((tmp_path / "out" / "run.json").read_text())["id"]
     score = fitted.test["scores"]["accuracy"]
     assert [won[name] for name in ("score", "low", "high")] == [score[name] for name in ("value", "low", "high")]
+
+
+def test_shards_on_dask_workers_leave_their_lines_too(
+    lines: Callable[[], list[dict[str, Any]]], embed: Embed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("flows.scaled_extraction.SHARD_IMAGES", 24)
+    quiet: dict[str, Any] = {"dashboard_address": "127.0.0.1:0", "silence_logs": 60, "memory_limit": 0}
+    with LocalCluster(processes=False, n_workers=1, threads_per_worker=1, **quiet) as cluster:
+        embed(dask=cluster.scheduler_address)
+    assert sorted((line["logger"], line["shard"], line["rows"]) for line in lines()) == [
+        ("headstart.extraction", 1, 24),
+        ("headstart.extraction", 2, 12),
+    ]
 
 
 def test_a_line_has_its_fields_a_time_in_utc_and_plain_values() -> None:

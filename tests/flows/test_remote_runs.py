@@ -12,7 +12,8 @@ from remote_servers import KEY_ID, S3, SECRET, s3_server
 import flows.reporting
 from extractors.errors import ImageSetError
 from extractors.image_root import RemoteRoot
-from flows.extraction import default_cache, extract
+from flows.extract_choices import default_cache
+from flows.extraction import extract
 from flows.extraction_summary import ExtractionSummary
 from flows.fitting import fit
 from flows.label_columns import merge_labels

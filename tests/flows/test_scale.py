@@ -1,8 +1,8 @@
 """Shards on Dask workers: the same rows as without, few under way at once, and errors that say what to do."""
 
-import getpass
 import json
 import os
+import pickle
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -31,7 +31,7 @@ from flows.errors import JobError
 from flows.experiment import Experiment
 from flows.scale import Cluster, cluster_on_demand
 from flows.scaled_extraction import ScaledExtraction
-from flows.worker_side import pack, work
+from flows.worker_side import held_to, pack, work
 
 Embed = Callable[..., Any]
 QUIET: dict[str, Any] = {"dashboard_address": "127.0.0.1:0", "silence_logs": 60, "memory_limit": 0}
@@ -231,16 +231,63 @@ def test_a_shard_is_sent_as_paths_and_keys_and_nothing_else(
 def test_a_worker_may_read_no_more_than_the_run_that_asks_it(
     embed: Embed, address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def limited(*arguments: Any) -> bytes:
-        with monkeypatch.context() as here:  # workers are of this process: they must not see it in their environment
-            here.setenv(ENVIRONMENT, json.dumps({"roots": [str(tmp_path / "cache")]}))
-            return pack(*arguments)
-
-    monkeypatch.setattr("flows.scale.pack", limited)
-    monkeypatch.setattr("flows.scaled_extraction.SHARD_IMAGES", 36)  # one thread sets what is of the whole process
+    limits = json.dumps({"roots": [str(tmp_path / "cache")]})
+    # As from a process that is held to them: workers are of this one, and must not see them in its environment.
+    monkeypatch.setattr("flows.scale.pack", lambda *arguments: pickle.dumps((limits, arguments)))
     with pytest.raises(ImageSetError, match=f"none of 36 images could be read .*{NOT_ALLOWED}"):
         embed(dask=address)
     assert ENVIRONMENT not in os.environ
+
+
+def test_calls_of_one_worker_under_equal_limits_run_together_and_all_are_held_to_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv(ENVIRONMENT, json.dumps({"roots": ["/data", "/other"], "code": [], "dask": []}))
+    together, seen = threading.Barrier(2, timeout=20), []
+
+    def call(limits: str) -> None:
+        with held_to(limits):
+            together.wait()
+            seen.append(json.loads(os.environ[ENVIRONMENT])["roots"])
+
+    asked = json.dumps({"roots": ["/data/birds", "/etc"]})
+    threads = [threading.Thread(target=call, args=(asked,)) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert seen == [["/data/birds"], ["/data/birds"]]  # what the worker may, and what the run may
+    assert json.loads(os.environ[ENVIRONMENT])["roots"] == ["/data", "/other"]
+
+
+def test_a_call_under_other_limits_waits_for_those_under_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(ENVIRONMENT, raising=False)
+    order, inside = [], threading.Event()
+
+    def unlimited() -> None:
+        inside.wait(timeout=20)
+        with held_to(None):
+            order.append(("unlimited", ENVIRONMENT in os.environ))
+
+    other = threading.Thread(target=unlimited)
+    other.start()
+    with held_to(json.dumps({"roots": ["/data"]})):
+        inside.set()
+        other.join(timeout=0.3)
+        order.append(("limited", ENVIRONMENT in os.environ))
+    other.join(timeout=20)
+    assert order == [("limited", True), ("unlimited", False)]
+
+
+def test_an_error_of_a_worker_s_own_is_not_taken_for_a_scheduler_that_went_away(
+    embed: Embed, address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: Any, **__: Any) -> None:
+        raise PermissionError(13, "Permission denied", "headstart.lock")
+
+    monkeypatch.setattr("extractors.shard_work.settle", refused)
+    with pytest.raises(PermissionError, match=r"headstart\.lock"):
+        embed(dask=address)
 
 
 ONE_PAGE: dict[str, Any] = {"name": "e", "images": "i", "cache": "c", "out": "o", "extract": [{"backbone": "pixels"}]}
@@ -276,4 +323,4 @@ def test_a_gpu_is_locked_under_its_own_name_whatever_number_a_process_has_for_it
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     monkeypatch.setattr("torch.cuda.get_device_properties", lambda _: SimpleNamespace(uuid="ab-12"))
     with device_lock(torch.device("cuda:0"), show=False):
-        assert [path.name for path in tmp_path.glob("*.lock")] == [f"headstart-gpu-ab-12-{getpass.getuser()}.lock"]
+        assert [path.name for path in tmp_path.glob("*.lock")] == [f"headstart-gpu-ab-12-{os.getuid()}.lock"]

@@ -49,6 +49,7 @@ def test_each_way_is_told_and_kept_by_prefect(given: dict[str, Any], text: str, 
         ({"cron": "0 2 * * *", "timezone": "Mars/Olympus"}, "--timezone 'Mars/Olympus'"),
         ({"cron": "0 2 * * *", "interval": "1h"}, "--cron and --interval: give one of them"),
         ({"interval": "1h", "watch": True}, "--interval and --watch: give one of them"),
+        ({"interval": "1h", "timezone": "Europe/Berlin"}, "--timezone Europe/Berlin is that of a --cron expression"),
     ],
 )
 def test_what_is_wrong_is_told_by_its_option(given: dict[str, Any], message: str) -> None:

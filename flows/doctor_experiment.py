@@ -1,0 +1,51 @@
+"""Whether an experiment can start: its names, its images, what it may touch, and GPUs where it wants several."""
+
+from pathlib import Path
+
+from extractors.archives import is_pattern
+from extractors.errors import ExtractorError
+from extractors.image_root import is_url
+from flows.errors import EXPECTED_ERRORS, FlowError
+from flows.experiment import Experiment
+from flows.findings import Finding
+
+
+def check_experiment(experiment: Experiment) -> list[Finding]:
+    """Look at what a run asks first; nothing is listed, imported that is not allowed, or connected to."""
+    from flows.pipeline import refuse_misspelt  # noqa: PLC0415 - loads Prefect
+    from flows.security import refuse_disallowed  # noqa: PLC0415 - only where there is an experiment
+
+    for ask in (refuse_disallowed, refuse_misspelt):  # the second imports code of one's own, if the first allows it
+        try:
+            ask(experiment)
+        except EXPECTED_ERRORS as error:
+            return [Finding("experiment", "fail", str(error), "mend the experiment file")]
+    return [*_check_images(experiment.images), *_check_gpus(experiment)]
+
+
+def _check_images(images: str) -> list[Finding]:
+    if is_url(images):
+        from extractors.remote_store import open_store  # noqa: PLC0415 - loads fsspec
+
+        try:
+            open_store(images)
+        except (ExtractorError, FlowError) as error:
+            return [Finding("images", "fail", str(error), "mend images in the experiment file")]
+        return [Finding("images", "ok", f"{images}: the library for it is installed; the store was not asked")]
+    place = Path(images).expanduser()
+    found = any(place.parent.glob(place.name)) if is_pattern(images) and not place.exists() else place.exists()
+    if found:
+        return [Finding("images", "ok", f"{images} is there")]
+    return [Finding("images", "fail", f"{images}: no such file or folder", "mend images in the experiment file")]
+
+
+def _check_gpus(experiment: Experiment) -> list[Finding]:
+    if experiment.scale is None or experiment.scale.dask != "cuda":
+        return []
+    import torch  # noqa: PLC0415 - takes seconds
+
+    found, wanted = torch.cuda.device_count(), experiment.scale.workers or 1
+    if found >= wanted:
+        return [Finding("scale", "ok", f"{found} GPUs for workers of dask = 'cuda'")]
+    advice = "set [scale] dask = 'local', or run where the GPUs are"
+    return [Finding("scale", "fail", f"dask = 'cuda' needs {wanted} GPUs and torch sees {found}", advice)]
