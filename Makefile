@@ -21,6 +21,7 @@ demo: install
 # One process a core, each with one thread; a file stays together, for some share what takes long to make. Those that
 # start processes come first: the last file to end would leave the other cores waiting.
 test: install lint
+	$(BIN)/python -m compileall -q extractors flows heads # many tests start processes, each of which would compile them
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder \
 		tests/test_benchmarks.py tests/flows tests
 

@@ -6,8 +6,8 @@ do for 64 workers. All else is the code of `headstart extract --dask` and `heads
 sealing, and a task in Prefect for each shard. All of it shares this machine's cores, so what is found is an upper
 bound: elsewhere workers have cores of their own.
 
-Lost to orchestration is what a worker idles between one shard and the next, on average, and before its first. Sealing
-is its own work, and told apart. The rows of a listing are made up; each size is measured in a process of its own.
+Lost to orchestration is what a worker idles between one shard and the next, on average; what it waits before its first,
+once a run, and sealing, which is its own work, are told apart. The rows of a listing are made up; each size is measured in a process of its own.
 """
 
 import argparse
