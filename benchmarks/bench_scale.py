@@ -7,7 +7,8 @@ sealing, and a task in Prefect for each shard. All of it shares this machine's c
 bound: elsewhere workers have cores of their own.
 
 Lost to orchestration is what a worker idles between one shard and the next, on average; what it waits before its first,
-once a run, and sealing, which is its own work, are told apart. The rows of a listing are made up; each size is measured in a process of its own.
+once a run, and sealing, which is its own work, are told apart. The rows of a listing are made up; each size is measured
+in a process of its own.
 """
 
 import argparse

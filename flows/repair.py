@@ -13,6 +13,7 @@ from extractors.shards import find_damage, read_digests
 from extractors.tap import Tap
 from extractors.verify import delete_aside, find_unembedded, put_shards_aside, put_shards_back
 from extractors.writer_lock import writer_lock
+from flows.device_lock import device_lock
 from flows.errors import JobError
 from flows.extraction import quarantine, run_shards
 from flows.progress import say_waiting
@@ -122,13 +123,14 @@ def _embed(
 ) -> CacheListing:
     """Embed what the sound shards lack; returns the listing with what could not be read in quarantine."""
     from extractors.extraction import Extraction  # noqa: PLC0415 - loads torch
-    from extractors.precision import DeviceError  # noqa: PLC0415 - loads torch
+    from extractors.precision import DeviceError, resolve_device  # noqa: PLC0415 - loads torch
 
     settings = Settings.for_key(store.key, device=device, workers=workers)
     taps = [Tap.parse(spec) for spec in store.key.taps]
     source = store.about["weights_source"]
     try:
-        extraction = Extraction(cache, listing, network, taps, settings, weights_source=source)
+        with device_lock(resolve_device(settings.device), show=True):
+            extraction = Extraction(cache, listing, network, taps, settings, weights_source=source)
     except DeviceError as error:
         raise JobError(f"it was decoded on a GPU, and other pixels would not be the same rows ({error})") from error
     if differences := store.key.differences(extraction.store.key):
