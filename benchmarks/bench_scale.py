@@ -7,8 +7,7 @@ sealing, and a task in Prefect for each shard. All of it shares this machine's c
 bound: elsewhere workers have cores of their own.
 
 Lost to orchestration is what a worker idles between one shard and the next, on average; what it waits before its first,
-once a run, and sealing, which is its own work, are told apart. The rows of a listing are made up; each size is measured
-in a process of its own.
+once a run, and sealing, its own work, are told apart. Listings are made up; each size has a process of its own.
 """
 
 import argparse
@@ -97,7 +96,7 @@ def simulated_workers(address: str, n_workers: int, rate: float, folder: Path) -
     shares = [len(range(number, n_workers, len(files))) for number in range(len(files))]
     command = [sys.executable, __file__, "--simulate", address, "--rate", str(rate)]
     processes = [
-        subprocess.Popen([*command, "--workers", str(share), "--told", str(file)], stdin=subprocess.PIPE)  # noqa: S603
+        subprocess.Popen([*command, "--workers", str(share), "--told", str(file)], stdin=subprocess.PIPE)  # noqa: S603 - this very script
         for share, file in zip(shares, files, strict=True)
     ]
     try:
@@ -226,7 +225,7 @@ def peak_mb() -> float:
 
 def alone(*arguments: str) -> dict[str, Any]:
     """Run a benchmark in a process of its own."""
-    done = subprocess.run([sys.executable, *arguments], stdout=subprocess.PIPE, text=True, check=True)  # noqa: S603
+    done = subprocess.run([sys.executable, *arguments], stdout=subprocess.PIPE, text=True, check=True)  # noqa: S603 - this very script
     return dict(json.loads(done.stdout))
 
 

@@ -31,7 +31,7 @@ from flows.errors import JobError
 from flows.experiment import Experiment
 from flows.scale import Cluster, cluster_on_demand
 from flows.scaled_extraction import ScaledExtraction
-from flows.worker_side import held_to, pack, work
+from flows.worker_side import pack, work
 
 Embed = Callable[..., Any]
 QUIET: dict[str, Any] = {"dashboard_address": "127.0.0.1:0", "silence_logs": 60, "memory_limit": 0}
@@ -237,46 +237,6 @@ def test_a_worker_may_read_no_more_than_the_run_that_asks_it(
     with pytest.raises(ImageSetError, match=f"none of 36 images could be read .*{NOT_ALLOWED}"):
         embed(dask=address)
     assert ENVIRONMENT not in os.environ
-
-
-def test_calls_of_one_worker_under_equal_limits_run_together_and_all_are_held_to_them(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setenv(ENVIRONMENT, json.dumps({"roots": ["/data", "/other"], "code": [], "dask": []}))
-    together, seen = threading.Barrier(2, timeout=20), []
-
-    def call(limits: str) -> None:
-        with held_to(limits):
-            together.wait()
-            seen.append(json.loads(os.environ[ENVIRONMENT])["roots"])
-
-    asked = json.dumps({"roots": ["/data/birds", "/etc"]})
-    threads = [threading.Thread(target=call, args=(asked,)) for _ in range(2)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert seen == [["/data/birds"], ["/data/birds"]]  # what the worker may, and what the run may
-    assert json.loads(os.environ[ENVIRONMENT])["roots"] == ["/data", "/other"]
-
-
-def test_a_call_under_other_limits_waits_for_those_under_way(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv(ENVIRONMENT, raising=False)
-    order, inside = [], threading.Event()
-
-    def unlimited() -> None:
-        inside.wait(timeout=20)
-        with held_to(None):
-            order.append(("unlimited", ENVIRONMENT in os.environ))
-
-    other = threading.Thread(target=unlimited)
-    other.start()
-    with held_to(json.dumps({"roots": ["/data"]})):
-        inside.set()
-        other.join(timeout=0.3)
-        order.append(("limited", ENVIRONMENT in os.environ))
-    other.join(timeout=20)
-    assert order == [("limited", True), ("unlimited", False)]
 
 
 def test_an_error_of_a_worker_s_own_is_not_taken_for_a_scheduler_that_went_away(
