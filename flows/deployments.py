@@ -5,9 +5,10 @@ from prefect import flow
 from extractors.cache import EmbeddingCache
 from extractors.known_requests import describe_request, recall
 from extractors.tap import Tap
+from extractors.weights_argument import find_weights_file
 from flows.assets import record_embeddings
 from flows.errors import JobError
-from flows.experiment import Experiment
+from flows.experiment import Experiment, ExtractTable
 from flows.extraction_summary import ExtractionSummary
 from flows.extraction_tasks import extract_in_tasks
 from flows.fit_summary import FitSummary
@@ -55,7 +56,7 @@ def find_keys(experiment: Experiment) -> list[str]:
         place = experiment.scale.dask if experiment.scale else None
         request = describe_request(table.backbone, table.weights, taps, experiment.settings, place=place)
         known = recall(cache.path, request)
-        found = [known["id"]] if known else _keys_of(cache, table.backbone)
+        found = [known["id"]] if known else _keys_of(cache, table)
         if not found:
             raise JobError(
                 f"{cache.path}: no embeddings of {table.backbone} ({table.weights}); run the extraction first"
@@ -64,10 +65,12 @@ def find_keys(experiment: Experiment) -> list[str]:
     return keys
 
 
-def _keys_of(cache: EmbeddingCache, backbone: str) -> list[str]:
-    """Return every key of a backbone: another machine's request is not known here, but its embeddings serve as well."""
+def _keys_of(cache: EmbeddingCache, table: ExtractTable) -> list[str]:
+    """Return a backbone's keys of these weights: what another machine asked for is not known here, its rows are."""
+    source = str(find_weights_file(table.weights) or table.weights)
     return [
         store.key.id
         for store in cache.stores()
-        if backbone in (store.key.backbone, store.key.backbone.rpartition("/")[2])
+        if table.backbone in (store.key.backbone, store.key.backbone.rpartition("/")[2])
+        and store.about["weights_source"] == source
     ]

@@ -8,14 +8,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from cache_contract import check_cache
 from conftest import CLASSES, age, draw
 from prefect_queries import ask, post, without_prefect
 
+from extractors.backbones import load_backbone
 from extractors.cache import EmbeddingCache
 from flows.deployments import find_keys
 from flows.errors import JobError
 from flows.experiment import Experiment
+from flows.extraction import extract
 
 ROOT = Path(__file__).parents[2]
 
@@ -101,3 +104,22 @@ def test_refitting_says_what_was_not_extracted(deployed: dict[str, Any], folder:
     experiment = experiment_in(folder) | {"extract": [{"backbone": "small_cnn", "weights": "none"}]}
     with pytest.raises(JobError, match=r"no embeddings of small_cnn \(none\); run the extraction first"):
         find_keys(Experiment(**experiment))
+
+
+def test_refitting_takes_the_keys_of_the_weights_that_are_named_and_no_others(
+    tmp_path: Path, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network = load_backbone("small_cnn", weights="none").module.state_dict()
+    torch.save(network, tmp_path / "own.pth")
+    cache = tmp_path / "cache"
+    made = {
+        weights: extract(photos, "small_cnn", weights=weights, cache=cache, precision="fp32").keys[0]["id"]
+        for weights in ("none", str(tmp_path / "own.pth"))
+    }
+    assert len(set(made.values())) == 2
+    # As on a machine where nobody asked for them.
+    monkeypatch.setattr("flows.deployments.recall", lambda *_: None)
+    for weights, key in made.items():
+        table = {"backbone": "small_cnn", "weights": weights}
+        asked = experiment_in(tmp_path) | {"cache": str(cache), "extract": [table]}
+        assert find_keys(Experiment(**asked)) == [key]
