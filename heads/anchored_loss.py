@@ -4,14 +4,21 @@ Rounding a product to bfloat16 costs 0.4 % of it. Here that is 0.4 % of the chan
 used last, so that a search that renews this point a few times ends where one in float32 ends.
 """
 
-import torch
-import torch.nn.functional as F  # noqa: N812 - torch's own name for it
-from torch import Tensor
+from __future__ import annotations
 
-from heads.softmax_loss import SoftmaxLoss
+from typing import TYPE_CHECKING
+
+import torch
+
+from heads.softmax_loss import Block, SoftmaxLoss, SoftmaxSums, cross_entropy, rounded_up
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from torch import Tensor
 
 # Products are padded to few shapes: oneDNN writes a program for each, which takes as long as ten products.
-_ROWS = 32
+_WIDTH = 32
 
 
 class AnchoredLoss:
@@ -26,58 +33,67 @@ class AnchoredLoss:
 
     def __init__(self, exact: SoftmaxLoss, anchors: Tensor) -> None:
         self._exact, self._anchors = exact, anchors.clone()
-        coefs, intercepts = exact.class_major(anchors)
-        gradient = torch.zeros_like(coefs)
-        self._scores, self._residuals = [], []
-        for images, codes in zip(exact.images, exact.codes, strict=True):
-            scores = self._by_class(torch.addmm(intercepts, coefs, images.T))
-            residuals = F.softmax(scores, dim=0)
-            residuals.scatter_add_(0, *_true(codes, scores, -1.0))
-            gradient.addmm_(residuals.flatten(0, 1), images)
-            self._scores.append(scores)
-            self._residuals.append(residuals)
-        self._gradient = self._by_class(gradient)
-        self._halves = exact.halves
+        everyone = torch.arange(len(anchors))
+        self._sums = SoftmaxSums(*exact.scaling.of_features(everyone, anchors))
+        self._parts = [
+            _Anchor(blocks, halves, everyone[places], self._sums.add(blocks, places))
+            for blocks, halves, places in zip(exact.parts, exact.halves, exact.scaling.places(everyone), strict=True)
+        ]
 
     def __call__(self, problems: Tensor, points: Tensor) -> tuple[Tensor, Tensor]:
-        """Return values (n,), float64, and gradients (n, n_params) of n problems at their points, as `SoftmaxLoss`."""
-        change, intercept_change = self._exact.class_major(points - self._anchors[problems])
-        half_change = torch.zeros(_rounded_up(len(change), _ROWS), change.shape[1], dtype=torch.bfloat16)
-        half_change[: len(change)] = change
-        gradient = self._of(self._gradient, problems).flatten(0, 1).clone()
-        intercept_gradient = torch.zeros_like(intercept_change)
-        loss = torch.zeros(len(problems), dtype=torch.float64)
-        blocks = zip(self._halves, self._exact.codes, self._scores, self._residuals, strict=True)
-        for images, codes, anchor_scores, anchor_residuals in blocks:
-            moved = (half_change @ images.T)[: len(change), : len(codes)]
-            scores = torch.add(self._of(anchor_scores, problems).flatten(0, 1), moved)
-            scores += intercept_change
-            log_probability = F.log_softmax(self._by_class(scores), dim=0)
-            true, minus_one = _true(codes, log_probability, -1.0)
-            loss -= log_probability.gather(0, true)[0].sum(dim=1, dtype=torch.float64)
-            residuals = log_probability.exp_()
-            residuals.scatter_add_(0, true, minus_one)
-            intercept_gradient += residuals.sum(dim=2).view(-1, 1)
-            residuals -= self._of(anchor_residuals, problems)
-            half_residuals = torch.zeros(len(half_change), len(images), dtype=torch.bfloat16)
-            half_residuals[: len(change), : len(codes)] = residuals.flatten(0, 1)
-            gradient += (half_residuals @ images)[: len(change)]
-        return self._exact.penalised(loss, gradient, intercept_gradient, problems, points)
+        """Return values (n,), float64, and gradients (n, n_params) of n problems at their points, as `SoftmaxLoss`.
 
-    def _by_class(self, values: Tensor) -> Tensor:
-        """Return (n_classes · n, …) as (n_classes, n, …)."""
-        return values.view(self._exact.n_classes, -1, values.shape[-1])
-
-    def _of(self, values: Tensor, problems: Tensor) -> Tensor:
-        """Return the values (n_classes, n, …) of some problems, and no copy where that is all of them."""
-        return values if len(problems) == len(self._anchors) else values.index_select(1, problems)
+        A problem that is left out is not asked for again: what is held for it is dropped.
+        """
+        scaling = self._exact.scaling
+        if len(problems) == len(self._anchors) and torch.equal(points, self._anchors):
+            return scaling.finish(problems, points, self._sums, self._exact.targets)
+        weights, intercepts = scaling.change(problems, points - self._anchors[problems])
+        sums = SoftmaxSums(weights, intercepts)
+        change = torch.cat([weights, intercepts[..., None]], dim=2)
+        moves = torch.zeros_like(change)
+        for anchor, places in zip(self._parts, scaling.places(problems), strict=True):
+            if len(places):
+                loss, move = anchor.add(problems[places], change[:, places])
+                sums.loss[places] += loss
+                moves[:, places] += move
+        sums.by_weight = moves[..., :-1] + self._sums.by_weight[:, problems]
+        sums.by_intercept = moves[..., -1] + self._sums.by_intercept[:, problems]
+        return scaling.finish(problems, points, sums, self._exact.targets)
 
 
-def _rounded_up(size: int, step: int) -> int:
-    return -(-size // step) * step
+class _Anchor:
+    """Scores and probabilities (n_classes, n, n_images) of a part's blocks, for the problems (n,) that use it."""
 
+    def __init__(
+        self, blocks: Sequence[Block], halves: Sequence[Tensor], problems: Tensor, held: list[tuple[Tensor, Tensor]]
+    ) -> None:
+        self._true, self._halves, self._problems, self._held = [block.true for block in blocks], halves, problems, held
 
-def _true(codes: Tensor, scores: Tensor, value: float) -> tuple[Tensor, Tensor]:
-    """Return where scores (n_classes, n, n_images) are those of the true classes, and a value for each place."""
-    places = codes.expand(1, *scores.shape[1:])
-    return places, scores.new_full((), value).expand(places.shape)
+    def add(self, problems: Tensor, change: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the cross-entropies (n,) where weights and intercepts have changed by (n_classes, n, width).
+
+        And what that changes of the derivatives by them.
+        """
+        self._keep(problems)
+        n_classes, n, width = change.shape
+        n_rows = rounded_up(n_classes * n, _WIDTH)
+        half_change = torch.zeros(n_rows, self._halves[0].shape[1], dtype=torch.bfloat16)
+        half_change[: n_classes * n, :width] = change.flatten(0, 1)
+        loss, move = torch.zeros(n, dtype=torch.float64), torch.zeros(n_classes * n, width)
+        for images, true, (anchor_scores, anchor_probability) in zip(self._halves, self._true, self._held, strict=True):
+            n_images = anchor_scores.shape[2]
+            moved = (half_change @ images.T)[: n_classes * n, :n_images]
+            some, probability = cross_entropy(torch.add(anchor_scores, moved.view(n_classes, n, -1)), true)
+            loss += some
+            half_moves = torch.empty(n_rows, len(images), dtype=torch.bfloat16)
+            half_moves[:, n_images:] = 0.0  # rows of images beyond are zero, but what was here need not be a number
+            half_moves[: n_classes * n, :n_images] = probability.sub_(anchor_probability).flatten(0, 1)
+            move += (half_moves @ images)[: n_classes * n, :width]
+        return loss, move.view(n_classes, n, width)
+
+    def _keep(self, problems: Tensor) -> None:
+        if len(problems) < len(self._problems):
+            at = torch.searchsorted(self._problems, problems)
+            self._held = [(scores[:, at], probability[:, at]) for scores, probability in self._held]
+            self._problems = problems

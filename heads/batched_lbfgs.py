@@ -24,8 +24,8 @@ class Search:
     ----------
     n_problems, n_params : int
         All start from zero.
-    first_length : float
-        Length of each problem's first step.
+    first_lengths : float32 tensor of shape (n_problems,), or None
+        Of each problem's first step; None is 1.
     largest : callable
         Of problems (n,) and their gradients (n, n_params) the component (n,) that has to come below the tolerance.
 
@@ -41,12 +41,12 @@ class Search:
         n_problems: int,
         n_params: int,
         *,
-        first_length: float = 1.0,
+        first_lengths: Tensor | None = None,
         largest: Callable[[Tensor, Tensor], Tensor] = lambda _, gradients: gradients.abs().amax(dim=1),
     ) -> None:
         self._largest = largest
         self.points = torch.zeros(n_problems, n_params)
-        self._first_length = first_length
+        self._first_lengths = torch.ones(n_problems) if first_lengths is None else first_lengths
         self._memory = LbfgsMemory(n_problems, n_params)
         self._directions = torch.zeros(n_problems, n_params)
         self._slopes = torch.zeros(n_problems, dtype=torch.float64)
@@ -82,7 +82,7 @@ class Search:
         directions = self._memory.direction(problems, gradients)
         self._directions[problems] = directions
         self._slopes[problems] = (gradients * directions).sum(dim=1).double()
-        first = self._first_length / torch.linalg.vector_norm(directions, dim=1)
+        first = self._first_lengths[problems] / torch.linalg.vector_norm(directions, dim=1)
         self._sizes[problems] = torch.where(self.n_steps[problems] == 0, first, 1.0)
 
     def _try(self, problems: Tensor, loss: Loss) -> Tensor:
@@ -166,7 +166,7 @@ class LbfgsMemory:
             problems, steps, changes = problems[grew], steps[grew], changes[grew]
         slot = self._count[problems] % self._size
         self._kept[problems, slot], self._kept[problems, self._size + slot] = steps, changes
-        products = torch.bmm(self._of(problems), changes[:, :, None])[..., 0].double()
+        products = self._products(problems, changes)
         self._step_change[problems, :, slot] = products[:, : self._size]
         self._change_change[problems, :, slot] = products[:, self._size :]
         self._change_change[problems, slot] = products[:, self._size :]
@@ -177,10 +177,9 @@ class LbfgsMemory:
         count = self._count[problems]
         if not count.any():
             return -gradients
-        kept = self._of(problems)
         oldest_first, known = self._in_order(count)
         # Sᵀg and Yᵀg; what is not remembered yet is as if it were at right angles to everything.
-        both = torch.bmm(kept, gradients[:, :, None])[..., 0].double().view(-1, 2, self._size)
+        both = self._products(problems, gradients).view(-1, 2, self._size)
         of_steps, of_changes = (both[:, row].gather(1, oldest_first) * known for row in (0, 1))
         pairs = (known[:, :, None] & known[:, None, :]).double()
         step_change, squares = (
@@ -196,12 +195,30 @@ class LbfgsMemory:
         of_step = torch.linalg.solve_triangular(upper.mT, right, upper=False)
         coefs = torch.stack([of_step[..., 0], -scale * p[..., 0]], dim=1)
         coefs = torch.zeros_like(coefs).scatter_(2, oldest_first[:, None].expand_as(coefs), coefs)
-        found = torch.bmm(coefs.view(-1, 1, 2 * self._size).float(), kept)[:, 0]
+        found = self._combined(problems, coefs.flatten(1).float())
         return -torch.addcmul(found, scale.float(), gradients)
 
-    def _of(self, problems: Tensor) -> Tensor:
-        """Return what is kept of some problems, and no copy where that is all of them."""
-        return self._kept if len(problems) == len(self._kept) else self._kept[problems]
+    def _products(self, problems: Tensor, vectors: Tensor) -> Tensor:
+        """Return the products (n, 2 · size), float64, of all that is kept of some problems with a vector each."""
+        if self._is_most(problems):
+            return torch.bmm(self._kept, self._for_all(problems, vectors)[..., None])[problems, :, 0].double()
+        return torch.bmm(self._kept[problems], vectors[..., None])[..., 0].double()
+
+    def _combined(self, problems: Tensor, coefs: Tensor) -> Tensor:
+        """Return the sums (n, n_params) of what is kept of some problems times coefficients (n, 2 · size)."""
+        if self._is_most(problems):
+            return torch.bmm(self._for_all(problems, coefs)[:, None], self._kept)[problems, 0]
+        return torch.bmm(coefs[:, None], self._kept[problems])[:, 0]
+
+    def _is_most(self, problems: Tensor) -> bool:
+        """Say whether to compute with all, for picking some out of what is kept takes longer than the products."""
+        return 3 * len(problems) >= len(self._kept)
+
+    def _for_all(self, problems: Tensor, values: Tensor) -> Tensor:
+        """Return values (n, …) of some problems as those of all, 0 for the others."""
+        if len(problems) == len(self._kept):
+            return values
+        return values.new_zeros(len(self._kept), *values.shape[1:]).index_copy_(0, problems, values)
 
     def _in_order(self, count: Tensor) -> tuple[Tensor, Tensor]:
         """Return the places of each problem's steps, the newest last, and which of them hold one: both (n, size)."""

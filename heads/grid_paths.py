@@ -8,15 +8,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-
-    import numpy as np
-    from numpy.typing import NDArray
-
-    Solve = Callable[
-        [NDArray[np.float32], NDArray[np.intp], NDArray[np.float32], Sequence[Mapping[str, Any]], int],
-        list[NDArray[np.float64]],
-    ]
+    from collections.abc import Mapping
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,17 +26,21 @@ class GridPath:
         The hyper-parameters that it knows.
     divisible : bool
         Whether two halves of a grid take about as long as the whole.
+    across_folds : bool
+        Whether several folds share the work, too. The function is then ``function(features, codes, n_classes, folds,
+        grids)``: features and classes of all images, rows to fit on and to predict of each fold, and what to try there.
+        It returns a list for each fold, with a column for every class.
     """
 
     module: str
     function: str
     params: frozenset[str]
     divisible: bool
+    across_folds: bool = False
 
-    def load(self) -> Solve:
+    def load(self) -> Any:
         """Import the function: scikit-learn and torch take seconds that a listing of heads need not wait for."""
-        found: Solve = getattr(import_module(self.module), self.function)
-        return found
+        return getattr(import_module(self.module), self.function)
 
 
 _TRAINED = {"learning_rate", "weight_decay", "dropout", "random_state"}
@@ -52,7 +48,11 @@ _TRAINED = {"learning_rate", "weight_decay", "dropout", "random_state"}
 PATHS: Mapping[str, GridPath] = MappingProxyType(
     {
         "logreg": GridPath(
-            module="heads.logreg_path", function="solve_logreg", params=frozenset({"C"}), divisible=True
+            module="heads.logreg_path",
+            function="solve_logreg",
+            params=frozenset({"C"}),
+            divisible=True,
+            across_folds=True,
         ),
         "ridge": GridPath(
             module="heads.ridge_path", function="solve_ridge", params=frozenset({"alpha"}), divisible=False

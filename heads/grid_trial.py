@@ -1,8 +1,9 @@
-"""A whole grid of one head on one fold at once, where the head's arithmetic lets all of it share the work."""
+"""A grid of one head on one fold or several at once, where the head's arithmetic lets all of it share the work."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -13,8 +14,6 @@ from heads.isolation import isolated_job
 from heads.trial import Result, Task, contiguous_rows, run_trial, score_folds
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
     from numpy.typing import NDArray
 
     from heads.candidates import Candidate
@@ -22,14 +21,18 @@ if TYPE_CHECKING:
     from heads.registry import Head
 
 
+Cells = Mapping[int, Mapping[int, Mapping[str, Any]]]
+"""What a job tries: by fold, by number in the grid, the hyper-parameters."""
+
+
 @dataclass(frozen=True, kw_only=True)
-class FoldPart:
-    """What one head said of one fold's images, for some of its hyper-parameters.
+class PathPart:
+    """What one head said of some folds' images, for some of its hyper-parameters.
 
     Parameters
     ----------
-    probabilities : list of float64 ndarray of shape (n_scored, n_classes)
-        One for each choice of hyper-parameters; a column for each class of the whole image set.
+    probabilities : dict of (int, int) to float64 ndarray of shape (n_scored, n_classes)
+        By fold and number in the grid; a column for each class of the whole image set.
     seconds : float
         Of fitting and predicting, for all of them together.
     warnings : list of str
@@ -37,50 +40,60 @@ class FoldPart:
         Why fitting failed; then there are none.
     """
 
-    probabilities: list[NDArray[np.float64]] = field(default_factory=list, repr=False)
+    probabilities: dict[tuple[int, int], NDArray[np.float64]] = field(default_factory=dict, repr=False)
     seconds: float = 0.0
     warnings: list[str] = field(default_factory=list)
     error: str | None = None
 
 
-def run_path(path: GridPath, grid: Sequence[Mapping[str, Any]], features: object, fold: int, task: Task) -> FoldPart:
-    """Fit a whole grid on one fold in one go; what fails gives its reason.
+def run_path(path: GridPath, cells: Cells, features: object, task: Task) -> PathPart:
+    """Fit a part of a grid on some folds in one go; what fails gives its reason.
 
     Parameters
     ----------
     path : GridPath
-    grid : sequence of mappings
-        Hyper-parameters.
+    cells : mapping
+        By fold in the task's plan, by number in the grid, the hyper-parameters.
     features : array-like of shape (n_images, n_features)
         Wherever they are for this worker.
-    fold : int
-        Number of the fold in the task's plan.
     task : Task
     """
     texts: list[str] = []
-    fit_rows, score_rows = task.plan.folds[fold]
     try:
         solve = path.load()  # loads what the head needs, before threads are counted
         with isolated_job() as texts:
             start = time.perf_counter()
-            X = np.asarray(features)
-            present, codes = np.unique(task.y[fit_rows], return_inverse=True)
-            seed = task.seed + task.plan.round_of(fold)
-            found = solve(contiguous_rows(X, fit_rows), codes, contiguous_rows(X, score_rows), grid, seed)
-            wide = [_widened(probability, present, task.n_classes) for probability in found]
-            return FoldPart(probabilities=wide, seconds=time.perf_counter() - start, warnings=texts)
+            solve_cells = _solve_across if path.across_folds else _solve_each
+            found = solve_cells(solve, cells, np.asarray(features), task)
+            by_cell = {
+                (fold, number): probability
+                for (fold, some), probabilities in zip(cells.items(), found, strict=True)
+                for number, probability in zip(some, probabilities, strict=True)
+            }
+            return PathPart(probabilities=by_cell, seconds=time.perf_counter() - start, warnings=texts)
     except (Exception, SystemExit) as error:  # noqa: BLE001 - as in run_trial
-        return FoldPart(error=f"{type(error).__name__}: {error}", warnings=texts)
+        return PathPart(error=f"{type(error).__name__}: {error}", warnings=texts)
+
+
+def _solve_across(solve: Any, cells: Cells, X: NDArray[Any], task: Task) -> list[list[NDArray[np.float64]]]:
+    folds = [task.plan.folds[fold] for fold in cells]
+    found: list[list[NDArray[np.float64]]] = solve(
+        X, task.y, task.n_classes, folds, [list(some.values()) for some in cells.values()]
+    )
+    return found
+
+
+def _solve_each(solve: Any, cells: Cells, X: NDArray[Any], task: Task) -> Iterator[list[NDArray[np.float64]]]:
+    for fold, some in cells.items():
+        fit_rows, score_rows = task.plan.folds[fold]
+        present, codes = np.unique(task.y[fit_rows], return_inverse=True)
+        seed = task.seed + task.plan.round_of(fold)
+        found = solve(contiguous_rows(X, fit_rows), codes, contiguous_rows(X, score_rows), list(some.values()), seed)
+        yield [_widened(probability, present, task.n_classes) for probability in found]
 
 
 def join_folds(
-    candidate: Candidate,
-    number: int,
-    n_together: int,
-    parts: Sequence[FoldPart],
-    head: Head,
-    features: object,
-    task: Task,
+    candidate: Candidate, number: int, parts: Sequence[PathPart], head: Head, features: object, task: Task
 ) -> Result:
     """Score one of the candidates that went through the folds together.
 
@@ -89,18 +102,19 @@ def join_folds(
     Parameters
     ----------
     candidate : Candidate
-    number, n_together : int
-        Which of the choices of hyper-parameters in `parts` it is, and how many there are: they share the time.
-    parts : sequence of FoldPart
-        Fold after fold.
+    number : int
+        In the grid.
+    parts : sequence of PathPart
+        All that have this number: of what is in one, each took the same share of the time.
     head, features, task
         As for `run_trial`.
     """
     if any(part.error for part in parts):
         return run_trial(candidate, head, features, task)
-    probabilities = [part.probabilities[number] for part in parts]
+    own = {cell: part for part in parts for cell in part.probabilities if cell[1] == number}
+    probabilities = [own[cell].probabilities[cell] for cell in sorted(own)]
     said = [(probability.argmax(axis=1), probability) for probability in probabilities]
-    seconds = sum(part.seconds for part in parts) / n_together
+    seconds = sum(part.seconds / len(part.probabilities) for part in own.values())
     texts = list(dict.fromkeys(text for part in parts for text in part.warnings))
     try:
         return score_folds(candidate, task, said, fit_seconds=seconds, history=None, warnings=texts)

@@ -1,6 +1,6 @@
-"""Logistic regression for many C at once: one batched L-BFGS that takes scikit-learn's steps, on matrix products.
+"""Logistic regression for many C and folds at once: one batched L-BFGS that takes scikit-learn's steps, on products.
 
-Problems of one set of images share it, so that an iteration of all of them is two large products. The steps are those
+Problems share one set of images, so that an iteration of all of them is two large products. The steps are those
 of scikit-learn's solver (scipy's L-BFGS-B from zero, stopped at the same gradient), because where C is large and the
 solver stops long before the minimum, it is where it stops that decides the score.
 """
@@ -17,66 +17,75 @@ from torch import Tensor
 
 from heads.anchored_loss import AnchoredLoss
 from heads.batched_lbfgs import Search
+from heads.fold_parts import PartedImages, part_images
 from heads.softmax_loss import SoftmaxLoss
-from heads.standardisation import standardise
+from heads.weight_scaling import WeightScaling
 
 # Each is where bfloat16 is anchored anew: its error is then that of a small change. The last leaves room below the
 # tolerance, so that nearly all problems have arrived when float32 looks.
 _STAGES = (100.0, 10.0, 0.95)  # of the tolerance
 _WORTH_BFLOAT16 = 2**28  # multiplications of an evaluation, below which a search in float32 takes no time either
 
+Rows = NDArray[np.intp]
+
 
 def solve_logreg(
     features: NDArray[np.float32],
     codes: NDArray[np.intp],
-    scored: NDArray[np.float32],
-    grid: Sequence[Mapping[str, Any]],
-    seed: int,  # noqa: ARG001 - every path takes a seed; this one draws nothing
-) -> list[NDArray[np.float64]]:
-    """Return the probabilities (n_scored, n_classes) of one fold's images for each ``C`` of a grid.
+    n_classes: int,
+    folds: Sequence[tuple[Rows, Rows]],
+    grids: Sequence[Sequence[Mapping[str, Any]]],
+) -> list[list[NDArray[np.float64]]]:
+    """Return the probabilities (n_scored, n_classes) of each fold's images, for each ``C`` of its grid.
 
     Parameters
     ----------
-    features, scored : float32 ndarray of shape (n_images, n_features) and (n_scored, n_features)
-        To fit on and to predict; standardised here by what is fitted on.
+    features : float32 ndarray of shape (n_images, n_features)
+        Of all images; standardised here, by those that a fold is fitted on.
     codes : int ndarray of shape (n_images,)
-        Classes, 0 … n_classes - 1, each of them present.
-    grid : sequence of mappings
-        With ``C``, and nothing else.
+        Classes, 0 … n_classes - 1.
+    n_classes : int
+    folds : sequence of pairs of int ndarray
+        Rows to fit on and to predict.
+    grids : sequence of sequence of mappings
+        For each fold what to try: ``C``, and nothing else.
 
     Raises
     ------
     ValueError
         A C is not above 0.
     """
-    strengths = np.array([one.get("C", 1.0) for one in grid], dtype=np.float64)
+    strengths = np.array([one.get("C", 1.0) for grid in grids for one in grid], dtype=np.float64)
     if not (strengths > 0).all():
         raise ValueError(f"C is {strengths.min()}, expected a number above 0")
-    Z, Z_scored = (torch.from_numpy(X) for X in standardise(features, scored))
-    coefs, intercepts = fit_logistic(Z, torch.from_numpy(codes), strengths)
-    # (n_classes, n_scored) each: scikit-learn computes its softmax in the dtype of the features, too.
-    scores = (torch.addmm(b[:, None], w, Z_scored.T) for w, b in zip(coefs, intercepts, strict=True))
-    return [torch.softmax(each.double(), dim=0).T.contiguous().numpy() for each in scores]
+    fits = np.repeat(np.arange(len(folds)), [len(grid) for grid in grids])
+    images = part_images(features, codes, n_classes, [rows for rows, _ in folds])
+    scaling, points = fit_logistic(images, fits, strengths)
+    weights, intercepts = scaling.of_features(torch.arange(len(fits)), points)
+    found = []
+    for fold, (_, rows) in enumerate(folds):
+        X = torch.from_numpy(np.ascontiguousarray(features[rows], dtype=np.float32) - images.sums.centre)
+        # (n_classes, n_scored) each: scikit-learn computes its softmax in the dtype of the features, too.
+        scores = (torch.addmm(intercepts[:, n, None], weights[:, n], X.T) for n in np.flatnonzero(fits == fold))
+        found.append([torch.softmax(each.double(), dim=0).T.contiguous().numpy() for each in scores])
+    return found
 
 
 def fit_logistic(
-    Z: Tensor,
-    codes: Tensor,
+    images: PartedImages,
+    fits: NDArray[np.intp],
     strengths: NDArray[np.float64],
     *,
     tol: float = 1e-4,
     max_iter: int = 1000,
-) -> tuple[Tensor, Tensor]:
-    """Minimise mean cross-entropy + ‖W‖² / (2 C n_images) for every C.
-
-    Of two classes scikit-learn weighs one column w; here they have −w/2 and w/2, whose penalty is doubled.
+) -> tuple[WeightScaling, Tensor]:
+    """Minimise mean cross-entropy + ‖W‖² / (2 C n_images) for every problem.
 
     Parameters
     ----------
-    Z : float32 tensor of shape (n_images, n_features)
-        Standardised.
-    codes : int64 tensor of shape (n_images,)
-        Classes, 0 … n_classes - 1.
+    images : PartedImages
+    fits : int ndarray of shape (n_problems,)
+        Of the images' folds, that of each problem.
     strengths : ndarray of shape (n_problems,)
         C of each problem.
     tol : float
@@ -86,27 +95,26 @@ def fit_logistic(
 
     Returns
     -------
-    coefs : float32 tensor of shape (n_problems, n_classes, n_features)
-    intercepts : float32 tensor of shape (n_problems, n_classes)
+    scaling : WeightScaling
+        Tells what points stand for.
+    points : float32 tensor of shape (n_problems, n_classes · (n_features + 1))
     """
-    n_images, n_features = Z.shape
-    n_classes, n_problems = int(codes.max()) + 1, len(strengths)
-    penalties = torch.from_numpy((1 if n_classes > 2 else 2) / (strengths * n_images)).float()
-    # scipy's first step has length 1; of two classes −w/2 and w/2 are together shorter than w.
-    search = Search(n_problems, n_classes * (n_features + 1), first_length=1.0 if n_classes > 2 else 0.5**0.5)
-    exact = SoftmaxLoss(Z, codes, n_classes, penalties)
-    if has_fast_bfloat16() and Z.numel() * n_classes * n_problems >= _WORTH_BFLOAT16:
+    scaling = WeightScaling(images.sums, images.parts, fits, strengths)
+    X, codes = torch.from_numpy(images.features), torch.from_numpy(images.codes)
+    targets = scaling.targets(images.sums.counts, images.sums.sums)
+    exact = SoftmaxLoss([(X[rows], codes[rows]) for rows in images.stretches()], scaling, targets)
+    search = Search(scaling.n_problems, scaling.n_params, first_lengths=scaling.first_lengths)
+    if has_fast_bfloat16() and X.numel() * scaling.n_classes * scaling.n_problems >= _WORTH_BFLOAT16:
         for stage in _STAGES:
             search.run(AnchoredLoss(exact, search.points), stage * tol, max_iter)
     failed = search.run(exact, tol, max_iter)
     if failed:
         warnings.warn(
-            f"lbfgs failed to converge in {max_iter} steps for {failed} of {n_problems} values of C",
+            f"lbfgs failed to converge in {max_iter} steps for {failed} of {scaling.n_problems} fits",
             ConvergenceWarning,
             stacklevel=2,
         )
-    found = search.points.view(n_problems, n_classes, n_features + 1)
-    return found[..., :-1], found[..., -1]
+    return scaling, search.points
 
 
 def has_fast_bfloat16() -> bool:

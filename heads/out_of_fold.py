@@ -40,9 +40,9 @@ def out_of_fold(candidate: Candidate, features: NDArray[np.float32], task: Task)
     """
     path = PATHS.get(candidate.head)
     if path is not None and candidate.params.keys() <= path.params:
-        parts = [run_path(path, [candidate.params], features, fold, task) for fold in range(len(task.plan.folds))]
-        if not any(part.error for part in parts):
-            return np.concatenate([part.probabilities[0] for part in parts])
+        part = run_path(path, {fold: {0: candidate.params} for fold in range(len(task.plan.folds))}, features, task)
+        if not part.error:
+            return np.concatenate(list(part.probabilities.values()))
     found = [_fit_fold(candidate, features, fold, task) for fold in range(len(task.plan.folds))]
     given = [probability for probability in found if probability is not None]
     return np.concatenate(given) if given else None

@@ -107,10 +107,12 @@ class PartSums:
         """Return those of the union of some parts, bool (n_parts,), as scikit-learn's `StandardScaler` has them."""
         n_images = int(self.counts[used].sum())
         mean = self.sums[used].sum(axis=(0, 1)) / n_images
-        variance = np.maximum(self.squares[used].sum(axis=0) / n_images - mean**2, 0.0)
+        squares = self.squares[used].sum(axis=0) / n_images
+        variance = np.maximum(squares - mean**2, 0.0)
         # Of a feature that never changes rounding alone is left: scikit-learn's bound, and like there its scale is 1.
+        # The difference above has rounding of its own: a feature may be far from the centre in some parts alone.
         eps, whole = np.finfo(np.float64).eps, mean + self.centre
-        constant = variance <= n_images * eps * variance + (n_images * whole * eps) ** 2
+        constant = variance <= n_images * eps * squares + (n_images * whole * eps) ** 2
         return Moments(mean, variance, np.where(constant, 1.0, np.sqrt(variance)), n_images)
 
 

@@ -1,16 +1,47 @@
-"""Cross-entropy of linear models with an L2 penalty, for many penalties at once, in large matrix products.
+"""Cross-entropy of linear models with an L2 penalty, for many C and folds at once, in large matrix products.
 
-Points are flat: (n_problems, n_classes · (n_features + 1)), each class's weights followed by its intercept.
+Scores are (n_classes, n, n_images): a softmax over the first axis runs along the images, ten times as fast as over the
+last. True classes are a matrix of zeros and ones: a product with it adds up what looking each up would take longer for
+than the softmax. What they add to the derivatives never changes, and is summed up once: `WeightScaling.targets`.
 """
 
+from __future__ import annotations
+
 from functools import cached_property
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 import torch.nn.functional as F  # noqa: N812 - torch's own name for it
-from torch import Tensor
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from torch import Tensor
+
+    from heads.weight_scaling import Targets, WeightScaling
 
 _BLOCK_NUMBERS = 2**20  # scores held at a time, 4 MiB
-_ROWS = 256
+_ROWS = 256  # fast products depend on their shape
+_COLUMNS = 32
+_SMALLEST_LOG = -80.0  # numbers below 1e-38 take the processor a hundred times as long
+
+
+class Block(NamedTuple):
+    """Some images: features (n_images, n_features), and a one where a class is true (n_classes, n_images); float32."""
+
+    images: Tensor
+    true: Tensor
+
+
+def rows_at_once(n_columns: int) -> int:
+    """Return how many images to take together for so many scores of each."""
+    return max(_ROWS, _BLOCK_NUMBERS // n_columns // _ROWS * _ROWS)
+
+
+def split_blocks(images: Tensor, codes: Tensor, n_classes: int, n_rows: int) -> list[Block]:
+    """Return images (n_images, n_features) and their classes (n_images,) in blocks of so many rows at most."""
+    true = F.one_hot(codes, n_classes).T.float()
+    return [Block(*some) for some in zip(torch.split(images, n_rows), torch.split(true, n_rows, dim=1), strict=True)]
 
 
 class SoftmaxLoss:
@@ -18,30 +49,29 @@ class SoftmaxLoss:
 
     Parameters
     ----------
-    Z : float32 tensor of shape (n_images, n_features)
-    codes : int64 tensor of shape (n_images,)
-        Classes, 0 … n_classes - 1.
-    n_classes : int
-    penalties : float32 tensor of shape (n_problems,)
-        Intercepts are not penalised.
+    parts : sequence of pairs of tensor
+        The images of each part, float32 (n_images, n_features) less the centre of the sums that `scaling` has, and
+        their classes (n_images,).
+    scaling : WeightScaling
+    targets : Targets
+        Of these images.
 
     Attributes
     ----------
-    n_classes : int
-    images, codes : sequence of tensors
-        Z and codes, in blocks.
+    parts : list of list of Block
+    scaling, targets
+        As given.
     """
 
-    def __init__(self, Z: Tensor, codes: Tensor, n_classes: int, penalties: Tensor) -> None:
-        self.n_classes, self._penalties = n_classes, penalties
-        n_rows = max(256, _BLOCK_NUMBERS // (n_classes * len(penalties)))
-        self.images, self.codes = torch.split(Z, n_rows), torch.split(codes, n_rows)
-        self._n_images = len(Z)
+    def __init__(self, parts: Sequence[tuple[Tensor, Tensor]], scaling: WeightScaling, targets: Targets) -> None:
+        self.scaling, self.targets = scaling, targets
+        n_rows = rows_at_once(scaling.n_classes * scaling.n_problems)
+        self.parts = [split_blocks(*part, scaling.n_classes, n_rows) for part in parts]
 
     @cached_property
-    def halves(self) -> list[Tensor]:
-        """The images in bfloat16, blocks filled up with zeros: fast products depend on their shape."""
-        return [F.pad(images.bfloat16(), (0, 0, 0, -len(images) % _ROWS)) for images in self.images]
+    def halves(self) -> list[list[Tensor]]:
+        """The images in bfloat16, followed by a one for the intercept; filled up with zeros to few shapes."""
+        return [[_halved(block.images) for block in part] for part in self.parts]
 
     def __call__(self, problems: Tensor, points: Tensor) -> tuple[Tensor, Tensor]:
         """Return values (n,), float64, and gradients (n, n_params) of n problems at their points.
@@ -51,62 +81,72 @@ class SoftmaxLoss:
         problems : int64 tensor (n,)
         points : float32 tensor (n, n_params)
         """
-        coefs, intercepts = self.class_major(points)
-        sums = ClassSums(coefs, intercepts, self.n_classes)
-        for images, codes in zip(self.images, self.codes, strict=True):
-            residuals = sums.add(torch.addmm(intercepts, coefs, images.T), codes)
-            sums.gradient.addmm_(residuals, images)
-        return self.penalised(sums.loss, sums.gradient, sums.intercept_gradient, problems, points)
-
-    def class_major(self, points: Tensor) -> tuple[Tensor, Tensor]:
-        """Return weights (n_classes · n, n_features) and intercepts (n_classes · n, 1), all of one class together."""
-        by_class = points.view(len(points), self.n_classes, -1).transpose(0, 1).flatten(0, 1)
-        return by_class[:, :-1].contiguous(), by_class[:, -1:].contiguous()
-
-    def penalised(
-        self, loss: Tensor, gradient: Tensor, intercept_gradient: Tensor, problems: Tensor, points: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """Return values and gradients, as when called, from the sums over images that `ClassSums` has."""
-        n, penalties = len(problems), self._penalties[problems]
-        by_class = torch.cat([gradient, intercept_gradient], dim=1) / self._n_images
-        gradients = by_class.view(self.n_classes, n, -1).transpose(0, 1).contiguous()
-        weights = points.view(n, self.n_classes, -1)[..., :-1]
-        gradients[..., :-1] += penalties[:, None, None] * weights
-        values = loss / self._n_images + 0.5 * (penalties * weights.square().sum(dim=(1, 2))).double()
-        return values, gradients.flatten(1)
+        weights, intercepts = self.scaling.of_features(problems, points)
+        sums = SoftmaxSums(weights, intercepts)
+        for part, places in zip(self.parts, self.scaling.places(problems), strict=True):
+            sums.add(part, places)
+        return self.scaling.finish(problems, points, sums, self.targets)
 
 
-class ClassSums:
-    """What is added up over the images, for the problems at hand.
+class SoftmaxSums:
+    """Sums over images at given weights: of the cross-entropy, and of its derivatives less what the true class adds.
 
     Parameters
     ----------
-    coefs : float32 tensor of shape (n_classes · n, n_features)
-    intercepts : float32 tensor of shape (n_classes · n, 1)
-    n_classes : int
+    weights : float32 tensor of shape (n_classes, n, n_features)
+    intercepts : float32 tensor of shape (n_classes, n)
 
     Attributes
     ----------
     loss : float64 tensor of shape (n,)
-    gradient : float32 tensor of shape (n_classes · n, n_features)
-        For the caller to add to.
-    intercept_gradient : float32 tensor of shape (n_classes · n, 1)
+    by_weight, by_intercept : float32 tensors, as the weights and intercepts
     """
 
-    def __init__(self, coefs: Tensor, intercepts: Tensor, n_classes: int) -> None:
-        self._n_classes = n_classes
-        self.loss = torch.zeros(len(coefs) // n_classes, dtype=torch.float64)
-        self.gradient = torch.zeros_like(coefs)
-        self.intercept_gradient = torch.zeros_like(intercepts)
+    def __init__(self, weights: Tensor, intercepts: Tensor) -> None:
+        self._weights, self._intercepts = weights, intercepts
+        self.loss = torch.zeros(len(intercepts.T), dtype=torch.float64)
+        self.by_weight, self.by_intercept = torch.zeros_like(weights), torch.zeros_like(intercepts)
 
-    def add(self, scores: Tensor, codes: Tensor) -> Tensor:
-        """Add the losses of scores (n_classes · n, n_images), and return the derivative by each score."""
-        n_images = len(codes)
-        # The classes come first, so that a softmax over them runs along the images: ten times as fast as the last axis.
-        log_probability = F.log_softmax(scores.view(self._n_classes, -1, n_images), dim=0)
-        true = codes.expand(1, log_probability.shape[1], n_images)
-        self.loss -= log_probability.gather(0, true)[0].sum(dim=1, dtype=torch.float64)
-        residuals = log_probability.exp_()
-        residuals.scatter_add_(0, true, residuals.new_full((), -1.0).expand(true.shape))
-        self.intercept_gradient += residuals.sum(dim=2).view(-1, 1)
-        return residuals.flatten(0, 1)
+    def add(self, blocks: Sequence[Block], places: Tensor) -> list[tuple[Tensor, Tensor]]:
+        """Add images for the problems at some places among the n.
+
+        Returns scores and probabilities (n_classes, n_places, n_images) of each block.
+        """
+        if not len(places):
+            return []
+        weights, intercepts = self._weights[:, places], self._intercepts[:, places]
+        if (weights == weights[:, :1]).all() and (intercepts == intercepts[:, :1]).all():
+            weights, intercepts = weights[:, :1], intercepts[:, :1]  # at the start all stand on one point
+        coefs, start = weights.flatten(0, 1), intercepts.reshape(-1, 1)
+        by_weight = torch.zeros_like(coefs)
+        found = []
+        for images, true in blocks:
+            scores = torch.addmm(start, coefs, images.T).view(*intercepts.shape, len(images))
+            loss, probability = cross_entropy(scores, true)
+            self.loss[places] += loss
+            self.by_intercept[:, places] += probability.sum(dim=2)
+            by_weight.addmm_(probability.flatten(0, 1), images)
+            found.append((scores.expand(-1, len(places), -1), probability.expand(-1, len(places), -1)))
+        self.by_weight[:, places] += by_weight.view(weights.shape)
+        return found
+
+
+def cross_entropy(scores: Tensor, true: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the sums over images (n,), float64, and the probabilities, of scores (n_classes, n, n_images)."""
+    log_probability = F.log_softmax(scores, dim=0)
+    # Of numbers of one sign: rounding in float32 stays below what the line search asks for.
+    loss = -torch.bmm(log_probability, true[..., None])[..., 0].sum(dim=0, dtype=torch.float64)
+    return loss, log_probability.clamp_(min=_SMALLEST_LOG).exp_()
+
+
+def _halved(images: Tensor) -> Tensor:
+    n_rows, n_features = images.shape
+    halves = torch.zeros(rounded_up(n_rows, _ROWS), rounded_up(n_features + 1, _COLUMNS), dtype=torch.bfloat16)
+    halves[:n_rows, :n_features] = images
+    halves[:n_rows, n_features] = 1.0
+    return halves
+
+
+def rounded_up(size: int, step: int) -> int:
+    """Return the smallest multiple of `step` that is not below `size`."""
+    return -(-size // step) * step

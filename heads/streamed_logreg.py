@@ -18,9 +18,10 @@ from sklearn.pipeline import Pipeline, make_pipeline
 
 from heads.batched_lbfgs import Loss, Search
 from heads.linear import make_logreg
-from heads.part_sums import split_by_part
-from heads.softmax_loss import ClassSums
+from heads.part_sums import class_indicator, split_by_part
+from heads.softmax_loss import SoftmaxSums, rows_at_once, split_blocks
 from heads.streamed_fit import StreamedData, scaler_of
+from heads.weight_scaling import Targets, WeightScaling
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 
     from heads.streaming import Block
 
-_ABSENT = -1e30  # a score that no softmax sees
 _FLATTEST = 1e-3  # of the mean curvature
 
 
@@ -75,11 +75,9 @@ def stream_logreg(
     ]
 
 
-def _search_plainly(data: StreamedData, loss: StreamedLoss, tol: float, max_iter: int) -> tuple[Tensor, Tensor, int]:
+def _search_plainly(_: StreamedData, loss: StreamedLoss, tol: float, max_iter: int) -> tuple[Tensor, Tensor, int]:
     """Take scikit-learn's steps; returns the points, each problem's steps, and how many problems did not get there."""
-    # As in `heads.logreg_path`: scipy's first step has length 1, and two classes are one column in scikit-learn.
-    first_length = 1.0 if data.n_classes > 2 else 0.5**0.5
-    search = Search(loss.n_problems, data.n_classes * (data.stream.n_features + 1), first_length=first_length)
+    search = Search(loss.n_problems, loss.scaling.n_params, first_lengths=loss.scaling.first_lengths)
     failed = search.run(loss.on_sample, tol, max_iter)
     return search.points, search.n_steps, failed
 
@@ -87,17 +85,16 @@ def _search_plainly(data: StreamedData, loss: StreamedLoss, tol: float, max_iter
 def _search_turned(data: StreamedData, loss: StreamedLoss, tol: float, max_iter: int) -> tuple[Tensor, Tensor, int]:
     """Find the minima on the sample, and go on from there on all images; returns the same."""
     turn = Turn(data, loss)
-    search = Search(loss.n_problems, data.n_classes * (data.stream.n_features + 1), largest=turn.largest)
+    search = Search(loss.n_problems, loss.scaling.n_params, largest=turn.largest)
     search.run(turn.turned(loss.on_sample), tol, max_iter)
     failed = search.run(turn.turned(loss.on_all), tol, max_iter)
     return turn.weights(torch.arange(loss.n_problems), search.points), search.n_steps, failed
 
 
 class StreamedLoss:
-    """What `heads.softmax_loss.SoftmaxLoss` is, of problems that use different parts of images read in blocks.
+    """What `heads.softmax_loss.SoftmaxLoss` is, of images read in blocks.
 
-    Problems are numbered C by C, and fit after fit within each. Features are not standardised, their weights are:
-    w · (x - m) / s = (w / s) · x - (w / s) · m.
+    Problems are numbered C by C, and fit after fit within each.
 
     Parameters
     ----------
@@ -108,61 +105,45 @@ class StreamedLoss:
     Attributes
     ----------
     n_problems : int
-    penalties : float32 tensor of shape (n_problems,)
+    scaling : WeightScaling
     """
 
     def __init__(self, data: StreamedData, strengths: NDArray[np.float64]) -> None:
         self._data, self.n_problems = data, len(strengths) * data.n_fits
-        self._fit = torch.arange(self.n_problems) % data.n_fits
-        moments = [data.moments(fit) for fit in range(data.n_fits)]
-        self._means = torch.from_numpy(np.stack([one.mean for one in moments])).float()
-        self._scales = torch.from_numpy(np.stack([one.scale for one in moments])).float()
-        self._centre = torch.from_numpy(data.sums.centre)
-        counts = np.stack([data.counts(fit) for fit in range(data.n_fits)])
-        self._absent = torch.from_numpy(np.where(counts > 0, 0.0, _ABSENT)).float()
-        factor = np.where((counts > 0).sum(axis=1) > 2, 1.0, 2.0) / counts.sum(axis=1)
-        self.penalties = torch.from_numpy((factor / strengths[:, None]).ravel()).float()
-        self._used = torch.from_numpy(data.parts.fits.T.copy())  # (n_parts, n_fits)
+        fits = np.tile(np.arange(data.n_fits), len(strengths))
+        self.scaling = WeightScaling(data.sums, data.parts, fits, np.repeat(strengths, data.n_fits))
+        self._of_all = self.scaling.targets(data.sums.counts, data.sums.sums)
+        self._of_sample = self.scaling.targets(*_sum_sample(data))
 
     def on_all(self, problems: Tensor, points: Tensor) -> tuple[Tensor, Tensor]:
         """Return values (n,), float64, and gradients (n, n_params) of n problems at their points, over all images."""
-        data = self._data
-        counts = torch.from_numpy(np.array([data.moments(fit).n_images for fit in range(data.n_fits)]))
-        return self._evaluate(data.stream.blocks(data.parts.rows), counts, problems, points)
+        return self._evaluate(self._data.stream.blocks(self._data.parts.rows), self._of_all, problems, points)
 
     def on_sample(self, problems: Tensor, points: Tensor) -> tuple[Tensor, Tensor]:
         """Return the same over the sample."""
-        data = self._data
-        sizes = np.bincount(data.parts.of_image[data.sample.block.rows], minlength=data.parts.fits.shape[1])
-        return self._evaluate([data.sample.block], torch.from_numpy(data.parts.fits @ sizes), problems, points)
+        return self._evaluate([self._data.sample.block], self._of_sample, problems, points)
 
     def _evaluate(
-        self, blocks: Iterable[Block], n_images: Tensor, problems: Tensor, points: Tensor
+        self, blocks: Iterable[Block], targets: Targets, problems: Tensor, points: Tensor
     ) -> tuple[Tensor, Tensor]:
-        data, fits = self._data, self._fit[problems]
-        weights = points.view(len(problems), data.n_classes, -1)
-        scaled = weights[..., :-1] / self._scales[fits][:, None]
-        shifted = weights[..., -1] - torch.einsum("ncf,nf->nc", scaled, self._means[fits]) + self._absent[fits]
-        parts = {
-            part: _PartSums(torch.nonzero(used[fits])[:, 0], scaled, shifted, data.n_classes)
-            for part, used in enumerate(self._used)
-            if used[fits].any()
-        }
+        data, places = self._data, self.scaling.places(problems)
+        sums = SoftmaxSums(*self.scaling.of_features(problems, points))
+        centre, n_rows = torch.from_numpy(data.sums.centre), rows_at_once(data.n_classes * len(problems))
         for block in blocks:
             for part, rows in split_by_part(data.parts, block.rows):
-                if part in parts:
-                    X = torch.from_numpy(block.features[rows]).sub_(self._centre)
-                    parts[part].add(X, torch.from_numpy(data.codes[block.rows[rows]]))
-        loss = torch.zeros(len(problems), dtype=torch.float64)
-        by_weight, by_intercept = torch.zeros_like(scaled), torch.zeros_like(shifted)
-        for sums in parts.values():
-            sums.join(loss, by_weight, by_intercept)
-        by_weight = (by_weight - by_intercept[..., None] * self._means[fits][:, None]) / self._scales[fits][:, None]
-        n_each, penalties = n_images[fits], self.penalties[problems]
-        gradients = torch.cat([by_weight, by_intercept[..., None]], dim=2) / n_each[:, None, None]
-        gradients[..., :-1] += penalties[:, None, None] * weights[..., :-1]
-        squares = weights[..., :-1].square().sum(dim=(1, 2))
-        return loss / n_each + 0.5 * (penalties * squares).double(), gradients.flatten(1)
+                X, codes = torch.from_numpy(block.features[rows]).sub_(centre), data.codes[block.rows[rows]]
+                sums.add(split_blocks(X, torch.from_numpy(codes), data.n_classes, n_rows), places[part])
+        return self.scaling.finish(problems, points, sums, targets)
+
+
+def _sum_sample(data: StreamedData) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return `counts` and `sums`, as `PartSums` has them, over the sample."""
+    counts, sums = np.zeros_like(data.sums.counts), np.zeros_like(data.sums.sums)
+    for part, rows in split_by_part(data.parts, data.sample.block.rows):
+        codes = data.codes[data.sample.block.rows[rows]]
+        counts[part] = np.bincount(codes, minlength=data.n_classes)
+        sums[part] = class_indicator(codes, data.n_classes) @ (data.sample.block.features[rows] - data.sums.centre)
+    return counts, sums
 
 
 class Turn:
@@ -189,7 +170,7 @@ class Turn:
         self._directions = torch.from_numpy(directions).float()
         penalised = torch.ones(len(curvature))
         penalised[-1] = 0.0
-        self._factors = (torch.from_numpy(curvature).float() + loss.penalties[:, None] * penalised).rsqrt()
+        self._factors = (torch.from_numpy(curvature).float() + loss.scaling.penalties[:, None] * penalised).rsqrt()
 
     def weights(self, problems: Tensor, points: Tensor) -> Tensor:
         """Return the weights and intercepts (n, n_params) that points (n, n_params) of problems (n,) stand for."""
@@ -224,28 +205,6 @@ def _correlations(features: NDArray[np.float32]) -> NDArray[np.float64]:
     lengths = np.sqrt(np.diagonal(products))
     lengths[lengths == 0.0] = 1.0
     return np.asarray(products / np.outer(lengths, lengths))
-
-
-class _PartSums:
-    """The sums over the images of one part, for the problems (n,) that use it."""
-
-    def __init__(self, problems: Tensor, weights: Tensor, intercepts: Tensor, n_classes: int) -> None:
-        self.problems = problems
-        self._coefs = weights[problems].transpose(0, 1).flatten(0, 1).contiguous()
-        self._intercepts = intercepts[problems].T.reshape(-1, 1).contiguous()
-        self._n_classes, self._sums = n_classes, ClassSums(self._coefs, self._intercepts, n_classes)
-
-    def add(self, X: Tensor, codes: Tensor) -> None:
-        n_rows = max(256, 2**20 // len(self._coefs))  # as in SoftmaxLoss
-        for images, classes in zip(torch.split(X, n_rows), torch.split(codes, n_rows), strict=True):
-            residuals = self._sums.add(torch.addmm(self._intercepts, self._coefs, images.T), classes)
-            self._sums.gradient.addmm_(residuals, images)
-
-    def join(self, loss: Tensor, by_weight: Tensor, by_intercept: Tensor) -> None:
-        n = len(self.problems)
-        loss[self.problems] += self._sums.loss
-        by_weight[self.problems] += self._sums.gradient.view(self._n_classes, n, -1).transpose(0, 1)
-        by_intercept[self.problems] += self._sums.intercept_gradient.view(self._n_classes, n).T
 
 
 def _head(

@@ -21,7 +21,7 @@ from heads.prediction import predict, predict_numbers
 from heads.read_once import ReadOnce
 from heads.regression_metrics import REGRESSION_METRICS, score_numbers
 from heads.sweep_cluster import gather, open_client, place
-from heads.sweep_jobs import submit_jobs
+from heads.sweep_jobs import SweepSize, submit_jobs
 from heads.trial import Result, Task
 
 if TYPE_CHECKING:
@@ -236,7 +236,7 @@ def _run_jobs(
     receive: Callable[[Candidate, Result | BaseException], None],
 ) -> None:
     shared = dask == "threads"
-    sources = _checked_sources(candidates, len(task.y), shared=shared)
+    sources, width = _checked_sources(candidates, len(task.y), shared=shared)
     with quiet_and_single_threaded(), open_client(dask, workers) as client:
 
         def start(some: Sequence[Candidate]) -> dict[Any, Candidate]:
@@ -247,8 +247,7 @@ def _run_jobs(
                 heads,
                 {number: place(client, sources[number], in_process=shared) for number in used},
                 place(client, task, in_process=shared),
-                n_folds=len(task.plan.folds),
-                n_workers=max(1, sum(client.nthreads().values())),
+                SweepSize.of(task, width, max(1, sum(client.nthreads().values()))),
             )
 
         lost = gather(client, start(candidates), receive)
@@ -257,16 +256,18 @@ def _run_jobs(
                 receive(candidate, WorkerLostError(_LOST))
 
 
-def _checked_sources(candidates: Sequence[Candidate], n_images: int, *, shared: bool) -> dict[int, object]:
-    """Check each feature set once and return what workers get, by the identity of the candidates' features.
+def _checked_sources(candidates: Sequence[Candidate], n_images: int, *, shared: bool) -> tuple[dict[int, object], int]:
+    """Check each feature set once and return what workers get, by identity of its features, and the most columns.
 
     Threads share one float32 matrix. Processes get the object itself where it pickles small, read it once each, and
     cast fold by fold.
     """
     sources: dict[int, object] = {}
+    widths = []
     for candidate in candidates:
         if id(candidate.features) not in sources:
             X = feature_matrix(candidate.features, n_images, f"{candidate.backbone}/{candidate.tap}")
+            widths.append(X.shape[1])
             by_value = shared or isinstance(candidate.features, np.ndarray | list | tuple)
             sources[id(candidate.features)] = X if by_value else ReadOnce(candidate.features)
-    return sources
+    return sources, max(widths)

@@ -1,8 +1,8 @@
-"""Which jobs a sweep is made of: a candidate through all folds, or a head's whole grid on one fold."""
+"""Which jobs a sweep is made of: a candidate through all folds, or a head's whole grid on one fold or several."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from heads.grid_paths import PATHS
@@ -14,9 +14,34 @@ if TYPE_CHECKING:
 
     from heads.candidates import Candidate
     from heads.grid_paths import GridPath
+    from heads.grid_trial import Cells
     from heads.registry import Head
+    from heads.trial import Task
 
+_BYTES = 2**29  # of what a search over several folds holds
 _JOBS_A_WORKER = 2  # with fewer, the last job to end leaves the other workers waiting; with more, parts share less
+
+
+@dataclass(frozen=True, kw_only=True)
+class SweepSize:
+    """What decides how a sweep is cut into jobs."""
+
+    n_folds: int
+    n_rounds: int
+    n_workers: int
+    most_cells: int
+
+    @classmethod
+    def of(cls, task: Task, n_features: int, n_workers: int) -> SweepSize:
+        """Return that of a task on features of up to so many columns."""
+        # Of each fit on a fold: two scores an image and class, and of ten steps of L-BFGS their own and the gradients'.
+        numbers = max(1, task.n_classes) * (2 * len(task.y) + 22 * n_features)
+        return cls(
+            n_folds=len(task.plan.folds),
+            n_rounds=task.plan.repeats,
+            n_workers=n_workers,
+            most_cells=max(1, _BYTES // (4 * numbers)),
+        )
 
 
 def submit_jobs(
@@ -25,9 +50,7 @@ def submit_jobs(
     heads: Mapping[str, Head],
     sources: Mapping[int, Any],
     task: Any,
-    *,
-    n_folds: int,
-    n_workers: int,
+    size: SweepSize,
 ) -> dict[Any, Candidate]:
     """Return each candidate by the future of its result.
 
@@ -42,15 +65,22 @@ def submit_jobs(
         Features by the identity of a candidate's `features`: results travel without them.
     task : Future
         What all candidates have in common.
-    n_folds, n_workers : int
+    size : SweepSize
     """
     together, alone = _grouped(candidates)
-    n_jobs = len(together) * n_folds + len(alone)
+    n_jobs = len(together) * size.n_folds + len(alone)
     futures: dict[Any, Candidate] = {}
     for group, path in together:
-        for part in _divided(group, path, n_workers, -(-_JOBS_A_WORKER * n_workers // n_jobs)):
-            features = sources[id(part[0].features)]
-            futures |= _submit_together(submit, part, path, heads[part[0].head], features, task, n_folds)
+        features, head = sources[id(group[0].features)], heads[group[0].head]
+        if path.across_folds:
+            jobs = _cut_across(group, size)
+        else:
+            jobs = list(_cut_by_fold(group, path, size, -(-_JOBS_A_WORKER * size.n_workers // n_jobs)))
+        parts = [(cells, submit(run_path, path, cells, features, task)) for cells in jobs]
+        for number, candidate in enumerate(group):
+            own = [part for cells, part in parts if any(number in some for some in cells.values())]
+            future = submit(join_folds, replace(candidate, features=None), number, own, head, features, task)
+            futures[future] = candidate
     for candidate in alone:
         bare, features = replace(candidate, features=None), sources[id(candidate.features)]
         futures[submit(run_trial, bare, heads[candidate.head], features, task)] = candidate
@@ -73,26 +103,22 @@ def _grouped(
     return together, alone + [group[0] for group, _ in groups.values() if len(group) == 1]
 
 
-def _divided(group: list[Candidate], path: GridPath, n_workers: int, n_wanted: int) -> Iterator[list[Candidate]]:
+def _cut_by_fold(group: list[Candidate], path: GridPath, size: SweepSize, n_wanted: int) -> Iterator[Cells]:
     """Cut a group where workers would have too few jobs; neighbours, which take equally long, go to different parts."""
-    n_parts = min(n_wanted, n_workers, len(group)) if path.divisible else 1
-    return (group[first::n_parts] for first in range(n_parts))
+    n_parts = min(n_wanted, size.n_workers, len(group)) if path.divisible else 1
+    for first in range(n_parts):
+        for fold in range(size.n_folds):
+            yield {fold: {number: group[number].params for number in range(first, len(group), n_parts)}}
 
 
-def _submit_together(
-    submit: Callable[..., Any],
-    group: list[Candidate],
-    path: GridPath,
-    head: Head,
-    features: Any,
-    task: Any,
-    n_folds: int,
-) -> dict[Any, Candidate]:
-    grid = [candidate.params for candidate in group]
-    parts = [submit(run_path, path, grid, features, fold, task) for fold in range(n_folds)]
-    return {
-        submit(join_folds, replace(candidate, features=None), number, len(group), parts, head, features, task): (
-            candidate
-        )
-        for number, candidate in enumerate(group)
-    }
+def _cut_across(group: list[Candidate], size: SweepSize) -> list[Cells]:
+    """Cut all folds of a group into equal parts, as many for each worker; of a fold that is cut, as above."""
+    order = [*range(0, len(group), 2), *range(1, len(group), 2)]
+    every_cell = [(fold, number) for fold in range(size.n_folds) for number in order]
+    # A part of more folds than a round has would be made of ever smaller stretches of images.
+    fewest = max(size.n_rounds, -(-len(every_cell) // size.most_cells))
+    n_parts = min(len(every_cell), -(-fewest // size.n_workers) * size.n_workers)
+    jobs: list[dict[int, dict[int, Any]]] = [{} for _ in range(n_parts)]
+    for at, (fold, number) in enumerate(every_cell):
+        jobs[at * n_parts // len(every_cell)].setdefault(fold, {})[number] = group[number].params
+    return list(jobs)

@@ -6,11 +6,14 @@ import torch
 
 from heads import logreg_path
 from heads.anchored_loss import AnchoredLoss
+from heads.fold_parts import part_images
 from heads.logreg_path import fit_logistic, solve_logreg
 from heads.softmax_loss import SoftmaxLoss
+from heads.weight_scaling import WeightScaling
 
 N_IMAGES, N_FEATURES, N_CLASSES = 700, 40, 5
-PENALTIES = torch.tensor([1e-3, 1e-2, 1e-1])
+FITS, STRENGTHS = np.array([0, 1, 0]), np.array([0.01, 0.1, 1.0])
+FOLDS = [np.flatnonzero(np.arange(N_IMAGES) % 3 != fold) for fold in range(2)]
 
 
 @pytest.fixture(scope="module")
@@ -21,15 +24,22 @@ def drawn():
     return X.astype(np.float32), y
 
 
+def loss_of(X, y):
+    images = part_images(X, y, N_CLASSES, FOLDS)
+    scaling = WeightScaling(images.sums, images.parts, FITS, STRENGTHS)
+    Z, codes = torch.from_numpy(images.features), torch.from_numpy(images.codes)
+    parts = [(Z[rows], codes[rows]) for rows in images.stretches()]
+    return SoftmaxLoss(parts, scaling, scaling.targets(images.sums.counts, images.sums.sums))
+
+
 @pytest.fixture
 def exact(drawn):
-    X, y = drawn
-    return SoftmaxLoss(torch.from_numpy(X), torch.from_numpy(y), N_CLASSES, PENALTIES)
+    return loss_of(*drawn)
 
 
 def points(scale, seed=1):
     generator = torch.Generator().manual_seed(seed)
-    return scale * torch.randn(len(PENALTIES), N_CLASSES * (N_FEATURES + 1), generator=generator)
+    return scale * torch.randn(len(FITS), N_CLASSES * (N_FEATURES + 1), generator=generator)
 
 
 @pytest.mark.parametrize("problems", [[0, 1, 2], [2], [1, 0]])
@@ -43,7 +53,7 @@ def test_at_the_anchor_it_is_the_loss_in_float32(exact, problems):
 
 @pytest.mark.parametrize("distance", [0.1, 0.01, 0.001])
 def test_its_error_is_a_small_part_of_the_change_since_the_anchor(exact, distance):
-    everyone, at = torch.arange(len(PENALTIES)), points(0.3)
+    everyone, at = torch.arange(len(FITS)), points(0.3)
     there = at + points(distance, seed=2)
     _, gradients = AnchoredLoss(exact, at)(everyone, there)
     (_, before), (_, after) = exact(everyone, at), exact(everyone, there)
@@ -53,12 +63,28 @@ def test_its_error_is_a_small_part_of_the_change_since_the_anchor(exact, distanc
     assert torch.linalg.vector_norm(gradients - after) > 1e-4 * change
 
 
+def test_a_problem_left_out_does_not_change_the_others(exact):
+    at, there = points(0.3), points(0.3) + points(0.01, seed=2)
+    near = AnchoredLoss(exact, at)
+    together = near(torch.arange(3), there)
+    alone = near(torch.tensor([0, 2]), there[[0, 2]])
+    for found, expected in zip(alone, together, strict=True):
+        np.testing.assert_allclose(found, expected[[0, 2]], rtol=1e-4, atol=1e-5)
+
+
 def test_blocks_of_images_add_up(drawn, exact, monkeypatch):
-    X, y = drawn
-    monkeypatch.setattr("heads.softmax_loss._BLOCK_NUMBERS", 1)  # 256 images a block, the last one shorter
-    parted = SoftmaxLoss(torch.from_numpy(X), torch.from_numpy(y), N_CLASSES, PENALTIES)
-    assert [len(block) for block in parted.images] == [256, 256, 188]
-    everyone, at, there = torch.arange(len(PENALTIES)), points(0.3), points(0.3, seed=2)
+    monkeypatch.setattr("heads.softmax_loss._BLOCK_NUMBERS", 1)
+    monkeypatch.setattr("heads.softmax_loss._ROWS", 100)
+    parted = loss_of(*drawn)
+    # Images that only the first fold, only the second, or both are fitted on: 233, 234 and 233 of them.
+    assert sorted(tuple(len(block.images) for block in part) for part in parted.parts) == [
+        (100, 100, 33),
+        (100, 100, 33),
+        (100, 100, 34),
+    ]
+    everyone, at, there = torch.arange(len(FITS)), points(0.3), points(0.3, seed=2)
+    for found, expected in zip(parted(everyone, there), exact(everyone, there), strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
     for found, expected in zip(AnchoredLoss(parted, at)(everyone, there), exact(everyone, there), strict=True):
         np.testing.assert_allclose(found, expected, rtol=0.02, atol=2e-3)
 
@@ -76,12 +102,9 @@ def searches(monkeypatch):
 
 def test_a_search_over_it_ends_below_the_tolerance_in_float32(drawn, searches):
     searches(True)
-    X, y = drawn
-    Z, codes, strengths = torch.from_numpy(X), torch.from_numpy(y), np.array([0.01, 1.0, 100.0])
-    coefs, intercepts = fit_logistic(Z, codes, strengths)
-    penalties = torch.from_numpy(1 / (strengths * N_IMAGES)).float()
-    flat = torch.cat([coefs, intercepts[..., None]], dim=2).flatten(1)
-    _, gradients = SoftmaxLoss(Z, codes, N_CLASSES, penalties)(torch.arange(3), flat)
+    images = part_images(*drawn, N_CLASSES, FOLDS)
+    _, found = fit_logistic(images, FITS, STRENGTHS)
+    _, gradients = loss_of(*drawn)(torch.arange(len(FITS)), found)
     assert float(gradients.abs().max()) <= 1e-4
 
 
@@ -90,9 +113,10 @@ def test_scores_are_those_of_a_search_in_float32_alone(searches):
     y = draw.integers(10, size=6000)
     X = (draw.normal(size=(10, 64))[y] + 3 * draw.normal(size=(6000, 64))).astype(np.float32)
     grid = [{"C": C} for C in (1e-4, 1e-3, 1e-2, 0.1, 1.0, 10.0, 1e4)]
+    fold = (np.arange(2000, 6000), np.arange(2000))
     right = {}
     for fast in (True, False):
         searches(fast)
-        found = solve_logreg(X[2000:], y[2000:], X[:2000], grid, 0)
+        (found,) = solve_logreg(X, y, 10, [fold], [grid])
         right[fast] = np.array([(probability.argmax(axis=1) == y[:2000]).mean() for probability in found])
     np.testing.assert_allclose(right[True], right[False], rtol=0, atol=0.002)

@@ -1,4 +1,6 @@
-"""Whole grids on one fold give each candidate the result that it gets by itself."""
+"""Whole grids at once give each candidate the result that it gets by itself."""
+
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,10 +11,11 @@ from heads.candidates import expand
 from heads.grid_paths import PATHS, GridPath
 from heads.grid_trial import run_path
 from heads.sweep import sweep
-from heads.sweep_jobs import submit_jobs
+from heads.sweep_jobs import SweepSize, submit_jobs
 from heads.trial import Task, run_trial
 
 TASK = Task(y=Y, n_classes=10, plan=PLAN, groups=None, seed=0)
+PARAMS = {"logreg": {"C": 0.1}, "ridge": {"alpha": 1.0}}
 FEATURES = np.ascontiguousarray(X, dtype=np.float32)
 
 
@@ -27,9 +30,9 @@ def test_results_are_those_of_one_candidate_after_another(name):
         assert found.fit_seconds > 0
         assert found.candidate is candidate
         for fold, own in zip(found.per_fold, alone.per_fold, strict=True):
-            assert fold["accuracy"] == pytest.approx(own["accuracy"], abs=0.02)  # 2 of 80 images
-        assert found.scores["accuracy"].value == pytest.approx(alone.scores["accuracy"].value, abs=0.009)
-        assert found.scores["log_loss"].value == pytest.approx(alone.scores["log_loss"].value, rel=0.05)
+            assert fold["accuracy"] == pytest.approx(own["accuracy"], abs=0.002)  # not one of 80 images
+        assert found.scores["accuracy"].value == pytest.approx(alone.scores["accuracy"].value, abs=0.002)
+        assert found.scores["log_loss"].value == pytest.approx(alone.scores["log_loss"].value, rel=1e-3)
 
 
 def test_one_that_is_wrong_costs_the_others_nothing():
@@ -42,28 +45,25 @@ def test_one_that_is_wrong_costs_the_others_nothing():
         assert results[C].scores["log_loss"].value == pytest.approx(alone.scores["log_loss"].value, rel=1e-5)
 
 
-def test_classes_that_a_fold_lacks_have_probability_zero():
+@pytest.mark.parametrize("name", PARAMS)
+def test_classes_that_a_fold_lacks_have_probability_zero(name):
     y = np.where(np.isin(np.arange(len(Y)), PLAN.folds[0][0]) & (Y == 3), 4, Y)
-    part = run_path(
-        PATHS["logreg"],
-        [{"C": 0.1}],
-        FEATURES,
-        0,
-        Task(y=y, n_classes=10, plan=PLAN, groups=None, seed=0),
-    )
+    part = run_path(PATHS[name], {0: {0: PARAMS[name]}}, FEATURES, replace(TASK, y=y))
     assert part.error is None
-    assert (part.probabilities[0][:, 3] == 0).all()
-    np.testing.assert_allclose(part.probabilities[0].sum(axis=1), 1)
+    assert (part.probabilities[0, 0][:, 3] == 0).all()
+    np.testing.assert_allclose(part.probabilities[0, 0].sum(axis=1), 1)
 
 
 def test_a_failure_is_told():
-    part = run_path(PATHS["logreg"], [{"C": -1.0}], FEATURES, 0, TASK)
+    part = run_path(PATHS["logreg"], {0: {0: {"C": -1.0}}}, FEATURES, TASK)
     assert part.error == "ValueError: C is -1.0, expected a number above 0"
-    assert part.probabilities == []
+    assert part.probabilities == {}
 
 
-def count_jobs(n_candidates, n_folds, n_workers, *, divisible=True):
-    path = GridPath(module="m", function="f", params=frozenset({"C"}), divisible=divisible)
+def cut(n_candidates, n_workers, *, n_folds=5, n_rounds=1, most_cells=1000, **kind):
+    """Return the cells of the jobs that a sweep is cut into, and the jobs' names."""
+    path = GridPath(module="m", function="f", params=frozenset({"C"}), **kind)
+    size = SweepSize(n_folds=n_folds, n_rounds=n_rounds, n_workers=n_workers, most_cells=most_cells)
     jobs = []
 
     def submit(function, *arguments):
@@ -74,8 +74,7 @@ def count_jobs(n_candidates, n_folds, n_workers, *, divisible=True):
         patch.setattr("heads.sweep_jobs.PATHS", {"logreg": path})
         candidates = expand([PIXELS], ["logreg"], {"logreg": {"C": [float(C) for C in range(1, n_candidates + 1)]}})
         sources = {id(PIXELS.features): "features"}
-        options = {"n_folds": n_folds, "n_workers": n_workers}
-        futures = submit_jobs(submit, candidates, {"logreg": HEADS["logreg"]}, sources, "task", **options)
+        futures = submit_jobs(submit, candidates, {"logreg": HEADS["logreg"]}, sources, "task", size)
     assert sorted(candidate.params["C"] for candidate in futures.values()) == list(range(1, n_candidates + 1))
     return [arguments[1] for name, arguments in jobs if name == "run_path"], [name for name, _ in jobs]
 
@@ -85,11 +84,33 @@ def count_jobs(n_candidates, n_folds, n_workers, *, divisible=True):
     [(5, 1, True, 5), (5, 2, True, 5), (5, 4, True, 10), (1, 4, True, 4), (1, 4, False, 1), (20, 2, True, 20)],
 )
 def test_a_grid_is_cut_where_workers_would_wait(n_folds, n_workers, divisible, expected):
-    grids, _ = count_jobs(8, n_folds, n_workers, divisible=divisible)
-    assert len(grids) == expected
-    assert sum(map(len, grids)) == 8 * n_folds
+    jobs, _ = cut(8, n_workers, n_folds=n_folds, divisible=divisible)
+    assert len(jobs) == expected
+    assert sorted(cells_of(jobs)) == [(fold, number) for fold in range(n_folds) for number in range(8)]
+
+
+@pytest.mark.parametrize(
+    ("n_folds", "n_rounds", "n_workers", "most_cells", "sizes"),
+    [
+        (5, 1, 2, 1000, [20, 20]),
+        (5, 1, 1, 1000, [40]),
+        (5, 1, 3, 1000, [13, 13, 14]),
+        (1, 1, 16, 1000, [1] * 8),
+        (5, 1, 2, 12, [10] * 4),
+        (10, 2, 1, 1000, [40, 40]),
+    ],
+)
+def test_folds_that_share_work_are_cut_into_equal_parts(n_folds, n_rounds, n_workers, most_cells, sizes):
+    options = {"n_folds": n_folds, "n_rounds": n_rounds, "most_cells": most_cells}
+    jobs, _ = cut(8, n_workers, divisible=True, across_folds=True, **options)
+    assert sorted(sum(map(len, job.values())) for job in jobs) == sizes
+    assert sorted(cells_of(jobs)) == [(fold, number) for fold in range(n_folds) for number in range(8)]
+
+
+def cells_of(jobs):
+    return [(fold, number) for job in jobs for fold, some in job.items() for number in some]
 
 
 def test_a_single_candidate_goes_by_itself():
-    _, names = count_jobs(1, 5, 2)
+    _, names = cut(1, 2, divisible=True)
     assert names == ["run_trial"]

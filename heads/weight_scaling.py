@@ -1,0 +1,123 @@
+"""Standardisation on the side of the weights, so that fits on different images of one matrix share its products.
+
+w · (x - m) / s = (w / s) · x - (w / s) · m, where m and s are of the images that a fit uses. Points are flat:
+(n_problems, n_classes · (n_features + 1)), each class's weights followed by its intercept, for standardised features.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import torch
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from heads.part_sums import Parts, PartSums
+    from heads.softmax_loss import SoftmaxSums
+
+_ABSENT = -1e30  # a score that no softmax sees
+
+
+class WeightScaling:
+    """What logistic regressions with different C on different parts of the images have to do with one feature matrix.
+
+    Parameters
+    ----------
+    sums : PartSums
+    parts : Parts
+        Which parts each fit uses.
+    fits : int ndarray of shape (n_problems,)
+        The fit of each problem.
+    strengths : float64 ndarray of shape (n_problems,)
+        C of each problem.
+
+    Attributes
+    ----------
+    fits : int64 tensor of shape (n_problems,)
+    penalties : float32 tensor of shape (n_problems,)
+        What the squares of weights, by half, cost beside the mean cross-entropy. Intercepts cost nothing.
+    n_classes, n_problems, n_params : int
+    """
+
+    def __init__(self, sums: PartSums, parts: Parts, fits: NDArray[np.intp], strengths: NDArray[np.float64]) -> None:
+        self.fits, self._used = torch.from_numpy(fits), torch.from_numpy(parts.fits.T.copy())
+        self.n_problems, self.n_classes = len(fits), sums.counts.shape[1]
+        self.n_params = self.n_classes * (len(sums.centre) + 1)
+        moments = [sums.moments(used) for used in parts.fits]
+        self._means = torch.from_numpy(np.stack([one.mean for one in moments])).float()
+        self._scales = torch.from_numpy(np.stack([one.scale for one in moments])).float()
+        counts = parts.fits @ sums.counts
+        self._absent = torch.from_numpy(np.where(counts > 0, 0.0, _ABSENT).T.copy()).float()
+        # Of two classes scikit-learn weighs one column w; here they have -w/2 and w/2, whose penalty is doubled.
+        self._n_present = (counts > 0).sum(axis=1)[fits]
+        penalties = np.where(self._n_present > 2, 1.0, 2.0) / (strengths * counts.sum(axis=1)[fits])
+        self.penalties = torch.from_numpy(penalties).float()
+
+    @property
+    def first_lengths(self) -> Tensor:
+        """How long scipy's first step is, (n_problems,): of two classes -w/2 and w/2 are together shorter than w."""
+        return torch.from_numpy(np.where(self._n_present > 2, 1.0, 0.5**0.5)).float()
+
+    def of_features(self, problems: Tensor, points: Tensor) -> tuple[Tensor, Tensor]:
+        """Return points (n, n_params) as weights (n_classes, n, n_features) and intercepts (n_classes, n) of features.
+
+        Features less the centre of the sums, not standardised.
+        """
+        weights, intercepts = self.change(problems, points)
+        return weights, intercepts.add_(self._absent[:, self.fits[problems]])
+
+    def change(self, problems: Tensor, steps: Tensor) -> tuple[Tensor, Tensor]:
+        """Return what steps (n, n_params) change of what `of_features` returns."""
+        fits = self.fits[problems]
+        by_class = steps.view(len(steps), self.n_classes, -1).transpose(0, 1).contiguous()
+        weights = by_class[..., :-1] / self._scales[fits]
+        return weights, by_class[..., -1] - torch.einsum("cnf,nf->cn", weights, self._means[fits])
+
+    def places(self, problems: Tensor) -> list[Tensor]:
+        """Return for each part the places among problems (n,) of those that use it."""
+        return [torch.nonzero(used[self.fits[problems]])[:, 0] for used in self._used]
+
+    def targets(self, counts: NDArray[np.float64], sums: NDArray[np.float64]) -> Targets:
+        """Return what true classes add, from the images of each part: see `PartSums` for counts and sums."""
+        used = self._used.double().T
+        by_class = torch.from_numpy(sums).flatten(1)
+        each, summed = used @ torch.from_numpy(counts), (used @ by_class).view(len(used), self.n_classes, -1)
+        weights = (summed - each[..., None] * self._means[:, None]) / self._scales[:, None]
+        return Targets(each.sum(dim=1), torch.cat([weights, each[..., None]], dim=2).flatten(1))
+
+    def finish(self, problems: Tensor, points: Tensor, sums: SoftmaxSums, targets: Targets) -> tuple[Tensor, Tensor]:
+        """Return values (n,), float64, and gradients (n, n_params) at points (n, n_params), penalties included.
+
+        Parameters
+        ----------
+        problems, points : tensors of shape (n,) and (n, n_params)
+        sums : SoftmaxSums
+            At what `of_features` returns, over the images of each problem.
+        targets : Targets
+            Of the same images.
+        """
+        fits, penalties = self.fits[problems], self.penalties[problems]
+        n_images, true = targets.n_images[fits], targets.directions[fits]
+        by_weight = (sums.by_weight - sums.by_intercept[..., None] * self._means[fits]) / self._scales[fits]
+        drawn = torch.cat([by_weight, sums.by_intercept[..., None]], dim=2).transpose(0, 1).flatten(1)
+        gradients = ((drawn - true) / n_images[:, None]).float()
+        weights = points.view(len(points), self.n_classes, -1)[..., :-1]
+        gradients.view(weights.shape[0], self.n_classes, -1)[..., :-1] += penalties[:, None, None] * weights
+        return sums.loss / n_images + 0.5 * (penalties * weights.square().sum(dim=(1, 2))).double(), gradients
+
+
+class Targets(NamedTuple):
+    """What the true classes of some images add to the derivatives of a loss, wherever that is evaluated.
+
+    Parameters
+    ----------
+    n_images : float64 tensor of shape (n_fits,)
+    directions : float64 tensor of shape (n_fits, n_params)
+        The sum, over images, of the derivative of the true class's score.
+    """
+
+    n_images: Tensor
+    directions: Tensor
