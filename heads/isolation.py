@@ -1,5 +1,6 @@
-"""What candidates that run side by side must not do to each other: fight over cores, or print warnings."""
+"""What candidates that run side by side must not do to each other: fight over cores, print warnings, make all wait."""
 
+import gc
 import sys
 import threading
 import warnings
@@ -9,6 +10,11 @@ from typing import Any
 
 from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import ThreadpoolController
+
+
+# Made before the garbage collector looks for cycles. With what scikit-learn and torch leave it to go through, a look
+# takes as long as a fit, and all jobs wait.
+_OBJECTS = 100_000
 
 
 class _ProcessWide:
@@ -29,6 +35,8 @@ class _ProcessWide:
     def enter(self) -> None:
         with self._lock:
             if self._inside == 0:
+                self._settings.callback(gc.set_threshold, *gc.get_threshold())
+                gc.set_threshold(_OBJECTS, *gc.get_threshold()[1:])
                 self._settings.enter_context(ThreadpoolController().select(user_api="blas").limit(limits=1))
                 self._settings.enter_context(warnings.catch_warnings())
                 warnings.simplefilter("always", ConvergenceWarning)
