@@ -14,10 +14,11 @@ import numpy as np
 import numpy.typing as npt
 
 from extractors.atomic import errors_explained, make_folder, remove_stale_parts, write_atomically
+from extractors.digests import DigestArray, as_bytes
 from extractors.errors import CacheError
 from extractors.index import ShardIndex, shard_sizes
 from extractors.key import FORMAT_VERSION, EmbeddingKey
-from extractors.row_table import DIGEST_BYTES, Positions, tabulate
+from extractors.row_table import Positions, tabulate
 from extractors.shards import Array, find_damage, has_digests, map_dataset, write_shard
 
 _MARKER = "cache.json"
@@ -160,15 +161,17 @@ class EmbeddingStore:
         """Every sealed shard, sorted by name."""
         return [self.path / name for name in sorted(shard_sizes(self.path))]
 
-    def missing(self, digests: Sequence[str], among: Sequence[Path] | None = None) -> npt.NDArray[np.bool_]:
-        """Tell which of the images (SHA-256 as hex) have no sealed row yet, in any shard or `among` some."""
-        wanted = _as_bytes(digests)
+    def missing(
+        self, digests: Sequence[str] | DigestArray, among: Sequence[Path] | None = None
+    ) -> npt.NDArray[np.bool_]:
+        """Tell which of the images have no sealed row yet, in any shard or `among` some; digests are as for `view`."""
+        wanted = as_bytes(digests)
         if among is not None:
             return tabulate(among, self.key).find(wanted) < 0
         return ShardIndex(self.path, self.key).find(wanted)[0] < 0
 
-    def view(self, tap: str, digests: Sequence[str]) -> "EmbeddingView":
-        """Return one row of `tap` for each digest (hex), in the order given.
+    def view(self, tap: str, digests: Sequence[str] | DigestArray) -> "EmbeddingView":
+        """Return one row of `tap` for each digest (SHA-256 as hex, or uint8 (n, 32)), in the order given.
 
         Raises
         ------
@@ -177,7 +180,7 @@ class EmbeddingStore:
         """
         if tap not in self.key.taps:
             raise CacheError(f"{self.path}: no tap {tap!r}; it has {', '.join(self.key.taps)}")
-        wanted = _as_bytes(digests)
+        wanted = as_bytes(digests)
         index = ShardIndex(self.path, self.key)
         shard, row = index.find(wanted)
         changed = self._find_changed(index, shard, row, wanted)
@@ -270,8 +273,3 @@ class EmbeddingView:
 
     def _map(self, number: int) -> Array:
         return map_dataset(Path(self.paths[number]), f"features/{self.tap}")
-
-
-def _as_bytes(digests: Sequence[str]) -> Array:
-    """Turn hex digests into uint8 (n, 32)."""
-    return np.frombuffer(bytes.fromhex("".join(digests)), np.uint8).reshape(-1, DIGEST_BYTES)

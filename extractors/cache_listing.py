@@ -4,11 +4,9 @@ import io
 import json
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
@@ -16,15 +14,14 @@ import pyarrow.parquet as pq
 
 from extractors.atomic import write_atomically
 from extractors.cache import EmbeddingCache
-from extractors.errors import CacheError, ImageSetError, NotReadError
+from extractors.errors import ImageSetError, NotReadError
 from extractors.image_root import ImageRoot, parse_root
 from extractors.images import ImageSource, digest_bytes, image_sources
 from extractors.known_digests import carry_over, keep_digests, known_digests
 from extractors.listing import DIGEST_COLUMN, OK, QUARANTINED, ImageSet
+from extractors.listing_file import FILE, as_rows, opened_listing, origin_of
 
-_FILE = "listing.parquet"
 _HASHED_AHEAD = 1024
-_TEXT_COLUMNS = ("path", "archive", "split", "group", "status", "reason", "etag", DIGEST_COLUMN)
 
 
 @dataclass(frozen=True)
@@ -116,12 +113,12 @@ class CacheListing:
         buffer = io.BytesIO()
         metadata = {**table.schema.metadata, b"headstart": json.dumps(origin).encode()}
         pq.write_table(table.replace_schema_metadata(metadata), buffer, write_page_checksum=True)
-        write_atomically(cache.path / _FILE, buffer.getvalue())
+        write_atomically(cache.path / FILE, buffer.getvalue())
 
 
 def has_listing(cache: EmbeddingCache) -> bool:
     """Tell whether images were listed in the cache before."""
-    return (cache.path / _FILE).exists()
+    return (cache.path / FILE).exists()
 
 
 def read_listing(cache: EmbeddingCache) -> CacheListing:
@@ -132,15 +129,16 @@ def read_listing(cache: EmbeddingCache) -> CacheListing:
     CacheError
         There is none, or it is damaged.
     """
-    return _from_table(cache, _read_table(cache))
+    listing = _read(cache)[0]
+    pa.default_memory_pool().release_unused()  # or Arrow keeps for itself what it read the file into
+    return listing
 
 
 def listed_root(cache: EmbeddingCache) -> ImageRoot | None:
     """Return the root of the cache's listing without reading its rows; None where there is none or it is damaged."""
-    path = cache.path / _FILE
     try:
-        with path.open("rb") as file:
-            return parse_root(json.loads(pq.read_schema(file).metadata[b"headstart"])["root"])
+        with (cache.path / FILE).open("rb") as file:
+            return parse_root(origin_of(pq.read_schema(file))["root"])
     except (pa.ArrowInvalid, OSError, KeyError, TypeError, ValueError):
         return None  # whoever reads the rows says what is wrong
 
@@ -170,8 +168,7 @@ def update_listing(
     """
     rows = images.rows.assign(**{DIGEST_COLUMN: pd.Series([None] * len(images.rows), dtype=object)})
     written_ns = time.time_ns()
-    stored = _read_table(cache) if has_listing(cache) else None
-    earlier = None if stored is None else _from_table(cache, stored)
+    earlier, stored = _read(cache) if has_listing(cache) else (None, None)
     known = known_digests(cache, images.root, earlier)
     carry_over(rows, known)
     hashed = _hash_unknown(rows, images.root, workers, on_image)
@@ -211,36 +208,14 @@ def _is_stored(listing: CacheListing, earlier: CacheListing, stored: pa.Table) -
     return (listing.root, listing.kind) == (earlier.root, earlier.kind) and listing.as_table().equals(stored)
 
 
-def _read_table(cache: EmbeddingCache) -> pa.Table:
-    path = cache.path / _FILE
-    if not path.exists():
-        raise CacheError(
-            f"{cache.path}: no images are listed in this cache yet; run 'headstart extract IMAGES --cache {cache.path}'"
-        )
-    with _damage_explained(path):
-        content = pa.BufferReader(path.read_bytes())  # Arrow takes no path that is not UTF-8
-        return pq.read_table(content, page_checksum_verification=True)
-
-
-def _from_table(cache: EmbeddingCache, table: pa.Table) -> CacheListing:
-    with _damage_explained(cache.path / _FILE):
-        origin = json.loads(table.schema.metadata[b"headstart"])
-        rows = table.to_pandas()
+def _read(cache: EmbeddingCache) -> tuple[CacheListing, pa.Table]:
+    """Return the listing, and the table that it is stored as."""
+    with opened_listing(cache) as file:
+        table = file.read()
+        origin, rows = origin_of(table.schema), as_rows(table)
         if "etag" not in rows:
-            rows.insert(rows.columns.get_loc("reason") + 1, "etag", None)
-        for column in _TEXT_COLUMNS:  # as `extractors.listing` makes them, whichever pandas reads them
-            rows[column] = rows[column].astype(object).where(rows[column].notna(), None)
-        return CacheListing(rows, parse_root(origin["root"]), origin["kind"], origin["written_ns"])
-
-
-@contextmanager
-def _damage_explained(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except (pa.ArrowInvalid, OSError, KeyError, TypeError, ValueError) as error:
-        raise CacheError(
-            f"{path}: cannot be read ({error}); delete this file and run 'headstart extract' again"
-        ) from error
+            rows.insert(list(rows).index("reason") + 1, "etag", pd.Series([None] * len(rows), dtype=object))
+        return CacheListing(rows, parse_root(origin["root"]), origin["kind"], origin["written_ns"]), table
 
 
 def _hash(

@@ -62,7 +62,7 @@ class ShardIndex:
         shard, row = np.full(len(digests), -1), np.full(len(digests), -1)
         for table, served, numbers in self._tables():
             left = np.flatnonzero(shard < 0)
-            at = table.find(digests[left], served)
+            at = table.find(digests if len(left) == len(digests) else digests[left], served)
             hit = left[at >= 0]
             at = at[at >= 0]
             shard[hit] = numbers.take(table.shard[at], mode="clip")

@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from extractors.atomic import atomic_file
+from extractors.digests import DIGEST_BYTES
 from extractors.key import EmbeddingKey
-from extractors.row_table import DIGEST_BYTES, RowTable
+from extractors.row_table import RowTable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,10 +7,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from extractors.digests import DIGEST_BYTES, PIECE_ROWS, prefixes
 from extractors.key import EmbeddingKey
 from extractors.shards import Array, read_digests
-
-DIGEST_BYTES = 32
 
 Positions = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
@@ -43,9 +42,15 @@ class RowTable:
 
         Only rows of shards that are `served`, bool (n_shards,), are found; by default all are.
         """
-        order = np.argsort(prefixes(wanted))  # a sorted search walks through mapped pages once
-        wanted = wanted[order]
         prefix = prefixes(wanted)
+        order = np.argsort(prefix)  # a sorted search walks through mapped pages once
+        positions = np.empty(len(wanted), np.int64)
+        for start in range(0, len(order), PIECE_ROWS):  # of millions, all digests at once would be twice in memory
+            some = order[start : start + PIECE_ROWS]
+            positions[some] = self._find_sorted(wanted[some], prefix[some], served)
+        return positions
+
+    def _find_sorted(self, wanted: Array, prefix: Array, served: Mask | None) -> Positions:
         at = np.searchsorted(self.prefix, prefix)
         found = np.full(len(wanted), -1)
         left = np.arange(len(wanted))
@@ -56,9 +61,7 @@ class RowTable:
             found[left[hit]] = here[hit]
             left = left[~hit]
             at[left] += 1
-        positions = np.empty_like(found)
-        positions[order] = found
-        return positions
+        return found
 
     def n_distinct(self, served: Mask | None = None) -> int:
         """Count the distinct digests, of the shards that are `served`."""
@@ -95,8 +98,3 @@ def sort_rows(digest: Array, shard: Array, row: Array) -> RowTable:
     prefix = prefixes(digest)
     order = np.argsort(prefix, kind="stable")  # quick where most rows are sorted already
     return RowTable(prefix[order], digest[order], shard[order], row[order])
-
-
-def prefixes(digest: Array) -> npt.NDArray[np.uint64]:
-    """Return the first eight bytes of each digest as a number."""
-    return np.ascontiguousarray(digest).view(">u8").reshape(-1, DIGEST_BYTES // 8)[:, 0].astype(np.uint64)

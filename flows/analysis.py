@@ -1,24 +1,22 @@
 """What a person should know beside the score: calibration, labels that look wrong, images that are alike or unlike."""
 
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 
+from flows.out_of_fold import OutOfFold
 from flows.problem import Problem
-from heads.calibration import expected_calibration_error, fit_temperature_on_oof, reliability, temper
+from heads.calibration import expected_calibration_error, reliability, temper
 from heads.candidates import Candidate
-from heads.cross_validation import cross_validate
-from heads.errors import DataError
 from heads.few_shot import FewShotPoint, few_shot_curve
 from heads.near_copies import THRESHOLD, near_copies, sides_of
-from heads.out_of_fold import out_of_fold
+from heads.nested import NestedPlan
 from heads.registry import find_head
 from heads.splits import SplitPlan
 from heads.suspects import find_outliers, find_suspects
 from heads.sweep import FinalScore
-from heads.trial import Task
 
 _MOST_COMPARISONS = 10**12  # products of features in a search for near copies: 10 to 30 s
 _MOST_PAIRS = 24
@@ -26,20 +24,33 @@ _MOST_OUTLIERS = 12
 _MOST_SAMPLED = 1500  # images that say how alike two of different classes can be
 _SHARE_OF_UNLIKE = 1e-4  # of these pairs, those that may be more alike than the threshold
 _SHORTEST = 1e-12  # a row of zeros is like no other
-_FOLDS = 5  # where a val split chose the winner
-
-SIDES = ("train", "val", "test")
-"""Names of the sides that `sides_of` numbers."""
 
 
 @dataclass(frozen=True)
-class OutOfFold:
-    """What the winner says of images that it was not fitted on: `probability` (n_rows, n_classes) for these `rows`."""
+class Sides:
+    """The side of every image, -1 for those that take no part, and the sides' names; near copies may lie across them.
 
-    rows: npt.NDArray[np.intp]
-    probability: npt.NDArray[np.float64]
-    temperature: float
-    notes: list[str]
+    Attributes
+    ----------
+    of_image : int array (n_images,)
+    names : list of str
+    across : str
+        Where images of two sides lie, for notes.
+    """
+
+    of_image: npt.NDArray[np.integer]
+    names: list[str]
+    across: str
+
+    @classmethod
+    def of_plan(cls, plan: SplitPlan, n_images: int) -> Self:
+        """Return train, val where it chooses, and what is scored once."""
+        return cls(sides_of(plan, n_images), ["train", "val", plan.test_name], "on different sides of the split")
+
+    @classmethod
+    def of_folds(cls, plan: NestedPlan) -> Self:
+        """Return the outer folds: each is scored by a model that was fitted on all others."""
+        return cls(plan.fold_of, [outer.test_name for outer in plan.outer], "in different outer folds")
 
 
 @dataclass(frozen=True)
@@ -72,38 +83,10 @@ class Analysis:
     notes: list[str] = field(default_factory=list)
 
 
-def predict_out_of_fold(
-    problem: Problem, plan: SplitPlan, candidate: Candidate, features: npt.NDArray[np.float32], seed: int
-) -> OutOfFold | None:
-    """Fit the winner without each of its training images in turn, fold by fold; None if it gives no probabilities.
-
-    Where a val split chose, the training images are folded here, and val is predicted by a fit on all of them.
-    """
-    folds, notes = list(plan.first_folds), []
-    if plan.selection == "val":
-        try:
-            folds += cross_validate(problem.y, problem.groups, plan.train, _FOLDS, seed, problem.class_names)
-        except DataError as error:
-            notes = [f"labels in train were not looked at for mistakes: {error}"]
-    task = Task(
-        y=problem.y.astype(np.intp),
-        n_classes=len(problem.class_names),
-        plan=replace(plan, folds=folds, repeats=1),
-        groups=problem.groups,
-        seed=seed,
-    )
-    probability = out_of_fold(candidate, features, task)
-    if probability is None:
-        return None
-    rows = np.concatenate([score for _, score in folds])
-    chose = len(np.concatenate([score for _, score in plan.first_folds]))  # what comes after saw no choice of anything
-    temperature = fit_temperature_on_oof(problem.y[rows[:chose]], probability[:chose])
-    return OutOfFold(rows, probability, temperature, notes)
-
-
 def analyse(
     problem: Problem,
     plan: SplitPlan,
+    sides: Sides,
     winner: Candidate,
     features: npt.NDArray[np.float32],
     oof: OutOfFold | None,
@@ -116,7 +99,7 @@ def analyse(
 
     Parameters
     ----------
-    problem, plan
+    problem, plan, sides
     winner : Candidate
     features : float32 array (n_images, n_features)
         The winner's.
@@ -127,7 +110,7 @@ def analyse(
         Whether to fit the winner on few images of each class, which takes some hundred fits.
     seed : int
     """
-    copies, notes = _near_copies(problem, plan, features)
+    copies, notes = _near_copies(problem, sides, features)
     return Analysis(
         temperature=oof.temperature if oof else None,
         reliability=_reliability(problem, test_score, seed),
@@ -169,49 +152,43 @@ def _outliers(plan: SplitPlan, features: npt.NDArray[np.float32]) -> list[dict[s
 
 
 def _near_copies(
-    problem: Problem, plan: SplitPlan, features: npt.NDArray[np.float32]
+    problem: Problem, sides: Sides, features: npt.NDArray[np.float32]
 ) -> tuple[dict[str, Any] | None, list[str]]:
-    """Return near copies across the sides of the plan, and what to note of them."""
-    sides = sides_of(plan, len(features))
-    counts = np.bincount(sides[sides >= 0], minlength=3).astype(np.float64)
-    pairs = counts[0] * counts[1] + counts[0] * counts[2] + counts[1] * counts[2]
+    """Return near copies across the sides, and what to note of them."""
+    counts = np.bincount(sides.of_image[sides.of_image >= 0]).astype(np.float64)
+    pairs = float(counts.sum() ** 2 - (counts**2).sum()) / 2
     if pairs * features.shape[1] > _MOST_COMPARISONS:
         return None, [f"near copies across splits were not looked for: {pairs:.1e} pairs of images are too many"]
-    threshold = _threshold(problem, sides, features)
-    found = near_copies(features, sides, threshold=threshold, most=_MOST_PAIRS)
+    threshold = _threshold(problem, sides.of_image, features)
+    found = near_copies(features, sides.of_image, threshold=threshold, most=_MOST_PAIRS)
     described = [
         {
             "left": int(left),
             "right": int(right),
-            "left_side": _side_name(plan, sides[left]),
-            "right_side": _side_name(plan, sides[right]),
+            "left_side": sides.names[sides.of_image[left]],
+            "right_side": sides.names[sides.of_image[right]],
             "cosine": float(cosine),
         }
         for (left, right), cosine in zip(found.rows, found.cosine, strict=True)
     ]
     notes = []
     if found.n_found and threshold == THRESHOLD:  # of features that take unlike images for alike, the report tells
-        left, right = found.rows[0]
-        paths = problem.images["path"]
+        left, right = problem.images.paths(found.rows[0])
         told = (
-            f"{found.n_found} pairs of images on different sides of the split look alike (cosine ≥ {threshold:.3f}), "
-            f"first {paths.iloc[left]} and {paths.iloc[right]}: if they are copies, give them one group"
+            f"{found.n_found} pairs of images {sides.across} look alike (cosine ≥ {threshold:.3f}), "
+            f"first {left} and {right}: if they are copies, give them one group"
         )
         notes = [told]
     return {"n_found": found.n_found, "threshold": threshold, "pairs": described}, notes
 
 
-def _threshold(problem: Problem, sides: npt.NDArray[np.int8], features: npt.NDArray[np.float32]) -> float:
+def _threshold(problem: Problem, sides: npt.NDArray[np.integer], features: npt.NDArray[np.float32]) -> float:
     """Return a cosine that hardly any two images of different classes reach: these are no copies, however alike."""
     draw = np.random.default_rng(0)
     rows = draw.permutation(np.flatnonzero(sides >= 0))[:_MOST_SAMPLED]
     units = features[rows] / np.maximum(np.linalg.norm(features[rows], axis=1, keepdims=True), _SHORTEST)
     unlike = problem.y[rows][:, None] != problem.y[rows]
     return min(1.0, max(THRESHOLD, float(np.quantile((units @ units.T)[unlike], 1 - _SHARE_OF_UNLIKE))))
-
-
-def _side_name(plan: SplitPlan, side: int) -> str:
-    return plan.test_name if side == len(SIDES) - 1 else SIDES[side]
 
 
 def _few_shot(

@@ -44,9 +44,8 @@ def leave_fit_artifacts(name: str, fitted: FitSummary) -> None:
         }
         for row in fitted.leaderboard
     ]
-    chosen_by = (
-        f"Chosen by {fitted.winner['split']}; the winner's score on {fitted.test['split']} stands in the report."
-    )
+    of_whom = "the score" if "nested" in fitted.test else "the winner's score"
+    chosen_by = f"Chosen by {fitted.winner['split']}; {of_whom} on {fitted.test['split']} stands in the report."
     create_table_artifact(key=f"{slug}-leaderboard", table=rows, description=chosen_by)
     metric = fitted.winner["metric"]
     if chart := cost_chart(fitted.leaderboard, metric):

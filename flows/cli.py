@@ -1,5 +1,6 @@
 """The command line: every command is one public function with the same names, and a way to show what it returns."""
 
+import gc
 import os
 import sys
 from pathlib import Path
@@ -44,6 +45,9 @@ app = typer.Typer(
 # Options that take several values: '--head logreg knn' means '--head logreg --head knn'.
 LIST_OPTIONS = ("--backbone", "--weights", "--tap", "--head", "--target", "--k", "--trust")
 FLAGS = ("--json", "--all", "--few-shot", "--calibrate", "--repair", "--overwrite", "--help", "-h")
+
+# Made before the garbage collector looks for cycles: imports make many, and none of it is ever garbage.
+_OBJECTS = 100_000
 
 # What an interrupted command leaves: these seal what they embedded, and go on from there.
 INTERRUPTED = 130  # the exit status that typer gives to Ctrl-C
@@ -239,6 +243,7 @@ def main(arguments: list[str] | None = None) -> None:
     debug = "--debug" in given
     if debug:
         os.environ["PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL"] = "INFO"
+    gc.set_threshold(_OBJECTS, *gc.get_threshold()[1:])
     words = spread_lists([word for word in given if word != "--debug"], LIST_OPTIONS, FLAGS)
     with ended_by_sigterm():
         _run_command(words, debug=debug)

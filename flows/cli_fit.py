@@ -43,6 +43,14 @@ def fit(
     folds: Annotated[int, typer.Option(min=2, help="Folds of the cross-validation.")] = 5,
     repeats: Annotated[int, typer.Option(min=1, help="Rounds of choosing, with other folds and seeds.")] = 1,
     test_size: Annotated[float, typer.Option(help="Share held back where the images have no splits.")] = 0.2,
+    nested: Annotated[
+        int | None,
+        typer.Option(
+            min=2,
+            help="Outer folds: each image scored once, by a fit made without it; for few images without splits.",
+            show_default="none",
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of splits and heads.")] = 0,
     dask: Annotated[str, typer.Option(help="threads, processes, or the address of a scheduler (tcp://…).")] = "threads",
     out: Annotated[
@@ -61,6 +69,7 @@ def fit(
         "folds": folds,
         "repeats": repeats,
         "test_size": test_size,
+        "nested": nested,
         "seed": seed,
         "dask": dask,
         "out": out,

@@ -71,6 +71,11 @@ def compare_runs(first: KeptRun, second: KeptRun, *, metric: str | None = None) 
         raise JobError(f"no metric is called {chosen!r}; expected one of {', '.join([*METRICS, *REGRESSION_METRICS])}")
     if runs[0].winner["metric"] != runs[1].winner["metric"]:
         notes.append(f"the runs chose by {runs[0].winner['metric']} and by {runs[1].winner['metric']}")
+    notes += [
+        f"{run.id} has nested folds: compared is what models that were chosen and fitted without an image say of it"
+        for run in runs
+        if "nested" in run.test
+    ]
     found, reason, n_shared = None, None, 0
     if runs[0].data["target"] != runs[1].data["target"]:
         reason = f"they learn different things: {runs[0].data['target']} and {runs[1].data['target']}"

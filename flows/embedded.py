@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from extractors.cache import EmbeddingCache, EmbeddingStore, EmbeddingView
+from extractors.digests import DigestArray
 from flows.errors import JobError
 
 
@@ -25,7 +26,7 @@ class Embedded:
 
 def find_covering(
     cache: EmbeddingCache,
-    digests: list[str],
+    digests: Sequence[str] | DigestArray,
     backbone: Sequence[str] | None,
     keys: Sequence[str] | None,
     notes: list[str],
@@ -35,8 +36,8 @@ def find_covering(
     Parameters
     ----------
     cache : EmbeddingCache
-    digests : list of str
-        Of the images, in their order.
+    digests : sequence of str, or uint8 array (n_images, 32)
+        Of the images, in their order; as hex, or as bytes.
     backbone, keys : sequence of str, optional
         Take only these.
     notes : list of str

@@ -59,6 +59,7 @@ class FitTable(_Table):
     folds: int = Field(default=5, ge=2)
     repeats: int = Field(default=1, ge=1)
     test_size: float = Field(default=0.2, gt=0, lt=1)
+    nested: int | None = Field(default=None, ge=2)
     seed: int = 0
     few_shot: bool = False
     calibrate: bool = False

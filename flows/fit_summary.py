@@ -19,10 +19,13 @@ class FitSummary:
         The first of the leaderboard.
     test : dict
         ``split, n_images, n_train`` and ``scores`` (metric → ``value, low, high``) of the winner: scored once, after
-        the choice.
+        the choice. With nested folds the scores are of all images, each scored by a model that was chosen and fitted
+        without it, and there is ``nested``: ``meaning``; ``folds``, one an outer fold, with ``fold, n_train, n_images,
+        label, backbone, key, tap, head, params, metric, chosen_by`` (the score that chose it), ``score, low, high,
+        scores``; and in how many folds the winner's own choice won, ``n_same``, or its head, ``n_same_head``.
     controls : list of dict
         The best candidate of every other embedding, scored on the same test images after the choice, for comparison
-        only.
+        only; with nested folds, the best of each fold.
     model, report, table : str
         Model folder, HTML page, and the leaderboard as CSV.
     class_names, notes : list of str

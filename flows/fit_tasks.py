@@ -39,6 +39,7 @@ def fit_task(experiment: Experiment, table: FitTable, keys: list[str], progress:
         folds=table.folds,
         repeats=table.repeats,
         test_size=table.test_size,
+        nested=table.nested,
         seed=table.seed,
         dask=table.dask,
         out=experiment.folder_of(table),

@@ -15,11 +15,11 @@ from flows.extraction import as_list
 from flows.fit_choices import OWN_FILES, choose_heads, choose_metric, describe_source, open_results
 from flows.fit_summary import FitSummary
 from flows.kept_results import kept_until_done
+from flows.nested_fitting import fit_nested, plan_fit, workers_for_all
 from flows.problem import Problem, pose_problem
 from flows.problem_sweep import sweep_problem
 from flows.streamed_fitting import plan_streaming
 from heads.candidates import FeatureSet, expand
-from heads.splits import plan_splits
 
 
 def fit(
@@ -36,6 +36,7 @@ def fit(
     folds: int = 5,
     repeats: int = 1,
     test_size: float = 0.2,
+    nested: int | None = None,
     seed: int = 0,
     dask: str = "threads",
     workers: int | None = None,
@@ -50,7 +51,7 @@ def fit(
 
     Where the images have splits, ``train`` fits, ``val`` chooses and ``test`` is scored; without ``test``,
     cross-validation inside ``train`` chooses and ``val`` is scored; without any, a share is held back and scored, which
-    is stratified where the target names classes.
+    is stratified where the target names classes. With few images, `nested` folds score all of them instead.
 
     Parameters
     ----------
@@ -78,6 +79,9 @@ def fit(
         Folds of the cross-validation, the share held back, and the seed of splits and heads.
     repeats : int
         Rounds of choosing, each with other folds and another seed of the heads: less of the choice is luck.
+    nested : int, optional
+        Outer folds: the whole fit is made again without each of them, so that every image is scored once, by a model
+        that was chosen and fitted without it. Only of images without val and test; nothing is held back then.
     dask : str
         ``threads``, ``processes``, or a scheduler's address; `workers` of them, by default one a core.
     out : path-like, optional
@@ -119,6 +123,7 @@ def fit(
         folds=folds,
         repeats=repeats,
         test_size=test_size,
+        nested=nested,
         seed=seed,
         dask=dask,
         workers=workers,
@@ -142,6 +147,7 @@ def fit_problem(
     folds: int = 5,
     repeats: int = 1,
     test_size: float = 0.2,
+    nested: int | None = None,
     seed: int = 0,
     dask: str = "threads",
     workers: int | None = None,
@@ -159,7 +165,7 @@ def fit_problem(
     Parameters
     ----------
     problem : Problem
-    head, sweep, metric, folds, repeats, test_size, seed, dask, workers, out, few_shot, calibrate, memory
+    head, sweep, metric, folds, repeats, test_size, nested, seed, dask, workers, out, few_shot, calibrate, memory
         As for `fit`.
     progress, on_scores
         As for `fit`.
@@ -178,42 +184,35 @@ def fit_problem(
         raise JobError(f"target {problem.target!r} is a number to predict; --few-shot and --calibrate are for classes")
     folder = Path(out) if out else Path(f"{problem.name}.results")
     open_results(folder, OWN_FILES)
-    plan = plan_splits(
-        problem.y,
-        split=problem.split,
-        groups=problem.groups,
-        test_size=test_size,
-        folds=folds,
-        repeats=repeats,
-        seed=seed,
-        class_names=problem.class_names or [problem.target],
-        stratify=problem.task == "classify",
-    )
-    if metric == "r2" and len(np.unique(problem.y[plan.test])) < 2:
+    plan, outer = plan_fit(problem, nested=nested, test_size=test_size, folds=folds, repeats=repeats, seed=seed)
+    if metric == "r2" and outer is None and len(np.unique(problem.y[plan.test])) < 2:
         raise JobError(
             f"all {len(plan.test)} images of {plan.test_name} have the same {problem.target}, so that there is no R²; "
             "choose by --metric mae, or give other splits"
         )
     heads, grid = choose_heads(as_list(head), sweep, problem.task)
     settings = {"heads": heads, "sweep": sweep, "metric": metric, "folds": folds, "test_size": test_size, "seed": seed}
-    settings |= {"target": problem.target, **asked, "calibrate": calibrate, "repeats": repeats}
+    settings |= {"target": problem.target, **asked, "calibrate": calibrate, "repeats": repeats, "nested": nested}
     candidates = expand([_feature_set(embedded) for embedded in problem.embedded], heads, grid, task=problem.task)
     # No head that predicts numbers reads its features in blocks.
     streaming = plan_streaming(candidates, memory=memory, dask=dask) if problem.task == "classify" else None
-    if streaming and (few_shot or calibrate or repeats > 1):
-        raise JobError(f"{streaming.notes[0]}; --few-shot, --calibrate and --repeats need them in memory")
-    with kept_until_done(folder, problem, plan, seed, tell=progress, streamed=bool(streaming)) as kept:
+    if streaming and (few_shot or calibrate or repeats > 1 or outer):
+        raise JobError(f"{streaming.notes[0]}; --few-shot, --calibrate, --repeats and --nested need them in memory")
+    with (
+        kept_until_done(folder, problem, seed, tell=progress, streamed=bool(streaming)) as keep,
+        workers_for_all(dask, workers, several=bool(outer)) as running,
+    ):
+        sweeping: dict[str, Any] = {"metric": metric, "seed": seed, "dask": running}
+        sweeping |= {"workers": workers, "progress": progress}
+        found = fit_nested(problem, candidates, outer, keep, calibrate=calibrate, **sweeping) if outer else None
         results = sweep_problem(
             problem,
             streaming.candidates if streaming else candidates,
             plan,
             streaming=streaming,
-            metric=metric,
-            seed=seed,
-            dask=dask,
-            workers=workers,
-            progress=progress,
-            kept=kept,
+            kept=keep(plan),
+            stage="all images" if outer else "",
+            **sweeping,
         )
         return conclude(
             problem,
@@ -227,6 +226,7 @@ def fit_problem(
             few_shot=few_shot,
             calibrate=calibrate,
             streaming=streaming,
+            nested=found,
             on_scores=on_scores,
         )
 

@@ -9,7 +9,7 @@ import base64
 import hashlib
 import json
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, fields
 from importlib.metadata import version
@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from extractors.atomic import errors_explained
+from extractors.digests import PIECE_ROWS, as_hex
 from flows.problem import Problem
 from flows.sweep_progress import say_kept
 from heads import HEADS
@@ -96,23 +97,32 @@ class KeptResults:
 
 @contextmanager
 def kept_until_done(
-    folder: Path, problem: Problem, plan: SplitPlan, seed: int, *, tell: bool, streamed: bool = False
-) -> Iterator[KeptResults]:
+    folder: Path, problem: Problem, seed: int, *, tell: bool, streamed: bool = False
+) -> Iterator[Callable[[SplitPlan], KeptResults]]:
     """Keep results until the block ends well; with `tell`, an interruption says how many there are.
+
+    Yields a function that is called with the plan of each sweep in turn, and returns where its results are kept.
 
     Parameters
     ----------
-    folder, problem, plan, seed, streamed
+    folder, problem, seed, streamed
         As for `KeptResults`.
     """
-    kept = KeptResults(folder, problem, plan, seed, streamed=streamed)
+    begun: list[KeptResults] = []
+
+    def keep(plan: SplitPlan) -> KeptResults:
+        begun.append(KeptResults(folder, problem, plan, seed, streamed=streamed))
+        return begun[-1]
+
     try:
-        yield kept
+        yield keep
     except KeyboardInterrupt:
         if tell:
-            say_kept(kept.n_kept, kept.n_candidates)
+            n_kept, n_candidates = (begun[-1].n_kept, begun[-1].n_candidates) if begun else (0, 0)
+            say_kept(n_kept, n_candidates, n_sweeps=max(0, len(begun) - 1))
         raise
-    kept.discard()
+    if begun:
+        begun[0].discard()  # all of them share one file
 
 
 def _read_lines(file: Path) -> dict[str, dict[str, Any]]:
@@ -141,7 +151,9 @@ def _digest_common(problem: Problem, plan: SplitPlan, seed: int, *, streamed: bo
     about = {name: version(name) for name in _LIBRARIES} | {"format": _FORMAT_VERSION, "seed": seed}
     about["streamed"] = streamed
     digest.update(json.dumps(about).encode())
-    digest.update("\n".join(problem.images["digest"]).encode())
+    for start in range(0, len(problem.images), PIECE_ROWS):
+        text = "\n".join(as_hex(problem.images.digest[start : start + PIECE_ROWS]))
+        digest.update(f"\n{text}".encode() if start else text.encode())
     folds = [rows for fold in plan.folds for rows in fold]
     for array in (problem.y, problem.groups, *folds):
         values = np.ascontiguousarray(array)

@@ -12,6 +12,7 @@ import pandas as pd
 from extractors.image_root import ImageRoot, relative_path
 from extractors.listing import label_columns
 from extractors.manifests import read_manifest
+from extractors.usable_images import UsableImages
 from flows.errors import JobError
 
 TASKS = ("classify", "regress")
@@ -68,12 +69,29 @@ def merge_labels(file: Path, rows: pd.DataFrame, root: ImageRoot, notes: list[st
     return merged.merge(table[["path", *columns]], how="left", on="path", validate="1:1")
 
 
-def note_conflicts(rows: pd.DataFrame, target: str, notes: list[str]) -> None:
-    """Say which copies of one image have different labels: at least one of them is wrong."""
-    conflicting = rows.groupby("digest")[target].transform("nunique") > 1
-    if conflicting.any():
-        first = rows["path"][conflicting].iloc[0]
-        notes.append(f"{int(conflicting.sum())} images have copies with another {target}, first {first}")
+def note_conflicts(
+    labels: "pd.Series[Any]", contents: npt.NDArray[np.int64], images: UsableImages, notes: list[str]
+) -> None:
+    """Say which copies of one image have different labels: at least one of them is wrong.
+
+    Parameters
+    ----------
+    labels : Series (n_images,)
+        None is missing.
+    contents : int64 array (n_images,)
+        Copies of one image have one number, counted from 0.
+    images : UsableImages
+        They tell the path of the first.
+    notes : list of str
+        Told, where there are any.
+    """
+    copied = np.flatnonzero((np.bincount(contents) > 1)[contents])
+    if not len(copied):
+        return
+    different = labels.iloc[copied].groupby(contents[copied]).transform("nunique").to_numpy() > 1
+    if different.any():
+        (first,) = images.paths(copied[different][:1])
+        notes.append(f"{int(different.sum())} images have copies with another {labels.name}, first {first}")
 
 
 def choose_targets(rows: pd.DataFrame, wanted: Sequence[str] | None, cache: Path) -> list[str]:
@@ -129,15 +147,16 @@ def encode_target(values: "pd.Series[Any]", name: str, task: str | None = None) 
         raise JobError(f"target {name!r} holds text, such as {values.iloc[0]!r}; --task regress wants numbers")
     if task == "regress" or (task is None and (fractional or _counts(values, measured=measured))):
         return _numbers(values, name, guessed=task is None)
+    codes, found = pd.factorize(values)  # of millions of values few are different, and only these are sorted
     try:
-        classes, y = np.unique(values.to_numpy(), return_inverse=True)
+        classes, place = np.unique(pd.Series(found).to_numpy(), return_inverse=True)
     except TypeError as error:  # what cannot be sorted is of several kinds
         raise JobError(f"target {name!r} mixes text and numbers; give it one type") from error
     whole = measured and not fractional
     names = [str(int(value)) if whole else str(value) for value in classes]
     if len(set(names)) < len(names):
         raise JobError(f"target {name!r} has classes that are written alike; give each class a name of its own")
-    return Target("classify", names, y.astype(np.int64))
+    return Target("classify", names, place[codes].astype(np.int64))
 
 
 def _counts(values: "pd.Series[Any]", *, measured: bool) -> bool:

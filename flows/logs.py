@@ -8,7 +8,7 @@ Records go through the standard `logging` module, at level INFO, so that a progr
 it does its own. A line has ``time`` (UTC), ``level``, ``logger``, ``message``, and the fields of its logger:
 
 - ``headstart.extraction``: ``key, backbone, shard, shards, rows, unreadable, seconds``
-- ``headstart.sweep``: ``key, backbone, tap, head, params, metric, score, seconds, error``
+- ``headstart.sweep``: ``key, backbone, tap, head, params, metric, score, seconds, error``; with nested folds ``stage``
 - ``headstart.fit``: ``run, cache, results, key, head, metric, score, low, high, images, candidates, seconds``
 """
 
@@ -133,8 +133,8 @@ def record_shard(extraction: "MissingRows", number: int, result: "ShardResult", 
     )
 
 
-def record_candidate(result: "Result", metric: str) -> None:
-    """Log what one candidate of a sweep reached, or why it failed."""
+def record_candidate(result: "Result", metric: str, stage: str = "") -> None:
+    """Log what one candidate of a sweep reached, or why it failed; of several sweeps, `stage` says which it was."""
     candidate, score = result.candidate, result.scores.get(metric)
     value = score.value if score else None
     log_event(
@@ -149,6 +149,7 @@ def record_candidate(result: "Result", metric: str) -> None:
         score=value,
         seconds=round(result.fit_seconds, 3),
         error=result.error,
+        **({"stage": stage} if stage else {}),
     )
 
 

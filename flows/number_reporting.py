@@ -11,17 +11,16 @@ from flows.fit_summary import FitSummary
 from flows.leaderboard import write_leaderboard
 from flows.problem import Problem
 from heads.regression_report import NumberReport, render_number_report
-from heads.splits import SplitPlan
 from heads.sweep import FinalScore
 
 _MOST_WORST = 20
 
 
-def write_number_report(summary: FitSummary, problem: Problem, plan: SplitPlan, test_score: FinalScore) -> None:
+def write_number_report(summary: FitSummary, problem: Problem, test_score: FinalScore) -> None:
     """Write ``report.html`` and ``leaderboard.csv`` where the summary says."""
-    true, predicted = problem.y[plan.test], test_score.predictions
+    true, predicted = problem.y[test_score.rows], test_score.predictions
     worst = np.argsort(-np.abs(predicted - true), kind="stable")[:_MOST_WORST]
-    paths = problem.images["path"].to_numpy()[plan.test]
+    paths = problem.images.paths(test_score.rows[worst])
     page = NumberReport(
         title=problem.name,
         target=problem.target,
@@ -31,7 +30,7 @@ def write_number_report(summary: FitSummary, problem: Problem, plan: SplitPlan, 
         test=summary.test,
         true=true,
         predicted=predicted,
-        worst=[(str(paths[at]), float(true[at]), float(predicted[at])) for at in worst],
+        worst=[(path, float(true[at]), float(predicted[at])) for path, at in zip(paths, worst, strict=True)],
         notes=summary.notes,
         provenance=_provenance(summary, problem),
     )

@@ -12,8 +12,9 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from extractors.cache import EmbeddingCache
-from extractors.cache_listing import read_listing
+from extractors.digests import number_digests
 from extractors.image_root import ImageRoot
+from extractors.usable_images import UsableImages, read_usable
 from flows.embedded import Embedded, find_covering
 from flows.errors import JobError
 from flows.label_columns import choose_targets, encode_target, merge_labels, note_conflicts
@@ -35,8 +36,8 @@ class Problem:
         ``train``, ``val``, ``test`` or None for each image; None if no image has a split.
     groups : int array (n_images,)
         Images that must stay on one side of every split: of one group, or copies of each other.
-    images : DataFrame
-        The listing's rows of these images.
+    images : UsableImages
+        Their digests, and where they lie.
     root : Path or RemoteRoot
         Folder or address that their paths are relative to.
     embedded : list of Embedded
@@ -53,7 +54,7 @@ class Problem:
     y: npt.NDArray[Any]
     split: npt.NDArray[Any] | None
     groups: npt.NDArray[np.int64]
-    images: pd.DataFrame
+    images: UsableImages
     root: ImageRoot
     embedded: list[Embedded]
     notes: list[str]
@@ -77,7 +78,9 @@ class Labelled:
     n_listed : int
         Images of the cache that can be read, with and without labels.
     rows : DataFrame
-        The listing's rows of the labelled images.
+        ``split``, ``group`` and the label columns of the labelled images.
+    images : UsableImages
+        Their digests, and where they lie.
     root : Path or RemoteRoot
         Folder or address that their paths are relative to.
     embedded : list of Embedded
@@ -90,6 +93,7 @@ class Labelled:
     columns: list[str]
     n_listed: int
     rows: pd.DataFrame
+    images: UsableImages
     root: ImageRoot
     embedded: list[Embedded]
     notes: list[str]
@@ -123,20 +127,22 @@ def gather_labelled(
     JobError
         Labels are absent or do not fit the images, or no key covers the images.
     """
-    listing = read_listing(cache)
+    listing = read_usable(cache)
     notes: list[str] = []
-    rows = listing.usable
+    rows = listing.labels
     if labels is not None:
-        rows = merge_labels(labels, rows, listing.root, notes)
+        rows = merge_labels(labels, rows.assign(path=listing.paths), listing.root, notes).drop(columns="path")
     columns = choose_targets(rows, targets, cache.path)
-    labelled = rows[rows[columns].notna().any(axis=1)]
+    labelled = rows[columns].notna().any(axis=1).to_numpy()
+    images = listing.images.keep(labelled)
     return Labelled(
         name=cache.path.resolve().name.removesuffix(".headstart"),
         columns=columns,
         n_listed=len(rows),
-        rows=labelled,
+        rows=rows if labelled.all() else rows[labelled],
+        images=images,
         root=listing.root,
-        embedded=find_covering(cache, labelled["digest"].tolist(), backbone, keys, notes),
+        embedded=find_covering(cache, images.digest, backbone, keys, notes),
         notes=notes,
     )
 
@@ -158,22 +164,24 @@ def pose_column(labelled: Labelled, column: str, *, task: str | None = None) -> 
         The labels do not fit the task.
     """
     has_label = labelled.rows[column].notna().to_numpy()
-    rows, embedded, notes = labelled.rows[has_label], labelled.embedded, list(labelled.notes)
+    rows, embedded, notes = labelled.rows, labelled.embedded, list(labelled.notes)
+    images = labelled.images.keep(has_label)
+    if not has_label.all():  # of millions of images, a copy only where some are left out
+        rows, embedded = rows[has_label], [replace(one, features=one.features.take(has_label)) for one in embedded]
     if len(rows) < labelled.n_listed:
         missing = labelled.n_listed - len(rows)
         notes.append(f"{missing} of {labelled.n_listed} images have no {column} and are left out")
-    if not has_label.all():
-        embedded = [replace(one, features=one.features.take(has_label)) for one in embedded]
     target = encode_target(rows[column], column, task)
-    note_conflicts(rows, column, notes)
+    contents = number_digests(images.digest)
+    note_conflicts(rows[column], contents, images, notes)
     return Problem(
         name=labelled.name,
         target=column,
         class_names=target.class_names,
         y=target.y,
         split=rows["split"].to_numpy() if rows["split"].notna().any() else None,
-        groups=unite_groups(rows["digest"], rows["group"]),
-        images=rows,
+        groups=unite_groups(contents, rows["group"]),
+        images=images,
         root=labelled.root,
         embedded=embedded,
         notes=[*notes, *target.notes],
@@ -201,26 +209,29 @@ def pose_problem(
     return pose_column(labelled, labelled.columns[0], task=task)
 
 
-def unite_groups(digests: "pd.Series[Any]", groups: "pd.Series[Any]") -> npt.NDArray[np.int64]:
+def unite_groups(contents: "npt.NDArray[Any] | pd.Series[Any]", groups: "pd.Series[Any]") -> npt.NDArray[np.int64]:
     """Give the images of one group, and copies of one image, one number, along whole chains.
 
     Parameters
     ----------
-    digests, groups : Series (n_images,)
-        Content digest, and group or None, of each image.
+    contents : array or Series (n_images,)
+        What copies of an image have in common: its digest, or a number.
+    groups : Series (n_images,)
+        Group, or None, of each image.
 
     Returns
     -------
     int64 array (n_images,)
+        Numbers from 0 on, in the order in which they first appear.
     """
-    n_images = len(digests)
-    image = np.arange(n_images)
-    contents = pd.factorize(digests)[0]
+    content = pd.factorize(contents)[0]
     named = groups.notna().to_numpy()
-    names = pd.factorize(groups)[0][named]
-    # Images, contents and group names are the nodes of a graph; what hangs together is one group.
-    ends = np.concatenate([n_images + contents, n_images + contents.max(initial=-1) + 1 + names])
-    starts = np.concatenate([image, image[named]])
-    n_nodes = int(ends.max(initial=n_images)) + 1
-    graph = coo_array((np.ones(len(starts)), (starts, ends)), shape=(n_nodes, n_nodes))
-    return np.unique(connected_components(graph, directed=False)[1][:n_images], return_inverse=True)[1].astype(np.int64)
+    if not named.any():
+        return np.asarray(content, dtype=np.int64)
+    names = pd.factorize(groups[named])[0]
+    # Contents and group names are the nodes of a graph; what hangs together is one group.
+    n_contents = int(content.max()) + 1
+    n_nodes = n_contents + int(names.max()) + 1
+    graph = coo_array((np.ones(len(names)), (content[named], n_contents + names)), shape=(n_nodes, n_nodes))
+    part = connected_components(graph, directed=False)[1]
+    return np.asarray(pd.factorize(part[content])[0], dtype=np.int64)

@@ -28,10 +28,12 @@ def sweep_problem(
     progress: bool,
     kept: KeptResults,
     streaming: Streaming | None = None,
+    stage: str = "",
 ) -> list[Result]:
     """Try every candidate in every fold; best first.
 
-    What `kept` has of an interrupted sweep is not fitted again, and each new result is added to it.
+    What `kept` has of an interrupted sweep is not fitted again, and each new result is added to it. Of several sweeps,
+    `stage` says which it is.
 
     Raises
     ------
@@ -39,11 +41,11 @@ def sweep_problem(
         Features are not finite; the message names the images.
     """
     finished = kept.find(candidates)
-    with sweep_bar(len(candidates), metric, finished, show=progress) as advance:
+    with sweep_bar(len(candidates), metric, finished, show=progress, stage=stage) as advance:
 
         def receive(result: Result) -> None:
             kept.keep(result)
-            record_candidate(result, metric)
+            record_candidate(result, metric, stage)
             advance(result)
 
         try:
@@ -70,5 +72,5 @@ def sweep_problem(
         except DataError as error:
             if not error.rows:
                 raise
-            first = ", ".join(problem.images["path"].iloc[list(error.rows[:3])])
+            first = ", ".join(problem.images.paths(error.rows[:3]))
             raise JobError(f"{error} (images: {first}{', …' if len(error.rows) > 3 else ''})") from error

@@ -60,6 +60,10 @@ def rank_runs(places: Sequence[Path], *, metric: str | None = None) -> Ranking:
             "each run scored its test images once; whoever now takes the best of several by that score is flattered "
             "by it: 'headstart compare' says which are apart"
         )
+    if any("nested" in run.test for group in by_images.values() for run in group):
+        notes.append(
+            "scores on nested folds are of choosing and fitting as a whole; the winner beside them is what was saved"
+        )
     return Ranking(tables, notes)
 
 
@@ -75,7 +79,7 @@ def _table(runs: Sequence[Run], metric: str) -> dict[str, Any]:
         "name": latest.data["name"],
         "target": latest.data["target"],
         "metric": metric,
-        "split": latest.test["split"],
+        "split": " and ".join(dict.fromkeys(run.test["split"] for run in runs)),
         "n_test": latest.data["n_test"],
         "test": latest.data["test"],
         "runs": sorted((_row(run, metric) for run in runs), key=order),

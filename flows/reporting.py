@@ -11,7 +11,6 @@ import numpy.typing as npt
 import pandas as pd
 
 from extractors.atomic import write_atomically
-from extractors.images import image_sources
 from flows.analysis import Analysis
 from flows.leaderboard import write_leaderboard
 from flows.problem import Problem
@@ -46,7 +45,7 @@ def write_report(
     metric: str,
 ) -> None:
     """Write ``report.html`` and ``leaderboard.csv`` where the summary says."""
-    shown = _map_rows(plan)
+    shown = _map_rows(plan, len(problem.y))
     winner_embedded = problem.find(winner.candidate.key, winner.candidate.tap)
     features = np.asarray(winner_embedded.features.take(shown), dtype=np.float32)
     data = ReportData(
@@ -60,13 +59,13 @@ def write_report(
         leaderboard=[_shown(row) for row in summary.leaderboard],
         winner=_shown(summary.winner),
         test=summary.test,
-        y_test=problem.y[plan.test],
+        y_test=problem.y[test_score.rows],
         predicted=test_score.predictions,
         probability=test_score.probability,
         embedding=features.reshape(len(features), -1),
         embedding_labels=problem.y[shown],
         embedding_is_test=np.isin(shown, plan.test),
-        mistakes=_mistakes(problem, plan, test_score),
+        mistakes=_mistakes(problem, test_score),
         curves=_curves(summary, results),
         provenance=_provenance(summary, problem, winner),
         controls=[_shown(row) for row in summary.controls],
@@ -75,7 +74,7 @@ def write_report(
         suspects=_suspects(problem, found),
         outliers=_outliers(problem, found),
         near_copies=_near_copies(problem, found),
-        embedding_paths=problem.images["path"].iloc[shown].tolist(),
+        embedding_paths=problem.images.paths(shown),
         embedding_thumbnails=_hovered(problem, shown),
     )
     write_atomically(Path(summary.report), render_report(data).encode())
@@ -87,24 +86,27 @@ def _shown(row: dict[str, Any]) -> dict[str, Any]:
     return row | {"backbone": row["label"], "scores": scores}
 
 
-def _map_rows(plan: SplitPlan) -> npt.NDArray[np.intp]:
+def _map_rows(plan: SplitPlan, n_images: int) -> npt.NDArray[np.intp]:
     """Draw the images on the map from all that took part, at most `_MOST_POINTS`."""
-    rows = np.union1d(np.union1d(plan.train, plan.test), np.concatenate([score for _, score in plan.folds]))
+    took_part = np.zeros(n_images, bool)
+    for some in (plan.train, plan.test, *(score for _, score in plan.folds)):
+        took_part[some] = True
+    rows = np.flatnonzero(took_part)
     if len(rows) <= _MOST_POINTS:
         return rows
     return np.sort(np.random.default_rng(0).choice(rows, _MOST_POINTS, replace=False))
 
 
-def _mistakes(problem: Problem, plan: SplitPlan, test_score: FinalScore) -> list[dict[str, Any]]:
+def _mistakes(problem: Problem, test_score: FinalScore) -> list[dict[str, Any]]:
     """Show the most confident mistakes, of each pair of classes some."""
-    true, predicted, probability = problem.y[plan.test], test_score.predictions, test_score.probability
+    true, predicted, probability = problem.y[test_score.rows], test_score.predictions, test_score.probability
     wrong = np.flatnonzero(true != predicted)
     confidence = None if probability is None else probability[wrong, predicted[wrong]]
     if confidence is not None:
         wrong = wrong[np.argsort(-confidence, kind="stable")]
     place = pd.DataFrame({"true": true[wrong], "predicted": predicted[wrong]}).groupby(["true", "predicted"]).cumcount()
     wrong = wrong[place.to_numpy() < _MOST_OF_A_PAIR][:_MOST_MISTAKES]
-    rows = plan.test[wrong]
+    rows = test_score.rows[wrong]
     return [
         {
             "path": path,
@@ -192,11 +194,11 @@ def _hovered(problem: Problem, shown: npt.NDArray[np.intp]) -> list[bytes | None
 
 
 def _paths(problem: Problem, rows: npt.NDArray[np.intp]) -> list[str]:
-    return [source.path for source in image_sources(problem.images.iloc[rows])]
+    return problem.images.paths(rows)
 
 
 def _pictures(problem: Problem, rows: npt.NDArray[np.intp], size: int = _THUMBNAIL) -> list[bytes | None]:
-    return read_thumbnails(problem.root, image_sources(problem.images.iloc[rows]), size)
+    return read_thumbnails(problem.root, problem.images.sources(rows), size)
 
 
 def _curves(summary: "FitSummary", results: Sequence[Result]) -> list[dict[str, Any]]:

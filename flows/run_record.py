@@ -12,6 +12,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from extractors.atomic import write_atomically
+from extractors.digests import PIECE_ROWS, as_hex, sort_digests
 from extractors.errors import CacheError
 from flows.history import FOLDER, Run, append_run, new_id
 
@@ -52,8 +53,8 @@ def keep_run(
         The results folder cannot be written either.
     """
     results, cache = Path(summary.model).parent, _cache_of(problem)
-    run = describe_run(summary, problem, plan, settings)
-    predictions = tabulate_predictions(problem, plan, test_score)
+    run = describe_run(summary, problem, plan, test_score, settings)
+    predictions = tabulate_predictions(problem, test_score)
     notes = []
     try:
         append_run(cache / FOLDER, run, predictions)
@@ -64,9 +65,15 @@ def keep_run(
     return run, notes
 
 
-def describe_run(summary: "FitSummary", problem: "Problem", plan: "SplitPlan", settings: Mapping[str, Any]) -> Run:
+def describe_run(
+    summary: "FitSummary",
+    problem: "Problem",
+    plan: "SplitPlan",
+    test_score: "FinalScore",
+    settings: Mapping[str, Any],
+) -> Run:
     """Gather what the history keeps of a fit."""
-    now = datetime.now(UTC)
+    now, in_order = datetime.now(UTC), _sort_lines(problem)
     store = problem.find(summary.winner["key"], summary.winner["tap"]).store
     libraries = ("headstart", "scikit-learn", "numpy", "torch")
     return Run(
@@ -81,10 +88,10 @@ def describe_run(summary: "FitSummary", problem: "Problem", plan: "SplitPlan", s
             "task": problem.task,
             "n_images": len(problem.y),
             "n_classes": len(problem.class_names),
-            "n_test": len(plan.test),
-            "images": _digest(problem, np.arange(len(problem.y))),
-            "train": _digest(problem, plan.train),
-            "test": _digest(problem, plan.test),
+            "n_test": len(test_score.rows),
+            "images": _digest(problem, in_order),
+            "train": _digest(problem, in_order, plan.train),
+            "test": _digest(problem, in_order, test_score.rows),
         },
         embedding=store.key.as_dict(),
         winner=dict(summary.winner),
@@ -95,19 +102,19 @@ def describe_run(summary: "FitSummary", problem: "Problem", plan: "SplitPlan", s
     )
 
 
-def tabulate_predictions(problem: "Problem", plan: "SplitPlan", test_score: "FinalScore") -> pd.DataFrame:
+def tabulate_predictions(problem: "Problem", test_score: "FinalScore") -> pd.DataFrame:
     """Return what the winner says of each test image, as `append_run` wants it."""
-    true, probability = problem.y[plan.test], test_score.probability
+    true, probability = problem.y[test_score.rows], test_score.probability
     said: dict[str, Any] = {"true": true, "predicted": test_score.predictions}
     if problem.task == "classify":
         said = {name: _named(classes, problem.class_names) for name, classes in said.items()}
     of_true = np.full(len(true), np.nan) if probability is None else probability[np.arange(len(true)), true]
     return pd.DataFrame(
         {
-            "digest": problem.images["digest"].iloc[plan.test].to_numpy(),
+            "digest": np.array(as_hex(problem.images.digest[test_score.rows]), dtype=object),
             **said,
             "probability_of_true": of_true.astype(np.float32),
-            "group": problem.groups[plan.test],
+            "group": problem.groups[test_score.rows],
         }
     )
 
@@ -116,12 +123,32 @@ def _named(classes: npt.NDArray[Any], names: Sequence[str]) -> "pd.Series[Any]":
     return pd.Series(np.array(names, dtype=object)[classes], dtype="category")
 
 
-def _digest(problem: "Problem", rows: Any) -> str:
+def _digest(problem: "Problem", in_order: npt.NDArray[np.intp], rows: npt.NDArray[np.intp] | None = None) -> str:
     """Return one digest of which images these are and what they are labelled, in whatever order they are listed."""
-    digests, names = problem.images["digest"].to_numpy()[rows], problem.class_names
+    if rows is not None:
+        wanted = np.zeros(len(in_order), bool)
+        wanted[rows] = True
+        in_order = in_order[wanted[in_order]]
+    found = hashlib.sha256()
+    for start in range(0, len(in_order), PIECE_ROWS):  # the lines of millions of images would take a gigabyte
+        lines = "\n".join(_lines(problem, in_order[start : start + PIECE_ROWS]))
+        found.update(f"\n{lines}".encode() if start else lines.encode())
+    return found.hexdigest()[:16]
+
+
+def _sort_lines(problem: "Problem") -> npt.NDArray[np.intp]:
+    """Return all rows, sorted as their `_lines` would be: by digest and, of copies of one image, by label."""
+    order, number = sort_digests(problem.images.digest)
+    copied = np.flatnonzero((np.bincount(number) > 1)[number])
+    lines = _lines(problem, order[copied])
+    order[copied] = order[copied][sorted(range(len(lines)), key=lines.__getitem__)]
+    return order
+
+
+def _lines(problem: "Problem", rows: npt.NDArray[np.intp]) -> list[str]:
+    names = problem.class_names
     labels = [names[y] if names else repr(float(y)) for y in problem.y[rows]]
-    lines = sorted(f"{digest} {label}" for digest, label in zip(digests, labels, strict=True))
-    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
+    return [f"{digest} {label}" for digest, label in zip(as_hex(problem.images.digest[rows]), labels, strict=True)]
 
 
 def _cache_of(problem: "Problem") -> Path:

@@ -7,6 +7,7 @@ from typing import Any
 
 import psutil
 
+from extractors.allocation import give_back_freed_memory
 from flows.errors import JobError
 from flows.problem import Problem
 from flows.terminal import size_text
@@ -51,6 +52,7 @@ class Streaming:
         finished: Sequence[Result],
     ) -> list[Result]:
         """Try every candidate in every fold; best first."""
+        give_back_freed_memory()  # of posing the problem and planning its splits, which took more than what they left
         return sweep_streamed(
             self.candidates,
             problem.y,
@@ -66,6 +68,7 @@ class Streaming:
 
     def score_once(self, problem: Problem, plan: SplitPlan, candidate: Candidate, seed: int) -> tuple[Any, FinalScore]:
         """Fit a candidate on all of train, and score it on the test images."""
+        give_back_freed_memory()  # of the sweep
         sizes = {"block_bytes": self.block_bytes, "sample_bytes": self.sample_bytes}
         final = fit_streamed(candidate, problem.y, plan, seed, **sizes)
         score = score_test_streamed(

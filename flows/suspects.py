@@ -27,7 +27,7 @@ def write_suspects(out: Path, problem: Problem, found: Analysis) -> str | None:
     names = pd.Series(problem.class_names, dtype=object)
     table = pd.DataFrame(
         {
-            "path": problem.images["path"].to_numpy()[table["row"]],
+            "path": problem.images.paths(table["row"].to_numpy()),
             "given": names.to_numpy()[table["given"]],
             "suggested": names.to_numpy()[table["suggested"]],
             "probability": table["probability"].round(4),

@@ -23,7 +23,7 @@ class _Best(ProgressColumn):
 
 @contextmanager
 def sweep_bar(
-    n_candidates: int, metric: str, finished: Sequence[Result], *, show: bool
+    n_candidates: int, metric: str, finished: Sequence[Result], *, show: bool, stage: str = ""
 ) -> Iterator[Callable[[Result], None]]:
     """Show a bar with the best score so far; yields a function that is called with each result.
 
@@ -36,13 +36,17 @@ def sweep_bar(
     finished : sequence of Result
         Of an earlier sweep that was interrupted.
     show : bool
+    stage : str
+        Which of several sweeps it is, such as ``outer fold 2 of 5``.
     """
     if not show:
         yield lambda _: None
         return
     if finished:
-        show_notes([f"{len(finished)} of {n_candidates} candidates were fitted before the interruption"])
-    columns = [TextColumn("fitting"), BarColumn(12), TextColumn("{task.completed}/{task.total} candidates"), _Best()]
+        told = f"{len(finished)} of {n_candidates} candidates were fitted before the interruption"
+        show_notes([f"{stage}: {told}" if stage else told])
+    counted = TextColumn("{task.completed}/{task.total} candidates")
+    columns = [TextColumn(stage or "fitting"), BarColumn(12), counted, _Best()]
     with Progress(*columns, console=Console(stderr=True)) as bars:
         best = _better(finished, metric)
         task = bars.add_task("", total=n_candidates, completed=len(finished), best=_text(best, metric))
@@ -55,13 +59,12 @@ def sweep_bar(
         yield advance
 
 
-def say_kept(n_kept: int, n_candidates: int) -> None:
-    """Say what an interruption leaves."""
-    show_notes(
-        [f"{n_kept} of {n_candidates} candidates are fitted and kept; the same command goes on from there"]
-        if n_kept
-        else ["no candidate was fitted yet"]
-    )
+def say_kept(n_kept: int, n_candidates: int, *, n_sweeps: int = 0) -> None:
+    """Say what an interruption leaves of a sweep, and of so many whole ones before it."""
+    found = [f"{n_kept} of {n_candidates} candidates"] if n_kept else []
+    found += [f"those of {n_sweeps} whole outer {'fold' if n_sweeps == 1 else 'folds'}"] if n_sweeps else []
+    goes_on = "are fitted and kept; the same command goes on from there"
+    show_notes([f"{' and '.join(found)} {goes_on}" if found else "no candidate was fitted yet"])
 
 
 def _better(results: Sequence[Result], metric: str) -> Result | None:

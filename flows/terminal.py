@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from heads.nested_text import MEANING, fold_rows, stability_text
 from heads.report_text import interval_text, metric_name, params_text, score_text
 
 if TYPE_CHECKING:  # each of these loads torch, for which 'headstart --help' should not wait
@@ -183,16 +184,40 @@ def show_scores(summary: "FitSummary") -> None:
         show_notes([f"{len(failed)} candidates failed, first {failed[0]['head']}: {failed[0]['error']}"])
     show_notes(summary.notes)
     test = summary.test
-    console.print(f"Scored once, after the choice, on {test['split']} ({test['n_images']} images):", highlight=False)
+    if nested := "nested" in test:
+        _show_folds(console, test, metric)
+        console.print(f"Every image scored once, on {test['split']} ({test['n_images']} images):", highlight=False)
+    else:
+        console.print(
+            f"Scored once, after the choice, on {test['split']} ({test['n_images']} images):", highlight=False
+        )
     for row, scores in [(summary.winner, test["scores"]), *((row, row["scores"]) for row in summary.controls)]:
         score, winning = scores[metric], row is summary.winner
         name = f"{_features(row)} · {row['head']}"
+        if nested:  # what won differs from fold to fold
+            name = "the whole procedure" if winning else f"{_features(row)} alone"
         interval = escape(interval_text(metric, score["low"], score["high"]))
         remark = "" if winning else " (for comparison)"
         line = f"{score_text(metric, score['value']):>8} {interval:<14} {escape(name)}{remark}"
         console.print(f"[bold green]{line}[/]" if winning else line, highlight=False, soft_wrap=True)
     if not summary.class_names:  # a number was predicted: errors in its own unit say more to a person than R² does
         _show_errors(console, metric, test["scores"])
+    if nested:
+        console.print(f"[dim]{MEANING}[/]", highlight=False)
+
+
+def _show_folds(console: Console, test: dict[str, Any], metric: str) -> None:
+    """Print what won without each outer fold, and how it did there."""
+    rows = fold_rows(test, metric)
+    console.print(stability_text(test), highlight=False)
+    table = table_of("fold", "chosen without it", metric_name(metric), "95 %", "images")
+    for row in rows[:_MOST_ROWS]:
+        params = f" [dim]{escape(row['params'])}[/]" if row["params"] else ""
+        chosen = f"{escape(row['features'])} · {escape(row['head'])}{params}"
+        table.add_row(row["fold"], chosen, row["score"], escape(row["interval"]), row["n_images"])
+    console.print(table)
+    if len(rows) > _MOST_ROWS:
+        show_notes([f"{len(rows) - _MOST_ROWS} more outer folds; --json lists them all"])
 
 
 def show_files(summary: "FitSummary") -> None:

@@ -15,7 +15,9 @@ if TYPE_CHECKING:  # loads what 'headstart --help' should not wait for
 def show_targets(summary: "SeveralFits") -> None:
     """Print one line a column: what won, its score on the test images, and on how many images it was fitted."""
     console = Console()
-    console.print(f"\n{len(summary.fits)} label columns, each scored once, after the choice, on its own test images:")
+    nested = any("nested" in fit.test for fit in summary.fits.values())
+    where = "in nested folds over all its images" if nested else "after the choice, on its own test images"
+    console.print(f"\n{len(summary.fits)} label columns, each scored once, {where}:")
     table = table_of("target", "winner", "test", "95 %", "images")
     for row in summary.targets:
         table.add_row(*map(escape, _cells(row)))

@@ -16,9 +16,18 @@ if TYPE_CHECKING:
 
 
 def cross_validate(
-    labels: NDArray[Any], group_ids: Rows, train: Rows, folds: int, seed: int, names: list[str]
+    labels: NDArray[Any],
+    group_ids: Rows,
+    train: Rows,
+    folds: int,
+    seed: int,
+    names: list[str],
+    *,
+    option: str = "--folds",
 ) -> list[tuple[Rows, Rows]]:
     """Return the rows to fit on and those to score of each fold of `train`, stratified, with groups kept whole.
+
+    `option` is what the number of folds was asked for by, for messages.
 
     Raises
     ------
@@ -30,7 +39,7 @@ def cross_validate(
     codes, counts = np.unique(pairs % n_classes, return_counts=True)
     fewest = counts.argmin()
     if counts[fewest] < folds:
-        advice = f"use --folds {counts[fewest]}" if counts[fewest] >= 2 else "leave this class out"
+        advice = f"use {option} {counts[fewest]}" if counts[fewest] >= 2 else "leave this class out"
         raise DataError(
             f"{names[codes[fewest]]!r} has {counts[fewest]} {unit_name(group_ids[train])} to train on, expected at "
             f"least one for each of the {folds} folds: {advice}, or add images"

@@ -11,7 +11,6 @@ from typing import Any
 from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import ThreadpoolController
 
-
 # Made before the garbage collector looks for cycles. With what scikit-learn and torch leave it to go through, a look
 # takes as long as a fit, and all jobs wait.
 _OBJECTS = 100_000
@@ -87,9 +86,11 @@ def quiet_and_single_threaded() -> Iterator[None]:
 @contextmanager
 def one_openmp_thread() -> Iterator[None]:
     """Hold this thread, and torch's work on a CPU in it, at one OpenMP thread; OpenMP counts other threads apart."""
-    torch = sys.modules.get("torch")
-    if torch is not None:
-        torch.get_num_threads()  # in a fresh thread torch sets its own number at first use, over any limit
+    # In a fresh thread torch sets its own number at first use, over any limit. A job that is here while another one
+    # imports torch finds the half of it, and does not use it.
+    count = getattr(sys.modules.get("torch"), "get_num_threads", None)
+    if count is not None:
+        count()
     with ThreadpoolController().select(user_api="openmp").limit(limits=1):
         yield
 

@@ -197,18 +197,20 @@ def _compare(
     everyone = (true, *(np.asarray(side.classes) for side in (first, *others)))
     n_classes = 1 + max(int(classes.max(initial=0)) for classes in everyone)
     one = score_images(metric, true, first, n_classes)
-    pairs = [_Pair(metric, true, units, one, score_images(metric, true, other, n_classes)) for other in others]
+    # One after another: of millions of images, a few pairs take as much memory as all else.
+    pairs = (_Pair(metric, true, units, one, score_images(metric, true, other, n_classes)) for other in others)
     grouped = int(units.max()) + 1 < len(true)
     if metric == "accuracy" and not grouped:
-        test, p_values = "exact McNemar", [pair.mcnemar() for pair in pairs]
-        ends = [pair.newcombe() for pair in pairs]
+        test = "exact McNemar"
+        found = [(pair.value, pair.newcombe(), pair.mcnemar()) for pair in pairs]
     else:
         test = "sign flips of groups" if grouped else "sign flips of images"
-        p_values = flip_signs(np.array([pair.halfway() for pair in pairs]).T, seed) if pairs else []
-        ends = [pair.interval(grouped=grouped) for pair in pairs]
+        parts = [(pair.value, pair.interval(grouped=grouped), pair.halfway()) for pair in pairs]
+        p_values = flip_signs(np.array([halfway for *_, halfway in parts]).T, seed) if parts else []
+        found = [(value, ends, p) for (value, ends, _), p in zip(parts, p_values, strict=True)]
     return [
-        Difference(metric=metric, value=pair.value, low=low, high=high, p_value=p, n_images=len(true), test=test)
-        for pair, (low, high), p in zip(pairs, ends, p_values, strict=True)
+        Difference(metric=metric, value=value, low=low, high=high, p_value=p, n_images=len(true), test=test)
+        for value, (low, high), p in found
     ]
 
 

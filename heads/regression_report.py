@@ -10,6 +10,7 @@ import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from numpy.typing import NDArray
 
+from heads.nested_text import nested_table
 from heads.report_text import headline, interval_text, is_loss, metric_name, params_text, score_text
 from heads.svg import INK, STYLE, as_svg, panel
 
@@ -63,6 +64,7 @@ def render_number_report(data: NumberReport) -> str:
     page = environment.get_template("regression_report.html.jinja").render(
         data=data,
         headline=headline(data.metric, winner, data.test, data.test["split"]),
+        nested=nested_table(data.test, data.metric),
         metric=metric_name(data.metric),
         lower_is_better=is_loss(data.metric),
         tiles=[

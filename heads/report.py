@@ -11,6 +11,7 @@ import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from heads.charts import COUNTED_CLASSES, best_epoch, confusion_chart, confusion_counts, curve_chart
+from heads.nested_text import nested_table
 from heads.projection import MOST_TSNE, PCA_SIZE, project, uses_tsne
 from heads.report_data import ReportData
 from heads.report_images import copies_gallery, mistakes_gallery, outliers_gallery, pair_of, suspects_gallery
@@ -62,6 +63,7 @@ def render_report(data: ReportData) -> str:
         selection=data.selection,
         test_name=data.test_name,
         notes=data.notes,
+        nested=nested_table(data.test, data.metric),
         headline=headline(data.metric, data.winner, data.test, data.test_name),
         backbone=data.winner["backbone"],
         tiles=_tiles(data),
@@ -182,7 +184,7 @@ def _map(data: ReportData) -> dict[str, Any]:
     return {
         "svg": map_chart(points, labels, is_test, names),
         "details": map_details(points, labels, is_test, names, data.embedding_paths, data.embedding_thumbnails)
-        | {"test_name": data.test_name, "rest_name": "train or val" if data.selection == "val" else "train"},
+        | {"test_name": data.test_name, "rest_name": _rest_name(data)},
         "legend": legend,
         "n_images": len(labels),
         "n_test": int(is_test.sum()),
@@ -190,6 +192,13 @@ def _map(data: ReportData) -> dict[str, Any]:
         "n_placed": min(MOST_TSNE, len(labels)),
         "pca_size": min(PCA_SIZE, *data.embedding.shape),
     }
+
+
+def _rest_name(data: ReportData) -> str:
+    """Say where a point of the map lies that is not in the test split; nested folds have none, and score each."""
+    if "nested" in data.test:
+        return data.test_name
+    return "train or val" if data.selection == "val" else "train"
 
 
 def _curves(data: ReportData) -> dict[str, Any]:

@@ -71,7 +71,10 @@ def gain_text(metric: str, score: float | None, floor: float | None) -> str:
 
 
 def headline(metric: str, winner: Mapping[str, Any], test: Mapping[str, Any], test_name: str) -> str:
-    """Write the one sentence to quote: what won, its score on the test images with its interval, and on how many."""
+    """Write the one sentence to quote: what won, its score on the test images with its interval, and on how many.
+
+    A score of nested folds is that of the whole procedure: what it won with, and is saved, stands behind it.
+    """
     score = test["scores"][metric]
     parts = (
         score_text(metric, score["value"]),
@@ -79,4 +82,7 @@ def headline(metric: str, winner: Mapping[str, Any], test: Mapping[str, Any], te
         interval_text(metric, score["low"], score["high"]),
     )
     images = "1 image" if test["n_images"] == 1 else f"{test['n_images']} images"
-    return f"{candidate_text(winner)}: {' '.join(filter(None, parts))} on {test_name}, {images}, scored once"
+    told = f"{' '.join(filter(None, parts))} on {test_name}, {images}"
+    if "nested" in test:
+        return f"{told}, each scored once; saved: {candidate_text(winner)}"
+    return f"{candidate_text(winner)}: {told}, scored once"

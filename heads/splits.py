@@ -33,7 +33,7 @@ class SplitPlan:
     train : int ndarray
         What the winner is fitted on.
     test : int ndarray
-        What the winner is scored on, once.
+        What the winner is scored on, once; empty where nested folds score (`heads.nested`).
     selection : {"val", "cv"}
         What chooses.
     test_name : str
@@ -122,8 +122,8 @@ def plan_splits(
     # Without strata all images are of one class for whatever is drawn here.
     labels = np.asarray(y) if stratify else np.zeros(len(np.asarray(y)), dtype=np.intp)
     fewest = 2 if stratify else 1
-    group_ids = np.arange(len(labels)) if groups is None else _numbered(np.asarray(groups))
-    names = _checked_names(labels, group_ids, class_names, fewest)
+    group_ids = np.arange(len(labels)) if groups is None else number_groups(np.asarray(groups))
+    names = checked_names(labels, group_ids, class_names, fewest)
     if not 0 < test_size < 1:
         raise DataError(f"test_size is {test_size!r}, expected a share between 0 and 1, such as 0.2")
     if folds < 2:
@@ -160,14 +160,20 @@ def plan_splits(
     )
 
 
-def _numbered(groups: NDArray[Any]) -> Rows:
+def number_groups(groups: NDArray[Any]) -> Rows:
     """Return the number of each image's group, by first appearance: a plan does not depend on their names."""
     _, first, numbers = np.unique(groups, return_index=True, return_inverse=True)
     return np.asarray(first.argsort().argsort()[numbers])
 
 
-def _checked_names(labels: NDArray[Any], group_ids: Rows, class_names: Sequence[str] | None, fewest: int) -> list[str]:
-    """Return a name for each class, after checking that there are labels of at least so few."""
+def checked_names(labels: NDArray[Any], group_ids: Rows, class_names: Sequence[str] | None, fewest: int) -> list[str]:
+    """Return a name for each class, after checking that there are labels of at least so few.
+
+    Raises
+    ------
+    DataError
+        Shapes, types or numbers are not those of classes, or there are fewer classes than `fewest`.
+    """
     if labels.ndim != 1 or labels.shape != group_ids.shape or labels.dtype.kind not in "iu":
         raise DataError(
             f"labels have shape {labels.shape} and dtype {labels.dtype}, groups shape {group_ids.shape}; expected "

@@ -11,6 +11,7 @@ from flows.fitting import fit
 from heads.errors import DataError
 
 NAMES = np.array(["ant", "bee", "cat"])
+pytestmark = pytest.mark.usefixtures("quick_maps")
 
 
 def blobs(n_images: int, *, spread: float = 1.0, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

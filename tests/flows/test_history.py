@@ -1,5 +1,6 @@
 """What is kept of a fit: a table that plain pandas reads, and a history that neither a kill nor a neighbour harms."""
 
+import hashlib
 import os
 import shutil
 import subprocess
@@ -16,12 +17,13 @@ import pytest
 from synthetic_runs import keep, predictions_of, row, run_of
 
 from extractors.cache import EmbeddingCache
+from extractors.digests import as_hex
 from flows.errors import JobError
 from flows.fit_summary import FitSummary
 from flows.fitting import fit
 from flows.history import FOLDER, append_run, new_id, read_predictions, read_runs, write_results
 from flows.problem import Problem, pose_problem
-from flows.run_record import keep_run, tabulate_predictions
+from flows.run_record import describe_run, keep_run, tabulate_predictions
 from flows.run_search import find_run, gather_runs
 from flows.verification import verify
 from heads.splits import SplitPlan, plan_splits
@@ -204,8 +206,8 @@ def test_the_leaderboard_of_a_fit_becomes_a_table(fitted: Fitted, tmp_path: Path
 
 def test_predictions_are_kept_by_image_with_class_names(fitted: Fitted) -> None:
     _, problem, plan, score = fitted
-    table = tabulate_predictions(problem, plan, score)
-    assert table["digest"].tolist() == problem.images["digest"].iloc[plan.test].tolist()
+    table = tabulate_predictions(problem, score)
+    assert table["digest"].tolist() == as_hex(problem.images.digest[plan.test])
     assert table["true"].tolist() == [problem.class_names[y] for y in problem.y[plan.test]]
     assert (table["true"].astype(str) != table["predicted"].astype(str)).tolist() == [True] + [False] * 7
     assert table["probability_of_true"].tolist() == pytest.approx([0.1] + [0.8] * 7)
@@ -216,7 +218,8 @@ def test_other_labels_or_other_test_images_have_another_digest(fitted: Fitted) -
     run, _ = keep_run(summary, problem, plan, score, {})
     relabelled = replace(problem, y=(problem.y + 1) % 3)
     other, _ = keep_run(summary, relabelled, plan, score, {})
-    moved, _ = keep_run(summary, problem, plan_splits(problem.y, groups=problem.groups, seed=1), score, {})
+    elsewhere = plan_splits(problem.y, groups=problem.groups, seed=1)
+    moved, _ = keep_run(summary, problem, elsewhere, replace(score, rows=elsewhere.test), {})
     assert len({run.data["images"], other.data["images"]}) == 2
     assert run.data["images"] == moved.data["images"]
     assert len({run.data["test"], other.data["test"], moved.data["test"]}) == 3
@@ -224,9 +227,28 @@ def test_other_labels_or_other_test_images_have_another_digest(fitted: Fitted) -
 
 def test_the_order_of_a_listing_does_not_change_the_digest_of_its_images(fitted: Fitted) -> None:
     summary, problem, plan, score = fitted
-    turned = replace(problem, images=problem.images[::-1], y=problem.y[::-1])
+    turned = replace(problem, images=replace(problem.images, digest=problem.images.digest[::-1]), y=problem.y[::-1])
     runs = [keep_run(summary, posed, plan, score, {})[0] for posed in (problem, turned)]
     assert runs[0].data["images"] == runs[1].data["images"]
+
+
+@pytest.mark.parametrize("task", ["classify", "regress"])
+def test_the_digest_of_images_is_that_of_their_sorted_lines(
+    fitted: Fitted, monkeypatch: pytest.MonkeyPatch, task: str
+) -> None:
+    """Histories that are there already are compared with it, whatever reads the images."""
+    monkeypatch.setattr("flows.run_record.PIECE_ROWS", 5)
+    summary, problem, plan, score = fitted
+    digest = problem.images.digest[np.arange(36) // 3]  # three copies of each, with different labels
+    copies = replace(problem, images=replace(problem.images, digest=digest), y=np.arange(36) % 3)
+    if task == "regress":
+        copies = replace(copies, y=np.arange(36) % 5 / 3 - 1, class_names=[], task=task)
+    labels = [copies.class_names[y] for y in copies.y] if copies.class_names else [repr(float(y)) for y in copies.y]
+    lines = [f"{row.tobytes().hex()} {label}" for row, label in zip(digest, labels, strict=True)]
+    data = describe_run(summary, copies, plan, score, {}).data
+    for name, rows in (("images", range(36)), ("train", plan.train), ("test", plan.test)):
+        told = "\n".join(sorted(lines[row] for row in rows))
+        assert data[name] == hashlib.sha256(told.encode()).hexdigest()[:16]
 
 
 def test_a_cache_that_cannot_be_written_leaves_the_history_in_the_results_folder(

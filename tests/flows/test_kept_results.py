@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import fields, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from array_cache import cache_of
 from sklearn.dummy import DummyClassifier
 
 from extractors.cache import EmbeddingCache
+from extractors.cache_listing import read_listing
 from flows import kept_results
 from flows.cli import main
 from flows.fitting import fit
@@ -122,7 +124,7 @@ def test_nothing_is_reused_where_what_decides_a_result_has_changed(
     if what == "labels":
         problem = replace(problem, y=1 - problem.y)
     elif what == "images":
-        problem = replace(problem, images=problem.images.iloc[::-1])
+        problem = replace(problem, images=replace(problem.images, digest=problem.images.digest[::-1]))
     elif what == "groups":
         problem = replace(problem, groups=problem.groups // 2)
     elif what == "folds":
@@ -132,6 +134,17 @@ def test_nothing_is_reused_where_what_decides_a_result_has_changed(
     else:
         monkeypatch.setattr(kept_results, "version", lambda name: f"another {name}")
     assert KeptResults(tmp_path, problem, plan, seed).find([CANDIDATE]) == []
+
+
+def test_images_are_digested_as_lines_of_hex_however_many_are_written_at_once(
+    tmp_path: Path, cache: Path, problem: Problem, plan: SplitPlan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fed: list[bytes] = []
+    monkeypatch.setattr(kept_results.hashlib, "sha256", lambda: SimpleNamespace(update=fed.append, hexdigest=str))
+    monkeypatch.setattr(kept_results, "PIECE_ROWS", 7)
+    KeptResults(tmp_path, problem, plan, 0)
+    lines = "\n".join(read_listing(EmbeddingCache(cache)).usable["digest"])
+    assert lines.encode() in b"".join(fed)
 
 
 @pytest.mark.parametrize("change", [{"key": "k2"}, {"tap": "t2"}, {"head": "ridge"}, {"params": {"C": 0.2}}], ids=str)

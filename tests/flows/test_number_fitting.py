@@ -10,6 +10,7 @@ from conftest import draw
 from numbers_example import N_IMAGES, make_numbers_cache
 
 from extractors.cache import EmbeddingCache
+from extractors.digests import as_hex
 from flows.comparison import compare_runs
 from flows.errors import JobError
 from flows.fit_summary import FitSummary
@@ -67,7 +68,7 @@ def test_the_saved_model_gives_the_score_that_was_told(fitted: FitSummary, numbe
     problem = pose_problem(EmbeddingCache(numbers[0]), labels=numbers[1], target="weight")
     kept = find_run(str(Path(fitted.model).parent), [])
     table = read_predictions(kept.history, kept.run)
-    rows = [problem.images["digest"].tolist().index(digest) for digest in table["digest"]]
+    rows = [as_hex(problem.images.digest).index(digest) for digest in table["digest"]]
     said = model.predict(np.asarray(problem.embedded[0].features, dtype=np.float32)[rows])
     np.testing.assert_allclose(said, table["predicted"])
     np.testing.assert_allclose(problem.y[rows], table["true"])

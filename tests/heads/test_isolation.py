@@ -1,4 +1,7 @@
+import gc
+import sys
 import threading
+import types
 import warnings
 
 import numpy as np
@@ -70,6 +73,19 @@ def test_a_job_in_a_fresh_thread_has_one_torch_thread_and_others_keep_theirs():
         assert torch.get_num_threads() == 2
     finally:
         torch.set_num_threads(threads)
+
+
+def test_a_job_may_start_while_another_thread_is_importing_torch(monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch", types.ModuleType("torch"))  # as it is then: registered, and empty
+    with isolated_job() as texts:
+        assert texts == []
+
+
+def test_the_garbage_collector_looks_as_often_afterwards_as_before():
+    before = gc.get_threshold()
+    with isolated_job():
+        assert gc.get_threshold()[0] > before[0]
+    assert gc.get_threshold() == before
 
 
 def test_a_convergence_warning_is_collected_once_and_not_raised():

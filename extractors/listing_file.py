@@ -1,0 +1,74 @@
+"""The file of a cache's listing: Parquet, opened without reading it whole, and its rows in the types that they had."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from extractors.cache import EmbeddingCache
+from extractors.errors import CacheError
+from extractors.listing import DIGEST_COLUMN
+
+FILE = "listing.parquet"
+_FEW_VALUES = ("archive", "split", "group", "status", "reason", "etag")
+_TEXT_COLUMNS = ("path", *_FEW_VALUES, DIGEST_COLUMN)
+
+
+@contextmanager
+def opened_listing(cache: EmbeddingCache) -> Iterator[pq.ParquetFile]:
+    """Open the listing of a cache; what goes wrong while it is read is told as damage.
+
+    Raises
+    ------
+    CacheError
+        There is none, or it is damaged.
+    """
+    path = cache.path / FILE
+    if not path.exists():
+        raise CacheError(
+            f"{cache.path}: no images are listed in this cache yet; run 'headstart extract IMAGES --cache {cache.path}'"
+        )
+    with _damage_explained(path), path.open("rb") as file:  # Arrow takes no path that is not UTF-8
+        yield pq.ParquetFile(file, page_checksum_verification=True)
+
+
+def origin_of(schema: pa.Schema) -> dict[str, Any]:
+    """Return what the images were listed from: ``root``, ``kind`` and ``written_ns``.
+
+    Raises
+    ------
+    KeyError, TypeError, ValueError
+        The file says nothing of it.
+    """
+    return dict(json.loads(schema.metadata[b"headstart"]))
+
+
+def as_rows(table: pa.Table) -> pd.DataFrame:
+    """Return columns of the file as `extractors.listing` makes them, whichever pandas reads them."""
+    for name in set(_FEW_VALUES) & set(table.column_names):
+        at = table.column_names.index(name)
+        if not pa.types.is_null(table.schema.field(at).type):
+            # Each value becomes one object that all its rows share, and not one object a row.
+            table = table.set_column(at, name, table.column(at).dictionary_encode())
+    rows: pd.DataFrame = table.to_pandas()
+    for name in _TEXT_COLUMNS:
+        if name in rows:
+            rows[name] = rows[name].astype(object).where(rows[name].notna(), None)
+    return rows
+
+
+@contextmanager
+def _damage_explained(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except CacheError:
+        raise  # it is an OSError, too
+    except (pa.ArrowInvalid, OSError, KeyError, TypeError, ValueError) as error:
+        raise CacheError(
+            f"{path}: cannot be read ({error}); delete this file and run 'headstart extract' again"
+        ) from error

@@ -1,0 +1,217 @@
+"""The whole fit again without each outer fold, whose images are scored by what won there."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from flows.errors import JobError
+from flows.kept_results import KeptResults
+from flows.leaderboard import plain_scores
+from flows.problem import Problem
+from flows.problem_sweep import sweep_problem
+from flows.winner import Embedding, score_others, score_winner
+from heads.candidates import Candidate
+from heads.errors import DataError
+from heads.nested import NestedPlan, OuterFold, plan_nested, pool_scores
+from heads.nested_text import MEANING
+from heads.splits import SplitPlan, plan_splits
+from heads.sweep import FinalScore, select
+from heads.sweep_cluster import open_client
+
+_USUAL_SHARE = 0.2  # what `test_size` is where nobody asks for another
+
+
+@dataclass(frozen=True)
+class NestedFit:
+    """What nested folds found.
+
+    Attributes
+    ----------
+    plan : NestedPlan
+    folds : list of OuterFold
+    test : FinalScore
+        Of all images, each scored by the winner of the sweep without its fold.
+    controls : dict of (key, tap) to FinalScore
+        The same for every embedding alone: the best candidate on it won.
+    notes : list of str
+        What a person should know.
+    """
+
+    plan: NestedPlan
+    folds: list[OuterFold]
+    test: FinalScore
+    controls: dict[Embedding, FinalScore]
+    notes: list[str]
+
+
+def plan_fit(
+    problem: Problem, *, nested: int | None, test_size: float, **inside: Any
+) -> tuple[SplitPlan, NestedPlan | None]:
+    """Plan what fits, chooses and is scored; with nested folds, the plan of the model that is kept, and theirs.
+
+    Parameters
+    ----------
+    problem : Problem
+    nested : int or None
+        Outer folds.
+    test_size : float
+        Share held back where nothing else is scored.
+    **inside
+        ``folds, repeats, seed`` of `heads.splits.plan_splits`.
+
+    Raises
+    ------
+    JobError
+        Both nested folds and a share to hold back are asked for.
+    DataError
+        As `plan_splits` and `heads.nested.plan_nested`.
+    """
+    inside |= {
+        "split": problem.split,
+        "groups": problem.groups,
+        "class_names": problem.class_names or [problem.target],
+        "stratify": problem.task == "classify",
+    }
+    if nested is None:
+        return plan_splits(problem.y, test_size=test_size, **inside), None
+    if test_size != _USUAL_SHARE:
+        raise JobError(
+            f"--test-size {test_size:g} holds a share of the images back, and --nested {nested} every image in turn: "
+            "leave one of the two out"
+        )
+    plan = plan_nested(problem.y, n_outer=nested, **inside)
+    return plan.whole, plan
+
+
+def fit_nested(
+    problem: Problem,
+    candidates: Sequence[Candidate],
+    plan: NestedPlan,
+    keep: Callable[[SplitPlan], KeptResults],
+    *,
+    metric: str,
+    seed: int,
+    dask: str,
+    calibrate: bool,
+    **sweeping: Any,
+) -> NestedFit:
+    """Sweep without each outer fold in turn, fit what wins there, and score it once on the fold.
+
+    Parameters
+    ----------
+    problem, candidates, metric, seed, dask
+        As for `flows.problem_sweep.sweep_problem`.
+    plan : NestedPlan
+    keep : callable
+        What `flows.kept_results.kept_until_done` yields.
+    calibrate : bool
+        Whether each winner's probabilities are mended by a temperature, fitted on the images that chose it.
+    **sweeping
+        ``workers, progress``, as for `sweep_problem`.
+
+    Raises
+    ------
+    DataError
+        In an outer fold no candidate has the metric, or the winner cannot be calibrated.
+    """
+    folds, controls = [], []
+    for number, outer in enumerate(plan.outer, start=1):
+        stage = f"{outer.test_name} of {len(plan.outer)}"
+        results = sweep_problem(
+            problem,
+            candidates,
+            outer,
+            metric=metric,
+            seed=seed,
+            dask=dask,
+            kept=keep(outer),
+            stage=stage,
+            **sweeping,
+        )
+        try:
+            winner = select(results, metric)
+            test = score_winner(problem, outer, winner.candidate, None, calibrate=calibrate, seed=seed).test
+        except DataError as error:
+            raise DataError(f"without outer fold {number}: {error}") from error
+        folds.append(OuterFold(winner=winner, n_train=len(outer.train), test=test))
+        others = score_others(problem, outer, results, winner, None, metric=metric, seed=seed)
+        controls.append(others | {(winner.candidate.key, winner.candidate.tap): test})
+    return NestedFit(
+        plan=plan,
+        folds=folds,
+        test=_pool(problem, [fold.test for fold in folds], seed),
+        controls={
+            place: _pool(problem, [scores[place] for scores in controls], seed)
+            for place in controls[0]
+            if all(place in scores for scores in controls)
+        },
+        notes=_notes(folds),
+    )
+
+
+@contextmanager
+def workers_for_all(dask: str, workers: int | None, *, several: bool) -> Iterator[str]:
+    """Start processes once for several sweeps, which takes seconds; yields what each sweep goes by as `dask`."""
+    if dask != "processes" or not several:
+        yield dask
+        return
+    with open_client(dask, workers) as client:
+        yield client.scheduler.address
+
+
+def describe_nested(found: NestedFit, problem: Problem, saved: Candidate, metric: str) -> dict[str, Any]:
+    """Return what summary, history and model card say of nested folds, as plain values.
+
+    Parameters
+    ----------
+    found : NestedFit
+    problem : Problem
+    saved : Candidate
+        The winner over all images.
+    metric : str
+        What chose the winners.
+    """
+    won = [fold.winner.candidate for fold in found.folds]
+    same_head = [(one.key, one.tap, one.head) == (saved.key, saved.tap, saved.head) for one in won]
+    same = [alike and one.params == saved.params for alike, one in zip(same_head, won, strict=True)]
+    return {
+        "meaning": MEANING,
+        "n_same": sum(same),
+        "n_same_head": sum(same_head),
+        "folds": [_describe_fold(number, fold, problem, metric) for number, fold in enumerate(found.folds, start=1)],
+    }
+
+
+def _describe_fold(number: int, fold: OuterFold, problem: Problem, metric: str) -> dict[str, Any]:
+    candidate, chosen = fold.winner.candidate, fold.winner.scores[metric]
+    scores = plain_scores(fold.test.scores)
+    score = scores.get(metric, dict.fromkeys(("value", "low", "high")))
+    return {
+        "fold": number,
+        "n_train": fold.n_train,
+        "n_images": len(fold.test.rows),
+        "label": problem.find(candidate.key, candidate.tap).label,
+        **{name: getattr(candidate, name) for name in ("backbone", "key", "tap", "head", "params")},
+        "metric": metric,
+        "chosen_by": chosen.value if chosen else None,
+        "score": score["value"],
+        "low": score["low"],
+        "high": score["high"],
+        "scores": scores,
+    }
+
+
+def _pool(problem: Problem, parts: Sequence[FinalScore], seed: int) -> FinalScore:
+    return pool_scores(parts, problem.y, groups=problem.groups, seed=seed)
+
+
+def _notes(folds: Sequence[OuterFold]) -> list[str]:
+    silent = sum(fold.test.probability is None for fold in folds)
+    if not silent or folds[0].test.predictions.dtype.kind == "f" or silent == len(folds):
+        return []
+    told = (
+        f"the winners of {silent} of {len(folds)} outer folds give no probabilities: there is no log-loss and no "
+        "reliability over all images"
+    )
+    return [told]

@@ -1,0 +1,56 @@
+"""What the winner says of the images that chose it, each without having been fitted on it."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from flows.problem import Problem
+from heads.calibration import fit_temperature_on_oof
+from heads.candidates import Candidate
+from heads.cross_validation import cross_validate
+from heads.errors import DataError
+from heads.out_of_fold import out_of_fold
+from heads.splits import SplitPlan
+from heads.trial import Task
+
+_FOLDS = 5  # where a val split chose the winner
+
+
+@dataclass(frozen=True)
+class OutOfFold:
+    """What the winner says of images that it was not fitted on: `probability` (n_rows, n_classes) for these `rows`."""
+
+    rows: npt.NDArray[np.intp]
+    probability: npt.NDArray[np.float64]
+    temperature: float
+    notes: list[str]
+
+
+def predict_out_of_fold(
+    problem: Problem, plan: SplitPlan, candidate: Candidate, features: npt.NDArray[np.float32], seed: int
+) -> OutOfFold | None:
+    """Fit the winner without each of its training images in turn, fold by fold; None if it gives no probabilities.
+
+    Where a val split chose, the training images are folded here, and val is predicted by a fit on all of them.
+    """
+    folds, notes = list(plan.first_folds), []
+    if plan.selection == "val":
+        try:
+            folds += cross_validate(problem.y, problem.groups, plan.train, _FOLDS, seed, problem.class_names)
+        except DataError as error:
+            notes = [f"labels in train were not looked at for mistakes: {error}"]
+    task = Task(
+        y=problem.y.astype(np.intp),
+        n_classes=len(problem.class_names),
+        plan=replace(plan, folds=folds, repeats=1),
+        groups=problem.groups,
+        seed=seed,
+    )
+    probability = out_of_fold(candidate, features, task)
+    if probability is None:
+        return None
+    rows = np.concatenate([score for _, score in folds])
+    chose = len(np.concatenate([score for _, score in plan.first_folds]))  # what comes after saw no choice of anything
+    temperature = fit_temperature_on_oof(problem.y[rows[:chose]], probability[:chose])
+    return OutOfFold(rows, probability, temperature, notes)

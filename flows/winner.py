@@ -1,0 +1,112 @@
+"""A winner, fitted on all of train and scored once; and the best of every other embedding, for comparison."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from flows.out_of_fold import OutOfFold, predict_out_of_fold
+from flows.problem import Problem
+from flows.streamed_fitting import Streaming
+from heads.calibration import with_temperature
+from heads.candidates import Candidate
+from heads.errors import DataError
+from heads.splits import SplitPlan
+from heads.sweep import FinalScore, fit_final, score_test
+from heads.trial import Result
+
+Embedding = tuple[str, str]
+"""Key id and tap."""
+
+
+@dataclass(frozen=True)
+class Scored:
+    """The winner fitted on all of train, what it says of the test images and, if asked, of its own images."""
+
+    final: Any
+    test: FinalScore
+    features: npt.NDArray[np.float32] | None = None
+    out_of_fold: OutOfFold | None = None
+
+
+def score_winner(
+    problem: Problem,
+    plan: SplitPlan,
+    candidate: Candidate,
+    streaming: Streaming | None,
+    *,
+    calibrate: bool,
+    seed: int,
+    known: FinalScore | None = None,
+) -> Scored:
+    """Fit the winner on all of train and, unless its score is `known` from nested folds, score it on test.
+
+    Parameters
+    ----------
+    problem, plan, streaming, calibrate, seed
+        As for `flows.conclusion.conclude`.
+    candidate : Candidate
+        The winner.
+    known : FinalScore or None
+        Of the models of nested folds; then all images are fitted on, and none is left to score this one.
+
+    Raises
+    ------
+    DataError
+        It cannot be calibrated.
+    """
+    if streaming:
+        return Scored(*streaming.score_once(problem, plan, candidate, seed))
+    features = np.asarray(candidate.features, dtype=np.float32)
+    final = fit_final(candidate, features, problem.y, plan, seed)
+    oof = predict_out_of_fold(problem, plan, candidate, features, seed) if calibrate else None
+    if calibrate:
+        final = _calibrated(final, oof, candidate.head)
+    test = known or score_test(final, features, problem.y, plan, groups=problem.groups, seed=seed)
+    return Scored(final, test, features, oof)
+
+
+def score_others(
+    problem: Problem,
+    plan: SplitPlan,
+    results: Sequence[Result],
+    winner: Result,
+    streaming: Streaming | None,
+    *,
+    metric: str,
+    seed: int,
+) -> dict[Embedding, FinalScore]:
+    """Score the best candidate of every embedding that the winner's is not on the test images, after the choice."""
+    best = best_of_embeddings(results, metric)
+    return {
+        place: _score_once(problem, plan, result.candidate, seed, streaming)
+        for place, result in best.items()
+        if place != (winner.candidate.key, winner.candidate.tap)
+    }
+
+
+def best_of_embeddings(results: Sequence[Result], metric: str) -> dict[Embedding, Result]:
+    """Return the best result of every embedding; `results` are sorted, best first."""
+    best: dict[Embedding, Result] = {}
+    for result in results:
+        if not result.error and result.scores[metric]:
+            best.setdefault((result.candidate.key, result.candidate.tap), result)
+    return best
+
+
+def _score_once(
+    problem: Problem, plan: SplitPlan, candidate: Candidate, seed: int, streaming: Streaming | None
+) -> FinalScore:
+    if streaming:
+        return streaming.score_once(problem, plan, candidate, seed)[1]
+    features = np.asarray(candidate.features, dtype=np.float32)
+    final = fit_final(candidate, features, problem.y, plan, seed)
+    return score_test(final, features, problem.y, plan, groups=problem.groups, seed=seed)
+
+
+def _calibrated(final: Any, oof: OutOfFold | None, head: str) -> Any:
+    if oof is None:
+        raise DataError(f"{head} gives no probabilities to calibrate; leave out --calibrate, or try other heads")
+    return with_temperature(final, oof.temperature)
