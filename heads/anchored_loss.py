@@ -35,10 +35,11 @@ class AnchoredLoss:
         self._exact, self._anchors = exact, anchors.clone()
         everyone = torch.arange(len(anchors))
         self._sums = SoftmaxSums(*exact.scaling.of_features(everyone, anchors))
-        self._parts = [
-            _Anchor(blocks, halves, everyone[places], self._sums.add(blocks, places))
-            for blocks, halves, places in zip(exact.parts, exact.halves, exact.scaling.places(everyone), strict=True)
-        ]
+        self._parts = []
+        for blocks, halves, places in zip(exact.parts, exact.halves, exact.scaling.places(everyone), strict=True):
+            held: list[tuple[Tensor, Tensor]] = []
+            self._sums.add(blocks, places, held)
+            self._parts.append(_Anchor(blocks, halves, everyone[places], held))
 
     def __call__(self, problems: Tensor, points: Tensor) -> tuple[Tensor, Tensor]:
         """Return values (n,), float64, and gradients (n, n_params) of n problems at their points, as `SoftmaxLoss`.

@@ -107,28 +107,28 @@ class SoftmaxSums:
         self.loss = torch.zeros(len(intercepts.T), dtype=torch.float64)
         self.by_weight, self.by_intercept = torch.zeros_like(weights), torch.zeros_like(intercepts)
 
-    def add(self, blocks: Sequence[Block], places: Tensor) -> list[tuple[Tensor, Tensor]]:
+    def add(self, blocks: Sequence[Block], places: Tensor, held: list[tuple[Tensor, Tensor]] | None = None) -> None:
         """Add images for the problems at some places among the n.
 
-        Returns scores and probabilities (n_classes, n_places, n_images) of each block.
+        To `held` goes what a caller wants to keep: scores and probabilities (n_classes, n_places, n_images) of each
+        block.
         """
         if not len(places):
-            return []
+            return
         weights, intercepts = self._weights[:, places], self._intercepts[:, places]
         if (weights == weights[:, :1]).all() and (intercepts == intercepts[:, :1]).all():
             weights, intercepts = weights[:, :1], intercepts[:, :1]  # at the start all stand on one point
         coefs, start = weights.flatten(0, 1), intercepts.reshape(-1, 1)
         by_weight = torch.zeros_like(coefs)
-        found = []
         for images, true in blocks:
             scores = torch.addmm(start, coefs, images.T).view(*intercepts.shape, len(images))
             loss, probability = cross_entropy(scores, true)
             self.loss[places] += loss
             self.by_intercept[:, places] += probability.sum(dim=2)
             by_weight.addmm_(probability.flatten(0, 1), images)
-            found.append((scores.expand(-1, len(places), -1), probability.expand(-1, len(places), -1)))
+            if held is not None:
+                held.append((scores.expand(-1, len(places), -1), probability.expand(-1, len(places), -1)))
         self.by_weight[:, places] += by_weight.view(weights.shape)
-        return found
 
 
 def cross_entropy(scores: Tensor, true: Tensor) -> tuple[Tensor, Tensor]:

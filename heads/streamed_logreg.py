@@ -24,13 +24,14 @@ from heads.streamed_fit import StreamedData, scaler_of
 from heads.weight_scaling import Targets, WeightScaling
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
     from torch import Tensor
 
     from heads.streaming import Block
 
+_ROWS_AT_ONCE = 16_384
 _FLATTEST = 1e-3  # of the mean curvature
 
 
@@ -121,7 +122,7 @@ class StreamedLoss:
 
     def on_sample(self, problems: Tensor, points: Tensor) -> tuple[Tensor, Tensor]:
         """Return the same over the sample."""
-        return self._evaluate([self._data.sample.block], self._of_sample, problems, points)
+        return self._evaluate(_pieces(self._data.sample.block), self._of_sample, problems, points)
 
     def _evaluate(
         self, blocks: Iterable[Block], targets: Targets, problems: Tensor, points: Tensor
@@ -139,11 +140,19 @@ class StreamedLoss:
 def _sum_sample(data: StreamedData) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return `counts` and `sums`, as `PartSums` has them, over the sample."""
     counts, sums = np.zeros_like(data.sums.counts), np.zeros_like(data.sums.sums)
-    for part, rows in split_by_part(data.parts, data.sample.block.rows):
-        codes = data.codes[data.sample.block.rows[rows]]
-        counts[part] = np.bincount(codes, minlength=data.n_classes)
-        sums[part] = class_indicator(codes, data.n_classes) @ (data.sample.block.features[rows] - data.sums.centre)
+    for block in _pieces(data.sample.block):
+        for part, rows in split_by_part(data.parts, block.rows):
+            codes = data.codes[block.rows[rows]]
+            counts[part] += np.bincount(codes, minlength=data.n_classes)
+            sums[part] += class_indicator(codes, data.n_classes) @ (block.features[rows] - data.sums.centre)
     return counts, sums
+
+
+def _pieces(block: Block) -> Iterator[Block]:
+    """Yield the images of a block a few at a time: what is made of them is as large as they are."""
+    for at in range(0, len(block.rows), _ROWS_AT_ONCE):
+        some = slice(at, at + _ROWS_AT_ONCE)
+        yield block._replace(rows=block.rows[some], features=block.features[some])
 
 
 class Turn:
@@ -200,8 +209,11 @@ class Turn:
 
 def _correlations(features: NDArray[np.float32]) -> NDArray[np.float64]:
     """Return the correlations (n_features, n_features) of features; 0 of those that never change."""
-    centred = features - features.mean(axis=0, dtype=np.float64).astype(np.float32)
-    products = (centred.T @ centred).astype(np.float64)
+    mean = features.mean(axis=0, dtype=np.float64).astype(np.float32)
+    products = np.zeros((len(mean), len(mean)))
+    for at in range(0, len(features), _ROWS_AT_ONCE):
+        centred = features[at : at + _ROWS_AT_ONCE] - mean
+        products += centred.T @ centred
     lengths = np.sqrt(np.diagonal(products))
     lengths[lengths == 0.0] = 1.0
     return np.asarray(products / np.outer(lengths, lengths))

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from heads.errors import DataError
-from heads.features import feature_matrix
+from heads.features import feature_matrix, widen
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.int64])
@@ -55,3 +55,13 @@ def test_values_too_large_for_float32_are_not_finite():
 def test_what_is_no_feature_matrix_is_refused(features, message):
     with pytest.raises(DataError, match=message):
         feature_matrix(features, 4)
+
+
+def test_every_half_is_widened_exactly():
+    halves = np.arange(2**16, dtype=np.uint16).view(np.float16).reshape(256, 256)
+    rows = np.random.default_rng(0).permutation(256)  # blocks with and without numbers that are not finite
+    for some in (halves, halves[rows], halves[np.isfinite(halves).all(axis=1)], halves[:0], halves[::3, ::5]):
+        found, expected = widen(some), some.astype(np.float32)
+        np.testing.assert_array_equal(np.isnan(found), np.isnan(expected))
+        known = ~np.isnan(expected)
+        np.testing.assert_array_equal(found.view(np.uint32)[known], expected.view(np.uint32)[known])
