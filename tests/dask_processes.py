@@ -2,14 +2,11 @@
 
 import os
 import signal
-import subprocess
-import sys
 from contextlib import ExitStack
 from pathlib import Path
 
+from forked import Forked
 from prefect_queries import free_port, wait_for
-
-ROOT = Path(__file__).parent.parent
 
 
 class DaskProcesses(ExitStack):
@@ -20,7 +17,7 @@ class DaskProcesses(ExitStack):
         self.folder, self.port = folder, free_port()
         self.address = f"tcp://127.0.0.1:{self.port}"
         self._n_logs = 0
-        self._scheduler: subprocess.Popen[bytes] | None = None
+        self._scheduler: Forked | None = None
 
     def start_scheduler(self) -> None:
         """Start a scheduler, at the same address each time, that gives a task to two workers at most."""
@@ -31,27 +28,24 @@ class DaskProcesses(ExitStack):
         assert self._scheduler is not None
         end(self._scheduler)
 
-    def start_worker(self, *options: str) -> "subprocess.Popen[bytes]":
+    def start_worker(self, *options: str) -> Forked:
         """Start a worker of one thread that ends when it is killed, as a lost machine does."""
         where = ["--local-directory", str(self.folder), "--no-dashboard", "--memory-limit", "0"]
         return self._start("worker", self.address, "--no-nanny", "--nthreads", "1", *where, *options)
 
-    def _start(self, *command: str) -> "subprocess.Popen[bytes]":
+    def _start(self, *command: str) -> Forked:
         self._n_logs += 1
         environment = os.environ | {
             "GATE": str(self.folder),
-            "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests")]),
             "OMP_NUM_THREADS": "1",
             "DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "1",
         }
-        with (self.folder / f"{command[0]}-{self._n_logs}.log").open("wb") as log:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "dask", *command, "--host", "127.0.0.1"], env=environment, stdout=log, stderr=log
-            )
+        log = self.folder / f"{command[0]}-{self._n_logs}.log"
+        process = Forked("-m", "dask", *command, "--host", "127.0.0.1", env=environment, out=log)
         self.callback(end, process)
         return process
 
-    def wait_until_gated(self, *workers: "subprocess.Popen[bytes]") -> None:
+    def wait_until_gated(self, *workers: Forked) -> None:
         """Wait until each of these workers waits amid a shard."""
         for worker in workers:
             wait_for((self.folder / f"waits-{worker.pid}").exists, f"worker {worker.pid} to be amid a shard", 60)
@@ -66,6 +60,6 @@ class DaskProcesses(ExitStack):
             gate.with_suffix(".part").replace(gate)
 
 
-def end(process: "subprocess.Popen[bytes]") -> None:
+def end(process: Forked) -> None:
     process.send_signal(signal.SIGKILL)
     process.wait(timeout=30)

@@ -33,9 +33,16 @@ class Gated(torch.nn.Module):
 
 
 def wait_at(gate: Path, number: int) -> None:
-    while (gate / "allowed").exists() and number > int((gate / "allowed").read_text() or 0):
+    while number > allowed(gate):
         (gate / f"waits-{os.getpid()}").touch()  # the number of its process
         time.sleep(0.01)
+
+
+def allowed(gate: Path) -> float:
+    try:
+        return int((gate / "allowed").read_text() or 0)
+    except FileNotFoundError:  # perhaps only just: asking first whether it exists would be too early
+        return float("inf")
 
 
 def build() -> torch.nn.Module:

@@ -4,8 +4,6 @@ import json
 import os
 import signal
 import socket
-import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
@@ -15,20 +13,22 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
+from forked import Forked
+
 
 @contextmanager
 def serving_prefect(home: Path, port: int | None = None) -> Iterator[str]:
     """A real Prefect server on loopback with its own database in `home`; yields its API's address."""
     port = port or free_port()
-    command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
     own = {
         "PREFECT_HOME": str(home),
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "DO_NOT_TRACK": "1",
         "PREFECT_SERVER_DEPLOYMENTS_CONCURRENCY_SLOT_WAIT_SECONDS": "1",  # 30 s before a queued run asks again
+        "PREFECT_SERVER_SERVICES_SCHEDULER_LOOP_SECONDS": "2",  # a minute before a new schedule is seen
     }
-    with (home / "server.log").open("ab") as log:
-        process = subprocess.Popen(command, env=without_prefect() | own, stdout=log, stderr=log)
+    command = ["-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
+    process = Forked(*command, env=without_prefect() | own, out=home / "server.log")
     address = f"http://127.0.0.1:{port}/api"
     try:
         wait_until_healthy(f"{address}/health", process)
@@ -50,7 +50,7 @@ def without_prefect() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
 
 
-def wait_until_healthy(address: str, process: "subprocess.Popen[bytes]") -> None:
+def wait_until_healthy(address: str, process: Forked) -> None:
     def answers() -> bool:
         assert process.poll() is None, "the server ended before it was up"
         try:
@@ -62,13 +62,13 @@ def wait_until_healthy(address: str, process: "subprocess.Popen[bytes]") -> None
     wait_for(answers, f"{address} to answer")
 
 
-def wait_for(condition: Callable[[], Any], what: str, seconds: float = 120) -> Any:
-    """Ask again and again until the answer is true; returns it."""
+def wait_for(condition: Callable[[], Any], what: str, seconds: float = 120, every: float = 0.1) -> Any:
+    """Ask again and again until the answer is true; returns it. A server is busy with each question, so ask it less."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         if found := condition():
             return found
-        time.sleep(0.1)
+        time.sleep(every)
     raise AssertionError(f"waited {seconds:.0f} s for {what}")
 
 

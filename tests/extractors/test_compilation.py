@@ -1,13 +1,12 @@
 """A compiled forward pass gives the features of the other, and where it cannot be had that is said."""
 
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from forked import run_forked
 
 import extractors.compilation
 from extractors.backbones import load_backbone
@@ -80,7 +79,5 @@ except CannotCompile as error:
     (tmp_path / "empty").mkdir()
     environment = os.environ | {"PATH": str(tmp_path / "empty"), "TORCHINDUCTOR_CACHE_DIR": str(tmp_path / "kernels")}
     environment.pop("CXX", None)
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", program], env=environment, capture_output=True, text=True, check=True
-    )
-    assert done.stdout == "there is no C++ compiler here\n"
+    done = run_forked("-c", program, env=environment)
+    assert (done.returncode, done.stdout) == (0, "there is no C++ compiler here\n"), done.stderr

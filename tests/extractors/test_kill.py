@@ -7,6 +7,7 @@ from types import ModuleType
 
 import pytest
 from cache_contract import check_cache
+from forked import PRELOADED
 
 from extractors.cache import EmbeddingCache
 
@@ -23,6 +24,7 @@ def script(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     monkeypatch.syspath_prepend(path.parent)  # where the processes that it starts look for their own module
     spec.loader.exec_module(module)
+    module.CHILDREN.set_forkserver_preload(PRELOADED)  # a process has one server of forks, which all tests share
     return module
 
 

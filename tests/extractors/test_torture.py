@@ -1,15 +1,15 @@
 """The torture set from end to end: each image is embedded as itself, or quarantined with a reason; nothing else."""
 
+import json
 import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
 from cache_contract import check_cache
+from forked import run_forked
 from image_bytes import encode
 from tar_shards import write_tar
 from torture import EMBEDDED, Case, colour, interleaved, picture, torture_set
@@ -209,11 +209,15 @@ def test_what_may_not_be_read_is_quarantined_and_embedded_once_it_may(tmp_path: 
         (tmp_path / name).write_bytes(encode(picture(number)))
     (tmp_path / "images/a/1.png").chmod(0)
     (tmp_path / "images/b").chmod(0)
-    run = [sys.executable, "-c", UNPRIVILEGED, tmp_path]
-    done = subprocess.run(run, capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[2, 2]"
+
+    def embed_unprivileged() -> list[int]:
+        ran = run_forked("-c", UNPRIVILEGED, tmp_path, env=os.environ)
+        assert ran.returncode == 0, ran.stderr
+        return list(json.loads(ran.stdout))
+
+    assert embed_unprivileged() == [2, 2]
     found = read_listing(EmbeddingCache(tmp_path / "cache")).quarantined[["path", "reason"]].values.tolist()
     assert found == [["a/1.png", "permission denied"], ["b", "the folder cannot be read: permission denied"]]
     (tmp_path / "images/a/1.png").chmod(0o644)
     (tmp_path / "images/b").chmod(0o755)
-    assert subprocess.run(run, capture_output=True, text=True, check=True).stdout.strip() == "[2, 0]"
+    assert embed_unprivileged() == [2, 0]

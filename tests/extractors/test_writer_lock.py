@@ -8,12 +8,12 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from cache_contract import check_cache
 from conftest import draw
+from forked import Forked
 
 import extractors.writer_lock
 from extractors.backbones import load_backbone
@@ -216,6 +216,7 @@ def test_a_damaged_index_is_rebuilt_before_rows_are_counted_as_missing(photos: P
 
 EXTRACT = """
 import sys, time
+from pathlib import Path
 import extractors.extraction
 extractors.extraction._SHARD_ROWS = 10
 embed = extractors.extraction.embed
@@ -225,9 +226,11 @@ def slow(*arguments, **options):
         yield batch
 extractors.extraction.embed = slow
 from flows.cli import main
-print("ready", flush=True)
-input()
-main(["extract", sys.argv[1], "--backbone", "small_cnn", "--weights", "none", "--cache", sys.argv[2],
+images, cache, mine, others = map(Path, sys.argv[1:])
+mine.touch()
+while not others.exists():
+    time.sleep(0.01)
+main(["extract", str(images), "--backbone", "small_cnn", "--weights", "none", "--cache", str(cache),
       "--precision", "fp32", "--batch-size", "4", "--json"])
 """
 
@@ -235,15 +238,16 @@ main(["extract", sys.argv[1], "--backbone", "small_cnn", "--weights", "none", "-
 def test_two_extractions_at_the_same_time_end_with_every_row_once(tmp_path: Path) -> None:
     for number in range(120):
         draw(tmp_path / "photos" / "abc"[number % 3] / f"{number}.png", number % 3, seed=number)
-    command = [sys.executable, "-c", EXTRACT, tmp_path / "photos", tmp_path / "cache"]
-    pipes: dict[str, Any] = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
-    both = [subprocess.Popen(command, text=True, cwd=ROOT, **pipes) for _ in range(2)]
-    assert [process.stdout.readline() for process in both] == ["ready\n"] * 2
-    for process in both:
-        process.stdin.write("go\n")
-        process.stdin.flush()
-    told = [process.communicate(timeout=120) for process in both]
-    assert [process.returncode for process in both] == [0, 0], told
+    command = ["-c", EXTRACT, tmp_path / "photos", tmp_path / "cache"]
+    ready = tmp_path / "first is ready", tmp_path / "second is ready"
+    files = [(tmp_path / f"{name} out", tmp_path / f"{name} err") for name in ("first", "second")]
+    both = [
+        Forked(*command, *those, env=os.environ, out=out, err=err)
+        for those, (out, err) in zip((ready, reversed(ready)), files, strict=True)
+    ]
+    ended = [process.wait(timeout=120) for process in both]
+    told = [(out.read_text(), err.read_text()) for out, err in files]
+    assert ended == [0, 0], told
     summaries = [json.loads(out) for out, _ in told]
     assert sum(summary["embedded"] for summary in summaries) == 120
     assert [summary["embedded"] + summary["reused"] for summary in summaries] == [120, 120]

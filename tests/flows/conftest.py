@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 from prefect_queries import serving_prefect, without_prefect
 
@@ -12,6 +13,12 @@ def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A Prefect server on loopback; yields its API's address. Runs and artifacts of other tests lie in it, too."""
     with serving_prefect(tmp_path_factory.mktemp("server")) as address:
         yield address
+
+
+@pytest.fixture
+def quick_maps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reports whose map shows the first two features: t-SNE of 600 images takes longer than all of their fit."""
+    monkeypatch.setattr("heads.report.project", lambda embedding: np.asarray(embedding, np.float64)[:, :2])
 
 
 @pytest.fixture

@@ -3,10 +3,13 @@
 import json
 import os
 import re
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
+import psutil
 import pytest
 from cache_contract import check_cache
 
@@ -16,6 +19,22 @@ from flows.demo import demo
 from flows.digits import TRAIN_PER_CLASS, write_digits
 from flows.errors import JobError
 
+TASKS = [
+    "embed pixels, shard 1 of 2",
+    "embed pixels, shard 2 of 2",
+    "embed small_cnn, shard 1 of 2",
+    "embed small_cnn, shard 1 of 2",
+    "embed small_cnn, shard 2 of 2",
+    "embed small_cnn, shard 2 of 2",
+    "fit logreg, ridge, knn, centroid, linear-torch, dummy",
+    "list images",
+    "open pixels (default)",
+    "open small_cnn (encoder.safetensors)",
+    "open small_cnn (none)",
+    "record the embeddings of pixels",
+    "record the embeddings of small_cnn",
+    "record the embeddings of small_cnn",
+]
 Shown = tuple[Path, "subprocess.CompletedProcess[str]"]
 
 
@@ -42,7 +61,7 @@ def test_it_ends_well_and_prints_no_traceback_and_no_warning(
 ) -> None:
     _, ran = shown
     assert ran.returncode == 0, ran.stderr
-    for word in ("Traceback", "Warning", "ERROR"):
+    for word in ("Traceback", "Warning", "ERROR", "Error"):
         assert word not in ran.stdout + ran.stderr
     assert max(map(len, ran.stdout.split("\n"))) <= 80
 
@@ -71,6 +90,38 @@ def test_the_gain_by_transfer_can_be_seen(shown: Shown) -> None:
     page = (folder / "results" / "report.html").read_text()
     assert "For comparison" in page
     assert "random, seed 0" in page
+
+
+def test_every_step_is_a_task_whose_name_reads_well(shown: Shown) -> None:
+    with closing(sqlite3.connect(shown[0].parent / "prefect" / "prefect.db")) as database:
+        (flow,) = database.execute("select name, state_name from flow_run").fetchall()
+        tasks = database.execute("select name, state_name from task_run order by name").fetchall()
+        artifacts = dict(database.execute("select key, type from artifact where key is not null").fetchall())
+    assert flow == ("digits", "Completed")
+    assert tasks == [(name, "Completed") for name in TASKS]
+    assert artifacts == {
+        "embedding-pixels": "progress",
+        "embedding-small-cnn": "progress",
+        "digits-chart": "image",
+        "digits-leaderboard": "table",
+        "digits-report": "markdown",
+    }
+
+
+def test_prefects_own_server_ends_with_the_run(shown: Shown) -> None:
+    assert servers_of(shown[0].parent / "prefect") == []
+
+
+def servers_of(home: Path) -> list[int]:
+    """The processes of a Prefect server whose files lie in this folder."""
+    found = []
+    for process in psutil.process_iter(["cmdline"]):
+        try:
+            if any("prefect.server" in word for word in process.info["cmdline"] or []):
+                found += [process.pid] if process.environ().get("PREFECT_HOME") == str(home) else []
+        except psutil.Error:
+            continue  # it ended meanwhile, or is another user's
+    return found
 
 
 def test_its_cache_keeps_the_contract(shown: Shown) -> None:

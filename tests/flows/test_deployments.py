@@ -1,26 +1,31 @@
-"""`prefect.yaml` as it is: deployed with Prefect's own command, run by Prefect's own worker."""
+"""`prefect.yaml` as it is: deployed with Prefect's own command, run by Prefect's own worker; for real, all together."""
 
 import json
-import shutil
-import subprocess
-import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from cache_contract import check_cache
 from conftest import CLASSES, age, draw
-from prefect_queries import ask, post, without_prefect
+from dask_processes import DaskProcesses
+from distributed import Client
+from prefect_operations import ROOT, Operations
+from prefect_queries import ask, wait_for
 
 from extractors.backbones import load_backbone
 from extractors.cache import EmbeddingCache
+from extractors.cache_listing import read_listing
 from flows.deployments import find_keys
 from flows.errors import JobError
 from flows.experiment import Experiment
 from flows.extraction import extract
+from flows.history import FOLDER, read_runs
+from heads.report_text import score_text
 
-ROOT = Path(__file__).parents[2]
+COMPUTING = {"precision": "fp32", "decode": "full", "batch_size": 4, "workers": 1}
 
 
 def experiment_in(folder: Path) -> dict[str, Any]:
@@ -36,74 +41,121 @@ def experiment_in(folder: Path) -> dict[str, Any]:
     }
 
 
+def every_night(folder: Path, scheduler: str) -> dict[str, Any]:
+    """An experiment that embeds on a cluster of Dask."""
+    return {
+        "name": "every night",
+        "images": str(folder / "photos"),
+        "cache": str(folder / "cache"),
+        "out": str(folder / "results"),
+        **COMPUTING,
+        "extract": [{"backbone": "small_cnn", "weights": "none"}],
+        "fit": [{"head": ["centroid", "dummy"], "folds": 3}],
+        "scale": {"dask": scheduler, "shard_images": 8},
+    }
+
+
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def operations(tmp_path_factory: pytest.TempPathFactory, prefect_server: str) -> Iterator[Operations]:
+    """What `prefect deploy --all` made of prefect.yaml, with a worker that ran the extraction once."""
     folder = tmp_path_factory.mktemp("deployments")
     for label, name in enumerate(CLASSES):
-        for number in range(2):
-            draw(folder / "photos" / name / f"{number}.png", label, seed=10 * label + number)
+        for number in range(12):
+            draw(folder / "photos" / name / f"{number:02d}.png", label, seed=100 * label + number)
     age(folder)
-    return folder
+    made = Operations(prefect_server, folder)
+    made.start_run("extraction", experiment_in(folder))
+    with made.worker():
+        wait_for(lambda: [run for run in made.runs("extraction") if run["end_time"]], "the extraction", every=0.5)
+        yield made
 
 
-@pytest.fixture(scope="module")
-def deployed(folder: Path, prefect_server: str) -> dict[str, dict[str, Any]]:
-    """What `prefect deploy --all` made of a copy of prefect.yaml, after a worker ran the extraction once."""
-
-    def prefect(*words: str) -> None:
-        own = {"PREFECT_HOME": str(folder / "prefect"), "PREFECT_API_URL": prefect_server, "OMP_NUM_THREADS": "1"}
-        command = [sys.executable, "-m", "prefect", *words]
-        ran = subprocess.run(
-            command, env=without_prefect() | own, cwd=folder, capture_output=True, text=True, check=False, timeout=120
-        )
-        assert ran.returncode == 0, ran.stdout + ran.stderr
-
-    shutil.copy(ROOT / "prefect.yaml", folder)
-    prefect("work-pool", "create", "headstart", "--type", "process")
-    prefect("--no-prompt", "deploy", "--all")
-    found = {one["name"]: one for one in ask(prefect_server, "deployments") if one["work_pool_name"] == "headstart"}
-    run = {"parameters": {"experiment": experiment_in(folder)}}
-    post(prefect_server, f"deployments/{found['extraction']['id']}/create_flow_run", run)
-    prefect("worker", "start", "--pool", "headstart", "--run-once")
-    return found
+@pytest.fixture
+def dask(operations: Operations) -> Iterator[DaskProcesses]:
+    """A scheduler with two workers."""
+    with DaskProcesses(operations.folder) as processes:
+        processes.start_scheduler()
+        for _ in range(2):
+            processes.start_worker()
+        yield processes
 
 
-def test_every_deployment_is_registered_for_the_pool_one_run_at_a_time(deployed: dict[str, Any]) -> None:
-    assert sorted(deployed) == ["extraction", "nightly", "refitting"]
-    for deployment in deployed.values():
+def test_every_deployment_is_registered_for_the_pool_one_run_at_a_time(operations: Operations) -> None:
+    assert sorted(operations.deployments) == ["extraction", "nightly", "refitting"]
+    for deployment in operations.deployments.values():
         assert deployment["global_concurrency_limit"]["limit"] == 1
         assert deployment["concurrency_options"]["collision_strategy"] == "ENQUEUE"
         assert "Experiment" in deployment["parameter_openapi_schema"]["definitions"]
 
 
-def test_no_path_of_this_machine_is_in_a_deployment(deployed: dict[str, Any], folder: Path) -> None:
-    for deployment in deployed.values():
+def test_no_path_of_this_machine_is_in_a_deployment(operations: Operations) -> None:
+    for deployment in operations.deployments.values():
         assert deployment["pull_steps"] in (None, [])
         assert deployment["entrypoint"].startswith("flows.")
         assert str(ROOT) not in json.dumps(deployment)
-        assert str(folder) not in json.dumps(deployment)
+        assert str(operations.folder) not in json.dumps(deployment)
 
 
-def test_a_worker_runs_the_extraction_of_an_experiment_that_was_typed_in(
-    deployed: dict[str, Any], prefect_server: str, folder: Path
-) -> None:
-    which = {"deployments": {"id": {"any_": [deployed["extraction"]["id"]]}}}
-    (run,) = ask(prefect_server, "flow_runs", which)
+def test_a_worker_runs_the_extraction_of_an_experiment_that_was_typed_in(operations: Operations) -> None:
+    (run,) = operations.runs("extraction")
     assert (run["name"], run["state_name"]) == ("extraction of typed", "Completed"), run["state"]["message"]
-    check_cache(EmbeddingCache(folder / "typed.headstart"))
-    assert not (folder / "typed.results").exists()
+    check_cache(EmbeddingCache(operations.folder / "typed.headstart"))
+    assert not (operations.folder / "typed.results").exists()
 
 
-def test_what_a_worker_embedded_is_what_refitting_fits(deployed: dict[str, Any], folder: Path) -> None:
-    (key,) = find_keys(Experiment(**experiment_in(folder)))
-    (store,) = EmbeddingCache(folder / "typed.headstart").stores()
+def test_what_a_worker_embedded_is_what_refitting_fits(operations: Operations) -> None:
+    (key,) = find_keys(Experiment(**experiment_in(operations.folder)))
+    (store,) = EmbeddingCache(operations.folder / "typed.headstart").stores()
     assert key == store.key.id
 
 
-def test_refitting_says_what_was_not_extracted(deployed: dict[str, Any], folder: Path) -> None:
-    experiment = experiment_in(folder) | {"extract": [{"backbone": "small_cnn", "weights": "none"}]}
+def test_refitting_says_what_was_not_extracted(operations: Operations) -> None:
+    table = {"backbone": "small_cnn", "weights": "none"}
+    experiment = experiment_in(operations.folder) | {"extract": [table]}
     with pytest.raises(JobError, match=r"no embeddings of small_cnn \(none\); run the extraction first"):
         find_keys(Experiment(**experiment))
+
+
+def test_scheduled_nights_embed_every_image_once_and_score_what_they_fitted(
+    operations: Operations, dask: DaskProcesses
+) -> None:
+    def pages() -> list[str]:
+        """The page of each night so far."""
+        found = ask(operations.server, "artifacts", {"artifacts": {"key": {"any_": ["every-night-night"]}}})
+        return [one["data"] for one in sorted(found, key=lambda one: one["created"])]
+
+    folder = operations.folder
+    operations.schedule("nightly", every_night(folder, dask.address), seconds=5)
+    wait_for(pages, "the first night", every=0.5)
+    for label, name in enumerate(CLASSES):
+        draw(folder / "photos" / name / "new.png", label, seed=900 + label)
+    wait_for(lambda: any("| new | 3 |" in page for page in pages()), "a night with new images", every=0.5)
+    operations.pause("nightly")
+
+    cache = EmbeddingCache(folder / "cache")
+    check_cache(cache)
+    (store,) = cache.stores()
+    listing = read_listing(cache)
+    assert (len(listing.rows), store.n_rows()) == (39, 39)
+    here = EmbeddingCache(
+        extract(folder / "photos", "small_cnn", weights="none", cache=folder / "here", **COMPUTING).cache
+    )
+    digests = listing.distinct["digest"].tolist()
+    ours, theirs = (np.asarray(one.stores()[0].view("penultimate", digests)) for one in (cache, here))
+    np.testing.assert_array_equal(ours, theirs)
+
+    runs, damaged = read_runs(cache.path / FOLDER)
+    assert damaged == []
+    assert [run.winner["head"] for run in runs] == ["centroid", "centroid"]  # a night without news fits nothing
+    page = next(page for page in pages() if "| new | 3 |" in page)
+    for run in runs:
+        assert score_text("accuracy", run.test["scores"]["accuracy"]["value"]) in page
+    states = {run["state_name"] for run in operations.runs("nightly")}
+    assert states <= {"Completed", "Running", "AwaitingConcurrencySlot"}
+    with Client(dask.address) as client:
+        loaded = client.run(lambda: "extractors.shard_work" in __import__("sys").modules)
+    assert len(loaded) == 2
+    assert any(loaded.values()), "no worker of the cluster embedded anything"
 
 
 def test_refitting_takes_the_keys_of_the_weights_that_are_named_and_no_others(

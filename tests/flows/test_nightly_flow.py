@@ -1,12 +1,11 @@
 """The nightly flow on a real Prefect server: what its final state is called, and the one page that it leaves."""
 
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from conftest import CLASSES, draw
+from forked import run_forked
 from prefect_queries import ask, flow_runs_of
 
 from flows.cli import main
@@ -103,15 +102,7 @@ def test_a_night_that_somebody_should_look_at_ends_in_the_state_alert_and_any_ni
             draw(tmp_path / "dark" / name / f"dark{number}.png", 2, seed=number + 10 * CLASSES.index(name))
     experiment = tmp_path / "birds.toml"
     experiment.write_text(EXPERIMENT)
-    words = [experiment, tmp_path / "dark", photos]
-    ran = subprocess.run(
-        [sys.executable, "-c", PROGRAM, *map(str, words)],
-        env=configured,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=240,
-    )
+    ran = run_forked("-c", PROGRAM, experiment, tmp_path / "dark", photos, env=configured)
     assert ran.returncode == 0, ran.stderr
     assert ran.stdout == "[]\nTrue\n"
     runs = sorted(flow_runs_of(prefect_server, "Night Birds nightly"), key=lambda run: str(run["start_time"]))

@@ -1,19 +1,20 @@
-"""The Prefect flow, for real: on the embedded server and on one that is running already."""
+"""The Prefect flow, for real, on a server that is running already; test_demo.py is about one that it starts itself."""
 
 import json
-import sqlite3
-import subprocess
-import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import psutil
 import pytest
 from cache_contract import check_cache
+from forked import run_forked
 from prefect_queries import ask, tasks_of
 
 from extractors.cache import EmbeddingCache
 from flows.cli import main
 from flows.extraction import extract
+
+if TYPE_CHECKING:
+    from subprocess import CompletedProcess
 
 EXPERIMENT = """
 images = "photos"
@@ -46,55 +47,16 @@ def experiment(photos: Path, tmp_path: Path) -> Path:
     return path
 
 
-def run(experiment: Path, environment: dict[str, str], code: str = "") -> "subprocess.CompletedProcess[str]":
+def run(experiment: Path, environment: dict[str, str], code: str = "") -> "CompletedProcess[str]":
     """Run the experiment as the command line does, after `code` where something is to go wrong."""
     program = f"{code}\nfrom flows.cli import main\nmain(['run', {str(experiment)!r}, '--json'])"
-    return subprocess.run(
-        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=False, timeout=240
-    )
+    return run_forked("-c", program, env=environment)
 
 
-def check_clean(ran: "subprocess.CompletedProcess[str]") -> None:
+def check_clean(ran: "CompletedProcess[str]") -> None:
     assert ran.returncode == 0, ran.stderr
     for word in ("Traceback", "Warning", "ERROR", "Error"):
         assert word not in ran.stderr
-
-
-def servers_of(environment: dict[str, str]) -> list[int]:
-    found = []
-    for process in psutil.process_iter(["cmdline"]):
-        try:
-            if any("prefect.server" in word for word in process.info["cmdline"] or []):
-                found += [process.pid] if process.environ().get("PREFECT_HOME") == environment["PREFECT_HOME"] else []
-        except psutil.Error:
-            continue  # it ended meanwhile, or is another user's
-    return found
-
-
-def test_the_embedded_server_runs_every_step_under_a_name_that_reads_well(
-    experiment: Path, environment: dict[str, str], tmp_path: Path
-) -> None:
-    ran = run(experiment, environment)
-    check_clean(ran)
-    summary = json.loads(ran.stdout)
-    assert (summary["extraction"]["images"], summary["extraction"]["embedded"]) == (36, 72)
-    assert summary["fit"]["winner"]["head"] == "logreg"
-    assert Path(summary["fit"]["report"]).parent == tmp_path / "Three Animals.results"
-    check_cache(EmbeddingCache(tmp_path / "Three Animals.headstart"))
-    with sqlite3.connect(tmp_path / "prefect" / "prefect.db") as database:
-        (flow,) = database.execute("select name, state_name from flow_run").fetchall()
-        tasks = database.execute("select name, state_name from task_run order by name").fetchall()
-        artifacts = dict(database.execute("select key, type from artifact where key is not null").fetchall())
-    assert flow == ("Three Animals", "Completed")
-    assert tasks == [(name, "Completed") for name in TASKS]
-    assert artifacts == {
-        "embedding-pixels": "progress",
-        "embedding-small-cnn": "progress",
-        "three-animals-chart": "image",
-        "three-animals-leaderboard": "table",
-        "three-animals-report": "markdown",
-    }
-    assert servers_of(environment) == []
 
 
 def test_a_server_that_is_configured_is_used_and_every_fit_of_several_is_a_task_with_artifacts_of_its_own(
@@ -104,8 +66,11 @@ def test_a_server_that_is_configured_is_used_and_every_fit_of_several_is_a_task_
     ran = run(experiment, configured)
     check_clean(ran)
     summary = json.loads(ran.stdout)
+    assert (summary["extraction"]["images"], summary["extraction"]["embedded"]) == (36, 72)
+    check_cache(EmbeddingCache(tmp_path / "Three Animals.headstart"))
     fits = [summary["fit"], *summary["further_fits"]]
     assert [fitted["winner"]["split"] for fitted in fits] == ["2-fold CV", "5-fold CV"]
+    assert [fitted["winner"]["head"] for fitted in fits] == ["dummy", "logreg"]
     tasks = tasks_of(prefect_server, "Three Animals")
     names = [*TASKS, "fit Few", "fit fit-2"]
     names.remove("fit logreg, dummy")
@@ -148,6 +113,7 @@ flows.fit_tasks.fit = stumbling_fit
     summary = json.loads(ran.stdout)
     assert {row["key"] for row in summary["fit"]["leaderboard"]} == {key["id"] for key in summary["extraction"]["keys"]}
     assert [key["embedded"] for key in summary["extraction"]["keys"]] == [36, 36]
+    assert Path(summary["fit"]["report"]).parent == tmp_path / "stumbling.results"
     check_cache(EmbeddingCache(tmp_path / "stumbling.headstart"))
     counts = {name: task["run_count"] for name, task in tasks_of(prefect_server, "stumbling").items()}
     assert counts["embed small_cnn, shard 1 of 1"] == 2

@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from extractors.backbones import load_backbone
 from extractors.errors import WeightsError
 from extractors.pretrain import save_encoder
 from flows.errors import JobError
+from flows.extraction import extract
 from flows.fitting import fit
 from flows.prediction import predict, write_predictions
 from heads.errors import ModelFileError
@@ -22,16 +23,28 @@ from heads.errors import ModelFileError
 Embed = Callable[..., Any]
 
 
-@pytest.fixture
-def encoder(tmp_path: Path) -> Path:
-    file = tmp_path / "encoder.safetensors"
+@pytest.fixture(scope="module")
+def encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    file = tmp_path_factory.mktemp("encoder") / "encoder.safetensors"
     save_encoder(load_backbone("small_cnn", weights="none", seed=4).module, file)
     return file
 
 
+@pytest.fixture(scope="module")
+def fitted(encoder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model of three classes; its tests take copies."""
+    folder = tmp_path_factory.mktemp("fitted")
+    for label, name in enumerate(CLASSES):
+        for number in range(12):
+            draw(folder / "photos" / name / f"{number:02d}.png", label, seed=100 * label + number)
+    weights = str(encoder)
+    embedded = extract(folder / "photos", "small_cnn", weights=weights, cache=folder / "cache", precision="fp32")
+    return Path(fit(embedded.cache, "logreg", out=folder / "results").model)
+
+
 @pytest.fixture
-def model(embed: Embed, encoder: Path, elsewhere: Path) -> str:
-    return str(fit(embed(weights=str(encoder)).cache, "logreg").model)
+def model(fitted: Path, elsewhere: Path) -> str:
+    return str(shutil.copytree(fitted, elsewhere / "model"))
 
 
 @pytest.fixture
@@ -80,7 +93,17 @@ def test_predictions_can_keep_their_embeddings(model: str, new_images: Path, tmp
     assert predict(model, new_images, cache=tmp_path / "kept").equals(first)
 
 
-def test_weights_that_changed_are_refused_with_both_digests(model: str, new_images: Path, encoder: Path) -> None:
+@pytest.fixture
+def put_back(encoder: Path, tmp_path: Path) -> Iterator[None]:
+    """The file of the weights is as it was for the tests that follow."""
+    shutil.copy(encoder, tmp_path / "kept")
+    yield
+    shutil.copy(tmp_path / "kept", encoder)
+
+
+def test_weights_that_changed_are_refused_with_both_digests(
+    model: str, new_images: Path, encoder: Path, put_back: None
+) -> None:
     save_encoder(load_backbone("small_cnn", weights="none", seed=5).module, encoder)
     with pytest.raises(
         JobError,
@@ -89,7 +112,9 @@ def test_weights_that_changed_are_refused_with_both_digests(model: str, new_imag
         predict(model, new_images)
 
 
-def test_weights_that_moved_can_be_named(model: str, new_images: Path, encoder: Path, tmp_path: Path) -> None:
+def test_weights_that_moved_can_be_named(
+    model: str, new_images: Path, encoder: Path, put_back: None, tmp_path: Path
+) -> None:
     moved = shutil.move(encoder, tmp_path / "moved.safetensors")
     with pytest.raises(WeightsError, match=r"encoder\.safetensors"):
         predict(model, new_images)

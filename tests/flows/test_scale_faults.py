@@ -1,8 +1,6 @@
 """What dies while shards are embedded on Dask workers — a worker, all of them, the scheduler, Prefect's server."""
 
 import json
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +11,7 @@ import pytest
 from cache_contract import check_cache
 from conftest import draw
 from dask_processes import DaskProcesses, end
+from forked import Forked
 from prefect_queries import flow_runs_of, free_port, serving_prefect, tasks_of, wait_for
 
 from extractors.cache import EmbeddingCache
@@ -126,39 +125,22 @@ def test_two_workers_that_die_over_the_same_shard_end_in_a_clear_error_and_what_
     assert len(sealed(photos.parent)) == 2
 
 
-RUN = """
-import sys
-from flows.cli import main
-for line in sys.stdin:  # the command is given as often as a line comes
-    try:
-        main(["run", sys.argv[1], "--json"])
-    except SystemExit as end:
-        print(end.code, file=sys.stderr, flush=True)
-"""
+class Running:
+    """``headstart run EXPERIMENT``, in a process of its own that ends with those of Dask."""
 
+    def __init__(self, experiment: Path, environment: dict[str, str], dask: DaskProcesses) -> None:
+        self._err, self._out = experiment.with_suffix(".err"), experiment.with_suffix(".out")
+        for file in (self._err, self._out):
+            file.unlink(missing_ok=True)
+        command = ["-m", "flows.cli", "run", experiment, "--json"]
+        env = environment | {"GATE": str(experiment.parent)}
+        self._process = Forked(*command, env=env, out=self._out, err=self._err)
+        dask.callback(end, self._process)
 
-class Running(subprocess.Popen[str]):
-    """``headstart run EXPERIMENT``, in a process of its own, for each call of `again`."""
-
-    def __init__(self, experiment: Path, environment: dict[str, str]) -> None:
-        pipes: dict[str, Any] = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
-        paths = {"PYTHONPATH": str(Path(__file__).parent.parent), "GATE": str(experiment.parent)}
-        super().__init__([sys.executable, "-c", RUN, experiment], env=environment | paths, text=True, **pipes)
-        self.again()
-
-    def again(self) -> None:
-        assert self.stdin
-        self.stdin.write("\n")
-        self.stdin.flush()
-
-    def told(self) -> str:
-        """What a run wrote on standard error up to its exit status, that included."""
-        assert self.stderr
-        lines: list[str] = []
-        while not lines or not lines[-1].strip().isdecimal():
-            lines.append(self.stderr.readline())
-            assert lines[-1], lines
-        return " ".join(" ".join(lines).split())
+    def ended(self) -> tuple[int, str, str]:
+        """Its exit status, and what it wrote on standard error and on standard output."""
+        status = self._process.wait(timeout=120)
+        return status, " ".join(self._err.read_text().split()), self._out.read_text()
 
 
 def test_a_flow_whose_scheduler_is_restarted_goes_on_when_it_is_retried(
@@ -167,24 +149,24 @@ def test_a_flow_whose_scheduler_is_restarted_goes_on_when_it_is_retried(
     experiment = photos.parent / "restarted scheduler.toml"
     experiment.write_text(EXPERIMENT.format(address=dask.address, shard_images=SHARD_IMAGES))
     worker = dask.start_worker()
-    flow = dask.enter_context(Running(experiment, configured))
+    flow = Running(experiment, configured, dask)
     dask.wait_until_gated(worker)
     dask.end_scheduler()
-    told = flow.told()
+    status, told, _ = flow.ended()
+    assert status == 1
     assert "Traceback" not in told
     assert f"the Dask scheduler at {dask.address} went away" in told
-    assert told.endswith(" 1")
     kept = sealed(photos.parent)
     assert len(kept) == 1
     # The worker has lost its scheduler but computes on. Shards are cut otherwise now: what it would seal overlaps them.
     experiment.write_text(EXPERIMENT.format(address=dask.address, shard_images=10))
     dask.start_scheduler()
     another = dask.start_worker()
-    flow.again()
+    flow = Running(experiment, configured, dask)
     dask.wait_until_gated(another)
     dask.allow(None)
-    answer, told = flow.communicate(timeout=120)
-    assert told.split()[-1] == "0", told
+    status, told, answer = flow.ended()
+    assert status == 0, told
     assert json.loads(answer)["extraction"]["embedded"] == N_IMAGES - SHARD_IMAGES
     assert kept.items() <= sealed(photos.parent).items()
     check_every_row_once_and_as_here(photos)
@@ -199,14 +181,14 @@ def test_a_flow_outlives_a_restart_of_prefects_server(
     home.mkdir()
     worker = dask.start_worker()
     with serving_prefect(home, port) as server:
-        flow = dask.enter_context(Running(experiment, environment | {"PREFECT_API_URL": server}))
+        flow = Running(experiment, environment | {"PREFECT_API_URL": server}, dask)
         dask.wait_until_gated(worker)
     dask.allow(7)  # a shard ends while there is no server
     wait_for(lambda: len(sealed(photos.parent)) == 2, "a second shard")
     with serving_prefect(home, port) as server:
         dask.allow(None)
-        answer, told = flow.communicate(timeout=120)
-        assert told.split()[-1] == "0", told
+        status, told, answer = flow.ended()
+        assert status == 0, told
         assert json.loads(answer)["extraction"]["embedded"] == N_IMAGES
         (seen,) = flow_runs_of(server, "restarted server")
         assert seen["state_name"] == "Completed"

@@ -3,8 +3,6 @@
 import asyncio
 import json
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +10,7 @@ from typing import Any
 
 import pytest
 from conftest import CLASSES, age, draw
+from forked import Forked
 from prefect.client.orchestration import get_client
 from prefect.runner import Runner
 from prefect.settings import PREFECT_API_URL, temporary_settings
@@ -35,18 +34,16 @@ roots = ["."]
 
 
 @contextmanager
-def serving(folder: Path, server: str, *options: str) -> Iterator["subprocess.Popen[bytes]"]:
+def serving(folder: Path, server: str, *options: str) -> Iterator[Forked]:
     """`headstart serve` in a process of its own, from when it is ready."""
     own = {"PREFECT_HOME": str(folder / "prefect"), "PREFECT_API_URL": server, "PREFECT_RUNNER_POLL_FREQUENCY": "1"}
-    command = [sys.executable, "-m", "flows.cli", "serve", str(folder / "served.toml"), *options]
+    command = ["-m", "flows.cli", "serve", folder / "served.toml", *options]
     told = folder / "serve.log"
-    with told.open("wb") as log:
-        environment = without_prefect() | own | {"OMP_NUM_THREADS": "1"}
-        process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+    process = Forked(*command, env=without_prefect() | own | {"OMP_NUM_THREADS": "1"}, out=told)
 
     def ready() -> bool:
         assert process.poll() is None, told.read_text()
-        return b"serving" in told.read_bytes()
+        return told.exists() and b"serving" in told.read_bytes()
 
     try:
         wait_for(ready, "headstart serve to be ready")

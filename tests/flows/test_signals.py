@@ -3,8 +3,6 @@
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +10,7 @@ from pathlib import Path
 import pytest
 from cache_contract import check_cache
 from conftest import draw
+from forked import Forked
 
 from extractors.cache import EmbeddingCache
 from flows.cli import main
@@ -22,16 +21,24 @@ SEALED = "interrupted; what was embedded is sealed, and the same command goes on
 PROGRAM = "import extractors.extraction as x; x._SHARD_ROWS = 40; from flows.cli import main; main()"
 
 
-def start(*words: object) -> "subprocess.Popen[str]":
-    command = [sys.executable, "-c", PROGRAM, *map(str, words)]
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+class Command:
+    """The command line in a process of its own, with `folder` for what it writes."""
 
+    def __init__(self, folder: Path, *words: object) -> None:
+        folder.mkdir()
+        self._out, self._err = folder / "out", folder / "err"
+        environment = os.environ | {"OMP_NUM_THREADS": "1"}
+        self._process = Forked("-c", PROGRAM, *words, env=environment, out=self._out, err=self._err)
+        self.send_signal = self._process.send_signal
 
-def wait_until(ready: Callable[[], object], process: "subprocess.Popen[str]") -> None:
-    while not ready():
-        assert process.poll() is None, process.communicate()
-        time.sleep(0.02)
+    def wait_until(self, ready: Callable[[], object]) -> None:
+        while not ready():
+            assert self._process.poll() is None, self._err.read_text()
+            time.sleep(0.02)
+
+    def ended(self) -> tuple[int, str, str]:
+        """Its exit status, and what it wrote on standard output and on standard error."""
+        return self._process.wait(timeout=120), self._out.read_text(), self._err.read_text()
 
 
 @pytest.mark.parametrize(("sent", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["SIGINT", "SIGTERM"])
@@ -42,11 +49,11 @@ def test_extract_ends_cleanly_keeps_what_is_done_and_the_same_command_goes_on(
         draw(tmp_path / "photos" / f"{number}.png", number % 3, seed=number, size=(200, 150))
     words = ["extract", tmp_path / "photos", "--backbone", "mnasnet0_5", "--weights", "none", "--json"]
     words += ["--cache", tmp_path / "cache", "--precision", "fp32", "--device", "cpu"]
-    process = start(*words)
-    wait_until(lambda: list((tmp_path / "cache").rglob("shard-*.h5")), process)
-    process.send_signal(sent)
-    out, err = process.communicate(timeout=60)
-    assert process.returncode == status
+    interrupted = Command(tmp_path / "interrupted", *words)
+    interrupted.wait_until(lambda: list((tmp_path / "cache").rglob("shard-*.h5")))
+    interrupted.send_signal(sent)
+    ended, out, err = interrupted.ended()
+    assert ended == status
     assert out == ""
     assert "Traceback" not in err
     assert SEALED in " ".join(err.split())
@@ -54,8 +61,7 @@ def test_extract_ends_cleanly_keeps_what_is_done_and_the_same_command_goes_on(
     check_cache(cache, complete=False)
     sealed = cache.stores()[0].n_rows()
     assert 40 <= sealed < 200
-    resumed = start(*words)
-    out, err = resumed.communicate(timeout=120)
+    _, out, err = Command(tmp_path / "resumed", *words).ended()
     assert json.loads(out)["embedded"] == 200 - sealed, err
     check_cache(cache)
 
@@ -63,14 +69,14 @@ def test_extract_ends_cleanly_keeps_what_is_done_and_the_same_command_goes_on(
 def test_sigterm_ends_every_other_command_with_143_and_no_traceback(tmp_path: Path) -> None:
     """A command that reads a pipe nobody writes to stands for one that works."""
     os.mkfifo(tmp_path / "experiment.toml")
-    process = start("run", tmp_path / "experiment.toml")
+    process = Command(tmp_path / "run", "run", tmp_path / "experiment.toml")
     writer = os.open(tmp_path / "experiment.toml", os.O_WRONLY)  # opens once the command reads
     try:
         process.send_signal(signal.SIGTERM)
-        out, err = process.communicate(timeout=60)
+        ended, out, err = process.ended()
     finally:
         os.close(writer)
-    assert process.returncode == 143
+    assert ended == 143
     assert (out, " ".join(err.split())) == ("", f"note: {SEALED}")
 
 

@@ -1,0 +1,108 @@
+"""Python processes that need not import torch, scikit-learn and the like again: they are forked from one that did.
+
+Importing them takes a new process five seconds, and most tests of processes are about other things. A forked process
+has its own environment, folder, streams, signals and exit status, as one that is started has. Prefect, Dask and this
+project's packages look at the environment when they are imported, so each process imports those itself. Tests of what
+a process imports, and of what it says while it does, start a real one.
+"""
+
+import atexit
+import os
+import runpy
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+from multiprocessing import get_context, set_start_method
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+FORKING = get_context("forkserver")
+PRELOADED = [
+    "cleanlab.filter",
+    "fastapi",
+    "h5py",
+    "httpx",
+    "jinja2",
+    "matplotlib.backends.backend_svg",
+    "pandas",
+    "pyarrow.parquet",
+    "rich.console",
+    "scipy.stats",
+    "sklearn.discriminant_analysis",
+    "sklearn.ensemble",
+    "sklearn.linear_model",
+    "sklearn.svm",
+    "sqlalchemy.ext.asyncio",
+    "torch",
+    "torchvision",
+    "typer",
+]
+
+
+def become(first: str, *others: str) -> None:
+    """Do what Python does with these words."""
+    match first:
+        case "-m":
+            sys.argv = [*others]
+            runpy.run_module(others[0], run_name="__main__", alter_sys=True)
+        case "-c":
+            sys.argv = [first, *others[1:]]
+            exec(others[0], {"__name__": "__main__"})  # noqa: S102 - a test's own code
+        case _:
+            sys.argv = [first, *others]
+            runpy.run_path(first, run_name="__main__")
+
+
+class Forked(FORKING.Process):  # type: ignore[name-defined]  # made at run time
+    """What ``python -m MODULE``, ``python -c CODE`` or ``python FILE`` does with further words, until it ends.
+
+    What it writes is appended to the files `out` and `err`; without the latter, all of it to the former. No subclass of
+    a test's: a process would import that test, and this project's packages with it, before it has its environment.
+    """
+
+    def __init__(
+        self, *command: object, env: Mapping[str, str], out: Path, err: Path | None = None, cwd: Path | None = None
+    ) -> None:
+        super().__init__()
+        FORKING.set_forkserver_preload(PRELOADED)  # of no effect once there is a first process
+        self._command = [str(word) for word in command]
+        self._env, self._files, self._cwd = dict(env), (out, err or out), cwd
+        self.start()
+
+    def run(self) -> None:
+        os.environ.clear()
+        os.environ.update(self._env)
+        os.chdir(self._cwd or ".")
+        for stream, file in enumerate(self._files, start=1):
+            opened = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+            os.dup2(opened, stream)
+            os.close(opened)
+        set_start_method(None, force=True)
+        try:
+            become(*self._command)
+        finally:
+            atexit._run_exitfuncs()  # a forked process ends without
+
+    def poll(self) -> int | None:
+        return self.exitcode
+
+    def send_signal(self, which: signal.Signals) -> None:
+        """Send it a signal, if it still runs."""
+        if self.exitcode is None and self.pid is not None:
+            os.kill(self.pid, which)
+
+    def wait(self, timeout: float) -> int:
+        """Wait until it ended; returns its exit status."""
+        self.join(timeout)
+        assert self.exitcode is not None, f"{self._command} did not end within {timeout:.0f} s"
+        return int(self.exitcode)
+
+
+def run_forked(*command: object, env: Mapping[str, str], cwd: Path | None = None) -> "subprocess.CompletedProcess[str]":
+    """What `subprocess.run` gives of a command that is forked, when it has ended."""
+    with TemporaryDirectory() as folder:
+        out, err = Path(folder, "out"), Path(folder, "err")
+        process = Forked(*command, env=env, out=out, err=err, cwd=cwd)
+        status = process.wait(timeout=240)
+        return subprocess.CompletedProcess(command, status, out.read_text(), err.read_text())
