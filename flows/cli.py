@@ -17,7 +17,7 @@ from flows.cli_results import compare, results
 from flows.cli_serve import serve
 from flows.cli_upkeep import compact, export, verify
 from flows.errors import EXPECTED_ERRORS
-from flows.signals import ended_by_sigterm
+from flows.signals import SIGTERM_STATUS, ended_by_sigterm, leave_if_threads_run
 from flows.terminal import (
     emit_json,
     fail,
@@ -245,8 +245,13 @@ def main(arguments: list[str] | None = None) -> None:
         os.environ["PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL"] = "INFO"
     gc.set_threshold(_OBJECTS, *gc.get_threshold()[1:])
     words = spread_lists([word for word in given if word != "--debug"], LIST_OPTIONS, FLAGS)
-    with ended_by_sigterm():
-        _run_command(words, debug=debug)
+    try:
+        with ended_by_sigterm():
+            _run_command(words, debug=debug)
+    except SystemExit as end:
+        if arguments is None and end.code in (INTERRUPTED, SIGTERM_STATUS):
+            leave_if_threads_run(int(end.code))
+        raise
 
 
 def _run_command(words: list[str], *, debug: bool) -> None:

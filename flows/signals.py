@@ -1,6 +1,9 @@
 """SIGTERM ends a command as Ctrl-C does: what is embedded is sealed, and the exit status says which signal it was."""
 
+import atexit
+import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -36,3 +39,17 @@ def ended_by_sigterm() -> Iterator[None]:
         raise
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def leave_if_threads_run(status: int) -> None:
+    """End the process with this exit status, if threads are still at work.
+
+    A fit that was interrupted goes on in its thread until it ends. Python would take torch down under it, which ends
+    the process with an abort and a word of C++. What is registered for the end of the process is done all the same.
+    """
+    if all(thread is threading.current_thread() for thread in threading.enumerate()):
+        return
+    atexit._run_exitfuncs()  # noqa: SLF001 - os._exit leaves them out, and nothing else in Python runs them
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)

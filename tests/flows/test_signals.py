@@ -3,6 +3,8 @@
 import json
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -105,3 +107,29 @@ def test_the_handler_that_was_there_before_comes_back() -> None:
     with pytest.raises(SystemExit):
         main(["--help"])
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+FITTING = """
+import atexit, sys, threading, time
+import torch
+from flows import cli
+
+def fit():
+    while True:
+        torch.rand(300, 300) @ torch.rand(300, 300)
+
+def run(words, *, debug):
+    threading.Thread(target=fit, daemon=True).start()
+    time.sleep(0.3)
+    sys.exit(int(words[0]))
+
+atexit.register(print, "cleared away")
+cli._run_command = run
+cli.main()
+"""
+
+
+@pytest.mark.parametrize("status", [130, 143])
+def test_threads_that_still_fit_do_not_change_the_exit_status(status: int) -> None:
+    ended = subprocess.run([sys.executable, "-c", FITTING, str(status)], capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (status, "cleared away\n", "")
