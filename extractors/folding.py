@@ -2,6 +2,7 @@
 
 import copy
 import sys
+import threading
 from collections import Counter
 from collections.abc import Collection
 from typing import TypeGuard, cast
@@ -10,6 +11,9 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - torch's own name for it
 from torch import fx, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+TRACING = threading.RLock()
+"""Held while a network is traced, and while one runs: tracing takes over the calls of every module of the process."""
 
 
 def simplify(module: nn.Module, keep: Collection[str], *, bf16: bool) -> None:
@@ -47,7 +51,8 @@ def fold_batch_norms(module: nn.Module, keep: Collection[str] = ()) -> int:
     """
     try:
         # Of a copy: tracing runs the network's code on stand-ins for tensors, and what it keeps of them stays in it.
-        graph = fx.symbolic_trace(copy.deepcopy(module)).graph
+        with TRACING:
+            graph = fx.symbolic_trace(copy.deepcopy(module)).graph
     except Exception:  # noqa: BLE001 - a network's own code may fail in any way on stand-ins
         return 0
     layers = dict(module.named_modules())

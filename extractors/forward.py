@@ -12,7 +12,7 @@ from extractors.allocation import keep_freed_memory
 from extractors.backbone import Backbone
 from extractors.compilation import compile_forward
 from extractors.errors import FeatureError
-from extractors.folding import simplify
+from extractors.folding import TRACING, simplify
 from extractors.key import Precision, StoredDtype
 from extractors.rounding import find_lost
 from extractors.shards import Array
@@ -93,7 +93,7 @@ class ForwardPass:
         with self._times.measure("transfer"):
             pixels = self._to_device(images)
         # Torch refuses to run its compiled programs under inference mode on some of its versions.
-        with self._times.measure("forward"), torch.no_grad(), exact_convolutions(self.device):
+        with self._times.measure("forward"), TRACING, torch.no_grad(), exact_convolutions(self.device):
             features = self._compute(pixels)
         return self._fetch(features, len(images))
 

@@ -243,7 +243,8 @@ def main(arguments: list[str] | None = None) -> None:
     debug = "--debug" in given
     if debug:
         os.environ["PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL"] = "INFO"
-    gc.set_threshold(_OBJECTS, *gc.get_threshold()[1:])
+    if arguments is None:
+        gc.set_threshold(_OBJECTS, *gc.get_threshold()[1:])
     words = spread_lists([word for word in given if word != "--debug"], LIST_OPTIONS, FLAGS)
     try:
         with ended_by_sigterm():

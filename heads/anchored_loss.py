@@ -87,8 +87,8 @@ class _Anchor:
             moved = (half_change @ images.T)[: n_classes * n, :n_images]
             some, probability = cross_entropy(torch.add(anchor_scores, moved.view(n_classes, n, -1)), true)
             loss += some
-            half_moves = torch.empty(n_rows, len(images), dtype=torch.bfloat16)
-            half_moves[:, n_images:] = 0.0  # rows of images beyond are zero, but what was here need not be a number
+            # Zeros, and not whatever was there: products read on beyond the last row that counts.
+            half_moves = torch.zeros(n_rows, len(images), dtype=torch.bfloat16)
             half_moves[: n_classes * n, :n_images] = probability.sub_(anchor_probability).flatten(0, 1)
             move += (half_moves @ images)[: n_classes * n, :width]
         return loss, move.view(n_classes, n, width)

@@ -1,5 +1,7 @@
 """The forward pass gives what the plain module gives, whatever the batch looks like."""
 
+import threading
+
 import numpy as np
 import pytest
 import torch
@@ -95,3 +97,20 @@ def test_a_gpu_gives_the_features_of_the_cpu() -> None:
     backbone = load_backbone("small_cnn", weights="none")
     gpu = ForwardPass(backbone, [Tap()], device=torch.device("cuda"), precision="fp32", batch_size=8)
     np.testing.assert_allclose(gpu(IMAGES)["penultimate"], forward()(IMAGES)["penultimate"], rtol=1e-4, atol=1e-4)
+
+
+def test_a_network_runs_while_another_thread_opens_one() -> None:
+    running, expected, done = forward(), forward()(IMAGES)["penultimate"].tobytes(), threading.Event()
+
+    def open_networks() -> None:
+        for _ in range(30):
+            forward()
+        done.set()
+
+    thread = threading.Thread(target=open_networks)
+    thread.start()
+    found = set()
+    while not done.is_set():
+        found.add(running(IMAGES)["penultimate"].tobytes())
+    thread.join()
+    assert found == {expected}

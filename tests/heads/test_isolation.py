@@ -83,9 +83,13 @@ def test_a_job_may_start_while_another_thread_is_importing_torch(monkeypatch):
 
 def test_the_garbage_collector_looks_as_often_afterwards_as_before():
     before = gc.get_threshold()
-    with isolated_job():
-        assert gc.get_threshold()[0] > before[0]
-    assert gc.get_threshold() == before
+    gc.set_threshold(700, 10, 10)
+    try:
+        with isolated_job():
+            assert gc.get_threshold()[0] > 700
+        assert gc.get_threshold() == (700, 10, 10)
+    finally:
+        gc.set_threshold(*before)
 
 
 def test_a_convergence_warning_is_collected_once_and_not_raised():
