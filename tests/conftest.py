@@ -1,6 +1,7 @@
 """What the tests share: tiny photographs of three classes, and caches of them made with a tiny random backbone."""
 
 import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,10 @@ import pytest
 from PIL import Image
 
 CLASSES = ("cat", "dog", "owl")
+
+# A shell without job control starts what it puts into the background with Ctrl-C ignored, and so would be every process
+# that a test starts and then interrupts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def draw(path: Path, label: int, seed: int, size: tuple[int, int] = (48, 40)) -> Path:

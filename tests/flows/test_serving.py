@@ -97,6 +97,8 @@ def runs(folder: Path, prefect_server: str) -> list[dict[str, Any]]:
             post(prefect_server, f"deployments/{deployment['id']}/create_flow_run", {"parameters": parameters})
         wait_for(lambda: all(run["end_time"] for run in started()), "three runs to end", seconds=60)
         found = started()
+    unborn = [run["state"] for run in found if not run["start_time"]]
+    assert not unborn, f"{unborn}\n{(folder / 'serve.log').read_text()}"
     return sorted(found, key=lambda run: (run["name"].startswith("thief"), run["start_time"]))
 
 
