@@ -48,7 +48,7 @@ class DaskProcesses(ExitStack):
     def wait_until_gated(self, *workers: Forked) -> None:
         """Wait until each of these workers waits amid a shard."""
         for worker in workers:
-            wait_for((self.folder / f"waits-{worker.pid}").exists, f"worker {worker.pid} to be amid a shard", 60)
+            wait_for((self.folder / f"waits-{worker.pid}").exists, f"worker {worker.pid} to be amid a shard")
 
     def allow(self, n_passes: int | None) -> None:
         """Let each process make so many forward passes; None lets them all go on."""

@@ -62,7 +62,7 @@ def wait_until_healthy(address: str, process: Forked) -> None:
     wait_for(answers, f"{address} to answer")
 
 
-def wait_for(condition: Callable[[], Any], what: str, seconds: float = 120, every: float = 0.1) -> Any:
+def wait_for(condition: Callable[[], Any], what: str, seconds: float = 240, every: float = 0.1) -> Any:
     """Ask again and again until the answer is true; returns it. A server is busy with each question, so ask it less."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:

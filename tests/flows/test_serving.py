@@ -95,7 +95,7 @@ def runs(folder: Path, prefect_server: str) -> list[dict[str, Any]]:
         thief = deployment["parameters"]["experiment"] | {"name": "thief", "images": "/etc", "security": {}}
         for parameters in ({}, {"experiment": thief}):
             post(prefect_server, f"deployments/{deployment['id']}/create_flow_run", {"parameters": parameters})
-        wait_for(lambda: all(run["end_time"] for run in started()), "three runs to end", seconds=60)
+        wait_for(lambda: all(run["end_time"] for run in started()), "three runs to end")
         found = started()
     unborn = [run["state"] for run in found if not run["start_time"]]
     assert not unborn, f"{unborn}\n{(folder / 'serve.log').read_text()}"
@@ -148,6 +148,13 @@ def test_two_runs_of_one_cache_never_run_at_once_and_the_later_embeds_nothing_ag
     assert [task["name"] for task in tasks if task["name"].startswith("embed ")] == ["embed pixels, shard 1 of 1"]
 
 
+def test_a_run_that_the_watch_starts_is_told_from_one_that_a_person_edited(
+    runs: list[dict[str, Any]], folder: Path
+) -> None:
+    first, second, thief = (run["parameters"]["experiment"] for run in runs)
+    assert first == second == read_experiment(folder / "served.toml").model_dump(mode="json") != thief
+
+
 def test_parameters_from_the_ui_do_not_lead_out_of_the_roots_that_are_served(runs: list[dict[str, Any]]) -> None:
     *_, thief = runs
     assert thief["state_name"] == "Failed"
@@ -180,7 +187,7 @@ def test_assets_lead_from_the_images_over_the_embeddings_to_the_model(
         }
         return found if f"{folder.as_uri()}/served.results/model" in found else {}
 
-    found = wait_for(lineage, "the asset's event", seconds=20)
+    found = wait_for(lineage, "the asset's event")
     (embeddings,) = found[f"{folder.as_uri()}/served.results/model"]
     assert embeddings.startswith(f"{folder.as_uri()}/served.headstart/embeddings/pixels-")
     assert found[embeddings] == [f"{folder.as_uri()}/photos"]
