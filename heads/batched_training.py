@@ -79,7 +79,7 @@ class _Stack:
         self.models = self.models[going]
         self.layers = [(weight[places], bias[places]) for weight, bias in self.layers]
         self.dropouts = self.dropouts[places]
-        self.optimizer.keep(places)
+        self.optimizer.keep(places, self.parameters)
 
 
 class _Best:
@@ -169,10 +169,9 @@ def _train_epoch(
 ) -> NDArray[np.float64]:
     """Take one step a batch of row numbers and return the sum of the losses of each model, (n_models,)."""
     totals = torch.zeros(len(stack.models), device=X.device)
-    parameters = stack.parameters
     for rows in batches:
         totals += _train_batch(stack, X.index_select(0, rows), y.index_select(0, rows), generator)
-        stack.optimizer.step(parameters, epoch)
+        stack.optimizer.step(epoch)
     return totals.double().cpu().numpy()
 
 

@@ -8,7 +8,6 @@ from typing import Protocol
 
 import torch
 from torch import Tensor
-from torch.optim.adamw import adamw
 
 
 class StackedOptimizer(Protocol):
@@ -25,11 +24,11 @@ class StackedOptimizer(Protocol):
     gradients: list[Tensor]
     momentum: float
 
-    def step(self, parameters: list[Tensor], epoch: int) -> None:
+    def step(self, epoch: int) -> None:
         """Change the parameters in place; epochs count from 1."""
 
-    def keep(self, models: Tensor) -> None:
-        """Forget all models but these, given by their places in the stack."""
+    def keep(self, models: Tensor, parameters: list[Tensor]) -> None:
+        """Forget all models but these, given by their places in the stack; the parameters are theirs."""
 
 
 class StackedSGD:
@@ -57,21 +56,23 @@ class StackedSGD:
     ) -> None:
         self.gradients = [torch.zeros_like(parameter) for parameter in parameters]
         self.momentum = momentum
+        self._parameters = parameters
         self._rates = rates
         self._decays = decays if bool(decays.any()) else None
         self._step_size = step_size
         self._gamma = gamma
 
-    def step(self, parameters: list[Tensor], epoch: int) -> None:
+    def step(self, epoch: int) -> None:
         """Change the parameters in place, by the gradients and the rate of this epoch."""
         rates = -self._rates * self._gamma ** ((epoch - 1) // self._step_size)
-        for parameter, gradient in zip(parameters, self.gradients, strict=True):
+        for parameter, gradient in zip(self._parameters, self.gradients, strict=True):
             if self._decays is not None:
                 gradient.addcmul_(parameter, self._decays)
             parameter.addcmul_(gradient, rates)
 
-    def keep(self, models: Tensor) -> None:
+    def keep(self, models: Tensor, parameters: list[Tensor]) -> None:
         """Forget all models but these places in the stack."""
+        self._parameters = parameters
         self.gradients = [gradient[models] for gradient in self.gradients]
         self._rates = self._rates[models]
         self._decays = None if self._decays is None else self._decays[models]
@@ -91,49 +92,46 @@ class StackedAdamW:
 
     def __init__(self, parameters: list[Tensor], rates: Tensor, decays: Tensor) -> None:
         self.gradients = [torch.zeros_like(parameter) for parameter in parameters]
-        self._first_moments = [torch.zeros_like(parameter) for parameter in parameters]
-        self._second_moments = [torch.zeros_like(parameter) for parameter in parameters]
-        self._steps = [torch.zeros((), device=parameter.device) for parameter in parameters]
-        self._moves = [torch.zeros_like(parameter) for parameter in parameters]
-        self._rates = rates
-        self._shares = -rates * decays if bool(decays.any()) else None
+        self._moments = [[torch.zeros_like(parameter) for parameter in parameters] for _ in range(2)]
+        self._n_steps = torch.zeros((), device=parameters[0].device)
+        self._knobs = list(zip(rates.flatten().tolist(), decays.flatten().tolist(), strict=True))
+        self._models = self._by_model(parameters)
 
-    def step(self, parameters: list[Tensor], epoch: int) -> None:  # noqa: ARG002 - for schedules, and there is none here
+    def step(self, epoch: int) -> None:  # noqa: ARG002 - for schedules, and there is none here
         """Change the parameters in place, by the gradients."""
-        # The fused step, one pass instead of six, knows a single rate: it moves zeros at a rate of 1, and each model
-        # takes its own rate of that.
-        for move in self._moves:
-            move.zero_()
-        adamw(
-            self._moves,
-            self.gradients,
-            self._first_moments,
-            self._second_moments,
-            [],
-            self._steps,
-            fused=True,
-            amsgrad=False,
-            beta1=0.9,
-            beta2=0.999,
-            lr=1.0,
-            weight_decay=0.0,
-            eps=1e-8,
-            maximize=False,
-        )
-        for parameter, move in zip(parameters, self._moves, strict=True):
-            if self._shares is not None:
-                # Not multiplied by 1 - share: in float32 that loses most digits of a small share, at every step.
-                parameter.addcmul_(parameter, self._shares)
-            parameter.addcmul_(move, self._rates)
+        self._n_steps += 1
+        for (rate, decay), (parameters, gradients, first, second) in zip(self._knobs, self._models, strict=True):
+            # One pass over a model, while it is in the processor's cache; torch.optim.AdamW(fused=True) calls the same,
+            # and takes longer to get there than this takes.
+            torch._fused_adamw_(
+                parameters,
+                gradients,
+                first,
+                second,
+                [],
+                [self._n_steps] * len(parameters),
+                lr=rate,
+                beta1=0.9,
+                beta2=0.999,
+                weight_decay=decay,
+                eps=1e-8,
+                amsgrad=False,
+                maximize=False,
+            )
 
-    def keep(self, models: Tensor) -> None:
+    def keep(self, models: Tensor, parameters: list[Tensor]) -> None:
         """Forget all models but these places in the stack."""
         self.gradients = [gradient[models] for gradient in self.gradients]
-        self._first_moments = [moment[models] for moment in self._first_moments]
-        self._second_moments = [moment[models] for moment in self._second_moments]
-        self._moves = [move[models] for move in self._moves]
-        self._rates = self._rates[models]
-        self._shares = None if self._shares is None else self._shares[models]
+        self._moments = [[moment[models] for moment in moments] for moments in self._moments]
+        self._knobs = [self._knobs[model] for model in models.tolist()]
+        self._models = self._by_model(parameters)
+
+    def _by_model(self, parameters: list[Tensor]) -> list[list[list[Tensor]]]:
+        """Return views of each model's parameters, gradients and moments."""
+        return [
+            [[tensor[model] for tensor in tensors] for tensors in (parameters, self.gradients, *self._moments)]
+            for model in range(len(self._knobs))
+        ]
 
 
 MakeStackedOptimizer = Callable[[list[Tensor], Tensor, Tensor, float], StackedOptimizer]

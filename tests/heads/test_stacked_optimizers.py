@@ -55,9 +55,9 @@ def test_every_model_of_a_stack_moves_as_with_torchs_own_optimizer(make_stacked,
         if stops and epoch == N_STEPS // 2:
             models = [0, 2]
             parameters = [parameters[0][models]]
-            optimizer.keep(torch.tensor(models))
+            optimizer.keep(torch.tensor(models), parameters)
         optimizer.gradients[0].mul_(optimizer.momentum).add_(gradient[models])
-        optimizer.step(parameters, epoch)
+        optimizer.step(epoch)
     for place, model in enumerate(models):
         exact = alone(make_alone, model, gradients, torch.float64)
         assert (exact - start()[model]).abs().max() > 1e-3
