@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
 from functools import lru_cache
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from scipy import sparse
 
 from heads.errors import DataError
-from heads.intervals import (
-    CONFIDENCE,
-    cluster_variance,
-    effective_size,
-    mean_size,
-    quantile,
-    recall_variance,
-    wilson,
-)
+from heads.metric_intervals import MetricIntervals
+from heads.resampled_sums import count_true, most_together, parts_of_units, sum_resamples
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from numpy.typing import ArrayLike, NDArray
 
@@ -38,7 +31,8 @@ SMALLEST_PROBABILITY = float(np.finfo(np.float64).eps)
 
 _DRAWS_AT_ONCE = 4_000_000  # drawn unit numbers held in memory at a time, 32 MB
 _MOST_KEPT = 32_000_000  # draws kept from one candidate to the next, 128 MB
-_FEW_COLUMNS = 128  # of parts; so many are multiplied faster as a dense matrix
+
+_drawing = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -50,13 +44,19 @@ class Score:
     high: float
 
 
+class _Said(NamedTuple):
+    """What a candidate said of images (n_images,): which classes, and what each costs in log-loss."""
+
+    pred: NDArray[np.intp]
+    loss: Doubles | None
+
+
 def measure(
     y_true: ArrayLike, probability: ArrayLike | None, y_pred: ArrayLike, n_classes: int
 ) -> dict[str, float | None]:
     """Return every metric of `METRICS`, without intervals; parameters as for `score_predictions`."""
-    parts = _parts(np.asarray(y_true), probability, np.asarray(y_pred), n_classes)
-    values = metrics_of_sums(np.asarray(parts.sum(axis=0)).reshape(1, -1), n_classes)
-    return {name: None if name == "log_loss" and probability is None else float(values[name][0]) for name in METRICS}
+    true = np.asarray(y_true).astype(np.intp)
+    return _values(true, _checked(true, probability, y_pred, n_classes), n_classes)
 
 
 def score_predictions(
@@ -85,8 +85,8 @@ def score_predictions(
     ----------
     y_true, y_pred : int array of shape (n_images,)
         Classes, 0 … n_classes - 1.
-    probability : array of shape (n_images, n_classes), or None
-        Rows sum to 1. Without it the log-loss is None.
+    probability : array of shape (n_images, n_classes) or (n_images,), or None
+        Of every class, or of the true class alone. Without it the log-loss is None.
     groups : int array of shape (n_images,) or None
         Images with the same number are drawn together.
     seed, n_resamples : int
@@ -107,18 +107,48 @@ def score_predictions(
     Efron & Tibshirani, "An introduction to the bootstrap", 1993, chapter 13 (percentiles); Davison & Hinkley,
     "Bootstrap methods and their application", 1997, section 3.8 (whole groups).
     """
-    true, pred = np.asarray(y_true), np.asarray(y_pred)
-    values = measure(true, probability, pred, n_classes)
+    one = [(probability, y_pred)]
+    return score_together(y_true, one, n_classes, groups=groups, seed=seed, n_resamples=n_resamples)[0]
+
+
+def score_together(
+    y_true: ArrayLike,
+    candidates: Iterable[tuple[ArrayLike | None, ArrayLike]],
+    n_classes: int,
+    *,
+    groups: ArrayLike | None = None,
+    seed: int = 0,
+    n_resamples: int = 1000,
+) -> list[dict[str, Score | None]]:
+    """Return what `score_predictions` does of each of several candidates, on the same resamples of the same images.
+
+    Parameters
+    ----------
+    y_true, n_classes, groups, seed, n_resamples
+        As for `score_predictions`.
+    candidates : iterable of (array or None, array)
+        Of each candidate `probability` and `y_pred`.
+
+    Raises
+    ------
+    DataError
+        There is no image, or the shapes of any candidate do not agree.
+    """
+    true = np.asarray(y_true).astype(np.intp)
+    said = [_checked(true, probability, pred, n_classes) for probability, pred in candidates]
+    values = [_values(true, one, n_classes) for one in said]
     units = np.arange(len(true)) if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1]
     if len(units) != len(true):
         raise DataError(f"{len(units)} groups were given for {len(true)} images, expected one for each")
-    n_units = int(units.max()) + 1
-    if n_units == 1 and len(true) > 1:
-        ends = {name: (0.0, 1.0 if higher else -np.log(SMALLEST_PROBABILITY)) for name, higher in METRICS.items()}
+    if len(true) > 1 and not units.any():  # a single group
+        widest = {name: (0.0, 1.0 if higher else -np.log(SMALLEST_PROBABILITY)) for name, higher in METRICS.items()}
+        ends = [widest] * len(said)
     else:
-        per_unit = sparse.csr_array((np.ones(len(true)), (units, np.arange(len(true)))), shape=(n_units, len(true)))
-        ends = _intervals(values, per_unit @ _parts(true, probability, pred, n_classes), n_classes, seed, n_resamples)
-    return {name: None if value is None else _widened(value, *ends[name]) for name, value in values.items()}
+        ends = list(_intervals(values, true, said, units, n_classes, seed, n_resamples))
+    return [
+        {name: None if value is None else _widened(value, *own[name]) for name, value in one.items()}
+        for one, own in zip(values, ends, strict=True)
+    ]
 
 
 def _widened(value: float, low: float, high: float) -> Score:
@@ -126,28 +156,27 @@ def _widened(value: float, low: float, high: float) -> Score:
     return Score(value, min(low, value), max(high, value))
 
 
-def _parts(true: NDArray[Any], probability: ArrayLike | None, pred: NDArray[Any], n_classes: int) -> Any:
-    """Return what each image adds to the metrics, sparse (n_images, 3 n_classes + 1).
-
-    The columns are: right, by class; true, by class; predicted, by class; log-loss. Every metric is a function of their
-    sums, so a resample is one row of a matrix product.
-    """
-    n_images = len(true)
+def _checked(true: NDArray[np.intp], probability: ArrayLike | None, y_pred: ArrayLike, n_classes: int) -> _Said:
+    pred, n_images = np.asarray(y_pred).astype(np.intp), len(true)
     if n_images == 0 or true.shape != (n_images,) or pred.shape != (n_images,):
         raise DataError(
             f"labels have shape {true.shape}, predictions {pred.shape}; expected (n_images,) of at least one"
         )
-    loss = np.zeros(n_images)
-    if probability is not None:
-        columns = np.asarray(probability, dtype=np.float64)
-        if columns.shape != (n_images, n_classes):
-            raise DataError(f"probabilities have shape {columns.shape}, expected {(n_images, n_classes)}")
-        of_true = columns[np.arange(n_images), true]
-        loss = -np.log(np.clip(of_true, SMALLEST_PROBABILITY, 1.0 - SMALLEST_PROBABILITY))
-    images = np.arange(n_images)
-    columns_at = np.concatenate([true, n_classes + true, 2 * n_classes + pred, np.full(n_images, 3 * n_classes)])
-    content = np.concatenate([(true == pred).astype(np.float64), np.ones(2 * n_images), loss])
-    return sparse.csr_array((content, (np.tile(images, 4), columns_at)), shape=(n_images, 3 * n_classes + 1))
+    if probability is None:
+        return _Said(pred, None)
+    of_true = np.asarray(probability, dtype=np.float64)
+    if of_true.shape not in ((n_images, n_classes), (n_images,)):
+        raise DataError(f"probabilities have shape {of_true.shape}, expected {(n_images, n_classes)}")
+    if of_true.ndim == 2:
+        of_true = of_true[np.arange(n_images), true]
+    return _Said(pred, -np.log(np.clip(of_true, SMALLEST_PROBABILITY, 1.0 - SMALLEST_PROBABILITY)))
+
+
+def _values(true: NDArray[np.intp], said: _Said, n_classes: int) -> dict[str, float | None]:
+    counts = [np.bincount(classes, minlength=n_classes) for classes in (true[said.pred == true], true, said.pred)]
+    loss = 0.0 if said.loss is None else said.loss.sum()
+    values = metrics_of_sums(np.append(np.concatenate(counts), loss)[None], n_classes)
+    return {name: None if name == "log_loss" and said.loss is None else float(values[name][0]) for name in METRICS}
 
 
 def metrics_of_sums(sums: Doubles, n_classes: int) -> dict[str, Doubles]:
@@ -173,43 +202,39 @@ def _mean_where(numerator: Doubles, denominator: Doubles) -> Doubles:
 
 
 def _intervals(
-    values: dict[str, float | None], per_unit: Any, n_classes: int, seed: int, n_resamples: int
-) -> dict[str, tuple[float, float]]:
-    """Return the interval of every metric; `per_unit` is sparse (n_units, 3 n_classes + 1), `values` the metrics'."""
-    # Sums of resamples are only looked at for their spread: float32 is enough, and twice as fast.
-    parts = per_unit.toarray().astype(np.float32) if per_unit.shape[1] <= _FEW_COLUMNS else None
-    blocks = [
-        metrics_of_sums((per_unit.T @ counts.T).T if parts is None else (counts @ parts).astype(np.float64), n_classes)
-        for counts in draw_resamples(per_unit.shape[0], seed, n_resamples)
-    ]
-    drawn = {name: np.concatenate([block[name] for block in blocks]) for name in METRICS}
-    right, true = (per_unit[:, :n_classes], per_unit[:, n_classes : 2 * n_classes])
-    n_units, n_images = per_unit.shape[0], float(true.sum())
-    grouped = n_units < n_images
-    reach = quantile(n_units if grouped else None)
-    sizes = np.asarray(true.sum(axis=1), dtype=np.float64)
-    most, where_none = mean_size(true)
-    # Resamples of G groups vary (G-1) / G as much as new sets of G groups do.
-    variances = {name: float(drawn[name].var()) * n_units / max(1, n_units - 1) for name in METRICS}
-    if not grouped:
-        variances["balanced_accuracy"] = recall_variance(*(np.asarray(part.sum(axis=0)) for part in (right, true)))
-    accuracy = float(values["accuracy"] or 0.0)
-    spread = cluster_variance(np.asarray(right.sum(axis=1)), sizes) if grouped else accuracy * (1 - accuracy) / n_images
-    effective = {"accuracy": effective_size(accuracy, spread, n_images, n_images**2 / float((sizes**2).sum()))}
-    for name in ("balanced_accuracy", "macro_f1"):
-        effective[name] = effective_size(float(values[name] or 0.0), variances[name], most, where_none)
-    tails = np.percentile(drawn["log_loss"], [50 * (1 - CONFIDENCE), 50 * (1 + CONFIDENCE)])
-    ends = {name: wilson(float(values[name] or 0.0), size, reach) for name, size in effective.items()}
-    return {**ends, "log_loss": (float(tails[0]), float(tails[1]))}
+    values: Sequence[dict[str, float | None]],
+    true: NDArray[np.intp],
+    said: Sequence[_Said],
+    units: NDArray[np.intp],
+    n_classes: int,
+    seed: int,
+    n_resamples: int,
+) -> Iterator[dict[str, tuple[float, float]]]:
+    """Yield the interval of every metric, of one candidate after another."""
+    counts = count_true(true, units, n_classes)
+    intervals = MetricIntervals(counts)
+    at_once = most_together(len(true), n_classes, n_resamples)
+    for first in range(0, len(said), at_once):
+        some = slice(first, first + at_once)
+        parts = [parts_of_units(true, pred, loss, units, n_classes) for pred, loss in said[some]]
+        drawn: list[list[dict[str, Doubles]]] = [[] for _ in parts]
+        for number, sums in sum_resamples(counts, parts, draw_resamples(counts.shape[0], seed, n_resamples)):
+            drawn[number].append(metrics_of_sums(sums, n_classes))
+        for own, part, blocks in zip(values[some], parts, drawn, strict=True):
+            metrics = {name: np.concatenate([block[name] for block in blocks]) for name in METRICS}
+            yield intervals.ends(own, part[:, :n_classes], metrics)
 
 
 def draw_resamples(n_units: int, seed: int, n_resamples: int) -> Iterable[NDArray[np.float32]]:
     """Return blocks (n_block, n_units): how often each resample holds each unit.
 
-    The draws of a small set are kept, for the next candidate is scored on the same ones: drawing takes longer than all
-    the rest of scoring.
+    The draws of a small set are kept, for the next candidates are scored on the same ones: drawing takes longer than
+    all the rest of scoring. Of threads that want them at once, one draws them and the others wait.
     """
-    return (_kept_draws if n_units * n_resamples <= _MOST_KEPT else _draw)(n_units, seed, n_resamples)
+    if n_units * n_resamples > _MOST_KEPT:
+        return _draw(n_units, seed, n_resamples)
+    with _drawing:
+        return _kept_draws(n_units, seed, n_resamples)
 
 
 @lru_cache(maxsize=1)

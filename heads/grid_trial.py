@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from heads.errors import DataError
 from heads.isolation import isolated_job
-from heads.trial import Result, Task, contiguous_rows, run_trial, score_folds
+from heads.trial import Result, SaidInFolds, Task, contiguous_rows, run_trial, score_folds
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -92,34 +91,52 @@ def _solve_each(solve: Any, cells: Cells, X: NDArray[Any], task: Task) -> Iterat
         yield [_widened(probability, present, task.n_classes) for probability in found]
 
 
-def join_folds(
-    candidate: Candidate, number: int, parts: Sequence[PathPart], head: Head, features: object, task: Task
-) -> Result:
-    """Score one of the candidates that went through the folds together.
+def score_group(candidates: Mapping[int, Candidate], parts: Sequence[PathPart], task: Task) -> dict[int, Result]:
+    """Score candidates that went through the folds together, by their numbers in the grid.
 
-    Where they failed together, which may be the fault of one of them, the candidate goes through the folds by itself.
+    Where they failed together, which may be the fault of one of them, there are no results.
 
     Parameters
     ----------
-    candidate : Candidate
-    number : int
-        In the grid.
+    candidates : mapping of int to Candidate
+        By number in the grid.
     parts : sequence of PathPart
-        All that have this number: of what is in one, each took the same share of the time.
-    head, features, task
-        As for `run_trial`.
+        All that have these numbers: of what is in one, each took the same share of the time.
+    task : Task
     """
     if any(part.error for part in parts):
-        return run_trial(candidate, head, features, task)
-    own = {cell: part for part in parts for cell in part.probabilities if cell[1] == number}
-    probabilities = [own[cell].probabilities[cell] for cell in sorted(own)]
-    said = [(probability.argmax(axis=1), probability) for probability in probabilities]
-    seconds = sum(part.seconds / len(part.probabilities) for part in own.values())
+        return {}
     texts = list(dict.fromkeys(text for part in parts for text in part.warnings))
-    try:
-        return score_folds(candidate, task, said, fit_seconds=seconds, history=None, warnings=texts)
-    except DataError as error:
-        return Result(candidate=candidate, error=f"{type(error).__name__}: {error}", warnings=texts)
+    said = []
+    for number, candidate in candidates.items():
+        own = {cell: part for part in parts for cell in part.probabilities if cell[1] == number}
+        probabilities = [own[cell].probabilities[cell] for cell in sorted(own)]
+        said.append(
+            SaidInFolds(
+                candidate=candidate,
+                parts=[(probability.argmax(axis=1), probability) for probability in probabilities],
+                fit_seconds=sum(part.seconds / len(part.probabilities) for part in own.values()),
+                warnings=texts,
+            )
+        )
+    return dict(zip(candidates, score_folds(said, task), strict=True))
+
+
+def pick_result(
+    results: Mapping[int, Result], number: int, candidate: Candidate, head: Head, features: object, task: Task
+) -> Result:
+    """Return one of a group's results; without any, let the candidate go through the folds by itself.
+
+    Parameters
+    ----------
+    results : mapping of int to Result
+        Those of `score_group`.
+    number : int
+        In the grid.
+    candidate, head, features, task
+        As for `run_trial`.
+    """
+    return results[number] if results else run_trial(candidate, head, features, task)
 
 
 def _widened(probability: NDArray[np.float64], present: NDArray[np.intp], n_classes: int) -> NDArray[np.float64]:

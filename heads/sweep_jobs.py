@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from heads.grid_paths import PATHS
-from heads.grid_trial import join_folds, run_path
+from heads.grid_trial import pick_result, run_path, score_group
+from heads.resampled_sums import most_together
 from heads.trial import run_trial
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ class SweepSize:
     n_rounds: int
     n_workers: int
     most_cells: int
+    most_scored: int
 
     @classmethod
     def of(cls, task: Task, n_features: int, n_workers: int) -> SweepSize:
@@ -41,6 +43,7 @@ class SweepSize:
             n_rounds=task.plan.repeats,
             n_workers=n_workers,
             most_cells=max(1, _BYTES // (4 * numbers)),
+            most_scored=most_together(sum(len(rows) for _, rows in task.plan.folds), task.n_classes),
         )
 
 
@@ -76,14 +79,18 @@ def submit_jobs(
             jobs = _cut_across(group, size)
         else:
             jobs = list(_cut_by_fold(group, path, size, -(-_JOBS_A_WORKER * size.n_workers // n_jobs)))
-        parts = [(cells, submit(run_path, path, cells, features, task)) for cells in jobs]
-        for number, candidate in enumerate(group):
-            own = [part for cells, part in parts if any(number in some for some in cells.values())]
-            future = submit(join_folds, replace(candidate, features=None), number, own, head, features, task)
-            futures[future] = candidate
+        parts = [submit(run_path, path, cells, features, task) for cells in jobs]
+        bare = {number: replace(candidate, features=None) for number, candidate in enumerate(group)}
+        for places, numbers in _cut_scoring(jobs, len(group), size):
+            some = {number: bare[number] for number in numbers}
+            scored = submit(score_group, some, [parts[place] for place in places], task)
+            for number in numbers:
+                future = submit(pick_result, scored, number, bare[number], head, features, task)
+                futures[future] = group[number]
     for candidate in alone:
-        bare, features = replace(candidate, features=None), sources[id(candidate.features)]
-        futures[submit(run_trial, bare, heads[candidate.head], features, task)] = candidate
+        features = sources[id(candidate.features)]
+        future = submit(run_trial, replace(candidate, features=None), heads[candidate.head], features, task)
+        futures[future] = candidate
     return futures
 
 
@@ -122,3 +129,17 @@ def _cut_across(group: list[Candidate], size: SweepSize) -> list[Cells]:
     for at, (fold, number) in enumerate(every_cell):
         jobs[at * n_parts // len(every_cell)].setdefault(fold, {})[number] = group[number].params
     return list(jobs)
+
+
+def _cut_scoring(
+    jobs: Sequence[Cells], n_candidates: int, size: SweepSize
+) -> Iterator[tuple[tuple[int, ...], list[int]]]:
+    """Yield what is scored together: which jobs' parts, and which candidates, all of which wait for the same jobs."""
+    groups: dict[tuple[int, ...], list[int]] = {}
+    for number in range(n_candidates):
+        places = tuple(place for place, cells in enumerate(jobs) if any(number in some for some in cells.values()))
+        groups.setdefault(places, []).append(number)
+    for places, numbers in groups.items():
+        n_parts = max(-(-size.n_workers // len(groups)), -(-len(numbers) // size.most_scored))
+        for first in range(min(n_parts, len(numbers))):
+            yield places, numbers[first::n_parts]

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from heads.errors import DataError
-from heads.evaluate import Score, measure, score_predictions
+from heads.evaluate import Score, measure, score_together
 from heads.isolation import isolated_job
 from heads.metric_parts import Predictions
 from heads.prediction import predict, predict_numbers
@@ -85,6 +85,26 @@ class Result:
     predictions: Predictions | None = field(default=None, repr=False)
 
 
+@dataclass(frozen=True, kw_only=True)
+class SaidInFolds:
+    """What a candidate said of every fold's images, and what fitting took and said.
+
+    Parameters
+    ----------
+    candidate : Candidate
+    parts : sequence of (ndarray of shape (n_scored,), ndarray of shape (n_scored, n_classes) or None)
+        By fold: classes, and probabilities where the head gives them; or numbers and None.
+    fit_seconds, history, warnings
+        As `Result` has them.
+    """
+
+    candidate: Candidate
+    parts: Sequence[tuple[NDArray[Any], NDArray[np.float64] | None]] = field(repr=False)
+    fit_seconds: float
+    history: History | None = None
+    warnings: list[str]
+
+
 def run_trial(candidate: Candidate, head: Head, features: object, task: Task) -> Result:
     """Fit and score a candidate in every fold; a candidate that fails gives a result with its reason.
 
@@ -121,55 +141,64 @@ def _run(
         parts.append(
             predict(model, scored, task.n_classes) if task.n_classes else (predict_numbers(model, scored), None)
         )
-    return score_folds(candidate, task, parts, fit_seconds=fit_seconds, history=history, warnings=texts)
+    said = SaidInFolds(candidate=candidate, parts=parts, fit_seconds=fit_seconds, history=history, warnings=texts)
+    return score_folds([said], task)[0] if task.n_classes else _score_number_folds(said, task)
 
 
-def score_folds(
-    candidate: Candidate,
-    task: Task,
-    parts: Sequence[tuple[NDArray[Any], NDArray[np.float64] | None]],
-    *,
-    fit_seconds: float,
-    history: History | None,
-    warnings: list[str],
-) -> Result:
-    """Score what was said of every fold's images: their classes, and probabilities where the head gives them.
+def score_folds(said: Sequence[SaidInFolds], task: Task) -> list[Result]:
+    """Score what candidates said of every fold's images; one whose probabilities are not finite gives its reason."""
+    results: dict[int, Result] = {}
+    measured: dict[int, _Measured] = {}
+    for number, one in enumerate(said):
+        try:
+            measured[number] = _measure_folds(one, task)
+        except DataError as error:
+            reason = f"{type(error).__name__}: {error}"
+            results[number] = Result(candidate=one.candidate, error=reason, warnings=one.warnings)
+    every_row = np.concatenate([rows for _, rows in task.plan.folds])
+    scores = score_together(
+        task.y[every_row],
+        [(own.of_true, own.classes) for own in measured.values()],
+        task.n_classes,
+        groups=_drawn_together(task, every_row),
+        seed=task.seed,
+    )
+    for (number, own), scored in zip(measured.items(), scores, strict=True):
+        of_true = None if own.of_true is None else own.of_true.astype(np.float32)
+        results[number] = Result(
+            candidate=said[number].candidate,
+            scores=scored,
+            per_fold=own.per_fold,
+            fit_seconds=said[number].fit_seconds,
+            history=said[number].history,
+            warnings=said[number].warnings,
+            predictions=Predictions(classes=own.classes.astype(np.int32), probability=of_true),
+        )
+    return [results[number] for number in range(len(said))]
 
-    Raises
-    ------
-    DataError
-        Probabilities are not finite.
-    """
-    if not task.n_classes:
-        return _score_number_folds(candidate, task, [numbers for numbers, _ in parts], fit_seconds, history, warnings)
-    rows = [score_rows for _, score_rows in task.plan.folds]
-    for number, (_, probability) in enumerate(parts):
+
+class _Measured(NamedTuple):
+    """Metrics by fold; and classes (n_scored,) and the true class's probability (n_scored,), fold after fold."""
+
+    per_fold: list[dict[str, float | None]]
+    classes: NDArray[Any]
+    of_true: NDArray[np.float64] | None
+
+
+def _measure_folds(said: SaidInFolds, task: Task) -> _Measured:
+    per_fold, of_true = [], []
+    for number, ((classes, probability), (_, rows)) in enumerate(zip(said.parts, task.plan.folds, strict=True)):
+        y = task.y[rows]
         if probability is not None and not np.isfinite(probability).all():
             raise DataError(
                 f"fold {number + 1}: {(~np.isfinite(probability).all(axis=1)).sum()} of {len(probability)} images have "
                 "probabilities that are not finite; try other hyper-parameters"
             )
-    per_fold = [
-        measure(task.y[scored], probability, classes, task.n_classes)
-        for scored, (classes, probability) in zip(rows, parts, strict=True)
-    ]
-    every_row = np.concatenate(rows)
-    y = task.y[every_row]
-    every_class = np.concatenate([classes for classes, _ in parts])
-    given = [probability for _, probability in parts if probability is not None]
-    probability = np.concatenate(given) if given else None
-    of_true = None if probability is None else probability[np.arange(len(y)), y].astype(np.float32)
-    return Result(
-        candidate=candidate,
-        scores=score_predictions(
-            y, probability, every_class, task.n_classes, groups=_drawn_together(task, every_row), seed=task.seed
-        ),
-        per_fold=per_fold,
-        fit_seconds=fit_seconds,
-        history=history,
-        warnings=warnings,
-        predictions=Predictions(classes=every_class.astype(np.int32), probability=of_true),
-    )
+        per_fold.append(measure(y, probability, classes, task.n_classes))
+        if probability is not None:
+            of_true.append(probability[np.arange(len(y)), y])
+    every_class = np.concatenate([classes for classes, _ in said.parts])
+    return _Measured(per_fold, every_class, np.concatenate(of_true) if of_true else None)
 
 
 def _drawn_together(task: Task, rows: NDArray[np.intp]) -> NDArray[Any] | None:
@@ -179,23 +208,16 @@ def _drawn_together(task: Task, rows: NDArray[np.intp]) -> NDArray[Any] | None:
     return rows if task.plan.repeats > 1 else None
 
 
-def _score_number_folds(
-    candidate: Candidate,
-    task: Task,
-    parts: Sequence[NDArray[np.float64]],
-    fit_seconds: float,
-    history: History | None,
-    warnings: list[str],
-) -> Result:
-    rows = [score_rows for _, score_rows in task.plan.folds]
+def _score_number_folds(said: SaidInFolds, task: Task) -> Result:
+    rows, parts = [rows for _, rows in task.plan.folds], [part for part, _ in said.parts]
     every_row, numbers = np.concatenate(rows), np.concatenate(parts)
     return Result(
-        candidate=candidate,
+        candidate=said.candidate,
         scores=score_numbers(task.y[every_row], numbers, groups=_drawn_together(task, every_row), seed=task.seed),
         per_fold=[measure_numbers(task.y[scored], part) for scored, part in zip(rows, parts, strict=True)],
-        fit_seconds=fit_seconds,
-        history=history,
-        warnings=warnings,
+        fit_seconds=said.fit_seconds,
+        history=said.history,
+        warnings=said.warnings,
         predictions=Predictions(classes=numbers),
     )
 

@@ -9,7 +9,7 @@ from sweep_example import PIXELS, PLAN, X, Y
 from heads import HEADS
 from heads.candidates import expand
 from heads.grid_paths import PATHS, GridPath
-from heads.grid_trial import run_path
+from heads.grid_trial import PathPart, pick_result, run_path, score_group
 from heads.sweep import sweep
 from heads.sweep_jobs import SweepSize, submit_jobs
 from heads.trial import Task, run_trial
@@ -60,15 +60,17 @@ def test_a_failure_is_told():
     assert part.probabilities == {}
 
 
-def cut(n_candidates, n_workers, *, n_folds=5, n_rounds=1, most_cells=1000, **kind):
-    """Return the cells of the jobs that a sweep is cut into, and the jobs' names."""
+def cut(n_candidates, n_workers, *, n_folds=5, n_rounds=1, most_cells=1000, most_scored=1000, **kind):
+    """Return the cells of the jobs that a sweep is cut into, and all jobs: names and arguments, futures by place."""
     path = GridPath(module="m", function="f", params=frozenset({"C"}), **kind)
-    size = SweepSize(n_folds=n_folds, n_rounds=n_rounds, n_workers=n_workers, most_cells=most_cells)
+    size = SweepSize(
+        n_folds=n_folds, n_rounds=n_rounds, n_workers=n_workers, most_cells=most_cells, most_scored=most_scored
+    )
     jobs = []
 
     def submit(function, *arguments):
         jobs.append((function.__name__, arguments))
-        return len(jobs)
+        return len(jobs) - 1
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("heads.sweep_jobs.PATHS", {"logreg": path})
@@ -76,7 +78,7 @@ def cut(n_candidates, n_workers, *, n_folds=5, n_rounds=1, most_cells=1000, **ki
         sources = {id(PIXELS.features): "features"}
         futures = submit_jobs(submit, candidates, {"logreg": HEADS["logreg"]}, sources, "task", size)
     assert sorted(candidate.params["C"] for candidate in futures.values()) == list(range(1, n_candidates + 1))
-    return [arguments[1] for name, arguments in jobs if name == "run_path"], [name for name, _ in jobs]
+    return [arguments[1] for name, arguments in jobs if name == "run_path"], jobs
 
 
 @pytest.mark.parametrize(
@@ -112,5 +114,83 @@ def cells_of(jobs):
 
 
 def test_a_single_candidate_goes_by_itself():
-    _, names = cut(1, 2, divisible=True)
-    assert names == ["run_trial"]
+    _, jobs = cut(1, 2, divisible=True)
+    assert [name for name, _ in jobs] == ["run_trial"]
+
+
+@pytest.mark.parametrize(
+    ("n_folds", "n_workers", "most_scored", "sizes"),
+    [
+        (5, 1, 1000, [8]),
+        (5, 2, 1000, [4, 4]),
+        (5, 3, 1000, [2] * 4),
+        (5, 20, 1000, [1] * 8),
+        (5, 1, 3, [2, 3, 3]),
+        (1, 4, 1000, [2] * 4),
+    ],
+)
+def test_candidates_are_scored_together_in_as_many_jobs_as_workers_or_memory_want(
+    n_folds, n_workers, most_scored, sizes
+):
+    _, jobs = cut(8, n_workers, n_folds=n_folds, most_scored=most_scored, divisible=True)
+    scored = [arguments[0] for name, arguments in jobs if name == "score_group"]
+    assert sorted(map(len, scored)) == sizes
+    assert sorted(number for some in scored for number in some) == list(range(8))
+
+
+@pytest.mark.parametrize(("across_folds", "n_folds", "n_workers"), [(False, 5, 4), (False, 1, 3), (True, 2, 8)])
+def test_candidates_are_scored_from_the_jobs_that_tried_them_and_picked_from_the_one_that_scored_them(
+    across_folds, n_folds, n_workers
+):
+    _, jobs = cut(8, n_workers, n_folds=n_folds, divisible=True, across_folds=across_folds)
+    picked = [arguments for name, arguments in jobs if name == "pick_result"]
+    assert sorted(number for _, number, *_ in picked) == list(range(8))
+    for place, number, candidate, *_ in picked:
+        name, (some, parts, _) = jobs[place]
+        assert (name, some[number]) == ("score_group", candidate)
+        assert candidate.params == {"C": number + 1.0}
+        holding = [at for at, (kind, own) in enumerate(jobs) if kind == "run_path" and number in numbers_in(own[1])]
+        assert parts == holding
+
+
+def numbers_in(cells):
+    return {number for some in cells.values() for number in some}
+
+
+SOME = dict(enumerate(expand([PIXELS], ["ridge"], {"ridge": {"alpha": [0.1, 1.0, 10.0]}})))
+
+
+def parts_of(probability_of, **other):
+    """Return the parts of three candidates, one for each fold; of each candidate the probabilities (n_images, 10)."""
+    return [
+        PathPart(probabilities={(fold, number): probability_of(number)[rows] for number in SOME}, seconds=0.3, **other)
+        for fold, (_, rows) in enumerate(PLAN.folds)
+    ]
+
+
+def test_one_whose_probabilities_are_not_finite_takes_no_other_with_it():
+    sure = np.eye(10)[Y]
+    results = score_group(SOME, parts_of(lambda number: sure * np.nan if number == 1 else sure), TASK)
+    assert results[1].error.startswith("DataError: fold 1: 80 of 80 images have probabilities that are not finite")
+    assert results[1].candidate is SOME[1]
+    for number in (0, 2):
+        assert results[number].candidate is SOME[number]
+        assert results[number].scores["accuracy"].value == 1.0
+    for number, candidate in SOME.items():
+        assert pick_result(results, number, candidate, HEADS["ridge"], FEATURES, TASK) is results[number]
+
+
+def test_each_has_its_share_of_the_time_and_the_warnings_of_all():
+    results = score_group(SOME, parts_of(lambda _: np.eye(10)[Y], warnings=["W: slow"]), TASK)
+    for result in results.values():
+        assert result.fit_seconds == pytest.approx(0.1 * len(PLAN.folds))
+        assert result.warnings == ["W: slow"]
+
+
+def test_where_a_fit_failed_each_goes_through_the_folds_by_itself():
+    parts = [*parts_of(lambda _: np.eye(10)[Y])[1:], PathPart(error="ValueError: no")]
+    results = score_group(SOME, parts, TASK)
+    assert results == {}
+    found = pick_result(results, 1, SOME[1], HEADS["ridge"], FEATURES, TASK)
+    alone = run_trial(SOME[1], HEADS["ridge"], FEATURES, TASK)
+    assert (found.scores, found.error) == (alone.scores, None)
