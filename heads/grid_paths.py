@@ -55,7 +55,11 @@ PATHS: Mapping[str, GridPath] = MappingProxyType(
             across_folds=True,
         ),
         "ridge": GridPath(
-            module="heads.ridge_path", function="solve_ridge", params=frozenset({"alpha"}), divisible=False
+            module="heads.ridge_path",
+            function="solve_ridge",
+            params=frozenset({"alpha"}),
+            divisible=False,
+            across_folds=True,
         ),
         "lda": GridPath(
             module="heads.lda_path", function="solve_lda", params=frozenset({"shrinkage"}), divisible=False

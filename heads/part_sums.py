@@ -115,6 +115,24 @@ class PartSums:
         constant = variance <= n_images * eps * squares + (n_images * whole * eps) ** 2
         return Moments(mean, variance, np.where(constant, 1.0, np.sqrt(variance)), n_images)
 
+    def correlations(self, used: NDArray[np.bool_]) -> Doubles:
+        """Return the sums of products of standardised features over the union of some parts, in the upper triangle.
+
+        Raises
+        ------
+        ValueError
+            They were not gathered.
+        """
+        if self.grams is None:
+            raise ValueError("there are no sums of products of features; gather them with_gram=True")
+        moments = self.moments(used)
+        gram = np.zeros_like(self.grams[0])
+        for part in np.flatnonzero(used):
+            gram += self.grams[part]
+        gram -= moments.n_images * np.outer(moments.mean, moments.mean)
+        gram /= np.outer(moments.scale, moments.scale)
+        return gram
+
 
 class Moments(NamedTuple):
     """What features are standardised by, float64 (n_features,) each, of so many images; the mean is less the centre."""

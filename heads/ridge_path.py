@@ -1,127 +1,154 @@
-"""The ridge head for a whole grid of penalties on one fold, from one eigendecomposition."""
+"""The ridge head for a whole grid of penalties, from one eigendecomposition a fold."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import softmax
 
-from heads.gram import ROWS_AT_ONCE, decompose_gram
-from heads.ridge import RidgeSoftmaxClassifier, class_targets, left_out_scores
+from heads.fold_parts import part_images
+from heads.part_sums import PartSums
+from heads.ridge import RidgeSoftmaxClassifier, class_targets, left_out_rows, left_out_scores
 from heads.softmax import Floats, fit_temperatures
 from heads.standardisation import standardise
 
 Doubles = NDArray[np.float64]
 Singles = NDArray[np.float32]
+Rows = NDArray[np.intp]
 
 COLUMNS_AT_ONCE = 256  # scores of so many penalties × classes are held at a time; fewer make slow matrix products
 
 
-class Spectrum(NamedTuple):
-    """What every penalty a has in common: weights are directions (moments / (lengths + a)), for centred features X.
+class Projection(NamedTuple):
+    """Images in the directions that all penalties a have in common: known · moments / (lengths + a) are their scores.
 
     Parameters
     ----------
     lengths : ndarray of shape (n_directions,)
-        Eigenvalues of the Gram matrix.
-    directions : ndarray of shape (n_features, n_directions)
-        V of XᵀX = V diag(lengths) Vᵀ, or XᵀU of XXᵀ = U diag(lengths) Uᵀ.
+        Eigenvalues of XᵀX = V diag(lengths) Vᵀ or XXᵀ = U diag(lengths) Uᵀ, for standardised features X.
     moments : ndarray of shape (n_directions, n_classes)
-        VᵀXᵀT or UᵀT of the targets T.
-    squares : ndarray of shape (n_images, n_directions)
+        VᵀXᵀT or UᵀT of the centred targets T.
+    known, asked : ndarray of shape (n_known, n_directions) and (n_scored, n_directions)
+        XV or XXᵀU, of images that leave-one-out looks at; the same of those to score.
+    squares : ndarray of shape (n_known, n_directions)
         An image's leverage is the sum of its row over lengths + a.
     """
 
     lengths: Doubles
-    directions: Doubles
     moments: Doubles
+    known: Floats
+    asked: Floats
     squares: Floats
 
 
 def solve_ridge(
     features: Singles,
     codes: NDArray[np.intp],
-    scored: Singles,
-    grid: Sequence[Mapping[str, Any]],
-    seed: int,  # noqa: ARG001 - every path takes a seed; this one draws nothing
-) -> list[Doubles]:
-    """Return the probabilities that the ridge head, fitted with each choice of hyper-parameters, gives to other images.
+    n_classes: int,
+    folds: Sequence[tuple[Rows, Rows]],
+    grids: Sequence[Sequence[Mapping[str, Any]]],
+) -> list[list[Doubles]]:
+    """Return the probabilities (n_scored, n_classes) of each fold's images, for each ``alpha`` of its grid.
 
     They are those of `heads.ridge.make_ridge` but for the rounding of float32 scores.
 
     Parameters
     ----------
     features : float32 ndarray of shape (n_images, n_features)
-        Not standardised: that is done here, by these images.
+        Of all images; standardised here, by those that a fold is fitted on.
     codes : int ndarray of shape (n_images,)
-        Classes, 0 … n_classes - 1, each of them present.
-    scored : float32 ndarray of shape (n_scored, n_features)
-    grid : sequence of mapping of str to object
-        Hyper-parameters of `RidgeSoftmaxClassifier`.
-    seed : int
-
-    Returns
-    -------
-    list of float64 ndarray of shape (n_scored, n_classes)
-        One for each entry of `grid`, in its order.
+        Classes, 0 … n_classes - 1.
+    n_classes : int
+    folds : sequence of pairs of int ndarray
+        Rows to fit on and to predict.
+    grids : sequence of sequence of mappings
+        For each fold what to try: hyper-parameters of `RidgeSoftmaxClassifier`.
 
     Raises
     ------
     ValueError
         An alpha is not above 0.
     """
-    alphas = _alphas(grid)
+    alphas = [_alphas(grid) for grid in grids]
+    n_fewest, n_features = min(len(rows) for rows, _ in folds), features.shape[1]
     # Where images are few, leave-one-out divides by what is left of 1 beside a leverage of nearly 1.
-    dtype: Any = np.float32 if len(features) >= 2 * features.shape[1] else np.float64
-    known, asked = standardise(features, scored, dtype)
+    dtype: Any = np.float32 if n_fewest >= 2 * n_features else np.float64
+    shared = None
+    if n_fewest >= n_features:  # the smaller of both Gram matrices is then that of features, which folds can share
+        shared = part_images(features, codes, n_classes, [rows for rows, _ in folds], with_gram=True)
+    found = []
+    for fold, (rows, scored) in enumerate(folds):
+        present, places = np.unique(codes[rows], return_inverse=True)
+        left_out, asked = left_out_rows(len(rows)), _singles(features, scored)
+        if shared is not None:
+            known = _singles(features, rows[left_out])
+            projection = project_parts(shared.sums, shared.parts.fits[fold], known, asked, dtype)
+        else:
+            projection = project_few(_singles(features, rows), places, left_out, asked)
+        probabilities = _probabilities(projection, places, left_out, alphas[fold])
+        found.append([_widened(probability, present, n_classes) for probability in probabilities])
+    return found
+
+
+def _singles(features: NDArray[Any], rows: Rows) -> Singles:
+    return np.ascontiguousarray(features[rows], dtype=np.float32)
+
+
+def project_parts(sums: PartSums, used: NDArray[np.bool_], known: Singles, asked: Singles, dtype: Any) -> Projection:
+    """Return the projection of a fold whose products of features are sums over its parts.
+
+    They are decomposed in float64: float32's rounding is of the order of small eigenvalues, which small penalties leave
+    to count.
+    """
+    moments = sums.moments(used)
+    counts = sums.counts[used].sum(axis=0)
+    by_class = sums.sums[used].sum(axis=0)[counts > 0]
+    lengths, directions = np.linalg.eigh(sums.correlations(used), UPLO="U")
+    # Targets are 2 · indicator - 1, and standardised features sum up to 0.
+    products = 2.0 * ((by_class - counts[counts > 0, None] * moments.mean) / moments.scale).T
+    basis = directions / moments.scale[:, None]
+    turning, height = basis.astype(dtype), (moments.mean @ basis).astype(dtype)
+    turned, others = ((some - sums.centre).astype(dtype, copy=False) @ turning - height for some in (known, asked))
+    return Projection(np.maximum(lengths, 0.0), directions.T @ products, turned, others, np.square(turned))
+
+
+def project_few(features: Singles, codes: NDArray[np.intp], left_out: Rows, asked: Singles) -> Projection:
+    """Return the projection of fewer images than features, by products of images with each other, in float64."""
+    known, others = standardise(features, asked, np.float64)
+    targets = class_targets(codes, int(codes.max()) + 1)
+    lengths, units = np.linalg.eigh(known @ known.T)
+    lengths = np.maximum(lengths, 0.0)
+    moments = units.T @ (targets - targets.mean(axis=0))
+    some = units[left_out]
+    return Projection(lengths, moments, some * lengths, others @ (known.T @ units), np.square(some) * lengths)
+
+
+def _probabilities(
+    projection: Projection, codes: NDArray[np.intp], left_out: Rows, alphas: Doubles
+) -> Iterator[Doubles]:
+    """Yield those of the scored images (n_scored, n_classes) for each alpha; classes come before images until then."""
+    dtype = projection.known.dtype
     targets = class_targets(codes, int(codes.max()) + 1)
     mean = targets.mean(axis=0)
-    spectrum = decompose(known, targets - mean)
-    by_class, height = targets.T.astype(dtype, order="C"), mean[:, None].astype(dtype)
-    probabilities: list[Doubles] = []
+    by_class, height = targets[left_out].T.astype(dtype, order="C"), mean[:, None].astype(dtype)
     at_once = max(1, COLUMNS_AT_ONCE // len(mean))
     for at in range(0, len(alphas), at_once):
-        fitted, scores, leverages = _solve_some(spectrum, alphas[at : at + at_once], known, asked)
-        temperatures = fit_temperatures(left_out_scores(by_class, fitted + height, leverages), codes)
+        inverse = 1.0 / (projection.lengths + alphas[at : at + at_once, None])
+        solved = (projection.moments.T * inverse[:, None]).reshape(-1, inverse.shape[1]).astype(dtype)
+        shape = len(inverse), len(mean), -1
+        fitted, scores = ((solved @ images.T).reshape(shape) for images in (projection.known, projection.asked))
+        leverages = inverse.astype(dtype) @ projection.squares.T + dtype.type(1.0 / len(codes))
+        temperatures = fit_temperatures(left_out_scores(by_class, fitted + height, leverages), codes[left_out])
         for part, temperature in zip(scores, temperatures, strict=True):
-            probabilities.append(softmax((part.T + mean) / temperature, axis=1))
-    return probabilities
+            yield softmax((part.T + mean) / temperature, axis=1)
 
 
-def decompose(features: Floats, targets: Doubles) -> Spectrum:
-    """Return the spectrum of centred features (n_images, n_features) and targets (n_images, n_classes).
-
-    The smaller of the two Gram matrices is decomposed, summed up and solved in float64: small penalties need it.
-    """
-    n_images, n_features = features.shape
-    if n_features <= n_images:
-        starts = range(0, n_images, ROWS_AT_ONCE)
-        lengths, directions = decompose_gram(
-            (features[at : at + ROWS_AT_ONCE].astype(np.float64) for at in starts), n_features
-        )
-        moments = np.zeros((targets.shape[1], n_features))
-        for at in starts:
-            moments += targets[at : at + ROWS_AT_ONCE].T @ features[at : at + ROWS_AT_ONCE]
-        squares = features @ directions.astype(features.dtype)
-        np.square(squares, out=squares)
-        return Spectrum(lengths, directions, directions.T @ moments.T, squares)
-    lengths, units = np.linalg.eigh(features @ features.T)
-    lengths = np.maximum(lengths, 0.0)
-    return Spectrum(lengths, features.T @ units, units.T @ targets, np.square(units) * lengths)
-
-
-def _solve_some(spectrum: Spectrum, alphas: Doubles, known: Floats, asked: Floats) -> tuple[Floats, Floats, Floats]:
-    """Return the scores of known and asked images (n_alphas, n_classes, n), less their mean, and known ones' leverages.
-
-    Classes come before images, as `fit_temperatures` wants them.
-    """
-    inverse = 1.0 / (spectrum.lengths + alphas[:, None])
-    solved = (spectrum.moments.T * inverse[:, None]).reshape(-1, len(spectrum.lengths))
-    weights = (solved @ spectrum.directions.T).astype(known.dtype)
-    shape = len(alphas), spectrum.moments.shape[1], -1
-    fitted, scores = (weights @ known.T).reshape(shape), (weights @ asked.T).reshape(shape)
-    return fitted, scores, inverse.astype(known.dtype) @ spectrum.squares.T
+def _widened(probability: Doubles, present: NDArray[np.intp], n_classes: int) -> Doubles:
+    """Return one column a class, whatever classes the fold holds."""
+    widened = np.zeros((len(probability), n_classes))
+    widened[:, present] = probability
+    return widened
 
 
 def _alphas(grid: Sequence[Mapping[str, Any]]) -> Doubles:

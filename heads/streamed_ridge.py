@@ -48,7 +48,7 @@ def stream_ridge(data: StreamedData, grid: Sequence[Mapping[str, Any]], seed: in
 def _fit_all(data: StreamedData, fit: int, grid: Sequence[Mapping[str, Any]]) -> list[Pipeline]:
     moments, present = data.moments(fit), data.present(fit)
     scaler = scaler_of(data, moments)
-    lengths, directions = np.linalg.eigh(_correlations(data, fit), UPLO="U")
+    lengths, directions = np.linalg.eigh(data.sums.correlations(data.parts.fits[fit]), UPLO="U")
     lengths = np.maximum(lengths, 0.0)
     counts = data.counts(fit)[present]
     by_class = data.sums.sums[data.parts.fits[fit]].sum(axis=0)[present]
@@ -64,24 +64,10 @@ def _fit_all(data: StreamedData, fit: int, grid: Sequence[Mapping[str, Any]]) ->
         head = RidgeSoftmaxClassifier(**params)
         shrunk = 1.0 / (lengths + head.alpha)
         weights = shrunk[:, None] * turned
-        # The share of the intercept in a leverage is one image's of all that are fitted on, not of the sample.
-        leverage = squares @ shrunk + 1.0 / moments.n_images - 1.0 / max(1, len(codes))
+        leverage = squares @ shrunk + 1.0 / moments.n_images
         left_out = left_out_scores(targets, (known @ weights + height).T, leverage)
         head.classes_, head.n_features_in_ = present, data.stream.n_features
         head.coef_, head.intercept_ = directions @ weights, height
         head.temperature_ = fit_temperature(left_out.T, codes)
         pipelines.append(make_pipeline(scaler, head))
     return pipelines
-
-
-def _correlations(data: StreamedData, fit: int) -> Doubles:
-    """Return the sums of products of a fit's standardised features, in the upper triangle."""
-    moments, grams = data.moments(fit), data.sums.grams
-    if grams is None:
-        raise ValueError("ridge needs sums of products of features; gather them with_gram=True")
-    gram = np.zeros_like(grams[0])
-    for part in np.flatnonzero(data.parts.fits[fit]):
-        gram += grams[part]
-    gram -= moments.n_images * np.outer(moments.mean, moments.mean)
-    gram /= np.outer(moments.scale, moments.scale)
-    return gram

@@ -76,7 +76,7 @@ def submit_jobs(
     for group, path in together:
         features, head = sources[id(group[0].features)], heads[group[0].head]
         if path.across_folds:
-            jobs = _cut_across(group, size)
+            jobs = _cut_across(group, path, size)
         else:
             jobs = list(_cut_by_fold(group, path, size, -(-_JOBS_A_WORKER * size.n_workers // n_jobs)))
         parts = [submit(run_path, path, cells, features, task) for cells in jobs]
@@ -118,16 +118,19 @@ def _cut_by_fold(group: list[Candidate], path: GridPath, size: SweepSize, n_want
             yield {fold: {number: group[number].params for number in range(first, len(group), n_parts)}}
 
 
-def _cut_across(group: list[Candidate], size: SweepSize) -> list[Cells]:
+def _cut_across(group: list[Candidate], path: GridPath, size: SweepSize) -> list[Cells]:
     """Cut all folds of a group into equal parts, as many for each worker; of a fold that is cut, as above."""
     order = [*range(0, len(group), 2), *range(1, len(group), 2)]
-    every_cell = [(fold, number) for fold in range(size.n_folds) for number in order]
     # A part of more folds than a round has would be made of ever smaller stretches of images.
-    fewest = max(size.n_rounds, -(-len(every_cell) // size.most_cells))
-    n_parts = min(len(every_cell), -(-fewest // size.n_workers) * size.n_workers)
+    fewest = size.n_rounds
+    pieces = [(fold, order) for fold in range(size.n_folds)]
+    if path.divisible:
+        pieces = [(fold, [number]) for fold, _ in pieces for number in order]
+        fewest = max(fewest, -(-len(pieces) // size.most_cells))
+    n_parts = min(len(pieces), -(-fewest // size.n_workers) * size.n_workers)
     jobs: list[dict[int, dict[int, Any]]] = [{} for _ in range(n_parts)]
-    for at, (fold, number) in enumerate(every_cell):
-        jobs[at * n_parts // len(every_cell)].setdefault(fold, {})[number] = group[number].params
+    for at, (fold, numbers) in enumerate(pieces):
+        jobs[at * n_parts // len(pieces)].setdefault(fold, {}).update({n: group[n].params for n in numbers})
     return list(jobs)
 
 

@@ -109,6 +109,25 @@ def test_folds_that_share_work_are_cut_into_equal_parts(n_folds, n_rounds, n_wor
     assert sorted(cells_of(jobs)) == [(fold, number) for fold in range(n_folds) for number in range(8)]
 
 
+@pytest.mark.parametrize(
+    ("n_folds", "n_rounds", "n_workers", "most_cells", "sizes"),
+    [
+        (5, 1, 2, 1000, [2, 3]),
+        (5, 1, 1, 1000, [5]),
+        (5, 1, 8, 1000, [1] * 5),
+        (5, 1, 2, 1, [2, 3]),
+        (10, 2, 1, 1, [5, 5]),
+    ],
+)
+def test_folds_that_share_work_stay_whole_where_halves_would_do_it_twice(
+    n_folds, n_rounds, n_workers, most_cells, sizes
+):
+    options = {"n_folds": n_folds, "n_rounds": n_rounds, "most_cells": most_cells}
+    jobs, _ = cut(8, n_workers, divisible=False, across_folds=True, **options)
+    assert sorted(map(len, jobs)) == sizes
+    assert sorted(cells_of(jobs)) == [(fold, number) for fold in range(n_folds) for number in range(8)]
+
+
 def cells_of(jobs):
     return [(fold, number) for job in jobs for fold, some in job.items() for number in some]
 

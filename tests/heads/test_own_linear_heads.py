@@ -42,6 +42,21 @@ def test_ridge_calibrates_on_what_refitting_without_each_image_gives(n_images, n
     np.testing.assert_allclose(seen[0], left_out, atol=1e-8)
 
 
+def test_ridge_calibrates_many_images_on_some_of_all_places_and_nearly_as_well(monkeypatch):
+    X, y = problem(3000, 20, 3)
+    y[::3] = 0  # some are wrong, as in life
+    of_all = RidgeSoftmaxClassifier(alpha=2.0).fit(X, y).temperature_
+    monkeypatch.setattr("heads.ridge.MOST_LEFT_OUT", 500)
+    seen = []
+    fit_some = fit_temperature
+    monkeypatch.setattr(
+        "heads.ridge.fit_temperature", lambda scores, codes: seen.append(codes) or fit_some(scores, codes)
+    )
+    assert RidgeSoftmaxClassifier(alpha=2.0).fit(X, y).temperature_ == pytest.approx(of_all, rel=0.1)
+    assert len(seen[0]) == 500
+    assert np.bincount(seen[0]) == pytest.approx(np.bincount(y) / 6, rel=0.2)
+
+
 def test_ridge_is_not_sure_of_noise():
     generator = np.random.default_rng(0)
     X, y = generator.normal(size=(100, 90)), generator.integers(2, size=100)
