@@ -29,17 +29,22 @@ class Projection(NamedTuple):
         Eigenvalues of XᵀX = V diag(lengths) Vᵀ or XXᵀ = U diag(lengths) Uᵀ, for standardised features X.
     moments : ndarray of shape (n_directions, n_classes)
         VᵀXᵀT or UᵀT of the centred targets T.
-    known, asked : ndarray of shape (n_known, n_directions) and (n_scored, n_directions)
-        XV or XXᵀU, of images that leave-one-out looks at; the same of those to score.
+    known : ndarray of shape (n_known, n_directions)
+        XV or XXᵀU, of images that leave-one-out looks at.
     squares : ndarray of shape (n_known, n_directions)
         An image's leverage is the sum of its row over lengths + a.
+    asked : ndarray of shape (n_scored, n_features)
+    turning, height : ndarray of shape (n_features, n_directions) and (n_directions,)
+        asked · turning - height are the images to score in the same directions.
     """
 
     lengths: Doubles
     moments: Doubles
     known: Floats
-    asked: Floats
     squares: Floats
+    asked: Floats
+    turning: Floats
+    height: Floats
 
 
 def solve_ridge(
@@ -109,8 +114,11 @@ def project_parts(sums: PartSums, used: NDArray[np.bool_], known: Singles, asked
     products = 2.0 * ((by_class - counts[counts > 0, None] * moments.mean) / moments.scale).T
     basis = directions / moments.scale[:, None]
     turning, height = basis.astype(dtype), (moments.mean @ basis).astype(dtype)
-    turned, others = ((some - sums.centre).astype(dtype, copy=False) @ turning - height for some in (known, asked))
-    return Projection(np.maximum(lengths, 0.0), directions.T @ products, turned, others, np.square(turned))
+    known, asked = ((some - sums.centre).astype(dtype, copy=False) for some in (known, asked))
+    turned = known @ turning - height
+    return Projection(
+        np.maximum(lengths, 0.0), directions.T @ products, turned, np.square(turned), asked, turning, height
+    )
 
 
 def project_few(features: Singles, codes: NDArray[np.intp], left_out: Rows, asked: Singles) -> Projection:
@@ -121,7 +129,8 @@ def project_few(features: Singles, codes: NDArray[np.intp], left_out: Rows, aske
     lengths = np.maximum(lengths, 0.0)
     moments = units.T @ (targets - targets.mean(axis=0))
     some = units[left_out]
-    return Projection(lengths, moments, some * lengths, others @ (known.T @ units), np.square(some) * lengths)
+    height = np.zeros(len(lengths))
+    return Projection(lengths, moments, some * lengths, np.square(some) * lengths, others, known.T @ units, height)
 
 
 def _probabilities(
@@ -137,10 +146,12 @@ def _probabilities(
         inverse = 1.0 / (projection.lengths + alphas[at : at + at_once, None])
         solved = (projection.moments.T * inverse[:, None]).reshape(-1, inverse.shape[1]).astype(dtype)
         shape = len(inverse), len(mean), -1
-        fitted, scores = ((solved @ images.T).reshape(shape) for images in (projection.known, projection.asked))
+        fitted = (solved @ projection.known.T).reshape(shape)
+        # There are fewer weights than images to turn.
+        scores = (solved @ projection.turning.T) @ projection.asked.T - (solved @ projection.height)[:, None]
         leverages = inverse.astype(dtype) @ projection.squares.T + dtype.type(1.0 / len(codes))
         temperatures = fit_temperatures(left_out_scores(by_class, fitted + height, leverages), codes[left_out])
-        for part, temperature in zip(scores, temperatures, strict=True):
+        for part, temperature in zip(scores.reshape(shape), temperatures, strict=True):
             yield softmax((part.T + mean) / temperature, axis=1)
 
 
