@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from heads.isolation import isolated_job
+from heads.prediction import widen_classes
 from heads.trial import Result, SaidInFolds, Task, contiguous_rows, run_trial, score_folds
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ def _solve_each(solve: Any, cells: Cells, X: NDArray[Any], task: Task) -> Iterat
         present, codes = np.unique(task.y[fit_rows], return_inverse=True)
         seed = task.seed + task.plan.round_of(fold)
         found = solve(contiguous_rows(X, fit_rows), codes, contiguous_rows(X, score_rows), list(some.values()), seed)
-        yield [_widened(probability, present, task.n_classes) for probability in found]
+        yield [widen_classes(probability, present, task.n_classes) for probability in found]
 
 
 def score_group(candidates: Mapping[int, Candidate], parts: Sequence[PathPart], task: Task) -> dict[int, Result]:
@@ -137,10 +138,3 @@ def pick_result(
         As for `run_trial`.
     """
     return results[number] if results else run_trial(candidate, head, features, task)
-
-
-def _widened(probability: NDArray[np.float64], present: NDArray[np.intp], n_classes: int) -> NDArray[np.float64]:
-    """Return one column a class, whatever classes the fold held."""
-    widened = np.zeros((len(probability), n_classes))
-    widened[:, present] = probability
-    return widened

@@ -30,9 +30,14 @@ def predict(model: Any, features: NDArray[Any], n_classes: int) -> tuple[NDArray
     classes = np.asarray(model.predict(X)).astype(np.intp)
     if not hasattr(model, "predict_proba"):
         return classes, None
-    probability = np.zeros((len(X), n_classes))
-    probability[:, np.asarray(model.classes_).astype(np.intp)] = model.predict_proba(X)
-    return classes, probability
+    return classes, widen_classes(model.predict_proba(X), np.asarray(model.classes_).astype(np.intp), n_classes)
+
+
+def widen_classes(probability: NDArray[Any], present: NDArray[np.intp], n_classes: int) -> NDArray[np.float64]:
+    """Return a column for each of all classes, float64 (n_images, n_classes), from those of the classes `present`."""
+    widened = np.zeros((len(probability), n_classes))
+    widened[:, present] = probability
+    return widened
 
 
 def predict_numbers(model: Any, features: NDArray[Any]) -> NDArray[np.float64]:

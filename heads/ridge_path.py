@@ -9,9 +9,11 @@ from scipy.special import softmax
 
 from heads.fold_parts import part_images
 from heads.part_sums import PartSums
+from heads.prediction import widen_classes
 from heads.ridge import RidgeSoftmaxClassifier, class_targets, left_out_rows, left_out_scores
 from heads.softmax import Floats, fit_temperatures
 from heads.standardisation import standardise
+from heads.trial import contiguous_rows
 
 Doubles = NDArray[np.float64]
 Singles = NDArray[np.float32]
@@ -76,28 +78,31 @@ def solve_ridge(
         An alpha is not above 0.
     """
     alphas = [_alphas(grid) for grid in grids]
-    n_fewest, n_features = min(len(rows) for rows, _ in folds), features.shape[1]
-    # Where images are few, leave-one-out divides by what is left of 1 beside a leverage of nearly 1.
-    dtype: Any = np.float32 if n_fewest >= 2 * n_features else np.float64
-    shared = None
-    if n_fewest >= n_features:  # the smaller of both Gram matrices is then that of features, which folds can share
-        shared = part_images(features, codes, n_classes, [rows for rows, _ in folds], with_gram=True)
     found = []
-    for fold, (rows, scored) in enumerate(folds):
+    for (rows, _), projection, some in zip(
+        folds, _project_folds(features, codes, n_classes, folds), alphas, strict=True
+    ):
         present, places = np.unique(codes[rows], return_inverse=True)
-        left_out, asked = left_out_rows(len(rows)), _singles(features, scored)
-        if shared is not None:
-            known = _singles(features, rows[left_out])
-            projection = project_parts(shared.sums, shared.parts.fits[fold], known, asked, dtype)
-        else:
-            projection = project_few(_singles(features, rows), places, left_out, asked)
-        probabilities = _probabilities(projection, places, left_out, alphas[fold])
-        found.append([_widened(probability, present, n_classes) for probability in probabilities])
+        probabilities = _probabilities(projection, places, some)
+        found.append([widen_classes(probability, present, n_classes) for probability in probabilities])
     return found
 
 
-def _singles(features: NDArray[Any], rows: Rows) -> Singles:
-    return np.ascontiguousarray(features[rows], dtype=np.float32)
+def _project_folds(
+    features: Singles, codes: NDArray[np.intp], n_classes: int, folds: Sequence[tuple[Rows, Rows]]
+) -> Iterator[Projection]:
+    n_fewest, n_features = min(len(rows) for rows, _ in folds), features.shape[1]
+    if n_fewest < n_features:
+        for rows, scored in folds:
+            yield project_few(contiguous_rows(features, rows), codes[rows], contiguous_rows(features, scored))
+        return
+    # The smaller of both Gram matrices is that of features, and folds can share it.
+    images = part_images(features, codes, n_classes, [rows for rows, _ in folds], with_gram=True)
+    # Where images are few, leave-one-out divides by what is left of 1 beside a leverage of nearly 1.
+    dtype: Any = np.float32 if n_fewest >= 2 * n_features else np.float64
+    for (rows, scored), used in zip(folds, images.parts.fits, strict=True):
+        known = contiguous_rows(features, rows[left_out_rows(len(rows))])
+        yield project_parts(images.sums, used, known, contiguous_rows(features, scored), dtype)
 
 
 def project_parts(sums: PartSums, used: NDArray[np.bool_], known: Singles, asked: Singles, dtype: Any) -> Projection:
@@ -121,23 +126,22 @@ def project_parts(sums: PartSums, used: NDArray[np.bool_], known: Singles, asked
     )
 
 
-def project_few(features: Singles, codes: NDArray[np.intp], left_out: Rows, asked: Singles) -> Projection:
+def project_few(features: Singles, codes: NDArray[np.intp], asked: Singles) -> Projection:
     """Return the projection of fewer images than features, by products of images with each other, in float64."""
     known, others = standardise(features, asked, np.float64)
-    targets = class_targets(codes, int(codes.max()) + 1)
+    present, places = np.unique(codes, return_inverse=True)
+    targets = class_targets(places, len(present))
     lengths, units = np.linalg.eigh(known @ known.T)
     lengths = np.maximum(lengths, 0.0)
     moments = units.T @ (targets - targets.mean(axis=0))
-    some = units[left_out]
+    some = units[left_out_rows(len(units))]
     height = np.zeros(len(lengths))
     return Projection(lengths, moments, some * lengths, np.square(some) * lengths, others, known.T @ units, height)
 
 
-def _probabilities(
-    projection: Projection, codes: NDArray[np.intp], left_out: Rows, alphas: Doubles
-) -> Iterator[Doubles]:
+def _probabilities(projection: Projection, codes: NDArray[np.intp], alphas: Doubles) -> Iterator[Doubles]:
     """Yield those of the scored images (n_scored, n_classes) for each alpha; classes come before images until then."""
-    dtype = projection.known.dtype
+    dtype, left_out = projection.known.dtype, left_out_rows(len(codes))
     targets = class_targets(codes, int(codes.max()) + 1)
     mean = targets.mean(axis=0)
     by_class, height = targets[left_out].T.astype(dtype, order="C"), mean[:, None].astype(dtype)
@@ -153,13 +157,6 @@ def _probabilities(
         temperatures = fit_temperatures(left_out_scores(by_class, fitted + height, leverages), codes[left_out])
         for part, temperature in zip(scores.reshape(shape), temperatures, strict=True):
             yield softmax((part.T + mean) / temperature, axis=1)
-
-
-def _widened(probability: Doubles, present: NDArray[np.intp], n_classes: int) -> Doubles:
-    """Return one column a class, whatever classes the fold holds."""
-    widened = np.zeros((len(probability), n_classes))
-    widened[:, present] = probability
-    return widened
 
 
 def _alphas(grid: Sequence[Mapping[str, Any]]) -> Doubles:
