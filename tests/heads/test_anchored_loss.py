@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from heads import logreg_path
+from heads import HEADS, logreg_path
 from heads.anchored_loss import AnchoredLoss
 from heads.fold_parts import part_images
 from heads.logreg_path import fit_logistic, solve_logreg
@@ -106,6 +106,33 @@ def test_a_search_over_it_ends_below_the_tolerance_in_float32(drawn, searches):
     _, found = fit_logistic(images, FITS, STRENGTHS)
     _, gradients = loss_of(*drawn)(torch.arange(len(FITS)), found)
     assert float(gradients.abs().max()) <= 1e-4
+
+
+def test_a_search_over_it_ends_nearer_to_scikit_learns_end_than_that_is_to_the_minimum(drawn, searches):
+    searches(True)
+    X, y = drawn
+    strengths = (0.01, 0.1, 1.0, 10.0, 1e3)  # the larger, the longer before the minimum the default tolerance stops
+    grid = [{"C": C} for C in strengths]
+    folds = [(rows, np.setdiff1d(np.arange(N_IMAGES), rows)) for rows in FOLDS]
+    for (fitted, scored), found in zip(folds, solve_logreg(X, y, N_CLASSES, folds, [grid] * 2), strict=True):
+        for probability, C in zip(found, strengths, strict=True):
+            stock = HEADS["logreg"].make({"C": C}, 0).fit(X[fitted], y[fitted])
+            theirs = stock.predict_proba(X[scored])
+            to_the_end = {"logisticregression__tol": 1e-9, "logisticregression__max_iter": 100_000}
+            minimum = stock.set_params(**to_the_end).fit(X[fitted].astype(np.float64), y[fitted])
+            allowed = np.abs(theirs - minimum.predict_proba(X[scored])).max()
+            assert np.abs(probability - theirs).max() < allowed
+
+
+def test_coefficients_found_over_it_are_those_of_scikit_learn(drawn, searches):
+    searches(True)
+    X, y = drawn
+    scaling, found = fit_logistic(part_images(X, y, N_CLASSES, FOLDS), FITS, STRENGTHS)
+    weights, _ = scaling.of_features(torch.arange(len(FITS)), found)
+    for number, (fit, C) in enumerate(zip(FITS, STRENGTHS, strict=True)):
+        stock = HEADS["logreg"].make({"C": C}, 0).fit(X[FOLDS[fit]], y[FOLDS[fit]])
+        theirs = stock[-1].coef_ / stock[0].scale_
+        assert np.linalg.norm(weights[:, number].numpy() - theirs) <= 0.02 * np.linalg.norm(theirs)
 
 
 def test_scores_are_those_of_a_search_in_float32_alone(searches):
