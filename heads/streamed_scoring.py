@@ -9,6 +9,7 @@ import numpy as np
 
 from heads.metric_parts import Predictions
 from heads.part_sums import Parts, split_by_part
+from heads.prediction import widen_classes
 from heads.trial import Result
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def score_streamed_folds(
     for number, (_, rows) in enumerate(task.plan.folds):
         fold_of[rows] = number
     place[scored] = np.arange(len(scored))
-    classes = np.empty((len(fitted), len(scored)), dtype=np.int32)
+    classes = np.empty((len(fitted), len(scored)), dtype=np.min_scalar_type(-task.n_classes))  # signed, a byte mostly
     of_true = np.empty((len(fitted), len(scored)), dtype=np.float32)
     folds = Parts(of_image=fold_of, fits=np.eye(len(ends), dtype=bool))
     for block in stream.blocks(folds.rows):
@@ -74,9 +75,7 @@ class _Transformed:
             if steps not in self._by_steps:
                 self._by_steps[steps] = model[:-1].transform(self._features)
             last, features = model[-1], self._by_steps[steps]
-        probability = np.zeros((len(features), n_classes))
-        probability[:, last.classes_] = last.predict_proba(features)
-        return probability
+        return widen_classes(last.predict_proba(features), last.classes_, n_classes)
 
 
 def _result(one: FittedInFolds, said: Predictions, folds: Sequence[slice], scores: LargeScores) -> Result:
