@@ -16,7 +16,7 @@ from heads.softmax import Floats, SoftmaxClassifier, fit_temperature
 Doubles = NDArray[np.float64]
 
 MOST_LEFT_OUT = 4096
-"""Images that a temperature is fitted on: with more, the log-loss changes in its fourth digit."""
+"""Images that a temperature is fitted on; one number needs no more."""
 
 
 class RidgeSoftmaxClassifier(SoftmaxClassifier):
@@ -72,7 +72,7 @@ class RidgeSoftmaxClassifier(SoftmaxClassifier):
         self.coef_, leverage = _solve(features - feature_mean, targets - target_mean, self.alpha, rows)
         self.intercept_ = target_mean - feature_mean @ self.coef_
         left_out = left_out_scores(targets[rows].T, self._scores(features[rows]).T, leverage + 1.0 / len(codes)).T
-        self.temperature_ = fit_temperature(left_out, codes[rows])
+        self.temperature_ = fit_temperature(left_out, codes[rows], len(codes))
         return self
 
     def check_alpha(self) -> None:

@@ -154,7 +154,8 @@ def _probabilities(projection: Projection, codes: NDArray[np.intp], alphas: Doub
         # There are fewer weights than images to turn.
         scores = (solved @ projection.turning.T) @ projection.asked.T - (solved @ projection.height)[:, None]
         leverages = inverse.astype(dtype) @ projection.squares.T + dtype.type(1.0 / len(codes))
-        temperatures = fit_temperatures(left_out_scores(by_class, fitted + height, leverages), codes[left_out])
+        of_known = left_out_scores(by_class, fitted + height, leverages)
+        temperatures = fit_temperatures(of_known, codes[left_out], len(codes))
         for part, temperature in zip(scores.reshape(shape), temperatures, strict=True):
             yield softmax((part.T + mean) / temperature, axis=1)
 

@@ -72,7 +72,7 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
         return features, codes
 
 
-def fit_temperature(scores: Floats, codes: NDArray[np.intp]) -> float:
+def fit_temperature(scores: Floats, codes: NDArray[np.intp], n_known: int | None = None) -> float:
     """Return the temperature that makes softmax(scores / temperature) fit the classes best.
 
     It changes no prediction, only how sure each one is. The cross-entropy is convex in 1 / temperature, so that it is
@@ -85,6 +85,8 @@ def fit_temperature(scores: Floats, codes: NDArray[np.intp]) -> float:
         Scores of images that were not fitted on (left out, or cross-validated).
     codes : int ndarray of shape (n_images,)
         True classes, 0 … n_classes - 1.
+    n_known : int or None
+        Images that these are a sample of: it is their number that smooths the targets. None where these are all.
 
     Returns
     -------
@@ -96,10 +98,10 @@ def fit_temperature(scores: Floats, codes: NDArray[np.intp]) -> float:
     Guo, Pleiss, Sun & Weinberger, "On calibration of modern neural networks", ICML 2017.
     Platt, "Probabilistic outputs for support vector machines", 1999 (the smoothed targets, section 2.2).
     """
-    return float(fit_temperatures(scores.T[None], codes)[0])
+    return float(fit_temperatures(scores.T[None], codes, n_known)[0])
 
 
-def fit_temperatures(scores: Floats, codes: NDArray[np.intp]) -> Doubles:
+def fit_temperatures(scores: Floats, codes: NDArray[np.intp], n_known: int | None = None) -> Doubles:
     """Return what `fit_temperature` finds for each of many sets of scores of the same images, (n_sets,).
 
     Parameters
@@ -107,15 +109,18 @@ def fit_temperatures(scores: Floats, codes: NDArray[np.intp]) -> Doubles:
     scores : ndarray of shape (n_sets, n_classes, n_images)
         Classes before images: sums over a handful of classes then run along memory.
     codes : int ndarray of shape (n_images,)
+    n_known : int or None
     """
     n_sets, n_classes, n_images = scores.shape
     # A few sets at a time, for they stay in the processor's cache; one at a time, the steps would be so short that
     # threads beside each other spend as long on handing over the interpreter.
     at_once = max(1, SCORES_AT_ONCE // max(1, n_classes * n_images))
-    return np.concatenate([_fit_some(scores[at : at + at_once], codes) for at in range(0, n_sets, at_once)])
+    return np.concatenate(
+        [_fit_some(scores[at : at + at_once], codes, n_known or n_images) for at in range(0, n_sets, at_once)]
+    )
 
 
-def _fit_some(scores: Floats, codes: NDArray[np.intp]) -> Doubles:
+def _fit_some(scores: Floats, codes: NDArray[np.intp], n_known: int) -> Doubles:
     n_sets, n_classes, n_images = scores.shape
     temperatures = np.ones(n_sets)
     if n_images == 0:
@@ -127,9 +132,9 @@ def _fit_some(scores: Floats, codes: NDArray[np.intp]) -> Doubles:
     logits, spread = logits[has_spread], spread[has_spread]
     logits -= logits.max(axis=1, keepdims=True)
     logits /= spread.astype(logits.dtype)[:, None, None]
-    # The smoothed target of a true class is (n_images + 1) / (n_images + n_classes), of any other 1 over the same.
+    # The smoothed target of a true class is (n_known + 1) / (n_known + n_classes), of any other 1 over the same.
     of_true = logits[:, codes, np.arange(n_images)].sum(axis=1, dtype=np.float64)
-    wanted = (logits.sum(axis=(1, 2), dtype=np.float64) / n_images + of_true) / (n_images + n_classes)
+    wanted = (logits.sum(axis=(1, 2), dtype=np.float64) + n_known * of_true) / n_images / (n_known + n_classes)
     room = np.empty_like(logits)
     start = np.full(len(logits), LIKELY_SHARPNESS)
     sharpness = _positive_roots(lambda tried: _excess(logits, tried, wanted, room), start, 1e-3, 1e3)

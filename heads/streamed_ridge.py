@@ -68,6 +68,6 @@ def _fit_all(data: StreamedData, fit: int, grid: Sequence[Mapping[str, Any]]) ->
         left_out = left_out_scores(targets, (known @ weights + height).T, leverage)
         head.classes_, head.n_features_in_ = present, data.stream.n_features
         head.coef_, head.intercept_ = directions @ weights, height
-        head.temperature_ = fit_temperature(left_out.T, codes)
+        head.temperature_ = fit_temperature(left_out.T, codes, moments.n_images)
         pipelines.append(make_pipeline(scaler, head))
     return pipelines
