@@ -176,7 +176,7 @@ def write_results(folder: Path, rows: Sequence[Mapping[str, Any]]) -> Path:
     """Write ``results.parquet``: one row a candidate, in the order given, failed ones with their error.
 
     Columns are the leaderboard's, with ``params`` as JSON text; for each metric ``<metric>``, ``<metric>_low``,
-    ``<metric>_high`` and the list ``<metric>_per_fold``; and ``tied`` and ``p_adjusted`` against the winner.
+    ``<metric>_high`` and the list ``<metric>_per_fold``; and ``tied`` and ``p_value`` against the winner.
 
     Parameters
     ----------
@@ -184,7 +184,7 @@ def write_results(folder: Path, rows: Sequence[Mapping[str, Any]]) -> Path:
         It exists.
     rows : sequence of mapping
         As `flows.leaderboard.leaderboard_row` gives them; and where known ``per_fold`` (a list of metric → value, one a
-        fold), ``tied`` (bool) and ``p_adjusted`` (float). What is absent is null.
+        fold), ``tied`` (bool) and ``p_value`` (float). What is absent is null.
 
     Returns
     -------
@@ -203,7 +203,7 @@ def write_results(folder: Path, rows: Sequence[Mapping[str, Any]]) -> Path:
     types |= dict.fromkeys(("score", "low", "high"), number) | {"split": text}
     for name in metrics:
         types |= dict.fromkeys((name, f"{name}_low", f"{name}_high"), number) | {f"{name}_per_fold": pa.list_(number)}
-    types |= {"fit_seconds": number, "tied": pa.bool_(), "p_adjusted": number}
+    types |= {"fit_seconds": number, "tied": pa.bool_(), "p_value": number}
     types |= {"error": text, "warnings": pa.list_(text)}
     table = pa.Table.from_pylist([_flat(row, metrics) for row in rows], schema=pa.schema(list(types.items())))
     buffer = io.BytesIO()

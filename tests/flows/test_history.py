@@ -34,7 +34,7 @@ TESTS = Path(__file__).parent.parent
 
 def test_a_table_has_one_row_a_candidate_and_plain_pandas_reads_its_types(tmp_path: Path) -> None:
     folds = [{"accuracy": 0.88, "log_loss": None}, {"accuracy": 0.92, "log_loss": 0.3}]
-    rows = [row(accuracy=0.9, per_fold=folds, tied=True, p_adjusted=0.4), row("knn", None, params={})]
+    rows = [row(accuracy=0.9, per_fold=folds, tied=True), row("knn", None, params={})]
     table = pd.read_parquet(write_results(tmp_path, rows))
     assert table["head"].tolist() == ["logreg", "knn"]
     assert table["params"].tolist() == ['{"C": 0.01}', "{}"]

@@ -4,7 +4,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
+import pytest
 
 from flows.fitting import fit
 from flows.rivals import describe_rival, tell_ties
@@ -28,6 +30,11 @@ def test_every_candidate_is_kept_in_a_table(embed: Callable[..., Any], elsewhere
     table = pd.read_parquet(Path(summary.model).parent / "results.parquet")
     assert table["head"].tolist() == [row["head"] for row in summary.leaderboard]
     assert table["tied"].tolist() == [row["tied"] for row in summary.leaderboard]
+    _, *others = (row["p_value"] for row in summary.leaderboard)
+    assert table["p_value"].tolist() == pytest.approx([np.nan, *others], nan_ok=True)
+    assert others[-1] < 0.05
+    # Arrow passes over what the table has no column for: nothing that the leaderboard says may go that way.
+    assert set(summary.winner) - {"scores"} <= set(table.columns)
 
 
 def test_a_quick_sweep_is_what_is_done_unasked(embed: Callable[..., Any], elsewhere: Path) -> None:
