@@ -21,6 +21,19 @@ OWN_FILES = ("leaderboard.csv", "model", UNFINISHED)
 """What marks a folder as results of a fit."""
 
 
+def refuse_unknown_metric(metric: str | None) -> None:
+    """Tell a misspelt metric from one that another task has.
+
+    Raises
+    ------
+    JobError
+        No task has it.
+    """
+    known = [name for metrics in METRICS_OF.values() for name in metrics]
+    if metric is not None and metric not in known:
+        raise JobError(f"no metric is called {metric!r}; expected one of {', '.join(known)}")
+
+
 def choose_metric(problem: Problem, metric: str | None) -> str:
     """Return the metric that chooses the winner: the one asked for, or the usual one of the problem's task.
 

@@ -13,7 +13,7 @@ from extractors.atomic import write_atomically
 from extractors.cache import EmbeddingCache
 from flows.errors import EXPECTED_ERRORS, JobError
 from flows.extraction import as_list
-from flows.fit_choices import METRICS_OF, OWN_FILES, describe_source, open_results
+from flows.fit_choices import METRICS_OF, OWN_FILES, describe_source, open_results, refuse_unknown_metric
 from flows.fit_summary import FitSummary
 from flows.fitting import fit_problem
 from flows.label_columns import ALL
@@ -80,7 +80,8 @@ def fit_targets(
     targets : str or sequence of str
         Label columns; ``all`` means every one.
     metric : str, optional
-        What chooses the winners of the columns whose task has it; the others go by the usual one.
+        What chooses the winners of the columns whose task has it; the others go by the usual one. One that no task has
+        is refused.
     out : path-like, optional
         Folder for the table and a folder of results for each column; by default ``NAME.results``.
     **options
@@ -89,9 +90,10 @@ def fit_targets(
     Raises
     ------
     JobError
-        Labels are absent, no key covers the images, or not one column can be fitted.
+        Labels are absent, no key covers the images, the metric is unknown, or not one column can be fitted.
     """
     started = time.monotonic()
+    refuse_unknown_metric(metric)
     labelled = gather_labelled(
         EmbeddingCache(cache),
         labels=Path(labels) if labels else None,

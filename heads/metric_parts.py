@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
     Doubles = NDArray[np.float64]
 
+_KNOWN = ("accuracy", "balanced_accuracy", "macro_f1", "log_loss")  # what `gradient` has a branch for
+
 
 @dataclass(frozen=True, kw_only=True)
 class Predictions:
@@ -51,7 +53,14 @@ class ScoredImages:
     sums: Doubles
 
     def value(self, metric: str) -> float:
-        """Return the metric over all images."""
+        """Return the metric over all images.
+
+        Raises
+        ------
+        DataError
+            The metric's parts are unknown.
+        """
+        _refuse_unknown(metric)
         return float(metrics_of_sums(self.sums[None], len(self.sums) // 3)[metric][0])
 
     def parts(self, y: NDArray[Any], slopes: Doubles) -> Doubles:
@@ -66,8 +75,9 @@ def score_images(metric: str, y: NDArray[Any], predictions: Predictions, n_class
     Raises
     ------
     DataError
-        There is no image, shapes do not agree, or a log-loss lacks probabilities.
+        The metric's parts are unknown, there is no image, shapes do not agree, or a log-loss lacks probabilities.
     """
+    _refuse_unknown(metric)
     classes, n_images = np.asarray(predictions.classes), len(y)
     if n_images == 0 or y.shape != (n_images,) or classes.shape != (n_images,):
         raise DataError(
@@ -77,6 +87,15 @@ def score_images(metric: str, y: NDArray[Any], predictions: Predictions, n_class
     right = (classes == y).astype(np.float64)
     counts = [np.bincount(y, right, n_classes), np.bincount(y, None, n_classes), np.bincount(classes, None, n_classes)]
     return ScoredImages(right=right, loss=loss, classes=classes, sums=np.append(np.concatenate(counts), loss.sum()))
+
+
+def _refuse_unknown(metric: str) -> None:
+    if metric not in _KNOWN:
+        raise _unknown(metric)
+
+
+def _unknown(metric: str) -> DataError:
+    return DataError(f"what an image adds to {metric!r} is unknown; expected one of {', '.join(_KNOWN)}")
 
 
 def _losses(y: NDArray[Any], probability: NDArray[Any] | None) -> Doubles:
@@ -94,6 +113,11 @@ def gradient(metric: str, sums: Doubles) -> Doubles:
     """Return the gradient of a metric in the sums (3 n_classes + 1,).
 
     No metric changes when all sums double, so over a candidate's own images the parts add up to 0 (Euler's theorem).
+
+    Raises
+    ------
+    DataError
+        The metric's parts are unknown.
     """
     right, true, predicted = sums[:-1].reshape(3, -1)
     n_images = true.sum()
@@ -109,6 +133,8 @@ def gradient(metric: str, sums: Doubles) -> Doubles:
         size = (true + predicted)[there]
         slopes[0, there] = 2 / size / there.sum()
         slopes[1:, there] = -2 * right[there] / size**2 / there.sum()
-    else:
+    elif metric == "log_loss":
         slopes[1] = -sums[-1] / n_images**2
+    else:
+        raise _unknown(metric)
     return np.append(slopes.ravel(), 1 / n_images if metric == "log_loss" else 0.0)

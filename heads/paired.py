@@ -24,6 +24,12 @@ if TYPE_CHECKING:
 
 SIGNIFICANCE = 1 - CONFIDENCE
 
+# How far apart two candidates can be at all.
+_MOST_APART = {
+    **dict.fromkeys(("accuracy", "balanced_accuracy", "macro_f1"), 1.0),
+    "log_loss": -math.log(SMALLEST_PROBABILITY),
+}
+
 
 @dataclass(frozen=True, kw_only=True)
 class Difference:
@@ -236,7 +242,7 @@ class _Pair:
 
     def interval(self, *, grouped: bool) -> tuple[float, float]:
         """Return the linearised difference's interval: G / (G-1) Σ parts² is the variance over G units."""
-        most = -math.log(SMALLEST_PROBABILITY) if self.metric == "log_loss" else 1.0
+        most = _MOST_APART[self.metric]
         own = [side.parts(self.y, gradient(self.metric, side.sums)) for side in (self.first, self.second)]
         parts = np.bincount(self.units, own[0] - own[1])
         n_units = len(parts)

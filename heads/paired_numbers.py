@@ -82,7 +82,15 @@ def tied_numbers(
 
 
 def _losses(metric: str, true: Doubles, predicted: Doubles) -> Doubles:
-    return np.abs(predicted - true) if metric == "mae" else np.square(predicted - true)
+    if metric == "mae":
+        return np.abs(predicted - true)
+    if metric in ("r2", "rmse"):
+        return np.square(predicted - true)
+    raise _unknown(metric)
+
+
+def _unknown(metric: str) -> DataError:
+    return DataError(f"what an image adds to {metric!r} is unknown; expected one of r2, mae, rmse")
 
 
 def _difference(
@@ -117,5 +125,7 @@ def _influences(metric: str, true: Doubles, predicted: Doubles) -> Doubles:
         return np.asarray((losses - mean) / n_images)
     if metric == "rmse":
         return np.asarray((losses - mean) / (2 * math.sqrt(mean) * n_images)) if mean > 0 else np.zeros(n_images)
-    away = np.square(true - true.mean())
-    return np.asarray((mean / away.mean() * away - losses) / away.sum())
+    if metric == "r2":
+        away = np.square(true - true.mean())
+        return np.asarray((mean / away.mean() * away - losses) / away.sum())
+    raise _unknown(metric)

@@ -106,6 +106,14 @@ def test_a_column_that_cannot_be_fitted_costs_no_other(numbers: tuple[Path, Path
     assert list(found.fits) == ["shape"]
 
 
+def test_a_metric_that_no_task_has_is_refused_and_no_column_goes_by_another(
+    numbers: tuple[Path, Path], tmp_path: Path
+) -> None:
+    with pytest.raises(JobError, match=r"no metric is called 'acuracy'; expected one of accuracy, .*, rmse"):
+        fit_targets(numbers[0], "dummy", targets=["shape"], labels=numbers[1], out=tmp_path / "x", metric="acuracy")
+    assert not (tmp_path / "x").exists()
+
+
 def test_where_no_column_can_be_fitted_the_first_reason_is_told(numbers: tuple[Path, Path], tmp_path: Path) -> None:
     with pytest.raises(JobError, match="none of 1 label columns could be fitted; weight: head 'logreg' tells"):
         fit_targets(numbers[0], "logreg", targets=["weight"], labels=numbers[1], out=tmp_path / "none")

@@ -233,3 +233,18 @@ def test_what_cannot_be_compared_is_said(change, message):
     with pytest.raises(DataError) as caught:
         compare_paired(**given)
     assert message in str(caught.value)
+
+
+def test_a_metric_whose_parts_are_unknown_is_refused_and_not_taken_for_a_log_loss(monkeypatch):
+    monkeypatch.setattr("heads.paired.METRICS", {**METRICS, "kappa": True})  # as one that is added there alone
+    y, (first, second), _ = candidates(20, 2)
+    scored = score_images("accuracy", y, first, 3)
+    for ask in (
+        lambda: gradient("kappa", scored.sums),
+        lambda: score_images("kappa", y, first, 3),
+        lambda: scored.value("kappa"),
+        lambda: compare_paired("kappa", y, first, second),
+        lambda: tied_with_winner("kappa", y, first, [second]),
+    ):
+        with pytest.raises(DataError, match=r"'kappa'.*expected one of accuracy, .*, log_loss"):
+            ask()

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from heads.errors import DataError
-from heads.paired_numbers import tied_numbers
-from heads.regression_metrics import measure_numbers
+from heads.paired_numbers import _influences, tied_numbers
+from heads.regression_metrics import REGRESSION_METRICS, measure_numbers
 
 METRICS = ["r2", "mae", "rmse"]
 
@@ -73,3 +73,11 @@ def test_groups_that_err_alike_make_a_lead_less_sure():
 def test_a_metric_of_classes_is_refused():
     with pytest.raises(DataError, match="no metric of numbers is called 'accuracy'; expected one of r2, mae, rmse"):
         tied_numbers("accuracy", [1.0, 2.0], [1.0, 2.0], [[1.0, 2.0]])
+
+
+def test_a_metric_whose_parts_are_unknown_is_refused_and_not_taken_for_squared_errors(monkeypatch):
+    monkeypatch.setattr("heads.paired_numbers.REGRESSION_METRICS", {**REGRESSION_METRICS, "medae": False})
+    with pytest.raises(DataError, match=r"'medae'.*expected one of r2, mae, rmse"):
+        tied_numbers("medae", [1.0, 2.0], [1.0, 2.0], [[1.0, 2.5]])
+    with pytest.raises(DataError, match=r"'medae'.*expected one of r2, mae, rmse"):
+        _influences("medae", np.array([1.0, 2.0]), np.array([1.0, 2.5]))
