@@ -64,10 +64,10 @@ class EmbeddingKey:
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain JSON values; `from_dict` reads them back."""
-        values = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        values = _every_field(self)
         if self.decode == "full":
             del values["decode"]  # keys that were made before there was a choice keep their ids
-        return values | {"taps": list(self.taps), "preprocessing": self.preprocessing.as_dict()}
+        return values
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:
@@ -83,9 +83,15 @@ class EmbeddingKey:
 
     def differences(self, other: "EmbeddingKey") -> str:
         """Say in words where `other` differs: ``weights: sha256:9f… here, sha256:11… there``; empty if equal."""
-        mine, theirs = self.as_dict(), other.as_dict()
+        mine, theirs = _every_field(self), _every_field(other)
         return "; ".join(
-            f"{name}: {mine.get(name, 'full')} here, {theirs.get(name, 'full')} there"
+            f"{name}: {mine.get(name, 'absent')} here, {theirs.get(name, 'absent')} there"
             for name in {**mine, **theirs}
             if mine.get(name) != theirs.get(name)
         )
+
+
+def _every_field(key: EmbeddingKey) -> dict[str, Any]:
+    """Return plain JSON values of all fields, also of those that `as_dict` leaves unsaid."""
+    values = {name: getattr(key, name) for name in key.__dataclass_fields__}
+    return values | {"taps": list(key.taps), "preprocessing": key.preprocessing.as_dict()}

@@ -1,6 +1,6 @@
 """Any difference that changes the numbers makes another key; nothing else does."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
@@ -54,6 +54,20 @@ def test_differences_are_named_with_both_values() -> None:
     other = replace(KEY, weights="sha256:bb")
     assert KEY.differences(other) == "weights: sha256:aa here, sha256:bb there"
     assert KEY.differences(KEY) == ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LaterKey(EmbeddingKey):
+    """With a field that another version's keys have not."""
+
+    colours: str = "rgb"
+
+
+def test_a_field_that_one_key_has_not_is_absent_and_only_decoding_is_full_unsaid() -> None:
+    later = LaterKey.from_dict(KEY.as_dict())
+    assert KEY.differences(later) == "colours: absent here, rgb there"
+    assert later.differences(KEY) == "colours: rgb here, absent there"
+    assert KEY.differences(replace(KEY, decode="draft")) == "decode: full here, draft there"
 
 
 def test_a_readable_id_never_leaves_its_folder() -> None:
