@@ -81,13 +81,12 @@ def compact(cache: str | Path, *, progress: bool = False) -> CompactionSummary:
             keys.append(_compact_key(store, digests, progress=progress))
             advance(1)
     totals = {name: sum(key[name] for key in keys) for name in _COUNTED}
-    changed = any(key.pop("changed") for key in keys)
     return CompactionSummary(
         cache=str(folder.path),
         unread=int(listing.rows["digest"].isna().sum()),
-        changed=changed,
+        changed=any(key["changed"] for key in keys),
         seconds=round(time.monotonic() - started, 3),
-        keys=keys,
+        keys=[{name: value for name, value in key.items() if name != "changed"} for key in keys],
         **totals,
     )
 

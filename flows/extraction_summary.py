@@ -70,8 +70,8 @@ def describe_run(
     extraction: "MissingRows", listing: CacheListing, embedded: int, *, opening: float, seconds: float
 ) -> dict[str, Any]:
     """Say how many of the listing's usable images were new to a key, and how they were embedded in how many seconds."""
-    stages = extraction.times.seconds
-    stages |= {"set up": opening + stages.get("set up", 0.0)}
+    measured = extraction.times.seconds
+    stages = measured | {"set up": opening + measured.get("set up", 0.0)}
     return {
         "embedded": embedded,
         "reused": len(listing.usable) - embedded,

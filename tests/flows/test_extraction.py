@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from cache_contract import check_cache
 from conftest import draw
+from small_extraction import opened, run
 
 import extractors.prefetch
 import flows.extraction
@@ -21,6 +22,7 @@ from extractors.errors import CacheError, ExtractorError, ImageSetError, NotRead
 from flows.errors import JobError
 from flows.extract_choices import default_cache, pair_weights
 from flows.extraction import extract
+from flows.extraction_summary import describe_run
 
 Embed = Callable[..., Any]
 
@@ -43,6 +45,16 @@ def test_a_key_says_what_was_used(embed: Embed) -> None:
     assert key["weights"] == "none (random, seed 0)"
     assert key["taps"] == ["features.2:avg", "penultimate"]
     assert (key["precision"], key["dtype"], key["embedded"], key["reused"]) == ("fp32", "float32", 36, 0)
+
+
+def test_to_describe_a_run_changes_nothing_of_it(photos: Path, tmp_path: Path) -> None:
+    extraction = opened(EmbeddingCache(tmp_path / "cache", create=True), photos)
+    embedded = run(extraction)
+    before = dict(extraction.times.seconds)
+    told = [describe_run(extraction, extraction.listing, embedded, opening=1000.0, seconds=9.0) for _ in range(2)]
+    assert extraction.times.seconds == before
+    assert told[0] == told[1]
+    assert told[0]["stages"]["set up"] == round(1000.0 + before["set up"], 3)
 
 
 def test_several_backbones_fill_several_keys_of_one_cache(embed: Embed) -> None:

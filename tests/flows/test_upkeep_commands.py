@@ -10,6 +10,7 @@ from synthetic_cache import flip_bit
 
 from extractors.cache import EmbeddingCache
 from flows.cli import main
+from flows.compaction import compact
 
 
 @pytest.fixture
@@ -104,6 +105,16 @@ def test_json_is_one_object_and_nothing_else(
     status, out, _ = headstart(*words[:1], cache, *words[1:], "--json")
     assert status == 0
     assert set(json.loads(out)) >= fields
+
+
+def test_every_key_that_was_compacted_is_described_by_the_same_fields(embed: Callable[..., Any], photos: Path) -> None:
+    both: dict[str, Any] = {"backbone": ["small_cnn", "pixels"], "weights": ["none", "default"]}
+    embed(**both)
+    (photos / "cat" / "00.png").unlink()
+    summary = compact(embed(**both).cache)
+    assert summary.changed
+    fields = {"id", "rows", "dropped", "shards_before", "shards_after", "bytes_before", "bytes_after"}
+    assert [set(key) for key in summary.keys] == [fields, fields]
 
 
 @pytest.mark.parametrize("command", ["verify", "compact", "export"])
