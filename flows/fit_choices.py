@@ -9,7 +9,8 @@ from flows.errors import JobError
 from flows.extraction import as_list
 from flows.kept_results import UNFINISHED
 from flows.problem import Problem
-from heads.candidates import Grid
+from heads.candidates import Grid, check_head
+from heads.errors import HeadError
 from heads.evaluate import METRICS
 from heads.presets import find_preset
 from heads.regression_metrics import REGRESSION_METRICS
@@ -55,6 +56,50 @@ def choose_heads(named: list[str], sweep: str | None, task: str) -> tuple[list[s
     """Return the heads to try, and the grids of those that a preset brings."""
     preset = dict(find_preset(sweep or "quick", task)) if sweep or not named else {}
     return list(dict.fromkeys([*preset, *named])), preset
+
+
+def refuse_unusable(
+    named: list[str], *, sweep: str | None, task: str | None, metric: str | None, for_classes: bool
+) -> None:
+    """Tell what no fit can use, before there are labels to fit.
+
+    Parameters
+    ----------
+    named, sweep, metric
+        Heads, preset and metric, as for `flows.fitting.fit`.
+    task : {"classify", "regress"} or None
+        Where the labels will tell it, all has to be usable for one of the two.
+    for_classes : bool
+        Whether something is asked for that only classes have.
+
+    Raises
+    ------
+    JobError
+        The metric is unknown or another task's, or something is asked for that the task has not.
+    HeadError
+        A head does not exist or is another task's, cannot be made, or there is no such preset.
+    """
+    refuse_unknown_metric(metric)
+    possible = [task] if task else [name for name in METRICS_OF if metric is None or metric in METRICS_OF[name]]
+    faults = [_find_fault(named, sweep, name, metric, for_classes=for_classes) for name in possible]
+    if faults[0] is not None and None not in faults:
+        raise faults[0]
+
+
+def _find_fault(
+    named: list[str], sweep: str | None, task: str, metric: str | None, *, for_classes: bool
+) -> JobError | HeadError | None:
+    """Return why a task cannot use all of this; None where it can."""
+    if metric is not None and metric not in METRICS_OF[task]:
+        return JobError(f"task {task!r} has no metric {metric!r}; expected one of {', '.join(METRICS_OF[task])}")
+    if for_classes and task == "regress":
+        return JobError(f"few_shot and calibrate are for classes, and task {task!r} predicts numbers")
+    try:
+        for name in choose_heads(named, sweep, task)[0]:
+            check_head(task, name)
+    except HeadError as error:
+        return error
+    return None
 
 
 def describe_source(labels: str | Path | None, backbone: str | Sequence[str] | None) -> dict[str, Any]:

@@ -37,6 +37,7 @@ def nightly(experiment: Experiment, progress: bool = False) -> State[NightSummar
     Called as a function, it returns a `NightSummary`: Prefect takes it out of the state.
     """
     with experiment_at_work(experiment, show=progress) as settled:
+        refuse_misspelt(settled)  # a parameter that was typed into Prefect's form has passed through nothing else
         night = run_night(
             settled,
             extract=partial(_extract, settled, progress=progress),
@@ -69,8 +70,8 @@ def hold_night(experiment: str | Path | Experiment, *, progress: bool = False) -
     ------
     JobError
         The file is wrong, or leads where it may not.
-    BackboneError, UnknownHeadError
-        It names something that does not exist.
+    BackboneError, HeadError
+        It names something that does not exist, or that its task cannot use.
     """
     checked = experiment if isinstance(experiment, Experiment) else read_experiment(experiment)
     check_allowed(checked)  # before the next line imports code of one's own

@@ -6,15 +6,16 @@ from pathlib import Path
 from prefect import flow
 
 from extractors.backbones import resolve_backbone
+from extractors.tap import Tap
 from flows.assets import record_embeddings
 from flows.experiment import Experiment, read_experiment
 from flows.extraction_summary import ExtractionSummary
 from flows.extraction_tasks import extract_in_tasks
+from flows.fit_choices import refuse_unusable
 from flows.fit_summary import FitSummary
 from flows.fit_tasks import fit_in_tasks
 from flows.run_preparation import NO_PICKLE, experiment_at_work
 from flows.security import check_allowed
-from heads.registry import find_head
 
 
 @dataclass(frozen=True)
@@ -54,8 +55,8 @@ def run(experiment: str | Path | Experiment, *, progress: bool = False) -> RunSu
     ------
     JobError
         The file is wrong.
-    BackboneError, UnknownHeadError
-        It names something that does not exist.
+    BackboneError, HeadError
+        It names something that does not exist, or that its task cannot use.
     """
     checked = experiment if isinstance(experiment, Experiment) else read_experiment(experiment)
     check_allowed(checked)  # before the next line imports code of one's own
@@ -68,20 +69,30 @@ def refuse_misspelt(experiment: Experiment) -> None:
 
     Raises
     ------
-    BackboneError, UnknownHeadError
-        The experiment names something that does not exist.
+    BackboneError, HeadError
+        The experiment names something that does not exist, or a head that its task cannot use.
+    JobError
+        So is a metric, or another option of a fit.
     """
+    for spec in experiment.tap:
+        Tap.parse(spec)
     for table in experiment.extract:
         resolve_backbone(table.backbone)
     for fit_table in experiment.fit:
-        for name in fit_table.head:
-            find_head(name)
+        refuse_unusable(
+            fit_table.head,
+            sweep=fit_table.sweep,
+            task=fit_table.task,
+            metric=fit_table.metric,
+            for_classes=fit_table.few_shot or fit_table.calibrate,
+        )
 
 
 @flow(name="headstart", flow_run_name="{experiment.name}", persist_result=False, result_serializer=NO_PICKLE)
 def run_experiment(experiment: Experiment, progress: bool = False) -> RunSummary:
     """Extract with every backbone of the experiment, fit its heads, and leave a table and a link to the report."""
     with experiment_at_work(experiment, show=progress) as settled:
+        refuse_misspelt(settled)  # a parameter that was typed into Prefect's form has passed through nothing else
         extracted = extract_in_tasks(settled, progress=progress)
         record_embeddings(settled, extracted)
         fits = fit_in_tasks(settled, [key["id"] for key in extracted.keys], progress=progress)

@@ -84,8 +84,8 @@ def serve(
     ------
     JobError
         The file is wrong, or no Prefect server that stays is configured and answers.
-    BackboneError, UnknownHeadError
-        It names something that does not exist.
+    BackboneError, HeadError
+        It names something that does not exist, or that its task cannot use.
     """
     api = require_server()
     checked = read_experiment(experiment)

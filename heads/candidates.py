@@ -6,8 +6,8 @@ from itertools import product
 from typing import Any
 
 from heads.errors import DataError
-from heads.registry import Head, find_head
-from heads.regression import find_regressor
+from heads.registry import HEADS, Head, find_head
+from heads.regression import REGRESSORS, find_regressor
 
 Grid = Mapping[str, Sequence[Any]]
 
@@ -58,6 +58,21 @@ def find_for(task: str, name: str) -> Head:
         As `heads.registry.find_head` and `heads.regression.find_regressor`.
     """
     return find_regressor(name) if task == "regress" else find_head(name)
+
+
+def check_head(task: str, name: str) -> None:
+    """Find a head for "classify" or "regress" and see whether it can be made, before there is anything to fit.
+
+    Raises
+    ------
+    UnknownHeadError, OwnHeadError
+        As `find_for`; or a head of a user's own makes something else.
+    DataError
+        It cannot be made with its own grid.
+    """
+    head = find_for(task, name)
+    if name not in HEADS and name not in REGRESSORS:  # those are sound, and some load torch to be made
+        _combinations(head, head.grid)
 
 
 def expand(

@@ -142,6 +142,32 @@ def test_what_is_wrong_is_not_tried_again_and_ends_in_one_clear_line(
     [
         ('"logreg"', '"logrge"', "no head is called 'logrge'; did you mean logreg"),
         ('"pixels"', '"pixel"', "no backbone is called 'pixel'. Nearest: headstart/pixels"),
+        ('"photos"', '"photos"\ntap = ["features:agv"]', "tap features: no pooling is called 'agv'"),
+        ('"logreg"', '"rigde"]\ntask = "regress" #', "no head for numbers is called 'rigde'; did you mean ridge"),
+        ('"logreg"', '"logreg"]\ntask = "regress" #', "head 'logreg' tells classes apart and predicts no numbers"),
+        ('"logreg"', '"logreg"]\nmetric = "r2" #', "head 'logreg' tells classes apart and predicts no numbers"),
+        (
+            '"logreg"',
+            '"sklearn.linear_model:Lasso"]\ntask = "classify" #',
+            "sklearn.linear_model:Lasso makes a Lasso, expected a scikit-learn classifier",
+        ),
+        ('"logreg"', '"ridge"]\nmetric = "acuracy" #', "no metric is called 'acuracy'; expected one of accuracy, "),
+        (
+            '"logreg"',
+            '"ridge"]\ntask = "regress"\nmetric = "log_loss" #',
+            "task 'regress' has no metric 'log_loss'; expected one of r2, mae, rmse",
+        ),
+        (
+            '"logreg"',
+            '"ridge"]\ntask = "classify"\nmetric = "mae" #',
+            "task 'classify' has no metric 'mae'; expected one of accuracy, ",
+        ),
+        (
+            '"logreg"',
+            '"ridge"]\ntask = "regress"\nfew_shot = true #',
+            "few_shot and calibrate are for classes, and task 'regress' predicts numbers",
+        ),
+        ('"logreg"', '"ridge"]\nsweep = "quik" #', "{path}: fit.sweep: Input should be 'quick', "),
     ],
 )
 def test_a_misspelt_name_is_told_before_anything_starts(
@@ -157,6 +183,6 @@ def test_a_misspelt_name_is_told_before_anything_starts(
     experiment.write_text(EXPERIMENT.replace(old, new))
     with pytest.raises(SystemExit, match="1"):
         main(["run", str(experiment)])
-    assert capsys.readouterr().err.startswith(f"headstart: {message}")
+    assert capsys.readouterr().err.startswith(f"headstart: {message}".replace("{path}", str(experiment)))
     assert not (tmp_path / "Three Animals.headstart").exists()
     assert not (tmp_path / "prefect" / "prefect.db").exists()

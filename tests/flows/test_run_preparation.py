@@ -12,7 +12,10 @@ from extractors.errors import CacheError
 from extractors.writer_lock import writer_lock
 from flows.errors import JobError
 from flows.experiment import Experiment
+from flows.nightly import nightly
+from flows.pipeline import run_experiment
 from flows.run_preparation import BASE, experiment_at_work, settle_paths
+from heads.errors import UnknownHeadError
 
 
 def typed(**fields: Any) -> Experiment:
@@ -54,6 +57,18 @@ def test_a_folder_of_other_files_is_refused_before_anything_is_written_into_it(t
     ):
         pass
     assert [path.name for path in tmp_path.iterdir()] == ["letter.txt"]
+
+
+@pytest.mark.parametrize(("module", "flow"), [("pipeline", run_experiment), ("nightly", nightly)])
+def test_what_is_misspelt_in_the_form_is_refused_before_anything_is_extracted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: str, flow: Any
+) -> None:
+    extracted: list[Any] = []
+    monkeypatch.setattr(f"flows.{module}.extract_in_tasks", lambda *given, **_: extracted.append(given))
+    places = {"images": str(tmp_path), "cache": tmp_path / "cache", "out": tmp_path / "results"}
+    with pytest.raises(UnknownHeadError, match="no head for numbers is called 'rigde'; did you mean ridge"):
+        flow.fn(typed(**places, fit=[{"head": ["rigde"], "task": "regress"}]))
+    assert extracted == []
 
 
 def test_a_run_waits_until_it_is_alone_with_its_cache(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
