@@ -12,7 +12,7 @@ from flows.cli_clustering import cluster
 from flows.cli_doctor import doctor
 from flows.cli_fit import fit
 from flows.cli_nightly import nightly
-from flows.cli_options import CacheArgument, Device, ImagesArgument, Json, Workers
+from flows.cli_options import CacheArgument, Device, ImagesArgument, Json, Workers, spread_values
 from flows.cli_results import compare, results
 from flows.cli_serve import serve
 from flows.cli_upkeep import compact, export, verify
@@ -26,7 +26,6 @@ from flows.terminal import (
     show_extraction,
     show_fit,
     show_notes,
-    spread_lists,
 )
 
 app = typer.Typer(
@@ -41,10 +40,6 @@ app = typer.Typer(
         "headstart fit photos.headstart --head logreg knn"
     ),
 )
-
-# Options that take several values: '--head logreg knn' means '--head logreg --head knn'.
-LIST_OPTIONS = ("--backbone", "--weights", "--tap", "--head", "--target", "--k", "--trust")
-FLAGS = ("--json", "--all", "--few-shot", "--calibrate", "--repair", "--overwrite", "--help", "-h")
 
 # Made before the garbage collector looks for cycles: imports make many, and none of it is ever garbage.
 _OBJECTS = 100_000
@@ -245,7 +240,7 @@ def main(arguments: list[str] | None = None) -> None:
         os.environ["PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL"] = "INFO"
     if arguments is None:
         gc.set_threshold(_OBJECTS, *gc.get_threshold()[1:])
-    words = spread_lists([word for word in given if word != "--debug"], LIST_OPTIONS, FLAGS)
+    words = spread_values(app, [word for word in given if word != "--debug"])
     try:
         with ended_by_sigterm():
             _run_command(words, debug=debug)

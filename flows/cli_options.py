@@ -1,9 +1,13 @@
-"""Arguments and options that several commands share."""
+"""Arguments and options that several commands share, and how the words of each command are told apart."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+
+from flows.terminal import spread_lists
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output, and nothing else there.")]
 CacheArgument = Annotated[
@@ -15,3 +19,47 @@ ImagesArgument = Annotated[
 ]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
 Workers = Annotated[int | None, typer.Option(min=1, help="Decoding threads.", show_default="one a core")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spelling:
+    """How a command is typed.
+
+    Parameters
+    ----------
+    lists, flags : frozenset of str
+        Options that take several values, and options that take none, in each of their spellings.
+    n_arguments : int
+        Words that it takes without an option.
+    """
+
+    lists: frozenset[str] = frozenset()
+    flags: frozenset[str] = frozenset()
+    n_arguments: int = 0
+
+
+def read_spelling(app: typer.Typer, name: str) -> Spelling:
+    """Ask a command how it is typed, so that no list of options has to be kept beside it; an empty one of none."""
+    whole: Any = typer.main.get_command(app)  # of typer's own copy of click, which has no public types
+    command = whole.commands.get(name)
+    if command is None:
+        return Spelling()
+    context = command.context_class(
+        command, info_name=name, parent=whole.context_class(whole, **whole.context_settings)
+    )
+    parameters = command.get_params(context)  # with --help
+    options = [one for one in parameters if one.param_type_name == "option"]
+    return Spelling(
+        lists=frozenset(word for one in options if one.multiple for word in one.opts),
+        flags=frozenset(
+            word for one in options if one.is_flag or one.count for word in (*one.opts, *one.secondary_opts)
+        ),
+        n_arguments=len(parameters) - len(options),
+    )
+
+
+def spread_values(app: typer.Typer, words: Sequence[str]) -> list[str]:
+    """Repeat each list option before each of its values: ``--head logreg knn`` means ``--head logreg --head knn``."""
+    name = next((word for word in words if not word.startswith("-")), "")
+    spelling = read_spelling(app, name)
+    return spread_lists(words, spelling.lists, spelling.flags, spelling.n_arguments)

@@ -3,7 +3,7 @@
 import dataclasses
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -24,11 +24,13 @@ if TYPE_CHECKING:  # each of these loads torch, for which 'headstart --help' sho
 _MOST_ROWS = 12  # what prints by default fits a screen
 
 
-def spread_lists(words: Sequence[str], options: Sequence[str], flags: Sequence[str]) -> list[str]:
+def spread_lists(
+    words: Sequence[str], options: Collection[str], flags: Collection[str], n_arguments: int = 1
+) -> list[str]:
     """Repeat a list option before each of its values: ``fit C --head a b`` becomes ``fit C --head a --head b``.
 
-    Values are taken only after the command and its path, so that ``extract --backbone resnet50 photos/`` keeps its
-    meaning. `flags` are the options that take no value.
+    Values are taken only after the command and its `n_arguments` paths, so that ``extract --backbone resnet50 photos/``
+    keeps its meaning. `flags` are the options that take no value.
     """
     spread: list[str] = []
     option, n_values, n_paths = "", 0, 0
@@ -37,7 +39,7 @@ def spread_lists(words: Sequence[str], options: Sequence[str], flags: Sequence[s
             option, n_values = ("" if word in flags or "=" in word else word), 0
         elif option and n_values == 0:
             n_values = 1
-        elif option in options and n_paths >= 2:
+        elif option in options and n_paths > n_arguments:
             spread.append(option)
         else:
             n_paths += 1

@@ -8,11 +8,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
+import typer
 
-from flows.cli import main
+from flows.cli import app, main
+from flows.cli_options import read_spelling
 
 EXTRACTED = {"images", "embedded", "reused", "quarantined", "seconds", "images_per_second", "keys"}
 ROW = {"backbone", "tap", "head", "params", "metric", "score", "low", "high", "split"}
@@ -157,6 +159,41 @@ def test_a_failure_ends_with_1_and_one_clear_line(
     (line,) = [line for line in lines(ran.err) if not line.startswith(("reading", "embedding"))]
     assert line.startswith("headstart: ")
     assert message in line
+
+
+def test_a_new_command_is_known_by_its_own_flags_and_lists(
+    headstart: Callable[..., Ran], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[Any] = []
+
+    def shout(
+        first: str,
+        second: str,
+        loud: Annotated[bool, typer.Option("--loud")] = False,
+        word: Annotated[list[str], typer.Option()] = [],  # noqa: B006 - typer copies it
+        weights: str = "",
+    ) -> None:
+        given.append((first, second, loud, word, weights))
+
+    monkeypatch.setattr(app, "registered_commands", [*app.registered_commands])
+    app.command()(shout)
+    for words in ("--loud a b --word x y", "--loud --word x a b --word y", "a b --word x y --loud --weights w"):
+        assert headstart("shout", *words.split()).status == 0
+    assert given == [("a", "b", True, ["x", "y"], weights) for weights in ("", "", "w")]
+    # Other commands take several of these, this one does not: the second must not silently take the place of the first.
+    assert headstart("shout", "a", "b", "--weights", "w", "v").status == 2
+
+
+def test_every_list_and_flag_of_every_command_is_read_as_one() -> None:
+    found = {name: read_spelling(app, name) for name in ("fit", "compare", "predict", "serve", "cluster", "export")}
+    assert found["fit"].lists == {"--head", "--target", "--backbone"}
+    assert found["fit"].flags == {"--few-shot", "--calibrate", "--json", "--help", "-h"}
+    assert found["compare"].lists == {"--cache"}
+    assert found["predict"].lists == {"--trust"}
+    assert found["serve"].flags == {"--watch", "--help", "-h"}
+    assert found["cluster"].lists == {"--k"}
+    assert found["export"].lists == frozenset()
+    assert [found[name].n_arguments for name in ("fit", "compare", "predict")] == [1, 2, 2]
 
 
 def test_the_version_is_that_of_the_installed_package(headstart: Callable[..., Ran]) -> None:

@@ -4,7 +4,7 @@ import pytest
 
 from flows.terminal import spread_lists
 
-OPTIONS, FLAGS = ("--head", "--backbone"), ("--json",)
+OPTIONS, FLAGS = ("--head", "--backbone", "--trust"), ("--json",)
 
 
 @pytest.mark.parametrize(
@@ -23,3 +23,14 @@ OPTIONS, FLAGS = ("--head", "--backbone"), ("--json",)
 )
 def test_a_list_option_takes_every_value_that_follows_the_path(words: str, spread: str) -> None:
     assert spread_lists(words.split(), OPTIONS, FLAGS) == spread.split()
+
+
+@pytest.mark.parametrize(
+    ("words", "spread"),
+    [
+        ("predict --trust a M photos", "predict --trust a M photos"),
+        ("predict --trust a M photos --trust b c", "predict --trust a M photos --trust b --trust c"),
+    ],
+)
+def test_a_command_of_two_paths_gets_both_before_a_list_takes_more(words: str, spread: str) -> None:
+    assert spread_lists(words.split(), OPTIONS, FLAGS, n_arguments=2) == spread.split()
