@@ -10,6 +10,7 @@ import platform
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
+from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -110,8 +111,10 @@ def _version(library: str) -> str | None:
 
 
 def _newest_change() -> int:
-    """Say when this package last changed: a checkout does so without a new version."""
-    return max(path.stat().st_mtime_ns for path in Path(__file__).parent.glob("*.py"))
+    """Say when this package last changed, folders in it included: a checkout does so without a new version."""
+    package = import_module(__name__.partition(".")[0])  # the whole of it, wherever in it this module lies
+    files = (path for root in package.__path__ for path in Path(root).rglob("*.py"))
+    return max(path.stat().st_mtime_ns for path in files)
 
 
 def _describe_machine() -> dict[str, Any]:

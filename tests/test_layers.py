@@ -6,11 +6,11 @@ import sys
 from pathlib import Path
 
 import pytest
+import source_modules
+from source_modules import MODULES, PACKAGES, ROOT, modules_of
 
-ROOT = Path(__file__).parent.parent
-MODULES = sorted(
-    path.relative_to(ROOT) for package in ("extractors", "heads", "flows") for path in (ROOT / package).glob("*.py")
-)
+AT_LEAST = {"extractors": 70, "heads": 90, "flows": 90}
+"""About as many modules as each package has: a search that passes over a folder of them must not go unseen."""
 
 FORBIDDEN = {
     "extractors": {"heads", "flows", "prefect", "dask", "distributed", "sklearn", "typer", "rich"},
@@ -34,6 +34,24 @@ def loaded_after(statement: str) -> set[str]:
     code = f"import sys\n{statement}\nprint(*(name for name in sys.modules if '.' not in name))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     return set(done.stdout.split())
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_no_module_of_a_package_is_overlooked(package: str) -> None:
+    assert len(modules_of(package)) >= AT_LEAST[package]
+
+
+def test_modules_in_folders_of_a_package_are_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("deep/__init__.py", "deep/in/__init__.py", "deep/in/it.py"):
+        (tmp_path / name).parent.mkdir(exist_ok=True, parents=True)
+        (tmp_path / name).touch()
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(source_modules, "ROOT", tmp_path)
+    assert [str(module) for module in modules_of("deep")] == [
+        "deep/__init__.py",
+        "deep/in/__init__.py",
+        "deep/in/it.py",
+    ]
 
 
 @pytest.mark.parametrize("module", MODULES, ids=str)

@@ -1,6 +1,7 @@
 """What a request is known by, and how long it is remembered."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -95,3 +96,16 @@ def test_a_cache_that_may_not_be_written_remembers_nothing_and_does_not_complain
     monkeypatch.setattr("os.access", lambda *_: False)
     remember(cache, request(), KEY)
     assert not (cache.path / "requests.json").exists()
+
+
+def test_a_change_of_a_module_deep_in_the_package_is_part_of_a_request(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = tmp_path / "sub" / "deep.py"
+    module.parent.mkdir()
+    module.touch()
+    monkeypatch.setattr(extractors, "__path__", [str(tmp_path)])
+    before = request()
+    os.utime(module, ns=(0, 2**62))
+    assert request()["code"] == 2**62
+    assert request() != before
