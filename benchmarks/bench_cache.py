@@ -18,11 +18,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from extractors.cache import EmbeddingCache, EmbeddingStore
-from extractors.index import ShardIndex
-from extractors.index_file import FILE
-from extractors.key import EmbeddingKey
-from extractors.preprocessing import Preprocessing
+from headstart.extractors.cache import EmbeddingCache, EmbeddingStore
+from headstart.extractors.index import ShardIndex
+from headstart.extractors.index_file import FILE
+from headstart.extractors.key import EmbeddingKey
+from headstart.extractors.preprocessing import Preprocessing
 
 KEY = EmbeddingKey(
     backbone="synthetic", weights="none", taps=("penultimate",), preprocessing=Preprocessing(), dtype="float16"

@@ -85,10 +85,10 @@ def run_tutorial(images: Path, backbone: str, _: argparse.Namespace) -> dict[str
 
 def run_extract(images: Path, backbone: str, options: argparse.Namespace) -> dict[str, Any]:
     """Time `headstart extract`, and once more with nothing new; its libraries are loaded before."""
-    from flows.extraction import extract
+    from headstart.flows.extraction import extract
 
-    importlib.import_module("extractors.extraction")  # what `extract` imports when it finds something to do
-    importlib.import_module("extractors.backbones")
+    importlib.import_module("headstart.extractors.extraction")  # what `extract` imports when it finds something to do
+    importlib.import_module("headstart.extractors.backbones")
     with tempfile.TemporaryDirectory() as folder:
 
         def job() -> Any:
@@ -112,12 +112,12 @@ def run_extract(images: Path, backbone: str, options: argparse.Namespace) -> dic
 
 def run_model(images: Path, backbone: str, options: argparse.Namespace) -> dict[str, Any]:
     """Time the forward pass alone, at the best of three batch sizes."""
-    from extractors.backbones import load_backbone
-    from extractors.calibration import time_batches
-    from extractors.forward import ForwardPass
-    from extractors.images import list_images
-    from extractors.precision import has_fast_bf16, resolve_device
-    from extractors.tap import Tap
+    from headstart.extractors.backbones import load_backbone
+    from headstart.extractors.calibration import time_batches
+    from headstart.extractors.forward import ForwardPass
+    from headstart.extractors.images import list_images
+    from headstart.extractors.precision import has_fast_bf16, resolve_device
+    from headstart.extractors.tap import Tap
 
     device = resolve_device("auto")
     loaded = load_backbone(backbone, weights="none")
@@ -146,8 +146,8 @@ def run_model(images: Path, backbone: str, options: argparse.Namespace) -> dict[
 
 def run_decode(images: Path, backbone: str, _: argparse.Namespace) -> dict[str, Any]:
     """Time reading and decoding alone."""
-    from extractors.backbones import load_backbone
-    from extractors.images import list_images
+    from headstart.extractors.backbones import load_backbone
+    from headstart.extractors.images import list_images
 
     preprocessing, found = load_backbone(backbone, weights="none").preprocessing, list_images(images)
     images_of = decoded(found, preprocessing)
@@ -157,10 +157,10 @@ def run_decode(images: Path, backbone: str, _: argparse.Namespace) -> dict[str, 
 
 def decoded(found: Any, preprocessing: Any) -> Any:
     """Return an iterator that reads and decodes an image set on all cores."""
-    from extractors.images import digest_bytes, image_sources
-    from extractors.precision import resolve_device
-    from extractors.prefetch import Decoding, decode_images
-    from extractors.stages import StageTimes
+    from headstart.extractors.images import digest_bytes, image_sources
+    from headstart.extractors.precision import resolve_device
+    from headstart.extractors.prefetch import Decoding, decode_images
+    from headstart.extractors.stages import StageTimes
 
     listed = [(source, digest_bytes(found.root, source)) for source in image_sources(found.rows)]
     device = resolve_device("auto")

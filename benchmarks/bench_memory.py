@@ -6,6 +6,7 @@ either is decided by the number of images otherwise, and takes memory of its own
 """
 
 import argparse
+import importlib
 import io
 import json
 import resource
@@ -38,11 +39,10 @@ def make_images(folder: Path, count: int) -> Path:
 
 def measure(images: Path, cache: Path) -> dict[str, Any]:
     """Embed in this process; returns the peak after its libraries were loaded, and after all, in bytes."""
-    import extractors.backbones
-    import extractors.extraction
-    from flows.extraction import extract
+    from headstart.flows.extraction import extract
 
-    del extractors  # what `extract` imports when it finds something to do
+    for name in ("backbones", "extraction"):  # what `extract` imports when it finds something to do
+        importlib.import_module(f"headstart.extractors.{name}")
     loaded = peak_bytes()
     summary = extract(images, "small_cnn", weights="none", cache=cache, batch_size=BATCH, compile="off")
     return {"embedded": summary.embedded, "seconds": summary.seconds, "loaded": loaded, "peak": peak_bytes()}

@@ -22,10 +22,10 @@ from typing import Any
 
 import numpy as np
 
-from extractors.cache import EmbeddingCache
-from extractors.cache_listing import CacheListing, update_listing
-from extractors.images import list_images
-from extractors.settings import Settings
+from headstart.extractors.cache import EmbeddingCache
+from headstart.extractors.cache_listing import CacheListing, update_listing
+from headstart.extractors.images import list_images
+from headstart.extractors.settings import Settings
 
 ROOT = Path(__file__).parent.parent
 LONG_AGO = 1_600_000_000  # a file that has just changed would be hashed again
@@ -54,7 +54,7 @@ def make_images(folder: Path, count: int) -> Path:
 def command(images: Path, cache: Path, *more: str) -> list[str]:
     """Return the command as a person would type it."""
     options = ["--backbone", "small_cnn", "--weights", "none", "--precision", "fp32", "--cache", str(cache), "--json"]
-    return [sys.executable, "-m", "flows.cli", "extract", str(images), *options, *more]
+    return [sys.executable, "-m", "headstart", "extract", str(images), *options, *more]
 
 
 def extract(images: Path, cache: Path, *more: str) -> tuple[dict[str, Any], float]:

@@ -37,8 +37,8 @@ def made_up_listing(n_rows: int, root: Path) -> Any:
     """Return a listing of so many images that are nowhere, in a thousand classes."""
     import pandas as pd
 
-    from extractors.cache_listing import CacheListing
-    from extractors.listing import ListedImage, listing_frame
+    from headstart.extractors.cache_listing import CacheListing
+    from headstart.extractors.listing import ListedImage, listing_frame
 
     digests = np.random.default_rng(0).integers(0, 256, (n_rows, 32), np.uint8)
     images = [
@@ -54,9 +54,9 @@ def made_up_listing(n_rows: int, root: Path) -> Any:
 
 def simulate(address: str, n_workers: int, rate: float, told: Path) -> None:
     """Be so many workers until standard input ends; keeps when each was given a shard, and when it had sealed it."""
-    import extractors.shard_work
+    import headstart.extractors.shard_work
 
-    embed_shard = extractors.shard_work.embed_shard
+    embed_shard = headstart.extractors.shard_work.embed_shard
     turns: dict[int, list[tuple[float, float]]] = {}
 
     def embed_rows(_forward: Any, images: Any, done: Any, **_options: Any) -> None:
@@ -71,7 +71,7 @@ def simulate(address: str, n_workers: int, rate: float, told: Path) -> None:
         turns.setdefault(threading.get_ident(), []).append((begun, time.perf_counter()))
         return result
 
-    extractors.shard_work.embed_rows, extractors.shard_work.embed_shard = embed_rows, timed
+    headstart.extractors.shard_work.embed_rows, headstart.extractors.shard_work.embed_shard = embed_rows, timed
     asyncio.run(_work_until_told(address, n_workers))
     told.write_text(json.dumps(list(turns.values())))
 
@@ -113,10 +113,10 @@ def run_workers(
     """Embed so many shards on so many workers; returns the seconds, and what share of the workers' time was lost."""
     from distributed import LocalCluster
 
-    from extractors.cache import EmbeddingCache
-    from extractors.settings import Settings
-    from extractors.tap import Tap
-    from flows.scaled_extraction import scaled
+    from headstart.extractors.cache import EmbeddingCache
+    from headstart.extractors.settings import Settings
+    from headstart.extractors.tap import Tap
+    from headstart.flows.scaled_extraction import scaled
 
     n_shards = n_workers * shards_a_worker
     cache = EmbeddingCache(folder / "cache", create=True)
@@ -156,7 +156,7 @@ def as_job(extraction: Any) -> tuple[float, float]:
     """Run the shards as `headstart extract` does; returns when this began, and how long it took."""
     from concurrent.futures import ThreadPoolExecutor
 
-    from flows.scaled_extraction import embed_in_flight
+    from headstart.flows.scaled_extraction import embed_in_flight
 
     with extraction.writing(), ThreadPoolExecutor(max_workers=len(extraction.shards)) as pool:
         begun = time.perf_counter()
@@ -168,24 +168,24 @@ def as_flow(extraction: Any) -> tuple[float, float]:
     """Run the shards as `headstart run` does, a task each; Prefect's own server runs beside it."""
     from prefect import flow
 
-    import flows.extraction_tasks
+    import headstart.flows.extraction_tasks
 
     took: list[tuple[float, float]] = []
 
     @flow(name="simulated", persist_result=False)
     def simulated() -> None:
-        in_flight = flows.extraction_tasks.embed_in_flight
+        in_flight = headstart.flows.extraction_tasks.embed_in_flight
 
         def timed(*arguments: Any) -> None:
             begun = time.perf_counter()
             in_flight(*arguments)
             took.append((begun, time.perf_counter() - begun))
 
-        flows.extraction_tasks.embed_in_flight = timed
+        headstart.flows.extraction_tasks.embed_in_flight = timed
         try:
-            flows.extraction_tasks._embed_elsewhere(extraction, [], progress=False)  # noqa: SLF001 - what a flow calls
+            headstart.flows.extraction_tasks._embed_elsewhere(extraction, [], progress=False)  # noqa: SLF001 - what a flow calls
         finally:
-            flows.extraction_tasks.embed_in_flight = in_flight
+            headstart.flows.extraction_tasks.embed_in_flight = in_flight
 
     simulated()
     return took[0]
@@ -193,8 +193,8 @@ def as_flow(extraction: Any) -> tuple[float, float]:
 
 def take_stock(n_rows: int, shard_images: int) -> dict[str, Any]:
     """List so many images and find out which rows an empty cache lacks, in this process."""
-    from extractors.cache import EmbeddingCache
-    from extractors.missing_rows import cut_shards
+    from headstart.extractors.cache import EmbeddingCache
+    from headstart.extractors.missing_rows import cut_shards
 
     made_up_listing(1, Path())  # loads pandas
     bare = peak_mb()

@@ -25,11 +25,11 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from extractors.cache import EmbeddingCache
-from extractors.cache_listing import CacheListing
-from extractors.key import EmbeddingKey
-from extractors.listing import LISTING_COLUMNS, OK
-from extractors.preprocessing import Preprocessing
+from headstart.extractors.cache import EmbeddingCache
+from headstart.extractors.cache_listing import CacheListing
+from headstart.extractors.key import EmbeddingKey
+from headstart.extractors.listing import LISTING_COLUMNS, OK
+from headstart.extractors.preprocessing import Preprocessing
 
 ROOT = Path(__file__).parent.parent
 ROWS_A_SHARD = 32_768
@@ -70,7 +70,7 @@ heads, memory = heads.split(","), float(memory)
 FIT = (
     TOLD
     + """
-from flows.fitting import fit
+from headstart.flows.fitting import fit
 
 began = time.time()
 found = fit(cache, heads, out=out, memory=memory)
@@ -83,11 +83,11 @@ COMMAND = (
     + """
 import contextlib, io
 from types import SimpleNamespace
-import flows.streamed_fitting
-from flows.cli import app
+import headstart.flows.streamed_fitting
+from headstart.flows.cli import app
 
 began = time.time()
-flows.streamed_fitting.psutil = SimpleNamespace(virtual_memory=lambda: SimpleNamespace(available=4 * memory))
+headstart.flows.streamed_fitting.psutil = SimpleNamespace(virtual_memory=lambda: SimpleNamespace(available=4 * memory))
 asked = ["fit", cache, *(part for head in heads for part in ("--head", head)), "--out", out, "--json"]
 with contextlib.redirect_stdout(io.StringIO()) as printed:
     app(asked, standalone_mode=False)
@@ -100,10 +100,10 @@ HEADS = (
     TOLD
     + """
 import numpy as np
-from extractors.cache import EmbeddingCache, EmbeddingView
-from heads.candidates import FeatureSet, expand
-from heads.splits import plan_splits
-from heads.streamed_sweep import fit_streamed, score_test_streamed, sweep_streamed
+from headstart.extractors.cache import EmbeddingCache, EmbeddingView
+from headstart.heads.candidates import FeatureSet, expand
+from headstart.heads.splits import plan_splits
+from headstart.heads.streamed_sweep import fit_streamed, score_test_streamed, sweep_streamed
 
 began = time.time()
 (store,) = EmbeddingCache(cache).stores()

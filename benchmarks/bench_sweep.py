@@ -62,10 +62,10 @@ def make_embeddings(n_images: int, n_features: int, n_classes: int, seed: int = 
 
 def run_headstart(kind: str, X: Any, y: Any, plan: Any) -> Callable[[], list[float]]:
     """Return our sweep as a job that gives the mean accuracy of every choice, in the order of the grid."""
-    from heads import find_head
-    from heads.candidates import FeatureSet, expand
-    from heads.grid_paths import PATHS
-    from heads.sweep import sweep
+    from headstart.heads import find_head
+    from headstart.heads.candidates import FeatureSet, expand
+    from headstart.heads.grid_paths import PATHS
+    from headstart.heads.sweep import sweep
 
     candidates = expand([FeatureSet(features=X, backbone="made", tap="up", key="0")], [kind], {kind: GRIDS[kind]})
     find_head(kind).make(candidates[0].params, 0)  # loads what it needs
@@ -123,7 +123,7 @@ def run_logregcv(_kind: str, X: Any, y: Any, plan: Any) -> Callable[[], list[flo
 
 def run_one_by_one(kind: str, X: Any, y: Any, plan: Any) -> Callable[[], list[float]]:
     """Return our own torch heads, one after another, as a job."""
-    from heads import find_head
+    from headstart.heads import find_head
 
     head = find_head(kind)
     choices = [dict(zip(GRIDS[kind], values, strict=True)) for values in product(*GRIDS[kind].values())]
@@ -144,7 +144,7 @@ def run_one_by_one(kind: str, X: Any, y: Any, plan: Any) -> Callable[[], list[fl
 
 def run_side(side: str, kind: str, options: argparse.Namespace) -> dict[str, Any]:
     """Time one side in this process."""
-    from heads.splits import plan_splits
+    from headstart.heads.splits import plan_splits
 
     X, y = make_embeddings(options.images, options.features, options.classes)
     split = None if kind in OTHERS else np.where(np.arange(len(y)) % 5 == 0, "val", "train")
@@ -159,7 +159,7 @@ def run_side(side: str, kind: str, options: argparse.Namespace) -> dict[str, Any
 
 def _one_fold(split: Any) -> Any:
     """Return a plan whose only fold is a validation set."""
-    from heads.splits import SplitPlan
+    from headstart.heads.splits import SplitPlan
 
     train, val = (np.flatnonzero(split == name) for name in ("train", "val"))
     return SplitPlan(
@@ -196,7 +196,7 @@ def time_command(options: argparse.Namespace) -> dict[str, Any]:
     """Time `headstart fit` from typing to table, on a cache with these embeddings."""
     with tempfile.TemporaryDirectory() as folder:
         cache = make_cache(Path(folder), options)
-        command = [sys.executable, "-m", "flows.cli", "fit", str(cache), "--out", f"{folder}/results"]
+        command = [sys.executable, "-m", "headstart", "fit", str(cache), "--out", f"{folder}/results"]
         command += ["--head", "logreg", "ridge", "knn", "centroid", "dummy"]
         rounds = [_time_once(command) for _ in range(options.rounds)]
     to_table, to_report = (statistics.median(column) for column in zip(*rounds, strict=True))
@@ -218,11 +218,11 @@ def make_cache(folder: Path, options: argparse.Namespace) -> Path:
     """Write a cache of these embeddings; its images are a few pixels each."""
     from PIL import Image
 
-    from extractors.cache import EmbeddingCache
-    from extractors.cache_listing import update_listing
-    from extractors.images import list_images
-    from extractors.key import EmbeddingKey
-    from extractors.preprocessing import Preprocessing
+    from headstart.extractors.cache import EmbeddingCache
+    from headstart.extractors.cache_listing import update_listing
+    from headstart.extractors.images import list_images
+    from headstart.extractors.key import EmbeddingKey
+    from headstart.extractors.preprocessing import Preprocessing
 
     X, y = make_embeddings(options.images, options.features, options.classes)
     for number, label in enumerate(y):

@@ -12,12 +12,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import extractors.atomic
-import extractors.extraction
-import extractors.missing_rows
-import extractors.prefetch
-import extractors.preparation
-from flows.extraction import extract
+import headstart.extractors.atomic
+import headstart.extractors.extraction
+import headstart.extractors.missing_rows
+import headstart.extractors.prefetch
+import headstart.extractors.preparation
+from headstart.flows.extraction import extract
 
 HALF, WRITTEN, RENAMED = "half written", "written, not renamed", "renamed, folder not synced"
 PAUSE_S = 0.03  # a batch, so that a kill from outside finds it at work
@@ -25,15 +25,15 @@ PAUSE_S = 0.03  # a batch, so that a kill from outside finds it at work
 
 def hurry_nothing() -> None:
     """Cut many shards of few images, index them at the start too, and calibrate although it cannot pay."""
-    extractors.extraction._SHARD_ROWS = 20  # noqa: SLF001 - the settings of a real run are not for so few images
-    extractors.missing_rows._MANY_UNINDEXED = 3  # noqa: SLF001 - likewise
-    extractors.preparation._FEW = 0  # noqa: SLF001 - likewise
-    extractors.preparation._WORTH_CALIBRATING = 0.0  # noqa: SLF001 - likewise
+    headstart.extractors.extraction._SHARD_ROWS = 20  # noqa: SLF001 - the settings of a real run are not for so few images
+    headstart.extractors.missing_rows._MANY_UNINDEXED = 3  # noqa: SLF001 - likewise
+    headstart.extractors.preparation._FEW = 0  # noqa: SLF001 - likewise
+    headstart.extractors.preparation._WORTH_CALIBRATING = 0.0  # noqa: SLF001 - likewise
 
 
 def log_what_is_embedded(log: int) -> None:
     """Write the digests of every batch to the log once they are embedded."""
-    original = extractors.extraction.embed
+    original = headstart.extractors.extraction.embed
 
     def embed(forward: Any, root: Path, listed: Any, *arguments: Any, **options: Any) -> Iterator[Any]:
         given = list(listed)
@@ -42,22 +42,23 @@ def log_what_is_embedded(log: int) -> None:
             time.sleep(PAUSE_S)
             yield batch
 
-    extractors.extraction.embed = embed
+    headstart.extractors.extraction.embed = embed
 
 
 def die_while_decoding(count: int) -> None:
     """Die when the `count`-th image is to be decoded."""
-    original, calls = extractors.prefetch.decode_image, iter(range(1, count))
+    original, calls = headstart.extractors.prefetch.decode_image, iter(range(1, count))
 
     def decode_image(*arguments: Any, **options: Any) -> Any:
         return die() if next(calls, None) is None else original(*arguments, **options)
 
-    extractors.prefetch.decode_image = decode_image
+    headstart.extractors.prefetch.decode_image = decode_image
 
 
 def die_at_a_file(name: str, moment: str, *, count: int) -> None:
     """Die at a moment of writing the `count`-th file whose name begins so."""
-    sync, sync_folder, calls = extractors.atomic._sync, extractors.atomic._sync_folder, iter(range(1, count))  # noqa: SLF001 - the two steps around the rename
+    atomic = headstart.extractors.atomic
+    sync, sync_folder, calls = atomic._sync, atomic._sync_folder, iter(range(1, count))  # noqa: SLF001 - the two steps around the rename
     reached = False
 
     def write_and_die(file: Any) -> None:
@@ -76,7 +77,7 @@ def die_at_a_file(name: str, moment: str, *, count: int) -> None:
             die()
         sync_folder(folder)
 
-    extractors.atomic._sync, extractors.atomic._sync_folder = write_and_die, die_before_sync  # noqa: SLF001 - likewise
+    headstart.extractors.atomic._sync, headstart.extractors.atomic._sync_folder = write_and_die, die_before_sync  # noqa: SLF001 - likewise
 
 
 def die() -> None:

@@ -10,8 +10,8 @@ from functools import lru_cache
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from extractors.errors import NotAllowedError
-from extractors.image_root import is_url
+from headstart.extractors.errors import NotAllowedError
+from headstart.extractors.image_root import is_url
 
 ENVIRONMENT = "HEADSTART_SECURITY"
 NOT_ALLOWED = "it leads out of the folders and addresses that this process may read"

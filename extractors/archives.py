@@ -11,10 +11,10 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from extractors.allowed_roots import NOT_ALLOWED, is_allowed
-from extractors.errors import ImageSetError, NotAllowedError, NotReadError
-from extractors.image_root import ImageRoot, RemoteRoot, place_of
-from extractors.listing import (
+from headstart.extractors.allowed_roots import NOT_ALLOWED, is_allowed
+from headstart.extractors.errors import ImageSetError, NotAllowedError, NotReadError
+from headstart.extractors.image_root import ImageRoot, RemoteRoot, place_of
+from headstart.extractors.listing import (
     ImageSet,
     ListedImage,
     count_by_suffix,
@@ -23,8 +23,8 @@ from extractors.listing import (
     os_reason,
     refuse_duplicates,
 )
-from extractors.tar_labels import Sample, describe
-from extractors.tar_walk import TarContents, walk_tar
+from headstart.extractors.tar_labels import Sample, describe
+from headstart.extractors.tar_walk import TarContents, walk_tar
 
 COMPRESSIONS = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ": "xz", b"\x28\xb5\x2f\xfd": "zstd"}
 _REMOTE_AT_ONCE = 16  # archives; each is walked through header by header, and mostly waits
@@ -132,7 +132,7 @@ def _walk(root: Path, names: Sequence[str]) -> Iterator[TarContents]:
 
 
 def _walk_remote(root: RemoteRoot, names: Sequence[str]) -> list[TarContents]:
-    from extractors.remote_listing import open_object  # noqa: PLC0415 - local images do without
+    from headstart.extractors.remote_listing import open_object  # noqa: PLC0415 - local images do without
 
     def walk(name: str) -> TarContents:
         url = place_of(root, name)

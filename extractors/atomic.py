@@ -11,7 +11,7 @@ from typing import BinaryIO
 
 import psutil
 
-from extractors.errors import CacheError
+from headstart.extractors.errors import CacheError
 
 _ADVICE = {
     errno.ENOSPC: "the disk is full; what was sealed before is safe: free some space and run the same command again",

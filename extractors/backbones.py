@@ -3,11 +3,11 @@
 import difflib
 import fnmatch
 
-from extractors import timm_models
-from extractors.backbone import Backbone, BackboneInfo
-from extractors.errors import BackboneError
-from extractors.own_models import OWN, describe_own, load_callable, load_own
-from extractors.torchvision_table import TABLE, architectures, describe
+from headstart.extractors import timm_models
+from headstart.extractors.backbone import Backbone, BackboneInfo
+from headstart.extractors.errors import BackboneError
+from headstart.extractors.own_models import OWN, describe_own, load_callable, load_own
+from headstart.extractors.torchvision_table import TABLE, architectures, describe
 
 __all__ = ["Backbone", "BackboneInfo", "list_backbones", "load_backbone", "resolve_backbone"]
 
@@ -40,7 +40,7 @@ def load_backbone(name: str, *, weights: str = "default", seed: int = 0) -> Back
     """
     source, architecture = resolve_backbone(name)
     if source == "torchvision":
-        from extractors.torchvision_models import load_torchvision  # noqa: PLC0415 - takes longer to import than torch
+        from headstart.extractors.torchvision_models import load_torchvision  # noqa: PLC0415 - takes longer to import than torch
 
         return load_torchvision(architecture, weights=weights, seed=seed)
     if source == "timm":

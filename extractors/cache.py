@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from extractors.atomic import errors_explained, make_folder, remove_stale_parts, write_atomically
-from extractors.digests import DigestArray, as_bytes
-from extractors.errors import CacheError
-from extractors.index import ShardIndex, shard_sizes
-from extractors.key import FORMAT_VERSION, EmbeddingKey
-from extractors.row_table import Positions, tabulate
-from extractors.shards import Array, find_damage, has_digests, map_dataset, write_shard
+from headstart.extractors.atomic import errors_explained, make_folder, remove_stale_parts, write_atomically
+from headstart.extractors.digests import DigestArray, as_bytes
+from headstart.extractors.errors import CacheError
+from headstart.extractors.index import ShardIndex, shard_sizes
+from headstart.extractors.key import FORMAT_VERSION, EmbeddingKey
+from headstart.extractors.row_table import Positions, tabulate
+from headstart.extractors.shards import Array, find_damage, has_digests, map_dataset, write_shard
 
 _MARKER = "cache.json"
 

@@ -12,14 +12,14 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from extractors.atomic import write_atomically
-from extractors.cache import EmbeddingCache
-from extractors.errors import ImageSetError, NotReadError
-from extractors.image_root import ImageRoot, parse_root
-from extractors.images import ImageSource, digest_bytes, image_sources
-from extractors.known_digests import carry_over, keep_digests, known_digests
-from extractors.listing import DIGEST_COLUMN, OK, QUARANTINED, ImageSet
-from extractors.listing_file import FILE, as_rows, opened_listing, origin_of
+from headstart.extractors.atomic import write_atomically
+from headstart.extractors.cache import EmbeddingCache
+from headstart.extractors.errors import ImageSetError, NotReadError
+from headstart.extractors.image_root import ImageRoot, parse_root
+from headstart.extractors.images import ImageSource, digest_bytes, image_sources
+from headstart.extractors.known_digests import carry_over, keep_digests, known_digests
+from headstart.extractors.listing import DIGEST_COLUMN, OK, QUARANTINED, ImageSet
+from headstart.extractors.listing_file import FILE, as_rows, opened_listing, origin_of
 
 _HASHED_AHEAD = 1024
 

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable
 import numpy as np
 import torch
 
-from extractors.forward import ForwardPass
-from extractors.shards import Array
+from headstart.extractors.forward import ForwardPass
+from headstart.extractors.shards import Array
 
 _REPEATS = 3
 

@@ -25,9 +25,9 @@ from PIL import (
     WebPImagePlugin,
 )
 
-from extractors.errors import NotReadError, UnreadableImage
-from extractors.preprocessing import Preprocessing
-from extractors.resizing import MAX_PIXELS, RESAMPLING, new_size, resize_and_crop
+from headstart.extractors.errors import NotReadError, UnreadableImage
+from headstart.extractors.preprocessing import Preprocessing
+from headstart.extractors.resizing import MAX_PIXELS, RESAMPLING, new_size, resize_and_crop
 
 JPEG_SIGNATURE = re.compile(rb"\xff\xd8\xff")
 

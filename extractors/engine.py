@@ -8,12 +8,12 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from extractors.errors import NotReadError, UnreadableImage
-from extractors.forward import ForwardPass, Pending
-from extractors.image_root import ImageRoot
-from extractors.prefetch import Decoded, Decoding, Listed, decode_images
-from extractors.shards import Array
-from extractors.stages import StageTimes
+from headstart.extractors.errors import NotReadError, UnreadableImage
+from headstart.extractors.forward import ForwardPass, Pending
+from headstart.extractors.image_root import ImageRoot
+from headstart.extractors.prefetch import Decoded, Decoding, Listed, decode_images
+from headstart.extractors.shards import Array
+from headstart.extractors.stages import StageTimes
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from typing import Self
 
 import torch
 
-from extractors.atomic import write_atomically
+from headstart.extractors.atomic import write_atomically
 
 _FILE = "execution.json"
 

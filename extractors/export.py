@@ -14,14 +14,14 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from extractors.atomic import atomic_file, write_atomically
-from extractors.cache import EmbeddingStore, EmbeddingView
-from extractors.cache_listing import CacheListing
-from extractors.errors import CacheError, FeatureError
-from extractors.key import StoredDtype
-from extractors.listing import DIGEST_COLUMN, displayable, label_columns
-from extractors.rounding import find_lost
-from extractors.shards import Array, lay_out_hdf5
+from headstart.extractors.atomic import atomic_file, write_atomically
+from headstart.extractors.cache import EmbeddingStore, EmbeddingView
+from headstart.extractors.cache_listing import CacheListing
+from headstart.extractors.errors import CacheError, FeatureError
+from headstart.extractors.key import StoredDtype
+from headstart.extractors.listing import DIGEST_COLUMN, displayable, label_columns
+from headstart.extractors.rounding import find_lost
+from headstart.extractors.shards import Array, lay_out_hdf5
 
 PIECE_BYTES = 16 * 2**20
 

@@ -10,28 +10,28 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from extractors.backbone import Backbone
-from extractors.cache import EmbeddingCache
-from extractors.cache_listing import CacheListing
-from extractors.engine import embed
-from extractors.execution import Execution
-from extractors.fidelity import LOWEST_COSINE
-from extractors.first_images import FirstImages
-from extractors.forward import ForwardPass, store_as
-from extractors.image_root import ImageRoot
-from extractors.images import image_sources
-from extractors.key import EmbeddingKey
-from extractors.missing_rows import MissingRows, cut_shards
-from extractors.precision import resolve_device
-from extractors.prefetch import Decoding, Listed
-from extractors.preparation import prepare
-from extractors.settings import Settings
-from extractors.shard_result import EmbeddedRows, ShardResult
-from extractors.shards import Array
-from extractors.shortcuts import settle_key
-from extractors.stages import StageTimes
-from extractors.taps import Tap, feature_sizes
-from extractors.writer_lock import writer_lock
+from headstart.extractors.backbone import Backbone
+from headstart.extractors.cache import EmbeddingCache
+from headstart.extractors.cache_listing import CacheListing
+from headstart.extractors.engine import embed
+from headstart.extractors.execution import Execution
+from headstart.extractors.fidelity import LOWEST_COSINE
+from headstart.extractors.first_images import FirstImages
+from headstart.extractors.forward import ForwardPass, store_as
+from headstart.extractors.image_root import ImageRoot
+from headstart.extractors.images import image_sources
+from headstart.extractors.key import EmbeddingKey
+from headstart.extractors.missing_rows import MissingRows, cut_shards
+from headstart.extractors.precision import resolve_device
+from headstart.extractors.prefetch import Decoding, Listed
+from headstart.extractors.preparation import prepare
+from headstart.extractors.settings import Settings
+from headstart.extractors.shard_result import EmbeddedRows, ShardResult
+from headstart.extractors.shards import Array
+from headstart.extractors.shortcuts import settle_key
+from headstart.extractors.stages import StageTimes
+from headstart.extractors.taps import Tap, feature_sizes
+from headstart.extractors.writer_lock import writer_lock
 
 if TYPE_CHECKING:
     from pathlib import Path

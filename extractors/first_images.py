@@ -7,17 +7,17 @@ from functools import cached_property
 import numpy as np
 import torch
 
-from extractors.backbone import Backbone
-from extractors.cache_listing import CacheListing
-from extractors.errors import NotReadError, UnreadableImage
-from extractors.fidelity import Fidelity, compare_features
-from extractors.forward import ForwardPass
-from extractors.images import image_sources
-from extractors.key import Decode
-from extractors.prefetch import Decoding, decode_images
-from extractors.shards import Array
-from extractors.stages import StageTimes
-from extractors.tap import Tap
+from headstart.extractors.backbone import Backbone
+from headstart.extractors.cache_listing import CacheListing
+from headstart.extractors.errors import NotReadError, UnreadableImage
+from headstart.extractors.fidelity import Fidelity, compare_features
+from headstart.extractors.forward import ForwardPass
+from headstart.extractors.images import image_sources
+from headstart.extractors.key import Decode
+from headstart.extractors.prefetch import Decoding, decode_images
+from headstart.extractors.shards import Array
+from headstart.extractors.stages import StageTimes
+from headstart.extractors.tap import Tap
 
 N_COMPARED = 8
 _LOOKED_AT_AT_ONCE = 16

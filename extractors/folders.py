@@ -6,10 +6,10 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
 
-from extractors.allowed_roots import NOT_ALLOWED, is_allowed
-from extractors.errors import ImageSetError
-from extractors.image_root import ImageRoot
-from extractors.listing import (
+from headstart.extractors.allowed_roots import NOT_ALLOWED, is_allowed
+from headstart.extractors.errors import ImageSetError
+from headstart.extractors.image_root import ImageRoot
+from headstart.extractors.listing import (
     IMAGE_SUFFIXES,
     QUARANTINED,
     SPLIT_NAMES,

@@ -8,17 +8,17 @@ from contextlib import contextmanager
 import numpy as np
 import torch
 
-from extractors.allocation import keep_freed_memory
-from extractors.backbone import Backbone
-from extractors.compilation import compile_forward
-from extractors.errors import FeatureError
-from extractors.folding import TRACING, simplify
-from extractors.key import Precision, StoredDtype
-from extractors.rounding import find_lost
-from extractors.shards import Array
-from extractors.stages import StageTimes
-from extractors.tap import Tap
-from extractors.taps import TapReader
+from headstart.extractors.allocation import keep_freed_memory
+from headstart.extractors.backbone import Backbone
+from headstart.extractors.compilation import compile_forward
+from headstart.extractors.errors import FeatureError
+from headstart.extractors.folding import TRACING, simplify
+from headstart.extractors.key import Precision, StoredDtype
+from headstart.extractors.rounding import find_lost
+from headstart.extractors.shards import Array
+from headstart.extractors.stages import StageTimes
+from headstart.extractors.tap import Tap
+from headstart.extractors.taps import TapReader
 
 Pending = Callable[[], dict[str, Array]]
 

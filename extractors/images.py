@@ -12,12 +12,12 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from extractors.allowed_roots import NOT_ALLOWED, is_allowed
-from extractors.archives import expand_pattern, is_pattern, list_archives
-from extractors.errors import ImageSetError, NotAllowedError, NotReadError
-from extractors.folders import folder_image_set, scan_folder
-from extractors.image_root import ImageRoot, RemoteRoot, is_url, place_of
-from extractors.listing import (
+from headstart.extractors.allowed_roots import NOT_ALLOWED, is_allowed
+from headstart.extractors.archives import expand_pattern, is_pattern, list_archives
+from headstart.extractors.errors import ImageSetError, NotAllowedError, NotReadError
+from headstart.extractors.folders import folder_image_set, scan_folder
+from headstart.extractors.image_root import ImageRoot, RemoteRoot, is_url, place_of
+from headstart.extractors.listing import (
     COMPRESSED_TARS,
     IMAGE_SUFFIXES,
     LISTING_COLUMNS,
@@ -26,7 +26,7 @@ from extractors.listing import (
     label_columns,
     os_reason,
 )
-from extractors.manifests import MANIFEST_SUFFIXES, list_manifest
+from headstart.extractors.manifests import MANIFEST_SUFFIXES, list_manifest
 
 __all__ = [
     "LISTING_COLUMNS",
@@ -72,7 +72,7 @@ def list_images(source: str | Path, *, limit: int | None = None) -> ImageSet:
     if limit is not None and limit < 1:
         raise ImageSetError(f"limit must be at least 1, found {limit}; leave it out for all images")
     if is_url(str(source)):
-        from extractors.remote_source import list_remote  # noqa: PLC0415 - local images do without
+        from headstart.extractors.remote_source import list_remote  # noqa: PLC0415 - local images do without
 
         image_set = list_remote(str(source))
     else:
@@ -151,7 +151,7 @@ def is_remote(root: ImageRoot, source: ImageSource) -> bool:
 
 
 def _read_remote(root: ImageRoot, source: ImageSource) -> bytes:
-    from extractors.remote_store import read_object, read_range  # noqa: PLC0415 - local images do without
+    from headstart.extractors.remote_store import read_object, read_range  # noqa: PLC0415 - local images do without
 
     if source.bytes > MAX_BYTES:
         raise NotReadError(f"{source.bytes} bytes is over the limit of {MAX_BYTES}")

@@ -15,15 +15,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from extractors.atomic import atomic_file
-from extractors.digests import DIGEST_BYTES
-from extractors.key import EmbeddingKey
-from extractors.row_table import RowTable
+from headstart.extractors.atomic import atomic_file
+from headstart.extractors.digests import DIGEST_BYTES
+from headstart.extractors.key import EmbeddingKey
+from headstart.extractors.row_table import RowTable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from extractors.shards import Array
+    from headstart.extractors.shards import Array
 
 FILE = "index.bin"
 _MAGIC = b"headstart index\n"

@@ -11,13 +11,13 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from extractors.atomic import errors_explained, write_atomically
-from extractors.cache import EmbeddingCache
-from extractors.image_root import ImageRoot
-from extractors.listing import DIGEST_COLUMN, OK
+from headstart.extractors.atomic import errors_explained, write_atomically
+from headstart.extractors.cache import EmbeddingCache
+from headstart.extractors.image_root import ImageRoot
+from headstart.extractors.listing import DIGEST_COLUMN, OK
 
 if TYPE_CHECKING:
-    from extractors.cache_listing import CacheListing
+    from headstart.extractors.cache_listing import CacheListing
 
 # A file that changed this shortly before it was looked at may change again within one tick of its file system's clock.
 RACY_NS = 2_000_000_000

@@ -15,13 +15,13 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from extractors.atomic import write_atomically
-from extractors.cache import EmbeddingCache
-from extractors.key import FORMAT_VERSION
-from extractors.known_digests import RACY_NS
-from extractors.settings import Settings
-from extractors.tap import Tap
-from extractors.weights_argument import find_weights_file
+from headstart.extractors.atomic import write_atomically
+from headstart.extractors.cache import EmbeddingCache
+from headstart.extractors.key import FORMAT_VERSION
+from headstart.extractors.known_digests import RACY_NS
+from headstart.extractors.settings import Settings
+from headstart.extractors.tap import Tap
+from headstart.extractors.weights_argument import find_weights_file
 
 _FILE = "requests.json"
 _KEPT = 100  # several machines, precisions and backbones, and still a file that is read at once
@@ -112,7 +112,7 @@ def _version(library: str) -> str | None:
 
 def _newest_change() -> int:
     """Say when this package last changed, folders in it included: a checkout does so without a new version."""
-    package = import_module(__name__.partition(".")[0])  # the whole of it, wherever in it this module lies
+    package = import_module(".".join(__name__.split(".")[:2]))  # headstart.extractors, wherever in it this module lies
     files = (path for root in package.__path__ for path in Path(root).rglob("*.py"))
     return max(path.stat().st_mtime_ns for path in files)
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import pandas as pd
 
-from extractors.allowed_roots import NOT_ALLOWED, is_allowed
-from extractors.errors import ImageSetError
-from extractors.image_root import ImageRoot, RemoteRoot, is_url, place_of
-from extractors.listing import (
+from headstart.extractors.allowed_roots import NOT_ALLOWED, is_allowed
+from headstart.extractors.errors import ImageSetError
+from headstart.extractors.image_root import ImageRoot, RemoteRoot, is_url, place_of
+from headstart.extractors.listing import (
     DIGEST_COLUMN,
     LISTING_COLUMNS,
     QUARANTINED,
@@ -23,7 +23,7 @@ from extractors.listing import (
     refuse_duplicates,
     text_series,
 )
-from extractors.remote_address import check_address
+from headstart.extractors.remote_address import check_address
 
 MANIFEST_SUFFIXES = (".csv", ".parquet")
 _OWN_COLUMNS = ("path", "split", "group")
@@ -115,7 +115,7 @@ def _read_table(manifest: Path | str) -> pd.DataFrame:
 def _content(manifest: Path | str) -> bytes:
     if isinstance(manifest, Path):
         return manifest.read_bytes()
-    from extractors.remote_listing import read_whole  # noqa: PLC0415 - local images do without
+    from headstart.extractors.remote_listing import read_whole  # noqa: PLC0415 - local images do without
 
     return read_whole(manifest)
 
@@ -200,7 +200,7 @@ def _look_up(root: ImageRoot, paths: Sequence[str]) -> list[ListedImage]:
     remote = {path: place_of(root, path) for path in paths if isinstance(root, RemoteRoot) or is_url(path)}
     rows: dict[str, ListedImage] = {}
     if remote:
-        from extractors.remote_listing import look_up  # noqa: PLC0415 - local images do without
+        from headstart.extractors.remote_listing import look_up  # noqa: PLC0415 - local images do without
 
         rows = dict(zip(remote, look_up(remote.items()), strict=True))
     return [rows[path] if path in rows else _listed(Path(str(root)), path) for path in paths]

@@ -8,21 +8,21 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from extractors.cache import EmbeddingCache
-from extractors.cache_listing import CacheListing
-from extractors.key import EmbeddingKey, StoredDtype
-from extractors.shards import Array
-from extractors.turn import take_turn
-from extractors.writer_lock import writer_lock
+from headstart.extractors.cache import EmbeddingCache
+from headstart.extractors.cache_listing import CacheListing
+from headstart.extractors.key import EmbeddingKey, StoredDtype
+from headstart.extractors.shards import Array
+from headstart.extractors.turn import take_turn
+from headstart.extractors.writer_lock import writer_lock
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     import pandas as pd
 
-    from extractors.execution import Execution
-    from extractors.fidelity import FidelityRecord
-    from extractors.stages import StageTimes
+    from headstart.extractors.execution import Execution
+    from headstart.extractors.fidelity import FidelityRecord
+    from headstart.extractors.stages import StageTimes
 
 _MANY_UNINDEXED = 64  # reading so many shards takes about as long as opening all others by the index
 

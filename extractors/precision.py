@@ -4,7 +4,7 @@ import re
 
 import torch
 
-from extractors.errors import ExtractorError
+from headstart.extractors.errors import ExtractorError
 
 
 class DeviceError(ExtractorError, ValueError):

@@ -11,15 +11,15 @@ from typing import TypeVar
 
 import torch
 
-from extractors.decode import decode_image
-from extractors.device_decode import decode_jpegs
-from extractors.errors import NotReadError, UnreadableImage
-from extractors.image_root import ImageRoot
-from extractors.images import ImageSource, read_bytes
-from extractors.key import Decode
-from extractors.preprocessing import Preprocessing
-from extractors.shards import Array
-from extractors.stages import StageTimes
+from headstart.extractors.decode import decode_image
+from headstart.extractors.device_decode import decode_jpegs
+from headstart.extractors.errors import NotReadError, UnreadableImage
+from headstart.extractors.image_root import ImageRoot
+from headstart.extractors.images import ImageSource, read_bytes
+from headstart.extractors.key import Decode
+from headstart.extractors.preprocessing import Preprocessing
+from headstart.extractors.shards import Array
+from headstart.extractors.stages import StageTimes
 
 _READ_AHEAD_BYTES = 256 * 2**20  # encoded files wait in memory: many small ones, or a few large ones
 

@@ -5,16 +5,16 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from extractors.calibration import time_batches
-from extractors.compilation import CannotCompile
-from extractors.execution import Execution
-from extractors.fidelity import LOWEST_COSINE, Fidelity
-from extractors.first_images import FirstImages
-from extractors.forward import ForwardPass
-from extractors.key import Decode, EmbeddingKey
-from extractors.settings import Settings
-from extractors.shards import Array
-from extractors.stages import StageTimes
+from headstart.extractors.calibration import time_batches
+from headstart.extractors.compilation import CannotCompile
+from headstart.extractors.execution import Execution
+from headstart.extractors.fidelity import LOWEST_COSINE, Fidelity
+from headstart.extractors.first_images import FirstImages
+from headstart.extractors.forward import ForwardPass
+from headstart.extractors.key import Decode, EmbeddingKey
+from headstart.extractors.settings import Settings
+from headstart.extractors.shards import Array
+from headstart.extractors.stages import StageTimes
 
 _CPU_SIZES, _GPU_SIZES = (8, 16, 32), (128, 256, 512)  # to try, the usual one first
 _FEW = 256  # so few images are embedded before anything is found out about them

@@ -9,8 +9,8 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from extractors.backbone import freeze
-from extractors.small_cnn import PREPROCESSING, SmallCNN
+from headstart.extractors.backbone import freeze
+from headstart.extractors.small_cnn import PREPROCESSING, SmallCNN
 
 _TURNS = 4
 

@@ -4,7 +4,7 @@ import ipaddress
 import re
 from urllib.parse import unquote, urlsplit
 
-from extractors.errors import ImageSetError
+from headstart.extractors.errors import ImageSetError
 
 SCHEMES = ("s3", "gs", "https", "http")
 _USER = re.compile(r"(?<=://)[^/\s@'\"]+@")

@@ -12,10 +12,10 @@ from pathlib import PurePosixPath
 from typing import Any, BinaryIO
 from urllib.parse import urlsplit
 
-from extractors.errors import ImageSetError, NotAllowedError, NotReadError
-from extractors.listing import EMPTY_FILE, IMAGE_SUFFIXES, QUARANTINED, ListedImage
-from extractors.remote_address import check_address
-from extractors.remote_store import RangeFile, ask
+from headstart.extractors.errors import ImageSetError, NotAllowedError, NotReadError
+from headstart.extractors.listing import EMPTY_FILE, IMAGE_SUFFIXES, QUARANTINED, ListedImage
+from headstart.extractors.remote_address import check_address
+from headstart.extractors.remote_store import RangeFile, ask
 
 _BUFFER_BYTES = 64 * 2**10  # a header and the labels beside it; the image itself is passed over
 _AT_ONCE = 32  # requests; each mostly waits

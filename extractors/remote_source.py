@@ -2,14 +2,14 @@
 
 from pathlib import PurePosixPath
 
-from extractors.archives import expand_braces, is_pattern, list_archives
-from extractors.errors import ImageSetError
-from extractors.folders import folder_image_set
-from extractors.image_root import RemoteRoot
-from extractors.listing import COMPRESSED_TARS, IMAGE_SUFFIXES, ImageSet, count_by_suffix
-from extractors.manifests import MANIFEST_SUFFIXES, list_manifest
-from extractors.remote_address import check_address
-from extractors.remote_listing import expand_remote, scan_prefix
+from headstart.extractors.archives import expand_braces, is_pattern, list_archives
+from headstart.extractors.errors import ImageSetError
+from headstart.extractors.folders import folder_image_set
+from headstart.extractors.image_root import RemoteRoot
+from headstart.extractors.listing import COMPRESSED_TARS, IMAGE_SUFFIXES, ImageSet, count_by_suffix
+from headstart.extractors.manifests import MANIFEST_SUFFIXES, list_manifest
+from headstart.extractors.remote_address import check_address
+from headstart.extractors.remote_listing import expand_remote, scan_prefix
 
 
 def list_remote(url: str) -> ImageSet:

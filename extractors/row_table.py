@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from extractors.digests import DIGEST_BYTES, PIECE_ROWS, prefixes
-from extractors.key import EmbeddingKey
-from extractors.shards import Array, read_digests
+from headstart.extractors.digests import DIGEST_BYTES, PIECE_ROWS, prefixes
+from headstart.extractors.key import EmbeddingKey
+from headstart.extractors.shards import Array, read_digests
 
 Positions = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]

@@ -4,13 +4,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from extractors.execution import Execution
-from extractors.fidelity import FidelityRecord
-from extractors.image_root import ImageRoot
-from extractors.key import EmbeddingKey
-from extractors.prefetch import Listed
-from extractors.settings import Settings
-from extractors.tap import Tap
+from headstart.extractors.execution import Execution
+from headstart.extractors.fidelity import FidelityRecord
+from headstart.extractors.image_root import ImageRoot
+from headstart.extractors.key import EmbeddingKey
+from headstart.extractors.prefetch import Listed
+from headstart.extractors.settings import Settings
+from headstart.extractors.tap import Tap
 
 
 @dataclass(frozen=True)

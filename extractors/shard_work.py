@@ -12,23 +12,23 @@ from pathlib import Path
 
 import numpy as np
 
-from extractors.backbone import Backbone
-from extractors.backbones import load_backbone
-from extractors.cache import EmbeddingCache, EmbeddingStore
-from extractors.cache_listing import CacheListing
-from extractors.errors import CacheError, WeightsError
-from extractors.execution import Execution
-from extractors.extraction import Extraction, embed_rows
-from extractors.forward import ForwardPass
-from extractors.key import EmbeddingKey
-from extractors.precision import DeviceError, resolve_device
-from extractors.prefetch import Listed
-from extractors.shard_request import Decided, Request, ShardWork
-from extractors.shard_result import EmbeddedRows, ShardResult
-from extractors.shards import Array, read_digests, shard_name
-from extractors.stages import StageTimes
-from extractors.taps import feature_sizes
-from extractors.turn import has_turn
+from headstart.extractors.backbone import Backbone
+from headstart.extractors.backbones import load_backbone
+from headstart.extractors.cache import EmbeddingCache, EmbeddingStore
+from headstart.extractors.cache_listing import CacheListing
+from headstart.extractors.errors import CacheError, WeightsError
+from headstart.extractors.execution import Execution
+from headstart.extractors.extraction import Extraction, embed_rows
+from headstart.extractors.forward import ForwardPass
+from headstart.extractors.key import EmbeddingKey
+from headstart.extractors.precision import DeviceError, resolve_device
+from headstart.extractors.prefetch import Listed
+from headstart.extractors.shard_request import Decided, Request, ShardWork
+from headstart.extractors.shard_result import EmbeddedRows, ShardResult
+from headstart.extractors.shards import Array, read_digests, shard_name
+from headstart.extractors.stages import StageTimes
+from headstart.extractors.taps import feature_sizes
+from headstart.extractors.turn import has_turn
 
 
 @dataclass

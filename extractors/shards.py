@@ -16,9 +16,9 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
-from extractors.atomic import write_atomically
-from extractors.errors import CacheError
-from extractors.key import EmbeddingKey
+from headstart.extractors.atomic import write_atomically
+from headstart.extractors.errors import CacheError
+from headstart.extractors.key import EmbeddingKey
 
 Array = npt.NDArray[Any]
 

@@ -7,12 +7,12 @@ from typing import NamedTuple, get_args
 
 import torch
 
-from extractors.fidelity import LOWEST_COSINE, Fidelity, FidelityRecord
-from extractors.first_images import N_COMPARED, FirstImages
-from extractors.forward import ForwardPass
-from extractors.key import Decode, EmbeddingKey, Precision
-from extractors.precision import DeviceError, has_fast_bf16
-from extractors.settings import Settings
+from headstart.extractors.fidelity import LOWEST_COSINE, Fidelity, FidelityRecord
+from headstart.extractors.first_images import N_COMPARED, FirstImages
+from headstart.extractors.forward import ForwardPass
+from headstart.extractors.key import Decode, EmbeddingKey, Precision
+from headstart.extractors.precision import DeviceError, has_fast_bf16
+from headstart.extractors.settings import Settings
 
 _FASTER = {"draft": "drafted", "nvjpeg": "decoded on the GPU"}
 

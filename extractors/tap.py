@@ -4,7 +4,7 @@ import difflib
 from dataclasses import dataclass
 from typing import Final, Self
 
-from extractors.errors import BackboneError
+from headstart.extractors.errors import BackboneError
 
 PENULTIMATE: Final = "penultimate"
 POOLINGS: Final = ("auto", "avg", "max", "cls", "flatten")

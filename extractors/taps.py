@@ -8,11 +8,11 @@ from typing import Any, Self
 import torch
 from torch import nn
 
-from extractors.backbone import Backbone
-from extractors.errors import BackboneError
-from extractors.layouts import is_channels_last, takes_channels_last
-from extractors.strict_loading import MissingHead
-from extractors.tap import PENULTIMATE, POOLINGS, Tap
+from headstart.extractors.backbone import Backbone
+from headstart.extractors.errors import BackboneError
+from headstart.extractors.layouts import is_channels_last, takes_channels_last
+from headstart.extractors.strict_loading import MissingHead
+from headstart.extractors.tap import PENULTIMATE, POOLINGS, Tap
 
 __all__ = ["PENULTIMATE", "POOLINGS", "Tap", "TapReader", "feature_sizes", "pool"]
 

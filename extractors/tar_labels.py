@@ -8,8 +8,15 @@ from typing import Any
 
 import pandas as pd
 
-from extractors.errors import ImageSetError
-from extractors.listing import DIGEST_COLUMN, LISTING_COLUMNS, QUARANTINED, SPLIT_NAMES, ListedImage, text_series
+from headstart.extractors.errors import ImageSetError
+from headstart.extractors.listing import (
+    DIGEST_COLUMN,
+    LISTING_COLUMNS,
+    QUARANTINED,
+    SPLIT_NAMES,
+    ListedImage,
+    text_series,
+)
 
 Scalar = str | int | float | bool | None
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import BinaryIO
 
-from extractors.listing import EMPTY_FILE, IMAGE_SUFFIXES, QUARANTINED, ListedImage, displayable
-from extractors.tar_labels import Sample
+from headstart.extractors.listing import EMPTY_FILE, IMAGE_SUFFIXES, QUARANTINED, ListedImage, displayable
+from headstart.extractors.tar_labels import Sample
 
 _BLOCK = tarfile.BLOCKSIZE
 _DAMAGE = (

@@ -12,11 +12,11 @@ from typing import Any, get_args
 import torch
 from torch import nn
 
-from extractors.backbone import Backbone, BackboneInfo, freeze
-from extractors.errors import BackboneError, WeightsError
-from extractors.preprocessing import Interpolation, Preprocessing
-from extractors.strict_loading import load_strictly, n_classes_of, strip_prefixes
-from extractors.weights import (
+from headstart.extractors.backbone import Backbone, BackboneInfo, freeze
+from headstart.extractors.errors import BackboneError, WeightsError
+from headstart.extractors.preprocessing import Interpolation, Preprocessing
+from headstart.extractors.strict_loading import load_strictly, n_classes_of, strip_prefixes
+from headstart.extractors.weights import (
     CONNECT_SECONDS,
     not_fetched,
     read_checkpoint,
@@ -24,7 +24,7 @@ from extractors.weights import (
     short_timeouts,
     unknown_weights,
 )
-from extractors.weights_argument import is_file_argument
+from headstart.extractors.weights_argument import is_file_argument
 
 
 def is_installed() -> bool:

@@ -10,12 +10,12 @@ import torch
 from torch import nn
 from torchvision import models
 
-from extractors.backbone import Backbone, freeze
-from extractors.errors import BackboneError
-from extractors.preprocessing import Preprocessing
-from extractors.strict_loading import load_strictly, n_classes_of, strip_prefixes
-from extractors.torchvision_table import TABLE, default_weights, published_weights
-from extractors.weights import (
+from headstart.extractors.backbone import Backbone, freeze
+from headstart.extractors.errors import BackboneError
+from headstart.extractors.preprocessing import Preprocessing
+from headstart.extractors.strict_loading import load_strictly, n_classes_of, strip_prefixes
+from headstart.extractors.torchvision_table import TABLE, default_weights, published_weights
+from headstart.extractors.weights import (
     Checkpoint,
     published_file,
     read_checkpoint,
@@ -23,7 +23,7 @@ from extractors.weights import (
     sha256_of_state,
     unknown_weights,
 )
-from extractors.weights_argument import is_file_argument
+from headstart.extractors.weights_argument import is_file_argument
 
 # Their auxiliary classifiers only help training, and are left out whether a checkpoint has them or not.
 _AUXILIARY = {"googlenet": ("aux1.", "aux2."), "inception_v3": ("AuxLogits.",)}

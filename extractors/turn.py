@@ -8,7 +8,7 @@ import json
 import secrets
 from pathlib import Path
 
-from extractors.atomic import write_atomically
+from headstart.extractors.atomic import write_atomically
 
 _FILE = "turn.json"
 

@@ -13,12 +13,12 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from extractors.cache import EmbeddingCache
-from extractors.digests import DIGEST_BYTES, PIECE_ROWS, DigestArray, as_bytes
-from extractors.image_root import ImageRoot, parse_root
-from extractors.images import ImageSource
-from extractors.listing import DIGEST_COLUMN, LISTING_COLUMNS, OK
-from extractors.listing_file import as_rows, opened_listing, origin_of
+from headstart.extractors.cache import EmbeddingCache
+from headstart.extractors.digests import DIGEST_BYTES, PIECE_ROWS, DigestArray, as_bytes
+from headstart.extractors.image_root import ImageRoot, parse_root
+from headstart.extractors.images import ImageSource
+from headstart.extractors.listing import DIGEST_COLUMN, LISTING_COLUMNS, OK
+from headstart.extractors.listing_file import as_rows, opened_listing, origin_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -8,13 +8,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from extractors.atomic import errors_explained, write_atomically
-from extractors.cache import EmbeddingCache, EmbeddingStore
-from extractors.cache_listing import CacheListing, has_listing, read_listing
-from extractors.errors import CacheError
-from extractors.key import FORMAT_VERSION, EmbeddingKey
-from extractors.listing import DIGEST_COLUMN
-from extractors.shards import find_damage, read_key
+from headstart.extractors.atomic import errors_explained, write_atomically
+from headstart.extractors.cache import EmbeddingCache, EmbeddingStore
+from headstart.extractors.cache_listing import CacheListing, has_listing, read_listing
+from headstart.extractors.errors import CacheError
+from headstart.extractors.key import FORMAT_VERSION, EmbeddingKey
+from headstart.extractors.listing import DIGEST_COLUMN
+from headstart.extractors.shards import find_damage, read_key
 
 _ASIDE, _STRAYED = ".damaged", ".strayed"
 

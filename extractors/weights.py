@@ -19,8 +19,8 @@ import safetensors
 import safetensors.torch
 import torch
 
-from extractors.errors import WeightsError
-from extractors.weights_argument import SUFFIXES
+from headstart.extractors.errors import WeightsError
+from headstart.extractors.weights_argument import SUFFIXES
 
 # Long enough for a slow line to answer, short enough that a machine without network gets its error soon.
 CONNECT_SECONDS = 10.0

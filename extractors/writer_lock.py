@@ -6,8 +6,8 @@ from pathlib import Path
 
 from filelock import FileLock, SoftFileLock, Timeout
 
-from extractors.atomic import errors_explained, make_folder
-from extractors.errors import CacheError
+from headstart.extractors.atomic import errors_explained, make_folder
+from headstart.extractors.errors import CacheError
 
 WRITER_LOCK = "writer.lock"
 _POLL_S = 0.2

@@ -8,14 +8,14 @@ import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from flows.compaction import compact
-    from flows.exporting import export
-    from flows.extraction import extract
-    from flows.fitting import fit
-    from flows.inspection import inspect
-    from flows.pipeline import run
-    from flows.prediction import predict
-    from flows.verification import verify
+    from headstart.flows.compaction import compact
+    from headstart.flows.exporting import export
+    from headstart.flows.extraction import extract
+    from headstart.flows.fitting import fit
+    from headstart.flows.inspection import inspect
+    from headstart.flows.pipeline import run
+    from headstart.flows.prediction import predict
+    from headstart.flows.verification import verify
 
 __all__ = ["compact", "export", "extract", "fit", "inspect", "predict", "run", "verify"]
 
@@ -47,4 +47,4 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'flows' has no attribute {name!r}; it has {', '.join(__all__)}")
     from importlib import import_module  # noqa: PLC0415 - only needed here
 
-    return getattr(import_module(f"flows.{_MODULES[name]}"), name)
+    return getattr(import_module(f"headstart.flows.{_MODULES[name]}"), name)

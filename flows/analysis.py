@@ -6,17 +6,17 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from flows.out_of_fold import OutOfFold
-from flows.problem import Problem
-from heads.calibration import expected_calibration_error, reliability, temper
-from heads.candidates import Candidate
-from heads.few_shot import FewShotPoint, few_shot_curve
-from heads.near_copies import THRESHOLD, near_copies, sides_of
-from heads.nested import NestedPlan
-from heads.registry import find_head
-from heads.splits import SplitPlan
-from heads.suspects import find_outliers, find_suspects
-from heads.sweep import FinalScore
+from headstart.flows.out_of_fold import OutOfFold
+from headstart.flows.problem import Problem
+from headstart.heads.calibration import expected_calibration_error, reliability, temper
+from headstart.heads.candidates import Candidate
+from headstart.heads.few_shot import FewShotPoint, few_shot_curve
+from headstart.heads.near_copies import THRESHOLD, near_copies, sides_of
+from headstart.heads.nested import NestedPlan
+from headstart.heads.registry import find_head
+from headstart.heads.splits import SplitPlan
+from headstart.heads.suspects import find_outliers, find_suspects
+from headstart.heads.sweep import FinalScore
 
 _MOST_COMPARISONS = 10**12  # products of features in a search for near copies: 10 to 30 s
 _MOST_PAIRS = 24

@@ -18,11 +18,11 @@ from prefect.artifacts import (
 from prefect.context import FlowRunContext
 from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 
-from flows.fit_summary import FitSummary
-from flows.progress import Advance
-from flows.task_logs import run_logger
-from heads.report_plots import cost_chart
-from heads.report_text import interval_text, metric_name, params_text, score_text
+from headstart.flows.fit_summary import FitSummary
+from headstart.flows.progress import Advance
+from headstart.flows.task_logs import run_logger
+from headstart.heads.report_plots import cost_chart
+from headstart.heads.report_text import interval_text, metric_name, params_text, score_text
 
 if TYPE_CHECKING:
     from uuid import UUID

@@ -34,9 +34,9 @@ from prefect.client.schemas.filters import (
 from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy, FlowRun, State, StateType
 from prefect.states import Crashed
 
-from extractors.writer_lock import WRITER_LOCK, writer_lock
-from flows.task_logs import run_logger
-from flows.terminal import show_notes
+from headstart.extractors.writer_lock import WRITER_LOCK, writer_lock
+from headstart.flows.task_logs import run_logger
+from headstart.flows.terminal import show_notes
 
 ONE_AFTER_THE_OTHER = ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.ENQUEUE)
 

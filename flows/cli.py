@@ -8,17 +8,17 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from flows.cli_clustering import cluster
-from flows.cli_doctor import doctor
-from flows.cli_fit import fit
-from flows.cli_nightly import nightly
-from flows.cli_options import CacheArgument, Device, ImagesArgument, Json, Workers, spread_values
-from flows.cli_results import compare, results
-from flows.cli_serve import serve
-from flows.cli_upkeep import compact, export, verify
-from flows.errors import EXPECTED_ERRORS
-from flows.signals import SIGTERM_STATUS, ended_by_sigterm, leave_if_threads_run
-from flows.terminal import (
+from headstart.flows.cli_clustering import cluster
+from headstart.flows.cli_doctor import doctor
+from headstart.flows.cli_fit import fit
+from headstart.flows.cli_nightly import nightly
+from headstart.flows.cli_options import CacheArgument, Device, ImagesArgument, Json, Workers, spread_values
+from headstart.flows.cli_results import compare, results
+from headstart.flows.cli_serve import serve
+from headstart.flows.cli_upkeep import compact, export, verify
+from headstart.flows.errors import EXPECTED_ERRORS
+from headstart.flows.signals import SIGTERM_STATUS, ended_by_sigterm, leave_if_threads_run
+from headstart.flows.terminal import (
     emit_json,
     fail,
     show_backbones,
@@ -72,7 +72,7 @@ def demo(
     out: Annotated[Path, typer.Option(help="Folder for images, cache and results.")] = Path("headstart-demo"),
 ) -> None:
     """Run the whole job on handwritten digits, offline, in about a minute."""
-    from flows.demo import demo as run_demo
+    from headstart.flows.demo import demo as run_demo
 
     show_notes(["digits 0–4 teach a small encoder; telling digits 5–9 apart, from five images of each, is the task"])
     show_fit(run_demo(out).fit)
@@ -84,7 +84,7 @@ def backbones(
     json: Json = False,
 ) -> None:
     """List backbones: source, parameters, GFLOPs, feature size, input size, published accuracy, weights on disk."""
-    from extractors.backbones import list_backbones
+    from headstart.extractors.backbones import list_backbones
 
     found = list_backbones(pattern)
     emit_json({"backbones": found}) if json else show_backbones(found, pattern)
@@ -130,7 +130,7 @@ def extract(
     json: Json = False,
 ) -> None:
     """Embed images into a cache; what the cache holds already is not computed again."""
-    from flows.extraction import extract as run_extract
+    from headstart.flows.extraction import extract as run_extract
 
     summary = run_extract(
         images,
@@ -155,7 +155,7 @@ def extract(
 @app.command()
 def inspect(cache: CacheArgument, json: Json = False) -> None:
     """Show what a cache holds: images, keys, bytes, and the quarantine with its reasons."""
-    from flows.inspection import inspect as run_inspect
+    from headstart.flows.inspection import inspect as run_inspect
 
     summary = run_inspect(cache)
     emit_json(summary) if json else show_cache(summary)
@@ -170,7 +170,7 @@ def run(
     json: Json = False,
 ) -> None:
     """Run an experiment file as a Prefect flow: extract, fit, report."""
-    from flows.pipeline import run as run_experiment
+    from headstart.flows.pipeline import run as run_experiment
 
     summary = run_experiment(experiment, progress=True)
     if json:
@@ -209,8 +209,8 @@ def predict(
     workers: Workers = None,
 ) -> None:
     """Predict classes of new images, or numbers: path, label, probability; or path, value."""
-    from flows.prediction import check_out, write_predictions
-    from flows.prediction import predict as run_predict
+    from headstart.flows.prediction import check_out, write_predictions
+    from headstart.flows.prediction import predict as run_predict
 
     check_out(out)
     predictions = run_predict(

@@ -7,11 +7,11 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from flows.cli_options import CacheArgument, Json
-from flows.terminal import emit_json, nearby, show_notes, table_of
+from headstart.flows.cli_options import CacheArgument, Json
+from headstart.flows.terminal import emit_json, nearby, show_notes, table_of
 
 if TYPE_CHECKING:
-    from flows.clustering import ClusterSummary
+    from headstart.flows.clustering import ClusterSummary
 
 
 def cluster(
@@ -34,7 +34,7 @@ def cluster(
     json: Json = False,
 ) -> None:
     """Group images that look alike, with or without labels, and draw them on a map."""
-    from flows.clustering import cluster as run_cluster
+    from headstart.flows.clustering import cluster as run_cluster
 
     summary = run_cluster(
         cache,

@@ -8,11 +8,11 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from flows.cli_options import Json
-from flows.terminal import emit_json
+from headstart.flows.cli_options import Json
+from headstart.flows.terminal import emit_json
 
 if TYPE_CHECKING:  # 'headstart --help' waits for nothing
-    from flows.findings import Finding
+    from headstart.flows.findings import Finding
 
 _MARKS = {"ok": "[green]✓ ok[/]", "warn": "[yellow]! warn[/]", "fail": "[bold red]✗ fail[/]"}
 
@@ -25,8 +25,8 @@ def doctor(
     json: Json = False,
 ) -> None:
     """Check installation, machine and servers, and say what to do; exit status 1 if a run would not get through."""
-    from flows.doctor import diagnose
-    from flows.experiment import read_experiment
+    from headstart.flows.doctor import diagnose
+    from headstart.flows.experiment import read_experiment
 
     findings = diagnose(read_experiment(experiment) if experiment else None, dask=dask)
     emit_json({"findings": findings}) if json else _show(findings)

@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from flows.cli_options import CacheArgument, Json
-from flows.terminal import emit_json, show_files, show_notes, show_scores
+from headstart.flows.cli_options import CacheArgument, Json
+from headstart.flows.terminal import emit_json, show_files, show_notes, show_scores
 
 if TYPE_CHECKING:  # 'headstart --help' waits for neither scikit-learn nor Dask
-    from flows.fit_summary import FitSummary
+    from headstart.flows.fit_summary import FitSummary
 
 
 def fit(
@@ -79,13 +79,13 @@ def fit(
         "progress": True,
     }
     if len(target) > 1 or target == ["all"]:
-        from flows.several_targets import fit_targets
-        from flows.terminal_targets import show_targets
+        from headstart.flows.several_targets import fit_targets
+        from headstart.flows.terminal_targets import show_targets
 
         several = fit_targets(cache, head, targets=target, **options)
         emit_json(several) if json else show_targets(several)
         return
-    from flows.fitting import fit as run_fit
+    from headstart.flows.fitting import fit as run_fit
 
     target_column = target[0] if target else None
     if json:

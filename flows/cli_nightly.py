@@ -7,8 +7,8 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from flows.cli_options import Json
-from flows.terminal import emit_json, show_notes
+from headstart.flows.cli_options import Json
+from headstart.flows.terminal import emit_json, show_notes
 
 
 def nightly(
@@ -16,8 +16,8 @@ def nightly(
     json: Json = False,
 ) -> None:
     """Embed what is new, fit again if that matters, and compare with the last night, as a schedule would."""
-    from flows.night_text import night_lines
-    from flows.nightly import hold_night
+    from headstart.flows.night_text import night_lines
+    from headstart.flows.nightly import hold_night
 
     night = hold_night(experiment, progress=True)
     if json:

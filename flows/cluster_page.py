@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from heads.charts import map_chart
-from heads.clustering import NOISE, Clustering
+from headstart.heads.charts import map_chart
+from headstart.heads.clustering import NOISE, Clustering
 
 if TYPE_CHECKING:
-    from flows.clustering import ClusterSummary
+    from headstart.flows.clustering import ClusterSummary
 
 _MOST_POINTS = 3000
 _MOST_CLUSTERS = 60

@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from extractors.atomic import errors_explained, write_atomically
-from extractors.cache import EmbeddingCache
-from extractors.cache_listing import read_listing
-from extractors.listing import label_columns
-from flows.cluster_page import render_clusters
-from flows.embedded import Embedded, find_covering
-from flows.errors import JobError
-from heads.clustering import (
+from headstart.extractors.atomic import errors_explained, write_atomically
+from headstart.extractors.cache import EmbeddingCache
+from headstart.extractors.cache_listing import read_listing
+from headstart.extractors.listing import label_columns
+from headstart.flows.cluster_page import render_clusters
+from headstart.flows.embedded import Embedded, find_covering
+from headstart.flows.errors import JobError
+from headstart.heads.clustering import (
     KS,
     Clustering,
     agreement,

@@ -7,14 +7,14 @@ from typing import Any
 
 import pandas as pd
 
-from extractors.cache import EmbeddingCache, EmbeddingStore
-from extractors.cache_listing import CacheListing, read_listing
-from extractors.compact import Compaction, carry_out, plan_compaction
-from extractors.errors import CacheError
-from extractors.known_digests import known_digests
-from extractors.listing import OK
-from extractors.writer_lock import writer_lock
-from flows.progress import progress_bar, say_waiting
+from headstart.extractors.cache import EmbeddingCache, EmbeddingStore
+from headstart.extractors.cache_listing import CacheListing, read_listing
+from headstart.extractors.compact import Compaction, carry_out, plan_compaction
+from headstart.extractors.errors import CacheError
+from headstart.extractors.known_digests import known_digests
+from headstart.extractors.listing import OK
+from headstart.extractors.writer_lock import writer_lock
+from headstart.flows.progress import progress_bar, say_waiting
 
 
 @dataclass(frozen=True)

@@ -6,15 +6,15 @@ from typing import Any
 
 import pandas as pd
 
-from flows.errors import JobError
-from flows.history import Run, plain, read_predictions
-from flows.problem import unite_groups
-from flows.run_search import KeptRun
-from heads.evaluate import METRICS
-from heads.metric_parts import Predictions
-from heads.paired import SIGNIFICANCE, compare_paired
-from heads.paired_numbers import tied_numbers
-from heads.regression_metrics import REGRESSION_METRICS
+from headstart.flows.errors import JobError
+from headstart.flows.history import Run, plain, read_predictions
+from headstart.flows.problem import unite_groups
+from headstart.flows.run_search import KeptRun
+from headstart.heads.evaluate import METRICS
+from headstart.heads.metric_parts import Predictions
+from headstart.heads.paired import SIGNIFICANCE, compare_paired
+from headstart.heads.paired_numbers import tied_numbers
+from headstart.heads.regression_metrics import REGRESSION_METRICS
 
 
 @dataclass(frozen=True)

@@ -6,22 +6,22 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from extractors.allocation import give_back_freed_memory
-from flows.fit_summary import FitSummary
-from flows.history import write_results
-from flows.leaderboard import leaderboard_row, model_card, plain_scores
-from flows.logs import record_fit
-from flows.nested_fitting import NestedFit, describe_nested
-from flows.problem import Problem
-from flows.rivals import compare_with_winner, describe_rival, tell_ties
-from flows.run_record import keep_run
-from flows.streamed_fitting import Streaming
-from flows.winner import Embedding, best_of_embeddings, score_others, score_winner
-from heads import HEADS
-from heads.model_file import save_model
-from heads.splits import SplitPlan
-from heads.sweep import FinalScore, select
-from heads.trial import Result, training_curve
+from headstart.extractors.allocation import give_back_freed_memory
+from headstart.flows.fit_summary import FitSummary
+from headstart.flows.history import write_results
+from headstart.flows.leaderboard import leaderboard_row, model_card, plain_scores
+from headstart.flows.logs import record_fit
+from headstart.flows.nested_fitting import NestedFit, describe_nested
+from headstart.flows.problem import Problem
+from headstart.flows.rivals import compare_with_winner, describe_rival, tell_ties
+from headstart.flows.run_record import keep_run
+from headstart.flows.streamed_fitting import Streaming
+from headstart.flows.winner import Embedding, best_of_embeddings, score_others, score_winner
+from headstart.heads import HEADS
+from headstart.heads.model_file import save_model
+from headstart.heads.splits import SplitPlan
+from headstart.heads.sweep import FinalScore, select
+from headstart.heads.trial import Result, training_curve
 
 
 def conclude(
@@ -121,7 +121,7 @@ def conclude(
         on_scores(summary)
     card = model_card(problem, winner.candidate, leaderboard[0], test)
     save_model(out / "model", scored.final, card, own=[] if winner.candidate.head in HEADS else [winner.candidate.head])
-    from flows.explanation import explain  # noqa: PLC0415 - loads what draws, for which the scores need not wait
+    from headstart.flows.explanation import explain  # noqa: PLC0415 - loads what draws, for which the scores need not wait
 
     return explain(
         summary, problem, plan, results, winner, scored, nested=nested, streaming=streaming, few_shot=few_shot

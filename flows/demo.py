@@ -3,9 +3,9 @@
 import shutil
 from pathlib import Path
 
-from flows.digits import pretrain_on_digits, write_digits
-from flows.errors import JobError
-from flows.pipeline import RunSummary, run
+from headstart.flows.digits import pretrain_on_digits, write_digits
+from headstart.flows.errors import JobError
+from headstart.flows.pipeline import RunSummary, run
 
 EXPERIMENT = """\
 # Few images of a new task (digits 5-9, five a class): does an encoder that learned another task (digits 0-4) help?

@@ -2,18 +2,18 @@
 
 from prefect import flow
 
-from extractors.cache import EmbeddingCache
-from extractors.known_requests import describe_request, recall
-from extractors.tap import Tap
-from extractors.weights_argument import find_weights_file
-from flows.assets import record_embeddings
-from flows.errors import JobError
-from flows.experiment import Experiment, ExtractTable
-from flows.extraction_summary import ExtractionSummary
-from flows.extraction_tasks import extract_in_tasks
-from flows.fit_summary import FitSummary
-from flows.fit_tasks import fit_in_tasks
-from flows.run_preparation import NO_PICKLE, experiment_at_work
+from headstart.extractors.cache import EmbeddingCache
+from headstart.extractors.known_requests import describe_request, recall
+from headstart.extractors.tap import Tap
+from headstart.extractors.weights_argument import find_weights_file
+from headstart.flows.assets import record_embeddings
+from headstart.flows.errors import JobError
+from headstart.flows.experiment import Experiment, ExtractTable
+from headstart.flows.extraction_summary import ExtractionSummary
+from headstart.flows.extraction_tasks import extract_in_tasks
+from headstart.flows.fit_summary import FitSummary
+from headstart.flows.fit_tasks import fit_in_tasks
+from headstart.flows.run_preparation import NO_PICKLE, experiment_at_work
 
 
 @flow(

@@ -6,11 +6,11 @@ import numpy as np
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from extractors.decode import decode_image
-from extractors.images import image_sources, list_images, read_bytes
-from extractors.pretrain import pretrain_small_cnn, save_encoder
-from extractors.small_cnn import PREPROCESSING
-from flows.progress import progress_bar
+from headstart.extractors.decode import decode_image
+from headstart.extractors.images import image_sources, list_images, read_bytes
+from headstart.extractors.pretrain import pretrain_small_cnn, save_encoder
+from headstart.extractors.small_cnn import PREPROCESSING
+from headstart.flows.progress import progress_bar
 
 SOURCE_CLASSES = range(5)
 TARGET_CLASSES = range(5, 10)

@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from flows.doctor_experiment import check_experiment
-from flows.doctor_installation import check_libraries, check_weights
-from flows.doctor_machine import check_compiler, check_cpu, check_disk, check_gpu, check_low_precision
-from flows.doctor_services import check_dask, check_prefect
-from flows.experiment import Experiment
-from flows.findings import Finding
+from headstart.flows.doctor_experiment import check_experiment
+from headstart.flows.doctor_installation import check_libraries, check_weights
+from headstart.flows.doctor_machine import check_compiler, check_cpu, check_disk, check_gpu, check_low_precision
+from headstart.flows.doctor_services import check_dask, check_prefect
+from headstart.flows.experiment import Experiment
+from headstart.flows.findings import Finding
 
 
 def diagnose(experiment: Experiment | None = None, *, dask: str | None = None) -> list[Finding]:

@@ -2,18 +2,18 @@
 
 from pathlib import Path
 
-from extractors.archives import is_pattern
-from extractors.errors import ExtractorError
-from extractors.image_root import is_url
-from flows.errors import EXPECTED_ERRORS, FlowError
-from flows.experiment import Experiment
-from flows.findings import Finding
+from headstart.extractors.archives import is_pattern
+from headstart.extractors.errors import ExtractorError
+from headstart.extractors.image_root import is_url
+from headstart.flows.errors import EXPECTED_ERRORS, FlowError
+from headstart.flows.experiment import Experiment
+from headstart.flows.findings import Finding
 
 
 def check_experiment(experiment: Experiment) -> list[Finding]:
     """Look at what a run asks first; nothing is listed, imported that is not allowed, or connected to."""
-    from flows.pipeline import refuse_misspelt  # noqa: PLC0415 - loads Prefect
-    from flows.security import refuse_disallowed  # noqa: PLC0415 - only where there is an experiment
+    from headstart.flows.pipeline import refuse_misspelt  # noqa: PLC0415 - loads Prefect
+    from headstart.flows.security import refuse_disallowed  # noqa: PLC0415 - only where there is an experiment
 
     for ask in (refuse_disallowed, refuse_misspelt):  # the second imports code of one's own, if the first allows it
         try:
@@ -25,7 +25,7 @@ def check_experiment(experiment: Experiment) -> list[Finding]:
 
 def _check_images(images: str) -> list[Finding]:
     if is_url(images):
-        from extractors.remote_store import open_store  # noqa: PLC0415 - loads fsspec
+        from headstart.extractors.remote_store import open_store  # noqa: PLC0415 - loads fsspec
 
         try:
             open_store(images)

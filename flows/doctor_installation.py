@@ -8,10 +8,10 @@ from importlib.metadata import PackageNotFoundError, metadata, requires, version
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
-from extractors.errors import ExtractorError
-from extractors.weights_argument import find_weights_file, is_file_argument
-from flows.experiment import Experiment, ExtractTable
-from flows.findings import Finding, State
+from headstart.extractors.errors import ExtractorError
+from headstart.extractors.weights_argument import find_weights_file, is_file_argument
+from headstart.flows.experiment import Experiment, ExtractTable
+from headstart.flows.findings import Finding, State
 
 # Built for each other: a mismatch shows only when they are loaded.
 _LOADED = ("h5py", "torch", "torchvision", "sklearn", "prefect")
@@ -76,7 +76,7 @@ def check_weights(experiment: Experiment | None) -> list[Finding]:
 
 def _find_weights(table: ExtractTable) -> tuple[State, str, str]:
     """Return state, what was found, and advice; raises where backbone or weights are unknown."""
-    from extractors.backbones import resolve_backbone  # noqa: PLC0415 - loads torch
+    from headstart.extractors.backbones import resolve_backbone  # noqa: PLC0415 - loads torch
 
     source, architecture = resolve_backbone(table.backbone)
     if table.weights == "none":
@@ -94,7 +94,7 @@ def _find_weights(table: ExtractTable) -> tuple[State, str, str]:
 
 
 def _find_default(source: str, architecture: str, weights: str) -> tuple[State, str, str]:
-    from extractors.backbones import list_backbones  # noqa: PLC0415 - loads torch
+    from headstart.extractors.backbones import list_backbones  # noqa: PLC0415 - loads torch
 
     whole = f"{source}/{architecture}"
     if any(info.weights_on_disk for info in list_backbones(whole) if info.name == whole):
@@ -105,8 +105,8 @@ def _find_default(source: str, architecture: str, weights: str) -> tuple[State, 
 
 
 def _find_published(architecture: str, weights: str) -> tuple[State, str, str]:
-    from extractors.torchvision_table import default_weights, published_weights  # noqa: PLC0415 - loads torch
-    from extractors.weights import published_file, unknown_weights  # noqa: PLC0415 - likewise
+    from headstart.extractors.torchvision_table import default_weights, published_weights  # noqa: PLC0415 - loads torch
+    from headstart.extractors.weights import published_file, unknown_weights  # noqa: PLC0415 - likewise
 
     published = published_weights(architecture)
     if weights != "default" and weights not in published:

@@ -4,9 +4,9 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from extractors.cache import EmbeddingCache, EmbeddingStore, EmbeddingView
-from extractors.digests import DigestArray
-from flows.errors import JobError
+from headstart.extractors.cache import EmbeddingCache, EmbeddingStore, EmbeddingView
+from headstart.extractors.digests import DigestArray
+from headstart.flows.errors import JobError
 
 
 @dataclass(frozen=True)

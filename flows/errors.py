@@ -1,7 +1,7 @@
 """What can go wrong in a job as a whole; the packages below have their own trees."""
 
-from extractors.errors import ExtractorError
-from heads.errors import HeadError
+from headstart.extractors.errors import ExtractorError
+from headstart.heads.errors import HeadError
 
 
 class FlowError(Exception):

@@ -6,12 +6,12 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
 
-from extractors.image_root import is_url
-from extractors.key import StoredDtype
-from extractors.settings import Settings
-from extractors.tap import PENULTIMATE
-from extractors.weights_argument import RESERVED_WEIGHTS
-from flows.errors import JobError
+from headstart.extractors.image_root import is_url
+from headstart.extractors.key import StoredDtype
+from headstart.extractors.settings import Settings
+from headstart.extractors.tap import PENULTIMATE
+from headstart.extractors.weights_argument import RESERVED_WEIGHTS
+from headstart.flows.errors import JobError
 
 
 class _Table(BaseModel):

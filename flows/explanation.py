@@ -4,19 +4,19 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from flows.analysis import Analysis, Sides, analyse
-from flows.fit_summary import FitSummary
-from flows.nested_fitting import NestedFit
-from flows.number_reporting import write_number_report
-from flows.out_of_fold import predict_out_of_fold
-from flows.problem import Problem
-from flows.reporting import write_report
-from flows.streamed_fitting import Streaming
-from flows.suspects import write_suspects
-from flows.winner import Scored
-from heads.candidates import Candidate
-from heads.splits import SplitPlan
-from heads.trial import Result
+from headstart.flows.analysis import Analysis, Sides, analyse
+from headstart.flows.fit_summary import FitSummary
+from headstart.flows.nested_fitting import NestedFit
+from headstart.flows.number_reporting import write_number_report
+from headstart.flows.out_of_fold import predict_out_of_fold
+from headstart.flows.problem import Problem
+from headstart.flows.reporting import write_report
+from headstart.flows.streamed_fitting import Streaming
+from headstart.flows.suspects import write_suspects
+from headstart.flows.winner import Scored
+from headstart.heads.candidates import Candidate
+from headstart.heads.splits import SplitPlan
+from headstart.heads.trial import Result
 
 
 def explain(

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from extractors.cache import EmbeddingCache, EmbeddingStore
-from extractors.cache_listing import read_listing
-from extractors.export import WRITERS, gather_export
-from extractors.key import StoredDtype
-from flows.errors import JobError
+from headstart.extractors.cache import EmbeddingCache, EmbeddingStore
+from headstart.extractors.cache_listing import read_listing
+from headstart.extractors.export import WRITERS, gather_export
+from headstart.extractors.key import StoredDtype
+from headstart.flows.errors import JobError
 
 
 @dataclass(frozen=True)

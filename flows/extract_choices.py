@@ -4,8 +4,8 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from extractors.archives import is_pattern
-from flows.errors import JobError
+from headstart.extractors.archives import is_pattern
+from headstart.flows.errors import JobError
 
 
 def default_cache(images: str | Path) -> Path:
@@ -27,8 +27,8 @@ def refuse_unknown(backbones: Sequence[str], device: str) -> None:
     DeviceError
         So is the device, or it is not there.
     """
-    from extractors.backbones import resolve_backbone  # noqa: PLC0415 - loads torch
-    from extractors.precision import resolve_device  # noqa: PLC0415 - loads torch
+    from headstart.extractors.backbones import resolve_backbone  # noqa: PLC0415 - loads torch
+    from headstart.extractors.precision import resolve_device  # noqa: PLC0415 - loads torch
 
     for name in backbones:
         resolve_backbone(name)

@@ -7,25 +7,25 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from extractors.cache import EmbeddingCache, EmbeddingStore
-from extractors.cache_listing import CacheListing, listed_root, read_listing, update_listing
-from extractors.images import list_images
-from extractors.key import StoredDtype
-from extractors.known_requests import Request, describe_request, recall, remember
-from extractors.listing import ImageSet, count_by_suffix
-from extractors.settings import Settings
-from extractors.tap import PENULTIMATE, Tap
-from extractors.weights_argument import find_weights_file
-from flows.device_lock import device_lock
-from flows.extract_choices import default_cache, pair_weights, refuse_unknown
-from flows.extraction_summary import ExtractionSummary, describe_key, describe_run, summarise
-from flows.logs import record_shard, timed
-from flows.progress import progress_bar, say_waiting
+from headstart.extractors.cache import EmbeddingCache, EmbeddingStore
+from headstart.extractors.cache_listing import CacheListing, listed_root, read_listing, update_listing
+from headstart.extractors.images import list_images
+from headstart.extractors.key import StoredDtype
+from headstart.extractors.known_requests import Request, describe_request, recall, remember
+from headstart.extractors.listing import ImageSet, count_by_suffix
+from headstart.extractors.settings import Settings
+from headstart.extractors.tap import PENULTIMATE, Tap
+from headstart.extractors.weights_argument import find_weights_file
+from headstart.flows.device_lock import device_lock
+from headstart.flows.extract_choices import default_cache, pair_weights, refuse_unknown
+from headstart.flows.extraction_summary import ExtractionSummary, describe_key, describe_run, summarise
+from headstart.flows.logs import record_shard, timed
+from headstart.flows.progress import progress_bar, say_waiting
 
 if TYPE_CHECKING:  # it loads torch, which a rerun with nothing new does without
-    from extractors.extraction import Extraction
-    from extractors.missing_rows import MissingRows
-    from extractors.shard_result import ShardResult
+    from headstart.extractors.extraction import Extraction
+    from headstart.extractors.missing_rows import MissingRows
+    from headstart.extractors.shard_result import ShardResult
 
 _Opened = TypeVar("_Opened", bound="MissingRows")
 
@@ -100,7 +100,7 @@ def extract(
         opening: Callable[..., MissingRows] = open_extraction
         embed_missing: Callable[..., None] = run_shards
         if dask:
-            from flows.scaled_extraction import run_scaled, scaled  # noqa: PLC0415 - loads Dask
+            from headstart.flows.scaled_extraction import run_scaled, scaled  # noqa: PLC0415 - loads Dask
 
             opening, embed_missing = stack.enter_context(scaled(dask, show=progress)).open, run_scaled
         found = list_images(images, limit=limit)
@@ -229,9 +229,9 @@ def open_extraction(
     cache: EmbeddingCache, listing: CacheListing, backbone: str, weights: str, taps: Sequence[Tap], settings: Settings
 ) -> "Extraction":
     """Load a backbone and find out what the cache lacks of it; the path of a weights file is kept whole."""
-    from extractors.backbones import load_backbone  # noqa: PLC0415 - loads torch
-    from extractors.extraction import Extraction  # noqa: PLC0415 - loads torch
-    from extractors.precision import resolve_device  # noqa: PLC0415 - loads torch
+    from headstart.extractors.backbones import load_backbone  # noqa: PLC0415 - loads torch
+    from headstart.extractors.extraction import Extraction  # noqa: PLC0415 - loads torch
+    from headstart.extractors.precision import resolve_device  # noqa: PLC0415 - loads torch
 
     source = str(find_weights_file(weights) or weights)
     with device_lock(resolve_device(settings.device), show=True):  # shortcuts are tried on the device

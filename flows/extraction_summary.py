@@ -3,13 +3,13 @@
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from extractors.cache import EmbeddingCache
-from extractors.cache_listing import CacheListing
-from extractors.errors import ImageSetError
-from extractors.stages import STAGES
+from headstart.extractors.cache import EmbeddingCache
+from headstart.extractors.cache_listing import CacheListing
+from headstart.extractors.errors import ImageSetError
+from headstart.extractors.stages import STAGES
 
 if TYPE_CHECKING:  # it loads torch, which a rerun with nothing new does without
-    from extractors.missing_rows import MissingRows
+    from headstart.extractors.missing_rows import MissingRows
 
 
 @dataclass(frozen=True)

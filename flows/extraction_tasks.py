@@ -10,24 +10,24 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 from prefect.futures import PrefectFuture
 
-from extractors.cache import EmbeddingCache
-from extractors.cache_listing import CacheListing
-from extractors.extraction import Extraction
-from extractors.images import list_images
-from extractors.missing_rows import MissingRows
-from extractors.settings import Settings
-from extractors.shard_result import ShardResult
-from extractors.tap import Tap
-from flows.artifacts import progress_artifact
-from flows.device_lock import device_lock
-from flows.experiment import Experiment
-from flows.extraction import extract_each, list_into, open_extraction
-from flows.extraction_summary import ExtractionSummary
-from flows.logs import record_shard
-from flows.progress import Advance, progress_bar, say_waiting
-from flows.scaled_extraction import ScaledExtraction, embed_in_flight, scaled
-from flows.task_logs import log_shard, run_logger
-from flows.task_retries import worth_retrying
+from headstart.extractors.cache import EmbeddingCache
+from headstart.extractors.cache_listing import CacheListing
+from headstart.extractors.extraction import Extraction
+from headstart.extractors.images import list_images
+from headstart.extractors.missing_rows import MissingRows
+from headstart.extractors.settings import Settings
+from headstart.extractors.shard_result import ShardResult
+from headstart.extractors.tap import Tap
+from headstart.flows.artifacts import progress_artifact
+from headstart.flows.device_lock import device_lock
+from headstart.flows.experiment import Experiment
+from headstart.flows.extraction import extract_each, list_into, open_extraction
+from headstart.flows.extraction_summary import ExtractionSummary
+from headstart.flows.logs import record_shard
+from headstart.flows.progress import Advance, progress_bar, say_waiting
+from headstart.flows.scaled_extraction import ScaledExtraction, embed_in_flight, scaled
+from headstart.flows.task_logs import log_shard, run_logger
+from headstart.flows.task_retries import worth_retrying
 
 Opening = Callable[[EmbeddingCache, CacheListing, str, str, Sequence[Tap], Settings], MissingRows]
 

@@ -4,16 +4,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from extractors.atomic import errors_explained
-from flows.errors import JobError
-from flows.extraction import as_list
-from flows.kept_results import UNFINISHED
-from flows.problem import Problem
-from heads.candidates import Grid, check_head
-from heads.errors import HeadError
-from heads.evaluate import METRICS
-from heads.presets import find_preset
-from heads.regression_metrics import REGRESSION_METRICS
+from headstart.extractors.atomic import errors_explained
+from headstart.flows.errors import JobError
+from headstart.flows.extraction import as_list
+from headstart.flows.kept_results import UNFINISHED
+from headstart.flows.problem import Problem
+from headstart.heads.candidates import Grid, check_head
+from headstart.heads.errors import HeadError
+from headstart.heads.evaluate import METRICS
+from headstart.heads.presets import find_preset
+from headstart.heads.regression_metrics import REGRESSION_METRICS
 
 METRICS_OF: Mapping[str, Mapping[str, bool]] = {"classify": METRICS, "regress": REGRESSION_METRICS}
 """By task: every metric, the usual one first, and whether higher is better."""

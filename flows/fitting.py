@@ -7,19 +7,19 @@ from typing import Any
 
 import numpy as np
 
-from extractors.cache import EmbeddingCache
-from flows.conclusion import conclude
-from flows.embedded import Embedded
-from flows.errors import JobError
-from flows.extraction import as_list
-from flows.fit_choices import OWN_FILES, choose_heads, choose_metric, describe_source, open_results
-from flows.fit_summary import FitSummary
-from flows.kept_results import kept_until_done
-from flows.nested_fitting import fit_nested, plan_fit, workers_for_all
-from flows.problem import Problem, pose_problem
-from flows.problem_sweep import sweep_problem
-from flows.streamed_fitting import plan_streaming
-from heads.candidates import FeatureSet, expand
+from headstart.extractors.cache import EmbeddingCache
+from headstart.flows.conclusion import conclude
+from headstart.flows.embedded import Embedded
+from headstart.flows.errors import JobError
+from headstart.flows.extraction import as_list
+from headstart.flows.fit_choices import OWN_FILES, choose_heads, choose_metric, describe_source, open_results
+from headstart.flows.fit_summary import FitSummary
+from headstart.flows.kept_results import kept_until_done
+from headstart.flows.nested_fitting import fit_nested, plan_fit, workers_for_all
+from headstart.flows.problem import Problem, pose_problem
+from headstart.flows.problem_sweep import sweep_problem
+from headstart.flows.streamed_fitting import plan_streaming
+from headstart.heads.candidates import FeatureSet, expand
 
 
 def fit(

@@ -9,7 +9,7 @@ from importlib.util import find_spec
 import torch
 from distributed import Client, Nanny, Scheduler, SpecCluster
 
-from flows.errors import JobError
+from headstart.flows.errors import JobError
 
 _SILENT = logging.CRITICAL + 1
 _DASHBOARD = "127.0.0.1:0"  # a scheduler serves HTTP also without a dashboard: for this machine, on any free port

@@ -20,11 +20,11 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from extractors.atomic import errors_explained, write_atomically
-from extractors.writer_lock import writer_lock
-from flows.errors import JobError
-from heads.evaluate import METRICS
-from heads.regression_metrics import REGRESSION_METRICS
+from headstart.extractors.atomic import errors_explained, write_atomically
+from headstart.extractors.writer_lock import writer_lock
+from headstart.flows.errors import JobError
+from headstart.heads.evaluate import METRICS
+from headstart.heads.regression_metrics import REGRESSION_METRICS
 
 FOLDER = "runs"
 TABLE = "results.parquet"

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from extractors.cache import EmbeddingCache
-from extractors.cache_listing import read_listing
-from extractors.listing import label_columns
+from headstart.extractors.cache import EmbeddingCache
+from headstart.extractors.cache_listing import read_listing
+from headstart.extractors.listing import label_columns
 
 
 @dataclass(frozen=True)

@@ -19,16 +19,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from extractors.atomic import errors_explained
-from extractors.digests import PIECE_ROWS, as_hex
-from flows.problem import Problem
-from flows.sweep_progress import say_kept
-from heads import HEADS
-from heads.candidates import Candidate
-from heads.evaluate import Score
-from heads.metric_parts import Predictions
-from heads.splits import SplitPlan
-from heads.trial import Result
+from headstart.extractors.atomic import errors_explained
+from headstart.extractors.digests import PIECE_ROWS, as_hex
+from headstart.flows.problem import Problem
+from headstart.flows.sweep_progress import say_kept
+from headstart.heads import HEADS
+from headstart.heads.candidates import Candidate
+from headstart.heads.evaluate import Score
+from headstart.heads.metric_parts import Predictions
+from headstart.heads.splits import SplitPlan
+from headstart.heads.trial import Result
 
 UNFINISHED = "unfinished-sweep.jsonl"
 

@@ -9,11 +9,11 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from extractors.image_root import ImageRoot, relative_path
-from extractors.listing import label_columns
-from extractors.manifests import read_manifest
-from extractors.usable_images import UsableImages
-from flows.errors import JobError
+from headstart.extractors.image_root import ImageRoot, relative_path
+from headstart.extractors.listing import label_columns
+from headstart.extractors.manifests import read_manifest
+from headstart.extractors.usable_images import UsableImages
+from headstart.flows.errors import JobError
 
 TASKS = ("classify", "regress")
 ALL = "all"

@@ -8,12 +8,12 @@ from typing import Any
 
 import pandas as pd
 
-from extractors.atomic import write_atomically
-from flows.problem import Problem
-from heads.candidates import Candidate
-from heads.evaluate import Score
-from heads.report_text import params_text
-from heads.trial import Result
+from headstart.extractors.atomic import write_atomically
+from headstart.flows.problem import Problem
+from headstart.heads.candidates import Candidate
+from headstart.heads.evaluate import Score
+from headstart.heads.report_text import params_text
+from headstart.heads.trial import Result
 
 
 def leaderboard_row(problem: Problem, result: Result, metric: str, split: str) -> dict[str, Any]:

@@ -24,13 +24,13 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from flows.errors import JobError
+from headstart.flows.errors import JobError
 
 if TYPE_CHECKING:  # each of these loads torch, scikit-learn or pandas, for which an extraction need not wait
-    from extractors.missing_rows import MissingRows
-    from extractors.shard_result import ShardResult
-    from flows.history import Run
-    from heads.trial import Result
+    from headstart.extractors.missing_rows import MissingRows
+    from headstart.extractors.shard_result import ShardResult
+    from headstart.flows.history import Run
+    from headstart.heads.trial import Result
 
 _Step = TypeVar("_Step")
 

@@ -5,19 +5,19 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from flows.errors import JobError
-from flows.kept_results import KeptResults
-from flows.leaderboard import plain_scores
-from flows.problem import Problem
-from flows.problem_sweep import sweep_problem
-from flows.winner import Embedding, score_others, score_winner
-from heads.candidates import Candidate
-from heads.errors import DataError
-from heads.nested import NestedPlan, OuterFold, plan_nested, pool_scores
-from heads.nested_text import MEANING
-from heads.splits import SplitPlan, plan_splits
-from heads.sweep import FinalScore, select
-from heads.sweep_cluster import open_client
+from headstart.flows.errors import JobError
+from headstart.flows.kept_results import KeptResults
+from headstart.flows.leaderboard import plain_scores
+from headstart.flows.problem import Problem
+from headstart.flows.problem_sweep import sweep_problem
+from headstart.flows.winner import Embedding, score_others, score_winner
+from headstart.heads.candidates import Candidate
+from headstart.heads.errors import DataError
+from headstart.heads.nested import NestedPlan, OuterFold, plan_nested, pool_scores
+from headstart.heads.nested_text import MEANING
+from headstart.heads.splits import SplitPlan, plan_splits
+from headstart.heads.sweep import FinalScore, select
+from headstart.heads.sweep_cluster import open_client
 
 _USUAL_SHARE = 0.2  # what `test_size` is where nobody asks for another
 

@@ -5,19 +5,19 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from extractors.cache import EmbeddingCache
-from extractors.cache_listing import read_listing
-from flows.experiment import Experiment
-from flows.extraction_summary import ExtractionSummary
-from flows.fit_inputs import describe_inputs, name_of, why_refit
-from flows.fit_summary import FitSummary
-from flows.history import FOLDER, Run
-from flows.night_changes import NightChanges, compare_listings
-from flows.night_drift import ALPHA, NightDrift, measure_drifts
-from flows.night_record import NightRecord
-from flows.night_score import ScoreChange, compare_scores
-from flows.run_search import KeptRun, find_run
-from heads.report_text import interval_text, metric_name, score_text
+from headstart.extractors.cache import EmbeddingCache
+from headstart.extractors.cache_listing import read_listing
+from headstart.flows.experiment import Experiment
+from headstart.flows.extraction_summary import ExtractionSummary
+from headstart.flows.fit_inputs import describe_inputs, name_of, why_refit
+from headstart.flows.fit_summary import FitSummary
+from headstart.flows.history import FOLDER, Run
+from headstart.flows.night_changes import NightChanges, compare_listings
+from headstart.flows.night_drift import ALPHA, NightDrift, measure_drifts
+from headstart.flows.night_record import NightRecord
+from headstart.flows.night_score import ScoreChange, compare_scores
+from headstart.flows.run_search import KeptRun, find_run
+from headstart.heads.report_text import interval_text, metric_name, score_text
 
 
 @dataclass(frozen=True)

@@ -8,14 +8,14 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from extractors.cache import EmbeddingCache, EmbeddingStore
-from extractors.cache_listing import CacheListing
-from flows.experiment import Experiment, FitTable
-from flows.fit_inputs import labelled_rows, name_of
-from flows.history import Run
-from flows.night_changes import seen_digests, unseen_digests
-from heads.drift import Drift, draw_rows, measure_drift
-from heads.paired import holm
+from headstart.extractors.cache import EmbeddingCache, EmbeddingStore
+from headstart.extractors.cache_listing import CacheListing
+from headstart.flows.experiment import Experiment, FitTable
+from headstart.flows.fit_inputs import labelled_rows, name_of
+from headstart.flows.history import Run
+from headstart.flows.night_changes import seen_digests, unseen_digests
+from headstart.heads.drift import Drift, draw_rows, measure_drift
+from headstart.heads.paired import holm
 
 ALPHA = 0.01
 """New images drift where chance alone would leave them so far away in fewer nights than one in a hundred."""

@@ -14,10 +14,10 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from extractors.atomic import make_folder, write_atomically
-from extractors.errors import CacheError
-from flows.history import FORMAT_VERSION, Run
-from flows.night_changes import SEEN_COLUMNS
+from headstart.extractors.atomic import make_folder, write_atomically
+from headstart.extractors.errors import CacheError
+from headstart.flows.history import FORMAT_VERSION, Run
+from headstart.flows.night_changes import SEEN_COLUMNS
 
 RECORD_FILE = "night.parquet"
 

@@ -4,10 +4,10 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from flows.comparison import compare_runs
-from flows.errors import JobError
-from flows.run_search import KeptRun
-from heads.report_text import is_loss
+from headstart.flows.comparison import compare_runs
+from headstart.flows.errors import JobError
+from headstart.flows.run_search import KeptRun
+from headstart.heads.report_text import is_loss
 
 
 @dataclass(frozen=True)

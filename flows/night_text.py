@@ -3,10 +3,10 @@
 import re
 from typing import Any
 
-from flows.night import NightSummary
-from flows.night_drift import ALPHA, NightDrift
-from flows.night_score import ScoreChange
-from heads.report_text import NUMBER_METRICS, interval_text, is_loss, metric_name, score_text
+from headstart.flows.night import NightSummary
+from headstart.flows.night_drift import ALPHA, NightDrift
+from headstart.flows.night_score import ScoreChange
+from headstart.heads.report_text import NUMBER_METRICS, interval_text, is_loss, metric_name, score_text
 
 _KINDS = {"new": "new", "changed": "changed", "gone": "gone", "quarantined": "newly quarantined"}
 

@@ -9,17 +9,17 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.client.schemas.objects import State
 from prefect.states import Completed
 
-from flows.artifacts import slug_of
-from flows.assets import record_embeddings
-from flows.experiment import Experiment, read_experiment
-from flows.extraction_summary import ExtractionSummary
-from flows.extraction_tasks import extract_in_tasks
-from flows.fit_tasks import fit_in_tasks
-from flows.night import NightSummary, run_night
-from flows.night_text import headline, night_page
-from flows.pipeline import refuse_misspelt
-from flows.run_preparation import NO_PICKLE, experiment_at_work
-from flows.security import check_allowed
+from headstart.flows.artifacts import slug_of
+from headstart.flows.assets import record_embeddings
+from headstart.flows.experiment import Experiment, read_experiment
+from headstart.flows.extraction_summary import ExtractionSummary
+from headstart.flows.extraction_tasks import extract_in_tasks
+from headstart.flows.fit_tasks import fit_in_tasks
+from headstart.flows.night import NightSummary, run_night
+from headstart.flows.night_text import headline, night_page
+from headstart.flows.pipeline import refuse_misspelt
+from headstart.flows.run_preparation import NO_PICKLE, experiment_at_work
+from headstart.flows.security import check_allowed
 
 ALERT = "Alert"
 """Name of the final state, of type COMPLETED, of a night that somebody should look at; automations can wait for it."""

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
-from extractors.atomic import write_atomically
-from flows.fit_summary import FitSummary
-from flows.leaderboard import write_leaderboard
-from flows.problem import Problem
-from heads.regression_report import NumberReport, render_number_report
-from heads.sweep import FinalScore
+from headstart.extractors.atomic import write_atomically
+from headstart.flows.fit_summary import FitSummary
+from headstart.flows.leaderboard import write_leaderboard
+from headstart.flows.problem import Problem
+from headstart.heads.regression_report import NumberReport, render_number_report
+from headstart.heads.sweep import FinalScore
 
 _MOST_WORST = 20
 

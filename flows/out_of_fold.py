@@ -5,14 +5,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from flows.problem import Problem
-from heads.calibration import fit_temperature_on_oof
-from heads.candidates import Candidate
-from heads.cross_validation import cross_validate
-from heads.errors import DataError
-from heads.out_of_fold import out_of_fold
-from heads.splits import SplitPlan
-from heads.trial import Task
+from headstart.flows.problem import Problem
+from headstart.heads.calibration import fit_temperature_on_oof
+from headstart.heads.candidates import Candidate
+from headstart.heads.cross_validation import cross_validate
+from headstart.heads.errors import DataError
+from headstart.heads.out_of_fold import out_of_fold
+from headstart.heads.splits import SplitPlan
+from headstart.heads.trial import Task
 
 _FOLDS = 5  # where a val split chose the winner
 

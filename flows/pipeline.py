@@ -5,17 +5,17 @@ from pathlib import Path
 
 from prefect import flow
 
-from extractors.backbones import resolve_backbone
-from extractors.tap import Tap
-from flows.assets import record_embeddings
-from flows.experiment import Experiment, read_experiment
-from flows.extraction_summary import ExtractionSummary
-from flows.extraction_tasks import extract_in_tasks
-from flows.fit_choices import refuse_unusable
-from flows.fit_summary import FitSummary
-from flows.fit_tasks import fit_in_tasks
-from flows.run_preparation import NO_PICKLE, experiment_at_work
-from flows.security import check_allowed
+from headstart.extractors.backbones import resolve_backbone
+from headstart.extractors.tap import Tap
+from headstart.flows.assets import record_embeddings
+from headstart.flows.experiment import Experiment, read_experiment
+from headstart.flows.extraction_summary import ExtractionSummary
+from headstart.flows.extraction_tasks import extract_in_tasks
+from headstart.flows.fit_choices import refuse_unusable
+from headstart.flows.fit_summary import FitSummary
+from headstart.flows.fit_tasks import fit_in_tasks
+from headstart.flows.run_preparation import NO_PICKLE, experiment_at_work
+from headstart.flows.security import check_allowed
 
 
 @dataclass(frozen=True)

@@ -11,23 +11,23 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from extractors.atomic import write_atomically
-from extractors.backbones import resolve_backbone
-from extractors.cache import EmbeddingCache
-from extractors.cache_listing import update_listing
-from extractors.images import list_images
-from extractors.key import Decode, EmbeddingKey
-from extractors.settings import Settings
-from extractors.tap import Tap
-from flows.errors import JobError
-from flows.extraction import open_extraction, run_shards
-from flows.progress import progress_bar
-from heads.model_file import load_model
-from heads.prediction import predict as predict_classes
-from heads.prediction import predict_numbers
+from headstart.extractors.atomic import write_atomically
+from headstart.extractors.backbones import resolve_backbone
+from headstart.extractors.cache import EmbeddingCache
+from headstart.extractors.cache_listing import update_listing
+from headstart.extractors.images import list_images
+from headstart.extractors.key import Decode, EmbeddingKey
+from headstart.extractors.settings import Settings
+from headstart.extractors.tap import Tap
+from headstart.flows.errors import JobError
+from headstart.flows.extraction import open_extraction, run_shards
+from headstart.flows.progress import progress_bar
+from headstart.heads.model_file import load_model
+from headstart.heads.prediction import predict as predict_classes
+from headstart.heads.prediction import predict_numbers
 
 if TYPE_CHECKING:
-    from extractors.shard_result import ShardResult
+    from headstart.extractors.shard_result import ShardResult
 
 
 def predict(
@@ -114,7 +114,7 @@ def predict(
 
 
 def _decoding(key: EmbeddingKey, device: str) -> Decode:
-    from extractors.precision import resolve_device  # noqa: PLC0415 - loads torch
+    from headstart.extractors.precision import resolve_device  # noqa: PLC0415 - loads torch
 
     on_gpu = resolve_device(device).type == "cuda"
     return "full" if key.decode == "nvjpeg" and not on_gpu else key.decode

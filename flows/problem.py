@@ -11,13 +11,13 @@ import pandas as pd
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from extractors.cache import EmbeddingCache
-from extractors.digests import number_digests
-from extractors.image_root import ImageRoot
-from extractors.usable_images import UsableImages, read_usable
-from flows.embedded import Embedded, find_covering
-from flows.errors import JobError
-from flows.label_columns import choose_targets, encode_target, merge_labels, note_conflicts
+from headstart.extractors.cache import EmbeddingCache
+from headstart.extractors.digests import number_digests
+from headstart.extractors.image_root import ImageRoot
+from headstart.extractors.usable_images import UsableImages, read_usable
+from headstart.flows.embedded import Embedded, find_covering
+from headstart.flows.errors import JobError
+from headstart.flows.label_columns import choose_targets, encode_target, merge_labels, note_conflicts
 
 
 @dataclass(frozen=True)

@@ -2,18 +2,18 @@
 
 from collections.abc import Sequence
 
-from extractors.errors import CacheError
-from flows.errors import JobError
-from flows.kept_results import KeptResults
-from flows.logs import record_candidate
-from flows.problem import Problem
-from flows.streamed_fitting import Streaming
-from flows.sweep_progress import sweep_bar
-from heads.candidates import Candidate
-from heads.errors import DataError
-from heads.splits import SplitPlan
-from heads.sweep import sweep as run_sweep
-from heads.trial import Result
+from headstart.extractors.errors import CacheError
+from headstart.flows.errors import JobError
+from headstart.flows.kept_results import KeptResults
+from headstart.flows.logs import record_candidate
+from headstart.flows.problem import Problem
+from headstart.flows.streamed_fitting import Streaming
+from headstart.flows.sweep_progress import sweep_bar
+from headstart.heads.candidates import Candidate
+from headstart.heads.errors import DataError
+from headstart.heads.splits import SplitPlan
+from headstart.heads.sweep import sweep as run_sweep
+from headstart.heads.trial import Result
 
 
 def sweep_problem(

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from flows.errors import JobError
-from flows.history import Run
-from flows.run_search import gather_runs
-from heads.report_text import is_loss
+from headstart.flows.errors import JobError
+from headstart.flows.history import Run
+from headstart.flows.run_search import gather_runs
+from headstart.heads.report_text import is_loss
 
 
 @dataclass(frozen=True)

@@ -4,23 +4,23 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from extractors.cache import EmbeddingCache, EmbeddingStore
-from extractors.cache_listing import CacheListing
-from extractors.errors import CacheError
-from extractors.key import EmbeddingKey
-from extractors.settings import Settings
-from extractors.shards import find_damage, read_digests
-from extractors.tap import Tap
-from extractors.verify import delete_aside, find_unembedded, put_shards_aside, put_shards_back
-from extractors.writer_lock import writer_lock
-from flows.device_lock import device_lock
-from flows.errors import JobError
-from flows.extraction import quarantine, run_shards
-from flows.progress import say_waiting
+from headstart.extractors.cache import EmbeddingCache, EmbeddingStore
+from headstart.extractors.cache_listing import CacheListing
+from headstart.extractors.errors import CacheError
+from headstart.extractors.key import EmbeddingKey
+from headstart.extractors.settings import Settings
+from headstart.extractors.shards import find_damage, read_digests
+from headstart.extractors.tap import Tap
+from headstart.extractors.verify import delete_aside, find_unembedded, put_shards_aside, put_shards_back
+from headstart.extractors.writer_lock import writer_lock
+from headstart.flows.device_lock import device_lock
+from headstart.flows.errors import JobError
+from headstart.flows.extraction import quarantine, run_shards
+from headstart.flows.progress import say_waiting
 
 if TYPE_CHECKING:  # these load torch, which checking does without
-    from extractors.backbone import Backbone
-    from extractors.shard_result import ShardResult
+    from headstart.extractors.backbone import Backbone
+    from headstart.extractors.shard_result import ShardResult
 
 
 def repair_key(
@@ -94,7 +94,7 @@ def _images_at_hand(cache: EmbeddingCache, listing: CacheListing | None) -> Cach
 
 def _load_same(key: EmbeddingKey, about: dict[str, str], named: str | None) -> "Backbone":
     """Load the backbone of a key, and refuse one that would give other numbers under its name."""
-    from extractors.backbones import load_backbone, resolve_backbone  # noqa: PLC0415 - loads torch
+    from headstart.extractors.backbones import load_backbone, resolve_backbone  # noqa: PLC0415 - loads torch
 
     # A cache may come from anywhere, and importing is running.
     if resolve_backbone(key.backbone)[0] == "callable" and named != key.backbone:
@@ -122,8 +122,8 @@ def _embed(
     progress: bool,
 ) -> CacheListing:
     """Embed what the sound shards lack; returns the listing with what could not be read in quarantine."""
-    from extractors.extraction import Extraction  # noqa: PLC0415 - loads torch
-    from extractors.precision import DeviceError, resolve_device  # noqa: PLC0415 - loads torch
+    from headstart.extractors.extraction import Extraction  # noqa: PLC0415 - loads torch
+    from headstart.extractors.precision import DeviceError, resolve_device  # noqa: PLC0415 - loads torch
 
     settings = Settings.for_key(store.key, device=device, workers=workers)
     taps = [Tap.parse(spec) for spec in store.key.taps]

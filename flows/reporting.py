@@ -10,20 +10,20 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from extractors.atomic import write_atomically
-from flows.analysis import Analysis
-from flows.leaderboard import write_leaderboard
-from flows.problem import Problem
-from flows.thumbnails import read_thumbnails
-from heads.few_shot import FewShotPoint
-from heads.report import ReportData, render_report
-from heads.report_text import params_text
-from heads.splits import SplitPlan
-from heads.sweep import FinalScore
-from heads.trial import Result
+from headstart.extractors.atomic import write_atomically
+from headstart.flows.analysis import Analysis
+from headstart.flows.leaderboard import write_leaderboard
+from headstart.flows.problem import Problem
+from headstart.flows.thumbnails import read_thumbnails
+from headstart.heads.few_shot import FewShotPoint
+from headstart.heads.report import ReportData, render_report
+from headstart.heads.report_text import params_text
+from headstart.heads.splits import SplitPlan
+from headstart.heads.sweep import FinalScore
+from headstart.heads.trial import Result
 
 if TYPE_CHECKING:
-    from flows.fit_summary import FitSummary
+    from headstart.flows.fit_summary import FitSummary
 
 _MOST_POINTS = 2000
 _MOST_MISTAKES = 120

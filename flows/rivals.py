@@ -5,12 +5,12 @@ from typing import Any
 
 import numpy as np
 
-from flows.problem import Problem
-from heads.paired import RunnerUp, tied_with_winner
-from heads.paired_numbers import tied_numbers
-from heads.report_text import params_text
-from heads.splits import SplitPlan
-from heads.trial import Result
+from headstart.flows.problem import Problem
+from headstart.heads.paired import RunnerUp, tied_with_winner
+from headstart.heads.paired_numbers import tied_numbers
+from headstart.heads.report_text import params_text
+from headstart.heads.splits import SplitPlan
+from headstart.heads.trial import Result
 
 _MOST_NAMED = 3
 

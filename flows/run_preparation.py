@@ -5,13 +5,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from extractors.cache import EmbeddingCache
-from extractors.image_root import is_url
-from extractors.weights_argument import is_file_argument
-from flows.cache_queue import turn_of
-from flows.errors import JobError
-from flows.experiment import Experiment, anchor_values
-from flows.security import check_allowed
+from headstart.extractors.cache import EmbeddingCache
+from headstart.extractors.image_root import is_url
+from headstart.extractors.weights_argument import is_file_argument
+from headstart.flows.cache_queue import turn_of
+from headstart.flows.errors import JobError
+from headstart.flows.experiment import Experiment, anchor_values
+from headstart.flows.security import check_allowed
 
 BASE = "HEADSTART_BASE"
 # The cache is the result, so flows keep none; but Prefect stores the exception that ended a flow whatever it is told,

@@ -11,16 +11,16 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from extractors.atomic import write_atomically
-from extractors.digests import PIECE_ROWS, as_hex, sort_digests
-from extractors.errors import CacheError
-from flows.history import FOLDER, Run, append_run, new_id
+from headstart.extractors.atomic import write_atomically
+from headstart.extractors.digests import PIECE_ROWS, as_hex, sort_digests
+from headstart.extractors.errors import CacheError
+from headstart.flows.history import FOLDER, Run, append_run, new_id
 
 if TYPE_CHECKING:  # 'headstart results' reads what is kept here, and should wait for neither scikit-learn nor Dask
-    from flows.fit_summary import FitSummary
-    from flows.problem import Problem
-    from heads.splits import SplitPlan
-    from heads.sweep import FinalScore
+    from headstart.flows.fit_summary import FitSummary
+    from headstart.flows.problem import Problem
+    from headstart.heads.splits import SplitPlan
+    from headstart.heads.sweep import FinalScore
 
 RUN_FILE = "run.json"
 

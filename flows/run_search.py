@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from extractors.atomic import errors_explained
-from flows.errors import JobError
-from flows.history import FOLDER, Run, read_runs
-from flows.run_record import RUN_FILE
+from headstart.extractors.atomic import errors_explained
+from headstart.flows.errors import JobError
+from headstart.flows.history import FOLDER, Run, read_runs
+from headstart.flows.run_record import RUN_FILE
 
 
 @dataclass(frozen=True)

@@ -11,20 +11,20 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from extractors.cache import EmbeddingCache
-from extractors.cache_listing import CacheListing
-from extractors.images import image_sources
-from extractors.missing_rows import MissingRows, cut_shards
-from extractors.settings import Settings
-from extractors.shard_request import Decided, Request, ShardWork
-from extractors.shard_result import ShardResult
-from extractors.shards import Array
-from extractors.stages import StageTimes
-from extractors.tap import Tap
-from extractors.weights_argument import find_weights_file
-from flows.logs import record_shard
-from flows.progress import Advance, progress_bar, say_waiting
-from flows.scale import Cluster, cluster_on_demand
+from headstart.extractors.cache import EmbeddingCache
+from headstart.extractors.cache_listing import CacheListing
+from headstart.extractors.images import image_sources
+from headstart.extractors.missing_rows import MissingRows, cut_shards
+from headstart.extractors.settings import Settings
+from headstart.extractors.shard_request import Decided, Request, ShardWork
+from headstart.extractors.shard_result import ShardResult
+from headstart.extractors.shards import Array
+from headstart.extractors.stages import StageTimes
+from headstart.extractors.tap import Tap
+from headstart.extractors.weights_argument import find_weights_file
+from headstart.flows.logs import record_shard
+from headstart.flows.progress import Advance, progress_bar, say_waiting
+from headstart.flows.scale import Cluster, cluster_on_demand
 
 SHARD_IMAGES = 4096  # 8 s at 500 images/s: next to that, what a shard costs besides is little
 _SHARD_BYTES = 64 * 2**20  # a shard is held in memory while it is filled

@@ -7,7 +7,7 @@ from typing import Any
 from prefect.client.schemas.schedules import CronSchedule, IntervalSchedule
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from flows.errors import JobError
+from headstart.flows.errors import JobError
 
 _UNITS = {"": "seconds", "s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 _LONGEST = timedelta(days=366)

@@ -5,12 +5,12 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from extractors.allowed_roots import ENVIRONMENT, is_within
-from extractors.archives import is_pattern
-from extractors.image_root import is_url
-from extractors.weights_argument import is_file_argument
-from flows.errors import JobError
-from flows.experiment import Experiment, SecurityTable
+from headstart.extractors.allowed_roots import ENVIRONMENT, is_within
+from headstart.extractors.archives import is_pattern
+from headstart.extractors.image_root import is_url
+from headstart.extractors.weights_argument import is_file_argument
+from headstart.flows.errors import JobError
+from headstart.flows.experiment import Experiment, SecurityTable
 
 _DASK_AT_HOME = ("threads", "processes", "local", "cuda")  # workers of this machine, started by the run itself
 

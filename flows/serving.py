@@ -16,16 +16,16 @@ from prefect.runner import Runner
 from prefect.settings import PREFECT_API_URL, PREFECT_UI_URL
 from prefect.types.entrypoint import EntrypointType
 
-from flows.cache_queue import ONE_AFTER_THE_OTHER, free_dead_runs, share_limit
-from flows.errors import JobError
-from flows.experiment import Experiment, read_experiment
-from flows.nightly import nightly
-from flows.pipeline import refuse_misspelt
-from flows.runner import TidyRunner
-from flows.schedules import When
-from flows.security import check_allowed, export_limits
-from flows.watched_runs import start_runs_of_changes
-from flows.watching import watched_place
+from headstart.flows.cache_queue import ONE_AFTER_THE_OTHER, free_dead_runs, share_limit
+from headstart.flows.errors import JobError
+from headstart.flows.experiment import Experiment, read_experiment
+from headstart.flows.nightly import nightly
+from headstart.flows.pipeline import refuse_misspelt
+from headstart.flows.runner import TidyRunner
+from headstart.flows.schedules import When
+from headstart.flows.security import check_allowed, export_limits
+from headstart.flows.watched_runs import start_runs_of_changes
+from headstart.flows.watching import watched_place
 
 SERVED: Flow[..., Any] = nightly
 LOOK_EVERY_S = 60.0

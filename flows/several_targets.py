@@ -9,17 +9,17 @@ from typing import Any
 
 import pandas as pd
 
-from extractors.atomic import write_atomically
-from extractors.cache import EmbeddingCache
-from flows.errors import EXPECTED_ERRORS, JobError
-from flows.extraction import as_list
-from flows.fit_choices import METRICS_OF, OWN_FILES, describe_source, open_results, refuse_unknown_metric
-from flows.fit_summary import FitSummary
-from flows.fitting import fit_problem
-from flows.label_columns import ALL
-from flows.multilabel import score_columns
-from flows.problem import Labelled, gather_labelled, pose_column
-from heads.report_text import params_text
+from headstart.extractors.atomic import write_atomically
+from headstart.extractors.cache import EmbeddingCache
+from headstart.flows.errors import EXPECTED_ERRORS, JobError
+from headstart.flows.extraction import as_list
+from headstart.flows.fit_choices import METRICS_OF, OWN_FILES, describe_source, open_results, refuse_unknown_metric
+from headstart.flows.fit_summary import FitSummary
+from headstart.flows.fitting import fit_problem
+from headstart.flows.label_columns import ALL
+from headstart.flows.multilabel import score_columns
+from headstart.flows.problem import Labelled, gather_labelled, pose_column
+from headstart.heads.report_text import params_text
 
 TABLE = "targets.csv"
 

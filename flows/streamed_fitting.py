@@ -7,17 +7,17 @@ from typing import Any
 
 import psutil
 
-from extractors.allocation import give_back_freed_memory
-from flows.errors import JobError
-from flows.problem import Problem
-from flows.terminal import size_text
-from heads.candidates import Candidate
-from heads.splits import SplitPlan
-from heads.streamed_heads import STREAMED, can_stream
-from heads.streamed_sweep import fit_streamed, score_test_streamed, sweep_streamed
-from heads.streaming import BLOCK_BYTES, SAMPLE_BYTES
-from heads.sweep import FinalScore
-from heads.trial import Result
+from headstart.extractors.allocation import give_back_freed_memory
+from headstart.flows.errors import JobError
+from headstart.flows.problem import Problem
+from headstart.flows.terminal import size_text
+from headstart.heads.candidates import Candidate
+from headstart.heads.splits import SplitPlan
+from headstart.heads.streamed_heads import STREAMED, can_stream
+from headstart.heads.streamed_sweep import fit_streamed, score_test_streamed, sweep_streamed
+from headstart.heads.streaming import BLOCK_BYTES, SAMPLE_BYTES
+from headstart.heads.sweep import FinalScore
+from headstart.heads.trial import Result
 
 _SHARE = 0.25  # of free memory: folds copy most of the matrix, and each worker has a fold
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from extractors.atomic import write_atomically
-from flows.analysis import Analysis
-from flows.problem import Problem
+from headstart.extractors.atomic import write_atomically
+from headstart.flows.analysis import Analysis
+from headstart.flows.problem import Problem
 
 SUSPECTS_FILE = "suspects.csv"
 

@@ -7,11 +7,11 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn
 from rich.text import Text
 
-from flows.terminal import show_notes
-from heads.errors import DataError
-from heads.report_text import params_text, score_text
-from heads.sweep import select
-from heads.trial import Result
+from headstart.flows.terminal import show_notes
+from headstart.heads.errors import DataError
+from headstart.heads.report_text import params_text, score_text
+from headstart.heads.sweep import select
+from headstart.heads.trial import Result
 
 
 class _Best(ProgressColumn):

@@ -5,8 +5,8 @@ from typing import Any
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.tasks import Task
 
-from extractors.errors import CacheError
-from flows.errors import EXPECTED_ERRORS
+from headstart.extractors.errors import CacheError
+from headstart.flows.errors import EXPECTED_ERRORS
 
 
 def worth_retrying(_task: Task[Any, Any], _run: TaskRun, state: State[Any]) -> bool:

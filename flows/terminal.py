@@ -12,14 +12,14 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from heads.nested_text import MEANING, fold_rows, stability_text
-from heads.report_text import interval_text, metric_name, params_text, score_text
+from headstart.heads.nested_text import MEANING, fold_rows, stability_text
+from headstart.heads.report_text import interval_text, metric_name, params_text, score_text
 
 if TYPE_CHECKING:  # each of these loads torch, for which 'headstart --help' should not wait
-    from extractors.backbone import BackboneInfo
-    from flows.extraction_summary import ExtractionSummary
-    from flows.fit_summary import FitSummary
-    from flows.inspection import CacheSummary
+    from headstart.extractors.backbone import BackboneInfo
+    from headstart.flows.extraction_summary import ExtractionSummary
+    from headstart.flows.fit_summary import FitSummary
+    from headstart.flows.inspection import CacheSummary
 
 _MOST_ROWS = 12  # what prints by default fits a screen
 

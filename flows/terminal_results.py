@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.markup import escape
 
-from flows.terminal import show_notes, table_of
-from heads.report_text import NUMBER_METRICS, interval_text, is_loss, metric_name, params_text, score_text
+from headstart.flows.terminal import show_notes, table_of
+from headstart.heads.report_text import NUMBER_METRICS, interval_text, is_loss, metric_name, params_text, score_text
 
 if TYPE_CHECKING:
-    from flows.comparison import RunComparison
-    from flows.history import Run
-    from flows.ranking import Ranking
+    from headstart.flows.comparison import RunComparison
+    from headstart.flows.history import Run
+    from headstart.flows.ranking import Ranking
 
 _MOST_ROWS = 12  # what prints by default fits a screen
 

@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.markup import escape
 
-from flows.terminal import nearby, show_notes, table_of
-from heads.report_text import interval_text, metric_name, score_text
+from headstart.flows.terminal import nearby, show_notes, table_of
+from headstart.heads.report_text import interval_text, metric_name, score_text
 
 if TYPE_CHECKING:  # loads what 'headstart --help' should not wait for
-    from flows.several_targets import SeveralFits
+    from headstart.flows.several_targets import SeveralFits
 
 
 def show_targets(summary: "SeveralFits") -> None:

@@ -7,12 +7,12 @@ from rich.markup import escape
 from rich.padding import Padding
 from rich.text import Text
 
-from flows.terminal import nearby, show_notes, size_text, table_of
+from headstart.flows.terminal import nearby, show_notes, size_text, table_of
 
 if TYPE_CHECKING:
-    from flows.compaction import CompactionSummary
-    from flows.exporting import ExportSummary
-    from flows.verification import VerificationSummary
+    from headstart.flows.compaction import CompactionSummary
+    from headstart.flows.exporting import ExportSummary
+    from headstart.flows.verification import VerificationSummary
 
 _MOST_ROWS = 6  # what prints by default fits a screen
 

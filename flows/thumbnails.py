@@ -4,10 +4,10 @@ import os
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 
-from extractors.decode import thumbnail
-from extractors.errors import NotReadError, UnreadableImage
-from extractors.image_root import ImageRoot
-from extractors.images import ImageSource, read_bytes
+from headstart.extractors.decode import thumbnail
+from headstart.extractors.errors import NotReadError, UnreadableImage
+from headstart.extractors.image_root import ImageRoot
+from headstart.extractors.images import ImageSource, read_bytes
 
 
 def read_thumbnails(root: ImageRoot, sources: Iterable[ImageSource], size: int) -> list[bytes | None]:

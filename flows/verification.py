@@ -6,10 +6,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from extractors.cache import EmbeddingCache, EmbeddingStore
-from extractors.cache_listing import CacheListing
-from extractors.errors import ExtractorError
-from extractors.verify import (
+from headstart.extractors.cache import EmbeddingCache, EmbeddingStore
+from headstart.extractors.cache_listing import CacheListing
+from headstart.extractors.errors import ExtractorError
+from headstart.extractors.verify import (
     Damage,
     check_keys,
     check_listing,
@@ -18,9 +18,9 @@ from extractors.verify import (
     find_unembedded,
     restore_marker,
 )
-from flows.errors import FlowError
-from flows.progress import Advance, progress_bar
-from flows.repair import repair_key
+from headstart.flows.errors import FlowError
+from headstart.flows.progress import Advance, progress_bar
+from headstart.flows.repair import repair_key
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,9 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from extractors.archives import is_pattern
-from extractors.image_root import is_url
-from flows.errors import JobError
+from headstart.extractors.archives import is_pattern
+from headstart.extractors.image_root import is_url
+from headstart.flows.errors import JobError
 
 Look = tuple[int, int]
 

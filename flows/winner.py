@@ -7,15 +7,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from flows.out_of_fold import OutOfFold, predict_out_of_fold
-from flows.problem import Problem
-from flows.streamed_fitting import Streaming
-from heads.calibration import with_temperature
-from heads.candidates import Candidate
-from heads.errors import DataError
-from heads.splits import SplitPlan
-from heads.sweep import FinalScore, fit_final, score_test
-from heads.trial import Result
+from headstart.flows.out_of_fold import OutOfFold, predict_out_of_fold
+from headstart.flows.problem import Problem
+from headstart.flows.streamed_fitting import Streaming
+from headstart.heads.calibration import with_temperature
+from headstart.heads.candidates import Candidate
+from headstart.heads.errors import DataError
+from headstart.heads.splits import SplitPlan
+from headstart.heads.sweep import FinalScore, fit_final, score_test
+from headstart.heads.trial import Result
 
 Embedding = tuple[str, str]
 """Key id and tap."""

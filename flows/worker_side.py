@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any, Literal
 
-from extractors.allowed_roots import ENVIRONMENT
+from headstart.extractors.allowed_roots import ENVIRONMENT
 
 Work = Literal["settle", "prepare_pass", "embed_shard"]
 
@@ -32,9 +32,9 @@ def work(what: Work, packed: bytes) -> Any:
         Its arguments, from `pack`.
     """
     distributed = import_module("distributed")
-    shard_work = import_module("extractors.shard_work")
-    precision = import_module("extractors.precision")
-    device_lock = import_module("flows.device_lock")
+    shard_work = import_module("headstart.extractors.shard_work")
+    precision = import_module("headstart.extractors.precision")
+    device_lock = import_module("headstart.flows.device_lock")
     limits, arguments = pickle.loads(packed)  # noqa: S301 - from the coordinator, by Dask, which unpickles all it gets
     first = arguments[0]
     device = precision.resolve_device((first.request if what == "embed_shard" else first).settings.device)
@@ -58,7 +58,7 @@ _AT_WORK = _AtWork()
 @contextmanager
 def held_to(limits: str | None) -> Iterator[None]:
     """Read only what both the run and this worker's own environment allow; calls of runs that may differ wait."""
-    narrow_limits = import_module("flows.security").narrow_limits
+    narrow_limits = import_module("headstart.flows.security").narrow_limits
     with _AT_WORK.changed:
         _AT_WORK.changed.wait_for(lambda: not _AT_WORK.n_calls or _AT_WORK.limits == limits)
         if not _AT_WORK.n_calls:

@@ -4,8 +4,15 @@ Here stand the registry and the errors, which load nothing but the standard libr
 (`from heads.sweep import sweep`), so that listing the heads never loads scikit-learn or torch.
 """
 
-from heads.errors import DataError, DuplicateHeadError, HeadError, ModelFileError, OwnHeadError, UnknownHeadError
-from heads.registry import HEADS, Head, all_heads, find_head, register
+from headstart.heads.errors import (
+    DataError,
+    DuplicateHeadError,
+    HeadError,
+    ModelFileError,
+    OwnHeadError,
+    UnknownHeadError,
+)
+from headstart.heads.registry import HEADS, Head, all_heads, find_head, register
 
 __all__ = [
     "HEADS",

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import gen_batches
 
-from heads.errors import ModelFileError
+from headstart.heads.errors import ModelFileError
 
 Doubles = NDArray[np.float64]
 Numbers = NDArray[np.int32]

@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from itertools import product
 from typing import Any
 
-from heads.errors import DataError
-from heads.registry import HEADS, Head, find_head
-from heads.regression import REGRESSORS, find_regressor
+from headstart.heads.errors import DataError
+from headstart.heads.registry import HEADS, Head, find_head
+from headstart.heads.regression import REGRESSORS, find_regressor
 
 Grid = Mapping[str, Sequence[Any]]
 

@@ -12,8 +12,8 @@ from sklearn.decomposition import PCA
 from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score, silhouette_score
 from sklearn.preprocessing import normalize
 
-from heads.errors import DataError
-from heads.features import feature_matrix
+from headstart.heads.errors import DataError
+from headstart.heads.features import feature_matrix
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
-from heads.errors import DataError
+from headstart.heads.errors import DataError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

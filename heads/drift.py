@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy.spatial.distance import pdist, squareform
 
-from heads.errors import DataError
-from heads.features import feature_matrix
+from headstart.heads.errors import DataError
+from headstart.heads.features import feature_matrix
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from heads.errors import DataError
-from heads.metric_intervals import MetricIntervals
-from heads.resampled_sums import count_true, most_together, parts_of_units, sum_resamples
+from headstart.heads.errors import DataError
+from headstart.heads.metric_intervals import MetricIntervals
+from headstart.heads.resampled_sums import count_true, most_together, parts_of_units, sum_resamples
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence

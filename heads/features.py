@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from heads.errors import DataError
+from headstart.heads.errors import DataError
 
 _ROWS_WIDENED = 128  # they stay in the processor's cache
 _INFINITE = 0x7C00  # as the bits of a float16; what is above is not a number

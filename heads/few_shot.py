@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy.stats import t
 
-from heads.errors import DataError
-from heads.intervals import CONFIDENCE, cluster_variance, effective_size, wilson
+from headstart.heads.errors import DataError
+from headstart.heads.intervals import CONFIDENCE, cluster_variance, effective_size, wilson
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
     from sklearn.base import BaseEstimator
 
-    from heads.splits import SplitPlan
+    from headstart.heads.splits import SplitPlan
 
     Doubles = NDArray[np.float64]
     Rows = NDArray[np.intp]

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from heads.part_sums import Parts, PartSums, sum_parts
-from heads.streaming import Block, Sample, Stream
+from headstart.heads.part_sums import Parts, PartSums, sum_parts
+from headstart.heads.streaming import Block, Sample, Stream
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

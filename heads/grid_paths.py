@@ -48,33 +48,39 @@ _TRAINED = {"learning_rate", "weight_decay", "dropout", "random_state"}
 PATHS: Mapping[str, GridPath] = MappingProxyType(
     {
         "logreg": GridPath(
-            module="heads.logreg_path",
+            module="headstart.heads.logreg_path",
             function="solve_logreg",
             params=frozenset({"C"}),
             divisible=True,
             across_folds=True,
         ),
         "ridge": GridPath(
-            module="heads.ridge_path",
+            module="headstart.heads.ridge_path",
             function="solve_ridge",
             params=frozenset({"alpha"}),
             divisible=False,
             across_folds=True,
         ),
         "lda": GridPath(
-            module="heads.lda_path", function="solve_lda", params=frozenset({"shrinkage"}), divisible=False
+            module="headstart.heads.lda_path", function="solve_lda", params=frozenset({"shrinkage"}), divisible=False
         ),
         "knn": GridPath(
-            module="heads.knn_path", function="solve_knn", params=frozenset({"n_neighbors", "metric"}), divisible=False
+            module="headstart.heads.knn_path",
+            function="solve_knn",
+            params=frozenset({"n_neighbors", "metric"}),
+            divisible=False,
         ),
         "mlp": GridPath(
-            module="heads.torch_path",
+            module="headstart.heads.torch_path",
             function="solve_mlp",
             params=frozenset({"hidden_sizes", *_TRAINED}),
             divisible=True,
         ),
         "linear-torch": GridPath(
-            module="heads.torch_path", function="solve_linear_torch", params=frozenset(_TRAINED), divisible=True
+            module="headstart.heads.torch_path",
+            function="solve_linear_torch",
+            params=frozenset(_TRAINED),
+            divisible=True,
         ),
     }
 )

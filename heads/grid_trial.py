@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from heads.isolation import isolated_job
-from heads.prediction import widen_classes
-from heads.trial import Result, SaidInFolds, Task, contiguous_rows, run_trial, score_folds
+from headstart.heads.isolation import isolated_job
+from headstart.heads.prediction import widen_classes
+from headstart.heads.trial import Result, SaidInFolds, Task, contiguous_rows, run_trial, score_folds
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from heads.candidates import Candidate
-    from heads.grid_paths import GridPath
-    from heads.registry import Head
+    from headstart.heads.candidates import Candidate
+    from headstart.heads.grid_paths import GridPath
+    from headstart.heads.registry import Head
 
 
 Cells = Mapping[int, Mapping[int, Mapping[str, Any]]]

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.sparse import csr_array
 
-from heads.evaluate import METRICS, Score
-from heads.intervals import effective_size, mean_size, quantile, wilson
-from heads.metric_parts import Predictions, ScoredImages, gradient, score_images
+from headstart.heads.evaluate import METRICS, Score
+from headstart.heads.intervals import effective_size, mean_size, quantile, wilson
+from headstart.heads.metric_parts import Predictions, ScoredImages, gradient, score_images
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import softmax
 
-from heads.gram import ROWS_AT_ONCE, decompose_gram
-from heads.lda import ShrunkDiscriminantClassifier
-from heads.standardisation import standardise
+from headstart.heads.gram import ROWS_AT_ONCE, decompose_gram
+from headstart.heads.lda import ShrunkDiscriminantClassifier
+from headstart.heads.standardisation import standardise
 
 Doubles = NDArray[np.float64]
 Singles = NDArray[np.float32]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from heads.intervals import (
+from headstart.heads.intervals import (
     CONFIDENCE,
     cluster_variance,
     effective_size,

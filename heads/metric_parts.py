@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from heads.errors import DataError
-from heads.evaluate import SMALLEST_PROBABILITY, metrics_of_sums
+from headstart.heads.errors import DataError
+from headstart.heads.evaluate import SMALLEST_PROBABILITY, metrics_of_sums
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

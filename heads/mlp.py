@@ -8,8 +8,8 @@ import torch
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from heads.stacked_optimizers import StackedAdamW
-from heads.torch_classifier import TorchClassifier, TorchLayers, TorchRegressor
+from headstart.heads.stacked_optimizers import StackedAdamW
+from headstart.heads.torch_classifier import TorchClassifier, TorchLayers, TorchRegressor
 
 
 class Perceptron(TorchLayers):

@@ -11,23 +11,23 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from heads.errors import ModelFileError
+from headstart.heads.errors import ModelFileError
 
 TRUSTED_TYPES = (
-    "heads.boosting.BoostedTreesClassifier",
-    "heads.boosting.BoostedTreesRegressor",
-    "heads.centroid.NearestMeanClassifier",
-    "heads.cosine.CosineClassifier",
-    "heads.lda.ShrunkDiscriminantClassifier",
-    "heads.linear_torch.TorchLinearClassifier",
-    "heads.mlp.TorchMLPClassifier",
-    "heads.mlp.TorchMLPRegressor",
-    "heads.naive_bayes.GaussianBayesClassifier",
-    "heads.neighbors.NearestImagesClassifier",
-    "heads.neighbors.NearestImagesRegressor",
-    "heads.ridge.RidgeRegressor",
-    "heads.ridge.RidgeSoftmaxClassifier",
-    "heads.svm.RbfSupportVectorClassifier",
+    "headstart.heads.boosting.BoostedTreesClassifier",
+    "headstart.heads.boosting.BoostedTreesRegressor",
+    "headstart.heads.centroid.NearestMeanClassifier",
+    "headstart.heads.cosine.CosineClassifier",
+    "headstart.heads.lda.ShrunkDiscriminantClassifier",
+    "headstart.heads.linear_torch.TorchLinearClassifier",
+    "headstart.heads.mlp.TorchMLPClassifier",
+    "headstart.heads.mlp.TorchMLPRegressor",
+    "headstart.heads.naive_bayes.GaussianBayesClassifier",
+    "headstart.heads.neighbors.NearestImagesClassifier",
+    "headstart.heads.neighbors.NearestImagesRegressor",
+    "headstart.heads.ridge.RidgeRegressor",
+    "headstart.heads.ridge.RidgeSoftmaxClassifier",
+    "headstart.heads.svm.RbfSupportVectorClassifier",
 )
 """Our own estimators: parameters and numpy arrays, and no method that runs anything they hold.
 

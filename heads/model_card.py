@@ -5,7 +5,7 @@ import stat
 from pathlib import Path
 from typing import Any
 
-from heads.errors import ModelFileError
+from headstart.heads.errors import ModelFileError
 
 FORMAT_VERSION = 1
 CARD_FILE = "model.json"

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from heads.errors import DataError
+from headstart.heads.errors import DataError
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-    from heads.splits import SplitPlan
+    from headstart.heads.splits import SplitPlan
 
     Floats = NDArray[np.float32]
     Rows = NDArray[np.intp]

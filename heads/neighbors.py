@@ -11,7 +11,7 @@ from sklearn.preprocessing import Normalizer
 from sklearn.utils import check_array
 from sklearn.utils.extmath import row_norms
 
-from heads.errors import DataError, ModelFileError
+from headstart.heads.errors import DataError, ModelFileError
 
 METRICS = ("cosine", "euclidean")
 """What `make_knn` knows as nearness."""

@@ -7,19 +7,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from heads.cross_validation import check_folds, cross_validate
-from heads.errors import DataError
-from heads.evaluate import score_predictions
-from heads.regression_metrics import score_numbers
-from heads.splits import SplitPlan, checked_names, number_groups, plan_splits
-from heads.sweep import FinalScore
+from headstart.heads.cross_validation import check_folds, cross_validate
+from headstart.heads.errors import DataError
+from headstart.heads.evaluate import score_predictions
+from headstart.heads.regression_metrics import score_numbers
+from headstart.heads.splits import SplitPlan, checked_names, number_groups, plan_splits
+from headstart.heads.sweep import FinalScore
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import ArrayLike, NDArray
 
-    from heads.trial import Result
+    from headstart.heads.trial import Result
 
     Rows = NDArray[np.intp]
 

@@ -15,8 +15,8 @@ from importlib.metadata import EntryPoint, entry_points
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
-from heads.errors import DuplicateHeadError, OwnHeadError
-from heads.registry import HEADS, Head, find_head
+from headstart.heads.errors import DuplicateHeadError, OwnHeadError
+from headstart.heads.registry import HEADS, Head, find_head
 
 if TYPE_CHECKING:
     from sklearn.base import BaseEstimator

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy.stats import binomtest
 
-from heads.errors import DataError
-from heads.evaluate import METRICS, SMALLEST_PROBABILITY
-from heads.intervals import CONFIDENCE, quantile, wilson
-from heads.metric_parts import Predictions, ScoredImages, gradient, score_images
-from heads.sign_flips import flip_signs
+from headstart.heads.errors import DataError
+from headstart.heads.evaluate import METRICS, SMALLEST_PROBABILITY
+from headstart.heads.intervals import CONFIDENCE, quantile, wilson
+from headstart.heads.metric_parts import Predictions, ScoredImages, gradient, score_images
+from headstart.heads.sign_flips import flip_signs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from heads.errors import DataError
-from heads.intervals import quantile
-from heads.paired import SIGNIFICANCE, Difference, RunnerUp, holm
-from heads.regression_metrics import REGRESSION_METRICS, measure_numbers
-from heads.sign_flips import flip_signs
+from headstart.heads.errors import DataError
+from headstart.heads.intervals import quantile
+from headstart.heads.paired import SIGNIFICANCE, Difference, RunnerUp, holm
+from headstart.heads.regression_metrics import REGRESSION_METRICS, measure_numbers
+from headstart.heads.sign_flips import flip_signs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from heads.errors import DataError
+from headstart.heads.errors import DataError
 
 
 def predict(model: Any, features: NDArray[Any], n_classes: int) -> tuple[NDArray[np.intp], NDArray[np.float64] | None]:

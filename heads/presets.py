@@ -5,14 +5,14 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from heads.errors import DataError
-from heads.registry import HEADS
-from heads.regression import REGRESSION_PRESETS
+from headstart.heads.errors import DataError
+from headstart.heads.registry import HEADS
+from headstart.heads.regression import REGRESSION_PRESETS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from heads.candidates import Grid
+    from headstart.heads.candidates import Grid
 
 
 _LINEAR = ("logreg", "ridge", "linear-svm", "cosine", "lda")

@@ -7,7 +7,7 @@ from sklearn.manifold import TSNE
 from sklearn.neighbors import NearestNeighbors
 from threadpoolctl import threadpool_limits
 
-from heads.errors import DataError
+from headstart.heads.errors import DataError
 
 PCA_SIZE = 50
 PERPLEXITY = 30

@@ -9,7 +9,7 @@ from importlib import import_module
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from heads.errors import DuplicateHeadError, UnknownHeadError
+from headstart.heads.errors import DuplicateHeadError, UnknownHeadError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -73,7 +73,7 @@ def find_head(name: str) -> Head:
     """
     if name in HEADS:
         return HEADS[name]
-    from heads import own_heads  # noqa: PLC0415 - it imports this module, and looks through what is installed
+    from headstart.heads import own_heads  # noqa: PLC0415 - it imports this module, and looks through what is installed
 
     if ":" in name:
         return own_heads.named_head(name)
@@ -94,7 +94,7 @@ def all_heads() -> dict[str, Head]:
     DuplicateHeadError, OwnHeadError
         As `find_head`.
     """
-    from heads import own_heads  # noqa: PLC0415 - as in find_head
+    from headstart.heads import own_heads  # noqa: PLC0415 - as in find_head
 
     return {**HEADS, **{name: own_heads.installed_head(entry) for name, entry in own_heads.installed_heads().items()}}
 
@@ -108,79 +108,79 @@ for _head in (
     Head(
         name="dummy",
         summary="Always the most frequent class: the floor that every head has to beat.",
-        make=partial(_build, "heads.baseline", "make_dummy"),
+        make=partial(_build, "headstart.heads.baseline", "make_dummy"),
         grid={},
     ),
     Head(
         name="centroid",
         summary="Nearest class mean on centred, unit-length features; strong with very few images a class.",
-        make=partial(_build, "heads.centroid", "make_centroid"),
+        make=partial(_build, "headstart.heads.centroid", "make_centroid"),
         grid={},
     ),
     Head(
         name="knn",
         summary="The k most similar images by cosine vote, nearer ones louder; no training.",
-        make=partial(_build, "heads.neighbors", "make_knn"),
+        make=partial(_build, "headstart.heads.neighbors", "make_knn"),
         grid={"n_neighbors": (1, 5, 20)},
     ),
     Head(
         name="logreg",
         summary="Logistic regression, the usual linear probe, with good probabilities.",
-        make=partial(_build, "heads.linear", "make_logreg"),
+        make=partial(_build, "headstart.heads.linear", "make_logreg"),
         grid={"C": (0.001, 0.01, 0.1, 1.0, 10.0)},
     ),
     Head(
         name="ridge",
         summary="Least squares with an L2 penalty, solved exactly; the fastest linear head.",
-        make=partial(_build, "heads.ridge", "make_ridge"),
+        make=partial(_build, "headstart.heads.ridge", "make_ridge"),
         grid={"alpha": (1.0, 10.0, 100.0, 1000.0, 10000.0)},
     ),
     Head(
         name="linear-svm",
         summary="Linear support vector machine; gives labels but no probabilities.",
-        make=partial(_build, "heads.linear", "make_linear_svm"),
+        make=partial(_build, "headstart.heads.linear", "make_linear_svm"),
         grid={"C": (0.00001, 0.0001, 0.001, 0.01)},
     ),
     Head(
         name="lda",
         summary="Linear discriminant analysis with a shrunk covariance.",
-        make=partial(_build, "heads.lda", "make_lda"),
+        make=partial(_build, "headstart.heads.lda", "make_lda"),
         grid={"shrinkage": (0.1, 0.5, 0.9, 0.99)},
     ),
     Head(
         name="linear-torch",
         summary="Softmax layer trained by SGD with a stepped learning rate, as in the transfer-learning tutorials.",
-        make=partial(_build, "heads.linear_torch", "make_linear_torch"),
+        make=partial(_build, "headstart.heads.linear_torch", "make_linear_torch"),
         grid={"learning_rate": (0.01, 0.1)},
     ),
     Head(
         name="mlp",
         summary="One hidden layer with dropout, trained by Adam, stopped early.",
-        make=partial(_build, "heads.mlp", "make_mlp"),
+        make=partial(_build, "headstart.heads.mlp", "make_mlp"),
         grid={"hidden_sizes": ((128,), (512,)), "dropout": (0.0, 0.5)},
     ),
     Head(
         name="svm-rbf",
         summary="Support vector machine with an RBF kernel, for up to 20 000 images; labels but no probabilities.",
-        make=partial(_build, "heads.svm", "make_svm_rbf"),
+        make=partial(_build, "headstart.heads.svm", "make_svm_rbf"),
         grid={"C": (1.0, 10.0), "gamma_factor": (0.3, 1.0)},
     ),
     Head(
         name="boosting",
         summary="Gradient-boosted trees, stopped early; slow on many features and classes.",
-        make=partial(_build, "heads.boosting", "make_boosting"),
+        make=partial(_build, "headstart.heads.boosting", "make_boosting"),
         grid={"min_samples_leaf": (5, 20)},
     ),
     Head(
         name="naive-bayes",
         summary="Gaussian naive Bayes with tempered probabilities; one pass over the images.",
-        make=partial(_build, "heads.naive_bayes", "make_naive_bayes"),
+        make=partial(_build, "headstart.heads.naive_bayes", "make_naive_bayes"),
         grid={"var_smoothing": (0.01, 0.1, 1.0)},
     ),
     Head(
         name="cosine",
         summary="Softmax over scaled cosines (Baseline++): no class wins by longer weights.",
-        make=partial(_build, "heads.cosine", "make_cosine"),
+        make=partial(_build, "headstart.heads.cosine", "make_cosine"),
         grid={"C": (1.0, 10.0, 100.0, 1000.0)},
     ),
 ):

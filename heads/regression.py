@@ -8,15 +8,15 @@ from importlib import import_module
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from heads.errors import UnknownHeadError
-from heads.registry import HEADS, Head
+from headstart.heads.errors import UnknownHeadError
+from headstart.heads.registry import HEADS, Head
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from sklearn.base import BaseEstimator
 
-    from heads.candidates import Grid
+    from headstart.heads.candidates import Grid
 
 
 def _build(module: str, factory: str, params: Mapping[str, Any], seed: int) -> BaseEstimator:
@@ -31,31 +31,31 @@ REGRESSORS: Mapping[str, Head] = MappingProxyType(
             Head(
                 name="dummy",
                 summary="Always the mean: the floor that every head has to beat.",
-                make=partial(_build, "heads.baseline", "make_mean"),
+                make=partial(_build, "headstart.heads.baseline", "make_mean"),
                 grid={},
             ),
             Head(
                 name="knn",
                 summary="The mean of the k most similar images by cosine, nearer ones louder; no training.",
-                make=partial(_build, "heads.neighbors", "make_knn_regressor"),
+                make=partial(_build, "headstart.heads.neighbors", "make_knn_regressor"),
                 grid={"n_neighbors": (1, 5, 20)},
             ),
             Head(
                 name="ridge",
                 summary="Least squares with an L2 penalty, solved exactly; the fastest linear head.",
-                make=partial(_build, "heads.ridge", "make_ridge_regressor"),
+                make=partial(_build, "headstart.heads.ridge", "make_ridge_regressor"),
                 grid={"alpha": (1.0, 10.0, 100.0, 1000.0, 10000.0)},
             ),
             Head(
                 name="mlp",
                 summary="One hidden layer with dropout, trained by Adam on squared errors, stopped early.",
-                make=partial(_build, "heads.mlp", "make_mlp_regressor"),
+                make=partial(_build, "headstart.heads.mlp", "make_mlp_regressor"),
                 grid={"hidden_sizes": ((128,), (512,)), "dropout": (0.0, 0.5)},
             ),
             Head(
                 name="boosting",
                 summary="Gradient-boosted trees by squared error, stopped early; slow on many features.",
-                make=partial(_build, "heads.boosting", "make_boosting_regressor"),
+                make=partial(_build, "headstart.heads.boosting", "make_boosting_regressor"),
                 grid={"min_samples_leaf": (5, 20)},
             ),
         )

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy.stats import norm
 
-from heads.errors import DataError
-from heads.evaluate import Score, draw_resamples
-from heads.intervals import quantile
+from headstart.heads.errors import DataError
+from headstart.heads.evaluate import Score, draw_resamples
+from headstart.heads.intervals import quantile
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from heads.errors import DataError
+from headstart.heads.errors import DataError
 
 
 @dataclass(frozen=True, kw_only=True)

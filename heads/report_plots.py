@@ -9,10 +9,10 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 from numpy.typing import NDArray
 
-from heads.charts import HEAT, TRAIN
-from heads.report_palette import shortened
-from heads.report_text import is_loss, is_number, metric_name, score_text
-from heads.svg import INK, STYLE, as_svg, panel
+from headstart.heads.charts import HEAT, TRAIN
+from headstart.heads.report_palette import shortened
+from headstart.heads.report_text import is_loss, is_number, metric_name, score_text
+from headstart.heads.svg import INK, STYLE, as_svg, panel
 
 BRIEFEST = 1e-4  # seconds: what the clock of a fit resolves, and a place on the logarithmic axis for 0
 # Where a label may stand beside its point: offset in points of 1/72 inch, and how the text is aligned to it.

@@ -6,7 +6,16 @@ from typing import Any
 
 from matplotlib.ticker import MaxNLocator
 
-from heads.report_text import ABSENT, gain_text, interval_text, is_loss, is_number, metric_name, params_text, score_text
+from headstart.heads.report_text import (
+    ABSENT,
+    gain_text,
+    interval_text,
+    is_loss,
+    is_number,
+    metric_name,
+    params_text,
+    score_text,
+)
 
 LONGEST = 20  # rows that the table opens with
 

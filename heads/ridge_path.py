@@ -7,13 +7,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import softmax
 
-from heads.fold_parts import part_images
-from heads.part_sums import PartSums
-from heads.prediction import widen_classes
-from heads.ridge import RidgeSoftmaxClassifier, class_targets, left_out_rows, left_out_scores
-from heads.softmax import Floats, fit_temperatures
-from heads.standardisation import standardise
-from heads.trial import contiguous_rows
+from headstart.heads.fold_parts import part_images
+from headstart.heads.part_sums import PartSums
+from headstart.heads.prediction import widen_classes
+from headstart.heads.ridge import RidgeSoftmaxClassifier, class_targets, left_out_rows, left_out_scores
+from headstart.heads.softmax import Floats, fit_temperatures
+from headstart.heads.standardisation import standardise
+from headstart.heads.trial import contiguous_rows
 
 Doubles = NDArray[np.float64]
 Singles = NDArray[np.float32]

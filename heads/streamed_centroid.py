@@ -8,17 +8,17 @@ import numpy as np
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import Normalizer
 
-from heads.centroid import NearestMeanClassifier
-from heads.part_sums import class_indicator, split_by_part
-from heads.softmax import fit_temperature
-from heads.streamed_fit import StreamedData, scaler_of
+from headstart.heads.centroid import NearestMeanClassifier
+from headstart.heads.part_sums import class_indicator, split_by_part
+from headstart.heads.softmax import fit_temperature
+from headstart.heads.streamed_fit import StreamedData, scaler_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
-    from heads.streaming import Block
+    from headstart.heads.streaming import Block
 
     Doubles = NDArray[np.float64]
 

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from heads.registry import find_head
+from headstart.heads.registry import find_head
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from heads.candidates import Candidate
-    from heads.streamed_fit import StreamedData
+    from headstart.heads.candidates import Candidate
+    from headstart.heads.streamed_fit import StreamedData
 
     Fitted = list[list[Any]]
 
@@ -45,10 +45,18 @@ class StreamedHead:
 
 STREAMED: Mapping[str, StreamedHead] = MappingProxyType(
     {
-        "ridge": StreamedHead(module="heads.streamed_ridge", function="stream_ridge", params=frozenset({"alpha"})),
-        "logreg": StreamedHead(module="heads.streamed_logreg", function="stream_logreg", params=frozenset({"C"})),
-        "centroid": StreamedHead(module="heads.streamed_centroid", function="stream_centroid", params=frozenset()),
-        "dummy": StreamedHead(module="heads.streamed_heads", function="stream_dummy", params=frozenset({"strategy"})),
+        "ridge": StreamedHead(
+            module="headstart.heads.streamed_ridge", function="stream_ridge", params=frozenset({"alpha"})
+        ),
+        "logreg": StreamedHead(
+            module="headstart.heads.streamed_logreg", function="stream_logreg", params=frozenset({"C"})
+        ),
+        "centroid": StreamedHead(
+            module="headstart.heads.streamed_centroid", function="stream_centroid", params=frozenset()
+        ),
+        "dummy": StreamedHead(
+            module="headstart.heads.streamed_heads", function="stream_dummy", params=frozenset({"strategy"})
+        ),
     }
 )
 """By the head's name."""

@@ -16,12 +16,12 @@ import torch
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.pipeline import Pipeline, make_pipeline
 
-from heads.batched_lbfgs import Loss, Search
-from heads.linear import make_logreg
-from heads.part_sums import class_indicator, split_by_part
-from heads.softmax_loss import SoftmaxSums, rows_at_once, split_blocks
-from heads.streamed_fit import StreamedData, scaler_of
-from heads.weight_scaling import Targets, WeightScaling
+from headstart.heads.batched_lbfgs import Loss, Search
+from headstart.heads.linear import make_logreg
+from headstart.heads.part_sums import class_indicator, split_by_part
+from headstart.heads.softmax_loss import SoftmaxSums, rows_at_once, split_blocks
+from headstart.heads.streamed_fit import StreamedData, scaler_of
+from headstart.heads.weight_scaling import Targets, WeightScaling
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from heads.streaming import Block
+    from headstart.heads.streaming import Block
 
 _ROWS_AT_ONCE = 16_384
 _FLATTEST = 1e-3  # of the mean curvature

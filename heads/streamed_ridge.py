@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.pipeline import Pipeline, make_pipeline
 
-from heads.ridge import RidgeSoftmaxClassifier, class_targets, left_out_scores
-from heads.softmax import fit_temperature
-from heads.streamed_fit import StreamedData, scaler_of
+from headstart.heads.ridge import RidgeSoftmaxClassifier, class_targets, left_out_scores
+from headstart.heads.softmax import fit_temperature
+from headstart.heads.streamed_fit import StreamedData, scaler_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -7,20 +7,20 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from heads.metric_parts import Predictions
-from heads.part_sums import Parts, split_by_part
-from heads.prediction import widen_classes
-from heads.trial import Result
+from headstart.heads.metric_parts import Predictions
+from headstart.heads.part_sums import Parts, split_by_part
+from headstart.heads.prediction import widen_classes
+from headstart.heads.trial import Result
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-    from heads.candidates import Candidate
-    from heads.large_scores import LargeScores
-    from heads.streaming import Stream
-    from heads.trial import Task
+    from headstart.heads.candidates import Candidate
+    from headstart.heads.large_scores import LargeScores
+    from headstart.heads.streaming import Stream
+    from headstart.heads.trial import Task
 
 
 @dataclass(frozen=True, kw_only=True)

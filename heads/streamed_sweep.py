@@ -9,25 +9,25 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
-from heads.errors import DataError
-from heads.large_scores import LargeScores
-from heads.metric_parts import Predictions
-from heads.part_sums import part_of_train, parts_of_folds
-from heads.prediction import predict
-from heads.streamed_fit import StreamedData, gather
-from heads.streamed_heads import STREAMED, can_stream
-from heads.streamed_scoring import FittedInFolds, score_streamed_folds
-from heads.streaming import BLOCK_BYTES, SAMPLE_BYTES, Stream
-from heads.sweep import FinalScore, order_results
-from heads.trial import Result, Task
+from headstart.heads.errors import DataError
+from headstart.heads.large_scores import LargeScores
+from headstart.heads.metric_parts import Predictions
+from headstart.heads.part_sums import part_of_train, parts_of_folds
+from headstart.heads.prediction import predict
+from headstart.heads.streamed_fit import StreamedData, gather
+from headstart.heads.streamed_heads import STREAMED, can_stream
+from headstart.heads.streamed_scoring import FittedInFolds, score_streamed_folds
+from headstart.heads.streaming import BLOCK_BYTES, SAMPLE_BYTES, Stream
+from headstart.heads.sweep import FinalScore, order_results
+from headstart.heads.trial import Result, Task
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from numpy.typing import ArrayLike
 
-    from heads.candidates import Candidate
-    from heads.splits import SplitPlan
+    from headstart.heads.candidates import Candidate
+    from headstart.heads.splits import SplitPlan
 
 
 def sweep_streamed(

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from heads.errors import DataError
-from heads.features import feature_matrix
+from headstart.heads.errors import DataError
+from headstart.heads.features import feature_matrix
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

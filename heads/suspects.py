@@ -10,8 +10,8 @@ from cleanlab.filter import find_label_issues
 from sklearn.neighbors import NearestNeighbors
 from sklearn.preprocessing import normalize
 
-from heads.errors import DataError
-from heads.features import feature_matrix
+from headstart.heads.errors import DataError
+from headstart.heads.features import feature_matrix
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike

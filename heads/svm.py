@@ -14,7 +14,7 @@ from sklearn.utils import gen_batches
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from heads.errors import DataError
+from headstart.heads.errors import DataError
 
 Doubles = NDArray[np.float64]
 

@@ -12,17 +12,17 @@ import numpy as np
 from sklearn.base import is_regressor
 from sklearn.exceptions import ConvergenceWarning
 
-from heads.candidates import find_for
-from heads.errors import DataError, WorkerLostError
-from heads.evaluate import METRICS, Score, score_predictions
-from heads.features import feature_matrix
-from heads.isolation import quiet_and_single_threaded
-from heads.prediction import predict, predict_numbers
-from heads.read_once import ReadOnce
-from heads.regression_metrics import REGRESSION_METRICS, score_numbers
-from heads.sweep_cluster import gather, open_client, place
-from heads.sweep_jobs import SweepSize, submit_jobs
-from heads.trial import Result, Task
+from headstart.heads.candidates import find_for
+from headstart.heads.errors import DataError, WorkerLostError
+from headstart.heads.evaluate import METRICS, Score, score_predictions
+from headstart.heads.features import feature_matrix
+from headstart.heads.isolation import quiet_and_single_threaded
+from headstart.heads.prediction import predict, predict_numbers
+from headstart.heads.read_once import ReadOnce
+from headstart.heads.regression_metrics import REGRESSION_METRICS, score_numbers
+from headstart.heads.sweep_cluster import gather, open_client, place
+from headstart.heads.sweep_jobs import SweepSize, submit_jobs
+from headstart.heads.trial import Result, Task
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -30,9 +30,9 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
     from sklearn.base import BaseEstimator
 
-    from heads.candidates import Candidate
-    from heads.registry import Head
-    from heads.splits import SplitPlan
+    from headstart.heads.candidates import Candidate
+    from headstart.heads.registry import Head
+    from headstart.heads.splits import SplitPlan
 
 
 _LOST = (

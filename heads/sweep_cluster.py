@@ -13,8 +13,8 @@ import dask.config
 from dask.system import CPU_COUNT
 from distributed import CancelledError, Client, KilledWorker, LocalCluster, as_completed
 
-from heads.errors import DataError
-from heads.read_once import as_given
+from headstart.heads.errors import DataError
+from headstart.heads.read_once import as_given
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

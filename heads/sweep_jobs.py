@@ -5,19 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from heads.grid_paths import PATHS
-from heads.grid_trial import pick_result, run_path, score_group
-from heads.resampled_sums import most_together
-from heads.trial import run_trial
+from headstart.heads.grid_paths import PATHS
+from headstart.heads.grid_trial import pick_result, run_path, score_group
+from headstart.heads.resampled_sums import most_together
+from headstart.heads.trial import run_trial
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from heads.candidates import Candidate
-    from heads.grid_paths import GridPath
-    from heads.grid_trial import Cells
-    from heads.registry import Head
-    from heads.trial import Task
+    from headstart.heads.candidates import Candidate
+    from headstart.heads.grid_paths import GridPath
+    from headstart.heads.grid_trial import Cells
+    from headstart.heads.registry import Head
+    from headstart.heads.trial import Task
 
 _BYTES = 2**29  # of what a search over several folds holds
 _JOBS_A_WORKER = 2  # with fewer, the last job to end leaves the other workers waiting; with more, parts share less

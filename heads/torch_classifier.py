@@ -10,10 +10,10 @@ from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from heads.isolation import one_openmp_thread
-from heads.softmax import Floats, SoftmaxClassifier
-from heads.stacked_optimizers import StackedOptimizer
-from heads.torch_training import Recipe, forward, train
+from headstart.heads.isolation import one_openmp_thread
+from headstart.heads.softmax import Floats, SoftmaxClassifier
+from headstart.heads.stacked_optimizers import StackedOptimizer
+from headstart.heads.torch_training import Recipe, forward, train
 
 _AT_LEAST: dict[str, float] = {
     "batch_size": 1,

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from sklearn.model_selection import train_test_split
 from torch import Tensor
 
-from heads.errors import DataError
+from headstart.heads.errors import DataError
 
 MIN_VALIDATION_IMAGES = 10
 """With fewer, the validation loss says more about which images were drawn than about the epoch."""

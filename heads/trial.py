@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from heads.errors import DataError
-from heads.evaluate import Score, measure, score_together
-from heads.isolation import isolated_job
-from heads.metric_parts import Predictions
-from heads.prediction import predict, predict_numbers
-from heads.regression_metrics import measure_numbers, score_numbers
+from headstart.heads.errors import DataError
+from headstart.heads.evaluate import Score, measure, score_together
+from headstart.heads.isolation import isolated_job
+from headstart.heads.metric_parts import Predictions
+from headstart.heads.prediction import predict, predict_numbers
+from headstart.heads.regression_metrics import measure_numbers, score_numbers
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from sklearn.base import BaseEstimator
 
-    from heads.candidates import Candidate
-    from heads.registry import Head
-    from heads.splits import SplitPlan
+    from headstart.heads.candidates import Candidate
+    from headstart.heads.registry import Head
+    from headstart.heads.splits import SplitPlan
 
 History = list[dict[str, float | int | None]]
 

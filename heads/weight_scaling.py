@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from heads.part_sums import Parts, PartSums
-    from heads.softmax_loss import SoftmaxSums
+    from headstart.heads.part_sums import Parts, PartSums
+    from headstart.heads.softmax_loss import SoftmaxSums
 
 _ABSENT = -1e30  # a score that no softmax sees
 

@@ -5,9 +5,9 @@ import hashlib
 import h5py
 import numpy as np
 
-from extractors.cache import EmbeddingCache
-from extractors.cache_listing import read_listing
-from extractors.images import image_sources, read_bytes
+from headstart.extractors.cache import EmbeddingCache
+from headstart.extractors.cache_listing import read_listing
+from headstart.extractors.images import image_sources, read_bytes
 
 
 def check_cache(cache: EmbeddingCache, *, complete: bool = True) -> None:

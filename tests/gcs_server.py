@@ -12,7 +12,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import fsspec.config
 import pytest
 
-from extractors import remote_store
+from headstart.extractors import remote_store
 
 _ADDRESS = re.compile(r"(/download)?/storage/v1/b/[^/]+/o(?:/(.+))?")
 

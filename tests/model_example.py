@@ -8,10 +8,10 @@ import zipfile
 import numpy as np
 from sklearn.datasets import load_digits
 
-from heads import HEADS
-from heads.model_card import CARD_FILE
-from heads.model_file import HEAD_FILE
-from heads.regression import REGRESSORS
+from headstart.heads import HEADS
+from headstart.heads.model_card import CARD_FILE
+from headstart.heads.model_file import HEAD_FILE
+from headstart.heads.regression import REGRESSORS
 
 X, Y = (array[:120] for array in load_digits(return_X_y=True))
 X = X.astype(np.float32)

@@ -9,7 +9,7 @@ MODULE = '''
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
     from sklearn.utils.validation import check_is_fitted, validate_data
-    from heads import Head
+    from headstart.heads import Head
 
     class Offset:
         """Holds a number, and is no estimator."""

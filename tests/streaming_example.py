@@ -3,8 +3,8 @@
 import numpy as np
 from path_example import problem
 
-from heads.candidates import FeatureSet, expand
-from heads.splits import plan_splits
+from headstart.heads.candidates import FeatureSet, expand
+from headstart.heads.splits import plan_splits
 
 N_IMAGES, N_FEATURES, N_CLASSES = 1800, 24, 4
 

@@ -3,8 +3,8 @@
 import numpy as np
 from sklearn.datasets import load_digits
 
-from heads.candidates import Candidate, FeatureSet
-from heads.splits import plan_splits
+from headstart.heads.candidates import Candidate, FeatureSet
+from headstart.heads.splits import plan_splits
 
 X, Y = (array[:300] for array in load_digits(return_X_y=True))
 X = X.astype(np.float16)

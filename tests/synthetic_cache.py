@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from extractors.cache import EmbeddingCache, EmbeddingStore
-from extractors.cache_listing import CacheListing, update_listing
-from extractors.images import list_images
-from extractors.key import EmbeddingKey
-from extractors.preprocessing import Preprocessing
+from headstart.extractors.cache import EmbeddingCache, EmbeddingStore
+from headstart.extractors.cache_listing import CacheListing, update_listing
+from headstart.extractors.images import list_images
+from headstart.extractors.key import EmbeddingKey
+from headstart.extractors.preprocessing import Preprocessing
 
 ABOUT = {
     "weights_name": "IMAGENET1K_V1",

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from extractors.atomic import write_atomically
-from flows.history import Run, append_run
-from flows.run_record import RUN_FILE
+from headstart.extractors.atomic import write_atomically
+from headstart.flows.history import Run, append_run
+from headstart.flows.run_record import RUN_FILE
 
 NAMES = np.array(["cat", "dog", "owl"], dtype=object)
 

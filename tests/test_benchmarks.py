@@ -73,9 +73,9 @@ def test_both_sides_of_the_extraction_benchmark_give_the_same_features(tmp_path:
     import numpy as np
     import torch
 
-    from extractors.cache import EmbeddingCache
-    from extractors.cache_listing import read_listing
-    from flows.extraction import extract
+    from headstart.extractors.cache import EmbeddingCache
+    from headstart.extractors.cache_listing import read_listing
+    from headstart.flows.extraction import extract
 
     bench = load("bench_extract")
     images = bench.make_photographs(tmp_path / "photographs", 4)

@@ -20,14 +20,14 @@ FORBIDDEN = {
 
 
 def imports_of(module: Path) -> set[str]:
-    tree = ast.parse((ROOT / module).read_text())
-    names: set[str] = set()
-    for node in ast.walk(tree):
+    """Return the top-level names that a module imports; of the project's own, the packages."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse((ROOT / module).read_text())):
         if isinstance(node, ast.Import):
-            names |= {alias.name.partition(".")[0] for alias in node.names}
+            found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            names.add(node.module.partition(".")[0])
-    return names
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return {name.removeprefix("headstart.").partition(".")[0] for name in found}
 
 
 def loaded_after(statement: str) -> set[str]:
@@ -45,8 +45,8 @@ def test_modules_in_folders_of_a_package_are_seen(tmp_path: Path, monkeypatch: p
     for name in ("deep/__init__.py", "deep/in/__init__.py", "deep/in/it.py"):
         (tmp_path / name).parent.mkdir(exist_ok=True, parents=True)
         (tmp_path / name).touch()
-    monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.setattr(source_modules, "ROOT", tmp_path)
+    monkeypatch.setattr(source_modules, "root_of", lambda _: tmp_path / "deep")
     assert [str(module) for module in modules_of("deep")] == [
         "deep/__init__.py",
         "deep/in/__init__.py",
@@ -66,7 +66,7 @@ def test_only_one_module_knows_hdf5() -> None:
 def test_prefect_appears_in_flows_alone() -> None:
     knowing = {str(module) for module in MODULES if "prefect" in imports_of(module)}
     assert {name for name in knowing if not name.startswith("flows/")} == set()
-    assert not loaded_after("import flows.extraction, flows.fitting") & {"prefect"}
+    assert not loaded_after("import headstart.flows.extraction, headstart.flows.fitting") & {"prefect"}
 
 
 def test_dask_appears_in_flows_and_the_sweep_alone() -> None:
@@ -75,7 +75,7 @@ def test_dask_appears_in_flows_and_the_sweep_alone() -> None:
 
 
 def test_reading_a_cache_never_loads_torch() -> None:
-    assert not loaded_after("import extractors.cache, extractors.cache_listing") & {
+    assert not loaded_after("import headstart.extractors.cache, headstart.extractors.cache_listing") & {
         "torch",
         "torchvision",
         "sklearn",
@@ -84,11 +84,18 @@ def test_reading_a_cache_never_loads_torch() -> None:
 
 
 def test_importing_heads_loads_neither_torch_nor_image_libraries() -> None:
-    assert not loaded_after("import heads") & {"torch", "torchvision", "h5py", "PIL", "prefect", "distributed"}
+    assert not loaded_after("import headstart.heads") & {
+        "torch",
+        "torchvision",
+        "h5py",
+        "PIL",
+        "prefect",
+        "distributed",
+    }
 
 
 def test_the_command_line_starts_without_torch_prefect_or_dask() -> None:
-    assert not loaded_after("import flows.cli") & {"torch", "prefect", "distributed", "sklearn", "pandas"}
+    assert not loaded_after("import headstart.flows.cli") & {"torch", "prefect", "distributed", "sklearn", "pandas"}
 
 
 @pytest.mark.parametrize("module", MODULES, ids=str)

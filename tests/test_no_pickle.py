@@ -12,13 +12,13 @@ import pytest
 from small_extraction import opened, run
 from source_modules import MODULES, ROOT
 
-from extractors.cache import EmbeddingCache
-from extractors.cache_listing import has_listing, read_listing
-from extractors.errors import CacheError, ImageSetError, WeightsError
-from extractors.images import list_images
-from extractors.manifests import read_manifest
-from extractors.shards import find_damage
-from extractors.weights import read_checkpoint
+from headstart.extractors.cache import EmbeddingCache
+from headstart.extractors.cache_listing import has_listing, read_listing
+from headstart.extractors.errors import CacheError, ImageSetError, WeightsError
+from headstart.extractors.images import list_images
+from headstart.extractors.manifests import read_manifest
+from headstart.extractors.shards import find_damage
+from headstart.extractors.weights import read_checkpoint
 
 UNPICKLERS = {"pickle", "cPickle", "cloudpickle", "dill", "joblib", "marshal", "shelve"}
 # Where one of them is imported, and why that is no danger.

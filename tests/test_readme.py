@@ -8,8 +8,8 @@ import pytest
 import typer
 from conftest import CLASSES, draw
 
-from flows.cli import app, main
-from flows.experiment import read_experiment
+from headstart.flows.cli import app, main
+from headstart.flows.experiment import read_experiment
 
 README = Path(__file__).parent.parent / "README.md"
 BLOCKS = re.findall(r"```(\w*)\n(.*?)```", README.read_text(), re.DOTALL)

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 from cache_contract import check_cache
 
-from extractors.cache import EmbeddingCache
-from flows.extraction import ExtractionSummary, extract
-from flows.fitting import fit
-from flows.prediction import predict
+from headstart.extractors.cache import EmbeddingCache
+from headstart.flows.extraction import ExtractionSummary, extract
+from headstart.flows.fitting import fit
+from headstart.flows.prediction import predict
 
 
 @pytest.fixture(scope="module")

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-import extractors.cache_listing
-import extractors.extraction
-from extractors.cache import EmbeddingCache
+import headstart.extractors.cache_listing
+import headstart.extractors.extraction
+from headstart.extractors.cache import EmbeddingCache
 
 Tree = Callable[..., Path]
 
@@ -32,13 +32,13 @@ def tree(tmp_path: Path) -> Tree:
 def read_paths(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The paths that a listing reads, in order."""
     paths: list[str] = []
-    original = extractors.cache_listing.digest_bytes
+    original = headstart.extractors.cache_listing.digest_bytes
 
     def recording(root: Path, source: Any) -> str:
         paths.append(source.path)
         return original(root, source)
 
-    monkeypatch.setattr(extractors.cache_listing, "digest_bytes", recording)
+    monkeypatch.setattr(headstart.extractors.cache_listing, "digest_bytes", recording)
     return paths
 
 
@@ -50,4 +50,4 @@ def cache(tmp_path: Path) -> EmbeddingCache:
 @pytest.fixture
 def short_shards(monkeypatch: pytest.MonkeyPatch) -> None:
     """Shards of ten rows."""
-    monkeypatch.setattr(extractors.extraction, "_SHARD_ROWS", 10)
+    monkeypatch.setattr(headstart.extractors.extraction, "_SHARD_ROWS", 10)

@@ -9,11 +9,11 @@ from remote_servers import web_server
 from small_extraction import listed
 from tar_shards import write_tar
 
-from extractors.allowed_roots import ENVIRONMENT, NOT_ALLOWED
-from extractors.cache import EmbeddingCache
-from extractors.errors import NotAllowedError, NotReadError
-from extractors.images import ImageSource, digest_bytes, list_images, read_bytes
-from extractors.remote_store import open_store, read_object
+from headstart.extractors.allowed_roots import ENVIRONMENT, NOT_ALLOWED
+from headstart.extractors.cache import EmbeddingCache
+from headstart.extractors.errors import NotAllowedError, NotReadError
+from headstart.extractors.images import ImageSource, digest_bytes, list_images, read_bytes
+from headstart.extractors.remote_store import open_store, read_object
 
 Tree = Callable[..., Path]
 

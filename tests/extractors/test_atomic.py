@@ -11,8 +11,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from extractors.atomic import atomic_file, errors_explained, make_folder, remove_stale_parts, write_atomically
-from extractors.errors import CacheError
+from headstart.extractors.atomic import atomic_file, errors_explained, make_folder, remove_stale_parts, write_atomically
+from headstart.extractors.errors import CacheError
 
 HOST = socket.gethostname()
 
@@ -102,7 +102,7 @@ def test_a_folder_is_known_to_the_disk_before_anything_is_written_into_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     synced: list[Path] = []
-    monkeypatch.setattr("extractors.atomic._sync_folder", synced.append)
+    monkeypatch.setattr("headstart.extractors.atomic._sync_folder", synced.append)
     make_folder(tmp_path / "a" / "b")
     assert (tmp_path / "a" / "b").is_dir()
     assert synced == [tmp_path, tmp_path / "a"]

@@ -15,10 +15,10 @@ import h5py
 import numpy as np
 import pytest
 
-from extractors.cache import EmbeddingCache, EmbeddingStore
-from extractors.errors import CacheError
-from extractors.key import FORMAT_VERSION, EmbeddingKey
-from extractors.preprocessing import Preprocessing
+from headstart.extractors.cache import EmbeddingCache, EmbeddingStore
+from headstart.extractors.errors import CacheError
+from headstart.extractors.key import FORMAT_VERSION, EmbeddingKey
+from headstart.extractors.preprocessing import Preprocessing
 
 ROOT = Path(__file__).parent.parent.parent
 KEY = EmbeddingKey(
@@ -226,7 +226,7 @@ def test_more_shards_than_a_process_may_open_are_read(tmp_path: Path) -> None:
     code = f"""
 import resource
 import numpy as np
-from extractors.cache import EmbeddingCache
+from headstart.extractors.cache import EmbeddingCache
 cache = EmbeddingCache({str(tmp_path / "cache")!r})
 resource.setrlimit(resource.RLIMIT_NOFILE, (8, 8))
 print(np.asarray(cache.stores()[0].view("penultimate", {DIGESTS!r})).tolist())

@@ -11,10 +11,10 @@ import pandas as pd
 import pytest
 from conftest import age, draw
 
-from extractors.cache import EmbeddingCache
-from extractors.cache_listing import CacheListing, listed_root, read_listing, update_listing
-from extractors.errors import CacheError, ImageSetError
-from extractors.images import list_images
+from headstart.extractors.cache import EmbeddingCache
+from headstart.extractors.cache_listing import CacheListing, listed_root, read_listing, update_listing
+from headstart.extractors.errors import CacheError, ImageSetError
+from headstart.extractors.images import list_images
 
 
 def update(cache: EmbeddingCache, folder: Path) -> CacheListing:

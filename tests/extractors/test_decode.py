@@ -11,9 +11,9 @@ from image_bytes import encode, noise, pixels
 from PIL import Image
 from torchvision.transforms import InterpolationMode, functional
 
-from extractors.decode import decode_image, decode_rgb, thumbnail
-from extractors.errors import UnreadableImage
-from extractors.preprocessing import Preprocessing
+from headstart.extractors.decode import decode_image, decode_rgb, thumbnail
+from headstart.extractors.errors import UnreadableImage
+from headstart.extractors.preprocessing import Preprocessing
 
 
 @pytest.mark.parametrize("interpolation", ["nearest", "bilinear", "bicubic", "lanczos"])
@@ -70,7 +70,7 @@ def test_resizing_only_what_the_crop_sees_gives_the_same_pixels(
     data = encode(noise(height, width))
     preprocessing = Preprocessing(resize=resize, crop=crop, interpolation=interpolation)
     whole = decode_image(data, preprocessing)
-    monkeypatch.setattr("extractors.decode.MAX_PIXELS", 2000)  # above the image, below its resized form
+    monkeypatch.setattr("headstart.extractors.decode.MAX_PIXELS", 2000)  # above the image, below its resized form
 
     part = decode_image(data, preprocessing)
 
@@ -84,7 +84,7 @@ def test_resizing_only_what_the_crop_sees_by_the_nearest_pixel_differs_only_wher
     data = encode(noise(30, 40))
     preprocessing = Preprocessing(resize=64, crop=(56, 56), interpolation="nearest")
     whole = decode_image(data, preprocessing)
-    monkeypatch.setattr("extractors.decode.MAX_PIXELS", 2000)
+    monkeypatch.setattr("headstart.extractors.decode.MAX_PIXELS", 2000)
 
     differs = (decode_image(data, preprocessing) != whole).any(axis=2)
 

@@ -8,8 +8,8 @@ import pytest
 from image_bytes import encode, pixels, png16, tiff
 from PIL import Image
 
-from extractors.decode import decode_rgb
-from extractors.errors import UnreadableImage
+from headstart.extractors.decode import decode_rgb
+from headstart.extractors.errors import UnreadableImage
 
 RGB_PIXELS = [(255, 0, 0), (0, 128, 255)]
 

@@ -11,9 +11,9 @@ import pytest
 from image_bytes import encode, noise, pixels, png, png_header
 from PIL import Image
 
-from extractors.decode import MAX_PIXELS, decode_image, decode_rgb
-from extractors.errors import NotReadError, UnreadableImage
-from extractors.preprocessing import Preprocessing
+from headstart.extractors.decode import MAX_PIXELS, decode_image, decode_rgb
+from headstart.extractors.errors import NotReadError, UnreadableImage
+from headstart.extractors.preprocessing import Preprocessing
 
 
 def test_no_bytes_are_an_empty_file() -> None:

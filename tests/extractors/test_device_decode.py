@@ -13,9 +13,9 @@ from conftest import draw
 from PIL import Image
 from sklearn.datasets import load_sample_images
 
-from extractors.decode import decode_image
-from extractors.device_decode import decode_jpegs
-from extractors.preprocessing import Preprocessing
+from headstart.extractors.decode import decode_image
+from headstart.extractors.device_decode import decode_jpegs
+from headstart.extractors.preprocessing import Preprocessing
 
 # pytest sets filters of its own, in which the one of the module has no part.
 pytestmark = pytest.mark.filterwarnings("ignore:The image decoding and encoding capabilities:DeprecationWarning")
@@ -85,13 +85,13 @@ def test_a_filter_that_torch_does_not_have_is_left_to_pillow() -> None:
 
 
 def test_a_set_is_embedded_alike_with_every_row_in_its_place(tmp_path: Any) -> None:
-    from extractors.backbones import load_backbone
-    from extractors.engine import embed
-    from extractors.forward import ForwardPass
-    from extractors.images import digest_bytes, image_sources, list_images
-    from extractors.prefetch import Decoding
-    from extractors.stages import StageTimes
-    from extractors.tap import Tap
+    from headstart.extractors.backbones import load_backbone
+    from headstart.extractors.engine import embed
+    from headstart.extractors.forward import ForwardPass
+    from headstart.extractors.images import digest_bytes, image_sources, list_images
+    from headstart.extractors.prefetch import Decoding
+    from headstart.extractors.stages import StageTimes
+    from headstart.extractors.tap import Tap
 
     for number in range(10):
         if number % 3:

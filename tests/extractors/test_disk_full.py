@@ -12,16 +12,16 @@ from cache_contract import check_cache
 from conftest import CLASSES, draw
 from synthetic_cache import features_of, fill, make_images
 
-from extractors.backbones import load_backbone
-from extractors.cache import EmbeddingCache
-from extractors.cache_listing import read_listing, update_listing
-from extractors.compact import carry_out, plan_compaction
-from extractors.errors import CacheError
-from extractors.export import WRITERS, gather_export
-from extractors.extraction import Extraction
-from extractors.images import list_images
-from extractors.settings import Settings
-from extractors.tap import Tap
+from headstart.extractors.backbones import load_backbone
+from headstart.extractors.cache import EmbeddingCache
+from headstart.extractors.cache_listing import read_listing, update_listing
+from headstart.extractors.compact import carry_out, plan_compaction
+from headstart.extractors.errors import CacheError
+from headstart.extractors.export import WRITERS, gather_export
+from headstart.extractors.extraction import Extraction
+from headstart.extractors.images import list_images
+from headstart.extractors.settings import Settings
+from headstart.extractors.tap import Tap
 
 
 @pytest.fixture

@@ -9,11 +9,11 @@ from cache_contract import check_cache
 from conftest import draw
 from small_extraction import SETTINGS, opened, run
 
-import extractors.extraction
-from extractors.backbones import load_backbone
-from extractors.cache import EmbeddingCache
-from extractors.extraction import Extraction, Settings
-from extractors.taps import Tap
+import headstart.extractors.extraction
+from headstart.extractors.backbones import load_backbone
+from headstart.extractors.cache import EmbeddingCache
+from headstart.extractors.extraction import Extraction, Settings
+from headstart.extractors.taps import Tap
 
 
 def test_a_whole_set_is_embedded_in_shards(cache: EmbeddingCache, photos: Path, short_shards: None) -> None:
@@ -84,5 +84,5 @@ def test_rows_of_another_key_are_never_reused(
 def test_large_feature_maps_make_shorter_shards(
     cache: EmbeddingCache, photos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(extractors.extraction, "_SHARD_BYTES", 5 * 256 * 4)
+    monkeypatch.setattr(headstart.extractors.extraction, "_SHARD_BYTES", 5 * 256 * 4)
     assert [len(shard) for shard in opened(cache, photos).shards] == [5, 5, 5, 5, 5, 5, 5, 1]

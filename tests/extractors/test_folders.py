@@ -7,8 +7,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from extractors.errors import ImageSetError
-from extractors.images import (
+from headstart.extractors.errors import ImageSetError
+from headstart.extractors.images import (
     LISTING_COLUMNS,
     label_columns,
     list_images,

@@ -7,10 +7,10 @@ import pytest
 import torch
 from torchvision.transforms import functional
 
-from extractors.backbones import load_backbone
-from extractors.errors import FeatureError
-from extractors.forward import ForwardPass, store_as
-from extractors.taps import Tap
+from headstart.extractors.backbones import load_backbone
+from headstart.extractors.errors import FeatureError
+from headstart.extractors.forward import ForwardPass, store_as
+from headstart.extractors.taps import Tap
 
 CPU = torch.device("cpu")
 OF = {"backbone": "x/net", "paths": ["a.png", "b.png"]}

@@ -13,8 +13,8 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from extractors.errors import ImageSetError, NotReadError
-from extractors.images import (
+from headstart.extractors.errors import ImageSetError, NotReadError
+from headstart.extractors.images import (
     ImageSource,
     digest_bytes,
     image_sources,

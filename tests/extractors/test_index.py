@@ -11,14 +11,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import extractors.index
-from extractors.cache import EmbeddingCache, EmbeddingStore
-from extractors.errors import CacheError
-from extractors.index import ShardIndex
-from extractors.index_file import FILE, is_whole, read_index
-from extractors.key import EmbeddingKey
-from extractors.preprocessing import Preprocessing
-from extractors.row_table import RowTable, sort_rows
+import headstart.extractors.index
+from headstart.extractors.cache import EmbeddingCache, EmbeddingStore
+from headstart.extractors.errors import CacheError
+from headstart.extractors.index import ShardIndex
+from headstart.extractors.index_file import FILE, is_whole, read_index
+from headstart.extractors.key import EmbeddingKey
+from headstart.extractors.preprocessing import Preprocessing
+from headstart.extractors.row_table import RowTable, sort_rows
 
 ROOT = Path(__file__).parent.parent.parent
 KEY = EmbeddingKey(
@@ -56,13 +56,13 @@ def store(tmp_path: Path) -> EmbeddingStore:
 def reads(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """The shards whose digests were read to search them."""
     read: list[Path] = []
-    original = extractors.index.tabulate
+    original = headstart.extractors.index.tabulate
 
     def counted(shards: list[Path], key: EmbeddingKey) -> RowTable:
         read.extend(shards)
         return original(shards, key)
 
-    monkeypatch.setattr(extractors.index, "tabulate", counted)
+    monkeypatch.setattr(headstart.extractors.index, "tabulate", counted)
     return read
 
 
@@ -249,7 +249,7 @@ def test_a_shard_of_another_key_with_the_same_name_and_size_is_refused(store: Em
 def test_processes_that_rebuild_at_once_leave_a_whole_index_and_no_part(store: EmbeddingStore) -> None:
     (store.path / FILE).unlink()
     code = f"""
-from extractors.cache import EmbeddingCache
+from headstart.extractors.cache import EmbeddingCache
 (store,) = EmbeddingCache({str(store.path.parent.parent)!r}).stores()
 print("ready", flush=True)
 input()

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from conftest import age, draw
 
-from extractors.cache import EmbeddingCache
-from extractors.cache_listing import CacheListing, read_listing, update_listing
-from extractors.images import list_images
+from headstart.extractors.cache import EmbeddingCache
+from headstart.extractors.cache_listing import CacheListing, read_listing, update_listing
+from headstart.extractors.images import list_images
 
 
 @pytest.fixture

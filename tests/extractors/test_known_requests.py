@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-import extractors.known_requests
-from extractors.cache import EmbeddingCache
-from extractors.known_requests import describe_request, recall, remember
-from extractors.settings import Settings
-from extractors.tap import Tap
+import headstart.extractors.known_requests
+from headstart.extractors.cache import EmbeddingCache
+from headstart.extractors.known_requests import describe_request, recall, remember
+from headstart.extractors.settings import Settings
+from headstart.extractors.tap import Tap
 
 KEY = {"id": "resnet18-0123", "backbone": "torchvision/resnet18", "weights": "none"}
 
@@ -83,7 +83,7 @@ def test_what_may_change_unseen_is_not_remembered(cache: EmbeddingCache, weights
 
 
 def test_the_oldest_of_too_many_is_forgotten(cache: EmbeddingCache, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(extractors.known_requests, "_KEPT", 2)
+    monkeypatch.setattr(headstart.extractors.known_requests, "_KEPT", 2)
     asked = [request(device=device) for device in ("cpu", "cuda:0", "cuda:1")]
     for one in asked:
         remember(cache, one, KEY)
@@ -104,7 +104,7 @@ def test_a_change_of_a_module_deep_in_the_package_is_part_of_a_request(
     module = tmp_path / "sub" / "deep.py"
     module.parent.mkdir()
     module.touch()
-    monkeypatch.setattr(extractors, "__path__", [str(tmp_path)])
+    monkeypatch.setattr(headstart.extractors, "__path__", [str(tmp_path)])
     before = request()
     os.utime(module, ns=(0, 2**62))
     assert request()["code"] == 2**62

@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from extractors.errors import ImageSetError
-from extractors.images import image_sources, label_columns, list_images, read_bytes
-from extractors.manifests import read_manifest
+from headstart.extractors.errors import ImageSetError
+from headstart.extractors.images import image_sources, label_columns, list_images, read_bytes
+from headstart.extractors.manifests import read_manifest
 
 Write = Callable[[str], Path]
 

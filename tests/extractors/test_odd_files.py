@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from extractors.errors import ImageSetError
-from extractors.images import (
+from headstart.extractors.errors import ImageSetError
+from headstart.extractors.images import (
     image_sources,
     list_images,
     read_bytes,

@@ -7,15 +7,15 @@ import sys
 import pytest
 import torch
 
-from extractors.backbones import load_backbone
-from extractors.errors import BackboneError, WeightsError
-from extractors.preprocessing import Preprocessing
-from extractors.small_cnn import SmallCNN
-from extractors.taps import Tap, TapReader
+from headstart.extractors.backbones import load_backbone
+from headstart.extractors.errors import BackboneError, WeightsError
+from headstart.extractors.preprocessing import Preprocessing
+from headstart.extractors.small_cnn import SmallCNN
+from headstart.extractors.taps import Tap, TapReader
 
 OWN_MODULE = """
 import torch
-from extractors.preprocessing import Preprocessing
+from headstart.extractors.preprocessing import Preprocessing
 
 class Net(torch.nn.Module):
     def __init__(self):
@@ -190,7 +190,7 @@ def test_code_without_a_source_is_known_by_its_structure(monkeypatch):
         raise OSError("could not get source code")
 
     monkeypatch.setattr("inspect.getsource", no_source)
-    assert "+code-sha256:" in load_backbone("extractors.small_cnn:SmallCNN", weights="none").weights
+    assert "+code-sha256:" in load_backbone("headstart.extractors.small_cnn:SmallCNN", weights="none").weights
 
 
 @pytest.mark.parametrize("prefix", ["", "module."])

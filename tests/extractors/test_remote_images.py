@@ -11,11 +11,11 @@ from remote_servers import S3, s3_server
 from small_extraction import features, listed, opened, run
 from tar_shards import contents, write_tar
 
-from extractors.cache import EmbeddingCache
-from extractors.cache_listing import read_listing
-from extractors.errors import ImageSetError
-from extractors.image_root import RemoteRoot
-from extractors.images import list_images
+from headstart.extractors.cache import EmbeddingCache
+from headstart.extractors.cache_listing import read_listing
+from headstart.extractors.errors import ImageSetError
+from headstart.extractors.image_root import RemoteRoot
+from headstart.extractors.images import list_images
 
 
 @pytest.fixture(scope="module")

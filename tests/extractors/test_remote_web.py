@@ -11,11 +11,11 @@ from remote_servers import Web, web_server
 from small_extraction import listed
 from tar_shards import contents, write_tar
 
-from extractors import remote_store
-from extractors.cache import EmbeddingCache
-from extractors.errors import ImageSetError
-from extractors.images import list_images
-from extractors.remote_address import check_address, redacted
+from headstart.extractors import remote_store
+from headstart.extractors.cache import EmbeddingCache
+from headstart.extractors.errors import ImageSetError
+from headstart.extractors.images import list_images
+from headstart.extractors.remote_address import check_address, redacted
 
 
 @pytest.fixture

@@ -10,17 +10,17 @@ import pytest
 from cache_contract import check_cache
 from small_extraction import SETTINGS, features, listed, opened, run
 
-import extractors.atomic
-import extractors.shard_work
-from extractors.cache import EmbeddingCache
-from extractors.compact import carry_out, plan_compaction
-from extractors.errors import CacheError, WeightsError
-from extractors.images import image_sources
-from extractors.precision import DeviceError
-from extractors.shard_request import Request, ShardWork
-from extractors.shard_work import embed_shard, prepare_pass, settle
-from extractors.tap import Tap
-from extractors.turn import has_turn, take_turn
+import headstart.extractors.atomic
+import headstart.extractors.shard_work
+from headstart.extractors.cache import EmbeddingCache
+from headstart.extractors.compact import carry_out, plan_compaction
+from headstart.extractors.errors import CacheError, WeightsError
+from headstart.extractors.images import image_sources
+from headstart.extractors.precision import DeviceError
+from headstart.extractors.shard_request import Request, ShardWork
+from headstart.extractors.shard_work import embed_shard, prepare_pass, settle
+from headstart.extractors.tap import Tap
+from headstart.extractors.turn import has_turn, take_turn
 
 
 @pytest.fixture
@@ -58,7 +58,7 @@ def test_a_shard_that_is_done_is_not_computed_again(shard: ShardWork, monkeypatc
     first = embed_shard(shard)
     (path,) = shards_of(shard)
     written = path.stat().st_mtime_ns
-    monkeypatch.setattr(extractors.shard_work, "embed_rows", lambda *_, **__: pytest.fail("computed again"))
+    monkeypatch.setattr(headstart.extractors.shard_work, "embed_rows", lambda *_, **__: pytest.fail("computed again"))
     assert embed_shard(shard).embedded == first.embedded == 36
     assert path.stat().st_mtime_ns == written
 
@@ -81,7 +81,7 @@ def test_an_image_that_could_not_be_read_at_first_is_all_that_the_next_try_embed
 def test_two_workers_at_the_same_shard_leave_each_row_once(
     shard: ShardWork, cache: EmbeddingCache, photos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    embed_rows, others = extractors.shard_work.embed_rows, []
+    embed_rows, others = headstart.extractors.shard_work.embed_rows, []
 
     def overtaken(*arguments: Any, **options: Any) -> None:
         if (
@@ -95,7 +95,7 @@ def test_two_workers_at_the_same_shard_leave_each_row_once(
         else:
             embed_rows(*arguments, **options)
 
-    monkeypatch.setattr(extractors.shard_work, "embed_rows", overtaken)
+    monkeypatch.setattr(headstart.extractors.shard_work, "embed_rows", overtaken)
     assert embed_shard(shard, slot="first").embedded == 35
     check_cache(cache, complete=False)
     assert embed_shard(shard).embedded == 36  # what the slower one replaced is noticed, and made good
@@ -105,15 +105,17 @@ def test_two_workers_at_the_same_shard_leave_each_row_once(
 def test_a_worker_that_outlives_its_run_keeps_nothing(
     shard: ShardWork, cache: EmbeddingCache, photos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    embed_rows, after = extractors.shard_work.embed_rows, opened(cache, photos)
+    embed_rows, after = headstart.extractors.shard_work.embed_rows, opened(cache, photos)
 
     def overtaken(*arguments: Any, **options: Any) -> None:
         embed_rows(*arguments, **options)
-        monkeypatch.setattr("extractors.extraction._SHARD_ROWS", 10)  # cut otherwise, so that no file has the same name
+        monkeypatch.setattr(
+            "headstart.extractors.extraction._SHARD_ROWS", 10
+        )  # cut otherwise, so that no file has the same name
         with after.writing():
             assert run(after) == 36
 
-    monkeypatch.setattr(extractors.shard_work, "embed_rows", overtaken)
+    monkeypatch.setattr(headstart.extractors.shard_work, "embed_rows", overtaken)
     with pytest.raises(CacheError, match="another run writes these embeddings by now, so this shard is not kept"):
         embed_shard(shard)
     check_cache(cache)
@@ -122,14 +124,14 @@ def test_a_worker_that_outlives_its_run_keeps_nothing(
 def test_the_turn_is_asked_when_the_shard_is_on_the_disk_but_for_its_name(
     shard: ShardWork, cache: EmbeddingCache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sync = extractors.atomic._sync
+    sync = headstart.extractors.atomic._sync
 
     def overtaken(file: Any) -> None:
         sync(file)
         if "shard-" in file.name:
             take_turn(cache.stores()[0].path)
 
-    monkeypatch.setattr(extractors.atomic, "_sync", overtaken)
+    monkeypatch.setattr(headstart.extractors.atomic, "_sync", overtaken)
     with pytest.raises(CacheError, match="another run writes these embeddings by now"):
         embed_shard(shard)
     assert list(cache.stores()[0].path.glob("shard-*")) == []

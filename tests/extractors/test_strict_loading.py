@@ -8,9 +8,9 @@ import safetensors.torch
 import torch
 from torchvision import models
 
-from extractors.backbones import load_backbone
-from extractors.errors import BackboneError, WeightsError
-from extractors.taps import Tap, TapReader
+from headstart.extractors.backbones import load_backbone
+from headstart.extractors.errors import BackboneError, WeightsError
+from headstart.extractors.taps import Tap, TapReader
 
 
 @pytest.fixture(scope="module")

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from extractors.backbones import load_backbone
-from extractors.taps import Tap, TapReader
+from headstart.extractors.backbones import load_backbone
+from headstart.extractors.taps import Tap, TapReader
 
 
 def count_calls(module: nn.Module) -> list[int]:

@@ -4,12 +4,12 @@ import pytest
 import torch
 from torch import nn
 
-from extractors.backbone import Backbone
-from extractors.backbones import load_backbone
-from extractors.errors import BackboneError
-from extractors.layouts import is_channels_last
-from extractors.preprocessing import Preprocessing
-from extractors.taps import Tap, TapReader, feature_sizes, pool
+from headstart.extractors.backbone import Backbone
+from headstart.extractors.backbones import load_backbone
+from headstart.extractors.errors import BackboneError
+from headstart.extractors.layouts import is_channels_last
+from headstart.extractors.preprocessing import Preprocessing
+from headstart.extractors.taps import Tap, TapReader, feature_sizes, pool
 
 
 @pytest.fixture(scope="module")

@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 from tar_shards import add_special, write_tar
 
-from extractors.errors import ImageSetError
-from extractors.images import label_columns, list_images
+from headstart.extractors.errors import ImageSetError
+from headstart.extractors.images import label_columns, list_images
 
 
 def test_members_that_agree_up_to_the_first_dot_are_one_sample(tmp_path: Path) -> None:

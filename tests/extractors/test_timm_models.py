@@ -6,11 +6,11 @@ import time
 import pytest
 import torch
 
-from extractors import backbones, timm_models
-from extractors.backbones import list_backbones, load_backbone
-from extractors.errors import BackboneError, WeightsError
-from extractors.preprocessing import Preprocessing
-from extractors.taps import Tap, TapReader
+from headstart.extractors import backbones, timm_models
+from headstart.extractors.backbones import list_backbones, load_backbone
+from headstart.extractors.errors import BackboneError, WeightsError
+from headstart.extractors.preprocessing import Preprocessing
+from headstart.extractors.taps import Tap, TapReader
 
 
 def test_without_timm_the_error_says_how_to_install_it(monkeypatch):

@@ -14,13 +14,13 @@ from image_bytes import encode
 from tar_shards import write_tar
 from torture import EMBEDDED, Case, colour, interleaved, picture, torture_set
 
-from extractors.backbones import load_backbone
-from extractors.cache import EmbeddingCache
-from extractors.cache_listing import CacheListing, read_listing
-from extractors.decode import decode_image
-from extractors.images import image_sources, read_bytes
-from flows.extraction import extract
-from flows.extraction_summary import ExtractionSummary
+from headstart.extractors.backbones import load_backbone
+from headstart.extractors.cache import EmbeddingCache
+from headstart.extractors.cache_listing import CacheListing, read_listing
+from headstart.extractors.decode import decode_image
+from headstart.extractors.images import image_sources, read_bytes
+from headstart.flows.extraction import extract
+from headstart.flows.extraction_summary import ExtractionSummary
 
 NAMES = [
     "with space.png",
@@ -193,7 +193,7 @@ def test_links_in_circles_and_to_nowhere_neither_hang_nor_shift_a_row(tmp_path: 
 UNPRIVILEGED = """
 import ctypes, json, os, sys
 from pathlib import Path
-from flows import extract
+from headstart.flows import extract
 if os.getuid() == 0:
     header, none = (ctypes.c_uint32 * 2)(0x20080522, 0), (ctypes.c_uint32 * 6)()  # version 3 of capset(2), this thread
     assert ctypes.CDLL(None).capset(header, none) == 0

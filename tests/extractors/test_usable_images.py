@@ -13,13 +13,13 @@ import pytest
 from synthetic_cache import make_images, relist
 from tar_shards import write_tar
 
-from extractors.cache import EmbeddingCache
-from extractors.cache_listing import CacheListing, read_listing, update_listing
-from extractors.digests import as_hex
-from extractors.errors import CacheError
-from extractors.images import image_sources, list_images
-from extractors.listing import label_columns
-from extractors.usable_images import read_usable
+from headstart.extractors.cache import EmbeddingCache
+from headstart.extractors.cache_listing import CacheListing, read_listing, update_listing
+from headstart.extractors.digests import as_hex
+from headstart.extractors.errors import CacheError
+from headstart.extractors.images import image_sources, list_images
+from headstart.extractors.listing import label_columns
+from headstart.extractors.usable_images import read_usable
 
 Make = Callable[[Path], Path]
 
@@ -116,7 +116,7 @@ def test_a_listing_in_several_pieces_is_read_in_order(
     relist(cache, folder(tmp_path / "images"))
     path = cache.path / "listing.parquet"
     pq.write_table(pq.read_table(path), path, row_group_size=4)
-    monkeypatch.setattr("extractors.usable_images.PIECE_ROWS", 3)
+    monkeypatch.setattr("headstart.extractors.usable_images.PIECE_ROWS", 3)
     rows, found = read_listing(cache).usable, read_usable(cache)
     assert as_hex(found.images.digest) == rows["digest"].tolist()
     assert found.images.sources([19, 0, 7]) == image_sources(rows.iloc[[19, 0, 7]])

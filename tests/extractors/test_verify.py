@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from synthetic_cache import fill, flip_bit, key_of, make_images
 
-from extractors.cache import EmbeddingCache, EmbeddingStore
-from extractors.cache_listing import read_listing
-from extractors.errors import CacheError
-from extractors.shards import find_damage
-from extractors.verify import (
+from headstart.extractors.cache import EmbeddingCache, EmbeddingStore
+from headstart.extractors.cache_listing import read_listing
+from headstart.extractors.errors import CacheError
+from headstart.extractors.shards import find_damage
+from headstart.extractors.verify import (
     check_keys,
     check_listing,
     check_marker,

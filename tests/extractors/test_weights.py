@@ -17,9 +17,15 @@ import safetensors.torch
 import torch
 from torchvision import models
 
-from extractors.backbones import load_backbone
-from extractors.errors import WeightsError
-from extractors.weights import CONNECT_SECONDS, read_checkpoint, sha256_of_file, sha256_of_state, short_timeouts
+from headstart.extractors.backbones import load_backbone
+from headstart.extractors.errors import WeightsError
+from headstart.extractors.weights import (
+    CONNECT_SECONDS,
+    read_checkpoint,
+    sha256_of_file,
+    sha256_of_state,
+    short_timeouts,
+)
 
 
 @pytest.fixture(scope="module")

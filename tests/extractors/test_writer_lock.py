@@ -15,23 +15,23 @@ from cache_contract import check_cache
 from conftest import draw
 from forked import Forked
 
-import extractors.writer_lock
-from extractors.backbones import load_backbone
-from extractors.cache import EmbeddingCache
-from extractors.cache_listing import read_listing, update_listing
-from extractors.errors import CacheError
-from extractors.extraction import Extraction
-from extractors.images import list_images
-from extractors.settings import Settings
-from extractors.tap import Tap
-from extractors.writer_lock import writer_lock
+import headstart.extractors.writer_lock
+from headstart.extractors.backbones import load_backbone
+from headstart.extractors.cache import EmbeddingCache
+from headstart.extractors.cache_listing import read_listing, update_listing
+from headstart.extractors.errors import CacheError
+from headstart.extractors.extraction import Extraction
+from headstart.extractors.images import list_images
+from headstart.extractors.settings import Settings
+from headstart.extractors.tap import Tap
+from headstart.extractors.writer_lock import writer_lock
 
 ROOT = Path(__file__).parent.parent.parent
 SETTINGS = Settings(precision="fp32", device="cpu", batch_size=4, workers=2)
 HOLD = """
 import sys
 from pathlib import Path
-from extractors.writer_lock import writer_lock
+from headstart.extractors.writer_lock import writer_lock
 with writer_lock(Path(sys.argv[1])):
     print("held", flush=True)
     input()
@@ -96,10 +96,10 @@ def test_the_lock_is_given_back_after_an_error(tmp_path: Path) -> None:
 
 
 def test_a_file_system_without_locks_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    class Fallback(extractors.writer_lock.SoftFileLock):
+    class Fallback(headstart.extractors.writer_lock.SoftFileLock):
         """What filelock becomes where the kernel has no lock."""
 
-    monkeypatch.setattr(extractors.writer_lock, "FileLock", Fallback)
+    monkeypatch.setattr(headstart.extractors.writer_lock, "FileLock", Fallback)
     with (
         pytest.raises(CacheError, match="its file system knows no file locks; put the cache on another one"),
         writer_lock(tmp_path),
@@ -143,7 +143,7 @@ def test_what_another_process_sealed_while_this_one_waited_is_not_embedded_again
 def test_the_batch_size_of_whoever_came_first_counts_for_those_who_waited(
     photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("extractors.extraction._SHARD_ROWS", 10)
+    monkeypatch.setattr("headstart.extractors.extraction._SHARD_ROWS", 10)
     mine = opened(tmp_path / "cache", photos, Settings(precision="fp32", device="cpu"))
     theirs = opened(tmp_path / "cache", photos, Settings(precision="fp32", device="cpu", batch_size=9))
     with theirs.writing():
@@ -178,7 +178,7 @@ def test_rows_whose_key_file_is_gone_get_it_back(photos: Path, tmp_path: Path) -
 
 
 def test_a_run_leaves_an_index_of_what_it_sealed(photos: Path, tmp_path: Path) -> None:
-    from extractors.index import ShardIndex
+    from headstart.extractors.index import ShardIndex
 
     extraction = opened(tmp_path / "cache", photos)
     with extraction.writing():
@@ -190,10 +190,10 @@ def test_a_run_leaves_an_index_of_what_it_sealed(photos: Path, tmp_path: Path) -
 def test_an_index_that_killed_runs_left_far_behind_is_rebuilt_before_anything_else(
     photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from extractors.index import ShardIndex
+    from headstart.extractors.index import ShardIndex
 
-    monkeypatch.setattr("extractors.extraction._SHARD_ROWS", 2)
-    monkeypatch.setattr("extractors.missing_rows._MANY_UNINDEXED", 18)
+    monkeypatch.setattr("headstart.extractors.extraction._SHARD_ROWS", 2)
+    monkeypatch.setattr("headstart.extractors.missing_rows._MANY_UNINDEXED", 18)
     list(opened(tmp_path / "cache", photos).run())
     again = opened(tmp_path / "cache", photos)
     assert len(ShardIndex(again.store.path, again.store.key).unindexed) == 18
@@ -217,15 +217,15 @@ def test_a_damaged_index_is_rebuilt_before_rows_are_counted_as_missing(photos: P
 EXTRACT = """
 import sys, time
 from pathlib import Path
-import extractors.extraction
-extractors.extraction._SHARD_ROWS = 10
-embed = extractors.extraction.embed
+import headstart.extractors.extraction
+headstart.extractors.extraction._SHARD_ROWS = 10
+embed = headstart.extractors.extraction.embed
 def slow(*arguments, **options):
     for batch in embed(*arguments, **options):
         time.sleep(0.03)
         yield batch
-extractors.extraction.embed = slow
-from flows.cli import main
+headstart.extractors.extraction.embed = slow
+from headstart.flows.cli import main
 images, cache, mine, others = map(Path, sys.argv[1:])
 mine.touch()
 while not others.exists():

@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 from array_cache import cache_of
 
-from flows.fitting import fit
-from heads.errors import DataError
+from headstart.flows.fitting import fit
+from headstart.heads.errors import DataError
 
 NAMES = np.array(["ant", "bee", "cat"])
 pytestmark = pytest.mark.usefixtures("quick_maps")

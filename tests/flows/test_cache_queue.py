@@ -11,9 +11,9 @@ from prefect.client.orchestration import PrefectClient, get_client
 from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect_queries import ask, post
 
-from extractors.cache import EmbeddingCache
-from extractors.writer_lock import writer_lock
-from flows.cache_queue import free_dead_runs, limit_name, share_limit
+from headstart.extractors.cache import EmbeddingCache
+from headstart.extractors.writer_lock import writer_lock
+from headstart.flows.cache_queue import free_dead_runs, limit_name, share_limit
 
 
 @pytest.fixture

@@ -13,8 +13,8 @@ from typing import Annotated, Any
 import pytest
 import typer
 
-from flows.cli import app, main
-from flows.cli_options import read_spelling
+from headstart.flows.cli import app, main
+from headstart.flows.cli_options import read_spelling
 
 EXTRACTED = {"images", "embedded", "reused", "quarantined", "seconds", "images_per_second", "keys"}
 ROW = {"backbone", "tap", "head", "params", "metric", "score", "low", "high", "split"}
@@ -202,7 +202,7 @@ def test_the_version_is_that_of_the_installed_package(headstart: Callable[..., R
 
 
 def test_debug_shows_the_traceback_wherever_it_stands(headstart: Callable[..., Ran]) -> None:
-    from extractors.errors import CacheError
+    from headstart.extractors.errors import CacheError
 
     for words in (["--debug", "inspect", "nowhere"], ["inspect", "nowhere", "--debug"]):
         with pytest.raises(CacheError):
@@ -215,7 +215,7 @@ def test_a_defect_is_called_one_and_shown_in_one_line(
     def broken(_: object) -> None:
         raise RuntimeError("out of cheese")
 
-    monkeypatch.setattr("flows.inspection.inspect", broken)
+    monkeypatch.setattr("headstart.flows.inspection.inspect", broken)
     ran = headstart("inspect", "anything")
     assert ran.status == 1
     assert lines(ran.err) == [
@@ -267,8 +267,8 @@ def test_weights_that_cannot_be_fetched_name_the_ways_out(
 
 
 def test_weights_of_another_architecture_name_it(headstart: Callable[..., Ran], photos: Path, tmp_path: Path) -> None:
-    from extractors.backbones import load_backbone
-    from extractors.pretrain import save_encoder
+    from headstart.extractors.backbones import load_backbone
+    from headstart.extractors.pretrain import save_encoder
 
     save_encoder(load_backbone("squeezenet1_1", weights="none").module, tmp_path / "squeeze.safetensors")
     ran = headstart("extract", photos, "--backbone", "resnet18", "--weights", tmp_path / "squeeze.safetensors")

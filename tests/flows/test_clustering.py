@@ -10,9 +10,9 @@ import pandas as pd
 import pytest
 from array_cache import cache_of
 
-from flows.cli import main
-from flows.clustering import cluster
-from flows.errors import JobError
+from headstart.flows.cli import main
+from headstart.flows.clustering import cluster
+from headstart.flows.errors import JobError
 
 NAMES = ("<b>ee", "wasp", "ant")
 
@@ -71,7 +71,7 @@ def test_without_labels_there_is_nothing_to_agree_with(tmp_path: Path) -> None:
 
 
 def test_without_umap_the_map_is_pcas_and_a_note_says_so(cache: Path, tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.setattr("heads.clustering.find_spec", lambda _: None)
+    monkeypatch.setattr("headstart.heads.clustering.find_spec", lambda _: None)
     found = cluster(cache, k=(3,), out=tmp_path / "out")
     assert found.map == "pca"
     assert any("UMAP" in note and "headstart[umap]" in note for note in found.notes)

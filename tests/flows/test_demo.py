@@ -13,11 +13,11 @@ import psutil
 import pytest
 from cache_contract import check_cache
 
-from extractors.cache import EmbeddingCache
-from extractors.images import list_images
-from flows.demo import demo
-from flows.digits import TRAIN_PER_CLASS, write_digits
-from flows.errors import JobError
+from headstart.extractors.cache import EmbeddingCache
+from headstart.extractors.images import list_images
+from headstart.flows.demo import demo
+from headstart.flows.digits import TRAIN_PER_CLASS, write_digits
+from headstart.flows.errors import JobError
 
 TASKS = [
     "embed pixels, shard 1 of 2",
@@ -45,7 +45,7 @@ def shown(tmp_path_factory: pytest.TempPathFactory) -> Shown:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
     environment |= {"PREFECT_HOME": str(folder / "prefect"), "COLUMNS": "80"}
     ran = subprocess.run(
-        [sys.executable, "-m", "flows.cli", "demo"],
+        [sys.executable, "-m", "headstart", "demo"],
         cwd=folder,
         env=environment,
         capture_output=True,

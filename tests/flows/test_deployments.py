@@ -15,15 +15,15 @@ from distributed import Client
 from prefect_operations import ROOT, Operations
 from prefect_queries import ask, wait_for
 
-from extractors.backbones import load_backbone
-from extractors.cache import EmbeddingCache
-from extractors.cache_listing import read_listing
-from flows.deployments import find_keys
-from flows.errors import JobError
-from flows.experiment import Experiment
-from flows.extraction import extract
-from flows.history import FOLDER, read_runs
-from heads.report_text import score_text
+from headstart.extractors.backbones import load_backbone
+from headstart.extractors.cache import EmbeddingCache
+from headstart.extractors.cache_listing import read_listing
+from headstart.flows.deployments import find_keys
+from headstart.flows.errors import JobError
+from headstart.flows.experiment import Experiment
+from headstart.flows.extraction import extract
+from headstart.flows.history import FOLDER, read_runs
+from headstart.heads.report_text import score_text
 
 COMPUTING = {"precision": "fp32", "decode": "full", "batch_size": 4, "workers": 1}
 
@@ -153,7 +153,7 @@ def test_scheduled_nights_embed_every_image_once_and_score_what_they_fitted(
     states = {run["state_name"] for run in operations.runs("nightly")}
     assert states <= {"Completed", "Running", "AwaitingConcurrencySlot"}
     with Client(dask.address) as client:
-        loaded = client.run(lambda: "extractors.shard_work" in __import__("sys").modules)
+        loaded = client.run(lambda: "headstart.extractors.shard_work" in __import__("sys").modules)
     assert len(loaded) == 2
     assert any(loaded.values()), "no worker of the cluster embedded anything"
 
@@ -170,7 +170,7 @@ def test_refitting_takes_the_keys_of_the_weights_that_are_named_and_no_others(
     }
     assert len(set(made.values())) == 2
     # As on a machine where nobody asked for them.
-    monkeypatch.setattr("flows.deployments.recall", lambda *_: None)
+    monkeypatch.setattr("headstart.flows.deployments.recall", lambda *_: None)
     for weights, key in made.items():
         table = {"backbone": "small_cnn", "weights": weights}
         asked = experiment_in(tmp_path) | {"cache": str(cache), "extract": [table]}

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 import torch
 
-from flows import doctor_installation, doctor_machine
-from flows.doctor_installation import check_libraries, check_weights
-from flows.doctor_machine import check_compiler, check_cpu, check_disk, check_gpu, check_low_precision
-from flows.experiment import Experiment
-from flows.findings import Finding
+from headstart.flows import doctor_installation, doctor_machine
+from headstart.flows.doctor_installation import check_libraries, check_weights
+from headstart.flows.doctor_machine import check_compiler, check_cpu, check_disk, check_gpu, check_low_precision
+from headstart.flows.experiment import Experiment
+from headstart.flows.findings import Finding
 
 
 def experiment_of(folder: Path, backbone: str = "small_cnn", weights: str = "none", **changes: Any) -> Experiment:
@@ -116,7 +116,7 @@ def test_a_variable_that_holds_torch_back_is_named(
 
 @pytest.mark.parametrize(("fast", "says"), [(True, "in hardware on cpu"), (False, "computes in fp32")])
 def test_bf16_is_told_as_extraction_decides_it(monkeypatch: pytest.MonkeyPatch, fast: bool, says: str) -> None:
-    monkeypatch.setattr("extractors.precision.has_fast_bf16", lambda _: fast)
+    monkeypatch.setattr("headstart.extractors.precision.has_fast_bf16", lambda _: fast)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     finding = check_low_precision()
     assert finding.state == "ok"
@@ -148,7 +148,7 @@ def test_a_gpu_that_torch_cannot_use_is_told(monkeypatch: pytest.MonkeyPatch, cu
 def test_a_missing_compiler_matters_as_much_as_compiling_is_wanted(
     monkeypatch: pytest.MonkeyPatch, wanted: str, state: str
 ) -> None:
-    monkeypatch.setattr("extractors.compilation.find_compiler", lambda: None)
+    monkeypatch.setattr("headstart.extractors.compilation.find_compiler", lambda: None)
     assert check_compiler(wanted).state == state
 
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from flows.doctor_experiment import check_experiment
-from flows.experiment import Experiment
+from headstart.flows.doctor_experiment import check_experiment
+from headstart.flows.experiment import Experiment
 
 
 def experiment_in(folder: Path, **changes: Any) -> Experiment:

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from flows.errors import JobError
-from flows.experiment import read_experiment
+from headstart.flows.errors import JobError
+from headstart.flows.experiment import read_experiment
 
 GOOD = """
 images = "photos"

@@ -9,10 +9,10 @@ import h5py
 import numpy as np
 import pytest
 
-from extractors.cache import EmbeddingCache
-from extractors.cache_listing import read_listing
-from flows.errors import JobError
-from flows.exporting import export
+from headstart.extractors.cache import EmbeddingCache
+from headstart.extractors.cache_listing import read_listing
+from headstart.flows.errors import JobError
+from headstart.flows.exporting import export
 
 Embed = Callable[..., Any]
 

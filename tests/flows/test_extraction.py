@@ -14,15 +14,15 @@ from cache_contract import check_cache
 from conftest import draw
 from small_extraction import opened, run
 
-import extractors.prefetch
-import flows.extraction
-from extractors.cache import EmbeddingCache
-from extractors.cache_listing import read_listing
-from extractors.errors import CacheError, ExtractorError, ImageSetError, NotReadError
-from flows.errors import JobError
-from flows.extract_choices import default_cache, pair_weights
-from flows.extraction import extract
-from flows.extraction_summary import describe_run
+import headstart.extractors.prefetch
+import headstart.flows.extraction
+from headstart.extractors.cache import EmbeddingCache
+from headstart.extractors.cache_listing import read_listing
+from headstart.extractors.errors import CacheError, ExtractorError, ImageSetError, NotReadError
+from headstart.flows.errors import JobError
+from headstart.flows.extract_choices import default_cache, pair_weights
+from headstart.flows.extraction import extract
+from headstart.flows.extraction_summary import describe_run
 
 Embed = Callable[..., Any]
 
@@ -65,8 +65,8 @@ def test_several_backbones_fill_several_keys_of_one_cache(embed: Embed) -> None:
 
 
 def test_another_weights_file_never_reuses_rows(embed: Embed, tmp_path: Path) -> None:
-    from extractors.backbones import load_backbone
-    from extractors.pretrain import save_encoder
+    from headstart.extractors.backbones import load_backbone
+    from headstart.extractors.pretrain import save_encoder
 
     file = tmp_path / "encoder.safetensors"
     save_encoder(load_backbone("small_cnn", weights="none", seed=1).module, file)
@@ -171,8 +171,8 @@ def test_weights_are_paired_with_backbones() -> None:
 
 
 def test_the_cache_remembers_where_a_weights_file_lay(embed: Embed, tmp_path: Path, elsewhere: Path) -> None:
-    from extractors.backbones import load_backbone
-    from extractors.pretrain import save_encoder
+    from headstart.extractors.backbones import load_backbone
+    from headstart.extractors.pretrain import save_encoder
 
     save_encoder(load_backbone("small_cnn", weights="none").module, elsewhere / "encoder.safetensors")
     summary = embed(weights="encoder.safetensors")
@@ -230,7 +230,7 @@ def test_a_file_called_none_is_no_weights(embed: Embed, elsewhere: Path) -> None
 def test_an_image_that_cannot_be_read_this_time_is_read_next_time(
     embed: Embed, photos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    original = extractors.prefetch.read_bytes
+    original = headstart.extractors.prefetch.read_bytes
 
     def flaky(root: Path, source: Any) -> bytes:
         if source.path == "dog/03.png":
@@ -238,7 +238,7 @@ def test_an_image_that_cannot_be_read_this_time_is_read_next_time(
         return original(root, source)
 
     with monkeypatch.context() as patched:
-        patched.setattr(extractors.prefetch, "read_bytes", flaky)
+        patched.setattr(headstart.extractors.prefetch, "read_bytes", flaky)
         summary = embed()
     assert (summary.embedded, summary.quarantined) == (35, 1)
     again = embed()
@@ -249,22 +249,22 @@ def test_an_extraction_that_listed_the_cache_later_has_the_last_word(
     embed: Embed, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (photos / "cat" / "00.png").write_bytes(b"this is text")
-    original = flows.extraction.run_shards
+    original = headstart.flows.extraction.run_shards
 
     def meanwhile(*arguments: Any, **options: Any) -> None:
-        monkeypatch.setattr(flows.extraction, "run_shards", original)
+        monkeypatch.setattr(headstart.flows.extraction, "run_shards", original)
         embed(images=shutil.copytree(photos / "owl", tmp_path / "owls"))
         original(*arguments, **options)
 
-    monkeypatch.setattr(flows.extraction, "run_shards", meanwhile)
+    monkeypatch.setattr(headstart.flows.extraction, "run_shards", meanwhile)
     cache = EmbeddingCache(embed().cache)
     assert read_listing(cache).root == tmp_path / "owls"
 
 
 def test_extract_is_the_public_name() -> None:
-    import flows
+    import headstart.flows
 
-    assert flows.extract is extract
+    assert headstart.flows.extract is extract
 
 
 def test_key_json_can_be_read_by_people(embed: Embed) -> None:

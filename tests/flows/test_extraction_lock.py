@@ -7,17 +7,17 @@ from typing import Any
 import pytest
 from filelock import FileLock, Timeout
 
-import flows.extraction
-import flows.extraction_tasks
-from extractors.backbones import load_backbone
-from extractors.cache import EmbeddingCache
-from extractors.cache_listing import update_listing
-from extractors.extraction import Extraction
-from extractors.images import list_images
-from extractors.settings import Settings
-from extractors.shard_result import ShardResult
-from extractors.tap import Tap
-from flows.progress import say_waiting
+import headstart.flows.extraction
+import headstart.flows.extraction_tasks
+from headstart.extractors.backbones import load_backbone
+from headstart.extractors.cache import EmbeddingCache
+from headstart.extractors.cache_listing import update_listing
+from headstart.extractors.extraction import Extraction
+from headstart.extractors.images import list_images
+from headstart.extractors.settings import Settings
+from headstart.extractors.shard_result import ShardResult
+from headstart.extractors.tap import Tap
+from headstart.flows.progress import say_waiting
 
 
 class DirectTask:
@@ -33,9 +33,9 @@ class DirectTask:
 @pytest.fixture
 def extraction(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Extraction:
     """Thirty-six images in four shards, nothing embedded yet; Prefect's tasks run without a server."""
-    monkeypatch.setattr("extractors.extraction._SHARD_ROWS", 10)
-    direct = DirectTask(flows.extraction_tasks.embed_shard_task.fn)
-    monkeypatch.setattr(flows.extraction_tasks, "embed_shard_task", direct)
+    monkeypatch.setattr("headstart.extractors.extraction._SHARD_ROWS", 10)
+    direct = DirectTask(headstart.flows.extraction_tasks.embed_shard_task.fn)
+    monkeypatch.setattr(headstart.flows.extraction_tasks, "embed_shard_task", direct)
     cache = EmbeddingCache(tmp_path / "cache", create=True)
     listing = update_listing(cache, list_images(photos), workers=2)
     settings = Settings(precision="fp32", device="cpu", batch_size=4, workers=2)
@@ -44,7 +44,9 @@ def extraction(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 
 BOTH = pytest.mark.parametrize(
-    "run", [flows.extraction.run_shards, flows.extraction_tasks._embed], ids=["plain job", "Prefect flow"]
+    "run",
+    [headstart.flows.extraction.run_shards, headstart.flows.extraction_tasks._embed],
+    ids=["plain job", "Prefect flow"],
 )
 
 

@@ -15,15 +15,15 @@ from cache_contract import check_cache
 from conftest import draw
 from synthetic_cache import flip_bit
 
-from extractors.cache import EmbeddingCache
-from extractors.cache_listing import read_listing
-from extractors.errors import CacheError
-from flows.compaction import compact
-from flows.exporting import export
-from flows.extraction import extract
-from flows.fitting import fit
-from flows.inspection import inspect
-from flows.verification import verify
+from headstart.extractors.cache import EmbeddingCache
+from headstart.extractors.cache_listing import read_listing
+from headstart.extractors.errors import CacheError
+from headstart.flows.compaction import compact
+from headstart.flows.exporting import export
+from headstart.flows.extraction import extract
+from headstart.flows.fitting import fit
+from headstart.flows.inspection import inspect
+from headstart.flows.verification import verify
 
 Embed = Callable[..., Any]
 
@@ -123,8 +123,8 @@ def test_what_a_dead_writer_left_is_no_obstacle_and_is_cleared_away(embed: Embed
     code = f"""
 import os, signal
 from pathlib import Path
-from extractors.atomic import atomic_file
-from extractors.writer_lock import writer_lock
+from headstart.extractors.atomic import atomic_file
+from headstart.extractors.writer_lock import writer_lock
 folder = Path({str(folder)!r})
 with writer_lock(folder), atomic_file(folder / "shard-0123456789abcdef.h5") as file:
     file.write(b"half a shard")
@@ -143,7 +143,7 @@ with writer_lock(folder), atomic_file(folder / "shard-0123456789abcdef.h5") as f
 def test_a_compacted_cache_serves_everything_as_before(
     embed: Embed, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("extractors.extraction._SHARD_ROWS", 7)
+    monkeypatch.setattr("headstart.extractors.extraction._SHARD_ROWS", 7)
     cache = EmbeddingCache(embed().cache)
     digests = read_listing(cache).distinct["digest"].tolist()
     before = np.asarray(cache.stores()[0].view("penultimate", digests)).tobytes()

@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 from conftest import draw
 
-from extractors.cache import EmbeddingCache
-from extractors.cache_listing import CacheListing, update_listing
-from extractors.images import list_images
-from flows.errors import JobError
-from flows.experiment import Experiment, FitTable
-from flows.fit_inputs import describe_inputs, why_refit
+from headstart.extractors.cache import EmbeddingCache
+from headstart.extractors.cache_listing import CacheListing, update_listing
+from headstart.extractors.images import list_images
+from headstart.flows.errors import JobError
+from headstart.flows.experiment import Experiment, FitTable
+from headstart.flows.fit_inputs import describe_inputs, why_refit
 
 IMAGES_CHANGED = "the labelled images, their labels, splits or groups changed"
 
@@ -101,7 +101,9 @@ def test_other_embeddings_and_versions_matter(
     experiment: Experiment, listed: Callable[[], CacheListing], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = describe_inputs(experiment, listed(), ["key-1"])
-    monkeypatch.setattr("flows.fit_inputs.version", lambda name: "99" if name == "headstart" else before_of[name])
+    monkeypatch.setattr(
+        "headstart.flows.fit_inputs.version", lambda name: "99" if name == "headstart" else before_of[name]
+    )
     before_of = before["fit"]["versions"]
     now = describe_inputs(experiment, listed(), ["key-2"])
     assert why_refit(experiment, before, now) == [

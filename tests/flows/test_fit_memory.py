@@ -9,9 +9,9 @@ import pandas as pd
 import pytest
 from synthetic_cache import ABOUT, key_of
 
-from extractors.cache import EmbeddingCache
-from extractors.cache_listing import CacheListing
-from extractors.listing import LISTING_COLUMNS, OK
+from headstart.extractors.cache import EmbeddingCache
+from headstart.extractors.cache_listing import CacheListing
+from headstart.extractors.listing import LISTING_COLUMNS, OK
 
 ROOT = Path(__file__).parent.parent.parent
 MANY = 200_000
@@ -22,11 +22,11 @@ import sys
 from pathlib import Path
 from types import SimpleNamespace
 import numpy as np
-from extractors.cache import EmbeddingCache
-from flows.kept_results import KeptResults
-from flows.problem import pose_problem
-from flows.run_record import describe_run, tabulate_predictions
-from heads.splits import plan_splits
+from headstart.extractors.cache import EmbeddingCache
+from headstart.flows.kept_results import KeptResults
+from headstart.flows.problem import pose_problem
+from headstart.flows.run_record import describe_run, tabulate_predictions
+from headstart.heads.splits import plan_splits
 
 def peak():
     (line,) = (line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM:"))

@@ -10,13 +10,13 @@ import pandas as pd
 import pytest
 from conftest import CLASSES, draw
 
-from extractors.cache import EmbeddingCache
-from extractors.errors import CacheError
-from extractors.shards import map_dataset
-from flows.errors import JobError
-from flows.fitting import fit
-from heads.errors import DataError, UnknownHeadError
-from heads.model_file import load_model
+from headstart.extractors.cache import EmbeddingCache
+from headstart.extractors.errors import CacheError
+from headstart.extractors.shards import map_dataset
+from headstart.flows.errors import JobError
+from headstart.flows.fitting import fit
+from headstart.heads.errors import DataError, UnknownHeadError
+from headstart.heads.model_file import load_model
 
 Embed = Callable[..., Any]
 
@@ -112,7 +112,7 @@ def test_the_saved_model_is_fitted_on_train_and_gives_the_score_that_was_reporte
     cache = EmbeddingCache(embed(images=split_photos).cache)
     summary = fit(cache.path, "knn")
     model, _ = load_model(summary.model)
-    from extractors.cache_listing import read_listing
+    from headstart.extractors.cache_listing import read_listing
 
     rows = read_listing(cache).rows
     test = rows[rows["split"] == "test"]
@@ -212,9 +212,9 @@ def test_a_cache_that_is_not_there_says_how_to_make_one(elsewhere: Path) -> None
 
 
 def test_fit_is_the_public_name() -> None:
-    import flows
+    import headstart.flows
 
-    assert flows.fit is fit
+    assert headstart.flows.fit is fit
 
 
 def test_rounds_of_choosing_are_named_and_everything_else_stays(embed: Embed, elsewhere: Path) -> None:

@@ -16,18 +16,18 @@ import pandas as pd
 import pytest
 from synthetic_runs import keep, predictions_of, row, run_of
 
-from extractors.cache import EmbeddingCache
-from extractors.digests import as_hex
-from flows.errors import JobError
-from flows.fit_summary import FitSummary
-from flows.fitting import fit
-from flows.history import FOLDER, append_run, new_id, read_predictions, read_runs, write_results
-from flows.problem import Problem, pose_problem
-from flows.run_record import describe_run, keep_run, tabulate_predictions
-from flows.run_search import find_run, gather_runs
-from flows.verification import verify
-from heads.splits import SplitPlan, plan_splits
-from heads.sweep import FinalScore
+from headstart.extractors.cache import EmbeddingCache
+from headstart.extractors.digests import as_hex
+from headstart.flows.errors import JobError
+from headstart.flows.fit_summary import FitSummary
+from headstart.flows.fitting import fit
+from headstart.flows.history import FOLDER, append_run, new_id, read_predictions, read_runs, write_results
+from headstart.flows.problem import Problem, pose_problem
+from headstart.flows.run_record import describe_run, keep_run, tabulate_predictions
+from headstart.flows.run_search import find_run, gather_runs
+from headstart.flows.verification import verify
+from headstart.heads.splits import SplitPlan, plan_splits
+from headstart.heads.sweep import FinalScore
 
 TESTS = Path(__file__).parent.parent
 
@@ -237,7 +237,7 @@ def test_the_digest_of_images_is_that_of_their_sorted_lines(
     fitted: Fitted, monkeypatch: pytest.MonkeyPatch, task: str
 ) -> None:
     """Histories that are there already are compared with it, whatever reads the images."""
-    monkeypatch.setattr("flows.run_record.PIECE_ROWS", 5)
+    monkeypatch.setattr("headstart.flows.run_record.PIECE_ROWS", 5)
     summary, problem, plan, score = fitted
     digest = problem.images.digest[np.arange(36) // 3]  # three copies of each, with different labels
     copies = replace(problem, images=replace(problem.images, digest=digest), y=np.arange(36) % 3)

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from conftest import draw
 
-from extractors.errors import CacheError
-from flows.inspection import inspect
+from headstart.extractors.errors import CacheError
+from headstart.flows.inspection import inspect
 
 Embed = Callable[..., Any]
 

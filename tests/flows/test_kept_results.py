@@ -16,19 +16,19 @@ import pytest
 from array_cache import cache_of
 from sklearn.dummy import DummyClassifier
 
-from extractors.cache import EmbeddingCache
-from extractors.cache_listing import read_listing
-from flows import kept_results
-from flows.cli import main
-from flows.fitting import fit
-from flows.kept_results import UNFINISHED, KeptResults
-from flows.problem import Problem, pose_problem
-from heads import Head, registry
-from heads.candidates import Candidate
-from heads.evaluate import Score
-from heads.metric_parts import Predictions
-from heads.splits import SplitPlan, plan_splits
-from heads.trial import Result
+from headstart.extractors.cache import EmbeddingCache
+from headstart.extractors.cache_listing import read_listing
+from headstart.flows import kept_results
+from headstart.flows.cli import main
+from headstart.flows.fitting import fit
+from headstart.flows.kept_results import UNFINISHED, KeptResults
+from headstart.flows.problem import Problem, pose_problem
+from headstart.heads import Head, registry
+from headstart.heads.candidates import Candidate
+from headstart.heads.evaluate import Score
+from headstart.heads.metric_parts import Predictions
+from headstart.heads.splits import SplitPlan, plan_splits
+from headstart.heads.trial import Result
 
 N_IMAGES = 60
 CANDIDATE = Candidate(features=None, backbone="b", tap="t", key="k", head="logreg", params={"C": 0.1, "sizes": (8, 2)})
@@ -206,7 +206,7 @@ def fitted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[], set[
 
 @pytest.fixture
 def one_worker(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("heads.sweep_cluster.CPU_COUNT", 1)
+    monkeypatch.setattr("headstart.heads.sweep_cluster.CPU_COUNT", 1)
 
 
 @pytest.mark.usefixtures("one_worker")
@@ -238,7 +238,7 @@ def test_a_sweep_that_was_whole_before_the_interruption_is_not_fitted_again(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("flows.fitting.conclude", interrupted)
+        patch.setattr("headstart.flows.fitting.conclude", interrupted)
         with pytest.raises(KeyboardInterrupt):
             fit(cache, "numbered", out=tmp_path / "r")
     assert fitted() == {0, 1, 2, 3, 4, 5}

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from distributed import LocalCluster
 
-from flows.errors import JobError
-from flows.fitting import fit
-from flows.logs import VARIABLE, JsonLines, attach_json_lines, log_event, timed
+from headstart.flows.errors import JobError
+from headstart.flows.fitting import fit
+from headstart.flows.logs import VARIABLE, JsonLines, attach_json_lines, log_event, timed
 
 Embed = Callable[..., Any]
 
@@ -35,7 +35,7 @@ def lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[
 def test_extraction_and_fit_leave_a_line_for_each_shard_candidate_and_fit(
     lines: Callable[[], list[dict[str, Any]]], embed: Embed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("extractors.extraction._SHARD_ROWS", 24)
+    monkeypatch.setattr("headstart.extractors.extraction._SHARD_ROWS", 24)
     extracted = embed()
     shards = lines()
     assert [(line["logger"], line["level"]) for line in shards] == [("headstart.extraction", "INFO")] * 2
@@ -58,7 +58,7 @@ def test_extraction_and_fit_leave_a_line_for_each_shard_candidate_and_fit(
 def test_shards_on_dask_workers_leave_their_lines_too(
     lines: Callable[[], list[dict[str, Any]]], embed: Embed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("flows.scaled_extraction.SHARD_IMAGES", 24)
+    monkeypatch.setattr("headstart.flows.scaled_extraction.SHARD_IMAGES", 24)
     quiet: dict[str, Any] = {"dashboard_address": "127.0.0.1:0", "silence_logs": 60, "memory_limit": 0}
     with LocalCluster(processes=False, n_workers=1, threads_per_worker=1, **quiet) as cluster:
         embed(dask=cluster.scheduler_address)
@@ -122,5 +122,5 @@ def test_a_file_that_cannot_be_written_is_told(tmp_path: Path, monkeypatch: pyte
 
 def test_steps_are_timed_without_what_is_done_with_them(monkeypatch: pytest.MonkeyPatch) -> None:
     now = iter([0.0, 1.0, 5.0, 8.0, 9.0])
-    monkeypatch.setattr("flows.logs.time.monotonic", lambda: next(now))
+    monkeypatch.setattr("headstart.flows.logs.time.monotonic", lambda: next(now))
     assert list(timed(["a", "b"])) == [("a", 1.0), ("b", 3.0)]

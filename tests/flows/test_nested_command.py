@@ -10,15 +10,15 @@ import numpy as np
 import pytest
 from array_cache import cache_of
 
-from flows import fit_tasks, problem_sweep
-from flows.cli import main
-from flows.errors import JobError
-from flows.experiment import read_experiment
-from flows.fitting import fit
-from flows.kept_results import UNFINISHED, KeptResults
-from flows.sweep_progress import say_kept
-from heads.nested_text import MEANING
-from heads.trial import Result
+from headstart.flows import fit_tasks, problem_sweep
+from headstart.flows.cli import main
+from headstart.flows.errors import JobError
+from headstart.flows.experiment import read_experiment
+from headstart.flows.fitting import fit
+from headstart.flows.kept_results import UNFINISHED, KeptResults
+from headstart.flows.sweep_progress import say_kept
+from headstart.heads.nested_text import MEANING
+from headstart.heads.trial import Result
 
 
 @pytest.fixture(scope="module")

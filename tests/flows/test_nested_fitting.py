@@ -13,23 +13,23 @@ from array_cache import cache_of
 from nested_example import Spy, many_taps, seen_by_spies
 from sklearn.datasets import load_digits
 
-from extractors.cache import EmbeddingCache
-from flows.comparison import compare_runs
-from flows.errors import JobError
-from flows.fit_summary import FitSummary
-from flows.fitting import fit
-from flows.history import read_predictions
-from flows.kept_results import kept_until_done
-from flows.nested_fitting import fit_nested
-from flows.problem import pose_problem
-from flows.ranking import rank_runs
-from flows.run_search import find_run
-from heads import HEADS, Head, registry
-from heads.candidates import FeatureSet, expand
-from heads.errors import DataError
-from heads.model_file import load_model
-from heads.nested import plan_nested
-from heads.nested_text import MEANING
+from headstart.extractors.cache import EmbeddingCache
+from headstart.flows.comparison import compare_runs
+from headstart.flows.errors import JobError
+from headstart.flows.fit_summary import FitSummary
+from headstart.flows.fitting import fit
+from headstart.flows.history import read_predictions
+from headstart.flows.kept_results import kept_until_done
+from headstart.flows.nested_fitting import fit_nested
+from headstart.flows.problem import pose_problem
+from headstart.flows.ranking import rank_runs
+from headstart.flows.run_search import find_run
+from headstart.heads import HEADS, Head, registry
+from headstart.heads.candidates import FeatureSet, expand
+from headstart.heads.errors import DataError
+from headstart.heads.model_file import load_model
+from headstart.heads.nested import plan_nested
+from headstart.heads.nested_text import MEANING
 
 X, Y = (array[:300] for array in load_digits(return_X_y=True))
 DIGITS = [f"digit {y}" for y in Y]
@@ -161,7 +161,7 @@ def test_nested_runs_are_ranked_among_themselves_and_it_is_said_of_what(
 
 
 def test_what_is_calibrated_with_is_never_of_the_outer_fold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from flows import out_of_fold
+    from headstart.flows import out_of_fold
 
     draw = np.random.default_rng(0)
     cache = cache_of(tmp_path, draw.normal(size=(90, 8)) + np.arange(90)[:, None] % 2, ["ant", "bee"] * 45)

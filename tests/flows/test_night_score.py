@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 from synthetic_runs import keep, predictions_of, row, run_of
 
-from flows.history import Run
-from flows.night_score import ScoreChange, compare_scores, join_intervals
-from flows.run_search import KeptRun
-from heads.intervals import quantile, wilson
+from headstart.flows.history import Run
+from headstart.flows.night_score import ScoreChange, compare_scores, join_intervals
+from headstart.flows.run_search import KeptRun
+from headstart.heads.intervals import quantile, wilson
 
 
 def compare(

@@ -8,14 +8,14 @@ import pytest
 from conftest import CLASSES, draw
 from PIL import Image
 
-from flows.experiment import Experiment, FitTable
-from flows.extraction import extract
-from flows.extraction_summary import ExtractionSummary
-from flows.fit_summary import FitSummary
-from flows.fitting import fit
-from flows.night import NightSummary, run_night
-from flows.night_text import night_lines, night_page
-from heads.errors import DataError
+from headstart.flows.experiment import Experiment, FitTable
+from headstart.flows.extraction import extract
+from headstart.flows.extraction_summary import ExtractionSummary
+from headstart.flows.fit_summary import FitSummary
+from headstart.flows.fitting import fit
+from headstart.flows.night import NightSummary, run_night
+from headstart.flows.night_text import night_lines, night_page
+from headstart.heads.errors import DataError
 
 Night = Callable[..., NightSummary]
 

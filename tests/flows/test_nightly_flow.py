@@ -8,13 +8,13 @@ from conftest import CLASSES, draw
 from forked import run_forked
 from prefect_queries import ask, flow_runs_of
 
-from flows.cli import main
-from flows.night import NightSummary, list_alerts
-from flows.night_changes import NightChanges
-from flows.night_drift import NightDrift
-from flows.night_score import ScoreChange
-from flows.night_text import night_page
-from heads.drift import Drift
+from headstart.flows.cli import main
+from headstart.flows.night import NightSummary, list_alerts
+from headstart.flows.night_changes import NightChanges
+from headstart.flows.night_drift import NightDrift
+from headstart.flows.night_score import ScoreChange
+from headstart.flows.night_text import night_page
+from headstart.heads.drift import Drift
 
 EXPERIMENT = """
 name = "Night Birds"
@@ -30,7 +30,7 @@ test_size = 0.5
 """
 PROGRAM = """
 import shutil, sys
-from flows.nightly import hold_night
+from headstart.flows.nightly import hold_night
 experiment, dark, photos = sys.argv[1:]
 print(hold_night(experiment).alerts)
 shutil.copytree(dark, photos, dirs_exist_ok=True)
@@ -71,7 +71,7 @@ def test_the_command_prints_what_fits_a_screen_of_80_columns(
     night: NightSummary, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "80")
-    monkeypatch.setattr("flows.nightly.hold_night", lambda *_, **__: night)
+    monkeypatch.setattr("headstart.flows.nightly.hold_night", lambda *_, **__: night)
     with pytest.raises(SystemExit, match="0"):
         main(["nightly", "birds.toml"])
     out = capsys.readouterr().out

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from flows.fitting import fit
+from headstart.flows.fitting import fit
 
 OFF = {"PREFECT_SERVER_ANALYTICS_ENABLED": "false", "DO_NOT_TRACK": "1"}
 SHOW = f"""
-import os, flows
+import os, headstart.flows
 from prefect.settings import get_current_settings
 print([os.environ[name] for name in {list(OFF)}], get_current_settings().server.analytics_enabled)
 """

@@ -9,19 +9,19 @@ import pytest
 from conftest import draw
 from numbers_example import N_IMAGES, make_numbers_cache
 
-from extractors.cache import EmbeddingCache
-from extractors.digests import as_hex
-from flows.comparison import compare_runs
-from flows.errors import JobError
-from flows.fit_summary import FitSummary
-from flows.fitting import fit
-from flows.history import read_predictions
-from flows.prediction import predict
-from flows.problem import pose_problem
-from flows.ranking import rank_runs
-from flows.run_search import find_run
-from heads.errors import UnknownHeadError
-from heads.model_file import load_model
+from headstart.extractors.cache import EmbeddingCache
+from headstart.extractors.digests import as_hex
+from headstart.flows.comparison import compare_runs
+from headstart.flows.errors import JobError
+from headstart.flows.fit_summary import FitSummary
+from headstart.flows.fitting import fit
+from headstart.flows.history import read_predictions
+from headstart.flows.prediction import predict
+from headstart.flows.problem import pose_problem
+from headstart.flows.ranking import rank_runs
+from headstart.flows.run_search import find_run
+from headstart.heads.errors import UnknownHeadError
+from headstart.heads.model_file import load_model
 
 HEADS = ["ridge", "knn", "dummy"]
 

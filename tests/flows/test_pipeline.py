@@ -9,9 +9,9 @@ from cache_contract import check_cache
 from forked import run_forked
 from prefect_queries import ask, tasks_of
 
-from extractors.cache import EmbeddingCache
-from flows.cli import main
-from flows.extraction import extract
+from headstart.extractors.cache import EmbeddingCache
+from headstart.flows.cli import main
+from headstart.flows.extraction import extract
 
 if TYPE_CHECKING:
     from subprocess import CompletedProcess
@@ -88,23 +88,23 @@ def test_what_fails_for_a_passing_reason_is_tried_again_and_embeds_nothing_twice
 ) -> None:
     experiment = experiment.rename(tmp_path / "stumbling.toml")
     stumble = """
-import extractors.extraction
-original, stumbled = extractors.extraction.Extraction.run_shard, []
+import headstart.extractors.extraction
+original, stumbled = headstart.extractors.extraction.Extraction.run_shard, []
 def run_shard(self, number, on_images=None):
     result = original(self, number, on_images)
     if not stumbled:
         stumbled.append(1)
         raise OSError(5, "Input/output error")
     return result
-extractors.extraction.Extraction.run_shard = run_shard
-import flows.fit_tasks
-fit = flows.fit_tasks.fit
+headstart.extractors.extraction.Extraction.run_shard = run_shard
+import headstart.flows.fit_tasks
+fit = headstart.flows.fit_tasks.fit
 def stumbling_fit(*arguments, **options):
     if len(stumbled) == 1:
         stumbled.append(2)
         raise OSError(5, "Input/output error")
     return fit(*arguments, **options)
-flows.fit_tasks.fit = stumbling_fit
+headstart.flows.fit_tasks.fit = stumbling_fit
 """
     # An earlier run's embeddings lie in the cache; the experiment does not name them, so they do not take part.
     extract(tmp_path / "photos", "small_cnn", weights="none", cache=tmp_path / "stumbling.headstart", precision="bf16")
@@ -134,7 +134,7 @@ def test_what_is_wrong_is_not_tried_again_and_ends_in_one_clear_line(
     assert [task["run_count"] for task in tasks_of(prefect_server, "wrong").values()] == [1]
     # Prefect keeps the error that ended a flow, whatever it is told; what it keeps is no pickle.
     (kept,) = Path(configured["PREFECT_HOME"], "storage").iterdir()
-    assert json.loads(kept.read_text())["__exc_type__"] == "extractors.errors.ImageSetError"
+    assert json.loads(kept.read_text())["__exc_type__"] == "headstart.extractors.errors.ImageSetError"
 
 
 @pytest.mark.parametrize(

@@ -11,14 +11,14 @@ import pandas as pd
 import pytest
 from conftest import CLASSES, draw
 
-from extractors.backbones import load_backbone
-from extractors.errors import WeightsError
-from extractors.pretrain import save_encoder
-from flows.errors import JobError
-from flows.extraction import extract
-from flows.fitting import fit
-from flows.prediction import predict, write_predictions
-from heads.errors import ModelFileError
+from headstart.extractors.backbones import load_backbone
+from headstart.extractors.errors import WeightsError
+from headstart.extractors.pretrain import save_encoder
+from headstart.flows.errors import JobError
+from headstart.flows.extraction import extract
+from headstart.flows.fitting import fit
+from headstart.flows.prediction import predict, write_predictions
+from headstart.heads.errors import ModelFileError
 
 Embed = Callable[..., Any]
 

@@ -10,10 +10,10 @@ import pandas as pd
 import pytest
 from conftest import draw
 
-from extractors.cache import EmbeddingCache
-from extractors.errors import ImageSetError
-from flows.errors import JobError
-from flows.problem import Problem, pose_problem, unite_groups
+from headstart.extractors.cache import EmbeddingCache
+from headstart.extractors.errors import ImageSetError
+from headstart.flows.errors import JobError
+from headstart.flows.problem import Problem, pose_problem, unite_groups
 
 Embed = Callable[..., Any]
 
@@ -159,8 +159,8 @@ def test_only_the_backbones_asked_for_take_part(embed: Embed) -> None:
 
 
 def test_keys_of_one_backbone_are_told_apart_by_their_weights(embed: Embed, tmp_path: Path) -> None:
-    from extractors.backbones import load_backbone
-    from extractors.pretrain import save_encoder
+    from headstart.extractors.backbones import load_backbone
+    from headstart.extractors.pretrain import save_encoder
 
     save_encoder(load_backbone("small_cnn", weights="none", seed=5).module, tmp_path / "mine.safetensors")
     embed()

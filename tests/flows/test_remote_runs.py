@@ -9,16 +9,16 @@ import pytest
 from conftest import draw
 from remote_servers import KEY_ID, S3, SECRET, s3_server
 
-import flows.reporting
-from extractors.errors import ImageSetError
-from extractors.image_root import RemoteRoot
-from flows.extract_choices import default_cache
-from flows.extraction import extract
-from flows.extraction_summary import ExtractionSummary
-from flows.fitting import fit
-from flows.label_columns import merge_labels
-from flows.prediction import predict
-from flows.verification import verify
+import headstart.flows.reporting
+from headstart.extractors.errors import ImageSetError
+from headstart.extractors.image_root import RemoteRoot
+from headstart.flows.extract_choices import default_cache
+from headstart.flows.extraction import extract
+from headstart.flows.extraction_summary import ExtractionSummary
+from headstart.flows.fitting import fit
+from headstart.flows.label_columns import merge_labels
+from headstart.flows.prediction import predict
+from headstart.flows.verification import verify
 
 
 @pytest.fixture(scope="module")
@@ -92,13 +92,13 @@ def test_the_report_shows_remote_images_and_a_model_predicts_them(
     url: str, embed_remote: Callable[..., ExtractionSummary], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shown: list[bytes | None] = []
-    original = flows.reporting.read_thumbnails
+    original = headstart.flows.reporting.read_thumbnails
 
     def recording(*arguments: Any) -> list[bytes | None]:
         shown.extend(found := original(*arguments))
         return found
 
-    monkeypatch.setattr(flows.reporting, "read_thumbnails", recording)
+    monkeypatch.setattr(headstart.flows.reporting, "read_thumbnails", recording)
     summary = embed_remote()
     fitted = fit(summary.cache, "logreg", folds=2, out=tmp_path / "results")
 

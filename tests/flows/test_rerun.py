@@ -14,9 +14,9 @@ from cache_contract import check_cache
 from conftest import age, draw
 from tar_shards import write_tar
 
-import extractors.known_requests
-import flows.extraction
-from extractors.cache import EmbeddingCache
+import headstart.extractors.known_requests
+import headstart.flows.extraction
+from headstart.extractors.cache import EmbeddingCache
 
 Embed = Callable[..., Any]
 
@@ -25,7 +25,7 @@ OF_THE_KEY = ("id", "backbone", "weights", "taps", "precision", "decode", "dtype
 
 CHILD = """
 import json, sys
-from flows import extract
+from headstart.flows import extract
 summary = extract(**json.loads(sys.argv[1]))
 loaded = sorted({"torch", "torchvision", "timm", "PIL", "sklearn", "prefect", "dask"} & set(sys.modules))
 print(json.dumps([loaded, summary.images, summary.embedded, summary.reused, summary.quarantined, summary.keys]))
@@ -43,20 +43,20 @@ def photos(photos: Path) -> Path:
 def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The backbones that were loaded."""
     names: list[str] = []
-    original = flows.extraction.open_extraction
+    original = headstart.flows.extraction.open_extraction
 
     def recording(*arguments: Any) -> Any:
         names.append(arguments[2])
         return original(*arguments)
 
-    monkeypatch.setattr(flows.extraction, "open_extraction", recording)
+    monkeypatch.setattr(headstart.flows.extraction, "open_extraction", recording)
     return names
 
 
 @pytest.fixture
 def at_rest(monkeypatch: pytest.MonkeyPatch) -> None:
     """Weights that were written a moment ago count as settled, so that no test waits."""
-    monkeypatch.setattr(extractors.known_requests, "RACY_NS", 0)
+    monkeypatch.setattr(headstart.extractors.known_requests, "RACY_NS", 0)
 
 
 def in_a_child(**options: Any) -> Any:
@@ -75,8 +75,8 @@ def of_the_key(key: dict[str, Any]) -> list[Any]:
 
 
 def save_weights(path: Path, seed: int) -> Path:
-    from extractors.backbones import load_backbone
-    from extractors.pretrain import save_encoder
+    from headstart.extractors.backbones import load_backbone
+    from headstart.extractors.pretrain import save_encoder
 
     save_encoder(load_backbone("small_cnn", weights="none", seed=seed).module, path)
     return path
@@ -233,7 +233,7 @@ def test_a_request_on_other_ground_is_another_request(
 ) -> None:
     embed()
     with monkeypatch.context() as changed:
-        changed.setattr(extractors.known_requests, name, value)
+        changed.setattr(headstart.extractors.known_requests, name, value)
         assert embed().embedded == 0
     assert opened == ["small_cnn"] * 2
     embed()  # back where it was: both are remembered

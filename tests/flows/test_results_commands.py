@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from synthetic_runs import keep, predictions_of, run_of
 
-from flows.cli import main
-from flows.comparison import compare_runs, list_differences
-from flows.errors import JobError
-from flows.history import FOLDER
-from flows.ranking import rank_runs
-from flows.run_search import KeptRun
+from headstart.flows.cli import main
+from headstart.flows.comparison import compare_runs, list_differences
+from headstart.flows.errors import JobError
+from headstart.flows.history import FOLDER
+from headstart.flows.ranking import rank_runs
+from headstart.flows.run_search import KeptRun
 
 Headstart = Callable[..., tuple[int, str, str]]
 

@@ -7,15 +7,15 @@ from typing import Any
 import pytest
 from prefect_queries import wait_for
 
-from extractors.cache import EmbeddingCache
-from extractors.errors import CacheError
-from extractors.writer_lock import writer_lock
-from flows.errors import JobError
-from flows.experiment import Experiment
-from flows.nightly import nightly
-from flows.pipeline import run_experiment
-from flows.run_preparation import BASE, experiment_at_work, settle_paths
-from heads.errors import UnknownHeadError
+from headstart.extractors.cache import EmbeddingCache
+from headstart.extractors.errors import CacheError
+from headstart.extractors.writer_lock import writer_lock
+from headstart.flows.errors import JobError
+from headstart.flows.experiment import Experiment
+from headstart.flows.nightly import nightly
+from headstart.flows.pipeline import run_experiment
+from headstart.flows.run_preparation import BASE, experiment_at_work, settle_paths
+from headstart.heads.errors import UnknownHeadError
 
 
 def typed(**fields: Any) -> Experiment:

@@ -14,10 +14,10 @@ from dask_processes import DaskProcesses, end
 from forked import Forked
 from prefect_queries import flow_runs_of, free_port, serving_prefect, tasks_of, wait_for
 
-from extractors.cache import EmbeddingCache
-from extractors.cache_listing import read_listing
-from flows.errors import JobError
-from flows.extraction import extract
+from headstart.extractors.cache import EmbeddingCache
+from headstart.extractors.cache_listing import read_listing
+from headstart.flows.errors import JobError
+from headstart.flows.extraction import extract
 
 N_IMAGES, SHARD_IMAGES = 60, 12  # five shards of three forward passes each
 OPTIONS: dict[str, Any] = {"precision": "fp32", "decode": "full", "batch_size": 4, "workers": 1}
@@ -43,7 +43,7 @@ dask = "threads"
 def dask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[DaskProcesses]:
     """A scheduler; no worker makes more than four forward passes, so each seals one shard and waits amid its second."""
     monkeypatch.setenv("GATE", str(tmp_path))
-    monkeypatch.setattr("flows.scaled_extraction.SHARD_IMAGES", SHARD_IMAGES)
+    monkeypatch.setattr("headstart.flows.scaled_extraction.SHARD_IMAGES", SHARD_IMAGES)
     with DaskProcesses(tmp_path) as processes:
         processes.start_scheduler()
         processes.allow(4)
@@ -132,7 +132,7 @@ class Running:
         self._err, self._out = experiment.with_suffix(".err"), experiment.with_suffix(".out")
         for file in (self._err, self._out):
             file.unlink(missing_ok=True)
-        command = ["-m", "flows.cli", "run", experiment, "--json"]
+        command = ["-m", "headstart", "run", experiment, "--json"]
         env = environment | {"GATE": str(experiment.parent)}
         self._process = Forked(*command, env=env, out=self._out, err=self._err)
         dask.callback(end, self._process)

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from flows.cli import main
-from flows.errors import JobError
-from flows.schedules import read_interval, read_when
+from headstart.flows.cli import main
+from headstart.flows.errors import JobError
+from headstart.flows.schedules import read_interval, read_when
 
 
 @pytest.mark.parametrize(

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from conftest import draw
 
-from extractors.allowed_roots import ENVIRONMENT
-from flows.errors import JobError
-from flows.experiment import Experiment, SecurityTable, read_experiment
-from flows.pipeline import run
-from flows.security import check_allowed, export_limits
+from headstart.extractors.allowed_roots import ENVIRONMENT
+from headstart.flows.errors import JobError
+from headstart.flows.experiment import Experiment, SecurityTable, read_experiment
+from headstart.flows.pipeline import run
+from headstart.flows.security import check_allowed, export_limits
 
 
 @pytest.fixture(autouse=True)
@@ -205,7 +205,7 @@ def test_limits_beside_no_roots_are_an_error(tmp_path: Path) -> None:
 
 def test_a_run_reads_nothing_outside_that_a_manifest_inside_lists(house: Path) -> None:
     """Also where the file outside is an image, which would end up in the report."""
-    from flows.extraction import extract
+    from headstart.flows.extraction import extract
 
     for number in range(3):
         draw(house / "photos" / f"{number}.png", number, seed=number)

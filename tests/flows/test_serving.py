@@ -16,9 +16,9 @@ from prefect.runner import Runner
 from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect_queries import ask, post, wait_for, without_prefect
 
-from flows.experiment import read_experiment
-from flows.schedules import read_when
-from flows.serving import register
+from headstart.flows.experiment import read_experiment
+from headstart.flows.schedules import read_when
+from headstart.flows.serving import register
 
 EXPERIMENT = """
 images = "photos"
@@ -37,7 +37,7 @@ roots = ["."]
 def serving(folder: Path, server: str, *options: str) -> Iterator[Forked]:
     """`headstart serve` in a process of its own, from when it is ready."""
     own = {"PREFECT_HOME": str(folder / "prefect"), "PREFECT_API_URL": server, "PREFECT_RUNNER_POLL_FREQUENCY": "1"}
-    command = ["-m", "flows.cli", "serve", folder / "served.toml", *options]
+    command = ["-m", "headstart", "serve", folder / "served.toml", *options]
     told = folder / "serve.log"
     process = Forked(*command, env=without_prefect() | own | {"OMP_NUM_THREADS": "1"}, out=told)
 
@@ -204,7 +204,7 @@ def test_prefect_stores_no_result_and_of_a_failed_run_its_error_as_text(
     runs: list[dict[str, Any]], folder: Path
 ) -> None:
     (kept,) = (folder / "prefect" / "storage").iterdir()
-    assert json.loads(kept.read_text())["__exc_type__"] == "flows.errors.JobError"
+    assert json.loads(kept.read_text())["__exc_type__"] == "headstart.flows.errors.JobError"
 
 
 def test_a_deployment_is_paused_when_its_process_ends(runs: list[dict[str, Any]], prefect_server: str) -> None:

@@ -10,14 +10,14 @@ import pytest
 from numbers_example import N_IMAGES, N_WITHOUT_COLOUR, make_numbers_cache
 from sklearn.metrics import average_precision_score, f1_score
 
-from extractors.cache import EmbeddingCache
-from flows.cli import main
-from flows.errors import JobError
-from flows.fitting import fit
-from flows.history import read_predictions
-from flows.problem import gather_labelled, pose_column
-from flows.run_search import find_run
-from flows.several_targets import SeveralFits, fit_targets, name_folders
+from headstart.extractors.cache import EmbeddingCache
+from headstart.flows.cli import main
+from headstart.flows.errors import JobError
+from headstart.flows.fitting import fit
+from headstart.flows.history import read_predictions
+from headstart.flows.problem import gather_labelled, pose_column
+from headstart.flows.run_search import find_run
+from headstart.flows.several_targets import SeveralFits, fit_targets, name_folders
 
 
 @pytest.fixture(scope="module")

@@ -14,13 +14,15 @@ from cache_contract import check_cache
 from conftest import draw
 from forked import Forked
 
-from extractors.cache import EmbeddingCache
-from flows.cli import main
+from headstart.extractors.cache import EmbeddingCache
+from headstart.flows.cli import main
 
 SEALED = "interrupted; what was embedded is sealed, and the same command goes on from there"
 
 # The command line with small shards, so that some are sealed long before the end.
-PROGRAM = "import extractors.extraction as x; x._SHARD_ROWS = 40; from flows.cli import main; main()"
+PROGRAM = (
+    "import headstart.extractors.extraction as x; x._SHARD_ROWS = 40; from headstart.flows.cli import main; main()"
+)
 
 
 class Command:
@@ -94,7 +96,7 @@ def test_a_second_sigterm_does_not_cut_short_what_the_first_one_began(
             os.kill(os.getpid(), signal.SIGTERM)
             done.append("sealed")
 
-    monkeypatch.setattr("flows.inspection.inspect", work)
+    monkeypatch.setattr("headstart.flows.inspection.inspect", work)
     with pytest.raises(SystemExit) as end:
         main(["inspect", "anything"])
     assert end.value.code == 143
@@ -112,7 +114,7 @@ def test_the_handler_that_was_there_before_comes_back() -> None:
 FITTING = """
 import atexit, sys, threading, time
 import torch
-from flows import cli
+from headstart.flows import cli
 
 def fit():
     while True:

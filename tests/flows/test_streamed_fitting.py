@@ -10,9 +10,9 @@ import pytest
 from array_cache import cache_of
 from streaming_example import X, Y
 
-from flows.errors import JobError
-from flows.fitting import fit
-from heads.model_file import load_model
+from headstart.flows.errors import JobError
+from headstart.flows.fitting import fit
+from headstart.heads.model_file import load_model
 
 HEADS = ["ridge", "logreg", "centroid"]
 ROOT = Path(__file__).parents[2]
@@ -63,7 +63,7 @@ def test_a_quarter_of_the_free_memory_is_the_limit(cache: Path, tmp_path: Path, 
     class Memory:
         available = 200_000
 
-    monkeypatch.setattr("flows.streamed_fitting.psutil.virtual_memory", lambda: Memory)
+    monkeypatch.setattr("headstart.flows.streamed_fitting.psutil.virtual_memory", lambda: Memory)
     found = fit(cache, ["ridge"], out=tmp_path / "out")
     assert any("more than a quarter of the 200.0 kB that are free" in note for note in found.notes)
 
@@ -90,10 +90,10 @@ def peak():
     (line,) = (one for one in Path("/proc/self/status").read_text().splitlines() if one.startswith("VmHWM:"))
     return int(line.split()[1]) / 1000
 
-from heads.candidates import FeatureSet, expand
-from heads.splits import plan_splits
-from heads.streamed_sweep import fit_streamed, sweep_streamed
-import heads.streamed_logreg  # torch, before the clock starts
+from headstart.heads.candidates import FeatureSet, expand
+from headstart.heads.splits import plan_splits
+from headstart.heads.streamed_sweep import fit_streamed, sweep_streamed
+import headstart.heads.streamed_logreg  # torch, before the clock starts
 
 X = np.load(sys.argv[1], mmap_mode="r")
 class View:

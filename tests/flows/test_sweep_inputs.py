@@ -9,12 +9,12 @@ import pytest
 from array_cache import cache_of
 from distributed import LocalCluster
 
-from extractors.cache import EmbeddingCache
-from flows.problem import pose_problem
-from heads import sweep_cluster
-from heads.candidates import FeatureSet, expand
-from heads.splits import plan_splits
-from heads.sweep import sweep
+from headstart.extractors.cache import EmbeddingCache
+from headstart.flows.problem import pose_problem
+from headstart.heads import sweep_cluster
+from headstart.heads.candidates import FeatureSet, expand
+from headstart.heads.splits import plan_splits
+from headstart.heads.sweep import sweep
 
 N_IMAGES, N_FEATURES = 400, 256
 
@@ -34,7 +34,7 @@ def test_workers_get_some_bytes_an_image_however_wide_the_embeddings_are(
         sizes.append(len(pickle.dumps(value)))
         return place(client, value, in_process=in_process)
 
-    monkeypatch.setattr("heads.sweep.place", weighed)
+    monkeypatch.setattr("headstart.heads.sweep.place", weighed)
     view = problem.embedded[0].features
     source = FeatureSet(features=view, backbone="b", tap="t", key="k")
     plan = plan_splits(problem.y)

@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from flows.sweep_progress import say_kept, sweep_bar
-from heads.candidates import Candidate
-from heads.evaluate import Score
-from heads.trial import Result
+from headstart.flows.sweep_progress import say_kept, sweep_bar
+from headstart.heads.candidates import Candidate
+from headstart.heads.evaluate import Score
+from headstart.heads.trial import Result
 
 
 @pytest.fixture(autouse=True)

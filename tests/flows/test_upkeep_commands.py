@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from synthetic_cache import flip_bit
 
-from extractors.cache import EmbeddingCache
-from flows.cli import main
-from flows.compaction import compact
+from headstart.extractors.cache import EmbeddingCache
+from headstart.flows.cli import main
+from headstart.flows.compaction import compact
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ Headstart = Callable[..., tuple[int, str, str]]
 
 @pytest.fixture
 def cache(headstart: Headstart, photos: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr("extractors.extraction._SHARD_ROWS", 12)
+    monkeypatch.setattr("headstart.extractors.extraction._SHARD_ROWS", 12)
     words = ["extract", photos, "--backbone", "small_cnn", "--weights", "none", "--precision", "fp32"]
     assert headstart(*words, "--cache", "c.headstart")[0] == 0
     return Path("c.headstart")

@@ -12,10 +12,10 @@ from cache_contract import check_cache
 from conftest import draw
 from synthetic_cache import flip_bit
 
-import extractors.extraction
-from extractors.cache import EmbeddingCache, EmbeddingStore
-from extractors.cache_listing import read_listing
-from flows.verification import verify
+import headstart.extractors.extraction
+from headstart.extractors.cache import EmbeddingCache, EmbeddingStore
+from headstart.extractors.cache_listing import read_listing
+from headstart.flows.verification import verify
 
 Embed = Callable[..., Any]
 
@@ -23,7 +23,7 @@ Embed = Callable[..., Any]
 @pytest.fixture
 def store(embed: Embed, monkeypatch: pytest.MonkeyPatch) -> EmbeddingStore:
     """Thirty-six photos in three shards and two taps."""
-    monkeypatch.setattr(extractors.extraction, "_SHARD_ROWS", 12)
+    monkeypatch.setattr(headstart.extractors.extraction, "_SHARD_ROWS", 12)
     summary = embed(tap=["penultimate", "features.2:avg"], batch_size=5)
     (store,) = EmbeddingCache(summary.cache).stores()
     return store
@@ -87,7 +87,7 @@ def test_a_repair_that_was_cut_short_is_finished_by_the_next(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr("flows.repair.run_shards", cut_short)
+        patched.setattr("headstart.flows.repair.run_shards", cut_short)
         with pytest.raises(KeyboardInterrupt):
             verify(cache_of(store).path, repair=True)
     between = verify(cache_of(store).path)
@@ -100,8 +100,8 @@ def test_a_repair_that_was_cut_short_is_finished_by_the_next(
 
 
 def test_other_weights_under_the_same_name_touch_nothing_and_are_named(embed: Embed, tmp_path: Path) -> None:
-    from extractors.backbones import load_backbone
-    from extractors.pretrain import save_encoder
+    from headstart.extractors.backbones import load_backbone
+    from headstart.extractors.pretrain import save_encoder
 
     file = tmp_path / "encoder.safetensors"
     save_encoder(load_backbone("small_cnn", weights="none", seed=1).module, file)
@@ -175,8 +175,8 @@ def test_rows_of_images_that_are_no_longer_listed_are_counted(
 ) -> None:
     for path in verify_paths(store)[:3]:
         (photos / path).unlink()
-    from extractors.cache_listing import update_listing
-    from extractors.images import list_images
+    from headstart.extractors.cache_listing import update_listing
+    from headstart.extractors.images import list_images
 
     update_listing(cache_of(store), list_images(photos), workers=1)
     summary = verify(cache_of(store).path, repair=True)

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from flows.errors import JobError
-from flows.watching import Watch, look_at, watched_place
+from headstart.flows.errors import JobError
+from headstart.flows.watching import Watch, look_at, watched_place
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ import threading
 
 import pytest
 
-from extractors.allowed_roots import ENVIRONMENT
-from flows.worker_side import held_to
+from headstart.extractors.allowed_roots import ENVIRONMENT
+from headstart.flows.worker_side import held_to
 
 
 def test_calls_of_one_worker_under_equal_limits_run_together_and_all_are_held_to_them(

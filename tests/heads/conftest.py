@@ -5,9 +5,9 @@ from model_example import CARD, fitted
 from report_page import page
 from sweep_example import X
 
-from heads import Head, registry
-from heads.candidates import Candidate
-from heads.model_file import save_model
+from headstart.heads import Head, registry
+from headstart.heads.candidates import Candidate
+from headstart.heads.model_file import save_model
 
 
 @pytest.fixture

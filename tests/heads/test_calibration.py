@@ -9,16 +9,16 @@ from sklearn.datasets import load_digits
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 
-from heads import HEADS
-from heads.calibration import (
+from headstart.heads import HEADS
+from headstart.heads.calibration import (
     expected_calibration_error,
     fit_temperature_on_oof,
     reliability,
     temper,
     with_temperature,
 )
-from heads.errors import DataError
-from heads.model_file import load_model, save_model
+from headstart.heads.errors import DataError
+from headstart.heads.model_file import load_model, save_model
 
 X, Y = load_digits(return_X_y=True)
 X = X.astype(np.float32)

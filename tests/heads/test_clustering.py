@@ -6,8 +6,8 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from heads import clustering
-from heads.clustering import (
+from headstart.heads import clustering
+from headstart.heads.clustering import (
     NOISE,
     agreement,
     cluster_by_density,
@@ -15,7 +15,7 @@ from heads.clustering import (
     project_on_plane,
     reduce_features,
 )
-from heads.errors import DataError
+from headstart.heads.errors import DataError
 
 SIZES = (60, 45, 30, 25)
 

@@ -12,10 +12,10 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.svm import SVC
 
-from heads import HEADS, ModelFileError
-from heads.model_archive import ALLOWED_NODES, LARGEST_SCHEMA
-from heads.model_file import load_model
-from heads.regression import REGRESSORS
+from headstart.heads import HEADS, ModelFileError
+from headstart.heads.model_archive import ALLOWED_NODES, LARGEST_SCHEMA
+from headstart.heads.model_file import load_model
+from headstart.heads.regression import REGRESSORS
 
 
 def test_an_archive_rewritten_without_changes_still_loads(saved):

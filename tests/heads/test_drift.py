@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from heads.drift import FEWEST_ROWS, MOST_ROWS, draw_rows, measure_drift
-from heads.errors import DataError
+from headstart.heads.drift import FEWEST_ROWS, MOST_ROWS, draw_rows, measure_drift
+from headstart.heads.errors import DataError
 
 WIDTH = 6
 

@@ -1,15 +1,15 @@
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from heads.boosting import BoostedTreesClassifier, BoostedTreesRegressor
-from heads.centroid import NearestMeanClassifier
-from heads.cosine import CosineClassifier
-from heads.lda import ShrunkDiscriminantClassifier
-from heads.linear_torch import TorchLinearClassifier
-from heads.mlp import TorchMLPClassifier, TorchMLPRegressor
-from heads.naive_bayes import GaussianBayesClassifier
-from heads.neighbors import NearestImagesClassifier, NearestImagesRegressor
-from heads.ridge import RidgeRegressor, RidgeSoftmaxClassifier
-from heads.svm import RbfSupportVectorClassifier
+from headstart.heads.boosting import BoostedTreesClassifier, BoostedTreesRegressor
+from headstart.heads.centroid import NearestMeanClassifier
+from headstart.heads.cosine import CosineClassifier
+from headstart.heads.lda import ShrunkDiscriminantClassifier
+from headstart.heads.linear_torch import TorchLinearClassifier
+from headstart.heads.mlp import TorchMLPClassifier, TorchMLPRegressor
+from headstart.heads.naive_bayes import GaussianBayesClassifier
+from headstart.heads.neighbors import NearestImagesClassifier, NearestImagesRegressor
+from headstart.heads.ridge import RidgeRegressor, RidgeSoftmaxClassifier
+from headstart.heads.svm import RbfSupportVectorClassifier
 
 
 @parametrize_with_checks(

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score, log_loss
 
-from heads.errors import DataError
-from heads.evaluate import METRICS, measure, score_predictions
+from headstart.heads.errors import DataError
+from headstart.heads.evaluate import METRICS, measure, score_predictions
 
 
 def predictions(n_images=200, n_classes=4, seed=0):

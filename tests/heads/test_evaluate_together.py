@@ -5,10 +5,10 @@ import threading
 import numpy as np
 import pytest
 
-from heads import evaluate, resampled_sums
-from heads.errors import DataError
-from heads.evaluate import METRICS, draw_resamples, score_predictions, score_together
-from heads.resampled_sums import most_together
+from headstart.heads import evaluate, resampled_sums
+from headstart.heads.errors import DataError
+from headstart.heads.evaluate import METRICS, draw_resamples, score_predictions, score_together
+from headstart.heads.resampled_sums import most_together
 
 ENDS = ("value", "low", "high")
 

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from heads.errors import DataError
-from heads.features import feature_matrix, widen
+from headstart.heads.errors import DataError
+from headstart.heads.features import feature_matrix, widen
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.int64])

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 from sweep_example import PIXELS, X, Y
 
-from heads import HEADS
-from heads.candidates import Candidate
-from heads.errors import DataError
-from heads.few_shot import few_shot_curve
-from heads.splits import plan_splits
-from heads.trial import Task, run_trial
+from headstart.heads import HEADS
+from headstart.heads.candidates import Candidate
+from headstart.heads.errors import DataError
+from headstart.heads.few_shot import few_shot_curve
+from headstart.heads.splits import plan_splits
+from headstart.heads.trial import Task, run_trial
 
 PLAN = plan_splits(Y, folds=3)
 N_CLASSES, N_FEATURES = 3, 4

@@ -13,10 +13,10 @@ import sys
 import time
 from pathlib import Path
 import numpy as np
-from heads import HEADS, Head, register
-from heads.candidates import Candidate
-from heads.splits import plan_splits
-from heads.sweep import sweep
+from headstart.heads import HEADS, Head, register
+from headstart.heads.candidates import Candidate
+from headstart.heads.splits import plan_splits
+from headstart.heads.sweep import sweep
 
 announced = Path(sys.argv[2])
 

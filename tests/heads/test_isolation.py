@@ -10,7 +10,7 @@ import torch
 from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from heads.isolation import isolated_job, quiet_and_single_threaded
+from headstart.heads.isolation import isolated_job, quiet_and_single_threaded
 
 
 def blas_threads():

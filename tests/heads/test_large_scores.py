@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from heads.evaluate import METRICS, measure, score_predictions
-from heads.large_scores import LargeScores
-from heads.metric_parts import Predictions
+from headstart.heads.evaluate import METRICS, measure, score_predictions
+from headstart.heads.large_scores import LargeScores
+from headstart.heads.metric_parts import Predictions
 
 N_IMAGES, N_CLASSES = 3000, 4
 

@@ -7,8 +7,8 @@ from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from heads.lda import make_lda
-from heads.lda_path import solve_lda
+from headstart.heads.lda import make_lda
+from headstart.heads.lda_path import solve_lda
 
 SHRINKAGES = (0.01, 0.5, 0.99, 1.0)
 GRID = [{"shrinkage": shrinkage} for shrinkage in SHRINKAGES]

@@ -10,9 +10,9 @@ from model_example import CARD, X, Y, change_card, fitted, plant
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.preprocessing import StandardScaler
 
-from heads import HEADS, ModelFileError
-from heads.model_card import CARD_FIELDS, CARD_FILE, EMBEDDING_FIELDS, LARGEST_CARD
-from heads.model_file import HEAD_FILE, load_model, save_model
+from headstart.heads import HEADS, ModelFileError
+from headstart.heads.model_card import CARD_FIELDS, CARD_FILE, EMBEDDING_FIELDS, LARGEST_CARD
+from headstart.heads.model_file import HEAD_FILE, load_model, save_model
 
 
 @pytest.mark.parametrize("head", sorted(HEADS))

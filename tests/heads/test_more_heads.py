@@ -16,14 +16,14 @@ from sklearn.svm import SVC
 from sklearn.utils._openmp_helpers import _openmp_effective_n_threads
 from threadpoolctl import threadpool_limits
 
-from heads import DataError, ModelFileError, boosted_trees
-from heads import svm as svm_module
-from heads.boosting import BoostedTreesClassifier
-from heads.cosine import CosineClassifier, _loss
-from heads.isolation import isolated_job
-from heads.model_file import load_model
-from heads.naive_bayes import GaussianBayesClassifier
-from heads.svm import RbfSupportVectorClassifier
+from headstart.heads import DataError, ModelFileError, boosted_trees
+from headstart.heads import svm as svm_module
+from headstart.heads.boosting import BoostedTreesClassifier
+from headstart.heads.cosine import CosineClassifier, _loss
+from headstart.heads.isolation import isolated_job
+from headstart.heads.model_file import load_model
+from headstart.heads.naive_bayes import GaussianBayesClassifier
+from headstart.heads.svm import RbfSupportVectorClassifier
 
 DIGITS, LABELS = load_digits(return_X_y=True)
 

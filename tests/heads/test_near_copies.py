@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from heads import near_copies as module
-from heads.errors import DataError
-from heads.near_copies import near_copies, sides_of
-from heads.splits import plan_splits
+from headstart.heads import near_copies as module
+from headstart.heads.errors import DataError
+from headstart.heads.near_copies import near_copies, sides_of
+from headstart.heads.splits import plan_splits
 
 
 def features(n_images=60, n_features=4, seed=0):

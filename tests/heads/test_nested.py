@@ -5,12 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from heads.errors import DataError
-from heads.evaluate import score_predictions
-from heads.nested import _notes_of, plan_nested, pool_scores
-from heads.nested_text import stability_text
-from heads.regression_metrics import score_numbers
-from heads.sweep import FinalScore
+from headstart.heads.errors import DataError
+from headstart.heads.evaluate import score_predictions
+from headstart.heads.nested import _notes_of, plan_nested, pool_scores
+from headstart.heads.nested_text import stability_text
+from headstart.heads.regression_metrics import score_numbers
+from headstart.heads.sweep import FinalScore
 
 Y = np.tile([0, 1, 2], 20)  # 60 images
 PAIRS = np.arange(60) // 2  # groups of two

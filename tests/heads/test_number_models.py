@@ -7,9 +7,9 @@ from model_example import CARD, NUMBER_CARD, X, change_card, fitted, fitted_on_n
 from sklearn.neighbors import KNeighborsRegressor
 from sklearn.svm import SVR
 
-from heads import ModelFileError
-from heads.model_file import load_model, save_model
-from heads.regression import REGRESSORS
+from headstart.heads import ModelFileError
+from headstart.heads.model_file import load_model, save_model
+from headstart.heads.regression import REGRESSORS
 
 
 @pytest.fixture

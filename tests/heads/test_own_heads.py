@@ -10,7 +10,7 @@ from own_heads_example import write_module, write_package
 from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import Pipeline
 
-from heads import (
+from headstart.heads import (
     HEADS,
     DataError,
     DuplicateHeadError,
@@ -21,9 +21,9 @@ from heads import (
     find_head,
     register,
 )
-from heads.candidates import FeatureSet, expand
-from heads.splits import plan_splits
-from heads.sweep import fit_final, sweep
+from headstart.heads.candidates import FeatureSet, expand
+from headstart.heads.splits import plan_splits
+from headstart.heads.sweep import fit_final, sweep
 
 
 @pytest.fixture
@@ -181,7 +181,7 @@ def test_a_nearly_right_name_is_answered_with_an_installed_head(install):
 
 
 def test_a_head_registered_in_python_is_found_and_listed(monkeypatch):
-    monkeypatch.setattr("heads.registry._registered", registered := dict(HEADS))
-    monkeypatch.setattr("heads.registry.HEADS", registered)
+    monkeypatch.setattr("headstart.heads.registry._registered", registered := dict(HEADS))
+    monkeypatch.setattr("headstart.heads.registry.HEADS", registered)
     register(Head(name="mine", summary="Mine.", make=HEADS["ridge"].make, grid={}))
     assert find_head("mine") is all_heads()["mine"]

@@ -12,8 +12,8 @@ from model_example import X, Y, fitted, plant, rewritten
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
-from heads import ModelFileError
-from heads.model_file import load_model
+from headstart.heads import ModelFileError
+from headstart.heads.model_file import load_model
 
 
 class Payload:

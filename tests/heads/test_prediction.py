@@ -1,7 +1,7 @@
 import numpy as np
 
-from heads import HEADS
-from heads.prediction import predict
+from headstart.heads import HEADS
+from headstart.heads.prediction import predict
 
 X = np.array([[0.0, 0.1], [0.2, 0.0], [5.0, 5.1], [5.2, 5.0]], dtype=np.float16)
 

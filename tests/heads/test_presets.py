@@ -2,9 +2,9 @@
 
 import pytest
 
-from heads import HEADS, DataError
-from heads.candidates import FeatureSet, expand
-from heads.presets import PRESETS, find_preset
+from headstart.heads import HEADS, DataError
+from headstart.heads.candidates import FeatureSet, expand
+from headstart.heads.presets import PRESETS, find_preset
 
 FEATURES = FeatureSet(features=None, backbone="none", tap="none", key="none")
 

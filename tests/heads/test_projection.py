@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from heads.errors import DataError
-from heads.projection import project, uses_tsne
+from headstart.heads.errors import DataError
+from headstart.heads.projection import project, uses_tsne
 
 RNG = np.random.default_rng(0)
 BLOBS = np.repeat(20 * np.eye(3, 60), 20, axis=0) + RNG.normal(size=(60, 60))

@@ -6,7 +6,7 @@ import threading
 import numpy as np
 import pytest
 
-from heads.read_once import ReadOnce, as_given
+from headstart.heads.read_once import ReadOnce, as_given
 
 
 class View:

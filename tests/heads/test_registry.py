@@ -6,8 +6,8 @@ import pytest
 from sklearn.base import clone
 from sklearn.datasets import make_blobs
 
-import heads
-from heads import HEADS, DuplicateHeadError, Head, UnknownHeadError, find_head, register
+import headstart.heads
+from headstart.heads import HEADS, DuplicateHeadError, Head, UnknownHeadError, find_head, register
 
 NAMES = {"logreg", "ridge", "linear-svm", "knn", "centroid", "lda", "mlp", "linear-torch", "dummy"} | {
     "svm-rbf",
@@ -28,7 +28,9 @@ def test_every_promised_head_is_registered():
 
 
 def test_public_names_are_sorted_as_ruff_sorts_them():
-    assert heads.__all__ == sorted(heads.__all__, key=lambda name: (not name.isupper(), name.islower(), name))
+    assert headstart.heads.__all__ == sorted(
+        headstart.heads.__all__, key=lambda name: (not name.isupper(), name.islower(), name)
+    )
 
 
 @pytest.mark.parametrize("name", sorted(NAMES))
@@ -109,16 +111,16 @@ def test_the_registry_cannot_be_changed_by_assignment():
         HEADS["mine"] = HEADS["logreg"]
 
 
-@pytest.mark.parametrize("asked", ["", "heads.find_head('logreg'); heads.all_heads();"])
+@pytest.mark.parametrize("asked", ["", "headstart.heads.find_head('logreg'); headstart.heads.all_heads();"])
 def test_importing_and_listing_heads_loads_nothing_heavy(asked):
     heavy = ["torch", "torchvision", "h5py", "prefect", "sklearn", "numpy", "dask", "skops"]
-    code = f"import heads, sys; {asked} print([name for name in {heavy} if name in sys.modules])"
+    code = f"import headstart.heads, sys; {asked} print([name for name in {heavy} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 
 
 def test_sweeping_linear_heads_loads_no_torch():
-    linear = "heads.linear, heads.ridge, heads.svm, heads.cosine"
-    code = f"import heads.sweep, {linear}, heads.model_file, sys; print('torch' in sys.modules)"
+    linear = "headstart.heads.linear, headstart.heads.ridge, headstart.heads.svm, headstart.heads.cosine"
+    code = f"import headstart.heads.sweep, {linear}, headstart.heads.model_file, sys; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"

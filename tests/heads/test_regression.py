@@ -11,12 +11,12 @@ from sklearn.neighbors import KNeighborsRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import Normalizer, StandardScaler
 
-from heads import HEADS, DataError, UnknownHeadError
-from heads.candidates import FeatureSet, expand
-from heads.presets import PRESETS, find_preset
-from heads.regression import REGRESSION_PRESETS, REGRESSORS, find_regressor
-from heads.splits import plan_splits
-from heads.sweep import fit_final, score_test, select, sweep
+from headstart.heads import HEADS, DataError, UnknownHeadError
+from headstart.heads.candidates import FeatureSet, expand
+from headstart.heads.presets import PRESETS, find_preset
+from headstart.heads.regression import REGRESSION_PRESETS, REGRESSORS, find_regressor
+from headstart.heads.splits import plan_splits
+from headstart.heads.sweep import fit_final, score_test, select, sweep
 
 GENERATOR = np.random.default_rng(0)
 X = GENERATOR.normal(size=(240, 8)).astype(np.float32)

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import mean_absolute_error, r2_score, root_mean_squared_error
 
-from heads.errors import DataError
-from heads.regression_metrics import measure_numbers, score_numbers
+from headstart.heads.errors import DataError
+from headstart.heads.regression_metrics import measure_numbers, score_numbers
 
 OFFSETS = [0.0, 1e6]
 

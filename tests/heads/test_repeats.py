@@ -5,12 +5,12 @@ import pytest
 from sklearn.datasets import load_digits
 from sweep_example import PIXELS, X, Y
 
-from heads.candidates import Candidate, expand
-from heads.errors import DataError
-from heads.registry import HEADS
-from heads.splits import plan_splits
-from heads.sweep import sweep
-from heads.trial import Task, run_trial
+from headstart.heads.candidates import Candidate, expand
+from headstart.heads.errors import DataError
+from headstart.heads.registry import HEADS
+from headstart.heads.splits import plan_splits
+from headstart.heads.sweep import sweep
+from headstart.heads.trial import Task, run_trial
 
 THREE_ROUNDS = plan_splits(Y, folds=3, repeats=3)
 

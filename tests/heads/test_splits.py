@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from heads.errors import DataError
-from heads.splits import plan_splits
+from headstart.heads.errors import DataError
+from headstart.heads.splits import plan_splits
 
 Y = np.tile([0, 1, 2], 40)  # 120 images
 SIDES = np.repeat(["train", "val", "test"], 40)

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from streaming_example import GRIDS, N_FEATURES, PLAN, OnlyRows, X, Y, candidates, embeddings
 
-from heads.errors import DataError
-from heads.splits import plan_splits
-from heads.streamed_heads import STREAMED
-from heads.streamed_sweep import fit_streamed, score_test_streamed, sweep_streamed
-from heads.sweep import fit_final, score_test, sweep
+from headstart.heads.errors import DataError
+from headstart.heads.splits import plan_splits
+from headstart.heads.streamed_heads import STREAMED
+from headstart.heads.streamed_sweep import fit_streamed, score_test_streamed, sweep_streamed
+from headstart.heads.sweep import fit_final, score_test, sweep
 
 BLOCK = 4 * N_FEATURES * 100  # a hundred rows
 SAMPLE = 4 * N_FEATURES * 300
@@ -190,6 +190,6 @@ def test_what_was_finished_before_is_not_fitted_again():
 
 
 def test_every_streamed_head_is_registered():
-    from heads import HEADS
+    from headstart.heads import HEADS
 
     assert STREAMED.keys() <= HEADS.keys()

@@ -5,10 +5,10 @@ import pytest
 from sklearn.datasets import load_digits
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
 
-from heads import HEADS
-from heads.calibration import fit_temperature_on_oof, temper
-from heads.errors import DataError
-from heads.suspects import find_outliers, find_suspects
+from headstart.heads import HEADS
+from headstart.heads.calibration import fit_temperature_on_oof, temper
+from headstart.heads.errors import DataError
+from headstart.heads.suspects import find_outliers, find_suspects
 
 X, Y = load_digits(return_X_y=True)
 X = X.astype(np.float32)

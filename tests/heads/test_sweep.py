@@ -9,11 +9,11 @@ from sklearn.datasets import load_digits
 from sklearn.model_selection import PredefinedSplit, cross_val_predict
 from sweep_example import CHEAP, PIXELS, PLAN, X, Y, broken
 
-from heads import HEADS
-from heads.candidates import FeatureSet, expand
-from heads.evaluate import score_predictions
-from heads.splits import plan_splits
-from heads.sweep import fit_final, score_test, select, sweep
+from headstart.heads import HEADS
+from headstart.heads.candidates import FeatureSet, expand
+from headstart.heads.evaluate import score_predictions
+from headstart.heads.splits import plan_splits
+from headstart.heads.sweep import fit_final, score_test, select, sweep
 
 
 def test_results_come_back_best_first():

@@ -5,11 +5,11 @@ import pytest
 from sklearn.dummy import DummyClassifier
 from sweep_example import CHEAP, PIXELS, PLAN, X, Y, broken
 
-from heads import HEADS, DataError, UnknownHeadError
-from heads.candidates import Candidate, FeatureSet, expand
-from heads.evaluate import Score
-from heads.sweep import fit_final, select, sweep
-from heads.trial import Result
+from headstart.heads import HEADS, DataError, UnknownHeadError
+from headstart.heads.candidates import Candidate, FeatureSet, expand
+from headstart.heads.evaluate import Score
+from headstart.heads.sweep import fit_final, select, sweep
+from headstart.heads.trial import Result
 
 
 def test_a_candidate_that_fails_is_a_result_with_its_reason_and_comes_last():

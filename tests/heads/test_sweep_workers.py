@@ -12,10 +12,10 @@ from distributed import KilledWorker, LocalCluster
 from sklearn.datasets import load_digits
 from sweep_example import PIXELS, PLAN, X, Y
 
-from heads import HEADS, Head, registry, sweep_cluster
-from heads.candidates import Candidate, FeatureSet, expand
-from heads.grid_paths import GridPath
-from heads.sweep import sweep
+from headstart.heads import HEADS, Head, registry, sweep_cluster
+from headstart.heads.candidates import Candidate, FeatureSet, expand
+from headstart.heads.grid_paths import GridPath
+from headstart.heads.sweep import sweep
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +38,7 @@ def numbered(monkeypatch):
 
     def candidates(n_candidates, act):
         def make(params, seed):
-            from heads import HEADS  # travels to the worker with the function
+            from headstart.heads import HEADS  # travels to the worker with the function
 
             act(params["number"])
             return HEADS["dummy"].make({}, seed)
@@ -119,7 +119,7 @@ def test_a_candidate_that_ends_every_worker_fails_with_a_reason_and_the_others_f
             os._exit(1)
 
     deadly = GridPath(module="deadly_path", function="solve", params=frozenset({"alpha"}), divisible=False)
-    monkeypatch.setattr("heads.sweep_jobs.PATHS", {"ridge": deadly})
+    monkeypatch.setattr("headstart.heads.sweep_jobs.PATHS", {"ridge": deadly})
     ridges = expand([PIXELS], ["ridge"], {"ridge": {"alpha": [1.0, 10.0]}})
     results = {str(r.candidate.params): r for r in sweep([*numbered(6, act), *ridges], Y, PLAN, dask=scheduler)}
     lost = results.pop("{'number': 3}")

@@ -5,11 +5,11 @@ from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 from torch_example import BOTH, problem
 
-from heads import HEADS
-from heads.errors import DataError
-from heads.linear_torch import TorchLinearClassifier
-from heads.mlp import TorchMLPClassifier
-from heads.torch_training import Recipe, train
+from headstart.heads import HEADS
+from headstart.heads.errors import DataError
+from headstart.heads.linear_torch import TorchLinearClassifier
+from headstart.heads.mlp import TorchMLPClassifier
+from headstart.heads.torch_training import Recipe, train
 
 
 @BOTH

@@ -1,0 +1,26 @@
+from .flows import (
+    compact as compact,
+)
+from .flows import (
+    export as export,
+)
+from .flows import (
+    extract as extract,
+)
+from .flows import (
+    fit as fit,
+)
+from .flows import (
+    inspect as inspect,
+)
+from .flows import (
+    predict as predict,
+)
+from .flows import (
+    run as run,
+)
+from .flows import (
+    verify as verify,
+)
+
+__version__: str
