@@ -21,8 +21,8 @@ import numpy.typing as npt
 from headstart.extractors.cache import EmbeddingCache, EmbeddingStore
 from headstart.extractors.index import ShardIndex
 from headstart.extractors.index_file import FILE
-from headstart.extractors.key import EmbeddingKey
-from headstart.extractors.preprocessing import Preprocessing
+from headstart.extractors.spec.key import EmbeddingKey
+from headstart.extractors.spec.preprocessing import Preprocessing
 
 KEY = EmbeddingKey(
     backbone="synthetic", weights="none", taps=("penultimate",), preprocessing=Preprocessing(), dtype="float16"

@@ -117,7 +117,7 @@ def run_model(images: Path, backbone: str, options: argparse.Namespace) -> dict[
     from headstart.extractors.forward import ForwardPass
     from headstart.extractors.images import list_images
     from headstart.extractors.precision import has_fast_bf16, resolve_device
-    from headstart.extractors.tap import Tap
+    from headstart.extractors.spec.tap import Tap
 
     device = resolve_device("auto")
     loaded = load_backbone(backbone, weights="none")

@@ -25,7 +25,7 @@ import numpy as np
 from headstart.extractors.cache import EmbeddingCache
 from headstart.extractors.cache_listing import CacheListing, update_listing
 from headstart.extractors.images import list_images
-from headstart.extractors.settings import Settings
+from headstart.extractors.spec.settings import Settings
 
 ROOT = Path(__file__).parent.parent
 LONG_AGO = 1_600_000_000  # a file that has just changed would be hashed again

@@ -114,8 +114,8 @@ def run_workers(
     from distributed import LocalCluster
 
     from headstart.extractors.cache import EmbeddingCache
-    from headstart.extractors.settings import Settings
-    from headstart.extractors.tap import Tap
+    from headstart.extractors.spec.settings import Settings
+    from headstart.extractors.spec.tap import Tap
     from headstart.flows.scaled_extraction import scaled
 
     n_shards = n_workers * shards_a_worker

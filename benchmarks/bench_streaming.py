@@ -27,9 +27,9 @@ import pandas as pd
 
 from headstart.extractors.cache import EmbeddingCache
 from headstart.extractors.cache_listing import CacheListing
-from headstart.extractors.key import EmbeddingKey
 from headstart.extractors.listing import LISTING_COLUMNS, OK
-from headstart.extractors.preprocessing import Preprocessing
+from headstart.extractors.spec.key import EmbeddingKey
+from headstart.extractors.spec.preprocessing import Preprocessing
 
 ROOT = Path(__file__).parent.parent
 ROWS_A_SHARD = 32_768

@@ -221,8 +221,8 @@ def make_cache(folder: Path, options: argparse.Namespace) -> Path:
     from headstart.extractors.cache import EmbeddingCache
     from headstart.extractors.cache_listing import update_listing
     from headstart.extractors.images import list_images
-    from headstart.extractors.key import EmbeddingKey
-    from headstart.extractors.preprocessing import Preprocessing
+    from headstart.extractors.spec.key import EmbeddingKey
+    from headstart.extractors.spec.preprocessing import Preprocessing
 
     X, y = make_embeddings(options.images, options.features, options.classes)
     for number, label in enumerate(y):

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import torch
 
-from headstart.extractors.preprocessing import Preprocessing
+from headstart.extractors.spec.preprocessing import Preprocessing
 
 
 @dataclass(frozen=True)

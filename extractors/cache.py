@@ -17,9 +17,9 @@ from headstart.extractors.atomic import errors_explained, make_folder, remove_st
 from headstart.extractors.digests import DigestArray, as_bytes
 from headstart.extractors.errors import CacheError
 from headstart.extractors.index import ShardIndex, shard_sizes
-from headstart.extractors.key import FORMAT_VERSION, EmbeddingKey
 from headstart.extractors.row_table import Positions, tabulate
 from headstart.extractors.shards import Array, find_damage, has_digests, map_dataset, write_shard
+from headstart.extractors.spec.key import FORMAT_VERSION, EmbeddingKey
 
 _MARKER = "cache.json"
 

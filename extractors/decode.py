@@ -26,8 +26,8 @@ from PIL import (
 )
 
 from headstart.extractors.errors import NotReadError, UnreadableImage
-from headstart.extractors.preprocessing import Preprocessing
 from headstart.extractors.resizing import MAX_PIXELS, RESAMPLING, new_size, resize_and_crop
+from headstart.extractors.spec.preprocessing import Preprocessing
 
 JPEG_SIGNATURE = re.compile(rb"\xff\xd8\xff")
 

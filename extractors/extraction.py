@@ -20,15 +20,15 @@ from headstart.extractors.first_images import FirstImages
 from headstart.extractors.forward import ForwardPass, store_as
 from headstart.extractors.image_root import ImageRoot
 from headstart.extractors.images import image_sources
-from headstart.extractors.key import EmbeddingKey
 from headstart.extractors.missing_rows import MissingRows, cut_shards
 from headstart.extractors.precision import resolve_device
 from headstart.extractors.prefetch import Decoding, Listed
 from headstart.extractors.preparation import prepare
-from headstart.extractors.settings import Settings
 from headstart.extractors.shard_result import EmbeddedRows, ShardResult
 from headstart.extractors.shards import Array
 from headstart.extractors.shortcuts import settle_key
+from headstart.extractors.spec.key import EmbeddingKey
+from headstart.extractors.spec.settings import Settings
 from headstart.extractors.stages import StageTimes
 from headstart.extractors.taps import Tap, feature_sizes
 from headstart.extractors.writer_lock import writer_lock

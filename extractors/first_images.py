@@ -13,11 +13,11 @@ from headstart.extractors.errors import NotReadError, UnreadableImage
 from headstart.extractors.fidelity import Fidelity, compare_features
 from headstart.extractors.forward import ForwardPass
 from headstart.extractors.images import image_sources
-from headstart.extractors.key import Decode
 from headstart.extractors.prefetch import Decoding, decode_images
 from headstart.extractors.shards import Array
+from headstart.extractors.spec.key import Decode
+from headstart.extractors.spec.tap import Tap
 from headstart.extractors.stages import StageTimes
-from headstart.extractors.tap import Tap
 
 N_COMPARED = 8
 _LOOKED_AT_AT_ONCE = 16

@@ -8,16 +8,16 @@ from contextlib import contextmanager
 import numpy as np
 import torch
 
-from headstart.extractors.allocation import keep_freed_memory
 from headstart.extractors.backbone import Backbone
 from headstart.extractors.compilation import compile_forward
 from headstart.extractors.errors import FeatureError
 from headstart.extractors.folding import TRACING, simplify
-from headstart.extractors.key import Precision, StoredDtype
+from headstart.extractors.memory import keep_freed_memory
 from headstart.extractors.rounding import find_lost
 from headstart.extractors.shards import Array
+from headstart.extractors.spec.key import Precision, StoredDtype
+from headstart.extractors.spec.tap import Tap
 from headstart.extractors.stages import StageTimes
-from headstart.extractors.tap import Tap
 from headstart.extractors.taps import TapReader
 
 Pending = Callable[[], dict[str, Array]]

@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 
 from headstart.extractors.index_file import is_whole, read_index, write_index
-from headstart.extractors.key import EmbeddingKey
 from headstart.extractors.row_table import Mask, Positions, RowTable, sort_rows, tabulate
 from headstart.extractors.shards import Array
+from headstart.extractors.spec.key import EmbeddingKey
 
 
 class ShardIndex:

@@ -17,8 +17,8 @@ import numpy as np
 
 from headstart.extractors.atomic import atomic_file
 from headstart.extractors.digests import DIGEST_BYTES
-from headstart.extractors.key import EmbeddingKey
 from headstart.extractors.row_table import RowTable
+from headstart.extractors.spec.key import EmbeddingKey
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,8 +10,8 @@ import numpy as np
 
 from headstart.extractors.cache import EmbeddingCache
 from headstart.extractors.cache_listing import CacheListing
-from headstart.extractors.key import EmbeddingKey, StoredDtype
 from headstart.extractors.shards import Array
+from headstart.extractors.spec.key import EmbeddingKey, StoredDtype
 from headstart.extractors.turn import take_turn
 from headstart.extractors.writer_lock import writer_lock
 

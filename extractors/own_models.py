@@ -14,10 +14,10 @@ from torch import nn
 from headstart.extractors import small_cnn
 from headstart.extractors.backbone import Backbone, BackboneInfo, freeze
 from headstart.extractors.errors import BackboneError, WeightsError
-from headstart.extractors.preprocessing import Preprocessing
+from headstart.extractors.spec.preprocessing import Preprocessing
+from headstart.extractors.spec.weights_argument import is_file_argument
 from headstart.extractors.strict_loading import load_strictly, n_classes_of, strip_prefixes
 from headstart.extractors.weights import read_checkpoint, sha256_of_state, unknown_weights
-from headstart.extractors.weights_argument import is_file_argument
 
 
 class Pixels(nn.Module):
@@ -127,7 +127,7 @@ def load_callable(name: str, *, weights: str, seed: int) -> Backbone:
     if not isinstance(preprocessing, Preprocessing):
         raise BackboneError(
             f"{name}: its `preprocessing` is a {type(preprocessing).__name__}, expected an "
-            "headstart.extractors.preprocessing.Preprocessing"
+            "headstart.extractors.spec.preprocessing.Preprocessing"
         )
     code = _code_digest(build, module)  # before the module is frozen and its weights are replaced
     backbone = _loaded(name, module, preprocessing, None, weights, seed)

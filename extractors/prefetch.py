@@ -16,9 +16,9 @@ from headstart.extractors.device_decode import decode_jpegs
 from headstart.extractors.errors import NotReadError, UnreadableImage
 from headstart.extractors.image_root import ImageRoot
 from headstart.extractors.images import ImageSource, read_bytes
-from headstart.extractors.key import Decode
-from headstart.extractors.preprocessing import Preprocessing
 from headstart.extractors.shards import Array
+from headstart.extractors.spec.key import Decode
+from headstart.extractors.spec.preprocessing import Preprocessing
 from headstart.extractors.stages import StageTimes
 
 _READ_AHEAD_BYTES = 256 * 2**20  # encoded files wait in memory: many small ones, or a few large ones
@@ -37,7 +37,7 @@ class Decoding:
     preprocessing : Preprocessing
         Resize and crop.
     decode : {"full", "draft", "nvjpeg"}
-        See `extractors.key.EmbeddingKey`; ``nvjpeg`` is done on the device of the forward pass.
+        See `extractors.spec.key.EmbeddingKey`; ``nvjpeg`` is done on the device of the forward pass.
     workers : int
         Threads.
     in_turn : bool

@@ -11,9 +11,9 @@ from headstart.extractors.execution import Execution
 from headstart.extractors.fidelity import LOWEST_COSINE, Fidelity
 from headstart.extractors.first_images import FirstImages
 from headstart.extractors.forward import ForwardPass
-from headstart.extractors.key import Decode, EmbeddingKey
-from headstart.extractors.settings import Settings
 from headstart.extractors.shards import Array
+from headstart.extractors.spec.key import Decode, EmbeddingKey
+from headstart.extractors.spec.settings import Settings
 from headstart.extractors.stages import StageTimes
 
 _CPU_SIZES, _GPU_SIZES = (8, 16, 32), (128, 256, 512)  # to try, the usual one first

@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from headstart.extractors.digests import DIGEST_BYTES, PIECE_ROWS, prefixes
-from headstart.extractors.key import EmbeddingKey
 from headstart.extractors.shards import Array, read_digests
+from headstart.extractors.spec.key import EmbeddingKey
 
 Positions = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]

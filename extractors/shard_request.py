@@ -7,10 +7,10 @@ from typing import Any
 from headstart.extractors.execution import Execution
 from headstart.extractors.fidelity import FidelityRecord
 from headstart.extractors.image_root import ImageRoot
-from headstart.extractors.key import EmbeddingKey
 from headstart.extractors.prefetch import Listed
-from headstart.extractors.settings import Settings
-from headstart.extractors.tap import Tap
+from headstart.extractors.spec.key import EmbeddingKey
+from headstart.extractors.spec.settings import Settings
+from headstart.extractors.spec.tap import Tap
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from headstart.extractors.atomic import write_atomically
 from headstart.extractors.errors import CacheError
-from headstart.extractors.key import EmbeddingKey
+from headstart.extractors.spec.key import EmbeddingKey
 
 Array = npt.NDArray[Any]
 

@@ -10,9 +10,9 @@ import torch
 from headstart.extractors.fidelity import LOWEST_COSINE, Fidelity, FidelityRecord
 from headstart.extractors.first_images import N_COMPARED, FirstImages
 from headstart.extractors.forward import ForwardPass
-from headstart.extractors.key import Decode, EmbeddingKey, Precision
 from headstart.extractors.precision import DeviceError, has_fast_bf16
-from headstart.extractors.settings import Settings
+from headstart.extractors.spec.key import Decode, EmbeddingKey, Precision
+from headstart.extractors.spec.settings import Settings
 
 _FASTER = {"draft": "drafted", "nvjpeg": "decoded on the GPU"}
 

@@ -11,8 +11,8 @@ from torch import nn
 from headstart.extractors.backbone import Backbone
 from headstart.extractors.errors import BackboneError
 from headstart.extractors.layouts import is_channels_last, takes_channels_last
+from headstart.extractors.spec.tap import PENULTIMATE, POOLINGS, Tap
 from headstart.extractors.strict_loading import MissingHead
-from headstart.extractors.tap import PENULTIMATE, POOLINGS, Tap
 
 __all__ = ["PENULTIMATE", "POOLINGS", "Tap", "TapReader", "feature_sizes", "pool"]
 

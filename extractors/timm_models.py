@@ -14,7 +14,8 @@ from torch import nn
 
 from headstart.extractors.backbone import Backbone, BackboneInfo, freeze
 from headstart.extractors.errors import BackboneError, WeightsError
-from headstart.extractors.preprocessing import Interpolation, Preprocessing
+from headstart.extractors.spec.preprocessing import Interpolation, Preprocessing
+from headstart.extractors.spec.weights_argument import is_file_argument
 from headstart.extractors.strict_loading import load_strictly, n_classes_of, strip_prefixes
 from headstart.extractors.weights import (
     CONNECT_SECONDS,
@@ -24,7 +25,6 @@ from headstart.extractors.weights import (
     short_timeouts,
     unknown_weights,
 )
-from headstart.extractors.weights_argument import is_file_argument
 
 
 def is_installed() -> bool:

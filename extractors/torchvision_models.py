@@ -12,7 +12,8 @@ from torchvision import models
 
 from headstart.extractors.backbone import Backbone, freeze
 from headstart.extractors.errors import BackboneError
-from headstart.extractors.preprocessing import Preprocessing
+from headstart.extractors.spec.preprocessing import Preprocessing
+from headstart.extractors.spec.weights_argument import is_file_argument
 from headstart.extractors.strict_loading import load_strictly, n_classes_of, strip_prefixes
 from headstart.extractors.torchvision_table import TABLE, default_weights, published_weights
 from headstart.extractors.weights import (
@@ -23,7 +24,6 @@ from headstart.extractors.weights import (
     sha256_of_state,
     unknown_weights,
 )
-from headstart.extractors.weights_argument import is_file_argument
 
 # Their auxiliary classifiers only help training, and are left out whether a checkpoint has them or not.
 _AUXILIARY = {"googlenet": ("aux1.", "aux2."), "inception_v3": ("AuxLogits.",)}

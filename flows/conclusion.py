@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from headstart.extractors.allocation import give_back_freed_memory
+from headstart.extractors.memory import give_back_freed_memory
 from headstart.flows.fit_summary import FitSummary
 from headstart.flows.history import write_results
 from headstart.flows.leaderboard import leaderboard_row, model_card, plain_scores

@@ -4,8 +4,8 @@ from prefect import flow
 
 from headstart.extractors.cache import EmbeddingCache
 from headstart.extractors.known_requests import describe_request, recall
-from headstart.extractors.tap import Tap
-from headstart.extractors.weights_argument import find_weights_file
+from headstart.extractors.spec.tap import Tap
+from headstart.extractors.spec.weights_argument import find_weights_file
 from headstart.flows.assets import record_embeddings
 from headstart.flows.errors import JobError
 from headstart.flows.experiment import Experiment, ExtractTable

@@ -9,7 +9,7 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
 from headstart.extractors.errors import ExtractorError
-from headstart.extractors.weights_argument import find_weights_file, is_file_argument
+from headstart.extractors.spec.weights_argument import find_weights_file, is_file_argument
 from headstart.flows.experiment import Experiment, ExtractTable
 from headstart.flows.findings import Finding, State
 

@@ -7,10 +7,10 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
 
 from headstart.extractors.image_root import is_url
-from headstart.extractors.key import StoredDtype
-from headstart.extractors.settings import Settings
-from headstart.extractors.tap import PENULTIMATE
-from headstart.extractors.weights_argument import RESERVED_WEIGHTS
+from headstart.extractors.spec.key import StoredDtype
+from headstart.extractors.spec.settings import Settings
+from headstart.extractors.spec.tap import PENULTIMATE
+from headstart.extractors.spec.weights_argument import RESERVED_WEIGHTS
 from headstart.flows.errors import JobError
 
 

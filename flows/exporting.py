@@ -8,7 +8,7 @@ from pathlib import Path
 from headstart.extractors.cache import EmbeddingCache, EmbeddingStore
 from headstart.extractors.cache_listing import read_listing
 from headstart.extractors.export import WRITERS, gather_export
-from headstart.extractors.key import StoredDtype
+from headstart.extractors.spec.key import StoredDtype
 from headstart.flows.errors import JobError
 
 

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from headstart.extractors.cache import EmbeddingCache, EmbeddingStore
 from headstart.extractors.cache_listing import CacheListing, listed_root, read_listing, update_listing
 from headstart.extractors.images import list_images
-from headstart.extractors.key import StoredDtype
 from headstart.extractors.known_requests import Request, describe_request, recall, remember
 from headstart.extractors.listing import ImageSet, count_by_suffix
-from headstart.extractors.settings import Settings
-from headstart.extractors.tap import PENULTIMATE, Tap
-from headstart.extractors.weights_argument import find_weights_file
+from headstart.extractors.spec.key import StoredDtype
+from headstart.extractors.spec.settings import Settings
+from headstart.extractors.spec.tap import PENULTIMATE, Tap
+from headstart.extractors.spec.weights_argument import find_weights_file
 from headstart.flows.device_lock import device_lock
 from headstart.flows.extract_choices import default_cache, pair_weights, refuse_unknown
 from headstart.flows.extraction_summary import ExtractionSummary, describe_key, describe_run, summarise
@@ -65,7 +65,7 @@ def extract(
     cache : path-like, optional
         By default ``NAME.headstart`` in the current folder.
     precision, decode, compile, device, dtype, batch_size, workers
-        See `extractors.settings.Settings`.
+        See `extractors.spec.settings.Settings`.
     limit : int, optional
         Take only this many images, spread over the classes.
     dask : str, optional

@@ -15,9 +15,9 @@ from headstart.extractors.cache_listing import CacheListing
 from headstart.extractors.extraction import Extraction
 from headstart.extractors.images import list_images
 from headstart.extractors.missing_rows import MissingRows
-from headstart.extractors.settings import Settings
 from headstart.extractors.shard_result import ShardResult
-from headstart.extractors.tap import Tap
+from headstart.extractors.spec.settings import Settings
+from headstart.extractors.spec.tap import Tap
 from headstart.flows.artifacts import progress_artifact
 from headstart.flows.device_lock import device_lock
 from headstart.flows.experiment import Experiment

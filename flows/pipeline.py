@@ -6,7 +6,7 @@ from pathlib import Path
 from prefect import flow
 
 from headstart.extractors.backbones import resolve_backbone
-from headstart.extractors.tap import Tap
+from headstart.extractors.spec.tap import Tap
 from headstart.flows.assets import record_embeddings
 from headstart.flows.experiment import Experiment, read_experiment
 from headstart.flows.extraction_summary import ExtractionSummary

@@ -16,9 +16,9 @@ from headstart.extractors.backbones import resolve_backbone
 from headstart.extractors.cache import EmbeddingCache
 from headstart.extractors.cache_listing import update_listing
 from headstart.extractors.images import list_images
-from headstart.extractors.key import Decode, EmbeddingKey
-from headstart.extractors.settings import Settings
-from headstart.extractors.tap import Tap
+from headstart.extractors.spec.key import Decode, EmbeddingKey
+from headstart.extractors.spec.settings import Settings
+from headstart.extractors.spec.tap import Tap
 from headstart.flows.errors import JobError
 from headstart.flows.extraction import open_extraction, run_shards
 from headstart.flows.progress import progress_bar
@@ -62,7 +62,7 @@ def predict(
     cache : path-like, optional
         Keep the embeddings here; by default they are thrown away. The listing of a cache is left as it is.
     device, workers
-        See `extractors.settings.Settings`.
+        See `extractors.spec.settings.Settings`.
     progress : bool
         Show bars on standard error.
 

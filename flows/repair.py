@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 from headstart.extractors.cache import EmbeddingCache, EmbeddingStore
 from headstart.extractors.cache_listing import CacheListing
 from headstart.extractors.errors import CacheError
-from headstart.extractors.key import EmbeddingKey
-from headstart.extractors.settings import Settings
 from headstart.extractors.shards import find_damage, read_digests
-from headstart.extractors.tap import Tap
+from headstart.extractors.spec.key import EmbeddingKey
+from headstart.extractors.spec.settings import Settings
+from headstart.extractors.spec.tap import Tap
 from headstart.extractors.verify import delete_aside, find_unembedded, put_shards_aside, put_shards_back
 from headstart.extractors.writer_lock import writer_lock
 from headstart.flows.device_lock import device_lock

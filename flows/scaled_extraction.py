@@ -15,13 +15,13 @@ from headstart.extractors.cache import EmbeddingCache
 from headstart.extractors.cache_listing import CacheListing
 from headstart.extractors.images import image_sources
 from headstart.extractors.missing_rows import MissingRows, cut_shards
-from headstart.extractors.settings import Settings
 from headstart.extractors.shard_request import Decided, Request, ShardWork
 from headstart.extractors.shard_result import ShardResult
 from headstart.extractors.shards import Array
+from headstart.extractors.spec.settings import Settings
+from headstart.extractors.spec.tap import Tap
+from headstart.extractors.spec.weights_argument import find_weights_file
 from headstart.extractors.stages import StageTimes
-from headstart.extractors.tap import Tap
-from headstart.extractors.weights_argument import find_weights_file
 from headstart.flows.logs import record_shard
 from headstart.flows.progress import Advance, progress_bar, say_waiting
 from headstart.flows.scale import Cluster, cluster_on_demand

@@ -7,7 +7,7 @@ from typing import Any
 
 import psutil
 
-from headstart.extractors.allocation import give_back_freed_memory
+from headstart.extractors.memory import give_back_freed_memory
 from headstart.flows.errors import JobError
 from headstart.flows.problem import Problem
 from headstart.flows.terminal import size_text

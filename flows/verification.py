@@ -80,7 +80,7 @@ def verify(
     backbone : str, optional
         Needed only for a key on a ``MODULE:CALLABLE`` backbone, which is code: naming it here says that it may run.
     device, workers
-        See `extractors.settings.Settings`.
+        See `extractors.spec.settings.Settings`.
     progress : bool
         Show bars on standard error.
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-from headstart.extractors.preprocessing import Preprocessing
+from headstart.extractors.spec.preprocessing import Preprocessing
 
 _PASSES = count(1)
 

@@ -10,8 +10,8 @@ import numpy as np
 from headstart.extractors.cache import EmbeddingCache, EmbeddingStore
 from headstart.extractors.cache_listing import CacheListing, update_listing
 from headstart.extractors.images import list_images
-from headstart.extractors.key import EmbeddingKey
-from headstart.extractors.preprocessing import Preprocessing
+from headstart.extractors.spec.key import EmbeddingKey
+from headstart.extractors.spec.preprocessing import Preprocessing
 
 ABOUT = {
     "weights_name": "IMAGENET1K_V1",

@@ -11,7 +11,7 @@ from torchvision import models
 from headstart.extractors import torchvision_models
 from headstart.extractors.backbones import list_backbones, load_backbone
 from headstart.extractors.errors import BackboneError
-from headstart.extractors.preprocessing import Preprocessing
+from headstart.extractors.spec.preprocessing import Preprocessing
 from headstart.extractors.taps import Tap, TapReader
 from headstart.extractors.torchvision_table import TABLE
 

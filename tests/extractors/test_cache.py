@@ -17,8 +17,8 @@ import pytest
 
 from headstart.extractors.cache import EmbeddingCache, EmbeddingStore
 from headstart.extractors.errors import CacheError
-from headstart.extractors.key import FORMAT_VERSION, EmbeddingKey
-from headstart.extractors.preprocessing import Preprocessing
+from headstart.extractors.spec.key import FORMAT_VERSION, EmbeddingKey
+from headstart.extractors.spec.preprocessing import Preprocessing
 
 ROOT = Path(__file__).parent.parent.parent
 KEY = EmbeddingKey(

@@ -13,7 +13,7 @@ from headstart.extractors.backbones import load_backbone
 from headstart.extractors.compilation import CannotCompile, compile_forward
 from headstart.extractors.fidelity import compare_features
 from headstart.extractors.forward import ForwardPass
-from headstart.extractors.tap import Tap
+from headstart.extractors.spec.tap import Tap
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (5, 32, 32, 3), dtype=np.uint8)
 TAPS = (Tap(), Tap.parse("features.0:max"))

@@ -13,7 +13,7 @@ from torchvision.transforms import InterpolationMode, functional
 
 from headstart.extractors.decode import decode_image, decode_rgb, thumbnail
 from headstart.extractors.errors import UnreadableImage
-from headstart.extractors.preprocessing import Preprocessing
+from headstart.extractors.spec.preprocessing import Preprocessing
 
 
 @pytest.mark.parametrize("interpolation", ["nearest", "bilinear", "bicubic", "lanczos"])

@@ -13,7 +13,7 @@ from PIL import Image
 
 from headstart.extractors.decode import MAX_PIXELS, decode_image, decode_rgb
 from headstart.extractors.errors import NotReadError, UnreadableImage
-from headstart.extractors.preprocessing import Preprocessing
+from headstart.extractors.spec.preprocessing import Preprocessing
 
 
 def test_no_bytes_are_an_empty_file() -> None:

@@ -15,7 +15,7 @@ from sklearn.datasets import load_sample_images
 
 from headstart.extractors.decode import decode_image
 from headstart.extractors.device_decode import decode_jpegs
-from headstart.extractors.preprocessing import Preprocessing
+from headstart.extractors.spec.preprocessing import Preprocessing
 
 # pytest sets filters of its own, in which the one of the module has no part.
 pytestmark = pytest.mark.filterwarnings("ignore:The image decoding and encoding capabilities:DeprecationWarning")
@@ -90,8 +90,8 @@ def test_a_set_is_embedded_alike_with_every_row_in_its_place(tmp_path: Any) -> N
     from headstart.extractors.forward import ForwardPass
     from headstart.extractors.images import digest_bytes, image_sources, list_images
     from headstart.extractors.prefetch import Decoding
+    from headstart.extractors.spec.tap import Tap
     from headstart.extractors.stages import StageTimes
-    from headstart.extractors.tap import Tap
 
     for number in range(10):
         if number % 3:

@@ -20,8 +20,8 @@ from headstart.extractors.errors import CacheError
 from headstart.extractors.export import WRITERS, gather_export
 from headstart.extractors.extraction import Extraction
 from headstart.extractors.images import list_images
-from headstart.extractors.settings import Settings
-from headstart.extractors.tap import Tap
+from headstart.extractors.spec.settings import Settings
+from headstart.extractors.spec.tap import Tap
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from PIL import Image, JpegImagePlugin
 from sklearn.datasets import load_sample_images
 
 from headstart.extractors.decode import decode_image
-from headstart.extractors.preprocessing import Preprocessing
+from headstart.extractors.spec.preprocessing import Preprocessing
 
 PREPROCESSING = Preprocessing(resize=64, crop=(56, 56))
 PHOTOGRAPH = Image.fromarray(load_sample_images().images[0])  # 640 × 427
@@ -99,7 +99,7 @@ def test_drafting_real_photographs_keeps_the_features(real_data: Path) -> None:
     from headstart.extractors.backbones import load_backbone
     from headstart.extractors.fidelity import compare_features
     from headstart.extractors.forward import ForwardPass
-    from headstart.extractors.tap import Tap
+    from headstart.extractors.spec.tap import Tap
 
     backbone = load_backbone("mobilenet_v2", weights=str(real_data / "weights" / "mobilenet_v2-imagenet.pth"))
     forward = ForwardPass(backbone, [Tap()], device=torch.device("cpu"), precision="fp32", batch_size=4, plain=True)

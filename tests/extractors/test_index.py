@@ -16,9 +16,9 @@ from headstart.extractors.cache import EmbeddingCache, EmbeddingStore
 from headstart.extractors.errors import CacheError
 from headstart.extractors.index import ShardIndex
 from headstart.extractors.index_file import FILE, is_whole, read_index
-from headstart.extractors.key import EmbeddingKey
-from headstart.extractors.preprocessing import Preprocessing
 from headstart.extractors.row_table import RowTable, sort_rows
+from headstart.extractors.spec.key import EmbeddingKey
+from headstart.extractors.spec.preprocessing import Preprocessing
 
 ROOT = Path(__file__).parent.parent.parent
 KEY = EmbeddingKey(

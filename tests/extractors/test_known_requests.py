@@ -10,8 +10,8 @@ import pytest
 import headstart.extractors.known_requests
 from headstart.extractors.cache import EmbeddingCache
 from headstart.extractors.known_requests import describe_request, recall, remember
-from headstart.extractors.settings import Settings
-from headstart.extractors.tap import Tap
+from headstart.extractors.spec.settings import Settings
+from headstart.extractors.spec.tap import Tap
 
 KEY = {"id": "resnet18-0123", "backbone": "torchvision/resnet18", "weights": "none"}
 

@@ -9,13 +9,13 @@ import torch
 
 from headstart.extractors.backbones import load_backbone
 from headstart.extractors.errors import BackboneError, WeightsError
-from headstart.extractors.preprocessing import Preprocessing
 from headstart.extractors.small_cnn import SmallCNN
+from headstart.extractors.spec.preprocessing import Preprocessing
 from headstart.extractors.taps import Tap, TapReader
 
 OWN_MODULE = """
 import torch
-from headstart.extractors.preprocessing import Preprocessing
+from headstart.extractors.spec.preprocessing import Preprocessing
 
 class Net(torch.nn.Module):
     def __init__(self):

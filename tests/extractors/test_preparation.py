@@ -18,11 +18,11 @@ from headstart.extractors.fidelity import Fidelity
 from headstart.extractors.first_images import FirstImages
 from headstart.extractors.forward import ForwardPass
 from headstart.extractors.images import list_images
-from headstart.extractors.key import EmbeddingKey
 from headstart.extractors.preparation import Prepared, prepare
-from headstart.extractors.settings import Settings
+from headstart.extractors.spec.key import EmbeddingKey
+from headstart.extractors.spec.settings import Settings
+from headstart.extractors.spec.tap import Tap
 from headstart.extractors.stages import StageTimes
-from headstart.extractors.tap import Tap
 
 AUTO = Settings(device="cpu")
 MANY = 1_000_000

@@ -19,7 +19,7 @@ from headstart.extractors.images import image_sources
 from headstart.extractors.precision import DeviceError
 from headstart.extractors.shard_request import Request, ShardWork
 from headstart.extractors.shard_work import embed_shard, prepare_pass, settle
-from headstart.extractors.tap import Tap
+from headstart.extractors.spec.tap import Tap
 from headstart.extractors.turn import has_turn, take_turn
 
 

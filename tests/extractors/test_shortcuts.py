@@ -18,11 +18,11 @@ from headstart.extractors.errors import UnreadableImage
 from headstart.extractors.extraction import Extraction
 from headstart.extractors.first_images import FirstImages
 from headstart.extractors.images import list_images
-from headstart.extractors.key import EmbeddingKey
 from headstart.extractors.precision import DeviceError
-from headstart.extractors.settings import Settings
 from headstart.extractors.shortcuts import settle_key
-from headstart.extractors.tap import Tap
+from headstart.extractors.spec.key import EmbeddingKey
+from headstart.extractors.spec.settings import Settings
+from headstart.extractors.spec.tap import Tap
 
 FULL_FP32 = {"device": "cpu", "precision": "fp32", "decode": "full"}
 

@@ -8,7 +8,7 @@ from headstart.extractors.backbone import Backbone
 from headstart.extractors.backbones import load_backbone
 from headstart.extractors.errors import BackboneError
 from headstart.extractors.layouts import is_channels_last
-from headstart.extractors.preprocessing import Preprocessing
+from headstart.extractors.spec.preprocessing import Preprocessing
 from headstart.extractors.taps import Tap, TapReader, feature_sizes, pool
 
 

@@ -9,7 +9,7 @@ import torch
 from headstart.extractors import backbones, timm_models
 from headstart.extractors.backbones import list_backbones, load_backbone
 from headstart.extractors.errors import BackboneError, WeightsError
-from headstart.extractors.preprocessing import Preprocessing
+from headstart.extractors.spec.preprocessing import Preprocessing
 from headstart.extractors.taps import Tap, TapReader
 
 

@@ -22,8 +22,8 @@ from headstart.extractors.cache_listing import read_listing, update_listing
 from headstart.extractors.errors import CacheError
 from headstart.extractors.extraction import Extraction
 from headstart.extractors.images import list_images
-from headstart.extractors.settings import Settings
-from headstart.extractors.tap import Tap
+from headstart.extractors.spec.settings import Settings
+from headstart.extractors.spec.tap import Tap
 from headstart.extractors.writer_lock import writer_lock
 
 ROOT = Path(__file__).parent.parent.parent

@@ -14,9 +14,9 @@ from headstart.extractors.cache import EmbeddingCache
 from headstart.extractors.cache_listing import update_listing
 from headstart.extractors.extraction import Extraction
 from headstart.extractors.images import list_images
-from headstart.extractors.settings import Settings
 from headstart.extractors.shard_result import ShardResult
-from headstart.extractors.tap import Tap
+from headstart.extractors.spec.settings import Settings
+from headstart.extractors.spec.tap import Tap
 from headstart.flows.progress import say_waiting
 
 

@@ -23,9 +23,9 @@ from headstart.extractors.allowed_roots import ENVIRONMENT, NOT_ALLOWED
 from headstart.extractors.cache import EmbeddingCache
 from headstart.extractors.cache_listing import CacheListing, read_listing
 from headstart.extractors.errors import CacheError, FeatureError, ImageSetError
-from headstart.extractors.settings import Settings
 from headstart.extractors.shard_request import Request
-from headstart.extractors.tap import Tap
+from headstart.extractors.spec.settings import Settings
+from headstart.extractors.spec.tap import Tap
 from headstart.flows.device_lock import device_lock
 from headstart.flows.errors import JobError
 from headstart.flows.experiment import Experiment

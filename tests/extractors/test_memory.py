@@ -9,7 +9,7 @@ import pytest
 # In a process of its own: what other tests left in the heap decides where a block fits.
 MEASURE = """
 import resource, sys, torch
-from headstart.extractors.allocation import keep_freed_memory
+from headstart.extractors.memory import keep_freed_memory
 if sys.argv[1] == "keep":
     assert keep_freed_memory()
 faults = []
@@ -29,7 +29,7 @@ def faults_of_a_block(argument: str) -> int:
 
 HOLES = """
 from pathlib import Path
-from headstart.extractors.allocation import give_back_freed_memory
+from headstart.extractors.memory import give_back_freed_memory
 
 def own():
     (line,) = (line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("RssAnon:"))

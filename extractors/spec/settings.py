@@ -4,7 +4,7 @@ import os
 from dataclasses import dataclass
 from typing import Literal
 
-from headstart.extractors.key import Decode, EmbeddingKey, StoredDtype
+from headstart.extractors.spec.key import Decode, EmbeddingKey, StoredDtype
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from headstart.extractors.key import EmbeddingKey
-from headstart.extractors.preprocessing import Preprocessing
+from headstart.extractors.spec.key import EmbeddingKey
+from headstart.extractors.spec.preprocessing import Preprocessing
 
 KEY = EmbeddingKey(
     backbone="torchvision/resnet18", weights="sha256:aa", taps=("layer3", "penultimate"), preprocessing=Preprocessing()
