@@ -115,7 +115,7 @@ def run_model(images: Path, backbone: str, options: argparse.Namespace) -> dict[
     from headstart.extractors.backbones import load_backbone
     from headstart.extractors.calibration import time_batches
     from headstart.extractors.forward import ForwardPass
-    from headstart.extractors.images import list_images
+    from headstart.extractors.images.sources import list_images
     from headstart.extractors.precision import has_fast_bf16, resolve_device
     from headstart.extractors.spec.tap import Tap
 
@@ -147,7 +147,7 @@ def run_model(images: Path, backbone: str, options: argparse.Namespace) -> dict[
 def run_decode(images: Path, backbone: str, _: argparse.Namespace) -> dict[str, Any]:
     """Time reading and decoding alone."""
     from headstart.extractors.backbones import load_backbone
-    from headstart.extractors.images import list_images
+    from headstart.extractors.images.sources import list_images
 
     preprocessing, found = load_backbone(backbone, weights="none").preprocessing, list_images(images)
     images_of = decoded(found, preprocessing)
@@ -157,7 +157,7 @@ def run_decode(images: Path, backbone: str, _: argparse.Namespace) -> dict[str, 
 
 def decoded(found: Any, preprocessing: Any) -> Any:
     """Return an iterator that reads and decodes an image set on all cores."""
-    from headstart.extractors.images import digest_bytes, image_sources
+    from headstart.extractors.images.sources import digest_bytes, image_sources
     from headstart.extractors.precision import resolve_device
     from headstart.extractors.prefetch import Decoding, decode_images
     from headstart.extractors.stages import StageTimes

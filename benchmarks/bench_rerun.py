@@ -24,7 +24,7 @@ import numpy as np
 
 from headstart.extractors.cache import EmbeddingCache
 from headstart.extractors.cache_listing import CacheListing, update_listing
-from headstart.extractors.images import list_images
+from headstart.extractors.images.sources import list_images
 from headstart.extractors.spec.settings import Settings
 
 ROOT = Path(__file__).parent.parent

@@ -38,7 +38,7 @@ def made_up_listing(n_rows: int, root: Path) -> Any:
     import pandas as pd
 
     from headstart.extractors.cache_listing import CacheListing
-    from headstart.extractors.listing import ListedImage, listing_frame
+    from headstart.extractors.images.image_set import ListedImage, listing_frame
 
     digests = np.random.default_rng(0).integers(0, 256, (n_rows, 32), np.uint8)
     images = [

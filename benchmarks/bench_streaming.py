@@ -27,7 +27,7 @@ import pandas as pd
 
 from headstart.extractors.cache import EmbeddingCache
 from headstart.extractors.cache_listing import CacheListing
-from headstart.extractors.listing import LISTING_COLUMNS, OK
+from headstart.extractors.images.image_set import LISTING_COLUMNS, OK
 from headstart.extractors.spec.key import EmbeddingKey
 from headstart.extractors.spec.preprocessing import Preprocessing
 

@@ -220,7 +220,7 @@ def make_cache(folder: Path, options: argparse.Namespace) -> Path:
 
     from headstart.extractors.cache import EmbeddingCache
     from headstart.extractors.cache_listing import update_listing
-    from headstart.extractors.images import list_images
+    from headstart.extractors.images.sources import list_images
     from headstart.extractors.spec.key import EmbeddingKey
     from headstart.extractors.spec.preprocessing import Preprocessing
 

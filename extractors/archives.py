@@ -11,10 +11,8 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from headstart.extractors.allowed_roots import NOT_ALLOWED, is_allowed
 from headstart.extractors.errors import ImageSetError, NotAllowedError, NotReadError
-from headstart.extractors.image_root import ImageRoot, RemoteRoot, place_of
-from headstart.extractors.listing import (
+from headstart.extractors.images.image_set import (
     ImageSet,
     ListedImage,
     count_by_suffix,
@@ -23,6 +21,7 @@ from headstart.extractors.listing import (
     os_reason,
     refuse_duplicates,
 )
+from headstart.extractors.images.roots import NOT_ALLOWED, ImageRoot, RemoteRoot, is_allowed, place_of
 from headstart.extractors.tar_labels import Sample, describe
 from headstart.extractors.tar_walk import TarContents, walk_tar
 

@@ -15,10 +15,10 @@ import pyarrow.parquet as pq
 from headstart.extractors.atomic import write_atomically
 from headstart.extractors.cache import EmbeddingCache
 from headstart.extractors.errors import ImageSetError, NotReadError
-from headstart.extractors.image_root import ImageRoot, parse_root
-from headstart.extractors.images import ImageSource, digest_bytes, image_sources
+from headstart.extractors.images.image_set import DIGEST_COLUMN, OK, QUARANTINED, ImageSet
+from headstart.extractors.images.roots import ImageRoot, parse_root
+from headstart.extractors.images.sources import ImageSource, digest_bytes, image_sources
 from headstart.extractors.known_digests import carry_over, keep_digests, known_digests
-from headstart.extractors.listing import DIGEST_COLUMN, OK, QUARANTINED, ImageSet
 from headstart.extractors.listing_file import FILE, as_rows, opened_listing, origin_of
 
 _HASHED_AHEAD = 1024
@@ -31,7 +31,7 @@ class CacheListing:
     Attributes
     ----------
     rows : DataFrame
-        `extractors.listing.LISTING_COLUMNS`, label columns, and ``digest`` (SHA-256 as hex, None where unread).
+        `images.image_set.LISTING_COLUMNS`, label columns, and ``digest`` (SHA-256 as hex, None where unread).
     root : Path or RemoteRoot
         Folder or address that the paths are relative to.
     kind : str
@@ -158,7 +158,7 @@ def update_listing(
     cache : EmbeddingCache
         Its listing is replaced, unless `write` is False.
     images : ImageSet
-        What `extractors.images.list_images` found.
+        What `extractors.images.sources.list_images` found.
     workers : int
         Threads that read and hash.
     on_image : callable

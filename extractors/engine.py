@@ -10,7 +10,7 @@ import torch
 
 from headstart.extractors.errors import NotReadError, UnreadableImage
 from headstart.extractors.forward import ForwardPass, Pending
-from headstart.extractors.image_root import ImageRoot
+from headstart.extractors.images.roots import ImageRoot
 from headstart.extractors.prefetch import Decoded, Decoding, Listed, decode_images
 from headstart.extractors.shards import Array
 from headstart.extractors.stages import StageTimes

@@ -18,7 +18,7 @@ from headstart.extractors.atomic import atomic_file, write_atomically
 from headstart.extractors.cache import EmbeddingStore, EmbeddingView
 from headstart.extractors.cache_listing import CacheListing
 from headstart.extractors.errors import CacheError, FeatureError
-from headstart.extractors.listing import DIGEST_COLUMN, displayable, label_columns
+from headstart.extractors.images.image_set import DIGEST_COLUMN, displayable, label_columns
 from headstart.extractors.rounding import find_lost
 from headstart.extractors.shards import Array, lay_out_hdf5
 from headstart.extractors.spec.key import StoredDtype

@@ -18,8 +18,8 @@ from headstart.extractors.execution import Execution
 from headstart.extractors.fidelity import LOWEST_COSINE
 from headstart.extractors.first_images import FirstImages
 from headstart.extractors.forward import ForwardPass, store_as
-from headstart.extractors.image_root import ImageRoot
-from headstart.extractors.images import image_sources
+from headstart.extractors.images.roots import ImageRoot
+from headstart.extractors.images.sources import image_sources
 from headstart.extractors.missing_rows import MissingRows, cut_shards
 from headstart.extractors.precision import resolve_device
 from headstart.extractors.prefetch import Decoding, Listed

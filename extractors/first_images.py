@@ -12,7 +12,7 @@ from headstart.extractors.cache_listing import CacheListing
 from headstart.extractors.errors import NotReadError, UnreadableImage
 from headstart.extractors.fidelity import Fidelity, compare_features
 from headstart.extractors.forward import ForwardPass
-from headstart.extractors.images import image_sources
+from headstart.extractors.images.sources import image_sources
 from headstart.extractors.prefetch import Decoding, decode_images
 from headstart.extractors.shards import Array
 from headstart.extractors.spec.key import Decode

@@ -13,8 +13,8 @@ import pyarrow.parquet as pq
 
 from headstart.extractors.atomic import errors_explained, write_atomically
 from headstart.extractors.cache import EmbeddingCache
-from headstart.extractors.image_root import ImageRoot
-from headstart.extractors.listing import DIGEST_COLUMN, OK
+from headstart.extractors.images.image_set import DIGEST_COLUMN, OK
+from headstart.extractors.images.roots import ImageRoot
 
 if TYPE_CHECKING:
     from headstart.extractors.cache_listing import CacheListing

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from headstart.extractors.cache import EmbeddingCache
 from headstart.extractors.errors import CacheError
-from headstart.extractors.listing import DIGEST_COLUMN
+from headstart.extractors.images.image_set import DIGEST_COLUMN
 
 FILE = "listing.parquet"
 _FEW_VALUES = ("archive", "split", "group", "status", "reason", "etag")
@@ -49,7 +49,7 @@ def origin_of(schema: pa.Schema) -> dict[str, Any]:
 
 
 def as_rows(table: pa.Table) -> pd.DataFrame:
-    """Return columns of the file as `extractors.listing` makes them, whichever pandas reads them."""
+    """Return columns of the file as `extractors.images.image_set` makes them, whichever pandas reads them."""
     for name in set(_FEW_VALUES) & set(table.column_names):
         at = table.column_names.index(name)
         if not pa.types.is_null(table.schema.field(at).type):

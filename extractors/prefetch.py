@@ -14,8 +14,8 @@ import torch
 from headstart.extractors.decode import decode_image
 from headstart.extractors.device_decode import decode_jpegs
 from headstart.extractors.errors import NotReadError, UnreadableImage
-from headstart.extractors.image_root import ImageRoot
-from headstart.extractors.images import ImageSource, read_bytes
+from headstart.extractors.images.roots import ImageRoot
+from headstart.extractors.images.sources import ImageSource, read_bytes
 from headstart.extractors.shards import Array
 from headstart.extractors.spec.key import Decode
 from headstart.extractors.spec.preprocessing import Preprocessing

@@ -11,8 +11,8 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
-from headstart.extractors.allowed_roots import is_allowed
 from headstart.extractors.errors import ExtractorError, ImageSetError, NotAllowedError, NotReadError
+from headstart.extractors.images.roots import is_allowed
 from headstart.extractors.remote_address import check_address, redacted
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from typing import Any
 
 from headstart.extractors.execution import Execution
 from headstart.extractors.fidelity import FidelityRecord
-from headstart.extractors.image_root import ImageRoot
+from headstart.extractors.images.roots import ImageRoot
 from headstart.extractors.prefetch import Listed
 from headstart.extractors.spec.key import EmbeddingKey
 from headstart.extractors.spec.settings import Settings

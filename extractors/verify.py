@@ -12,7 +12,7 @@ from headstart.extractors.atomic import errors_explained, write_atomically
 from headstart.extractors.cache import EmbeddingCache, EmbeddingStore
 from headstart.extractors.cache_listing import CacheListing, has_listing, read_listing
 from headstart.extractors.errors import CacheError
-from headstart.extractors.listing import DIGEST_COLUMN
+from headstart.extractors.images.image_set import DIGEST_COLUMN
 from headstart.extractors.shards import find_damage, read_key
 from headstart.extractors.spec.key import FORMAT_VERSION, EmbeddingKey
 

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from prefect.assets import Asset, AssetProperties, add_asset_metadata, materialize
 from prefect.cache_policies import NO_CACHE
 
-from headstart.extractors.image_root import is_url
+from headstart.extractors.images.roots import is_url
 from headstart.flows.experiment import Experiment, FitTable
 from headstart.flows.extraction_summary import ExtractionSummary
 

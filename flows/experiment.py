@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
 
-from headstart.extractors.image_root import is_url
+from headstart.extractors.images.roots import is_url
 from headstart.extractors.spec.key import StoredDtype
 from headstart.extractors.spec.settings import Settings
 from headstart.extractors.spec.tap import PENULTIMATE

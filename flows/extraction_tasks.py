@@ -13,7 +13,7 @@ from prefect.futures import PrefectFuture
 from headstart.extractors.cache import EmbeddingCache
 from headstart.extractors.cache_listing import CacheListing
 from headstart.extractors.extraction import Extraction
-from headstart.extractors.images import list_images
+from headstart.extractors.images.sources import list_images
 from headstart.extractors.missing_rows import MissingRows
 from headstart.extractors.shard_result import ShardResult
 from headstart.extractors.spec.settings import Settings

@@ -6,7 +6,7 @@ from typing import Any
 
 from headstart.extractors.cache import EmbeddingCache
 from headstart.extractors.cache_listing import read_listing
-from headstart.extractors.listing import label_columns
+from headstart.extractors.images.image_set import label_columns
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from headstart.extractors.image_root import ImageRoot, relative_path
-from headstart.extractors.listing import label_columns
-from headstart.extractors.manifests import read_manifest
+from headstart.extractors.images.image_set import label_columns
+from headstart.extractors.images.manifests import read_manifest
+from headstart.extractors.images.roots import ImageRoot, relative_path
 from headstart.extractors.usable_images import UsableImages
 from headstart.flows.errors import JobError
 

@@ -13,7 +13,7 @@ from scipy.sparse.csgraph import connected_components
 
 from headstart.extractors.cache import EmbeddingCache
 from headstart.extractors.digests import number_digests
-from headstart.extractors.image_root import ImageRoot
+from headstart.extractors.images.roots import ImageRoot
 from headstart.extractors.usable_images import UsableImages, read_usable
 from headstart.flows.embedded import Embedded, find_covering
 from headstart.flows.errors import JobError

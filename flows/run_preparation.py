@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from headstart.extractors.cache import EmbeddingCache
-from headstart.extractors.image_root import is_url
+from headstart.extractors.images.roots import is_url
 from headstart.extractors.spec.weights_argument import is_file_argument
 from headstart.flows.cache_queue import turn_of
 from headstart.flows.errors import JobError

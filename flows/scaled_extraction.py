@@ -13,7 +13,7 @@ import numpy as np
 
 from headstart.extractors.cache import EmbeddingCache
 from headstart.extractors.cache_listing import CacheListing
-from headstart.extractors.images import image_sources
+from headstart.extractors.images.sources import image_sources
 from headstart.extractors.missing_rows import MissingRows, cut_shards
 from headstart.extractors.shard_request import Decided, Request, ShardWork
 from headstart.extractors.shard_result import ShardResult

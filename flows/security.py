@@ -5,9 +5,8 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from headstart.extractors.allowed_roots import ENVIRONMENT, is_within
 from headstart.extractors.archives import is_pattern
-from headstart.extractors.image_root import is_url
+from headstart.extractors.images.roots import ENVIRONMENT, is_url, is_within
 from headstart.extractors.spec.weights_argument import is_file_argument
 from headstart.flows.errors import JobError
 from headstart.flows.experiment import Experiment, SecurityTable

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from headstart.extractors.archives import is_pattern
-from headstart.extractors.image_root import is_url
+from headstart.extractors.images.roots import is_url
 from headstart.flows.errors import JobError
 
 Look = tuple[int, int]

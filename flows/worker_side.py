@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any, Literal
 
-from headstart.extractors.allowed_roots import ENVIRONMENT
+from headstart.extractors.images.roots import ENVIRONMENT
 
 Work = Literal["settle", "prepare_pass", "embed_shard"]
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from headstart.extractors.cache import EmbeddingCache
 from headstart.extractors.cache_listing import read_listing
-from headstart.extractors.images import image_sources, read_bytes
+from headstart.extractors.images.sources import image_sources, read_bytes
 
 
 def check_cache(cache: EmbeddingCache, *, complete: bool = True) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from headstart.extractors.cache import EmbeddingCache, EmbeddingStore
 from headstart.extractors.cache_listing import CacheListing, update_listing
-from headstart.extractors.images import list_images
+from headstart.extractors.images.sources import list_images
 from headstart.extractors.spec.key import EmbeddingKey
 from headstart.extractors.spec.preprocessing import Preprocessing
 

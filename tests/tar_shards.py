@@ -4,7 +4,7 @@ import io
 import tarfile
 from pathlib import Path
 
-from headstart.extractors.images import image_sources, list_images, read_bytes
+from headstart.extractors.images.sources import image_sources, list_images, read_bytes
 
 
 def write_tar(path: Path, members: dict[str, bytes]) -> Path:

@@ -15,8 +15,8 @@ from source_modules import MODULES, ROOT
 from headstart.extractors.cache import EmbeddingCache
 from headstart.extractors.cache_listing import has_listing, read_listing
 from headstart.extractors.errors import CacheError, ImageSetError, WeightsError
-from headstart.extractors.images import list_images
-from headstart.extractors.manifests import read_manifest
+from headstart.extractors.images.manifests import read_manifest
+from headstart.extractors.images.sources import list_images
 from headstart.extractors.shards import find_damage
 from headstart.extractors.weights import read_checkpoint
 

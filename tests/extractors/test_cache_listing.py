@@ -14,7 +14,7 @@ from conftest import age, draw
 from headstart.extractors.cache import EmbeddingCache
 from headstart.extractors.cache_listing import CacheListing, listed_root, read_listing, update_listing
 from headstart.extractors.errors import CacheError, ImageSetError
-from headstart.extractors.images import list_images
+from headstart.extractors.images.sources import list_images
 
 
 def update(cache: EmbeddingCache, folder: Path) -> CacheListing:

@@ -19,7 +19,7 @@ from headstart.extractors.compact import carry_out, plan_compaction
 from headstart.extractors.errors import CacheError
 from headstart.extractors.export import WRITERS, gather_export
 from headstart.extractors.extraction import Extraction
-from headstart.extractors.images import list_images
+from headstart.extractors.images.sources import list_images
 from headstart.extractors.spec.settings import Settings
 from headstart.extractors.spec.tap import Tap
 

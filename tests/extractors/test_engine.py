@@ -17,7 +17,7 @@ from headstart.extractors.backbones import load_backbone
 from headstart.extractors.decode import decode_image
 from headstart.extractors.engine import Batch, embed
 from headstart.extractors.forward import ForwardPass
-from headstart.extractors.images import ImageSource
+from headstart.extractors.images.sources import ImageSource
 from headstart.extractors.prefetch import Decoding, run_ahead
 from headstart.extractors.stages import STAGES, StageTimes
 from headstart.extractors.taps import Tap

@@ -10,7 +10,7 @@ from conftest import age, draw
 
 from headstart.extractors.cache import EmbeddingCache
 from headstart.extractors.cache_listing import CacheListing, read_listing, update_listing
-from headstart.extractors.images import list_images
+from headstart.extractors.images.sources import list_images
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from headstart.extractors.execution import Execution
 from headstart.extractors.fidelity import Fidelity
 from headstart.extractors.first_images import FirstImages
 from headstart.extractors.forward import ForwardPass
-from headstart.extractors.images import list_images
+from headstart.extractors.images.sources import list_images
 from headstart.extractors.preparation import Prepared, prepare
 from headstart.extractors.spec.key import EmbeddingKey
 from headstart.extractors.spec.settings import Settings

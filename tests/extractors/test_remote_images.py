@@ -14,8 +14,8 @@ from tar_shards import contents, write_tar
 from headstart.extractors.cache import EmbeddingCache
 from headstart.extractors.cache_listing import read_listing
 from headstart.extractors.errors import ImageSetError
-from headstart.extractors.image_root import RemoteRoot
-from headstart.extractors.images import list_images
+from headstart.extractors.images.roots import RemoteRoot
+from headstart.extractors.images.sources import list_images
 
 
 @pytest.fixture(scope="module")

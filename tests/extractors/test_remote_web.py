@@ -14,7 +14,7 @@ from tar_shards import contents, write_tar
 from headstart.extractors import remote_store
 from headstart.extractors.cache import EmbeddingCache
 from headstart.extractors.errors import ImageSetError
-from headstart.extractors.images import list_images
+from headstart.extractors.images.sources import list_images
 from headstart.extractors.remote_address import check_address, redacted
 
 
@@ -200,7 +200,8 @@ def test_a_package_that_is_missing_is_named_by_its_extra(
 
 def test_images_in_folders_need_no_fsspec() -> None:
     code = (
-        "import sys, extractors.images, extractors.cache_listing, flows.security, flows.cli;"
+        "import sys, headstart.extractors.images.sources, headstart.extractors.cache_listing;"
+        "import headstart.flows.security, headstart.flows.cli;"
         "sys.exit(any(name in sys.modules for name in ('fsspec', 's3fs', 'aiohttp')))"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=120)

@@ -17,7 +17,7 @@ from headstart.extractors.cache_listing import update_listing
 from headstart.extractors.errors import UnreadableImage
 from headstart.extractors.extraction import Extraction
 from headstart.extractors.first_images import FirstImages
-from headstart.extractors.images import list_images
+from headstart.extractors.images.sources import list_images
 from headstart.extractors.precision import DeviceError
 from headstart.extractors.shortcuts import settle_key
 from headstart.extractors.spec.key import EmbeddingKey

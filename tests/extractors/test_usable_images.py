@@ -17,8 +17,8 @@ from headstart.extractors.cache import EmbeddingCache
 from headstart.extractors.cache_listing import CacheListing, read_listing, update_listing
 from headstart.extractors.digests import as_hex
 from headstart.extractors.errors import CacheError
-from headstart.extractors.images import image_sources, list_images
-from headstart.extractors.listing import label_columns
+from headstart.extractors.images.image_set import label_columns
+from headstart.extractors.images.sources import image_sources, list_images
 from headstart.extractors.usable_images import read_usable
 
 Make = Callable[[Path], Path]

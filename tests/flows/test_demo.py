@@ -14,7 +14,7 @@ import pytest
 from cache_contract import check_cache
 
 from headstart.extractors.cache import EmbeddingCache
-from headstart.extractors.images import list_images
+from headstart.extractors.images.sources import list_images
 from headstart.flows.demo import demo
 from headstart.flows.digits import TRAIN_PER_CLASS, write_digits
 from headstart.flows.errors import JobError

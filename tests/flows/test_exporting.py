@@ -81,7 +81,7 @@ def test_exporting_loads_no_torch(cache: str, tmp_path: Path) -> None:
     import sys
 
     code = (
-        "import sys; from flows.exporting import export; "
+        "import sys; from headstart.flows.exporting import export; "
         f"export({cache!r}, {str(tmp_path / 'x.h5')!r}, backbone='pixels'); print('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"

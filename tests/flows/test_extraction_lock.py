@@ -13,7 +13,7 @@ from headstart.extractors.backbones import load_backbone
 from headstart.extractors.cache import EmbeddingCache
 from headstart.extractors.cache_listing import update_listing
 from headstart.extractors.extraction import Extraction
-from headstart.extractors.images import list_images
+from headstart.extractors.images.sources import list_images
 from headstart.extractors.shard_result import ShardResult
 from headstart.extractors.spec.settings import Settings
 from headstart.extractors.spec.tap import Tap

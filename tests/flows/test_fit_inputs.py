@@ -9,7 +9,7 @@ from conftest import draw
 
 from headstart.extractors.cache import EmbeddingCache
 from headstart.extractors.cache_listing import CacheListing, update_listing
-from headstart.extractors.images import list_images
+from headstart.extractors.images.sources import list_images
 from headstart.flows.errors import JobError
 from headstart.flows.experiment import Experiment, FitTable
 from headstart.flows.fit_inputs import describe_inputs, why_refit

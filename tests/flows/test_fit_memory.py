@@ -11,7 +11,7 @@ from synthetic_cache import ABOUT, key_of
 
 from headstart.extractors.cache import EmbeddingCache
 from headstart.extractors.cache_listing import CacheListing
-from headstart.extractors.listing import LISTING_COLUMNS, OK
+from headstart.extractors.images.image_set import LISTING_COLUMNS, OK
 
 ROOT = Path(__file__).parent.parent.parent
 MANY = 200_000

@@ -36,7 +36,8 @@ def test_images_keys_bytes_labels_and_quarantine_are_counted(embed: Embed, photo
 def test_inspecting_loads_no_torch(embed: Embed) -> None:
     cache = embed().cache
     code = (
-        f"import sys; from flows.inspection import inspect; inspect({str(cache)!r}); sys.exit('torch' in sys.modules)"
+        "import sys; from headstart.flows.inspection import inspect; "
+        f"inspect({str(cache)!r}); sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 

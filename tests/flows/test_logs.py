@@ -106,7 +106,7 @@ def test_unasked_nothing_is_written(capfd: pytest.CaptureFixture[str], monkeypat
 
 
 def test_stderr_is_a_place_of_its_own_and_each_record_is_written_once() -> None:
-    code = "from flows.logs import log_event\nfor rows in (1, 2): log_event('extraction', 'done', rows=rows)"
+    code = "from headstart.flows.logs import log_event\nfor rows in (1, 2): log_event('extraction', 'done', rows=rows)"
     done = subprocess.run(
         [sys.executable, "-c", code], env={VARIABLE: "stderr"}, capture_output=True, text=True, check=True
     )

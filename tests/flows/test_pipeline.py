@@ -49,7 +49,7 @@ def experiment(photos: Path, tmp_path: Path) -> Path:
 
 def run(experiment: Path, environment: dict[str, str], code: str = "") -> "CompletedProcess[str]":
     """Run the experiment as the command line does, after `code` where something is to go wrong."""
-    program = f"{code}\nfrom flows.cli import main\nmain(['run', {str(experiment)!r}, '--json'])"
+    program = f"{code}\nfrom headstart.flows.cli import main\nmain(['run', {str(experiment)!r}, '--json'])"
     return run_forked("-c", program, env=environment)
 
 

@@ -157,7 +157,9 @@ def test_a_planted_backbone_is_not_imported(
 def test_a_model_on_code_of_one_s_own_predicts_once_that_is_named(
     embed: Embed, new_images: Path, elsewhere: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (elsewhere / "mine.py").write_text("from extractors.small_cnn import SmallCNN\ndef build(): return SmallCNN(3)\n")
+    (elsewhere / "mine.py").write_text(
+        "from headstart.extractors.small_cnn import SmallCNN\ndef build(): return SmallCNN(3)\n"
+    )
     monkeypatch.syspath_prepend(elsewhere)
     model = fit(embed(backbone="mine:build", weights="none").cache, "centroid").model
     with pytest.raises(JobError, match="say so with --backbone mine:build"):

@@ -11,7 +11,7 @@ from remote_servers import KEY_ID, S3, SECRET, s3_server
 
 import headstart.flows.reporting
 from headstart.extractors.errors import ImageSetError
-from headstart.extractors.image_root import RemoteRoot
+from headstart.extractors.images.roots import RemoteRoot
 from headstart.flows.extract_choices import default_cache
 from headstart.flows.extraction import extract
 from headstart.flows.extraction_summary import ExtractionSummary

@@ -19,10 +19,10 @@ from conftest import draw
 from distributed import LocalCluster, Worker, get_worker
 from pydantic import ValidationError
 
-from headstart.extractors.allowed_roots import ENVIRONMENT, NOT_ALLOWED
 from headstart.extractors.cache import EmbeddingCache
 from headstart.extractors.cache_listing import CacheListing, read_listing
 from headstart.extractors.errors import CacheError, FeatureError, ImageSetError
+from headstart.extractors.images.roots import ENVIRONMENT, NOT_ALLOWED
 from headstart.extractors.shard_request import Request
 from headstart.extractors.spec.settings import Settings
 from headstart.extractors.spec.tap import Tap

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from conftest import draw
 
-from headstart.extractors.allowed_roots import ENVIRONMENT
+from headstart.extractors.images.roots import ENVIRONMENT
 from headstart.flows.errors import JobError
 from headstart.flows.experiment import Experiment, SecurityTable, read_experiment
 from headstart.flows.pipeline import run

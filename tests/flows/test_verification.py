@@ -123,7 +123,7 @@ def test_code_of_a_cache_runs_only_on_the_word_of_the_caller(
     embed: Embed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "my_models.py").write_text(
-        "from extractors.small_cnn import SmallCNN\ndef build():\n    return SmallCNN(10)\n"
+        "from headstart.extractors.small_cnn import SmallCNN\ndef build():\n    return SmallCNN(10)\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
     (store,) = EmbeddingCache(embed(backbone="my_models:build").cache).stores()
@@ -176,7 +176,7 @@ def test_rows_of_images_that_are_no_longer_listed_are_counted(
     for path in verify_paths(store)[:3]:
         (photos / path).unlink()
     from headstart.extractors.cache_listing import update_listing
-    from headstart.extractors.images import list_images
+    from headstart.extractors.images.sources import list_images
 
     update_listing(cache_of(store), list_images(photos), workers=1)
     summary = verify(cache_of(store).path, repair=True)
@@ -230,7 +230,7 @@ def test_checking_loads_no_torch(store: EmbeddingStore) -> None:
     import sys
 
     code = (
-        "import sys; from flows.verification import verify; "
+        "import sys; from headstart.flows.verification import verify; "
         f"assert verify({str(cache_of(store).path)!r}).sound; print('torch' in sys.modules)"
     )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

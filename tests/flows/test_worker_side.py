@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from headstart.extractors.allowed_roots import ENVIRONMENT
+from headstart.extractors.images.roots import ENVIRONMENT
 from headstart.flows.worker_side import held_to
 
 

@@ -7,10 +7,8 @@ from typing import Any
 
 import pandas as pd
 
-from headstart.extractors.allowed_roots import NOT_ALLOWED, is_allowed
 from headstart.extractors.errors import ImageSetError
-from headstart.extractors.image_root import ImageRoot, RemoteRoot, is_url, place_of
-from headstart.extractors.listing import (
+from headstart.extractors.images.image_set import (
     DIGEST_COLUMN,
     LISTING_COLUMNS,
     QUARANTINED,
@@ -23,6 +21,7 @@ from headstart.extractors.listing import (
     refuse_duplicates,
     text_series,
 )
+from headstart.extractors.images.roots import NOT_ALLOWED, ImageRoot, RemoteRoot, is_allowed, is_url, place_of
 from headstart.extractors.remote_address import check_address
 
 MANIFEST_SUFFIXES = (".csv", ".parquet")

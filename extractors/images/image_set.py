@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from headstart.extractors.errors import ImageSetError
-from headstart.extractors.image_root import ImageRoot
+from headstart.extractors.images.roots import ImageRoot
 
 IMAGE_SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 COMPRESSED_TARS = (".tgz", ".tbz2", ".txz", ".tar.gz", ".tar.bz2", ".tar.xz", ".tar.zst")

@@ -9,10 +9,10 @@ from remote_servers import web_server
 from small_extraction import listed
 from tar_shards import write_tar
 
-from headstart.extractors.allowed_roots import ENVIRONMENT, NOT_ALLOWED
 from headstart.extractors.cache import EmbeddingCache
 from headstart.extractors.errors import NotAllowedError, NotReadError
-from headstart.extractors.images import ImageSource, digest_bytes, list_images, read_bytes
+from headstart.extractors.images.roots import ENVIRONMENT, NOT_ALLOWED
+from headstart.extractors.images.sources import ImageSource, digest_bytes, list_images, read_bytes
 from headstart.extractors.remote_store import open_store, read_object
 
 Tree = Callable[..., Path]

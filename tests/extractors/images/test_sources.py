@@ -14,13 +14,7 @@ import pytest
 from PIL import Image
 
 from headstart.extractors.errors import ImageSetError, NotReadError
-from headstart.extractors.images import (
-    ImageSource,
-    digest_bytes,
-    image_sources,
-    list_images,
-    read_bytes,
-)
+from headstart.extractors.images.sources import ImageSource, digest_bytes, image_sources, list_images, read_bytes
 
 Tree = Callable[..., Path]
 
@@ -165,7 +159,8 @@ def test_the_digest_is_that_of_the_bytes_of_the_image_alone(tmp_path: Path, n_by
 
 def test_listing_and_decoding_need_no_torch() -> None:
     code = (
-        "import sys, extractors.images, extractors.decode; sys.exit(any(m in sys.modules for m in ('torch', 'h5py')))"
+        "import sys, headstart.extractors.images.sources, headstart.extractors.decode; "
+        "sys.exit(any(m in sys.modules for m in ('torch', 'h5py')))"
     )
 
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

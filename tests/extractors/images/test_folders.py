@@ -8,11 +8,7 @@ import pandas as pd
 import pytest
 
 from headstart.extractors.errors import ImageSetError
-from headstart.extractors.images import (
-    LISTING_COLUMNS,
-    label_columns,
-    list_images,
-)
+from headstart.extractors.images.sources import LISTING_COLUMNS, label_columns, list_images
 
 Tree = Callable[..., Path]
 

@@ -7,11 +7,7 @@ from pathlib import Path
 import pytest
 
 from headstart.extractors.errors import ImageSetError
-from headstart.extractors.images import (
-    image_sources,
-    list_images,
-    read_bytes,
-)
+from headstart.extractors.images.sources import image_sources, list_images, read_bytes
 
 Tree = Callable[..., Path]
 

@@ -6,10 +6,8 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
 
-from headstart.extractors.allowed_roots import NOT_ALLOWED, is_allowed
 from headstart.extractors.errors import ImageSetError
-from headstart.extractors.image_root import ImageRoot
-from headstart.extractors.listing import (
+from headstart.extractors.images.image_set import (
     IMAGE_SUFFIXES,
     QUARANTINED,
     SPLIT_NAMES,
@@ -22,6 +20,7 @@ from headstart.extractors.listing import (
     refuse_duplicates,
     text_series,
 )
+from headstart.extractors.images.roots import NOT_ALLOWED, ImageRoot, is_allowed
 
 
 def scan_folder(root: Path) -> tuple[list[ListedImage], Counter[str]]:

@@ -6,18 +6,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from io import BufferedReader
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from headstart.extractors.allowed_roots import NOT_ALLOWED, is_allowed
-from headstart.extractors.archives import expand_pattern, is_pattern, list_archives
+from headstart.extractors.archives import expand_braces, expand_pattern, is_pattern, list_archives
 from headstart.extractors.errors import ImageSetError, NotAllowedError, NotReadError
-from headstart.extractors.folders import folder_image_set, scan_folder
-from headstart.extractors.image_root import ImageRoot, RemoteRoot, is_url, place_of
-from headstart.extractors.listing import (
+from headstart.extractors.images.folders import folder_image_set, scan_folder
+from headstart.extractors.images.image_set import (
     COMPRESSED_TARS,
     IMAGE_SUFFIXES,
     LISTING_COLUMNS,
@@ -26,7 +24,10 @@ from headstart.extractors.listing import (
     label_columns,
     os_reason,
 )
-from headstart.extractors.manifests import MANIFEST_SUFFIXES, list_manifest
+from headstart.extractors.images.manifests import MANIFEST_SUFFIXES, list_manifest
+from headstart.extractors.images.roots import NOT_ALLOWED, ImageRoot, RemoteRoot, is_allowed, is_url, place_of
+from headstart.extractors.remote_address import check_address
+from headstart.extractors.remote_listing import expand_remote, scan_prefix
 
 __all__ = [
     "LISTING_COLUMNS",
@@ -72,8 +73,6 @@ def list_images(source: str | Path, *, limit: int | None = None) -> ImageSet:
     if limit is not None and limit < 1:
         raise ImageSetError(f"limit must be at least 1, found {limit}; leave it out for all images")
     if is_url(str(source)):
-        from headstart.extractors.remote_source import list_remote  # noqa: PLC0415 - local images do without
-
         image_set = list_remote(str(source))
     else:
         image_set = _list_source(_allowed(Path(source).expanduser().absolute()))
@@ -238,3 +237,61 @@ def _spread(rows: pd.DataFrame, limit: int) -> pd.DataFrame:
     turn = rows.groupby(groups, dropna=False, sort=False, observed=True).cumcount().to_numpy()
     kept = np.sort(np.argsort(turn, kind="stable")[:limit])
     return rows.iloc[kept].reset_index(drop=True)
+
+
+def list_remote(url: str) -> ImageSet:
+    """List the images at an address, as `extractors.images.sources.list_images` does those of a folder.
+
+    Raises
+    ------
+    ImageSetError
+        The address is refused, its store does not answer, or it holds no images.
+    NotAllowedError
+        This process may not read there.
+    """
+    check_address(url)  # which leaves no question mark: in a store, only * and [ ] make a pattern
+    url = url.rstrip("/")
+    if is_pattern(url):
+        return _list_pattern(url)
+    root, _, name = url.rpartition("/")
+    suffix = PurePosixPath(name).suffix.lower()
+    if suffix in MANIFEST_SUFFIXES:
+        return list_manifest(url)
+    if suffix == ".tar":
+        return list_archives(RemoteRoot(root), [name])
+    if name.lower().endswith(COMPRESSED_TARS):
+        raise ImageSetError(f"{url}: a compressed archive; decompress it to a plain .tar")
+    if suffix in IMAGE_SUFFIXES:
+        raise ImageSetError(f"{url}: a single image; give the address above it, or a manifest that names it")
+    return _list_prefix(url)
+
+
+def _list_prefix(url: str) -> ImageSet:
+    images, ignored, shards = scan_prefix(url)
+    root = RemoteRoot(url)
+    if images:
+        return folder_image_set(root, images, ignored)
+    if shards:
+        return list_archives(root, shards)
+    found = f"{ignored.total()} objects, none an image ({count_by_suffix(ignored)})" if ignored else "nothing is there"
+    raise ImageSetError(f"{url}: {found}; expected {', '.join(IMAGE_SUFFIXES)}, or .tar shards; check the address")
+
+
+def _list_pattern(pattern: str) -> ImageSet:
+    """List the tar shards that a brace range or, in an object store, a glob stands for."""
+    addresses: list[str] = []
+    for address in expand_braces(pattern):
+        if is_pattern(address):
+            found = expand_remote(address)
+            if not found:
+                raise ImageSetError(f"{address}: nothing is there; check the pattern")
+            addresses += found
+        else:
+            addresses.append(address)
+    strangers = [address for address in addresses if not address.lower().endswith(".tar")]
+    if strangers:
+        raise ImageSetError(f"{pattern}: a pattern stands for .tar shards, but {strangers[0]} is none")
+    plain = [part for part in pattern.split("/") if not is_pattern(part)]
+    first = next(number for number, part in enumerate(pattern.split("/")) if is_pattern(part))
+    root = "/".join(plain[:first])
+    return list_archives(RemoteRoot(root), [address.removeprefix(f"{root}/") for address in addresses])

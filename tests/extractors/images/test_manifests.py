@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 
 from headstart.extractors.errors import ImageSetError
-from headstart.extractors.images import image_sources, label_columns, list_images, read_bytes
-from headstart.extractors.manifests import read_manifest
+from headstart.extractors.images.manifests import read_manifest
+from headstart.extractors.images.sources import image_sources, label_columns, list_images, read_bytes
 
 Write = Callable[[str], Path]
 
