@@ -131,7 +131,7 @@ def _walk(root: Path, names: Sequence[str]) -> Iterator[TarContents]:
 
 
 def _walk_remote(root: RemoteRoot, names: Sequence[str]) -> list[TarContents]:
-    from headstart.extractors.remote_listing import open_object  # noqa: PLC0415 - local images do without
+    from headstart.extractors.images.remote.objects import open_object  # noqa: PLC0415 - local images do without
 
     def walk(name: str) -> TarContents:
         url = place_of(root, name)

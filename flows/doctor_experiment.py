@@ -25,7 +25,7 @@ def check_experiment(experiment: Experiment) -> list[Finding]:
 
 def _check_images(images: str) -> list[Finding]:
     if is_url(images):
-        from headstart.extractors.remote_store import open_store  # noqa: PLC0415 - loads fsspec
+        from headstart.extractors.images.remote.store import open_store  # noqa: PLC0415 - loads fsspec
 
         try:
             open_store(images)

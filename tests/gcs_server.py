@@ -12,7 +12,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import fsspec.config
 import pytest
 
-from headstart.extractors import remote_store
+from headstart.extractors.images.remote import store as remote_store
 
 _ADDRESS = re.compile(r"(/download)?/storage/v1/b/[^/]+/o(?:/(.+))?")
 

@@ -58,7 +58,7 @@ def s3_server() -> Iterator[S3]:
     import boto3
     from moto.server import ThreadedMotoServer
 
-    from headstart.extractors import remote_store
+    from headstart.extractors.images.remote import store as remote_store
 
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()

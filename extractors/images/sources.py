@@ -25,9 +25,9 @@ from headstart.extractors.images.image_set import (
     os_reason,
 )
 from headstart.extractors.images.manifests import MANIFEST_SUFFIXES, list_manifest
+from headstart.extractors.images.remote.address import check_address
+from headstart.extractors.images.remote.objects import expand_remote, scan_prefix
 from headstart.extractors.images.roots import NOT_ALLOWED, ImageRoot, RemoteRoot, is_allowed, is_url, place_of
-from headstart.extractors.remote_address import check_address
-from headstart.extractors.remote_listing import expand_remote, scan_prefix
 
 __all__ = [
     "LISTING_COLUMNS",
@@ -150,7 +150,10 @@ def is_remote(root: ImageRoot, source: ImageSource) -> bool:
 
 
 def _read_remote(root: ImageRoot, source: ImageSource) -> bytes:
-    from headstart.extractors.remote_store import read_object, read_range  # noqa: PLC0415 - local images do without
+    from headstart.extractors.images.remote.store import (  # noqa: PLC0415 - local images do without
+        read_object,
+        read_range,
+    )
 
     if source.bytes > MAX_BYTES:
         raise NotReadError(f"{source.bytes} bytes is over the limit of {MAX_BYTES}")

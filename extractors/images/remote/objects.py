@@ -14,8 +14,8 @@ from urllib.parse import urlsplit
 
 from headstart.extractors.errors import ImageSetError, NotAllowedError, NotReadError
 from headstart.extractors.images.image_set import EMPTY_FILE, IMAGE_SUFFIXES, QUARANTINED, ListedImage
-from headstart.extractors.remote_address import check_address
-from headstart.extractors.remote_store import RangeFile, ask
+from headstart.extractors.images.remote.address import check_address
+from headstart.extractors.images.remote.store import RangeFile, ask
 
 _BUFFER_BYTES = 64 * 2**10  # a header and the labels beside it; the image itself is passed over
 _AT_ONCE = 32  # requests; each mostly waits
@@ -92,7 +92,7 @@ def open_object(path: str, url: str) -> Iterator[tuple[BinaryIO, ListedImage]]:
     NotReadError
         It cannot be had, also while it is read.
     ImageSetError, NotAllowedError
-        As `extractors.remote_store.open_store`.
+        As `extractors.images.remote.store.open_store`.
     """
     row = _listed(path, ask(url, lambda store: store.info(url)))
     if row.status == QUARANTINED:
