@@ -12,7 +12,6 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from headstart.extractors.archives import expand_braces, expand_pattern, is_pattern, list_archives
 from headstart.extractors.errors import ImageSetError, NotAllowedError, NotReadError
 from headstart.extractors.images.folders import folder_image_set, scan_folder
 from headstart.extractors.images.image_set import (
@@ -28,6 +27,7 @@ from headstart.extractors.images.manifests import MANIFEST_SUFFIXES, list_manife
 from headstart.extractors.images.remote.address import check_address
 from headstart.extractors.images.remote.objects import expand_remote, scan_prefix
 from headstart.extractors.images.roots import NOT_ALLOWED, ImageRoot, RemoteRoot, is_allowed, is_url, place_of
+from headstart.extractors.images.tar.archives import expand_braces, expand_pattern, is_pattern, list_archives
 
 __all__ = [
     "LISTING_COLUMNS",

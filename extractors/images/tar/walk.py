@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 from typing import BinaryIO
 
 from headstart.extractors.images.image_set import EMPTY_FILE, IMAGE_SUFFIXES, QUARANTINED, ListedImage, displayable
-from headstart.extractors.tar_labels import Sample
+from headstart.extractors.images.tar.labels import Sample
 
 _BLOCK = tarfile.BLOCKSIZE
 _DAMAGE = (

@@ -22,8 +22,8 @@ from headstart.extractors.images.image_set import (
     refuse_duplicates,
 )
 from headstart.extractors.images.roots import NOT_ALLOWED, ImageRoot, RemoteRoot, is_allowed, place_of
-from headstart.extractors.tar_labels import Sample, describe
-from headstart.extractors.tar_walk import TarContents, walk_tar
+from headstart.extractors.images.tar.labels import Sample, describe
+from headstart.extractors.images.tar.walk import TarContents, walk_tar
 
 COMPRESSIONS = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ": "xz", b"\x28\xb5\x2f\xfd": "zstd"}
 _REMOTE_AT_ONCE = 16  # archives; each is walked through header by header, and mostly waits
