@@ -157,9 +157,9 @@ def run_decode(images: Path, backbone: str, _: argparse.Namespace) -> dict[str, 
 
 def decoded(found: Any, preprocessing: Any) -> Any:
     """Return an iterator that reads and decodes an image set on all cores."""
+    from headstart.extractors.decoding.prefetch import Decoding, decode_images
     from headstart.extractors.images.sources import digest_bytes, image_sources
     from headstart.extractors.precision import resolve_device
-    from headstart.extractors.prefetch import Decoding, decode_images
     from headstart.extractors.stages import StageTimes
 
     listed = [(source, digest_bytes(found.root, source)) for source in image_sources(found.rows)]

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import headstart.extractors.atomic
+import headstart.extractors.decoding.prefetch
 import headstart.extractors.extraction
 import headstart.extractors.missing_rows
-import headstart.extractors.prefetch
 import headstart.extractors.preparation
 from headstart.flows.extraction import extract
 
@@ -47,12 +47,12 @@ def log_what_is_embedded(log: int) -> None:
 
 def die_while_decoding(count: int) -> None:
     """Die when the `count`-th image is to be decoded."""
-    original, calls = headstart.extractors.prefetch.decode_image, iter(range(1, count))
+    original, calls = headstart.extractors.decoding.prefetch.decode_image, iter(range(1, count))
 
     def decode_image(*arguments: Any, **options: Any) -> Any:
         return die() if next(calls, None) is None else original(*arguments, **options)
 
-    headstart.extractors.prefetch.decode_image = decode_image
+    headstart.extractors.decoding.prefetch.decode_image = decode_image
 
 
 def die_at_a_file(name: str, moment: str, *, count: int) -> None:

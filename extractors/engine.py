@@ -8,10 +8,10 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from headstart.extractors.decoding.prefetch import Decoded, Decoding, Listed, decode_images
 from headstart.extractors.errors import NotReadError, UnreadableImage
 from headstart.extractors.forward import ForwardPass, Pending
 from headstart.extractors.images.roots import ImageRoot
-from headstart.extractors.prefetch import Decoded, Decoding, Listed, decode_images
 from headstart.extractors.shards import Array
 from headstart.extractors.stages import StageTimes
 
@@ -53,7 +53,7 @@ def embed(
     images : iterable of (ImageSource, str)
         Each image and its digest.
     decoding : Decoding
-        See `extractors.prefetch.decode_images`.
+        See `extractors.decoding.prefetch.decode_images`.
     times : StageTimes
         Where the time goes.
     """

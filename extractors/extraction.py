@@ -13,6 +13,7 @@ import numpy as np
 from headstart.extractors.backbone import Backbone
 from headstart.extractors.cache import EmbeddingCache
 from headstart.extractors.cache_listing import CacheListing
+from headstart.extractors.decoding.prefetch import Decoding, Listed
 from headstart.extractors.engine import embed
 from headstart.extractors.execution import Execution
 from headstart.extractors.fidelity import LOWEST_COSINE
@@ -22,7 +23,6 @@ from headstart.extractors.images.roots import ImageRoot
 from headstart.extractors.images.sources import image_sources
 from headstart.extractors.missing_rows import MissingRows, cut_shards
 from headstart.extractors.precision import resolve_device
-from headstart.extractors.prefetch import Decoding, Listed
 from headstart.extractors.preparation import prepare
 from headstart.extractors.shard_result import EmbeddedRows, ShardResult
 from headstart.extractors.shards import Array

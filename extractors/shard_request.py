@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from headstart.extractors.decoding.prefetch import Listed
 from headstart.extractors.execution import Execution
 from headstart.extractors.fidelity import FidelityRecord
 from headstart.extractors.images.roots import ImageRoot
-from headstart.extractors.prefetch import Listed
 from headstart.extractors.spec.key import EmbeddingKey
 from headstart.extractors.spec.settings import Settings
 from headstart.extractors.spec.tap import Tap

@@ -16,12 +16,12 @@ from headstart.extractors.backbone import Backbone
 from headstart.extractors.backbones import load_backbone
 from headstart.extractors.cache import EmbeddingCache, EmbeddingStore
 from headstart.extractors.cache_listing import CacheListing
+from headstart.extractors.decoding.prefetch import Listed
 from headstart.extractors.errors import CacheError, WeightsError
 from headstart.extractors.execution import Execution
 from headstart.extractors.extraction import Extraction, embed_rows
 from headstart.extractors.forward import ForwardPass
 from headstart.extractors.precision import DeviceError, resolve_device
-from headstart.extractors.prefetch import Listed
 from headstart.extractors.shard_request import Decided, Request, ShardWork
 from headstart.extractors.shard_result import EmbeddedRows, ShardResult
 from headstart.extractors.shards import Array, read_digests, shard_name

@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 
-from headstart.extractors.decode import thumbnail
+from headstart.extractors.decoding.decode import thumbnail
 from headstart.extractors.errors import NotReadError, UnreadableImage
 from headstart.extractors.images.roots import ImageRoot
 from headstart.extractors.images.sources import ImageSource, read_bytes

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from headstart.extractors.decode import decode_rgb
+from headstart.extractors.decoding.decode import decode_rgb
 
 
 def encode(image: Image.Image, kind: str = "PNG", **options: Any) -> bytes:

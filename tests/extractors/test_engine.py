@@ -12,13 +12,13 @@ import pytest
 import torch
 from conftest import draw
 
-import headstart.extractors.prefetch
+import headstart.extractors.decoding.prefetch
 from headstart.extractors.backbones import load_backbone
-from headstart.extractors.decode import decode_image
+from headstart.extractors.decoding.decode import decode_image
+from headstart.extractors.decoding.prefetch import Decoding, run_ahead
 from headstart.extractors.engine import Batch, embed
 from headstart.extractors.forward import ForwardPass
 from headstart.extractors.images.sources import ImageSource
-from headstart.extractors.prefetch import Decoding, run_ahead
 from headstart.extractors.stages import STAGES, StageTimes
 from headstart.extractors.taps import Tap
 
@@ -78,7 +78,7 @@ def test_in_turn_nothing_is_decoded_while_a_batch_is_embedded(folder: Path, monk
         finally:
             decoding.pop()
 
-    monkeypatch.setattr(headstart.extractors.prefetch, "decode_image", counted)
+    monkeypatch.setattr(headstart.extractors.decoding.prefetch, "decode_image", counted)
     seen: list[int] = []
     start = FORWARD.start
 
@@ -138,7 +138,7 @@ def test_a_failure_of_the_moment_is_told_apart_from_unreadable_content(
             raise MemoryError
         return decode_image(data, preprocessing)
 
-    monkeypatch.setattr(headstart.extractors.prefetch, "decode_image", full)
+    monkeypatch.setattr(headstart.extractors.decoding.prefetch, "decode_image", full)
     batches = run(folder, images)
 
     assert {row: reason for batch in batches for row, reason in batch.not_read.items()} == {
@@ -186,7 +186,7 @@ def test_decoding_runs_ahead_by_no_more_than_it_may(folder: Path, decoding: Deco
 
 
 def test_large_files_are_read_ahead_by_bytes_and_not_by_number(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(headstart.extractors.prefetch, "_READ_AHEAD_BYTES", 1)  # one file is always read
+    monkeypatch.setattr(headstart.extractors.decoding.prefetch, "_READ_AHEAD_BYTES", 1)  # one file is always read
     images = iter(listed(folder))
     decoded = run_ahead(folder, images, len, DECODING, 4, StageTimes())
     next(decoded)
@@ -207,7 +207,7 @@ def test_a_programming_error_in_decoding_is_not_taken_for_a_bad_image(
     def broken(*_: Any, **_options: Any) -> None:
         raise TypeError("a defect")
 
-    monkeypatch.setattr(headstart.extractors.prefetch, "decode_image", broken)
+    monkeypatch.setattr(headstart.extractors.decoding.prefetch, "decode_image", broken)
     with pytest.raises(TypeError, match="a defect"):
         run(folder, listed(folder))
 

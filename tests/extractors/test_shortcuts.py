@@ -9,7 +9,7 @@ import torch
 from conftest import draw
 from PIL import Image
 
-import headstart.extractors.prefetch
+import headstart.extractors.decoding.prefetch
 import headstart.extractors.shortcuts
 from headstart.extractors.backbones import load_backbone
 from headstart.extractors.cache import EmbeddingCache
@@ -202,7 +202,7 @@ def test_an_image_that_only_one_way_can_read_shifts_no_other(
     listing = update_listing(cache, list_images(large), workers=1)
     first = FirstImages(load_backbone("small_cnn", weights="none"), [Tap()], listing, torch.device("cpu"), 1)
     expected = first.decoded("draft").copy()
-    original = headstart.extractors.prefetch.decode_image
+    original = headstart.extractors.decoding.prefetch.decode_image
     broken = (large / "2.jpg").read_bytes()
 
     def fails(data: bytes, *rest: Any, draft: bool) -> Any:
@@ -210,7 +210,7 @@ def test_an_image_that_only_one_way_can_read_shifts_no_other(
             raise UnreadableImage("only in full")
         return original(data, *rest, draft=draft)
 
-    monkeypatch.setattr(headstart.extractors.prefetch, "decode_image", fails)
+    monkeypatch.setattr(headstart.extractors.decoding.prefetch, "decode_image", fails)
     again = FirstImages(first.backbone, first.taps, listing, first.device, 1)
     expected[2] = again.whole[2]
     np.testing.assert_array_equal(again.decoded("draft"), expected)

@@ -14,7 +14,7 @@ from cache_contract import check_cache
 from conftest import draw
 from small_extraction import opened, run
 
-import headstart.extractors.prefetch
+import headstart.extractors.decoding.prefetch
 import headstart.flows.extraction
 from headstart.extractors.cache import EmbeddingCache
 from headstart.extractors.cache_listing import read_listing
@@ -230,7 +230,7 @@ def test_a_file_called_none_is_no_weights(embed: Embed, elsewhere: Path) -> None
 def test_an_image_that_cannot_be_read_this_time_is_read_next_time(
     embed: Embed, photos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    original = headstart.extractors.prefetch.read_bytes
+    original = headstart.extractors.decoding.prefetch.read_bytes
 
     def flaky(root: Path, source: Any) -> bytes:
         if source.path == "dog/03.png":
@@ -238,7 +238,7 @@ def test_an_image_that_cannot_be_read_this_time_is_read_next_time(
         return original(root, source)
 
     with monkeypatch.context() as patched:
-        patched.setattr(headstart.extractors.prefetch, "read_bytes", flaky)
+        patched.setattr(headstart.extractors.decoding.prefetch, "read_bytes", flaky)
         summary = embed()
     assert (summary.embedded, summary.quarantined) == (35, 1)
     again = embed()

@@ -159,7 +159,7 @@ def test_the_digest_is_that_of_the_bytes_of_the_image_alone(tmp_path: Path, n_by
 
 def test_listing_and_decoding_need_no_torch() -> None:
     code = (
-        "import sys, headstart.extractors.images.sources, headstart.extractors.decode; "
+        "import sys, headstart.extractors.images.sources, headstart.extractors.decoding.decode; "
         "sys.exit(any(m in sys.modules for m in ('torch', 'h5py')))"
     )
 

@@ -8,8 +8,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - torch's own name for it
 from PIL import JpegImagePlugin
 
-from headstart.extractors.decode import EXIF_ORIENTATION, JPEG_SIGNATURE
-from headstart.extractors.resizing import MAX_PIXELS, new_size
+from headstart.extractors.decoding.decode import EXIF_ORIENTATION, JPEG_SIGNATURE
+from headstart.extractors.decoding.resizing import MAX_PIXELS, new_size
 from headstart.extractors.spec.preprocessing import Preprocessing
 
 # torchvision 0.29 announces that its decoder will go; until then it is the one at hand. The filter stands here because

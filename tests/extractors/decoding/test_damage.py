@@ -11,7 +11,7 @@ import pytest
 from image_bytes import encode, noise, pixels, png, png_header
 from PIL import Image
 
-from headstart.extractors.decode import MAX_PIXELS, decode_image, decode_rgb
+from headstart.extractors.decoding.decode import MAX_PIXELS, decode_image, decode_rgb
 from headstart.extractors.errors import NotReadError, UnreadableImage
 from headstart.extractors.spec.preprocessing import Preprocessing
 
@@ -123,7 +123,10 @@ def test_damaged_metadata_print_no_warning(tmp_path: Path) -> None:
         b"Exif\0\0II*\0\x08\0\0\0\x02\0" + struct.pack("<HHII", 0x010F, 2, 4000, 99) + struct.pack("<HHI", 0x0112, 3, 1)
     )
     (tmp_path / "a.jpg").write_bytes(encode(noise(8, 8), "JPEG", exif=exif))
-    code = "import sys; from headstart.extractors.decode import decode_rgb; decode_rgb(open(sys.argv[1], 'rb').read())"
+    code = (
+        "import sys; from headstart.extractors.decoding.decode import decode_rgb; "
+        "decode_rgb(open(sys.argv[1], 'rb').read())"
+    )
     noisy = "import sys; from PIL import Image; Image.open(sys.argv[1]).getexif()"
 
     results = [

@@ -11,7 +11,7 @@ from image_bytes import encode, noise, pixels
 from PIL import Image
 from torchvision.transforms import InterpolationMode, functional
 
-from headstart.extractors.decode import decode_image, decode_rgb, thumbnail
+from headstart.extractors.decoding.decode import decode_image, decode_rgb, thumbnail
 from headstart.extractors.errors import UnreadableImage
 from headstart.extractors.spec.preprocessing import Preprocessing
 
@@ -70,7 +70,9 @@ def test_resizing_only_what_the_crop_sees_gives_the_same_pixels(
     data = encode(noise(height, width))
     preprocessing = Preprocessing(resize=resize, crop=crop, interpolation=interpolation)
     whole = decode_image(data, preprocessing)
-    monkeypatch.setattr("headstart.extractors.decode.MAX_PIXELS", 2000)  # above the image, below its resized form
+    monkeypatch.setattr(
+        "headstart.extractors.decoding.decode.MAX_PIXELS", 2000
+    )  # above the image, below its resized form
 
     part = decode_image(data, preprocessing)
 
@@ -84,7 +86,7 @@ def test_resizing_only_what_the_crop_sees_by_the_nearest_pixel_differs_only_wher
     data = encode(noise(30, 40))
     preprocessing = Preprocessing(resize=64, crop=(56, 56), interpolation="nearest")
     whole = decode_image(data, preprocessing)
-    monkeypatch.setattr("headstart.extractors.decode.MAX_PIXELS", 2000)
+    monkeypatch.setattr("headstart.extractors.decoding.decode.MAX_PIXELS", 2000)
 
     differs = (decode_image(data, preprocessing) != whole).any(axis=2)
 

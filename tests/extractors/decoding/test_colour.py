@@ -8,7 +8,7 @@ import pytest
 from image_bytes import encode, pixels, png16, tiff
 from PIL import Image
 
-from headstart.extractors.decode import decode_rgb
+from headstart.extractors.decoding.decode import decode_rgb
 from headstart.extractors.errors import UnreadableImage
 
 RGB_PIXELS = [(255, 0, 0), (0, 128, 255)]

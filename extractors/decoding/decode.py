@@ -25,8 +25,8 @@ from PIL import (
     WebPImagePlugin,
 )
 
+from headstart.extractors.decoding.resizing import MAX_PIXELS, RESAMPLING, new_size, resize_and_crop
 from headstart.extractors.errors import NotReadError, UnreadableImage
-from headstart.extractors.resizing import MAX_PIXELS, RESAMPLING, new_size, resize_and_crop
 from headstart.extractors.spec.preprocessing import Preprocessing
 
 JPEG_SIGNATURE = re.compile(rb"\xff\xd8\xff")

@@ -11,8 +11,8 @@ from typing import TypeVar
 
 import torch
 
-from headstart.extractors.decode import decode_image
-from headstart.extractors.device_decode import decode_jpegs
+from headstart.extractors.decoding.decode import decode_image
+from headstart.extractors.decoding.gpu_jpegs import decode_jpegs
 from headstart.extractors.errors import NotReadError, UnreadableImage
 from headstart.extractors.images.roots import ImageRoot
 from headstart.extractors.images.sources import ImageSource, read_bytes

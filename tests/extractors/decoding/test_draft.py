@@ -8,7 +8,7 @@ import pytest
 from PIL import Image, JpegImagePlugin
 from sklearn.datasets import load_sample_images
 
-from headstart.extractors.decode import decode_image
+from headstart.extractors.decoding.decode import decode_image
 from headstart.extractors.spec.preprocessing import Preprocessing
 
 PREPROCESSING = Preprocessing(resize=64, crop=(56, 56))

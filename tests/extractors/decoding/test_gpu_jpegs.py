@@ -13,8 +13,8 @@ from conftest import draw
 from PIL import Image
 from sklearn.datasets import load_sample_images
 
-from headstart.extractors.decode import decode_image
-from headstart.extractors.device_decode import decode_jpegs
+from headstart.extractors.decoding.decode import decode_image
+from headstart.extractors.decoding.gpu_jpegs import decode_jpegs
 from headstart.extractors.spec.preprocessing import Preprocessing
 
 # pytest sets filters of its own, in which the one of the module has no part.
@@ -86,10 +86,10 @@ def test_a_filter_that_torch_does_not_have_is_left_to_pillow() -> None:
 
 def test_a_set_is_embedded_alike_with_every_row_in_its_place(tmp_path: Any) -> None:
     from headstart.extractors.backbones import load_backbone
+    from headstart.extractors.decoding.prefetch import Decoding
     from headstart.extractors.engine import embed
     from headstart.extractors.forward import ForwardPass
     from headstart.extractors.images.sources import digest_bytes, image_sources, list_images
-    from headstart.extractors.prefetch import Decoding
     from headstart.extractors.spec.tap import Tap
     from headstart.extractors.stages import StageTimes
 
