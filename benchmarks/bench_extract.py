@@ -88,7 +88,7 @@ def run_extract(images: Path, backbone: str, options: argparse.Namespace) -> dic
     from headstart.flows.extraction import extract
 
     importlib.import_module("headstart.extractors.extraction")  # what `extract` imports when it finds something to do
-    importlib.import_module("headstart.extractors.backbones")
+    importlib.import_module("headstart.extractors.backbones.registry")
     with tempfile.TemporaryDirectory() as folder:
 
         def job() -> Any:
@@ -112,7 +112,7 @@ def run_extract(images: Path, backbone: str, options: argparse.Namespace) -> dic
 
 def run_model(images: Path, backbone: str, options: argparse.Namespace) -> dict[str, Any]:
     """Time the forward pass alone, at the best of three batch sizes."""
-    from headstart.extractors.backbones import load_backbone
+    from headstart.extractors.backbones.registry import load_backbone
     from headstart.extractors.calibration import time_batches
     from headstart.extractors.forward import ForwardPass
     from headstart.extractors.images.sources import list_images
@@ -146,7 +146,7 @@ def run_model(images: Path, backbone: str, options: argparse.Namespace) -> dict[
 
 def run_decode(images: Path, backbone: str, _: argparse.Namespace) -> dict[str, Any]:
     """Time reading and decoding alone."""
-    from headstart.extractors.backbones import load_backbone
+    from headstart.extractors.backbones.registry import load_backbone
     from headstart.extractors.images.sources import list_images
 
     preprocessing, found = load_backbone(backbone, weights="none").preprocessing, list_images(images)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from headstart.extractors.backbone import Backbone
+from headstart.extractors.backbones.backbone import Backbone
 from headstart.extractors.cache import EmbeddingCache
 from headstart.extractors.cache_listing import CacheListing
 from headstart.extractors.decoding.prefetch import Decoding, Listed

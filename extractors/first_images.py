@@ -7,7 +7,7 @@ from functools import cached_property
 import numpy as np
 import torch
 
-from headstart.extractors.backbone import Backbone
+from headstart.extractors.backbones.backbone import Backbone
 from headstart.extractors.cache_listing import CacheListing
 from headstart.extractors.decoding.prefetch import Decoding, decode_images
 from headstart.extractors.errors import NotReadError, UnreadableImage

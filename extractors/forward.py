@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import numpy as np
 import torch
 
-from headstart.extractors.backbone import Backbone
+from headstart.extractors.backbones.backbone import Backbone
 from headstart.extractors.compilation import compile_forward
 from headstart.extractors.errors import FeatureError
 from headstart.extractors.folding import TRACING, simplify

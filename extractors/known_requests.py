@@ -38,7 +38,7 @@ def describe_request(
     Parameters
     ----------
     backbone, weights : str
-        As `extractors.backbones.load_backbone` takes them.
+        As `extractors.backbones.registry.load_backbone` takes them.
     taps : sequence of Tap
         Their order does not matter.
     settings : Settings

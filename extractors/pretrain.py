@@ -9,8 +9,8 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from headstart.extractors.backbone import freeze
-from headstart.extractors.small_cnn import PREPROCESSING, SmallCNN
+from headstart.extractors.backbones.backbone import freeze
+from headstart.extractors.backbones.small_cnn import PREPROCESSING, SmallCNN
 
 _TURNS = 4
 
@@ -34,7 +34,7 @@ def pretrain_small_cnn(
     Parameters
     ----------
     images : uint8 array (n_images, 32, 32, 3)
-        Decoded with `extractors.small_cnn.PREPROCESSING`.
+        Decoded with `extractors.backbones.small_cnn.PREPROCESSING`.
     labels : int64 array (n_images,)
         Classes from 0.
     epochs, batch_size, learning_rate, seed

@@ -22,7 +22,7 @@ class Request:
     cache : Path
         The folder, which every worker sees under this path.
     backbone, weights : str
-        As `extractors.backbones.load_backbone` takes them.
+        As `extractors.backbones.registry.load_backbone` takes them.
     taps : tuple of Tap
     settings : Settings
         ``auto`` is for the worker to find out that settles the key.

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from headstart.extractors.backbone import Backbone
-from headstart.extractors.backbones import load_backbone
+from headstart.extractors.backbones.backbone import Backbone
+from headstart.extractors.backbones.registry import load_backbone
 from headstart.extractors.cache import EmbeddingCache, EmbeddingStore
 from headstart.extractors.cache_listing import CacheListing
 from headstart.extractors.decoding.prefetch import Listed

@@ -8,11 +8,11 @@ from typing import Any, Self
 import torch
 from torch import nn
 
-from headstart.extractors.backbone import Backbone
+from headstart.extractors.backbones.backbone import Backbone
+from headstart.extractors.backbones.strict_loading import MissingHead
 from headstart.extractors.errors import BackboneError
 from headstart.extractors.layouts import is_channels_last, takes_channels_last
 from headstart.extractors.spec.tap import PENULTIMATE, POOLINGS, Tap
-from headstart.extractors.strict_loading import MissingHead
 
 __all__ = ["PENULTIMATE", "POOLINGS", "Tap", "TapReader", "feature_sizes", "pool"]
 

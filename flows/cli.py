@@ -84,7 +84,7 @@ def backbones(
     json: Json = False,
 ) -> None:
     """List backbones: source, parameters, GFLOPs, feature size, input size, published accuracy, weights on disk."""
-    from headstart.extractors.backbones import list_backbones
+    from headstart.extractors.backbones.registry import list_backbones
 
     found = list_backbones(pattern)
     emit_json({"backbones": found}) if json else show_backbones(found, pattern)

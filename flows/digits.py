@@ -6,10 +6,10 @@ import numpy as np
 from PIL import Image
 from sklearn.datasets import load_digits
 
+from headstart.extractors.backbones.small_cnn import PREPROCESSING
 from headstart.extractors.decoding.decode import decode_image
 from headstart.extractors.images.sources import image_sources, list_images, read_bytes
 from headstart.extractors.pretrain import pretrain_small_cnn, save_encoder
-from headstart.extractors.small_cnn import PREPROCESSING
 from headstart.flows.progress import progress_bar
 
 SOURCE_CLASSES = range(5)

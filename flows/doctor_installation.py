@@ -76,7 +76,7 @@ def check_weights(experiment: Experiment | None) -> list[Finding]:
 
 def _find_weights(table: ExtractTable) -> tuple[State, str, str]:
     """Return state, what was found, and advice; raises where backbone or weights are unknown."""
-    from headstart.extractors.backbones import resolve_backbone  # noqa: PLC0415 - loads torch
+    from headstart.extractors.backbones.registry import resolve_backbone  # noqa: PLC0415 - loads torch
 
     source, architecture = resolve_backbone(table.backbone)
     if table.weights == "none":
@@ -94,7 +94,7 @@ def _find_weights(table: ExtractTable) -> tuple[State, str, str]:
 
 
 def _find_default(source: str, architecture: str, weights: str) -> tuple[State, str, str]:
-    from headstart.extractors.backbones import list_backbones  # noqa: PLC0415 - loads torch
+    from headstart.extractors.backbones.registry import list_backbones  # noqa: PLC0415 - loads torch
 
     whole = f"{source}/{architecture}"
     if any(info.weights_on_disk for info in list_backbones(whole) if info.name == whole):
@@ -105,8 +105,11 @@ def _find_default(source: str, architecture: str, weights: str) -> tuple[State, 
 
 
 def _find_published(architecture: str, weights: str) -> tuple[State, str, str]:
-    from headstart.extractors.torchvision_table import default_weights, published_weights  # noqa: PLC0415 - loads torch
-    from headstart.extractors.weights import published_file, unknown_weights  # noqa: PLC0415 - likewise
+    from headstart.extractors.backbones.torchvision_table import (  # noqa: PLC0415 - loads torch
+        default_weights,
+        published_weights,
+    )
+    from headstart.extractors.backbones.weights import published_file, unknown_weights  # noqa: PLC0415 - likewise
 
     published = published_weights(architecture)
     if weights != "default" and weights not in published:

@@ -229,7 +229,7 @@ def open_extraction(
     cache: EmbeddingCache, listing: CacheListing, backbone: str, weights: str, taps: Sequence[Tap], settings: Settings
 ) -> "Extraction":
     """Load a backbone and find out what the cache lacks of it; the path of a weights file is kept whole."""
-    from headstart.extractors.backbones import load_backbone  # noqa: PLC0415 - loads torch
+    from headstart.extractors.backbones.registry import load_backbone  # noqa: PLC0415 - loads torch
     from headstart.extractors.extraction import Extraction  # noqa: PLC0415 - loads torch
     from headstart.extractors.precision import resolve_device  # noqa: PLC0415 - loads torch
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from prefect import flow
 
-from headstart.extractors.backbones import resolve_backbone
+from headstart.extractors.backbones.registry import resolve_backbone
 from headstart.extractors.spec.tap import Tap
 from headstart.flows.assets import record_embeddings
 from headstart.flows.experiment import Experiment, read_experiment

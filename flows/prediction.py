@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from headstart.extractors.atomic import write_atomically
-from headstart.extractors.backbones import resolve_backbone
+from headstart.extractors.backbones.registry import resolve_backbone
 from headstart.extractors.cache import EmbeddingCache
 from headstart.extractors.cache_listing import update_listing
 from headstart.extractors.images.sources import list_images

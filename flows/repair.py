@@ -19,7 +19,7 @@ from headstart.flows.extraction import quarantine, run_shards
 from headstart.flows.progress import say_waiting
 
 if TYPE_CHECKING:  # these load torch, which checking does without
-    from headstart.extractors.backbone import Backbone
+    from headstart.extractors.backbones.backbone import Backbone
     from headstart.extractors.shard_result import ShardResult
 
 
@@ -94,7 +94,7 @@ def _images_at_hand(cache: EmbeddingCache, listing: CacheListing | None) -> Cach
 
 def _load_same(key: EmbeddingKey, about: dict[str, str], named: str | None) -> "Backbone":
     """Load the backbone of a key, and refuse one that would give other numbers under its name."""
-    from headstart.extractors.backbones import load_backbone, resolve_backbone  # noqa: PLC0415 - loads torch
+    from headstart.extractors.backbones.registry import load_backbone, resolve_backbone  # noqa: PLC0415 - loads torch
 
     # A cache may come from anywhere, and importing is running.
     if resolve_backbone(key.backbone)[0] == "callable" and named != key.backbone:

@@ -16,7 +16,7 @@ from headstart.heads.nested_text import MEANING, fold_rows, stability_text
 from headstart.heads.report_text import interval_text, metric_name, params_text, score_text
 
 if TYPE_CHECKING:  # each of these loads torch, for which 'headstart --help' should not wait
-    from headstart.extractors.backbone import BackboneInfo
+    from headstart.extractors.backbones.backbone import BackboneInfo
     from headstart.flows.extraction_summary import ExtractionSummary
     from headstart.flows.fit_summary import FitSummary
     from headstart.flows.inspection import CacheSummary

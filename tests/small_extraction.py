@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from headstart.extractors.backbones import load_backbone
+from headstart.extractors.backbones.registry import load_backbone
 from headstart.extractors.cache import EmbeddingCache
 from headstart.extractors.cache_listing import CacheListing, update_listing
 from headstart.extractors.extraction import Extraction, Settings

@@ -12,18 +12,18 @@ import pytest
 from small_extraction import opened, run
 from source_modules import MODULES, ROOT
 
+from headstart.extractors.backbones.weights import read_checkpoint
 from headstart.extractors.cache import EmbeddingCache
 from headstart.extractors.cache_listing import has_listing, read_listing
 from headstart.extractors.errors import CacheError, ImageSetError, WeightsError
 from headstart.extractors.images.manifests import read_manifest
 from headstart.extractors.images.sources import list_images
 from headstart.extractors.shards import find_damage
-from headstart.extractors.weights import read_checkpoint
 
 UNPICKLERS = {"pickle", "cPickle", "cloudpickle", "dill", "joblib", "marshal", "shelve"}
 # Where one of them is imported, and why that is no danger.
 KNOWN = {
-    "extractors/weights.py": "only to catch what torch's restricted reader raises",
+    "extractors/backbones/weights.py": "only to catch what torch's restricted reader raises",
     "flows/worker_side.py": "messages between a run and its own Dask workers; Dask unpickles all that it gets",
 }
 

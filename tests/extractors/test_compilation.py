@@ -9,7 +9,7 @@ import torch
 from forked import run_forked
 
 import headstart.extractors.compilation
-from headstart.extractors.backbones import load_backbone
+from headstart.extractors.backbones.registry import load_backbone
 from headstart.extractors.compilation import CannotCompile, compile_forward
 from headstart.extractors.fidelity import compare_features
 from headstart.extractors.forward import ForwardPass

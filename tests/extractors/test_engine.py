@@ -13,7 +13,7 @@ import torch
 from conftest import draw
 
 import headstart.extractors.decoding.prefetch
-from headstart.extractors.backbones import load_backbone
+from headstart.extractors.backbones.registry import load_backbone
 from headstart.extractors.decoding.decode import decode_image
 from headstart.extractors.decoding.prefetch import Decoding, run_ahead
 from headstart.extractors.engine import Batch, embed

@@ -10,7 +10,7 @@ from conftest import draw
 from small_extraction import SETTINGS, opened, run
 
 import headstart.extractors.extraction
-from headstart.extractors.backbones import load_backbone
+from headstart.extractors.backbones.registry import load_backbone
 from headstart.extractors.cache import EmbeddingCache
 from headstart.extractors.extraction import Extraction, Settings
 from headstart.extractors.taps import Tap

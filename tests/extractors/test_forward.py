@@ -7,7 +7,7 @@ import pytest
 import torch
 from torchvision.transforms import functional
 
-from headstart.extractors.backbones import load_backbone
+from headstart.extractors.backbones.registry import load_backbone
 from headstart.extractors.errors import FeatureError
 from headstart.extractors.forward import ForwardPass, store_as
 from headstart.extractors.taps import Tap

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import headstart.extractors.preparation
-from headstart.extractors.backbones import load_backbone
+from headstart.extractors.backbones.registry import load_backbone
 from headstart.extractors.cache import EmbeddingCache
 from headstart.extractors.cache_listing import update_listing
 from headstart.extractors.compilation import CannotCompile

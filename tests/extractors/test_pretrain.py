@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from headstart.extractors.backbones import load_backbone
+from headstart.extractors.backbones.registry import load_backbone
+from headstart.extractors.backbones.small_cnn import SmallCNN
 from headstart.extractors.pretrain import pretrain_small_cnn, save_encoder
-from headstart.extractors.small_cnn import SmallCNN
 
 LABELS = np.arange(48) % 2
 # Bright above or bright below: no colour gives the class or the turn away.

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from headstart.extractors.backbones import load_backbone
+from headstart.extractors.backbones.registry import load_backbone
 from headstart.extractors.taps import Tap, TapReader
 
 

@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from headstart.extractors.backbone import Backbone
-from headstart.extractors.backbones import load_backbone
+from headstart.extractors.backbones.backbone import Backbone
+from headstart.extractors.backbones.registry import load_backbone
 from headstart.extractors.errors import BackboneError
 from headstart.extractors.layouts import is_channels_last
 from headstart.extractors.spec.preprocessing import Preprocessing

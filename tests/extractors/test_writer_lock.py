@@ -16,7 +16,7 @@ from conftest import draw
 from forked import Forked
 
 import headstart.extractors.writer_lock
-from headstart.extractors.backbones import load_backbone
+from headstart.extractors.backbones.registry import load_backbone
 from headstart.extractors.cache import EmbeddingCache
 from headstart.extractors.cache_listing import read_listing, update_listing
 from headstart.extractors.errors import CacheError

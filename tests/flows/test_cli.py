@@ -267,7 +267,7 @@ def test_weights_that_cannot_be_fetched_name_the_ways_out(
 
 
 def test_weights_of_another_architecture_name_it(headstart: Callable[..., Ran], photos: Path, tmp_path: Path) -> None:
-    from headstart.extractors.backbones import load_backbone
+    from headstart.extractors.backbones.registry import load_backbone
     from headstart.extractors.pretrain import save_encoder
 
     save_encoder(load_backbone("squeezenet1_1", weights="none").module, tmp_path / "squeeze.safetensors")

@@ -15,7 +15,7 @@ from distributed import Client
 from prefect_operations import ROOT, Operations
 from prefect_queries import ask, wait_for
 
-from headstart.extractors.backbones import load_backbone
+from headstart.extractors.backbones.registry import load_backbone
 from headstart.extractors.cache import EmbeddingCache
 from headstart.extractors.cache_listing import read_listing
 from headstart.flows.deployments import find_keys

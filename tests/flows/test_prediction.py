@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from conftest import CLASSES, draw
 
-from headstart.extractors.backbones import load_backbone
+from headstart.extractors.backbones.registry import load_backbone
 from headstart.extractors.errors import WeightsError
 from headstart.extractors.pretrain import save_encoder
 from headstart.flows.errors import JobError
@@ -158,7 +158,7 @@ def test_a_model_on_code_of_one_s_own_predicts_once_that_is_named(
     embed: Embed, new_images: Path, elsewhere: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (elsewhere / "mine.py").write_text(
-        "from headstart.extractors.small_cnn import SmallCNN\ndef build(): return SmallCNN(3)\n"
+        "from headstart.extractors.backbones.small_cnn import SmallCNN\ndef build(): return SmallCNN(3)\n"
     )
     monkeypatch.syspath_prepend(elsewhere)
     model = fit(embed(backbone="mine:build", weights="none").cache, "centroid").model

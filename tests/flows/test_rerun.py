@@ -75,7 +75,7 @@ def of_the_key(key: dict[str, Any]) -> list[Any]:
 
 
 def save_weights(path: Path, seed: int) -> Path:
-    from headstart.extractors.backbones import load_backbone
+    from headstart.extractors.backbones.registry import load_backbone
     from headstart.extractors.pretrain import save_encoder
 
     save_encoder(load_backbone("small_cnn", weights="none", seed=seed).module, path)
@@ -211,7 +211,9 @@ def test_weights_that_have_just_been_written_are_not_relied_on(
 def test_a_backbone_of_your_own_is_always_opened(
     embed: Embed, photos: Path, elsewhere: Path, opened: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (elsewhere / "own_backbone.py").write_text("from headstart.extractors.own_models import Pixels as build\n")
+    (elsewhere / "own_backbone.py").write_text(
+        "from headstart.extractors.backbones.own_models import Pixels as build\n"
+    )
     monkeypatch.syspath_prepend(elsewhere)
     embed(backbone="own_backbone:build", weights="default")
     embed(backbone="own_backbone:build", weights="default")

@@ -100,7 +100,7 @@ def test_a_repair_that_was_cut_short_is_finished_by_the_next(
 
 
 def test_other_weights_under_the_same_name_touch_nothing_and_are_named(embed: Embed, tmp_path: Path) -> None:
-    from headstart.extractors.backbones import load_backbone
+    from headstart.extractors.backbones.registry import load_backbone
     from headstart.extractors.pretrain import save_encoder
 
     file = tmp_path / "encoder.safetensors"
@@ -123,7 +123,7 @@ def test_code_of_a_cache_runs_only_on_the_word_of_the_caller(
     embed: Embed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "my_models.py").write_text(
-        "from headstart.extractors.small_cnn import SmallCNN\ndef build():\n    return SmallCNN(10)\n"
+        "from headstart.extractors.backbones.small_cnn import SmallCNN\ndef build():\n    return SmallCNN(10)\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
     (store,) = EmbeddingCache(embed(backbone="my_models:build").cache).stores()

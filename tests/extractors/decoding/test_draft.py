@@ -96,7 +96,7 @@ def test_grey_and_cmyk_jpegs_are_drafted_too(decoded_sizes: list[tuple[int, int]
 def test_drafting_real_photographs_keeps_the_features(real_data: Path) -> None:
     import torch
 
-    from headstart.extractors.backbones import load_backbone
+    from headstart.extractors.backbones.registry import load_backbone
     from headstart.extractors.fidelity import compare_features
     from headstart.extractors.forward import ForwardPass
     from headstart.extractors.spec.tap import Tap

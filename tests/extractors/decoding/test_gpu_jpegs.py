@@ -85,7 +85,7 @@ def test_a_filter_that_torch_does_not_have_is_left_to_pillow() -> None:
 
 
 def test_a_set_is_embedded_alike_with_every_row_in_its_place(tmp_path: Any) -> None:
-    from headstart.extractors.backbones import load_backbone
+    from headstart.extractors.backbones.registry import load_backbone
     from headstart.extractors.decoding.prefetch import Decoding
     from headstart.extractors.engine import embed
     from headstart.extractors.forward import ForwardPass

@@ -7,9 +7,9 @@ import sys
 import pytest
 import torch
 
-from headstart.extractors.backbones import load_backbone
+from headstart.extractors.backbones.registry import load_backbone
+from headstart.extractors.backbones.small_cnn import SmallCNN
 from headstart.extractors.errors import BackboneError, WeightsError
-from headstart.extractors.small_cnn import SmallCNN
 from headstart.extractors.spec.preprocessing import Preprocessing
 from headstart.extractors.taps import Tap, TapReader
 
@@ -190,7 +190,7 @@ def test_code_without_a_source_is_known_by_its_structure(monkeypatch):
         raise OSError("could not get source code")
 
     monkeypatch.setattr("inspect.getsource", no_source)
-    assert "+code-sha256:" in load_backbone("headstart.extractors.small_cnn:SmallCNN", weights="none").weights
+    assert "+code-sha256:" in load_backbone("headstart.extractors.backbones.small_cnn:SmallCNN", weights="none").weights
 
 
 @pytest.mark.parametrize("prefix", ["", "module."])

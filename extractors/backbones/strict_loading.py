@@ -6,9 +6,9 @@ from typing import Any
 import torch
 from torch import nn
 
+from headstart.extractors.backbones.torchvision_table import guess_architecture
+from headstart.extractors.backbones.weights import Checkpoint
 from headstart.extractors.errors import WeightsError
-from headstart.extractors.torchvision_table import guess_architecture
-from headstart.extractors.weights import Checkpoint
 
 # What DataParallel, torch.compile and self-supervised training put in front of every name.
 _PREFIXES = ("module.", "_orig_mod.", "backbone.", "encoder.")

@@ -7,8 +7,8 @@ from typing import Any, Final
 
 import torch
 
-from headstart.extractors.backbone import BackboneInfo
-from headstart.extractors.weights import published_file
+from headstart.extractors.backbones.backbone import BackboneInfo
+from headstart.extractors.backbones.weights import published_file
 
 # Name of the classifier → length of its input → architectures; a test compares it with every model torchvision has.
 _FAMILIES: Final[dict[str, dict[int, tuple[str, ...]]]] = {

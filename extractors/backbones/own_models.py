@@ -11,13 +11,13 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from headstart.extractors import small_cnn
-from headstart.extractors.backbone import Backbone, BackboneInfo, freeze
+from headstart.extractors.backbones import small_cnn
+from headstart.extractors.backbones.backbone import Backbone, BackboneInfo, freeze
+from headstart.extractors.backbones.strict_loading import load_strictly, n_classes_of, strip_prefixes
+from headstart.extractors.backbones.weights import read_checkpoint, sha256_of_state, unknown_weights
 from headstart.extractors.errors import BackboneError, WeightsError
 from headstart.extractors.spec.preprocessing import Preprocessing
 from headstart.extractors.spec.weights_argument import is_file_argument
-from headstart.extractors.strict_loading import load_strictly, n_classes_of, strip_prefixes
-from headstart.extractors.weights import read_checkpoint, sha256_of_state, unknown_weights
 
 
 class Pixels(nn.Module):

@@ -17,15 +17,15 @@ import safetensors.torch
 import torch
 from torchvision import models
 
-from headstart.extractors.backbones import load_backbone
-from headstart.extractors.errors import WeightsError
-from headstart.extractors.weights import (
+from headstart.extractors.backbones.registry import load_backbone
+from headstart.extractors.backbones.weights import (
     CONNECT_SECONDS,
     read_checkpoint,
     sha256_of_file,
     sha256_of_state,
     short_timeouts,
 )
+from headstart.extractors.errors import WeightsError
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ import safetensors.torch
 import torch
 from torchvision import models
 
-from headstart.extractors.backbones import load_backbone
+from headstart.extractors.backbones.registry import load_backbone
 from headstart.extractors.errors import BackboneError, WeightsError
 from headstart.extractors.taps import Tap, TapReader
 

@@ -10,13 +10,10 @@ import torch
 from torch import nn
 from torchvision import models
 
-from headstart.extractors.backbone import Backbone, freeze
-from headstart.extractors.errors import BackboneError
-from headstart.extractors.spec.preprocessing import Preprocessing
-from headstart.extractors.spec.weights_argument import is_file_argument
-from headstart.extractors.strict_loading import load_strictly, n_classes_of, strip_prefixes
-from headstart.extractors.torchvision_table import TABLE, default_weights, published_weights
-from headstart.extractors.weights import (
+from headstart.extractors.backbones.backbone import Backbone, freeze
+from headstart.extractors.backbones.strict_loading import load_strictly, n_classes_of, strip_prefixes
+from headstart.extractors.backbones.torchvision_table import TABLE, default_weights, published_weights
+from headstart.extractors.backbones.weights import (
     Checkpoint,
     published_file,
     read_checkpoint,
@@ -24,6 +21,9 @@ from headstart.extractors.weights import (
     sha256_of_state,
     unknown_weights,
 )
+from headstart.extractors.errors import BackboneError
+from headstart.extractors.spec.preprocessing import Preprocessing
+from headstart.extractors.spec.weights_argument import is_file_argument
 
 # Their auxiliary classifiers only help training, and are left out whether a checkpoint has them or not.
 _AUXILIARY = {"googlenet": ("aux1.", "aux2."), "inception_v3": ("AuxLogits.",)}

@@ -6,8 +6,9 @@ import time
 import pytest
 import torch
 
-from headstart.extractors import backbones, timm_models
-from headstart.extractors.backbones import list_backbones, load_backbone
+from headstart.extractors.backbones import registry as backbones
+from headstart.extractors.backbones import timm_models
+from headstart.extractors.backbones.registry import list_backbones, load_backbone
 from headstart.extractors.errors import BackboneError, WeightsError
 from headstart.extractors.spec.preprocessing import Preprocessing
 from headstart.extractors.taps import Tap, TapReader

@@ -3,11 +3,11 @@
 import difflib
 import fnmatch
 
-from headstart.extractors import timm_models
-from headstart.extractors.backbone import Backbone, BackboneInfo
+from headstart.extractors.backbones import timm_models
+from headstart.extractors.backbones.backbone import Backbone, BackboneInfo
+from headstart.extractors.backbones.own_models import OWN, describe_own, load_callable, load_own
+from headstart.extractors.backbones.torchvision_table import TABLE, architectures, describe
 from headstart.extractors.errors import BackboneError
-from headstart.extractors.own_models import OWN, describe_own, load_callable, load_own
-from headstart.extractors.torchvision_table import TABLE, architectures, describe
 
 __all__ = ["Backbone", "BackboneInfo", "list_backbones", "load_backbone", "resolve_backbone"]
 
@@ -40,7 +40,9 @@ def load_backbone(name: str, *, weights: str = "default", seed: int = 0) -> Back
     """
     source, architecture = resolve_backbone(name)
     if source == "torchvision":
-        from headstart.extractors.torchvision_models import load_torchvision  # noqa: PLC0415 - takes longer to import than torch
+        from headstart.extractors.backbones.torchvision_models import (  # noqa: PLC0415 - takes longer to import than torch
+            load_torchvision,
+        )
 
         return load_torchvision(architecture, weights=weights, seed=seed)
     if source == "timm":

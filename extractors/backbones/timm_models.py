@@ -12,12 +12,9 @@ from typing import Any, get_args
 import torch
 from torch import nn
 
-from headstart.extractors.backbone import Backbone, BackboneInfo, freeze
-from headstart.extractors.errors import BackboneError, WeightsError
-from headstart.extractors.spec.preprocessing import Interpolation, Preprocessing
-from headstart.extractors.spec.weights_argument import is_file_argument
-from headstart.extractors.strict_loading import load_strictly, n_classes_of, strip_prefixes
-from headstart.extractors.weights import (
+from headstart.extractors.backbones.backbone import Backbone, BackboneInfo, freeze
+from headstart.extractors.backbones.strict_loading import load_strictly, n_classes_of, strip_prefixes
+from headstart.extractors.backbones.weights import (
     CONNECT_SECONDS,
     not_fetched,
     read_checkpoint,
@@ -25,6 +22,9 @@ from headstart.extractors.weights import (
     short_timeouts,
     unknown_weights,
 )
+from headstart.extractors.errors import BackboneError, WeightsError
+from headstart.extractors.spec.preprocessing import Interpolation, Preprocessing
+from headstart.extractors.spec.weights_argument import is_file_argument
 
 
 def is_installed() -> bool:
