@@ -114,9 +114,9 @@ def run_model(images: Path, backbone: str, options: argparse.Namespace) -> dict[
     """Time the forward pass alone, at the best of three batch sizes."""
     from headstart.extractors.backbones.registry import load_backbone
     from headstart.extractors.calibration import time_batches
-    from headstart.extractors.forward import ForwardPass
     from headstart.extractors.images.sources import list_images
-    from headstart.extractors.precision import has_fast_bf16, resolve_device
+    from headstart.extractors.network.device import has_fast_bf16, resolve_device
+    from headstart.extractors.network.forward import ForwardPass
     from headstart.extractors.spec.tap import Tap
 
     device = resolve_device("auto")
@@ -159,7 +159,7 @@ def decoded(found: Any, preprocessing: Any) -> Any:
     """Return an iterator that reads and decodes an image set on all cores."""
     from headstart.extractors.decoding.prefetch import Decoding, decode_images
     from headstart.extractors.images.sources import digest_bytes, image_sources
-    from headstart.extractors.precision import resolve_device
+    from headstart.extractors.network.device import resolve_device
     from headstart.extractors.stages import StageTimes
 
     listed = [(source, digest_bytes(found.root, source)) for source in image_sources(found.rows)]

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 import numpy as np
 import torch
 
-from headstart.extractors.forward import ForwardPass
+from headstart.extractors.network.forward import ForwardPass
 from headstart.extractors.shards import Array
 
 _REPEATS = 3

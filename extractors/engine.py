@@ -10,8 +10,8 @@ import torch
 
 from headstart.extractors.decoding.prefetch import Decoded, Decoding, Listed, decode_images
 from headstart.extractors.errors import NotReadError, UnreadableImage
-from headstart.extractors.forward import ForwardPass, Pending
 from headstart.extractors.images.roots import ImageRoot
+from headstart.extractors.network.forward import ForwardPass, Pending
 from headstart.extractors.shards import Array
 from headstart.extractors.stages import StageTimes
 

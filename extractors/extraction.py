@@ -18,11 +18,12 @@ from headstart.extractors.engine import embed
 from headstart.extractors.execution import Execution
 from headstart.extractors.fidelity import LOWEST_COSINE
 from headstart.extractors.first_images import FirstImages
-from headstart.extractors.forward import ForwardPass, store_as
 from headstart.extractors.images.roots import ImageRoot
 from headstart.extractors.images.sources import image_sources
 from headstart.extractors.missing_rows import MissingRows, cut_shards
-from headstart.extractors.precision import resolve_device
+from headstart.extractors.network.device import resolve_device
+from headstart.extractors.network.forward import ForwardPass, store_as
+from headstart.extractors.network.taps import Tap, feature_sizes
 from headstart.extractors.preparation import prepare
 from headstart.extractors.shard_result import EmbeddedRows, ShardResult
 from headstart.extractors.shards import Array
@@ -30,7 +31,6 @@ from headstart.extractors.shortcuts import settle_key
 from headstart.extractors.spec.key import EmbeddingKey
 from headstart.extractors.spec.settings import Settings
 from headstart.extractors.stages import StageTimes
-from headstart.extractors.taps import Tap, feature_sizes
 from headstart.extractors.writer_lock import writer_lock
 
 if TYPE_CHECKING:

@@ -20,14 +20,14 @@ from headstart.extractors.decoding.prefetch import Listed
 from headstart.extractors.errors import CacheError, WeightsError
 from headstart.extractors.execution import Execution
 from headstart.extractors.extraction import Extraction, embed_rows
-from headstart.extractors.forward import ForwardPass
-from headstart.extractors.precision import DeviceError, resolve_device
+from headstart.extractors.network.device import DeviceError, resolve_device
+from headstart.extractors.network.forward import ForwardPass
+from headstart.extractors.network.taps import feature_sizes
 from headstart.extractors.shard_request import Decided, Request, ShardWork
 from headstart.extractors.shard_result import EmbeddedRows, ShardResult
 from headstart.extractors.shards import Array, read_digests, shard_name
 from headstart.extractors.spec.key import EmbeddingKey
 from headstart.extractors.stages import StageTimes
-from headstart.extractors.taps import feature_sizes
 from headstart.extractors.turn import has_turn
 
 

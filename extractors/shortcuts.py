@@ -9,8 +9,8 @@ import torch
 
 from headstart.extractors.fidelity import LOWEST_COSINE, Fidelity, FidelityRecord
 from headstart.extractors.first_images import N_COMPARED, FirstImages
-from headstart.extractors.forward import ForwardPass
-from headstart.extractors.precision import DeviceError, has_fast_bf16
+from headstart.extractors.network.device import DeviceError, has_fast_bf16
+from headstart.extractors.network.forward import ForwardPass
 from headstart.extractors.spec.key import Decode, EmbeddingKey, Precision
 from headstart.extractors.spec.settings import Settings
 

@@ -28,7 +28,7 @@ def refuse_unknown(backbones: Sequence[str], device: str) -> None:
         So is the device, or it is not there.
     """
     from headstart.extractors.backbones.registry import resolve_backbone  # noqa: PLC0415 - loads torch
-    from headstart.extractors.precision import resolve_device  # noqa: PLC0415 - loads torch
+    from headstart.extractors.network.device import resolve_device  # noqa: PLC0415 - loads torch
 
     for name in backbones:
         resolve_backbone(name)

@@ -231,7 +231,7 @@ def open_extraction(
     """Load a backbone and find out what the cache lacks of it; the path of a weights file is kept whole."""
     from headstart.extractors.backbones.registry import load_backbone  # noqa: PLC0415 - loads torch
     from headstart.extractors.extraction import Extraction  # noqa: PLC0415 - loads torch
-    from headstart.extractors.precision import resolve_device  # noqa: PLC0415 - loads torch
+    from headstart.extractors.network.device import resolve_device  # noqa: PLC0415 - loads torch
 
     source = str(find_weights_file(weights) or weights)
     with device_lock(resolve_device(settings.device), show=True):  # shortcuts are tried on the device

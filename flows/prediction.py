@@ -114,7 +114,7 @@ def predict(
 
 
 def _decoding(key: EmbeddingKey, device: str) -> Decode:
-    from headstart.extractors.precision import resolve_device  # noqa: PLC0415 - loads torch
+    from headstart.extractors.network.device import resolve_device  # noqa: PLC0415 - loads torch
 
     on_gpu = resolve_device(device).type == "cuda"
     return "full" if key.decode == "nvjpeg" and not on_gpu else key.decode

@@ -123,7 +123,7 @@ def _embed(
 ) -> CacheListing:
     """Embed what the sound shards lack; returns the listing with what could not be read in quarantine."""
     from headstart.extractors.extraction import Extraction  # noqa: PLC0415 - loads torch
-    from headstart.extractors.precision import DeviceError, resolve_device  # noqa: PLC0415 - loads torch
+    from headstart.extractors.network.device import DeviceError, resolve_device  # noqa: PLC0415 - loads torch
 
     settings = Settings.for_key(store.key, device=device, workers=workers)
     taps = [Tap.parse(spec) for spec in store.key.taps]

@@ -10,7 +10,7 @@ from headstart.extractors.cache import EmbeddingCache
 from headstart.extractors.cache_listing import CacheListing, update_listing
 from headstart.extractors.extraction import Extraction, Settings
 from headstart.extractors.images.sources import list_images
-from headstart.extractors.taps import Tap
+from headstart.extractors.network.taps import Tap
 
 SETTINGS = Settings(precision="fp32", device="cpu", batch_size=4, workers=2)
 

@@ -17,10 +17,10 @@ from headstart.extractors.backbones.registry import load_backbone
 from headstart.extractors.decoding.decode import decode_image
 from headstart.extractors.decoding.prefetch import Decoding, run_ahead
 from headstart.extractors.engine import Batch, embed
-from headstart.extractors.forward import ForwardPass
 from headstart.extractors.images.sources import ImageSource
+from headstart.extractors.network.forward import ForwardPass
+from headstart.extractors.network.taps import Tap
 from headstart.extractors.stages import STAGES, StageTimes
-from headstart.extractors.taps import Tap
 
 BACKBONE = load_backbone("small_cnn", weights="none")
 FORWARD = ForwardPass(BACKBONE, [Tap()], device=torch.device("cpu"), precision="fp32", batch_size=4)

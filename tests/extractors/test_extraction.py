@@ -13,7 +13,7 @@ import headstart.extractors.extraction
 from headstart.extractors.backbones.registry import load_backbone
 from headstart.extractors.cache import EmbeddingCache
 from headstart.extractors.extraction import Extraction, Settings
-from headstart.extractors.taps import Tap
+from headstart.extractors.network.taps import Tap
 
 
 def test_a_whole_set_is_embedded_in_shards(cache: EmbeddingCache, photos: Path, short_shards: None) -> None:

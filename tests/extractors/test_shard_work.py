@@ -16,7 +16,7 @@ from headstart.extractors.cache import EmbeddingCache
 from headstart.extractors.compact import carry_out, plan_compaction
 from headstart.extractors.errors import CacheError, WeightsError
 from headstart.extractors.images.sources import image_sources
-from headstart.extractors.precision import DeviceError
+from headstart.extractors.network.device import DeviceError
 from headstart.extractors.shard_request import Request, ShardWork
 from headstart.extractors.shard_work import embed_shard, prepare_pass, settle
 from headstart.extractors.spec.tap import Tap

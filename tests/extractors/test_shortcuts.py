@@ -18,7 +18,7 @@ from headstart.extractors.errors import UnreadableImage
 from headstart.extractors.extraction import Extraction
 from headstart.extractors.first_images import FirstImages
 from headstart.extractors.images.sources import list_images
-from headstart.extractors.precision import DeviceError
+from headstart.extractors.network.device import DeviceError
 from headstart.extractors.shortcuts import settle_key
 from headstart.extractors.spec.key import EmbeddingKey
 from headstart.extractors.spec.settings import Settings

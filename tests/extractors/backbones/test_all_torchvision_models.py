@@ -15,7 +15,7 @@ from headstart.extractors.backbones.backbone import Backbone
 from headstart.extractors.backbones.strict_loading import strip_prefixes
 from headstart.extractors.backbones.torchvision_models import find_head
 from headstart.extractors.backbones.torchvision_table import TABLE, architectures, default_weights
-from headstart.extractors.taps import Tap, TapReader
+from headstart.extractors.network.taps import Tap, TapReader
 
 # Bytes and time go with the parameters; above this a model runs on the meta device, where only shapes are computed.
 GIANT = 50_000_000

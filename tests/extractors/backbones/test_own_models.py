@@ -10,8 +10,8 @@ import torch
 from headstart.extractors.backbones.registry import load_backbone
 from headstart.extractors.backbones.small_cnn import SmallCNN
 from headstart.extractors.errors import BackboneError, WeightsError
+from headstart.extractors.network.taps import Tap, TapReader
 from headstart.extractors.spec.preprocessing import Preprocessing
-from headstart.extractors.taps import Tap, TapReader
 
 OWN_MODULE = """
 import torch

@@ -12,8 +12,8 @@ from headstart.extractors.backbones import torchvision_models
 from headstart.extractors.backbones.registry import list_backbones, load_backbone
 from headstart.extractors.backbones.torchvision_table import TABLE
 from headstart.extractors.errors import BackboneError
+from headstart.extractors.network.taps import Tap, TapReader
 from headstart.extractors.spec.preprocessing import Preprocessing
-from headstart.extractors.taps import Tap, TapReader
 
 needs_data = pytest.mark.skipif("HEADSTART_DATA" not in os.environ, reason="HEADSTART_DATA is not set")
 

@@ -10,7 +10,7 @@ from torchvision import models
 
 from headstart.extractors.backbones.registry import load_backbone
 from headstart.extractors.errors import BackboneError, WeightsError
-from headstart.extractors.taps import Tap, TapReader
+from headstart.extractors.network.taps import Tap, TapReader
 
 
 @pytest.fixture(scope="module")

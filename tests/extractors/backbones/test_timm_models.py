@@ -10,8 +10,8 @@ from headstart.extractors.backbones import registry as backbones
 from headstart.extractors.backbones import timm_models
 from headstart.extractors.backbones.registry import list_backbones, load_backbone
 from headstart.extractors.errors import BackboneError, WeightsError
+from headstart.extractors.network.taps import Tap, TapReader
 from headstart.extractors.spec.preprocessing import Preprocessing
-from headstart.extractors.taps import Tap, TapReader
 
 
 def test_without_timm_the_error_says_how_to_install_it(monkeypatch):

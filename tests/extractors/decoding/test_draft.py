@@ -98,7 +98,7 @@ def test_drafting_real_photographs_keeps_the_features(real_data: Path) -> None:
 
     from headstart.extractors.backbones.registry import load_backbone
     from headstart.extractors.fidelity import compare_features
-    from headstart.extractors.forward import ForwardPass
+    from headstart.extractors.network.forward import ForwardPass
     from headstart.extractors.spec.tap import Tap
 
     backbone = load_backbone("mobilenet_v2", weights=str(real_data / "weights" / "mobilenet_v2-imagenet.pth"))

@@ -11,7 +11,7 @@ from torch import nn
 from headstart.extractors.backbones.backbone import Backbone
 from headstart.extractors.backbones.strict_loading import MissingHead
 from headstart.extractors.errors import BackboneError
-from headstart.extractors.layouts import is_channels_last, takes_channels_last
+from headstart.extractors.network.layouts import is_channels_last, takes_channels_last
 from headstart.extractors.spec.tap import PENULTIMATE, POOLINGS, Tap
 
 __all__ = ["PENULTIMATE", "POOLINGS", "Tap", "TapReader", "feature_sizes", "pool"]

@@ -9,16 +9,16 @@ import numpy as np
 import torch
 
 from headstart.extractors.backbones.backbone import Backbone
-from headstart.extractors.compilation import compile_forward
 from headstart.extractors.errors import FeatureError
-from headstart.extractors.folding import TRACING, simplify
 from headstart.extractors.memory import keep_freed_memory
+from headstart.extractors.network.compilation import compile_forward
+from headstart.extractors.network.folding import TRACING, simplify
+from headstart.extractors.network.taps import TapReader
 from headstart.extractors.rounding import find_lost
 from headstart.extractors.shards import Array
 from headstart.extractors.spec.key import Precision, StoredDtype
 from headstart.extractors.spec.tap import Tap
 from headstart.extractors.stages import StageTimes
-from headstart.extractors.taps import TapReader
 
 Pending = Callable[[], dict[str, Array]]
 
@@ -39,7 +39,7 @@ class ForwardPass:
     batch_size : int
         Every batch is padded to this size: with one shape a row's bits do not depend on how many images came with it.
     compiled : bool
-        Compile it; the first batch then takes seconds to minutes, and may raise `extractors.compilation.CannotCompile`.
+        Compile it; the first batch then takes seconds to minutes, and may raise `compilation.CannotCompile`.
     plain : bool
         Without any shortcut: the network as it was loaded, in the memory layout it was loaded in. The others are
         compared with this one.

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from headstart.extractors.backbones.registry import load_backbone
-from headstart.extractors.taps import Tap, TapReader
+from headstart.extractors.network.taps import Tap, TapReader
 
 
 def count_calls(module: nn.Module) -> list[int]:

@@ -9,8 +9,8 @@ from torchvision.transforms import functional
 
 from headstart.extractors.backbones.registry import load_backbone
 from headstart.extractors.errors import FeatureError
-from headstart.extractors.forward import ForwardPass, store_as
-from headstart.extractors.taps import Tap
+from headstart.extractors.network.forward import ForwardPass, store_as
+from headstart.extractors.network.taps import Tap
 
 CPU = torch.device("cpu")
 OF = {"backbone": "x/net", "paths": ["a.png", "b.png"]}

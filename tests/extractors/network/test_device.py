@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from headstart.extractors.precision import DeviceError, resolve_device
+from headstart.extractors.network.device import DeviceError, resolve_device
 
 
 def test_auto_takes_cuda_exactly_where_there_is_one() -> None:

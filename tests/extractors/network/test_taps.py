@@ -7,9 +7,9 @@ from torch import nn
 from headstart.extractors.backbones.backbone import Backbone
 from headstart.extractors.backbones.registry import load_backbone
 from headstart.extractors.errors import BackboneError
-from headstart.extractors.layouts import is_channels_last
+from headstart.extractors.network.layouts import is_channels_last
+from headstart.extractors.network.taps import Tap, TapReader, feature_sizes, pool
 from headstart.extractors.spec.preprocessing import Preprocessing
-from headstart.extractors.taps import Tap, TapReader, feature_sizes, pool
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ import torch
 import torchvision
 from torch import nn
 
-from headstart.extractors.folding import SelfAttention, cast_weights, fold_batch_norms, open_attention, simplify
+from headstart.extractors.network.folding import SelfAttention, cast_weights, fold_batch_norms, open_attention, simplify
 
 IMAGES = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
 

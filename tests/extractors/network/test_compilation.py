@@ -8,17 +8,19 @@ import pytest
 import torch
 from forked import run_forked
 
-import headstart.extractors.compilation
+import headstart.extractors.network.compilation
 from headstart.extractors.backbones.registry import load_backbone
-from headstart.extractors.compilation import CannotCompile, compile_forward
 from headstart.extractors.fidelity import compare_features
-from headstart.extractors.forward import ForwardPass
+from headstart.extractors.network.compilation import CannotCompile, compile_forward
+from headstart.extractors.network.forward import ForwardPass
 from headstart.extractors.spec.tap import Tap
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (5, 32, 32, 3), dtype=np.uint8)
 TAPS = (Tap(), Tap.parse("features.0:max"))
 
-needs_compiler = pytest.mark.skipif(not headstart.extractors.compilation.find_compiler(), reason="needs a C++ compiler")
+needs_compiler = pytest.mark.skipif(
+    not headstart.extractors.network.compilation.find_compiler(), reason="needs a C++ compiler"
+)
 
 
 def forward(*, compiled: bool, precision: str = "fp32") -> ForwardPass:
@@ -70,7 +72,7 @@ def test_a_network_that_torch_cannot_compile_says_so(monkeypatch: pytest.MonkeyP
 def test_without_a_compiler_the_reason_is_the_compiler(tmp_path: Path) -> None:
     program = """
 import torch
-from headstart.extractors.compilation import CannotCompile, compile_forward
+from headstart.extractors.network.compilation import CannotCompile, compile_forward
 try:
     compile_forward(lambda batch: {"tap": (batch * 2).sin()})(torch.ones(64))
 except CannotCompile as error:
