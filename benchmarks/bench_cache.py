@@ -18,9 +18,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from headstart.extractors.cache import EmbeddingCache, EmbeddingStore
-from headstart.extractors.index import ShardIndex
-from headstart.extractors.index_file import FILE
+from headstart.extractors.cache.cache import EmbeddingCache, EmbeddingStore
+from headstart.extractors.cache.index import ShardIndex
+from headstart.extractors.cache.row_table import FILE
 from headstart.extractors.spec.key import EmbeddingKey
 from headstart.extractors.spec.preprocessing import Preprocessing
 

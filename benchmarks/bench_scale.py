@@ -113,7 +113,7 @@ def run_workers(
     """Embed so many shards on so many workers; returns the seconds, and what share of the workers' time was lost."""
     from distributed import LocalCluster
 
-    from headstart.extractors.cache import EmbeddingCache
+    from headstart.extractors.cache.cache import EmbeddingCache
     from headstart.extractors.spec.settings import Settings
     from headstart.extractors.spec.tap import Tap
     from headstart.flows.scaled_extraction import scaled
@@ -193,7 +193,7 @@ def as_flow(extraction: Any) -> tuple[float, float]:
 
 def take_stock(n_rows: int, shard_images: int) -> dict[str, Any]:
     """List so many images and find out which rows an empty cache lacks, in this process."""
-    from headstart.extractors.cache import EmbeddingCache
+    from headstart.extractors.cache.cache import EmbeddingCache
     from headstart.extractors.missing_rows import cut_shards
 
     made_up_listing(1, Path())  # loads pandas

@@ -25,7 +25,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from headstart.extractors.cache import EmbeddingCache
+from headstart.extractors.cache.cache import EmbeddingCache
 from headstart.extractors.cache_listing import CacheListing
 from headstart.extractors.images.image_set import LISTING_COLUMNS, OK
 from headstart.extractors.spec.key import EmbeddingKey
@@ -100,7 +100,7 @@ HEADS = (
     TOLD
     + """
 import numpy as np
-from headstart.extractors.cache import EmbeddingCache, EmbeddingView
+from headstart.extractors.cache.cache import EmbeddingCache, EmbeddingView
 from headstart.heads.candidates import FeatureSet, expand
 from headstart.heads.splits import plan_splits
 from headstart.heads.streamed_sweep import fit_streamed, score_test_streamed, sweep_streamed

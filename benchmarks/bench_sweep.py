@@ -218,7 +218,7 @@ def make_cache(folder: Path, options: argparse.Namespace) -> Path:
     """Write a cache of these embeddings; its images are a few pixels each."""
     from PIL import Image
 
-    from headstart.extractors.cache import EmbeddingCache
+    from headstart.extractors.cache.cache import EmbeddingCache
     from headstart.extractors.cache_listing import update_listing
     from headstart.extractors.images.sources import list_images
     from headstart.extractors.spec.key import EmbeddingKey

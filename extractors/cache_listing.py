@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from headstart.extractors.atomic import write_atomically
-from headstart.extractors.cache import EmbeddingCache
+from headstart.extractors.cache.cache import EmbeddingCache
 from headstart.extractors.errors import ImageSetError, NotReadError
 from headstart.extractors.images.image_set import DIGEST_COLUMN, OK, QUARANTINED, ImageSet
 from headstart.extractors.images.roots import ImageRoot, parse_root

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable
 import numpy as np
 import torch
 
+from headstart.extractors.cache.shards import Array
 from headstart.extractors.network.forward import ForwardPass
-from headstart.extractors.shards import Array
 
 _REPEATS = 3
 

@@ -12,10 +12,10 @@ import numpy as np
 import numpy.typing as npt
 
 from headstart.extractors.atomic import errors_explained, remove_stale_parts
-from headstart.extractors.cache import EmbeddingStore
+from headstart.extractors.cache.cache import EmbeddingStore
+from headstart.extractors.cache.shards import Array, map_dataset, read_digests
+from headstart.extractors.cache.turn import take_turn
 from headstart.extractors.errors import CacheError
-from headstart.extractors.shards import Array, map_dataset, read_digests
-from headstart.extractors.turn import take_turn
 
 # An extraction seals often, to lose little when it is killed: a few hundred rows. What is finished has other needs.
 # 64 MiB is opened, checked and held in memory in a moment, and makes 10 million rows of 512 float16 some 160 files

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from headstart.extractors.backbones.backbone import Backbone
-from headstart.extractors.cache import EmbeddingCache
+from headstart.extractors.cache.cache import EmbeddingCache
+from headstart.extractors.cache.shards import Array
 from headstart.extractors.cache_listing import CacheListing
 from headstart.extractors.decoding.prefetch import Decoding, Listed
 from headstart.extractors.engine import embed
@@ -26,7 +27,6 @@ from headstart.extractors.network.forward import ForwardPass, store_as
 from headstart.extractors.network.taps import Tap, feature_sizes
 from headstart.extractors.preparation import prepare
 from headstart.extractors.shard_result import EmbeddedRows, ShardResult
-from headstart.extractors.shards import Array
 from headstart.extractors.shortcuts import settle_key
 from headstart.extractors.spec.key import EmbeddingKey
 from headstart.extractors.spec.settings import Settings

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from headstart.extractors.atomic import errors_explained, write_atomically
-from headstart.extractors.cache import EmbeddingCache
+from headstart.extractors.cache.cache import EmbeddingCache
 from headstart.extractors.images.image_set import DIGEST_COLUMN, OK
 from headstart.extractors.images.roots import ImageRoot
 

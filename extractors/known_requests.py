@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from headstart.extractors.atomic import write_atomically
-from headstart.extractors.cache import EmbeddingCache
+from headstart.extractors.cache.cache import EmbeddingCache
 from headstart.extractors.known_digests import RACY_NS
 from headstart.extractors.spec.key import FORMAT_VERSION
 from headstart.extractors.spec.settings import Settings

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from headstart.extractors.cache import EmbeddingCache
+from headstart.extractors.cache.cache import EmbeddingCache
+from headstart.extractors.cache.shards import Array
+from headstart.extractors.cache.turn import take_turn
 from headstart.extractors.cache_listing import CacheListing
-from headstart.extractors.shards import Array
 from headstart.extractors.spec.key import EmbeddingKey, StoredDtype
-from headstart.extractors.turn import take_turn
 from headstart.extractors.writer_lock import writer_lock
 
 if TYPE_CHECKING:

@@ -5,13 +5,13 @@ from dataclasses import dataclass, replace
 
 import torch
 
+from headstart.extractors.cache.shards import Array
 from headstart.extractors.calibration import time_batches
 from headstart.extractors.execution import Execution
 from headstart.extractors.fidelity import LOWEST_COSINE, Fidelity
 from headstart.extractors.first_images import FirstImages
 from headstart.extractors.network.compilation import CannotCompile
 from headstart.extractors.network.forward import ForwardPass
-from headstart.extractors.shards import Array
 from headstart.extractors.spec.key import Decode, EmbeddingKey
 from headstart.extractors.spec.settings import Settings
 from headstart.extractors.stages import StageTimes

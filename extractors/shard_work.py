@@ -14,7 +14,9 @@ import numpy as np
 
 from headstart.extractors.backbones.backbone import Backbone
 from headstart.extractors.backbones.registry import load_backbone
-from headstart.extractors.cache import EmbeddingCache, EmbeddingStore
+from headstart.extractors.cache.cache import EmbeddingCache, EmbeddingStore
+from headstart.extractors.cache.shards import Array, read_digests, shard_name
+from headstart.extractors.cache.turn import has_turn
 from headstart.extractors.cache_listing import CacheListing
 from headstart.extractors.decoding.prefetch import Listed
 from headstart.extractors.errors import CacheError, WeightsError
@@ -25,10 +27,8 @@ from headstart.extractors.network.forward import ForwardPass
 from headstart.extractors.network.taps import feature_sizes
 from headstart.extractors.shard_request import Decided, Request, ShardWork
 from headstart.extractors.shard_result import EmbeddedRows, ShardResult
-from headstart.extractors.shards import Array, read_digests, shard_name
 from headstart.extractors.spec.key import EmbeddingKey
 from headstart.extractors.stages import StageTimes
-from headstart.extractors.turn import has_turn
 
 
 @dataclass

@@ -13,8 +13,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from headstart.extractors.cache import EmbeddingCache
-from headstart.extractors.digests import DIGEST_BYTES, PIECE_ROWS, DigestArray, as_bytes
+from headstart.extractors.cache.cache import EmbeddingCache
+from headstart.extractors.cache.digests import DIGEST_BYTES, PIECE_ROWS, DigestArray, as_bytes
 from headstart.extractors.images.image_set import DIGEST_COLUMN, LISTING_COLUMNS, OK
 from headstart.extractors.images.roots import ImageRoot, parse_root
 from headstart.extractors.images.sources import ImageSource

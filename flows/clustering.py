@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from headstart.extractors.atomic import errors_explained, write_atomically
-from headstart.extractors.cache import EmbeddingCache
+from headstart.extractors.cache.cache import EmbeddingCache
 from headstart.extractors.cache_listing import read_listing
 from headstart.extractors.images.image_set import label_columns
 from headstart.flows.cluster_page import render_clusters

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from headstart.extractors.cache import EmbeddingCache, EmbeddingStore
+from headstart.extractors.cache.cache import EmbeddingCache, EmbeddingStore
 from headstart.extractors.cache_listing import CacheListing, read_listing
 from headstart.extractors.compact import Compaction, carry_out, plan_compaction
 from headstart.extractors.errors import CacheError

@@ -4,8 +4,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from headstart.extractors.cache import EmbeddingCache, EmbeddingStore, EmbeddingView
-from headstart.extractors.digests import DigestArray
+from headstart.extractors.cache.cache import EmbeddingCache, EmbeddingStore, EmbeddingView
+from headstart.extractors.cache.digests import DigestArray
 from headstart.flows.errors import JobError
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from headstart.extractors.cache import EmbeddingCache, EmbeddingStore
+from headstart.extractors.cache.cache import EmbeddingCache, EmbeddingStore
 from headstart.extractors.cache_listing import read_listing
 from headstart.extractors.export import WRITERS, gather_export
 from headstart.extractors.spec.key import StoredDtype

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from headstart.extractors.cache import EmbeddingCache, EmbeddingStore
+from headstart.extractors.cache.cache import EmbeddingCache, EmbeddingStore
 from headstart.extractors.cache_listing import CacheListing, listed_root, read_listing, update_listing
 from headstart.extractors.images.image_set import ImageSet, count_by_suffix
 from headstart.extractors.images.sources import list_images

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from headstart.extractors.cache import EmbeddingCache
+from headstart.extractors.cache.cache import EmbeddingCache
 from headstart.flows.conclusion import conclude
 from headstart.flows.embedded import Embedded
 from headstart.flows.errors import JobError

@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from headstart.extractors.atomic import errors_explained
-from headstart.extractors.digests import PIECE_ROWS, as_hex
+from headstart.extractors.cache.digests import PIECE_ROWS, as_hex
 from headstart.flows.problem import Problem
 from headstart.flows.sweep_progress import say_kept
 from headstart.heads import HEADS

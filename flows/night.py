@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from headstart.extractors.cache import EmbeddingCache
+from headstart.extractors.cache.cache import EmbeddingCache
 from headstart.extractors.cache_listing import read_listing
 from headstart.flows.experiment import Experiment
 from headstart.flows.extraction_summary import ExtractionSummary

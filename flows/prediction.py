@@ -13,7 +13,7 @@ import pandas as pd
 
 from headstart.extractors.atomic import write_atomically
 from headstart.extractors.backbones.registry import resolve_backbone
-from headstart.extractors.cache import EmbeddingCache
+from headstart.extractors.cache.cache import EmbeddingCache
 from headstart.extractors.cache_listing import update_listing
 from headstart.extractors.images.sources import list_images
 from headstart.extractors.spec.key import Decode, EmbeddingKey

@@ -11,8 +11,8 @@ import pandas as pd
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from headstart.extractors.cache import EmbeddingCache
-from headstart.extractors.digests import number_digests
+from headstart.extractors.cache.cache import EmbeddingCache
+from headstart.extractors.cache.digests import number_digests
 from headstart.extractors.images.roots import ImageRoot
 from headstart.extractors.usable_images import UsableImages, read_usable
 from headstart.flows.embedded import Embedded, find_covering

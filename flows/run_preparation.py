@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from headstart.extractors.cache import EmbeddingCache
+from headstart.extractors.cache.cache import EmbeddingCache
 from headstart.extractors.images.roots import is_url
 from headstart.extractors.spec.weights_argument import is_file_argument
 from headstart.flows.cache_queue import turn_of

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from headstart.extractors.atomic import write_atomically
-from headstart.extractors.digests import PIECE_ROWS, as_hex, sort_digests
+from headstart.extractors.cache.digests import PIECE_ROWS, as_hex, sort_digests
 from headstart.extractors.errors import CacheError
 from headstart.flows.history import FOLDER, Run, append_run, new_id
 

@@ -11,13 +11,13 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from headstart.extractors.cache import EmbeddingCache
+from headstart.extractors.cache.cache import EmbeddingCache
+from headstart.extractors.cache.shards import Array
 from headstart.extractors.cache_listing import CacheListing
 from headstart.extractors.images.sources import image_sources
 from headstart.extractors.missing_rows import MissingRows, cut_shards
 from headstart.extractors.shard_request import Decided, Request, ShardWork
 from headstart.extractors.shard_result import ShardResult
-from headstart.extractors.shards import Array
 from headstart.extractors.spec.settings import Settings
 from headstart.extractors.spec.tap import Tap
 from headstart.extractors.spec.weights_argument import find_weights_file

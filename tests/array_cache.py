@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from synthetic_cache import ABOUT, key_of, relist
 
-from headstart.extractors.cache import EmbeddingCache
+from headstart.extractors.cache.cache import EmbeddingCache
 
 
 def cache_of(folder: Path, features: np.ndarray, labels: Sequence[str], sides: Sequence[str] | None = None) -> Path:

@@ -5,7 +5,7 @@ import hashlib
 import h5py
 import numpy as np
 
-from headstart.extractors.cache import EmbeddingCache
+from headstart.extractors.cache.cache import EmbeddingCache
 from headstart.extractors.cache_listing import read_listing
 from headstart.extractors.images.sources import image_sources, read_bytes
 

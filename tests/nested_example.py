@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 from synthetic_cache import ABOUT, key_of, relist
 
-from headstart.extractors.cache import EmbeddingCache
+from headstart.extractors.cache.cache import EmbeddingCache
 
 
 class Spy(ClassifierMixin, BaseEstimator):

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from headstart.extractors.backbones.registry import load_backbone
-from headstart.extractors.cache import EmbeddingCache
+from headstart.extractors.cache.cache import EmbeddingCache
 from headstart.extractors.cache_listing import CacheListing, update_listing
 from headstart.extractors.extraction import Extraction, Settings
 from headstart.extractors.images.sources import list_images

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from headstart.extractors.cache import EmbeddingCache, EmbeddingStore
+from headstart.extractors.cache.cache import EmbeddingCache, EmbeddingStore
 from headstart.extractors.cache_listing import CacheListing, update_listing
 from headstart.extractors.images.sources import list_images
 from headstart.extractors.spec.key import EmbeddingKey

@@ -73,7 +73,7 @@ def test_both_sides_of_the_extraction_benchmark_give_the_same_features(tmp_path:
     import numpy as np
     import torch
 
-    from headstart.extractors.cache import EmbeddingCache
+    from headstart.extractors.cache.cache import EmbeddingCache
     from headstart.extractors.cache_listing import read_listing
     from headstart.flows.extraction import extract
 

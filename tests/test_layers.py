@@ -60,7 +60,7 @@ def test_a_module_imports_only_what_its_package_may_know(module: Path) -> None:
 
 
 def test_only_one_module_knows_hdf5() -> None:
-    assert [str(module) for module in MODULES if "h5py" in imports_of(module)] == ["extractors/shards.py"]
+    assert [str(module) for module in MODULES if "h5py" in imports_of(module)] == ["extractors/cache/shards.py"]
 
 
 def test_prefect_appears_in_flows_alone() -> None:
@@ -75,7 +75,7 @@ def test_dask_appears_in_flows_and_the_sweep_alone() -> None:
 
 
 def test_reading_a_cache_never_loads_torch() -> None:
-    assert not loaded_after("import headstart.extractors.cache, headstart.extractors.cache_listing") & {
+    assert not loaded_after("import headstart.extractors.cache.cache, headstart.extractors.cache_listing") & {
         "torch",
         "torchvision",
         "sklearn",

@@ -9,13 +9,13 @@ import numpy as np
 import torch
 
 from headstart.extractors.backbones.backbone import Backbone
+from headstart.extractors.cache.casting import find_lost
+from headstart.extractors.cache.shards import Array
 from headstart.extractors.errors import FeatureError
 from headstart.extractors.memory import keep_freed_memory
 from headstart.extractors.network.compilation import compile_forward
 from headstart.extractors.network.folding import TRACING, simplify
 from headstart.extractors.network.taps import TapReader
-from headstart.extractors.rounding import find_lost
-from headstart.extractors.shards import Array
 from headstart.extractors.spec.key import Precision, StoredDtype
 from headstart.extractors.spec.tap import Tap
 from headstart.extractors.stages import StageTimes

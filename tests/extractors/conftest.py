@@ -8,7 +8,7 @@ import pytest
 
 import headstart.extractors.cache_listing
 import headstart.extractors.extraction
-from headstart.extractors.cache import EmbeddingCache
+from headstart.extractors.cache.cache import EmbeddingCache
 
 Tree = Callable[..., Path]
 

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from conftest import age, draw
 
-from headstart.extractors.cache import EmbeddingCache
+from headstart.extractors.cache.cache import EmbeddingCache
 from headstart.extractors.cache_listing import CacheListing, listed_root, read_listing, update_listing
 from headstart.extractors.errors import CacheError, ImageSetError
 from headstart.extractors.images.sources import list_images

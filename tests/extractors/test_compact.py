@@ -9,7 +9,7 @@ from cache_contract import check_cache
 from synthetic_cache import digest_of, features_of, fill, flip_bit, make_images, relist, seal
 
 import headstart.extractors.compact
-from headstart.extractors.cache import EmbeddingCache, EmbeddingStore
+from headstart.extractors.cache.cache import EmbeddingCache, EmbeddingStore
 from headstart.extractors.compact import carry_out, plan_compaction
 from headstart.extractors.errors import CacheError
 

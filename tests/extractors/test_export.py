@@ -13,7 +13,7 @@ import pytest
 from synthetic_cache import features_of, fill, flip_bit, make_images, relist
 
 import headstart.extractors.export
-from headstart.extractors.cache import EmbeddingStore
+from headstart.extractors.cache.cache import EmbeddingStore
 from headstart.extractors.cache_listing import CacheListing, read_listing
 from headstart.extractors.errors import CacheError, FeatureError
 from headstart.extractors.export import gather_export, write_hdf5, write_npy, write_parquet

@@ -11,7 +11,7 @@ from small_extraction import SETTINGS, opened, run
 
 import headstart.extractors.extraction
 from headstart.extractors.backbones.registry import load_backbone
-from headstart.extractors.cache import EmbeddingCache
+from headstart.extractors.cache.cache import EmbeddingCache
 from headstart.extractors.extraction import Extraction, Settings
 from headstart.extractors.network.taps import Tap
 

@@ -12,7 +12,7 @@ from cache_contract import check_cache
 from small_extraction import features, opened, run
 
 import headstart.extractors.extraction
-from headstart.extractors.cache import EmbeddingCache
+from headstart.extractors.cache.cache import EmbeddingCache
 from headstart.extractors.errors import CacheError, FeatureError
 from headstart.extractors.extraction import Settings
 

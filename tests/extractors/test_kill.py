@@ -9,7 +9,7 @@ import pytest
 from cache_contract import check_cache
 from forked import PRELOADED
 
-from headstart.extractors.cache import EmbeddingCache
+from headstart.extractors.cache.cache import EmbeddingCache
 
 
 @pytest.fixture

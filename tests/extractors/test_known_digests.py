@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from conftest import age, draw
 
-from headstart.extractors.cache import EmbeddingCache
+from headstart.extractors.cache.cache import EmbeddingCache
 from headstart.extractors.cache_listing import CacheListing, read_listing, update_listing
 from headstart.extractors.images.sources import list_images
 

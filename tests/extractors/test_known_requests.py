@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import headstart.extractors.known_requests
-from headstart.extractors.cache import EmbeddingCache
+from headstart.extractors.cache.cache import EmbeddingCache
 from headstart.extractors.known_requests import describe_request, recall, remember
 from headstart.extractors.spec.settings import Settings
 from headstart.extractors.spec.tap import Tap

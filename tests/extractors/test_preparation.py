@@ -10,7 +10,7 @@ import torch
 
 import headstart.extractors.preparation
 from headstart.extractors.backbones.registry import load_backbone
-from headstart.extractors.cache import EmbeddingCache
+from headstart.extractors.cache.cache import EmbeddingCache
 from headstart.extractors.cache_listing import update_listing
 from headstart.extractors.execution import Execution
 from headstart.extractors.fidelity import Fidelity

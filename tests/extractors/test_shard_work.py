@@ -12,7 +12,8 @@ from small_extraction import SETTINGS, features, listed, opened, run
 
 import headstart.extractors.atomic
 import headstart.extractors.shard_work
-from headstart.extractors.cache import EmbeddingCache
+from headstart.extractors.cache.cache import EmbeddingCache
+from headstart.extractors.cache.turn import has_turn, take_turn
 from headstart.extractors.compact import carry_out, plan_compaction
 from headstart.extractors.errors import CacheError, WeightsError
 from headstart.extractors.images.sources import image_sources
@@ -20,7 +21,6 @@ from headstart.extractors.network.device import DeviceError
 from headstart.extractors.shard_request import Request, ShardWork
 from headstart.extractors.shard_work import embed_shard, prepare_pass, settle
 from headstart.extractors.spec.tap import Tap
-from headstart.extractors.turn import has_turn, take_turn
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from PIL import Image
 import headstart.extractors.decoding.prefetch
 import headstart.extractors.shortcuts
 from headstart.extractors.backbones.registry import load_backbone
-from headstart.extractors.cache import EmbeddingCache
+from headstart.extractors.cache.cache import EmbeddingCache
 from headstart.extractors.cache_listing import update_listing
 from headstart.extractors.errors import UnreadableImage
 from headstart.extractors.extraction import Extraction

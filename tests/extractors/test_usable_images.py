@@ -13,9 +13,9 @@ import pytest
 from synthetic_cache import make_images, relist
 from tar_shards import write_tar
 
-from headstart.extractors.cache import EmbeddingCache
+from headstart.extractors.cache.cache import EmbeddingCache
+from headstart.extractors.cache.digests import as_hex
 from headstart.extractors.cache_listing import CacheListing, read_listing, update_listing
-from headstart.extractors.digests import as_hex
 from headstart.extractors.errors import CacheError
 from headstart.extractors.images.image_set import label_columns
 from headstart.extractors.images.sources import image_sources, list_images

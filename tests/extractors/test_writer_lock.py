@@ -17,7 +17,7 @@ from forked import Forked
 
 import headstart.extractors.writer_lock
 from headstart.extractors.backbones.registry import load_backbone
-from headstart.extractors.cache import EmbeddingCache
+from headstart.extractors.cache.cache import EmbeddingCache
 from headstart.extractors.cache_listing import read_listing, update_listing
 from headstart.extractors.errors import CacheError
 from headstart.extractors.extraction import Extraction
@@ -178,7 +178,7 @@ def test_rows_whose_key_file_is_gone_get_it_back(photos: Path, tmp_path: Path) -
 
 
 def test_a_run_leaves_an_index_of_what_it_sealed(photos: Path, tmp_path: Path) -> None:
-    from headstart.extractors.index import ShardIndex
+    from headstart.extractors.cache.index import ShardIndex
 
     extraction = opened(tmp_path / "cache", photos)
     with extraction.writing():
@@ -190,7 +190,7 @@ def test_a_run_leaves_an_index_of_what_it_sealed(photos: Path, tmp_path: Path) -
 def test_an_index_that_killed_runs_left_far_behind_is_rebuilt_before_anything_else(
     photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from headstart.extractors.index import ShardIndex
+    from headstart.extractors.cache.index import ShardIndex
 
     monkeypatch.setattr("headstart.extractors.extraction._SHARD_ROWS", 2)
     monkeypatch.setattr("headstart.extractors.missing_rows._MANY_UNINDEXED", 18)

@@ -13,7 +13,7 @@ import psutil
 import pytest
 from cache_contract import check_cache
 
-from headstart.extractors.cache import EmbeddingCache
+from headstart.extractors.cache.cache import EmbeddingCache
 from headstart.extractors.images.sources import list_images
 from headstart.flows.demo import demo
 from headstart.flows.digits import TRAIN_PER_CLASS, write_digits

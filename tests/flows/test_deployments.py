@@ -16,7 +16,7 @@ from prefect_operations import ROOT, Operations
 from prefect_queries import ask, wait_for
 
 from headstart.extractors.backbones.registry import load_backbone
-from headstart.extractors.cache import EmbeddingCache
+from headstart.extractors.cache.cache import EmbeddingCache
 from headstart.extractors.cache_listing import read_listing
 from headstart.flows.deployments import find_keys
 from headstart.flows.errors import JobError

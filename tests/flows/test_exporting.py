@@ -9,7 +9,7 @@ import h5py
 import numpy as np
 import pytest
 
-from headstart.extractors.cache import EmbeddingCache
+from headstart.extractors.cache.cache import EmbeddingCache
 from headstart.extractors.cache_listing import read_listing
 from headstart.flows.errors import JobError
 from headstart.flows.exporting import export

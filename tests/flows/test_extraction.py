@@ -16,7 +16,7 @@ from small_extraction import opened, run
 
 import headstart.extractors.decoding.prefetch
 import headstart.flows.extraction
-from headstart.extractors.cache import EmbeddingCache
+from headstart.extractors.cache.cache import EmbeddingCache
 from headstart.extractors.cache_listing import read_listing
 from headstart.extractors.errors import CacheError, ExtractorError, ImageSetError, NotReadError
 from headstart.flows.errors import JobError

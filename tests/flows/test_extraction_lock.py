@@ -10,7 +10,7 @@ from filelock import FileLock, Timeout
 import headstart.flows.extraction
 import headstart.flows.extraction_tasks
 from headstart.extractors.backbones.registry import load_backbone
-from headstart.extractors.cache import EmbeddingCache
+from headstart.extractors.cache.cache import EmbeddingCache
 from headstart.extractors.cache_listing import update_listing
 from headstart.extractors.extraction import Extraction
 from headstart.extractors.images.sources import list_images

@@ -15,7 +15,7 @@ from cache_contract import check_cache
 from conftest import draw
 from synthetic_cache import flip_bit
 
-from headstart.extractors.cache import EmbeddingCache
+from headstart.extractors.cache.cache import EmbeddingCache
 from headstart.extractors.cache_listing import read_listing
 from headstart.extractors.errors import CacheError
 from headstart.flows.compaction import compact

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from conftest import draw
 
-from headstart.extractors.cache import EmbeddingCache
+from headstart.extractors.cache.cache import EmbeddingCache
 from headstart.extractors.cache_listing import CacheListing, update_listing
 from headstart.extractors.images.sources import list_images
 from headstart.flows.errors import JobError

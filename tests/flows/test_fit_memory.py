@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from synthetic_cache import ABOUT, key_of
 
-from headstart.extractors.cache import EmbeddingCache
+from headstart.extractors.cache.cache import EmbeddingCache
 from headstart.extractors.cache_listing import CacheListing
 from headstart.extractors.images.image_set import LISTING_COLUMNS, OK
 
@@ -22,7 +22,7 @@ import sys
 from pathlib import Path
 from types import SimpleNamespace
 import numpy as np
-from headstart.extractors.cache import EmbeddingCache
+from headstart.extractors.cache.cache import EmbeddingCache
 from headstart.flows.kept_results import KeptResults
 from headstart.flows.problem import pose_problem
 from headstart.flows.run_record import describe_run, tabulate_predictions

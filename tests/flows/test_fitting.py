@@ -10,9 +10,9 @@ import pandas as pd
 import pytest
 from conftest import CLASSES, draw
 
-from headstart.extractors.cache import EmbeddingCache
+from headstart.extractors.cache.cache import EmbeddingCache
+from headstart.extractors.cache.shards import map_dataset
 from headstart.extractors.errors import CacheError
-from headstart.extractors.shards import map_dataset
 from headstart.flows.errors import JobError
 from headstart.flows.fitting import fit
 from headstart.heads.errors import DataError, UnknownHeadError

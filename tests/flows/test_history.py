@@ -16,8 +16,8 @@ import pandas as pd
 import pytest
 from synthetic_runs import keep, predictions_of, row, run_of
 
-from headstart.extractors.cache import EmbeddingCache
-from headstart.extractors.digests import as_hex
+from headstart.extractors.cache.cache import EmbeddingCache
+from headstart.extractors.cache.digests import as_hex
 from headstart.flows.errors import JobError
 from headstart.flows.fit_summary import FitSummary
 from headstart.flows.fitting import fit

@@ -16,7 +16,7 @@ import pytest
 from array_cache import cache_of
 from sklearn.dummy import DummyClassifier
 
-from headstart.extractors.cache import EmbeddingCache
+from headstart.extractors.cache.cache import EmbeddingCache
 from headstart.extractors.cache_listing import read_listing
 from headstart.flows import kept_results
 from headstart.flows.cli import main

@@ -13,7 +13,7 @@ from array_cache import cache_of
 from nested_example import Spy, many_taps, seen_by_spies
 from sklearn.datasets import load_digits
 
-from headstart.extractors.cache import EmbeddingCache
+from headstart.extractors.cache.cache import EmbeddingCache
 from headstart.flows.comparison import compare_runs
 from headstart.flows.errors import JobError
 from headstart.flows.fit_summary import FitSummary

@@ -9,8 +9,8 @@ import pytest
 from conftest import draw
 from numbers_example import N_IMAGES, make_numbers_cache
 
-from headstart.extractors.cache import EmbeddingCache
-from headstart.extractors.digests import as_hex
+from headstart.extractors.cache.cache import EmbeddingCache
+from headstart.extractors.cache.digests import as_hex
 from headstart.flows.comparison import compare_runs
 from headstart.flows.errors import JobError
 from headstart.flows.fit_summary import FitSummary

@@ -9,7 +9,7 @@ from cache_contract import check_cache
 from forked import run_forked
 from prefect_queries import ask, tasks_of
 
-from headstart.extractors.cache import EmbeddingCache
+from headstart.extractors.cache.cache import EmbeddingCache
 from headstart.flows.cli import main
 from headstart.flows.extraction import extract
 

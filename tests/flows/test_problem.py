@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from conftest import draw
 
-from headstart.extractors.cache import EmbeddingCache
+from headstart.extractors.cache.cache import EmbeddingCache
 from headstart.extractors.errors import ImageSetError
 from headstart.flows.errors import JobError
 from headstart.flows.problem import Problem, pose_problem, unite_groups

@@ -16,7 +16,7 @@ from tar_shards import write_tar
 
 import headstart.extractors.known_requests
 import headstart.flows.extraction
-from headstart.extractors.cache import EmbeddingCache
+from headstart.extractors.cache.cache import EmbeddingCache
 
 Embed = Callable[..., Any]
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from prefect_queries import wait_for
 
-from headstart.extractors.cache import EmbeddingCache
+from headstart.extractors.cache.cache import EmbeddingCache
 from headstart.extractors.errors import CacheError
 from headstart.extractors.writer_lock import writer_lock
 from headstart.flows.errors import JobError

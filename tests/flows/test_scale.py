@@ -19,7 +19,7 @@ from conftest import draw
 from distributed import LocalCluster, Worker, get_worker
 from pydantic import ValidationError
 
-from headstart.extractors.cache import EmbeddingCache
+from headstart.extractors.cache.cache import EmbeddingCache
 from headstart.extractors.cache_listing import CacheListing, read_listing
 from headstart.extractors.errors import CacheError, FeatureError, ImageSetError
 from headstart.extractors.images.roots import ENVIRONMENT, NOT_ALLOWED

@@ -14,7 +14,7 @@ from dask_processes import DaskProcesses, end
 from forked import Forked
 from prefect_queries import flow_runs_of, free_port, serving_prefect, tasks_of, wait_for
 
-from headstart.extractors.cache import EmbeddingCache
+from headstart.extractors.cache.cache import EmbeddingCache
 from headstart.extractors.cache_listing import read_listing
 from headstart.flows.errors import JobError
 from headstart.flows.extraction import extract

@@ -14,7 +14,7 @@ from cache_contract import check_cache
 from conftest import draw
 from forked import Forked
 
-from headstart.extractors.cache import EmbeddingCache
+from headstart.extractors.cache.cache import EmbeddingCache
 from headstart.flows.cli import main
 
 SEALED = "interrupted; what was embedded is sealed, and the same command goes on from there"

@@ -9,7 +9,7 @@ import pytest
 from array_cache import cache_of
 from distributed import LocalCluster
 
-from headstart.extractors.cache import EmbeddingCache
+from headstart.extractors.cache.cache import EmbeddingCache
 from headstart.flows.problem import pose_problem
 from headstart.heads import sweep_cluster
 from headstart.heads.candidates import FeatureSet, expand

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from synthetic_cache import flip_bit
 
-from headstart.extractors.cache import EmbeddingCache
+from headstart.extractors.cache.cache import EmbeddingCache
 from headstart.flows.cli import main
 from headstart.flows.compaction import compact
 

@@ -13,7 +13,7 @@ from conftest import draw
 from synthetic_cache import flip_bit
 
 import headstart.extractors.extraction
-from headstart.extractors.cache import EmbeddingCache, EmbeddingStore
+from headstart.extractors.cache.cache import EmbeddingCache, EmbeddingStore
 from headstart.extractors.cache_listing import read_listing
 from headstart.flows.verification import verify
 

@@ -15,7 +15,7 @@ from tar_shards import write_tar
 from torture import EMBEDDED, Case, colour, interleaved, picture, torture_set
 
 from headstart.extractors.backbones.registry import load_backbone
-from headstart.extractors.cache import EmbeddingCache
+from headstart.extractors.cache.cache import EmbeddingCache
 from headstart.extractors.cache_listing import CacheListing, read_listing
 from headstart.extractors.decoding.decode import decode_image
 from headstart.extractors.images.sources import image_sources, read_bytes

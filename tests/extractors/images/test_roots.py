@@ -9,7 +9,7 @@ from remote_servers import web_server
 from small_extraction import listed
 from tar_shards import write_tar
 
-from headstart.extractors.cache import EmbeddingCache
+from headstart.extractors.cache.cache import EmbeddingCache
 from headstart.extractors.errors import NotAllowedError, NotReadError
 from headstart.extractors.images.remote.store import open_store, read_object
 from headstart.extractors.images.roots import ENVIRONMENT, NOT_ALLOWED

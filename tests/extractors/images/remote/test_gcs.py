@@ -6,7 +6,7 @@ from gcs_server import gcs_server
 from small_extraction import listed
 from tar_shards import contents, write_tar
 
-from headstart.extractors.cache import EmbeddingCache
+from headstart.extractors.cache.cache import EmbeddingCache
 
 
 def test_a_prefix_is_listed_and_read(cache: EmbeddingCache) -> None:

@@ -11,7 +11,7 @@ from remote_servers import S3, s3_server
 from small_extraction import features, listed, opened, run
 from tar_shards import contents, write_tar
 
-from headstart.extractors.cache import EmbeddingCache
+from headstart.extractors.cache.cache import EmbeddingCache
 from headstart.extractors.cache_listing import read_listing
 from headstart.extractors.errors import ImageSetError
 from headstart.extractors.images.roots import RemoteRoot

@@ -11,7 +11,7 @@ from remote_servers import Web, web_server
 from small_extraction import listed
 from tar_shards import contents, write_tar
 
-from headstart.extractors.cache import EmbeddingCache
+from headstart.extractors.cache.cache import EmbeddingCache
 from headstart.extractors.errors import ImageSetError
 from headstart.extractors.images.remote import store as remote_store
 from headstart.extractors.images.remote.address import check_address, redacted

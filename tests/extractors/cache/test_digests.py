@@ -6,15 +6,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-import headstart.extractors.digests
-from headstart.extractors.digests import as_bytes, as_hex, number_digests, prefixes, sort_digests
+import headstart.extractors.cache.digests
+from headstart.extractors.cache.digests import as_bytes, as_hex, number_digests, prefixes, sort_digests
 
 HEX = [hashlib.sha256(bytes([number])).hexdigest() for number in range(10)]
 
 
 @pytest.fixture(autouse=True)
 def few_rows_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(headstart.extractors.digests, "PIECE_ROWS", 4)
+    monkeypatch.setattr(headstart.extractors.cache.digests, "PIECE_ROWS", 4)
 
 
 @pytest.mark.parametrize("given", [HEX, tuple(HEX), np.array(HEX, object), pd.Series(HEX, range(5, 15))], ids=type)

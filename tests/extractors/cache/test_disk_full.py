@@ -13,7 +13,7 @@ from conftest import CLASSES, draw
 from synthetic_cache import features_of, fill, make_images
 
 from headstart.extractors.backbones.registry import load_backbone
-from headstart.extractors.cache import EmbeddingCache
+from headstart.extractors.cache.cache import EmbeddingCache
 from headstart.extractors.cache_listing import read_listing, update_listing
 from headstart.extractors.compact import carry_out, plan_compaction
 from headstart.extractors.errors import CacheError

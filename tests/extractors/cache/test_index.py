@@ -11,16 +11,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import headstart.extractors.index
-from headstart.extractors.cache import EmbeddingCache, EmbeddingStore
+import headstart.extractors.cache.index
+from headstart.extractors.cache.cache import EmbeddingCache, EmbeddingStore
+from headstart.extractors.cache.index import ShardIndex
+from headstart.extractors.cache.row_table import FILE, RowTable, is_whole, read_index, sort_rows
 from headstart.extractors.errors import CacheError
-from headstart.extractors.index import ShardIndex
-from headstart.extractors.index_file import FILE, is_whole, read_index
-from headstart.extractors.row_table import RowTable, sort_rows
 from headstart.extractors.spec.key import EmbeddingKey
 from headstart.extractors.spec.preprocessing import Preprocessing
 
-ROOT = Path(__file__).parent.parent.parent
+ROOT = Path(__file__).parent.parent.parent.parent
 KEY = EmbeddingKey(
     backbone="headstart/pixels", weights="none", taps=("penultimate",), preprocessing=Preprocessing(), dtype="float32"
 )
@@ -56,13 +55,13 @@ def store(tmp_path: Path) -> EmbeddingStore:
 def reads(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """The shards whose digests were read to search them."""
     read: list[Path] = []
-    original = headstart.extractors.index.tabulate
+    original = headstart.extractors.cache.index.tabulate
 
     def counted(shards: list[Path], key: EmbeddingKey) -> RowTable:
         read.extend(shards)
         return original(shards, key)
 
-    monkeypatch.setattr(headstart.extractors.index, "tabulate", counted)
+    monkeypatch.setattr(headstart.extractors.cache.index, "tabulate", counted)
     return read
 
 
@@ -249,7 +248,7 @@ def test_a_shard_of_another_key_with_the_same_name_and_size_is_refused(store: Em
 def test_processes_that_rebuild_at_once_leave_a_whole_index_and_no_part(store: EmbeddingStore) -> None:
     (store.path / FILE).unlink()
     code = f"""
-from headstart.extractors.cache import EmbeddingCache
+from headstart.extractors.cache.cache import EmbeddingCache
 (store,) = EmbeddingCache({str(store.path.parent.parent)!r}).stores()
 print("ready", flush=True)
 input()

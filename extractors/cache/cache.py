@@ -14,11 +14,11 @@ import numpy as np
 import numpy.typing as npt
 
 from headstart.extractors.atomic import errors_explained, make_folder, remove_stale_parts, write_atomically
-from headstart.extractors.digests import DigestArray, as_bytes
+from headstart.extractors.cache.digests import DigestArray, as_bytes
+from headstart.extractors.cache.index import ShardIndex, shard_sizes
+from headstart.extractors.cache.row_table import Positions, tabulate
+from headstart.extractors.cache.shards import Array, find_damage, has_digests, map_dataset, write_shard
 from headstart.extractors.errors import CacheError
-from headstart.extractors.index import ShardIndex, shard_sizes
-from headstart.extractors.row_table import Positions, tabulate
-from headstart.extractors.shards import Array, find_damage, has_digests, map_dataset, write_shard
 from headstart.extractors.spec.key import FORMAT_VERSION, EmbeddingKey
 
 _MARKER = "cache.json"

@@ -10,9 +10,17 @@ from pathlib import Path
 
 import numpy as np
 
-from headstart.extractors.index_file import is_whole, read_index, write_index
-from headstart.extractors.row_table import Mask, Positions, RowTable, sort_rows, tabulate
-from headstart.extractors.shards import Array
+from headstart.extractors.cache.row_table import (
+    Mask,
+    Positions,
+    RowTable,
+    is_whole,
+    read_index,
+    sort_rows,
+    tabulate,
+    write_index,
+)
+from headstart.extractors.cache.shards import Array
 from headstart.extractors.spec.key import EmbeddingKey
 
 

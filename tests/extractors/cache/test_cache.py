@@ -15,12 +15,12 @@ import h5py
 import numpy as np
 import pytest
 
-from headstart.extractors.cache import EmbeddingCache, EmbeddingStore
+from headstart.extractors.cache.cache import EmbeddingCache, EmbeddingStore
 from headstart.extractors.errors import CacheError
 from headstart.extractors.spec.key import FORMAT_VERSION, EmbeddingKey
 from headstart.extractors.spec.preprocessing import Preprocessing
 
-ROOT = Path(__file__).parent.parent.parent
+ROOT = Path(__file__).parent.parent.parent.parent
 KEY = EmbeddingKey(
     backbone="torchvision/resnet18",
     weights="sha256:aa",
@@ -226,7 +226,7 @@ def test_more_shards_than_a_process_may_open_are_read(tmp_path: Path) -> None:
     code = f"""
 import resource
 import numpy as np
-from headstart.extractors.cache import EmbeddingCache
+from headstart.extractors.cache.cache import EmbeddingCache
 cache = EmbeddingCache({str(tmp_path / "cache")!r})
 resource.setrlimit(resource.RLIMIT_NOFILE, (8, 8))
 print(np.asarray(cache.stores()[0].view("penultimate", {DIGESTS!r})).tolist())

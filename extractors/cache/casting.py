@@ -3,7 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
-from headstart.extractors.shards import Array
+from headstart.extractors.cache.shards import Array
 
 _LARGEST_ROUNDING = 1e-3  # float16 keeps 11 bits: of normal numbers it loses 5e-4 at most
 
