@@ -37,8 +37,8 @@ def made_up_listing(n_rows: int, root: Path) -> Any:
     """Return a listing of so many images that are nowhere, in a thousand classes."""
     import pandas as pd
 
-    from headstart.extractors.cache_listing import CacheListing
     from headstart.extractors.images.image_set import ListedImage, listing_frame
+    from headstart.extractors.listing.cache_listing import CacheListing
 
     digests = np.random.default_rng(0).integers(0, 256, (n_rows, 32), np.uint8)
     images = [

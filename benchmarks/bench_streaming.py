@@ -26,8 +26,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from headstart.extractors.cache.cache import EmbeddingCache
-from headstart.extractors.cache_listing import CacheListing
 from headstart.extractors.images.image_set import LISTING_COLUMNS, OK
+from headstart.extractors.listing.cache_listing import CacheListing
 from headstart.extractors.spec.key import EmbeddingKey
 from headstart.extractors.spec.preprocessing import Preprocessing
 

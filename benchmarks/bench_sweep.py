@@ -219,8 +219,8 @@ def make_cache(folder: Path, options: argparse.Namespace) -> Path:
     from PIL import Image
 
     from headstart.extractors.cache.cache import EmbeddingCache
-    from headstart.extractors.cache_listing import update_listing
     from headstart.extractors.images.sources import list_images
+    from headstart.extractors.listing.cache_listing import update_listing
     from headstart.extractors.spec.key import EmbeddingKey
     from headstart.extractors.spec.preprocessing import Preprocessing
 

@@ -18,9 +18,9 @@ from headstart.extractors.atomic import atomic_file, write_atomically
 from headstart.extractors.cache.cache import EmbeddingStore, EmbeddingView
 from headstart.extractors.cache.casting import find_lost
 from headstart.extractors.cache.shards import Array, lay_out_hdf5
-from headstart.extractors.cache_listing import CacheListing
 from headstart.extractors.errors import CacheError, FeatureError
 from headstart.extractors.images.image_set import DIGEST_COLUMN, displayable, label_columns
+from headstart.extractors.listing.cache_listing import CacheListing
 from headstart.extractors.spec.key import StoredDtype
 
 PIECE_BYTES = 16 * 2**20

@@ -13,7 +13,6 @@ import numpy as np
 from headstart.extractors.backbones.backbone import Backbone
 from headstart.extractors.cache.cache import EmbeddingCache
 from headstart.extractors.cache.shards import Array
-from headstart.extractors.cache_listing import CacheListing
 from headstart.extractors.decoding.prefetch import Decoding, Listed
 from headstart.extractors.engine import embed
 from headstart.extractors.execution import Execution
@@ -21,6 +20,7 @@ from headstart.extractors.fidelity import LOWEST_COSINE
 from headstart.extractors.first_images import FirstImages
 from headstart.extractors.images.roots import ImageRoot
 from headstart.extractors.images.sources import image_sources
+from headstart.extractors.listing.cache_listing import CacheListing
 from headstart.extractors.missing_rows import MissingRows, cut_shards
 from headstart.extractors.network.device import resolve_device
 from headstart.extractors.network.forward import ForwardPass, store_as

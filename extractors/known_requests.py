@@ -17,7 +17,7 @@ from typing import Any
 
 from headstart.extractors.atomic import write_atomically
 from headstart.extractors.cache.cache import EmbeddingCache
-from headstart.extractors.known_digests import RACY_NS
+from headstart.extractors.listing.known_digests import RACY_NS
 from headstart.extractors.spec.key import FORMAT_VERSION
 from headstart.extractors.spec.settings import Settings
 from headstart.extractors.spec.tap import Tap

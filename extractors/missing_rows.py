@@ -11,7 +11,7 @@ import numpy as np
 from headstart.extractors.cache.cache import EmbeddingCache
 from headstart.extractors.cache.shards import Array
 from headstart.extractors.cache.turn import take_turn
-from headstart.extractors.cache_listing import CacheListing
+from headstart.extractors.listing.cache_listing import CacheListing
 from headstart.extractors.spec.key import EmbeddingKey, StoredDtype
 from headstart.extractors.writer_lock import writer_lock
 

@@ -17,11 +17,11 @@ from headstart.extractors.backbones.registry import load_backbone
 from headstart.extractors.cache.cache import EmbeddingCache, EmbeddingStore
 from headstart.extractors.cache.shards import Array, read_digests, shard_name
 from headstart.extractors.cache.turn import has_turn
-from headstart.extractors.cache_listing import CacheListing
 from headstart.extractors.decoding.prefetch import Listed
 from headstart.extractors.errors import CacheError, WeightsError
 from headstart.extractors.execution import Execution
 from headstart.extractors.extraction import Extraction, embed_rows
+from headstart.extractors.listing.cache_listing import CacheListing
 from headstart.extractors.network.device import DeviceError, resolve_device
 from headstart.extractors.network.forward import ForwardPass
 from headstart.extractors.network.taps import feature_sizes

@@ -11,9 +11,9 @@ from pathlib import Path
 from headstart.extractors.atomic import errors_explained, write_atomically
 from headstart.extractors.cache.cache import EmbeddingCache, EmbeddingStore
 from headstart.extractors.cache.shards import find_damage, read_key
-from headstart.extractors.cache_listing import CacheListing, has_listing, read_listing
 from headstart.extractors.errors import CacheError
 from headstart.extractors.images.image_set import DIGEST_COLUMN
+from headstart.extractors.listing.cache_listing import CacheListing, has_listing, read_listing
 from headstart.extractors.spec.key import FORMAT_VERSION, EmbeddingKey
 
 _ASIDE, _STRAYED = ".damaged", ".strayed"

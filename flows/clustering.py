@@ -11,8 +11,8 @@ import pandas as pd
 
 from headstart.extractors.atomic import errors_explained, write_atomically
 from headstart.extractors.cache.cache import EmbeddingCache
-from headstart.extractors.cache_listing import read_listing
 from headstart.extractors.images.image_set import label_columns
+from headstart.extractors.listing.cache_listing import read_listing
 from headstart.flows.cluster_page import render_clusters
 from headstart.flows.embedded import Embedded, find_covering
 from headstart.flows.errors import JobError

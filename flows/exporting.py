@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from headstart.extractors.cache.cache import EmbeddingCache, EmbeddingStore
-from headstart.extractors.cache_listing import read_listing
 from headstart.extractors.export import WRITERS, gather_export
+from headstart.extractors.listing.cache_listing import read_listing
 from headstart.extractors.spec.key import StoredDtype
 from headstart.flows.errors import JobError
 

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from headstart.extractors.cache.cache import EmbeddingCache, EmbeddingStore
-from headstart.extractors.cache_listing import CacheListing, listed_root, read_listing, update_listing
 from headstart.extractors.images.image_set import ImageSet, count_by_suffix
 from headstart.extractors.images.sources import list_images
 from headstart.extractors.known_requests import Request, describe_request, recall, remember
+from headstart.extractors.listing.cache_listing import CacheListing, listed_root, read_listing, update_listing
 from headstart.extractors.spec.key import StoredDtype
 from headstart.extractors.spec.settings import Settings
 from headstart.extractors.spec.tap import PENULTIMATE, Tap

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from headstart.extractors.cache_listing import CacheListing
+from headstart.extractors.listing.cache_listing import CacheListing
 from headstart.flows.errors import JobError
 from headstart.flows.experiment import Experiment, FitTable
 from headstart.flows.label_columns import choose_targets, merge_labels

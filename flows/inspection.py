@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from headstart.extractors.cache.cache import EmbeddingCache
-from headstart.extractors.cache_listing import read_listing
 from headstart.extractors.images.image_set import label_columns
+from headstart.extractors.listing.cache_listing import read_listing
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import pandas as pd
 from headstart.extractors.images.image_set import label_columns
 from headstart.extractors.images.manifests import read_manifest
 from headstart.extractors.images.roots import ImageRoot, relative_path
-from headstart.extractors.usable_images import UsableImages
+from headstart.extractors.listing.usable_images import UsableImages
 from headstart.flows.errors import JobError
 
 TASKS = ("classify", "regress")

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from headstart.extractors.cache.cache import EmbeddingCache, EmbeddingStore
-from headstart.extractors.cache_listing import CacheListing
+from headstart.extractors.listing.cache_listing import CacheListing
 from headstart.flows.experiment import Experiment, FitTable
 from headstart.flows.fit_inputs import labelled_rows, name_of
 from headstart.flows.history import Run

@@ -14,7 +14,7 @@ from scipy.sparse.csgraph import connected_components
 from headstart.extractors.cache.cache import EmbeddingCache
 from headstart.extractors.cache.digests import number_digests
 from headstart.extractors.images.roots import ImageRoot
-from headstart.extractors.usable_images import UsableImages, read_usable
+from headstart.extractors.listing.usable_images import UsableImages, read_usable
 from headstart.flows.embedded import Embedded, find_covering
 from headstart.flows.errors import JobError
 from headstart.flows.label_columns import choose_targets, encode_target, merge_labels, note_conflicts

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from headstart.extractors.cache.cache import EmbeddingCache, EmbeddingStore
 from headstart.extractors.cache.shards import find_damage, read_digests
-from headstart.extractors.cache_listing import CacheListing
 from headstart.extractors.errors import CacheError
+from headstart.extractors.listing.cache_listing import CacheListing
 from headstart.extractors.spec.key import EmbeddingKey
 from headstart.extractors.spec.settings import Settings
 from headstart.extractors.spec.tap import Tap

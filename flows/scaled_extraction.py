@@ -13,8 +13,8 @@ import numpy as np
 
 from headstart.extractors.cache.cache import EmbeddingCache
 from headstart.extractors.cache.shards import Array
-from headstart.extractors.cache_listing import CacheListing
 from headstart.extractors.images.sources import image_sources
+from headstart.extractors.listing.cache_listing import CacheListing
 from headstart.extractors.missing_rows import MissingRows, cut_shards
 from headstart.extractors.shard_request import Decided, Request, ShardWork
 from headstart.extractors.shard_result import ShardResult

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from headstart.extractors.cache.cache import EmbeddingCache, EmbeddingStore
-from headstart.extractors.cache_listing import CacheListing
 from headstart.extractors.errors import ExtractorError
+from headstart.extractors.listing.cache_listing import CacheListing
 from headstart.extractors.verify import (
     Damage,
     check_keys,

@@ -6,8 +6,8 @@ import h5py
 import numpy as np
 
 from headstart.extractors.cache.cache import EmbeddingCache
-from headstart.extractors.cache_listing import read_listing
 from headstart.extractors.images.sources import image_sources, read_bytes
+from headstart.extractors.listing.cache_listing import read_listing
 
 
 def check_cache(cache: EmbeddingCache, *, complete: bool = True) -> None:

@@ -74,7 +74,7 @@ def test_both_sides_of_the_extraction_benchmark_give_the_same_features(tmp_path:
     import torch
 
     from headstart.extractors.cache.cache import EmbeddingCache
-    from headstart.extractors.cache_listing import read_listing
+    from headstart.extractors.listing.cache_listing import read_listing
     from headstart.flows.extraction import extract
 
     bench = load("bench_extract")

@@ -75,7 +75,7 @@ def test_dask_appears_in_flows_and_the_sweep_alone() -> None:
 
 
 def test_reading_a_cache_never_loads_torch() -> None:
-    assert not loaded_after("import headstart.extractors.cache.cache, headstart.extractors.cache_listing") & {
+    assert not loaded_after("import headstart.extractors.cache.cache, headstart.extractors.listing.cache_listing") & {
         "torch",
         "torchvision",
         "sklearn",

@@ -15,10 +15,10 @@ from source_modules import MODULES, ROOT
 from headstart.extractors.backbones.weights import read_checkpoint
 from headstart.extractors.cache.cache import EmbeddingCache
 from headstart.extractors.cache.shards import find_damage
-from headstart.extractors.cache_listing import has_listing, read_listing
 from headstart.extractors.errors import CacheError, ImageSetError, WeightsError
 from headstart.extractors.images.manifests import read_manifest
 from headstart.extractors.images.sources import list_images
+from headstart.extractors.listing.cache_listing import has_listing, read_listing
 
 UNPICKLERS = {"pickle", "cPickle", "cloudpickle", "dill", "joblib", "marshal", "shelve"}
 # Where one of them is imported, and why that is no danger.

@@ -14,9 +14,9 @@ from synthetic_cache import features_of, fill, flip_bit, make_images, relist
 
 import headstart.extractors.export
 from headstart.extractors.cache.cache import EmbeddingStore
-from headstart.extractors.cache_listing import CacheListing, read_listing
 from headstart.extractors.errors import CacheError, FeatureError
 from headstart.extractors.export import gather_export, write_hdf5, write_npy, write_parquet
+from headstart.extractors.listing.cache_listing import CacheListing, read_listing
 
 SHAPES = {"penultimate": (4,), "layer3:flatten": (2, 3)}
 Cached = tuple[EmbeddingStore, CacheListing]

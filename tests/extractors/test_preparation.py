@@ -11,11 +11,11 @@ import torch
 import headstart.extractors.preparation
 from headstart.extractors.backbones.registry import load_backbone
 from headstart.extractors.cache.cache import EmbeddingCache
-from headstart.extractors.cache_listing import update_listing
 from headstart.extractors.execution import Execution
 from headstart.extractors.fidelity import Fidelity
 from headstart.extractors.first_images import FirstImages
 from headstart.extractors.images.sources import list_images
+from headstart.extractors.listing.cache_listing import update_listing
 from headstart.extractors.network.compilation import CannotCompile
 from headstart.extractors.network.forward import ForwardPass
 from headstart.extractors.preparation import Prepared, prepare

@@ -13,11 +13,11 @@ import headstart.extractors.decoding.prefetch
 import headstart.extractors.shortcuts
 from headstart.extractors.backbones.registry import load_backbone
 from headstart.extractors.cache.cache import EmbeddingCache
-from headstart.extractors.cache_listing import update_listing
 from headstart.extractors.errors import UnreadableImage
 from headstart.extractors.extraction import Extraction
 from headstart.extractors.first_images import FirstImages
 from headstart.extractors.images.sources import list_images
+from headstart.extractors.listing.cache_listing import update_listing
 from headstart.extractors.network.device import DeviceError
 from headstart.extractors.shortcuts import settle_key
 from headstart.extractors.spec.key import EmbeddingKey

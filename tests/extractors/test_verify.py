@@ -11,8 +11,8 @@ from synthetic_cache import fill, flip_bit, key_of, make_images
 
 from headstart.extractors.cache.cache import EmbeddingCache, EmbeddingStore
 from headstart.extractors.cache.shards import find_damage
-from headstart.extractors.cache_listing import read_listing
 from headstart.extractors.errors import CacheError
+from headstart.extractors.listing.cache_listing import read_listing
 from headstart.extractors.verify import (
     check_keys,
     check_listing,

@@ -18,10 +18,10 @@ from forked import Forked
 import headstart.extractors.writer_lock
 from headstart.extractors.backbones.registry import load_backbone
 from headstart.extractors.cache.cache import EmbeddingCache
-from headstart.extractors.cache_listing import read_listing, update_listing
 from headstart.extractors.errors import CacheError
 from headstart.extractors.extraction import Extraction
 from headstart.extractors.images.sources import list_images
+from headstart.extractors.listing.cache_listing import read_listing, update_listing
 from headstart.extractors.spec.settings import Settings
 from headstart.extractors.spec.tap import Tap
 from headstart.extractors.writer_lock import writer_lock

@@ -17,7 +17,7 @@ from prefect_queries import ask, wait_for
 
 from headstart.extractors.backbones.registry import load_backbone
 from headstart.extractors.cache.cache import EmbeddingCache
-from headstart.extractors.cache_listing import read_listing
+from headstart.extractors.listing.cache_listing import read_listing
 from headstart.flows.deployments import find_keys
 from headstart.flows.errors import JobError
 from headstart.flows.experiment import Experiment

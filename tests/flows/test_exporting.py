@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from headstart.extractors.cache.cache import EmbeddingCache
-from headstart.extractors.cache_listing import read_listing
+from headstart.extractors.listing.cache_listing import read_listing
 from headstart.flows.errors import JobError
 from headstart.flows.exporting import export
 

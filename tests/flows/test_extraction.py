@@ -17,8 +17,8 @@ from small_extraction import opened, run
 import headstart.extractors.decoding.prefetch
 import headstart.flows.extraction
 from headstart.extractors.cache.cache import EmbeddingCache
-from headstart.extractors.cache_listing import read_listing
 from headstart.extractors.errors import CacheError, ExtractorError, ImageSetError, NotReadError
+from headstart.extractors.listing.cache_listing import read_listing
 from headstart.flows.errors import JobError
 from headstart.flows.extract_choices import default_cache, pair_weights
 from headstart.flows.extraction import extract

@@ -11,9 +11,9 @@ import headstart.flows.extraction
 import headstart.flows.extraction_tasks
 from headstart.extractors.backbones.registry import load_backbone
 from headstart.extractors.cache.cache import EmbeddingCache
-from headstart.extractors.cache_listing import update_listing
 from headstart.extractors.extraction import Extraction
 from headstart.extractors.images.sources import list_images
+from headstart.extractors.listing.cache_listing import update_listing
 from headstart.extractors.shard_result import ShardResult
 from headstart.extractors.spec.settings import Settings
 from headstart.extractors.spec.tap import Tap

@@ -16,8 +16,8 @@ from conftest import draw
 from synthetic_cache import flip_bit
 
 from headstart.extractors.cache.cache import EmbeddingCache
-from headstart.extractors.cache_listing import read_listing
 from headstart.extractors.errors import CacheError
+from headstart.extractors.listing.cache_listing import read_listing
 from headstart.flows.compaction import compact
 from headstart.flows.exporting import export
 from headstart.flows.extraction import extract

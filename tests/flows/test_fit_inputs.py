@@ -8,8 +8,8 @@ import pytest
 from conftest import draw
 
 from headstart.extractors.cache.cache import EmbeddingCache
-from headstart.extractors.cache_listing import CacheListing, update_listing
 from headstart.extractors.images.sources import list_images
+from headstart.extractors.listing.cache_listing import CacheListing, update_listing
 from headstart.flows.errors import JobError
 from headstart.flows.experiment import Experiment, FitTable
 from headstart.flows.fit_inputs import describe_inputs, why_refit

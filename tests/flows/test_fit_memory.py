@@ -10,8 +10,8 @@ import pytest
 from synthetic_cache import ABOUT, key_of
 
 from headstart.extractors.cache.cache import EmbeddingCache
-from headstart.extractors.cache_listing import CacheListing
 from headstart.extractors.images.image_set import LISTING_COLUMNS, OK
+from headstart.extractors.listing.cache_listing import CacheListing
 
 ROOT = Path(__file__).parent.parent.parent
 MANY = 200_000

@@ -112,7 +112,7 @@ def test_the_saved_model_is_fitted_on_train_and_gives_the_score_that_was_reporte
     cache = EmbeddingCache(embed(images=split_photos).cache)
     summary = fit(cache.path, "knn")
     model, _ = load_model(summary.model)
-    from headstart.extractors.cache_listing import read_listing
+    from headstart.extractors.listing.cache_listing import read_listing
 
     rows = read_listing(cache).rows
     test = rows[rows["split"] == "test"]

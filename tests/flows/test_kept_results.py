@@ -17,7 +17,7 @@ from array_cache import cache_of
 from sklearn.dummy import DummyClassifier
 
 from headstart.extractors.cache.cache import EmbeddingCache
-from headstart.extractors.cache_listing import read_listing
+from headstart.extractors.listing.cache_listing import read_listing
 from headstart.flows import kept_results
 from headstart.flows.cli import main
 from headstart.flows.fitting import fit

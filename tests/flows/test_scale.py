@@ -20,9 +20,9 @@ from distributed import LocalCluster, Worker, get_worker
 from pydantic import ValidationError
 
 from headstart.extractors.cache.cache import EmbeddingCache
-from headstart.extractors.cache_listing import CacheListing, read_listing
 from headstart.extractors.errors import CacheError, FeatureError, ImageSetError
 from headstart.extractors.images.roots import ENVIRONMENT, NOT_ALLOWED
+from headstart.extractors.listing.cache_listing import CacheListing, read_listing
 from headstart.extractors.shard_request import Request
 from headstart.extractors.spec.settings import Settings
 from headstart.extractors.spec.tap import Tap

@@ -15,7 +15,7 @@ from forked import Forked
 from prefect_queries import flow_runs_of, free_port, serving_prefect, tasks_of, wait_for
 
 from headstart.extractors.cache.cache import EmbeddingCache
-from headstart.extractors.cache_listing import read_listing
+from headstart.extractors.listing.cache_listing import read_listing
 from headstart.flows.errors import JobError
 from headstart.flows.extraction import extract
 

@@ -14,7 +14,7 @@ from synthetic_cache import flip_bit
 
 import headstart.extractors.extraction
 from headstart.extractors.cache.cache import EmbeddingCache, EmbeddingStore
-from headstart.extractors.cache_listing import read_listing
+from headstart.extractors.listing.cache_listing import read_listing
 from headstart.flows.verification import verify
 
 Embed = Callable[..., Any]
@@ -175,8 +175,8 @@ def test_rows_of_images_that_are_no_longer_listed_are_counted(
 ) -> None:
     for path in verify_paths(store)[:3]:
         (photos / path).unlink()
-    from headstart.extractors.cache_listing import update_listing
     from headstart.extractors.images.sources import list_images
+    from headstart.extractors.listing.cache_listing import update_listing
 
     update_listing(cache_of(store), list_images(photos), workers=1)
     summary = verify(cache_of(store).path, repair=True)

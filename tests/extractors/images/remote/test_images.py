@@ -12,10 +12,10 @@ from small_extraction import features, listed, opened, run
 from tar_shards import contents, write_tar
 
 from headstart.extractors.cache.cache import EmbeddingCache
-from headstart.extractors.cache_listing import read_listing
 from headstart.extractors.errors import ImageSetError
 from headstart.extractors.images.roots import RemoteRoot
 from headstart.extractors.images.sources import list_images
+from headstart.extractors.listing.cache_listing import read_listing
 
 
 @pytest.fixture(scope="module")

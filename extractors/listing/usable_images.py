@@ -1,6 +1,6 @@
 """The usable images of a listing in little memory: millions of rows, of which only a few are ever looked at.
 
-As a table of Python's objects (`extractors.cache_listing.read_listing`) an image takes some 330 bytes; here it is 50
+As a table of Python's objects (`extractors.listing.read_listing`) an image takes some 330 bytes; here it is 50
 and its path.
 """
 
@@ -18,7 +18,7 @@ from headstart.extractors.cache.digests import DIGEST_BYTES, PIECE_ROWS, DigestA
 from headstart.extractors.images.image_set import DIGEST_COLUMN, LISTING_COLUMNS, OK
 from headstart.extractors.images.roots import ImageRoot, parse_root
 from headstart.extractors.images.sources import ImageSource
-from headstart.extractors.listing_file import as_rows, opened_listing, origin_of
+from headstart.extractors.listing.listing_file import as_rows, opened_listing, origin_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -71,7 +71,7 @@ class UsableListing:
         Folder or address that the paths are relative to.
     images : UsableImages
     labels : DataFrame
-        ``split``, ``group`` and the label columns, as in `extractors.cache_listing.CacheListing.usable`.
+        ``split``, ``group`` and the label columns, as in `extractors.listing.cache_listing.CacheListing.usable`.
     """
 
     root: ImageRoot

@@ -9,8 +9,8 @@ import pytest
 from conftest import age, draw
 
 from headstart.extractors.cache.cache import EmbeddingCache
-from headstart.extractors.cache_listing import CacheListing, read_listing, update_listing
 from headstart.extractors.images.sources import list_images
+from headstart.extractors.listing.cache_listing import CacheListing, read_listing, update_listing
 
 
 @pytest.fixture

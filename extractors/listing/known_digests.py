@@ -17,7 +17,7 @@ from headstart.extractors.images.image_set import DIGEST_COLUMN, OK
 from headstart.extractors.images.roots import ImageRoot
 
 if TYPE_CHECKING:
-    from headstart.extractors.cache_listing import CacheListing
+    from headstart.extractors.listing.cache_listing import CacheListing
 
 # A file that changed this shortly before it was looked at may change again within one tick of its file system's clock.
 RACY_NS = 2_000_000_000

@@ -18,8 +18,8 @@ from headstart.extractors.errors import ImageSetError, NotReadError
 from headstart.extractors.images.image_set import DIGEST_COLUMN, OK, QUARANTINED, ImageSet
 from headstart.extractors.images.roots import ImageRoot, parse_root
 from headstart.extractors.images.sources import ImageSource, digest_bytes, image_sources
-from headstart.extractors.known_digests import carry_over, keep_digests, known_digests
-from headstart.extractors.listing_file import FILE, as_rows, opened_listing, origin_of
+from headstart.extractors.listing.known_digests import carry_over, keep_digests, known_digests
+from headstart.extractors.listing.listing_file import FILE, as_rows, opened_listing, origin_of
 
 _HASHED_AHEAD = 1024
 

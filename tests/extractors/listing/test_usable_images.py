@@ -15,11 +15,11 @@ from tar_shards import write_tar
 
 from headstart.extractors.cache.cache import EmbeddingCache
 from headstart.extractors.cache.digests import as_hex
-from headstart.extractors.cache_listing import CacheListing, read_listing, update_listing
 from headstart.extractors.errors import CacheError
 from headstart.extractors.images.image_set import label_columns
 from headstart.extractors.images.sources import image_sources, list_images
-from headstart.extractors.usable_images import read_usable
+from headstart.extractors.listing.cache_listing import CacheListing, read_listing, update_listing
+from headstart.extractors.listing.usable_images import read_usable
 
 Make = Callable[[Path], Path]
 
@@ -116,7 +116,7 @@ def test_a_listing_in_several_pieces_is_read_in_order(
     relist(cache, folder(tmp_path / "images"))
     path = cache.path / "listing.parquet"
     pq.write_table(pq.read_table(path), path, row_group_size=4)
-    monkeypatch.setattr("headstart.extractors.usable_images.PIECE_ROWS", 3)
+    monkeypatch.setattr("headstart.extractors.listing.usable_images.PIECE_ROWS", 3)
     rows, found = read_listing(cache).usable, read_usable(cache)
     assert as_hex(found.images.digest) == rows["digest"].tolist()
     assert found.images.sources([19, 0, 7]) == image_sources(rows.iloc[[19, 0, 7]])
