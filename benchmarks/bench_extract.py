@@ -113,11 +113,11 @@ def run_extract(images: Path, backbone: str, options: argparse.Namespace) -> dic
 def run_model(images: Path, backbone: str, options: argparse.Namespace) -> dict[str, Any]:
     """Time the forward pass alone, at the best of three batch sizes."""
     from headstart.extractors.backbones.registry import load_backbone
-    from headstart.extractors.calibration import time_batches
     from headstart.extractors.images.sources import list_images
     from headstart.extractors.network.device import has_fast_bf16, resolve_device
     from headstart.extractors.network.forward import ForwardPass
     from headstart.extractors.spec.tap import Tap
+    from headstart.extractors.tuning.batch_size import time_batches
 
     device = resolve_device("auto")
     loaded = load_backbone(backbone, weights="none")

@@ -16,7 +16,7 @@ import headstart.extractors.atomic
 import headstart.extractors.decoding.prefetch
 import headstart.extractors.extraction
 import headstart.extractors.missing_rows
-import headstart.extractors.preparation
+import headstart.extractors.tuning.preparation
 from headstart.flows.extraction import extract
 
 HALF, WRITTEN, RENAMED = "half written", "written, not renamed", "renamed, folder not synced"
@@ -27,8 +27,8 @@ def hurry_nothing() -> None:
     """Cut many shards of few images, index them at the start too, and calibrate although it cannot pay."""
     headstart.extractors.extraction._SHARD_ROWS = 20  # noqa: SLF001 - the settings of a real run are not for so few images
     headstart.extractors.missing_rows._MANY_UNINDEXED = 3  # noqa: SLF001 - likewise
-    headstart.extractors.preparation._FEW = 0  # noqa: SLF001 - likewise
-    headstart.extractors.preparation._WORTH_CALIBRATING = 0.0  # noqa: SLF001 - likewise
+    headstart.extractors.tuning.preparation._FEW = 0  # noqa: SLF001 - likewise
+    headstart.extractors.tuning.preparation._WORTH_CALIBRATING = 0.0  # noqa: SLF001 - likewise
 
 
 def log_what_is_embedded(log: int) -> None:

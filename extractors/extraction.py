@@ -15,9 +15,6 @@ from headstart.extractors.cache.cache import EmbeddingCache
 from headstart.extractors.cache.shards import Array
 from headstart.extractors.decoding.prefetch import Decoding, Listed
 from headstart.extractors.engine import embed
-from headstart.extractors.execution import Execution
-from headstart.extractors.fidelity import LOWEST_COSINE
-from headstart.extractors.first_images import FirstImages
 from headstart.extractors.images.roots import ImageRoot
 from headstart.extractors.images.sources import image_sources
 from headstart.extractors.listing.cache_listing import CacheListing
@@ -25,12 +22,15 @@ from headstart.extractors.missing_rows import MissingRows, cut_shards
 from headstart.extractors.network.device import resolve_device
 from headstart.extractors.network.forward import ForwardPass, store_as
 from headstart.extractors.network.taps import Tap, feature_sizes
-from headstart.extractors.preparation import prepare
 from headstart.extractors.shard_result import EmbeddedRows, ShardResult
-from headstart.extractors.shortcuts import settle_key
 from headstart.extractors.spec.key import EmbeddingKey
 from headstart.extractors.spec.settings import Settings
 from headstart.extractors.stages import StageTimes
+from headstart.extractors.tuning.execution import Execution
+from headstart.extractors.tuning.fidelity import LOWEST_COSINE
+from headstart.extractors.tuning.first_images import FirstImages
+from headstart.extractors.tuning.preparation import prepare
+from headstart.extractors.tuning.shortcuts import settle_key
 from headstart.extractors.writer_lock import writer_lock
 
 if TYPE_CHECKING:

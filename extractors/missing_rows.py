@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from headstart.extractors.execution import Execution
-    from headstart.extractors.fidelity import FidelityRecord
     from headstart.extractors.stages import StageTimes
+    from headstart.extractors.tuning.execution import Execution
+    from headstart.extractors.tuning.fidelity import FidelityRecord
 
 _MANY_UNINDEXED = 64  # reading so many shards takes about as long as opening all others by the index
 

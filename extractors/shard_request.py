@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import Any
 
 from headstart.extractors.decoding.prefetch import Listed
-from headstart.extractors.execution import Execution
-from headstart.extractors.fidelity import FidelityRecord
 from headstart.extractors.images.roots import ImageRoot
 from headstart.extractors.spec.key import EmbeddingKey
 from headstart.extractors.spec.settings import Settings
 from headstart.extractors.spec.tap import Tap
+from headstart.extractors.tuning.execution import Execution
+from headstart.extractors.tuning.fidelity import FidelityRecord
 
 
 @dataclass(frozen=True)

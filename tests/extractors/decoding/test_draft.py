@@ -97,9 +97,9 @@ def test_drafting_real_photographs_keeps_the_features(real_data: Path) -> None:
     import torch
 
     from headstart.extractors.backbones.registry import load_backbone
-    from headstart.extractors.fidelity import compare_features
     from headstart.extractors.network.forward import ForwardPass
     from headstart.extractors.spec.tap import Tap
+    from headstart.extractors.tuning.fidelity import compare_features
 
     backbone = load_backbone("mobilenet_v2", weights=str(real_data / "weights" / "mobilenet_v2-imagenet.pth"))
     forward = ForwardPass(backbone, [Tap()], device=torch.device("cpu"), precision="fp32", batch_size=4, plain=True)

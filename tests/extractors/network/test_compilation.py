@@ -10,10 +10,10 @@ from forked import run_forked
 
 import headstart.extractors.network.compilation
 from headstart.extractors.backbones.registry import load_backbone
-from headstart.extractors.fidelity import compare_features
 from headstart.extractors.network.compilation import CannotCompile, compile_forward
 from headstart.extractors.network.forward import ForwardPass
 from headstart.extractors.spec.tap import Tap
+from headstart.extractors.tuning.fidelity import compare_features
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (5, 32, 32, 3), dtype=np.uint8)
 TAPS = (Tap(), Tap.parse("features.0:max"))

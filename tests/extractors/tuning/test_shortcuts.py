@@ -10,26 +10,26 @@ from conftest import draw
 from PIL import Image
 
 import headstart.extractors.decoding.prefetch
-import headstart.extractors.shortcuts
+import headstart.extractors.tuning.shortcuts
 from headstart.extractors.backbones.registry import load_backbone
 from headstart.extractors.cache.cache import EmbeddingCache
 from headstart.extractors.errors import UnreadableImage
 from headstart.extractors.extraction import Extraction
-from headstart.extractors.first_images import FirstImages
 from headstart.extractors.images.sources import list_images
 from headstart.extractors.listing.cache_listing import update_listing
 from headstart.extractors.network.device import DeviceError
-from headstart.extractors.shortcuts import settle_key
 from headstart.extractors.spec.key import EmbeddingKey
 from headstart.extractors.spec.settings import Settings
 from headstart.extractors.spec.tap import Tap
+from headstart.extractors.tuning.first_images import FirstImages
+from headstart.extractors.tuning.shortcuts import settle_key
 
 FULL_FP32 = {"device": "cpu", "precision": "fp32", "decode": "full"}
 
 
 @pytest.fixture
 def fast_bf16(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(headstart.extractors.shortcuts, "has_fast_bf16", lambda _: True)
+    monkeypatch.setattr(headstart.extractors.tuning.shortcuts, "has_fast_bf16", lambda _: True)
 
 
 @pytest.fixture
@@ -63,7 +63,7 @@ def test_without_shortcuts_nothing_is_compared(cache: EmbeddingCache, large: Pat
 def test_auto_takes_both_where_they_are_near_enough(
     cache: EmbeddingCache, large: Path, fast_bf16: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("headstart.extractors.fidelity.LOWEST_COSINE", 0.9)
+    monkeypatch.setattr("headstart.extractors.tuning.fidelity.LOWEST_COSINE", 0.9)
     key, record, reasons = settle(cache, large, precision="auto", decode="auto")
     assert (key.precision, key.decode, reasons) == ("bf16", "draft", [])
     assert record.decoding.n_images == 6
@@ -75,7 +75,7 @@ def test_auto_takes_both_where_they_are_near_enough(
 def test_auto_takes_none_where_they_are_too_far_off_and_remembers_it(
     cache: EmbeddingCache, large: Path, fast_bf16: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("headstart.extractors.fidelity.LOWEST_COSINE", 1.0)
+    monkeypatch.setattr("headstart.extractors.tuning.fidelity.LOWEST_COSINE", 1.0)
     key, record, reasons = settle(cache, large, precision="auto", decode="auto")
     assert (key.precision, key.decode) == ("fp32", "full")
     assert [reason.partition(", the cosine to plain float32 falls to ")[0] for reason in reasons] == [
@@ -102,7 +102,7 @@ def test_drafts_that_are_refused_have_no_part_in_the_judgement_of_bf16(
         return original(first, forward, decode)
 
     monkeypatch.setattr(FirstImages, "compare", watched)
-    monkeypatch.setattr("headstart.extractors.fidelity.LOWEST_COSINE", 1.0)
+    monkeypatch.setattr("headstart.extractors.tuning.fidelity.LOWEST_COSINE", 1.0)
     settle(cache, large, precision="auto", decode="auto")
     assert decoded == ["full"]
 
@@ -111,7 +111,7 @@ def test_drafts_that_are_refused_have_no_part_in_the_judgement_of_bf16(
 def test_what_is_asked_for_is_taken_without_comparing(
     cache: EmbeddingCache, large: Path, monkeypatch: pytest.MonkeyPatch, precision: str, decode: str
 ) -> None:
-    monkeypatch.setattr("headstart.extractors.fidelity.LOWEST_COSINE", 2.0)
+    monkeypatch.setattr("headstart.extractors.tuning.fidelity.LOWEST_COSINE", 2.0)
     key, *_ = settle(cache, large, precision=precision, decode=decode)
     assert (key.precision, key.decode) == (precision, decode)
 
@@ -119,7 +119,7 @@ def test_what_is_asked_for_is_taken_without_comparing(
 def test_auto_is_fp32_where_bf16_is_not_fast(
     cache: EmbeddingCache, photos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(headstart.extractors.shortcuts, "has_fast_bf16", lambda _: False)
+    monkeypatch.setattr(headstart.extractors.tuning.shortcuts, "has_fast_bf16", lambda _: False)
     key, record, _ = settle(cache, photos, precision="auto")
     assert key.precision == "fp32"
     assert record.bf16 is None
@@ -150,7 +150,7 @@ def test_drafted_rows_have_another_key_and_other_features(cache: EmbeddingCache,
 def test_unreadable_images_at_the_head_of_the_listing_change_nothing(
     cache: EmbeddingCache, large: Path, fast_bf16: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("headstart.extractors.fidelity.LOWEST_COSINE", 0.9)
+    monkeypatch.setattr("headstart.extractors.tuning.fidelity.LOWEST_COSINE", 0.9)
     for number in range(40):
         (large / f" {number:02d}.jpg").write_bytes(b"no image %d" % number)
     key, record, _ = settle(cache, large, precision="auto", decode="auto")
@@ -170,7 +170,7 @@ def test_where_rows_were_drafted_already_it_is_too_late_to_refuse_and_that_is_sa
 ) -> None:
     key = settle(cache, photos, decode="auto").key
     (cache.store(key).path / "shard-of-them.h5").touch()
-    monkeypatch.setattr("headstart.extractors.fidelity.LOWEST_COSINE", 1.0)
+    monkeypatch.setattr("headstart.extractors.tuning.fidelity.LOWEST_COSINE", 1.0)
     again = settle(cache, large, decode="auto")
     assert again.key == key
     assert "--decode full embeds all anew" in again.reasons[0]
@@ -179,7 +179,7 @@ def test_where_rows_were_drafted_already_it_is_too_late_to_refuse_and_that_is_sa
 def test_a_run_whose_own_first_images_are_too_far_off_says_so(
     cache: EmbeddingCache, photos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("headstart.extractors.fidelity.LOWEST_COSINE", 1.0)
+    monkeypatch.setattr("headstart.extractors.tuning.fidelity.LOWEST_COSINE", 1.0)
     listing = update_listing(cache, list_images(photos), workers=1)
     settings = Settings(device="cpu", precision="bf16", decode="full", workers=1)
     backbone = load_backbone("small_cnn", weights="none")

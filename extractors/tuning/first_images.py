@@ -11,13 +11,13 @@ from headstart.extractors.backbones.backbone import Backbone
 from headstart.extractors.cache.shards import Array
 from headstart.extractors.decoding.prefetch import Decoding, decode_images
 from headstart.extractors.errors import NotReadError, UnreadableImage
-from headstart.extractors.fidelity import Fidelity, compare_features
 from headstart.extractors.images.sources import image_sources
 from headstart.extractors.listing.cache_listing import CacheListing
 from headstart.extractors.network.forward import ForwardPass
 from headstart.extractors.spec.key import Decode
 from headstart.extractors.spec.tap import Tap
 from headstart.extractors.stages import StageTimes
+from headstart.extractors.tuning.fidelity import Fidelity, compare_features
 
 N_COMPARED = 8
 _LOOKED_AT_AT_ONCE = 16

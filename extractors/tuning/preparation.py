@@ -6,15 +6,15 @@ from dataclasses import dataclass, replace
 import torch
 
 from headstart.extractors.cache.shards import Array
-from headstart.extractors.calibration import time_batches
-from headstart.extractors.execution import Execution
-from headstart.extractors.fidelity import LOWEST_COSINE, Fidelity
-from headstart.extractors.first_images import FirstImages
 from headstart.extractors.network.compilation import CannotCompile
 from headstart.extractors.network.forward import ForwardPass
 from headstart.extractors.spec.key import Decode, EmbeddingKey
 from headstart.extractors.spec.settings import Settings
 from headstart.extractors.stages import StageTimes
+from headstart.extractors.tuning.batch_size import time_batches
+from headstart.extractors.tuning.execution import Execution
+from headstart.extractors.tuning.fidelity import LOWEST_COSINE, Fidelity
+from headstart.extractors.tuning.first_images import FirstImages
 
 _CPU_SIZES, _GPU_SIZES = (8, 16, 32), (128, 256, 512)  # to try, the usual one first
 _FEW = 256  # so few images are embedded before anything is found out about them

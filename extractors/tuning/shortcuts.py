@@ -7,12 +7,12 @@ from typing import NamedTuple, get_args
 
 import torch
 
-from headstart.extractors.fidelity import LOWEST_COSINE, Fidelity, FidelityRecord
-from headstart.extractors.first_images import N_COMPARED, FirstImages
 from headstart.extractors.network.device import DeviceError, has_fast_bf16
 from headstart.extractors.network.forward import ForwardPass
 from headstart.extractors.spec.key import Decode, EmbeddingKey, Precision
 from headstart.extractors.spec.settings import Settings
+from headstart.extractors.tuning.fidelity import LOWEST_COSINE, Fidelity, FidelityRecord
+from headstart.extractors.tuning.first_images import N_COMPARED, FirstImages
 
 _FASTER = {"draft": "drafted", "nvjpeg": "decoded on the GPU"}
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from headstart.extractors.fidelity import Fidelity, FidelityRecord, compare_features
+from headstart.extractors.tuning.fidelity import Fidelity, FidelityRecord, compare_features
 
 EXACT = np.array([[3.0, 4.0], [1.0, 0.0], [0.0, 0.0]], np.float32)
 REDUCED = np.array([[3.0, 4.0], [1.0, 1.0], [0.0, 0.0]], np.float32)

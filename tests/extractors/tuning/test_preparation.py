@@ -8,21 +8,21 @@ import numpy as np
 import pytest
 import torch
 
-import headstart.extractors.preparation
+import headstart.extractors.tuning.preparation
 from headstart.extractors.backbones.registry import load_backbone
 from headstart.extractors.cache.cache import EmbeddingCache
-from headstart.extractors.execution import Execution
-from headstart.extractors.fidelity import Fidelity
-from headstart.extractors.first_images import FirstImages
 from headstart.extractors.images.sources import list_images
 from headstart.extractors.listing.cache_listing import update_listing
 from headstart.extractors.network.compilation import CannotCompile
 from headstart.extractors.network.forward import ForwardPass
-from headstart.extractors.preparation import Prepared, prepare
 from headstart.extractors.spec.key import EmbeddingKey
 from headstart.extractors.spec.settings import Settings
 from headstart.extractors.spec.tap import Tap
 from headstart.extractors.stages import StageTimes
+from headstart.extractors.tuning.execution import Execution
+from headstart.extractors.tuning.fidelity import Fidelity
+from headstart.extractors.tuning.first_images import FirstImages
+from headstart.extractors.tuning.preparation import Prepared, prepare
 
 AUTO = Settings(device="cpu")
 MANY = 1_000_000
@@ -48,7 +48,7 @@ def seconds(monkeypatch: pytest.MonkeyPatch) -> dict[int, float]:
                 break
         return found
 
-    monkeypatch.setattr(headstart.extractors.preparation, "time_batches", timed)
+    monkeypatch.setattr(headstart.extractors.tuning.preparation, "time_batches", timed)
     return costs
 
 
@@ -61,7 +61,7 @@ def compiled(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
         asked.append(compiled)
         return ForwardPass(*arguments, **options)
 
-    monkeypatch.setattr(headstart.extractors.preparation, "ForwardPass", make)
+    monkeypatch.setattr(headstart.extractors.tuning.preparation, "ForwardPass", make)
     return asked
 
 
@@ -164,7 +164,7 @@ def test_where_it_cannot_be_compiled_it_runs_without_and_says_why(
                 raise CannotCompile("there is no C++ compiler here")
             return super().__call__(images)
 
-    monkeypatch.setattr(headstart.extractors.preparation, "ForwardPass", Refusing)
+    monkeypatch.setattr(headstart.extractors.tuning.preparation, "ForwardPass", Refusing)
     prepared = run(first, MANY)
     assert not prepared.execution.compiled
     assert prepared.execution.notes[1] == "not compiled: there is no C++ compiler here"
@@ -207,7 +207,7 @@ def test_a_way_that_is_too_far_off_is_not_taken(
     plain_at_last: bool,
     note: str,
 ) -> None:
-    monkeypatch.setattr(headstart.extractors.preparation, "ForwardPass", Off(wrong))
+    monkeypatch.setattr(headstart.extractors.tuning.preparation, "ForwardPass", Off(wrong))
     prepared = run(first, MANY)
     assert (prepared.execution.compiled, prepared.execution.plain) == (compiled_at_last, plain_at_last)
     assert prepared.execution.notes[-1].startswith(note)
