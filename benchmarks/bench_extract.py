@@ -87,7 +87,9 @@ def run_extract(images: Path, backbone: str, options: argparse.Namespace) -> dic
     """Time `headstart extract`, and once more with nothing new; its libraries are loaded before."""
     from headstart.flows.extraction import extract
 
-    importlib.import_module("headstart.extractors.extraction")  # what `extract` imports when it finds something to do
+    importlib.import_module(
+        "headstart.extractors.extraction.extraction"
+    )  # what `extract` imports when it finds something to do
     importlib.import_module("headstart.extractors.backbones.registry")
     with tempfile.TemporaryDirectory() as folder:
 

@@ -54,9 +54,9 @@ def made_up_listing(n_rows: int, root: Path) -> Any:
 
 def simulate(address: str, n_workers: int, rate: float, told: Path) -> None:
     """Be so many workers until standard input ends; keeps when each was given a shard, and when it had sealed it."""
-    import headstart.extractors.shard_work
+    import headstart.extractors.extraction.shard_work
 
-    embed_shard = headstart.extractors.shard_work.embed_shard
+    embed_shard = headstart.extractors.extraction.shard_work.embed_shard
     turns: dict[int, list[tuple[float, float]]] = {}
 
     def embed_rows(_forward: Any, images: Any, done: Any, **_options: Any) -> None:
@@ -71,7 +71,10 @@ def simulate(address: str, n_workers: int, rate: float, told: Path) -> None:
         turns.setdefault(threading.get_ident(), []).append((begun, time.perf_counter()))
         return result
 
-    headstart.extractors.shard_work.embed_rows, headstart.extractors.shard_work.embed_shard = embed_rows, timed
+    headstart.extractors.extraction.shard_work.embed_rows, headstart.extractors.extraction.shard_work.embed_shard = (
+        embed_rows,
+        timed,
+    )
     asyncio.run(_work_until_told(address, n_workers))
     told.write_text(json.dumps(list(turns.values())))
 
@@ -194,7 +197,7 @@ def as_flow(extraction: Any) -> tuple[float, float]:
 def take_stock(n_rows: int, shard_images: int) -> dict[str, Any]:
     """List so many images and find out which rows an empty cache lacks, in this process."""
     from headstart.extractors.cache.cache import EmbeddingCache
-    from headstart.extractors.missing_rows import cut_shards
+    from headstart.extractors.extraction.missing_rows import cut_shards
 
     made_up_listing(1, Path())  # loads pandas
     bare = peak_mb()

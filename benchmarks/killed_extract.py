@@ -14,8 +14,8 @@ from typing import Any
 
 import headstart.extractors.atomic
 import headstart.extractors.decoding.prefetch
-import headstart.extractors.extraction
-import headstart.extractors.missing_rows
+import headstart.extractors.extraction.extraction
+import headstart.extractors.extraction.missing_rows
 import headstart.extractors.tuning.preparation
 from headstart.flows.extraction import extract
 
@@ -25,15 +25,15 @@ PAUSE_S = 0.03  # a batch, so that a kill from outside finds it at work
 
 def hurry_nothing() -> None:
     """Cut many shards of few images, index them at the start too, and calibrate although it cannot pay."""
-    headstart.extractors.extraction._SHARD_ROWS = 20  # noqa: SLF001 - the settings of a real run are not for so few images
-    headstart.extractors.missing_rows._MANY_UNINDEXED = 3  # noqa: SLF001 - likewise
+    headstart.extractors.extraction.extraction._SHARD_ROWS = 20  # noqa: SLF001 - the settings of a real run are not for so few images
+    headstart.extractors.extraction.missing_rows._MANY_UNINDEXED = 3  # noqa: SLF001 - likewise
     headstart.extractors.tuning.preparation._FEW = 0  # noqa: SLF001 - likewise
     headstart.extractors.tuning.preparation._WORTH_CALIBRATING = 0.0  # noqa: SLF001 - likewise
 
 
 def log_what_is_embedded(log: int) -> None:
     """Write the digests of every batch to the log once they are embedded."""
-    original = headstart.extractors.extraction.embed
+    original = headstart.extractors.extraction.extraction.embed
 
     def embed(forward: Any, root: Path, listed: Any, *arguments: Any, **options: Any) -> Iterator[Any]:
         given = list(listed)
@@ -42,7 +42,7 @@ def log_what_is_embedded(log: int) -> None:
             time.sleep(PAUSE_S)
             yield batch
 
-    headstart.extractors.extraction.embed = embed
+    headstart.extractors.extraction.extraction.embed = embed
 
 
 def die_while_decoding(count: int) -> None:

@@ -3,7 +3,7 @@
 from prefect import flow
 
 from headstart.extractors.cache.cache import EmbeddingCache
-from headstart.extractors.known_requests import describe_request, recall
+from headstart.extractors.extraction.known_requests import describe_request, recall
 from headstart.extractors.spec.tap import Tap
 from headstart.extractors.spec.weights_argument import find_weights_file
 from headstart.flows.assets import record_embeddings

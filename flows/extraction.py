@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from headstart.extractors.cache.cache import EmbeddingCache, EmbeddingStore
+from headstart.extractors.extraction.known_requests import Request, describe_request, recall, remember
 from headstart.extractors.images.image_set import ImageSet, count_by_suffix
 from headstart.extractors.images.sources import list_images
-from headstart.extractors.known_requests import Request, describe_request, recall, remember
 from headstart.extractors.listing.cache_listing import CacheListing, listed_root, read_listing, update_listing
 from headstart.extractors.spec.key import StoredDtype
 from headstart.extractors.spec.settings import Settings
@@ -23,9 +23,9 @@ from headstart.flows.logs import record_shard, timed
 from headstart.flows.progress import progress_bar, say_waiting
 
 if TYPE_CHECKING:  # it loads torch, which a rerun with nothing new does without
-    from headstart.extractors.extraction import Extraction
-    from headstart.extractors.missing_rows import MissingRows
-    from headstart.extractors.shard_result import ShardResult
+    from headstart.extractors.extraction.extraction import Extraction
+    from headstart.extractors.extraction.missing_rows import MissingRows
+    from headstart.extractors.extraction.shard_result import ShardResult
 
 _Opened = TypeVar("_Opened", bound="MissingRows")
 
@@ -230,7 +230,7 @@ def open_extraction(
 ) -> "Extraction":
     """Load a backbone and find out what the cache lacks of it; the path of a weights file is kept whole."""
     from headstart.extractors.backbones.registry import load_backbone  # noqa: PLC0415 - loads torch
-    from headstart.extractors.extraction import Extraction  # noqa: PLC0415 - loads torch
+    from headstart.extractors.extraction.extraction import Extraction  # noqa: PLC0415 - loads torch
     from headstart.extractors.network.device import resolve_device  # noqa: PLC0415 - loads torch
 
     source = str(find_weights_file(weights) or weights)

@@ -9,7 +9,7 @@ from headstart.extractors.listing.cache_listing import CacheListing
 from headstart.extractors.stages import STAGES
 
 if TYPE_CHECKING:  # it loads torch, which a rerun with nothing new does without
-    from headstart.extractors.missing_rows import MissingRows
+    from headstart.extractors.extraction.missing_rows import MissingRows
 
 
 @dataclass(frozen=True)

@@ -11,11 +11,11 @@ from prefect.cache_policies import NO_CACHE
 from prefect.futures import PrefectFuture
 
 from headstart.extractors.cache.cache import EmbeddingCache
-from headstart.extractors.extraction import Extraction
+from headstart.extractors.extraction.extraction import Extraction
+from headstart.extractors.extraction.missing_rows import MissingRows
+from headstart.extractors.extraction.shard_result import ShardResult
 from headstart.extractors.images.sources import list_images
 from headstart.extractors.listing.cache_listing import CacheListing
-from headstart.extractors.missing_rows import MissingRows
-from headstart.extractors.shard_result import ShardResult
 from headstart.extractors.spec.settings import Settings
 from headstart.extractors.spec.tap import Tap
 from headstart.flows.artifacts import progress_artifact

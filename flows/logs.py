@@ -27,8 +27,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from headstart.flows.errors import JobError
 
 if TYPE_CHECKING:  # each of these loads torch, scikit-learn or pandas, for which an extraction need not wait
-    from headstart.extractors.missing_rows import MissingRows
-    from headstart.extractors.shard_result import ShardResult
+    from headstart.extractors.extraction.missing_rows import MissingRows
+    from headstart.extractors.extraction.shard_result import ShardResult
     from headstart.flows.history import Run
     from headstart.heads.trial import Result
 

@@ -27,7 +27,7 @@ from headstart.heads.prediction import predict as predict_classes
 from headstart.heads.prediction import predict_numbers
 
 if TYPE_CHECKING:
-    from headstart.extractors.shard_result import ShardResult
+    from headstart.extractors.extraction.shard_result import ShardResult
 
 
 def predict(

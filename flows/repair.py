@@ -20,7 +20,7 @@ from headstart.flows.progress import say_waiting
 
 if TYPE_CHECKING:  # these load torch, which checking does without
     from headstart.extractors.backbones.backbone import Backbone
-    from headstart.extractors.shard_result import ShardResult
+    from headstart.extractors.extraction.shard_result import ShardResult
 
 
 def repair_key(
@@ -122,7 +122,7 @@ def _embed(
     progress: bool,
 ) -> CacheListing:
     """Embed what the sound shards lack; returns the listing with what could not be read in quarantine."""
-    from headstart.extractors.extraction import Extraction  # noqa: PLC0415 - loads torch
+    from headstart.extractors.extraction.extraction import Extraction  # noqa: PLC0415 - loads torch
     from headstart.extractors.network.device import DeviceError, resolve_device  # noqa: PLC0415 - loads torch
 
     settings = Settings.for_key(store.key, device=device, workers=workers)

@@ -72,7 +72,7 @@ class Cluster:
         return _IN_FLIGHT * max(1, self.n_workers())
 
     def run(self, what: Work, *arguments: Any) -> Any:
-        """Have one worker call a function of `extractors.shard_work`, and wait for what it returns.
+        """Have one worker call a function of `extractors.extraction.shard_work`, and wait for what it returns.
 
         Raises
         ------

@@ -13,11 +13,11 @@ import numpy as np
 
 from headstart.extractors.cache.cache import EmbeddingCache
 from headstart.extractors.cache.shards import Array
+from headstart.extractors.extraction.missing_rows import MissingRows, cut_shards
+from headstart.extractors.extraction.shard_request import Decided, Request, ShardWork
+from headstart.extractors.extraction.shard_result import ShardResult
 from headstart.extractors.images.sources import image_sources
 from headstart.extractors.listing.cache_listing import CacheListing
-from headstart.extractors.missing_rows import MissingRows, cut_shards
-from headstart.extractors.shard_request import Decided, Request, ShardWork
-from headstart.extractors.shard_result import ShardResult
 from headstart.extractors.spec.settings import Settings
 from headstart.extractors.spec.tap import Tap
 from headstart.extractors.spec.weights_argument import find_weights_file
@@ -87,7 +87,7 @@ class ScaledExtraction(MissingRows):
         JobError
             See `flows.scale.Cluster.run`.
         ExtractorError
-            See `extractors.shard_work.embed_shard`.
+            See `extractors.extraction.shard_work.embed_shard`.
         """
         rows = self.missing.iloc[self.shards[number]]
         images = list(zip(image_sources(rows), rows["digest"], strict=True))

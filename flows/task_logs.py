@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from prefect.context import FlowRunContext, TaskRunContext
 from prefect.logging import get_logger, get_run_logger
 
-from headstart.extractors.shard_result import ShardResult
+from headstart.extractors.extraction.shard_result import ShardResult
 
 if TYPE_CHECKING:
     import logging

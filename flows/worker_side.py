@@ -23,7 +23,7 @@ def pack(*arguments: Any) -> bytes:
 
 
 def work(what: Work, packed: bytes) -> Any:
-    """Call a function of `extractors.shard_work` on this worker, alone on its GPU.
+    """Call a function of `extractors.extraction.shard_work` on this worker, alone on its GPU.
 
     Parameters
     ----------
@@ -32,7 +32,7 @@ def work(what: Work, packed: bytes) -> Any:
         Its arguments, from `pack`.
     """
     distributed = import_module("distributed")
-    shard_work = import_module("headstart.extractors.shard_work")
+    shard_work = import_module("headstart.extractors.extraction.shard_work")
     precision = import_module("headstart.extractors.network.device")
     device_lock = import_module("headstart.flows.device_lock")
     limits, arguments = pickle.loads(packed)  # noqa: S301 - from the coordinator, by Dask, which unpickles all it gets

@@ -7,7 +7,7 @@ import numpy as np
 
 from headstart.extractors.backbones.registry import load_backbone
 from headstart.extractors.cache.cache import EmbeddingCache
-from headstart.extractors.extraction import Extraction, Settings
+from headstart.extractors.extraction.extraction import Extraction, Settings
 from headstart.extractors.images.sources import list_images
 from headstart.extractors.listing.cache_listing import CacheListing, update_listing
 from headstart.extractors.network.taps import Tap

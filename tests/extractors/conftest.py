@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-import headstart.extractors.extraction
+import headstart.extractors.extraction.extraction
 import headstart.extractors.listing.cache_listing
 from headstart.extractors.cache.cache import EmbeddingCache
 
@@ -50,4 +50,4 @@ def cache(tmp_path: Path) -> EmbeddingCache:
 @pytest.fixture
 def short_shards(monkeypatch: pytest.MonkeyPatch) -> None:
     """Shards of ten rows."""
-    monkeypatch.setattr(headstart.extractors.extraction, "_SHARD_ROWS", 10)
+    monkeypatch.setattr(headstart.extractors.extraction.extraction, "_SHARD_ROWS", 10)

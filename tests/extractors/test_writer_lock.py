@@ -19,7 +19,7 @@ import headstart.extractors.writer_lock
 from headstart.extractors.backbones.registry import load_backbone
 from headstart.extractors.cache.cache import EmbeddingCache
 from headstart.extractors.errors import CacheError
-from headstart.extractors.extraction import Extraction
+from headstart.extractors.extraction.extraction import Extraction
 from headstart.extractors.images.sources import list_images
 from headstart.extractors.listing.cache_listing import read_listing, update_listing
 from headstart.extractors.spec.settings import Settings
@@ -143,7 +143,7 @@ def test_what_another_process_sealed_while_this_one_waited_is_not_embedded_again
 def test_the_batch_size_of_whoever_came_first_counts_for_those_who_waited(
     photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("headstart.extractors.extraction._SHARD_ROWS", 10)
+    monkeypatch.setattr("headstart.extractors.extraction.extraction._SHARD_ROWS", 10)
     mine = opened(tmp_path / "cache", photos, Settings(precision="fp32", device="cpu"))
     theirs = opened(tmp_path / "cache", photos, Settings(precision="fp32", device="cpu", batch_size=9))
     with theirs.writing():
@@ -192,8 +192,8 @@ def test_an_index_that_killed_runs_left_far_behind_is_rebuilt_before_anything_el
 ) -> None:
     from headstart.extractors.cache.index import ShardIndex
 
-    monkeypatch.setattr("headstart.extractors.extraction._SHARD_ROWS", 2)
-    monkeypatch.setattr("headstart.extractors.missing_rows._MANY_UNINDEXED", 18)
+    monkeypatch.setattr("headstart.extractors.extraction.extraction._SHARD_ROWS", 2)
+    monkeypatch.setattr("headstart.extractors.extraction.missing_rows._MANY_UNINDEXED", 18)
     list(opened(tmp_path / "cache", photos).run())
     again = opened(tmp_path / "cache", photos)
     assert len(ShardIndex(again.store.path, again.store.key).unindexed) == 18
@@ -217,14 +217,14 @@ def test_a_damaged_index_is_rebuilt_before_rows_are_counted_as_missing(photos: P
 EXTRACT = """
 import sys, time
 from pathlib import Path
-import headstart.extractors.extraction
-headstart.extractors.extraction._SHARD_ROWS = 10
-embed = headstart.extractors.extraction.embed
+import headstart.extractors.extraction.extraction
+headstart.extractors.extraction.extraction._SHARD_ROWS = 10
+embed = headstart.extractors.extraction.extraction.embed
 def slow(*arguments, **options):
     for batch in embed(*arguments, **options):
         time.sleep(0.03)
         yield batch
-headstart.extractors.extraction.embed = slow
+headstart.extractors.extraction.extraction.embed = slow
 from headstart.flows.cli import main
 images, cache, mine, others = map(Path, sys.argv[1:])
 mine.touch()

@@ -12,7 +12,7 @@ import pytest
 from prefect.assets import Asset
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from headstart.extractors.shard_result import ShardResult
+from headstart.extractors.extraction.shard_result import ShardResult
 from headstart.flows.artifacts import _image_url, progress_artifact
 from headstart.flows.assets import asset_key
 from headstart.flows.task_logs import log_shard

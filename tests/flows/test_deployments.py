@@ -153,7 +153,7 @@ def test_scheduled_nights_embed_every_image_once_and_score_what_they_fitted(
     states = {run["state_name"] for run in operations.runs("nightly")}
     assert states <= {"Completed", "Running", "AwaitingConcurrencySlot"}
     with Client(dask.address) as client:
-        loaded = client.run(lambda: "headstart.extractors.shard_work" in __import__("sys").modules)
+        loaded = client.run(lambda: "headstart.extractors.extraction.shard_work" in __import__("sys").modules)
     assert len(loaded) == 2
     assert any(loaded.values()), "no worker of the cluster embedded anything"
 

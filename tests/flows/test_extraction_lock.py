@@ -11,10 +11,10 @@ import headstart.flows.extraction
 import headstart.flows.extraction_tasks
 from headstart.extractors.backbones.registry import load_backbone
 from headstart.extractors.cache.cache import EmbeddingCache
-from headstart.extractors.extraction import Extraction
+from headstart.extractors.extraction.extraction import Extraction
+from headstart.extractors.extraction.shard_result import ShardResult
 from headstart.extractors.images.sources import list_images
 from headstart.extractors.listing.cache_listing import update_listing
-from headstart.extractors.shard_result import ShardResult
 from headstart.extractors.spec.settings import Settings
 from headstart.extractors.spec.tap import Tap
 from headstart.flows.progress import say_waiting
@@ -33,7 +33,7 @@ class DirectTask:
 @pytest.fixture
 def extraction(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Extraction:
     """Thirty-six images in four shards, nothing embedded yet; Prefect's tasks run without a server."""
-    monkeypatch.setattr("headstart.extractors.extraction._SHARD_ROWS", 10)
+    monkeypatch.setattr("headstart.extractors.extraction.extraction._SHARD_ROWS", 10)
     direct = DirectTask(headstart.flows.extraction_tasks.embed_shard_task.fn)
     monkeypatch.setattr(headstart.flows.extraction_tasks, "embed_shard_task", direct)
     cache = EmbeddingCache(tmp_path / "cache", create=True)

@@ -143,7 +143,7 @@ with writer_lock(folder), atomic_file(folder / "shard-0123456789abcdef.h5") as f
 def test_a_compacted_cache_serves_everything_as_before(
     embed: Embed, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("headstart.extractors.extraction._SHARD_ROWS", 7)
+    monkeypatch.setattr("headstart.extractors.extraction.extraction._SHARD_ROWS", 7)
     cache = EmbeddingCache(embed().cache)
     digests = read_listing(cache).distinct["digest"].tolist()
     before = np.asarray(cache.stores()[0].view("penultimate", digests)).tobytes()

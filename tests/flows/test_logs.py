@@ -35,7 +35,7 @@ def lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[
 def test_extraction_and_fit_leave_a_line_for_each_shard_candidate_and_fit(
     lines: Callable[[], list[dict[str, Any]]], embed: Embed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("headstart.extractors.extraction._SHARD_ROWS", 24)
+    monkeypatch.setattr("headstart.extractors.extraction.extraction._SHARD_ROWS", 24)
     extracted = embed()
     shards = lines()
     assert [(line["logger"], line["level"]) for line in shards] == [("headstart.extraction", "INFO")] * 2

@@ -88,15 +88,15 @@ def test_what_fails_for_a_passing_reason_is_tried_again_and_embeds_nothing_twice
 ) -> None:
     experiment = experiment.rename(tmp_path / "stumbling.toml")
     stumble = """
-import headstart.extractors.extraction
-original, stumbled = headstart.extractors.extraction.Extraction.run_shard, []
+import headstart.extractors.extraction.extraction
+original, stumbled = headstart.extractors.extraction.extraction.Extraction.run_shard, []
 def run_shard(self, number, on_images=None):
     result = original(self, number, on_images)
     if not stumbled:
         stumbled.append(1)
         raise OSError(5, "Input/output error")
     return result
-headstart.extractors.extraction.Extraction.run_shard = run_shard
+headstart.extractors.extraction.extraction.Extraction.run_shard = run_shard
 import headstart.flows.fit_tasks
 fit = headstart.flows.fit_tasks.fit
 def stumbling_fit(*arguments, **options):

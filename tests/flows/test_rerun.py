@@ -14,7 +14,7 @@ from cache_contract import check_cache
 from conftest import age, draw
 from tar_shards import write_tar
 
-import headstart.extractors.known_requests
+import headstart.extractors.extraction.known_requests
 import headstart.flows.extraction
 from headstart.extractors.cache.cache import EmbeddingCache
 
@@ -56,7 +56,7 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 @pytest.fixture
 def at_rest(monkeypatch: pytest.MonkeyPatch) -> None:
     """Weights that were written a moment ago count as settled, so that no test waits."""
-    monkeypatch.setattr(headstart.extractors.known_requests, "RACY_NS", 0)
+    monkeypatch.setattr(headstart.extractors.extraction.known_requests, "RACY_NS", 0)
 
 
 def in_a_child(**options: Any) -> Any:
@@ -235,7 +235,7 @@ def test_a_request_on_other_ground_is_another_request(
 ) -> None:
     embed()
     with monkeypatch.context() as changed:
-        changed.setattr(headstart.extractors.known_requests, name, value)
+        changed.setattr(headstart.extractors.extraction.known_requests, name, value)
         assert embed().embedded == 0
     assert opened == ["small_cnn"] * 2
     embed()  # back where it was: both are remembered

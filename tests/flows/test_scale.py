@@ -21,9 +21,9 @@ from pydantic import ValidationError
 
 from headstart.extractors.cache.cache import EmbeddingCache
 from headstart.extractors.errors import CacheError, FeatureError, ImageSetError
+from headstart.extractors.extraction.shard_request import Request
 from headstart.extractors.images.roots import ENVIRONMENT, NOT_ALLOWED
 from headstart.extractors.listing.cache_listing import CacheListing, read_listing
-from headstart.extractors.shard_request import Request
 from headstart.extractors.spec.settings import Settings
 from headstart.extractors.spec.tap import Tap
 from headstart.flows.device_lock import device_lock
@@ -247,7 +247,7 @@ def test_an_error_of_a_worker_s_own_is_not_taken_for_a_scheduler_that_went_away(
     def refused(*_: Any, **__: Any) -> None:
         raise PermissionError(13, "Permission denied", "headstart.lock")
 
-    monkeypatch.setattr("headstart.extractors.shard_work.settle", refused)
+    monkeypatch.setattr("headstart.extractors.extraction.shard_work.settle", refused)
     with pytest.raises(PermissionError, match=r"headstart\.lock"):
         embed(dask=address)
 

@@ -21,7 +21,8 @@ SEALED = "interrupted; what was embedded is sealed, and the same command goes on
 
 # The command line with small shards, so that some are sealed long before the end.
 PROGRAM = (
-    "import headstart.extractors.extraction as x; x._SHARD_ROWS = 40; from headstart.flows.cli import main; main()"
+    "import headstart.extractors.extraction.extraction as x; x._SHARD_ROWS = 40; "
+    "from headstart.flows.cli import main; main()"
 )
 
 

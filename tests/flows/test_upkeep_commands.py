@@ -39,7 +39,7 @@ Headstart = Callable[..., tuple[int, str, str]]
 
 @pytest.fixture
 def cache(headstart: Headstart, photos: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr("headstart.extractors.extraction._SHARD_ROWS", 12)
+    monkeypatch.setattr("headstart.extractors.extraction.extraction._SHARD_ROWS", 12)
     words = ["extract", photos, "--backbone", "small_cnn", "--weights", "none", "--precision", "fp32"]
     assert headstart(*words, "--cache", "c.headstart")[0] == 0
     return Path("c.headstart")

@@ -12,7 +12,7 @@ from cache_contract import check_cache
 from conftest import draw
 from synthetic_cache import flip_bit
 
-import headstart.extractors.extraction
+import headstart.extractors.extraction.extraction
 from headstart.extractors.cache.cache import EmbeddingCache, EmbeddingStore
 from headstart.extractors.listing.cache_listing import read_listing
 from headstart.flows.verification import verify
@@ -23,7 +23,7 @@ Embed = Callable[..., Any]
 @pytest.fixture
 def store(embed: Embed, monkeypatch: pytest.MonkeyPatch) -> EmbeddingStore:
     """Thirty-six photos in three shards and two taps."""
-    monkeypatch.setattr(headstart.extractors.extraction, "_SHARD_ROWS", 12)
+    monkeypatch.setattr(headstart.extractors.extraction.extraction, "_SHARD_ROWS", 12)
     summary = embed(tap=["penultimate", "features.2:avg"], batch_size=5)
     (store,) = EmbeddingCache(summary.cache).stores()
     return store

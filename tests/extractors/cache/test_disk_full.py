@@ -17,7 +17,7 @@ from headstart.extractors.cache.cache import EmbeddingCache
 from headstart.extractors.compact import carry_out, plan_compaction
 from headstart.extractors.errors import CacheError
 from headstart.extractors.export import WRITERS, gather_export
-from headstart.extractors.extraction import Extraction
+from headstart.extractors.extraction.extraction import Extraction
 from headstart.extractors.images.sources import list_images
 from headstart.extractors.listing.cache_listing import read_listing, update_listing
 from headstart.extractors.spec.settings import Settings

@@ -87,7 +87,7 @@ def test_a_filter_that_torch_does_not_have_is_left_to_pillow() -> None:
 def test_a_set_is_embedded_alike_with_every_row_in_its_place(tmp_path: Any) -> None:
     from headstart.extractors.backbones.registry import load_backbone
     from headstart.extractors.decoding.prefetch import Decoding
-    from headstart.extractors.engine import embed
+    from headstart.extractors.extraction.engine import embed
     from headstart.extractors.images.sources import digest_bytes, image_sources, list_images
     from headstart.extractors.network.forward import ForwardPass
     from headstart.extractors.spec.tap import Tap

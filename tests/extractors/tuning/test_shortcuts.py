@@ -14,7 +14,7 @@ import headstart.extractors.tuning.shortcuts
 from headstart.extractors.backbones.registry import load_backbone
 from headstart.extractors.cache.cache import EmbeddingCache
 from headstart.extractors.errors import UnreadableImage
-from headstart.extractors.extraction import Extraction
+from headstart.extractors.extraction.extraction import Extraction
 from headstart.extractors.images.sources import list_images
 from headstart.extractors.listing.cache_listing import update_listing
 from headstart.extractors.network.device import DeviceError

@@ -15,7 +15,7 @@ from headstart.extractors.cache.cache import EmbeddingCache
 @pytest.fixture
 def script(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     """The script that kills fifty times; `check_cache` is this test's own opinion on what it leaves."""
-    path = Path(__file__).parent.parent.parent / "benchmarks" / "kill_extract.py"
+    path = Path(__file__).parent.parent.parent.parent / "benchmarks" / "kill_extract.py"
     spec = importlib.util.spec_from_file_location("kill_extract", path)
     assert spec is not None
     assert spec.loader is not None

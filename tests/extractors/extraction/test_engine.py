@@ -16,7 +16,7 @@ import headstart.extractors.decoding.prefetch
 from headstart.extractors.backbones.registry import load_backbone
 from headstart.extractors.decoding.decode import decode_image
 from headstart.extractors.decoding.prefetch import Decoding, run_ahead
-from headstart.extractors.engine import Batch, embed
+from headstart.extractors.extraction.engine import Batch, embed
 from headstart.extractors.images.sources import ImageSource
 from headstart.extractors.network.forward import ForwardPass
 from headstart.extractors.network.taps import Tap

@@ -11,15 +11,15 @@ from cache_contract import check_cache
 from small_extraction import SETTINGS, features, listed, opened, run
 
 import headstart.extractors.atomic
-import headstart.extractors.shard_work
+import headstart.extractors.extraction.shard_work
 from headstart.extractors.cache.cache import EmbeddingCache
 from headstart.extractors.cache.turn import has_turn, take_turn
 from headstart.extractors.compact import carry_out, plan_compaction
 from headstart.extractors.errors import CacheError, WeightsError
+from headstart.extractors.extraction.shard_request import Request, ShardWork
+from headstart.extractors.extraction.shard_work import embed_shard, prepare_pass, settle
 from headstart.extractors.images.sources import image_sources
 from headstart.extractors.network.device import DeviceError
-from headstart.extractors.shard_request import Request, ShardWork
-from headstart.extractors.shard_work import embed_shard, prepare_pass, settle
 from headstart.extractors.spec.tap import Tap
 
 
@@ -58,7 +58,9 @@ def test_a_shard_that_is_done_is_not_computed_again(shard: ShardWork, monkeypatc
     first = embed_shard(shard)
     (path,) = shards_of(shard)
     written = path.stat().st_mtime_ns
-    monkeypatch.setattr(headstart.extractors.shard_work, "embed_rows", lambda *_, **__: pytest.fail("computed again"))
+    monkeypatch.setattr(
+        headstart.extractors.extraction.shard_work, "embed_rows", lambda *_, **__: pytest.fail("computed again")
+    )
     assert embed_shard(shard).embedded == first.embedded == 36
     assert path.stat().st_mtime_ns == written
 
@@ -81,7 +83,7 @@ def test_an_image_that_could_not_be_read_at_first_is_all_that_the_next_try_embed
 def test_two_workers_at_the_same_shard_leave_each_row_once(
     shard: ShardWork, cache: EmbeddingCache, photos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    embed_rows, others = headstart.extractors.shard_work.embed_rows, []
+    embed_rows, others = headstart.extractors.extraction.shard_work.embed_rows, []
 
     def overtaken(*arguments: Any, **options: Any) -> None:
         if (
@@ -95,7 +97,7 @@ def test_two_workers_at_the_same_shard_leave_each_row_once(
         else:
             embed_rows(*arguments, **options)
 
-    monkeypatch.setattr(headstart.extractors.shard_work, "embed_rows", overtaken)
+    monkeypatch.setattr(headstart.extractors.extraction.shard_work, "embed_rows", overtaken)
     assert embed_shard(shard, slot="first").embedded == 35
     check_cache(cache, complete=False)
     assert embed_shard(shard).embedded == 36  # what the slower one replaced is noticed, and made good
@@ -105,17 +107,17 @@ def test_two_workers_at_the_same_shard_leave_each_row_once(
 def test_a_worker_that_outlives_its_run_keeps_nothing(
     shard: ShardWork, cache: EmbeddingCache, photos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    embed_rows, after = headstart.extractors.shard_work.embed_rows, opened(cache, photos)
+    embed_rows, after = headstart.extractors.extraction.shard_work.embed_rows, opened(cache, photos)
 
     def overtaken(*arguments: Any, **options: Any) -> None:
         embed_rows(*arguments, **options)
         monkeypatch.setattr(
-            "headstart.extractors.extraction._SHARD_ROWS", 10
+            "headstart.extractors.extraction.extraction._SHARD_ROWS", 10
         )  # cut otherwise, so that no file has the same name
         with after.writing():
             assert run(after) == 36
 
-    monkeypatch.setattr(headstart.extractors.shard_work, "embed_rows", overtaken)
+    monkeypatch.setattr(headstart.extractors.extraction.shard_work, "embed_rows", overtaken)
     with pytest.raises(CacheError, match="another run writes these embeddings by now, so this shard is not kept"):
         embed_shard(shard)
     check_cache(cache)

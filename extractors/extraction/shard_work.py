@@ -19,13 +19,13 @@ from headstart.extractors.cache.shards import Array, read_digests, shard_name
 from headstart.extractors.cache.turn import has_turn
 from headstart.extractors.decoding.prefetch import Listed
 from headstart.extractors.errors import CacheError, WeightsError
-from headstart.extractors.extraction import Extraction, embed_rows
+from headstart.extractors.extraction.extraction import Extraction, embed_rows
+from headstart.extractors.extraction.shard_request import Decided, Request, ShardWork
+from headstart.extractors.extraction.shard_result import EmbeddedRows, ShardResult
 from headstart.extractors.listing.cache_listing import CacheListing
 from headstart.extractors.network.device import DeviceError, resolve_device
 from headstart.extractors.network.forward import ForwardPass
 from headstart.extractors.network.taps import feature_sizes
-from headstart.extractors.shard_request import Decided, Request, ShardWork
-from headstart.extractors.shard_result import EmbeddedRows, ShardResult
 from headstart.extractors.spec.key import EmbeddingKey
 from headstart.extractors.stages import StageTimes
 from headstart.extractors.tuning.execution import Execution

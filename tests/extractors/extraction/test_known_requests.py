@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-import headstart.extractors.known_requests
+import headstart.extractors.extraction.known_requests
 from headstart.extractors.cache.cache import EmbeddingCache
-from headstart.extractors.known_requests import describe_request, recall, remember
+from headstart.extractors.extraction.known_requests import describe_request, recall, remember
 from headstart.extractors.spec.settings import Settings
 from headstart.extractors.spec.tap import Tap
 
@@ -83,7 +83,7 @@ def test_what_may_change_unseen_is_not_remembered(cache: EmbeddingCache, weights
 
 
 def test_the_oldest_of_too_many_is_forgotten(cache: EmbeddingCache, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(headstart.extractors.known_requests, "_KEPT", 2)
+    monkeypatch.setattr(headstart.extractors.extraction.known_requests, "_KEPT", 2)
     asked = [request(device=device) for device in ("cpu", "cuda:0", "cuda:1")]
     for one in asked:
         remember(cache, one, KEY)

@@ -9,10 +9,10 @@ from cache_contract import check_cache
 from conftest import draw
 from small_extraction import SETTINGS, opened, run
 
-import headstart.extractors.extraction
+import headstart.extractors.extraction.extraction
 from headstart.extractors.backbones.registry import load_backbone
 from headstart.extractors.cache.cache import EmbeddingCache
-from headstart.extractors.extraction import Extraction, Settings
+from headstart.extractors.extraction.extraction import Extraction, Settings
 from headstart.extractors.network.taps import Tap
 
 
@@ -84,5 +84,5 @@ def test_rows_of_another_key_are_never_reused(
 def test_large_feature_maps_make_shorter_shards(
     cache: EmbeddingCache, photos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(headstart.extractors.extraction, "_SHARD_BYTES", 5 * 256 * 4)
+    monkeypatch.setattr(headstart.extractors.extraction.extraction, "_SHARD_BYTES", 5 * 256 * 4)
     assert [len(shard) for shard in opened(cache, photos).shards] == [5, 5, 5, 5, 5, 5, 5, 1]

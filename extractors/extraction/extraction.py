@@ -14,15 +14,15 @@ from headstart.extractors.backbones.backbone import Backbone
 from headstart.extractors.cache.cache import EmbeddingCache
 from headstart.extractors.cache.shards import Array
 from headstart.extractors.decoding.prefetch import Decoding, Listed
-from headstart.extractors.engine import embed
+from headstart.extractors.extraction.engine import embed
+from headstart.extractors.extraction.missing_rows import MissingRows, cut_shards
+from headstart.extractors.extraction.shard_result import EmbeddedRows, ShardResult
 from headstart.extractors.images.roots import ImageRoot
 from headstart.extractors.images.sources import image_sources
 from headstart.extractors.listing.cache_listing import CacheListing
-from headstart.extractors.missing_rows import MissingRows, cut_shards
 from headstart.extractors.network.device import resolve_device
 from headstart.extractors.network.forward import ForwardPass, store_as
 from headstart.extractors.network.taps import Tap, feature_sizes
-from headstart.extractors.shard_result import EmbeddedRows, ShardResult
 from headstart.extractors.spec.key import EmbeddingKey
 from headstart.extractors.spec.settings import Settings
 from headstart.extractors.stages import StageTimes
