@@ -8,11 +8,11 @@ from typing import Any
 import pandas as pd
 
 from headstart.extractors.cache.cache import EmbeddingCache, EmbeddingStore
-from headstart.extractors.compact import Compaction, carry_out, plan_compaction
 from headstart.extractors.errors import CacheError
 from headstart.extractors.images.image_set import OK
 from headstart.extractors.listing.cache_listing import CacheListing, read_listing
 from headstart.extractors.listing.known_digests import known_digests
+from headstart.extractors.upkeep.merging import Compaction, carry_out, plan_compaction
 from headstart.extractors.writer_lock import writer_lock
 from headstart.flows.progress import progress_bar, say_waiting
 

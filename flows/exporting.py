@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from headstart.extractors.cache.cache import EmbeddingCache, EmbeddingStore
-from headstart.extractors.export import WRITERS, gather_export
 from headstart.extractors.listing.cache_listing import read_listing
 from headstart.extractors.spec.key import StoredDtype
+from headstart.extractors.upkeep.single_file import WRITERS, gather_export
 from headstart.flows.errors import JobError
 
 

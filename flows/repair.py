@@ -11,7 +11,7 @@ from headstart.extractors.listing.cache_listing import CacheListing
 from headstart.extractors.spec.key import EmbeddingKey
 from headstart.extractors.spec.settings import Settings
 from headstart.extractors.spec.tap import Tap
-from headstart.extractors.verify import delete_aside, find_unembedded, put_shards_aside, put_shards_back
+from headstart.extractors.upkeep.integrity import delete_aside, find_unembedded, put_shards_aside, put_shards_back
 from headstart.extractors.writer_lock import writer_lock
 from headstart.flows.device_lock import device_lock
 from headstart.flows.errors import JobError

@@ -9,7 +9,7 @@ from typing import Any
 from headstart.extractors.cache.cache import EmbeddingCache, EmbeddingStore
 from headstart.extractors.errors import ExtractorError
 from headstart.extractors.listing.cache_listing import CacheListing
-from headstart.extractors.verify import (
+from headstart.extractors.upkeep.integrity import (
     Damage,
     check_keys,
     check_listing,

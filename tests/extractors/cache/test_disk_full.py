@@ -14,14 +14,14 @@ from synthetic_cache import features_of, fill, make_images
 
 from headstart.extractors.backbones.registry import load_backbone
 from headstart.extractors.cache.cache import EmbeddingCache
-from headstart.extractors.compact import carry_out, plan_compaction
 from headstart.extractors.errors import CacheError
-from headstart.extractors.export import WRITERS, gather_export
 from headstart.extractors.extraction.extraction import Extraction
 from headstart.extractors.images.sources import list_images
 from headstart.extractors.listing.cache_listing import read_listing, update_listing
 from headstart.extractors.spec.settings import Settings
 from headstart.extractors.spec.tap import Tap
+from headstart.extractors.upkeep.merging import carry_out, plan_compaction
+from headstart.extractors.upkeep.single_file import WRITERS, gather_export
 
 
 @pytest.fixture

@@ -8,10 +8,10 @@ import pytest
 from cache_contract import check_cache
 from synthetic_cache import digest_of, features_of, fill, flip_bit, make_images, relist, seal
 
-import headstart.extractors.compact
+import headstart.extractors.upkeep.merging
 from headstart.extractors.cache.cache import EmbeddingCache, EmbeddingStore
-from headstart.extractors.compact import carry_out, plan_compaction
 from headstart.extractors.errors import CacheError
+from headstart.extractors.upkeep.merging import carry_out, plan_compaction
 
 SHAPES = {"penultimate": (4,)}
 
@@ -24,7 +24,7 @@ def images(tmp_path: Path) -> Path:
 
 @pytest.fixture(autouse=True)
 def shards_of_eight_are_full(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(headstart.extractors.compact, "FULL_ROWS", 8)
+    monkeypatch.setattr(headstart.extractors.upkeep.merging, "FULL_ROWS", 8)
 
 
 def listed(cache: EmbeddingCache, images: Path) -> list[str]:
@@ -166,7 +166,7 @@ def test_a_damaged_shard_is_refused_and_nothing_is_touched(tmp_path: Path, image
 
 
 def test_a_new_shard_holds_what_fits_and_no_more(tmp_path: Path, images: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(headstart.extractors.compact, "FULL_BYTES", 5 * 16)  # five rows of four float32
+    monkeypatch.setattr(headstart.extractors.upkeep.merging, "FULL_BYTES", 5 * 16)  # five rows of four float32
     cache, store = fill(tmp_path / "cache", images, n_rows_a_shard=2)
     carry_out(store, plan_compaction(store, listed(cache, images)))
     assert sizes(store) == [5, 5, 5, 5]

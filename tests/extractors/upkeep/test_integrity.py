@@ -13,7 +13,7 @@ from headstart.extractors.cache.cache import EmbeddingCache, EmbeddingStore
 from headstart.extractors.cache.shards import find_damage
 from headstart.extractors.errors import CacheError
 from headstart.extractors.listing.cache_listing import read_listing
-from headstart.extractors.verify import (
+from headstart.extractors.upkeep.integrity import (
     check_keys,
     check_listing,
     check_marker,

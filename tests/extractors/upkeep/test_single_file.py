@@ -12,11 +12,11 @@ import pyarrow.parquet as pq
 import pytest
 from synthetic_cache import features_of, fill, flip_bit, make_images, relist
 
-import headstart.extractors.export
+import headstart.extractors.upkeep.single_file
 from headstart.extractors.cache.cache import EmbeddingStore
 from headstart.extractors.errors import CacheError, FeatureError
-from headstart.extractors.export import gather_export, write_hdf5, write_npy, write_parquet
 from headstart.extractors.listing.cache_listing import CacheListing, read_listing
+from headstart.extractors.upkeep.single_file import gather_export, write_hdf5, write_npy, write_parquet
 
 SHAPES = {"penultimate": (4,), "layer3:flatten": (2, 3)}
 Cached = tuple[EmbeddingStore, CacheListing]
@@ -35,7 +35,7 @@ def cached(tmp_path: Path) -> Cached:
 
 @pytest.fixture(autouse=True)
 def pieces_of_five_rows(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(headstart.extractors.export, "PIECE_BYTES", 5 * 4 * 10)
+    monkeypatch.setattr(headstart.extractors.upkeep.single_file, "PIECE_BYTES", 5 * 4 * 10)
 
 
 def test_hdf5_has_a_row_a_usable_image_in_the_listings_order(cached: Cached, tmp_path: Path) -> None:
@@ -173,7 +173,7 @@ def test_memory_does_not_grow_with_the_rows(
     """40 MB of features through pieces of 1 MB."""
     make_images(tmp_path / "images", 400)
     cache, store = fill(tmp_path / "cache", tmp_path / "images", n_rows_a_shard=40, shapes={"penultimate": (25_000,)})
-    monkeypatch.setattr(headstart.extractors.export, "PIECE_BYTES", 10**6)
+    monkeypatch.setattr(headstart.extractors.upkeep.single_file, "PIECE_BYTES", 10**6)
     export = gather_export(store, relist(cache, tmp_path / "images"), ["penultimate"])
     tracemalloc.start()
     try:
