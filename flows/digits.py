@@ -9,7 +9,7 @@ from sklearn.datasets import load_digits
 from headstart.extractors.backbones.small_cnn import PREPROCESSING
 from headstart.extractors.decoding.decode import decode_image
 from headstart.extractors.images.sources import image_sources, list_images, read_bytes
-from headstart.extractors.pretrain import pretrain_small_cnn, save_encoder
+from headstart.extractors.pretraining.supervised import pretrain_small_cnn, save_encoder
 from headstart.flows.progress import progress_bar
 
 SOURCE_CLASSES = range(5)

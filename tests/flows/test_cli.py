@@ -268,7 +268,7 @@ def test_weights_that_cannot_be_fetched_name_the_ways_out(
 
 def test_weights_of_another_architecture_name_it(headstart: Callable[..., Ran], photos: Path, tmp_path: Path) -> None:
     from headstart.extractors.backbones.registry import load_backbone
-    from headstart.extractors.pretrain import save_encoder
+    from headstart.extractors.pretraining.supervised import save_encoder
 
     save_encoder(load_backbone("squeezenet1_1", weights="none").module, tmp_path / "squeeze.safetensors")
     ran = headstart("extract", photos, "--backbone", "resnet18", "--weights", tmp_path / "squeeze.safetensors")

@@ -66,7 +66,7 @@ def test_several_backbones_fill_several_keys_of_one_cache(embed: Embed) -> None:
 
 def test_another_weights_file_never_reuses_rows(embed: Embed, tmp_path: Path) -> None:
     from headstart.extractors.backbones.registry import load_backbone
-    from headstart.extractors.pretrain import save_encoder
+    from headstart.extractors.pretraining.supervised import save_encoder
 
     file = tmp_path / "encoder.safetensors"
     save_encoder(load_backbone("small_cnn", weights="none", seed=1).module, file)
@@ -172,7 +172,7 @@ def test_weights_are_paired_with_backbones() -> None:
 
 def test_the_cache_remembers_where_a_weights_file_lay(embed: Embed, tmp_path: Path, elsewhere: Path) -> None:
     from headstart.extractors.backbones.registry import load_backbone
-    from headstart.extractors.pretrain import save_encoder
+    from headstart.extractors.pretraining.supervised import save_encoder
 
     save_encoder(load_backbone("small_cnn", weights="none").module, elsewhere / "encoder.safetensors")
     summary = embed(weights="encoder.safetensors")

@@ -13,7 +13,7 @@ from conftest import CLASSES, draw
 
 from headstart.extractors.backbones.registry import load_backbone
 from headstart.extractors.errors import WeightsError
-from headstart.extractors.pretrain import save_encoder
+from headstart.extractors.pretraining.supervised import save_encoder
 from headstart.flows.errors import JobError
 from headstart.flows.extraction import extract
 from headstart.flows.fitting import fit

@@ -160,7 +160,7 @@ def test_only_the_backbones_asked_for_take_part(embed: Embed) -> None:
 
 def test_keys_of_one_backbone_are_told_apart_by_their_weights(embed: Embed, tmp_path: Path) -> None:
     from headstart.extractors.backbones.registry import load_backbone
-    from headstart.extractors.pretrain import save_encoder
+    from headstart.extractors.pretraining.supervised import save_encoder
 
     save_encoder(load_backbone("small_cnn", weights="none", seed=5).module, tmp_path / "mine.safetensors")
     embed()

@@ -76,7 +76,7 @@ def of_the_key(key: dict[str, Any]) -> list[Any]:
 
 def save_weights(path: Path, seed: int) -> Path:
     from headstart.extractors.backbones.registry import load_backbone
-    from headstart.extractors.pretrain import save_encoder
+    from headstart.extractors.pretraining.supervised import save_encoder
 
     save_encoder(load_backbone("small_cnn", weights="none", seed=seed).module, path)
     return path

@@ -101,7 +101,7 @@ def test_a_repair_that_was_cut_short_is_finished_by_the_next(
 
 def test_other_weights_under_the_same_name_touch_nothing_and_are_named(embed: Embed, tmp_path: Path) -> None:
     from headstart.extractors.backbones.registry import load_backbone
-    from headstart.extractors.pretrain import save_encoder
+    from headstart.extractors.pretraining.supervised import save_encoder
 
     file = tmp_path / "encoder.safetensors"
     save_encoder(load_backbone("small_cnn", weights="none", seed=1).module, file)

@@ -7,7 +7,7 @@ import torch
 
 from headstart.extractors.backbones.registry import load_backbone
 from headstart.extractors.backbones.small_cnn import SmallCNN
-from headstart.extractors.pretrain import pretrain_small_cnn, save_encoder
+from headstart.extractors.pretraining.supervised import pretrain_small_cnn, save_encoder
 
 LABELS = np.arange(48) % 2
 # Bright above or bright below: no colour gives the class or the turn away.
