@@ -160,7 +160,7 @@ def run_decode(images: Path, backbone: str, _: argparse.Namespace) -> dict[str, 
 def decoded(found: Any, preprocessing: Any) -> Any:
     """Return an iterator that reads and decodes an image set on all cores."""
     from headstart.extractors.decoding.prefetch import Decoding, decode_images
-    from headstart.extractors.images.sources import digest_bytes, image_sources
+    from headstart.extractors.images.reading import digest_bytes, image_sources
     from headstart.extractors.network.device import resolve_device
     from headstart.extractors.stages import StageTimes
 

@@ -24,7 +24,8 @@ import numpy as np
 
 from headstart.extractors.cache.cache import EmbeddingCache
 from headstart.extractors.images.sources import list_images
-from headstart.extractors.listing.cache_listing import CacheListing, update_listing
+from headstart.extractors.listing.cache_listing import CacheListing
+from headstart.extractors.listing.update import update_listing
 from headstart.extractors.spec.settings import Settings
 
 ROOT = Path(__file__).parent.parent

@@ -220,7 +220,7 @@ def make_cache(folder: Path, options: argparse.Namespace) -> Path:
 
     from headstart.extractors.cache.cache import EmbeddingCache
     from headstart.extractors.images.sources import list_images
-    from headstart.extractors.listing.cache_listing import update_listing
+    from headstart.extractors.listing.update import update_listing
     from headstart.extractors.spec.key import EmbeddingKey
     from headstart.extractors.spec.preprocessing import Preprocessing
 

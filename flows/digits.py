@@ -8,7 +8,8 @@ from sklearn.datasets import load_digits
 
 from headstart.extractors.backbones.small_cnn import PREPROCESSING
 from headstart.extractors.decoding.decode import decode_image
-from headstart.extractors.images.sources import image_sources, list_images, read_bytes
+from headstart.extractors.images.reading import image_sources, read_bytes
+from headstart.extractors.images.sources import list_images
 from headstart.extractors.pretraining.supervised import pretrain_small_cnn, save_encoder
 from headstart.flows.progress import progress_bar
 

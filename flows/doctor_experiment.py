@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from headstart.extractors.errors import ExtractorError
+from headstart.extractors.images.patterns import is_pattern
 from headstart.extractors.images.roots import is_url
-from headstart.extractors.images.tar.archives import is_pattern
 from headstart.flows.errors import EXPECTED_ERRORS, FlowError
 from headstart.flows.experiment import Experiment
 from headstart.flows.findings import Finding

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from headstart.extractors.images.tar.archives import is_pattern
+from headstart.extractors.images.patterns import is_pattern
 from headstart.flows.errors import JobError
 
 

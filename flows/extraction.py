@@ -11,7 +11,8 @@ from headstart.extractors.cache.cache import EmbeddingCache, EmbeddingStore
 from headstart.extractors.extraction.known_requests import Request, describe_request, recall, remember
 from headstart.extractors.images.image_set import ImageSet, count_by_suffix
 from headstart.extractors.images.sources import list_images
-from headstart.extractors.listing.cache_listing import CacheListing, listed_root, read_listing, update_listing
+from headstart.extractors.listing.cache_listing import CacheListing, listed_root, read_listing
+from headstart.extractors.listing.update import update_listing
 from headstart.extractors.spec.key import StoredDtype
 from headstart.extractors.spec.settings import Settings
 from headstart.extractors.spec.tap import PENULTIMATE, Tap

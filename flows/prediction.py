@@ -15,7 +15,7 @@ from headstart.extractors.atomic import write_atomically
 from headstart.extractors.backbones.registry import resolve_backbone
 from headstart.extractors.cache.cache import EmbeddingCache
 from headstart.extractors.images.sources import list_images
-from headstart.extractors.listing.cache_listing import update_listing
+from headstart.extractors.listing.update import update_listing
 from headstart.extractors.spec.key import Decode, EmbeddingKey
 from headstart.extractors.spec.settings import Settings
 from headstart.extractors.spec.tap import Tap

@@ -11,12 +11,12 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from headstart.extractors.arrays import Array
 from headstart.extractors.cache.cache import EmbeddingCache
-from headstart.extractors.cache.shards import Array
 from headstart.extractors.extraction.missing_rows import MissingRows, cut_shards
 from headstart.extractors.extraction.shard_request import Decided, Request, ShardWork
 from headstart.extractors.extraction.shard_result import ShardResult
-from headstart.extractors.images.sources import image_sources
+from headstart.extractors.images.reading import image_sources
 from headstart.extractors.listing.cache_listing import CacheListing
 from headstart.extractors.spec.settings import Settings
 from headstart.extractors.spec.tap import Tap

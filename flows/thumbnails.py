@@ -6,8 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 from headstart.extractors.decoding.decode import thumbnail
 from headstart.extractors.errors import NotReadError, UnreadableImage
+from headstart.extractors.images.reading import ImageSource, read_bytes
 from headstart.extractors.images.roots import ImageRoot
-from headstart.extractors.images.sources import ImageSource, read_bytes
 
 
 def read_thumbnails(root: ImageRoot, sources: Iterable[ImageSource], size: int) -> list[bytes | None]:

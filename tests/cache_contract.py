@@ -6,7 +6,7 @@ import h5py
 import numpy as np
 
 from headstart.extractors.cache.cache import EmbeddingCache
-from headstart.extractors.images.sources import image_sources, read_bytes
+from headstart.extractors.images.reading import image_sources, read_bytes
 from headstart.extractors.listing.cache_listing import read_listing
 
 

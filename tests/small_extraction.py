@@ -9,7 +9,8 @@ from headstart.extractors.backbones.registry import load_backbone
 from headstart.extractors.cache.cache import EmbeddingCache
 from headstart.extractors.extraction.extraction import Extraction, Settings
 from headstart.extractors.images.sources import list_images
-from headstart.extractors.listing.cache_listing import CacheListing, update_listing
+from headstart.extractors.listing.cache_listing import CacheListing
+from headstart.extractors.listing.update import update_listing
 from headstart.extractors.network.taps import Tap
 
 SETTINGS = Settings(precision="fp32", device="cpu", batch_size=4, workers=2)

@@ -9,7 +9,8 @@ import numpy as np
 
 from headstart.extractors.cache.cache import EmbeddingCache, EmbeddingStore
 from headstart.extractors.images.sources import list_images
-from headstart.extractors.listing.cache_listing import CacheListing, update_listing
+from headstart.extractors.listing.cache_listing import CacheListing
+from headstart.extractors.listing.update import update_listing
 from headstart.extractors.spec.key import EmbeddingKey
 from headstart.extractors.spec.preprocessing import Preprocessing
 

@@ -4,7 +4,8 @@ import io
 import tarfile
 from pathlib import Path
 
-from headstart.extractors.images.sources import image_sources, list_images, read_bytes
+from headstart.extractors.images.reading import image_sources, read_bytes
+from headstart.extractors.images.sources import list_images
 
 
 def write_tar(path: Path, members: dict[str, bytes]) -> Path:

@@ -13,11 +13,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from headstart.extractors.arrays import Array
 from headstart.extractors.atomic import errors_explained, make_folder, remove_stale_parts, write_atomically
 from headstart.extractors.cache.digests import DigestArray, as_bytes
 from headstart.extractors.cache.index import ShardIndex, shard_sizes
 from headstart.extractors.cache.row_table import Positions, tabulate
-from headstart.extractors.cache.shards import Array, find_damage, has_digests, map_dataset, write_shard
+from headstart.extractors.cache.shards import find_damage, has_digests, map_dataset, write_shard
 from headstart.extractors.errors import CacheError
 from headstart.extractors.spec.key import FORMAT_VERSION, EmbeddingKey
 

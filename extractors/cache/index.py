@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from headstart.extractors.arrays import Array
 from headstart.extractors.cache.row_table import (
     Mask,
     Positions,
@@ -20,7 +21,6 @@ from headstart.extractors.cache.row_table import (
     tabulate,
     write_index,
 )
-from headstart.extractors.cache.shards import Array
 from headstart.extractors.spec.key import EmbeddingKey
 
 

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from headstart.extractors.arrays import Array
 from headstart.extractors.atomic import atomic_file
 from headstart.extractors.cache.digests import DIGEST_BYTES, PIECE_ROWS, prefixes
-from headstart.extractors.cache.shards import Array, read_digests
+from headstart.extractors.cache.shards import read_digests
 from headstart.extractors.spec.key import EmbeddingKey
 
 if TYPE_CHECKING:

@@ -11,12 +11,12 @@ from typing import TypeVar
 
 import torch
 
-from headstart.extractors.cache.shards import Array
+from headstart.extractors.arrays import Array
 from headstart.extractors.decoding.decode import decode_image
 from headstart.extractors.decoding.gpu_jpegs import decode_jpegs
 from headstart.extractors.errors import NotReadError, UnreadableImage
+from headstart.extractors.images.reading import ImageSource, read_bytes
 from headstart.extractors.images.roots import ImageRoot
-from headstart.extractors.images.sources import ImageSource, read_bytes
 from headstart.extractors.spec.key import Decode
 from headstart.extractors.spec.preprocessing import Preprocessing
 from headstart.extractors.stages import StageTimes

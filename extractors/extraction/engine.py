@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from headstart.extractors.cache.shards import Array
+from headstart.extractors.arrays import Array
 from headstart.extractors.decoding.prefetch import Decoded, Decoding, Listed, decode_images
 from headstart.extractors.errors import NotReadError, UnreadableImage
 from headstart.extractors.images.roots import ImageRoot

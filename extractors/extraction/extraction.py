@@ -10,18 +10,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from headstart.extractors.arrays import Array
 from headstart.extractors.backbones.backbone import Backbone
 from headstart.extractors.cache.cache import EmbeddingCache
-from headstart.extractors.cache.shards import Array
+from headstart.extractors.cache.casting import store_as
 from headstart.extractors.decoding.prefetch import Decoding, Listed
 from headstart.extractors.extraction.engine import embed
 from headstart.extractors.extraction.missing_rows import MissingRows, cut_shards
 from headstart.extractors.extraction.shard_result import EmbeddedRows, ShardResult
+from headstart.extractors.images.reading import image_sources
 from headstart.extractors.images.roots import ImageRoot
-from headstart.extractors.images.sources import image_sources
 from headstart.extractors.listing.cache_listing import CacheListing
 from headstart.extractors.network.device import resolve_device
-from headstart.extractors.network.forward import ForwardPass, store_as
+from headstart.extractors.network.forward import ForwardPass
 from headstart.extractors.network.taps import Tap, feature_sizes
 from headstart.extractors.spec.key import EmbeddingKey
 from headstart.extractors.spec.settings import Settings

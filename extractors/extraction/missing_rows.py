@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from headstart.extractors.arrays import Array
 from headstart.extractors.cache.cache import EmbeddingCache
-from headstart.extractors.cache.shards import Array
 from headstart.extractors.cache.turn import take_turn
 from headstart.extractors.listing.cache_listing import CacheListing
 from headstart.extractors.spec.key import EmbeddingKey, StoredDtype

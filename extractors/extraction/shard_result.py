@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from headstart.extractors.cache.shards import Array
+from headstart.extractors.arrays import Array
 
 
 @dataclass(frozen=True)

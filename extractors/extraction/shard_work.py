@@ -12,10 +12,11 @@ from pathlib import Path
 
 import numpy as np
 
+from headstart.extractors.arrays import Array
 from headstart.extractors.backbones.backbone import Backbone
 from headstart.extractors.backbones.registry import load_backbone
 from headstart.extractors.cache.cache import EmbeddingCache, EmbeddingStore
-from headstart.extractors.cache.shards import Array, read_digests, shard_name
+from headstart.extractors.cache.shards import read_digests, shard_name
 from headstart.extractors.cache.turn import has_turn
 from headstart.extractors.decoding.prefetch import Listed
 from headstart.extractors.errors import CacheError, WeightsError

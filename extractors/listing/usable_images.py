@@ -16,8 +16,8 @@ import pyarrow.parquet as pq
 from headstart.extractors.cache.cache import EmbeddingCache
 from headstart.extractors.cache.digests import DIGEST_BYTES, PIECE_ROWS, DigestArray, as_bytes
 from headstart.extractors.images.image_set import DIGEST_COLUMN, LISTING_COLUMNS, OK
+from headstart.extractors.images.reading import ImageSource
 from headstart.extractors.images.roots import ImageRoot, parse_root
-from headstart.extractors.images.sources import ImageSource
 from headstart.extractors.listing.listing_file import as_rows, opened_listing, origin_of
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class UsableImages:
         return self if mask.all() else UsableImages(self.digest[mask], self.files.filter(pa.array(mask)))
 
     def sources(self, rows: "Sequence[int] | npt.NDArray[np.intp]") -> list[ImageSource]:
-        """Return what `extractors.images.sources.read_bytes` needs of a few rows."""
+        """Return what `extractors.images.reading.read_bytes` needs of a few rows."""
         if not len(rows):
             return []
         # Slices and no `take`: it copies the whole column for one row of it.

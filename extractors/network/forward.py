@@ -8,15 +8,13 @@ from contextlib import contextmanager
 import numpy as np
 import torch
 
+from headstart.extractors.arrays import Array
 from headstart.extractors.backbones.backbone import Backbone
-from headstart.extractors.cache.casting import find_lost
-from headstart.extractors.cache.shards import Array
-from headstart.extractors.errors import FeatureError
 from headstart.extractors.memory import keep_freed_memory
 from headstart.extractors.network.compilation import compile_forward
 from headstart.extractors.network.folding import TRACING, simplify
 from headstart.extractors.network.taps import TapReader
-from headstart.extractors.spec.key import Precision, StoredDtype
+from headstart.extractors.spec.key import Precision
 from headstart.extractors.spec.tap import Tap
 from headstart.extractors.stages import StageTimes
 
@@ -145,46 +143,3 @@ def exact_convolutions(device: torch.device) -> Iterator[None]:
         yield
     finally:
         convolution.fp32_precision = before
-
-
-def store_as(
-    features: dict[str, Array], dtype: StoredDtype, *, backbone: str, paths: Sequence[str]
-) -> dict[str, Array]:
-    """Cast features for the cache.
-
-    Parameters
-    ----------
-    features : dict of tap to float32 array (n_images, …)
-        From a forward pass.
-    dtype : {"float16", "float32"}
-        What the cache stores.
-    backbone : str
-        For the messages.
-    paths : sequence of str (n_images,)
-        The images, for the messages.
-
-    Raises
-    ------
-    FeatureError
-        A value is not finite, or `dtype` would change an image's features by more than its rounding does: too large
-        values become infinite in float16, and too small ones vanish (a MobileNet with random weights gives features
-        below 1e-7).
-    """
-    stored = {}
-    for tap, values in features.items():
-        rows = values.reshape(len(values), -1)
-        bad = np.flatnonzero(~np.isfinite(rows).all(axis=1))
-        if len(bad):
-            raise FeatureError(
-                f"{backbone}, tap {tap}: {len(bad)} of {len(values)} images in a batch gave features that are not "
-                f"finite, first {paths[bad[0]]}; try --precision fp32, and check the weights"
-            )
-        with np.errstate(over="ignore"):  # what overflows is refused below
-            stored[tap] = values.astype(dtype, copy=False)
-        lost = find_lost(values, stored[tap])
-        if len(lost):
-            raise FeatureError(
-                f"{backbone}, tap {tap}: features of size {np.abs(rows[lost[0]]).max():.1e} do not fit {dtype}, "
-                f"first {paths[lost[0]]}; use --dtype float32"
-            )
-    return stored

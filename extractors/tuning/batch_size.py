@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 import numpy as np
 import torch
 
-from headstart.extractors.cache.shards import Array
+from headstart.extractors.arrays import Array
 from headstart.extractors.network.forward import ForwardPass
 
 _REPEATS = 3

@@ -8,8 +8,8 @@ from typing import Any, Self
 
 import numpy as np
 
+from headstart.extractors.arrays import Array
 from headstart.extractors.atomic import make_folder, write_atomically
-from headstart.extractors.cache.shards import Array
 
 LOWEST_COSINE = 0.999  # below it a shortcut is not taken unasked
 

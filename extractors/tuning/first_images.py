@@ -7,11 +7,11 @@ from functools import cached_property
 import numpy as np
 import torch
 
+from headstart.extractors.arrays import Array
 from headstart.extractors.backbones.backbone import Backbone
-from headstart.extractors.cache.shards import Array
 from headstart.extractors.decoding.prefetch import Decoding, decode_images
 from headstart.extractors.errors import NotReadError, UnreadableImage
-from headstart.extractors.images.sources import image_sources
+from headstart.extractors.images.reading import image_sources
 from headstart.extractors.listing.cache_listing import CacheListing
 from headstart.extractors.network.forward import ForwardPass
 from headstart.extractors.spec.key import Decode

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from headstart.extractors.cache.shards import Array
+from headstart.extractors.arrays import Array
 from headstart.extractors.network.compilation import CannotCompile
 from headstart.extractors.network.forward import ForwardPass
 from headstart.extractors.spec.key import Decode, EmbeddingKey

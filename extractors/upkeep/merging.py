@@ -11,9 +11,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from headstart.extractors.arrays import Array
 from headstart.extractors.atomic import errors_explained, remove_stale_parts
 from headstart.extractors.cache.cache import EmbeddingStore
-from headstart.extractors.cache.shards import Array, map_dataset, read_digests
+from headstart.extractors.cache.shards import map_dataset, read_digests
 from headstart.extractors.cache.turn import take_turn
 from headstart.extractors.errors import CacheError
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 import headstart.extractors.extraction.extraction
-import headstart.extractors.listing.cache_listing
+import headstart.extractors.listing.update
 from headstart.extractors.cache.cache import EmbeddingCache
 
 Tree = Callable[..., Path]
@@ -32,13 +32,13 @@ def tree(tmp_path: Path) -> Tree:
 def read_paths(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The paths that a listing reads, in order."""
     paths: list[str] = []
-    original = headstart.extractors.listing.cache_listing.digest_bytes
+    original = headstart.extractors.listing.update.digest_bytes
 
     def recording(root: Path, source: Any) -> str:
         paths.append(source.path)
         return original(root, source)
 
-    monkeypatch.setattr(headstart.extractors.listing.cache_listing, "digest_bytes", recording)
+    monkeypatch.setattr(headstart.extractors.listing.update, "digest_bytes", recording)
     return paths
 
 

@@ -14,7 +14,7 @@ from headstart.extractors.cache.cache import EmbeddingCache
 from headstart.extractors.extraction.extraction import Extraction
 from headstart.extractors.extraction.shard_result import ShardResult
 from headstart.extractors.images.sources import list_images
-from headstart.extractors.listing.cache_listing import update_listing
+from headstart.extractors.listing.update import update_listing
 from headstart.extractors.spec.settings import Settings
 from headstart.extractors.spec.tap import Tap
 from headstart.flows.progress import say_waiting

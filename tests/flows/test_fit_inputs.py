@@ -9,7 +9,8 @@ from conftest import draw
 
 from headstart.extractors.cache.cache import EmbeddingCache
 from headstart.extractors.images.sources import list_images
-from headstart.extractors.listing.cache_listing import CacheListing, update_listing
+from headstart.extractors.listing.cache_listing import CacheListing
+from headstart.extractors.listing.update import update_listing
 from headstart.flows.errors import JobError
 from headstart.flows.experiment import Experiment, FitTable
 from headstart.flows.fit_inputs import describe_inputs, why_refit

@@ -176,7 +176,7 @@ def test_rows_of_images_that_are_no_longer_listed_are_counted(
     for path in verify_paths(store)[:3]:
         (photos / path).unlink()
     from headstart.extractors.images.sources import list_images
-    from headstart.extractors.listing.cache_listing import update_listing
+    from headstart.extractors.listing.update import update_listing
 
     update_listing(cache_of(store), list_images(photos), workers=1)
     summary = verify(cache_of(store).path, repair=True)

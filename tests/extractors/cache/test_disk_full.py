@@ -17,7 +17,8 @@ from headstart.extractors.cache.cache import EmbeddingCache
 from headstart.extractors.errors import CacheError
 from headstart.extractors.extraction.extraction import Extraction
 from headstart.extractors.images.sources import list_images
-from headstart.extractors.listing.cache_listing import read_listing, update_listing
+from headstart.extractors.listing.cache_listing import read_listing
+from headstart.extractors.listing.update import update_listing
 from headstart.extractors.spec.settings import Settings
 from headstart.extractors.spec.tap import Tap
 from headstart.extractors.upkeep.merging import carry_out, plan_compaction

@@ -88,7 +88,8 @@ def test_a_set_is_embedded_alike_with_every_row_in_its_place(tmp_path: Any) -> N
     from headstart.extractors.backbones.registry import load_backbone
     from headstart.extractors.decoding.prefetch import Decoding
     from headstart.extractors.extraction.engine import embed
-    from headstart.extractors.images.sources import digest_bytes, image_sources, list_images
+    from headstart.extractors.images.reading import digest_bytes, image_sources
+    from headstart.extractors.images.sources import list_images
     from headstart.extractors.network.forward import ForwardPass
     from headstart.extractors.spec.tap import Tap
     from headstart.extractors.stages import StageTimes

@@ -17,7 +17,7 @@ from torture import EMBEDDED, Case, colour, interleaved, picture, torture_set
 from headstart.extractors.backbones.registry import load_backbone
 from headstart.extractors.cache.cache import EmbeddingCache
 from headstart.extractors.decoding.decode import decode_image
-from headstart.extractors.images.sources import image_sources, read_bytes
+from headstart.extractors.images.reading import image_sources, read_bytes
 from headstart.extractors.listing.cache_listing import CacheListing, read_listing
 from headstart.flows.extraction import extract
 from headstart.flows.extraction_summary import ExtractionSummary

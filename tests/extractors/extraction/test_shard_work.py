@@ -17,7 +17,7 @@ from headstart.extractors.cache.turn import has_turn, take_turn
 from headstart.extractors.errors import CacheError, WeightsError
 from headstart.extractors.extraction.shard_request import Request, ShardWork
 from headstart.extractors.extraction.shard_work import embed_shard, prepare_pass, settle
-from headstart.extractors.images.sources import image_sources
+from headstart.extractors.images.reading import image_sources
 from headstart.extractors.network.device import DeviceError
 from headstart.extractors.spec.tap import Tap
 from headstart.extractors.upkeep.merging import carry_out, plan_compaction

@@ -10,7 +10,8 @@ import pytest
 
 from headstart.extractors.errors import ImageSetError
 from headstart.extractors.images.manifests import read_manifest
-from headstart.extractors.images.sources import image_sources, label_columns, list_images, read_bytes
+from headstart.extractors.images.reading import image_sources, read_bytes
+from headstart.extractors.images.sources import label_columns, list_images
 
 Write = Callable[[str], Path]
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from headstart.extractors.errors import ImageSetError
-from headstart.extractors.images.sources import image_sources, list_images, read_bytes
+from headstart.extractors.images.reading import image_sources, read_bytes
+from headstart.extractors.images.sources import list_images
 
 Tree = Callable[..., Path]
 

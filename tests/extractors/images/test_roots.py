@@ -11,9 +11,10 @@ from tar_shards import write_tar
 
 from headstart.extractors.cache.cache import EmbeddingCache
 from headstart.extractors.errors import NotAllowedError, NotReadError
+from headstart.extractors.images.reading import ImageSource, digest_bytes, read_bytes
 from headstart.extractors.images.remote.store import open_store, read_object
 from headstart.extractors.images.roots import ENVIRONMENT, NOT_ALLOWED
-from headstart.extractors.images.sources import ImageSource, digest_bytes, list_images, read_bytes
+from headstart.extractors.images.sources import list_images
 
 Tree = Callable[..., Path]
 

@@ -14,7 +14,8 @@ import pytest
 from PIL import Image
 
 from headstart.extractors.errors import ImageSetError, NotReadError
-from headstart.extractors.images.sources import ImageSource, digest_bytes, image_sources, list_images, read_bytes
+from headstart.extractors.images.reading import ImageSource, digest_bytes, image_sources, read_bytes
+from headstart.extractors.images.sources import list_images
 
 Tree = Callable[..., Path]
 

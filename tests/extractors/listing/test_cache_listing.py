@@ -14,7 +14,8 @@ from conftest import age, draw
 from headstart.extractors.cache.cache import EmbeddingCache
 from headstart.extractors.errors import CacheError, ImageSetError
 from headstart.extractors.images.sources import list_images
-from headstart.extractors.listing.cache_listing import CacheListing, listed_root, read_listing, update_listing
+from headstart.extractors.listing.cache_listing import CacheListing, listed_root, read_listing
+from headstart.extractors.listing.update import update_listing
 
 
 def update(cache: EmbeddingCache, folder: Path) -> CacheListing:

@@ -10,7 +10,8 @@ from conftest import age, draw
 
 from headstart.extractors.cache.cache import EmbeddingCache
 from headstart.extractors.images.sources import list_images
-from headstart.extractors.listing.cache_listing import CacheListing, read_listing, update_listing
+from headstart.extractors.listing.cache_listing import CacheListing, read_listing
+from headstart.extractors.listing.update import update_listing
 
 
 @pytest.fixture

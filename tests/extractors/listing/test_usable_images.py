@@ -17,8 +17,10 @@ from headstart.extractors.cache.cache import EmbeddingCache
 from headstart.extractors.cache.digests import as_hex
 from headstart.extractors.errors import CacheError
 from headstart.extractors.images.image_set import label_columns
-from headstart.extractors.images.sources import image_sources, list_images
-from headstart.extractors.listing.cache_listing import CacheListing, read_listing, update_listing
+from headstart.extractors.images.reading import image_sources
+from headstart.extractors.images.sources import list_images
+from headstart.extractors.listing.cache_listing import CacheListing, read_listing
+from headstart.extractors.listing.update import update_listing
 from headstart.extractors.listing.usable_images import read_usable
 
 Make = Callable[[Path], Path]

@@ -8,8 +8,9 @@ import torch
 from torchvision.transforms import functional
 
 from headstart.extractors.backbones.registry import load_backbone
+from headstart.extractors.cache.casting import store_as
 from headstart.extractors.errors import FeatureError
-from headstart.extractors.network.forward import ForwardPass, store_as
+from headstart.extractors.network.forward import ForwardPass
 from headstart.extractors.network.taps import Tap
 
 CPU = torch.device("cpu")

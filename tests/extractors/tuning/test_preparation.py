@@ -12,7 +12,7 @@ import headstart.extractors.tuning.preparation
 from headstart.extractors.backbones.registry import load_backbone
 from headstart.extractors.cache.cache import EmbeddingCache
 from headstart.extractors.images.sources import list_images
-from headstart.extractors.listing.cache_listing import update_listing
+from headstart.extractors.listing.update import update_listing
 from headstart.extractors.network.compilation import CannotCompile
 from headstart.extractors.network.forward import ForwardPass
 from headstart.extractors.spec.key import EmbeddingKey

@@ -16,7 +16,7 @@ from headstart.extractors.cache.cache import EmbeddingCache
 from headstart.extractors.errors import UnreadableImage
 from headstart.extractors.extraction.extraction import Extraction
 from headstart.extractors.images.sources import list_images
-from headstart.extractors.listing.cache_listing import update_listing
+from headstart.extractors.listing.update import update_listing
 from headstart.extractors.network.device import DeviceError
 from headstart.extractors.spec.key import EmbeddingKey
 from headstart.extractors.spec.settings import Settings

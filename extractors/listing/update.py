@@ -1,0 +1,108 @@
+"""A folder, manifest or set of tar shards listed again: only what is new or changed is read."""
+
+import os
+import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import pandas as pd
+import pyarrow as pa
+
+from headstart.extractors.cache.cache import EmbeddingCache
+from headstart.extractors.errors import NotReadError
+from headstart.extractors.images.image_set import DIGEST_COLUMN, OK, QUARANTINED, ImageSet
+from headstart.extractors.images.reading import ImageSource, digest_bytes, image_sources
+from headstart.extractors.images.roots import ImageRoot
+from headstart.extractors.listing.cache_listing import CacheListing, has_listing, read_with_table
+from headstart.extractors.listing.known_digests import carry_over, keep_digests, known_digests
+
+_HASHED_AHEAD = 1024
+
+
+def update_listing(
+    cache: EmbeddingCache,
+    images: ImageSet,
+    *,
+    workers: int,
+    on_image: Callable[[int], None] | None = None,
+    write: bool = True,
+) -> CacheListing:
+    """List `images` in the cache: what is known by path, size, time and tag keeps its digest, the rest is read.
+
+    Parameters
+    ----------
+    cache : EmbeddingCache
+        Its listing is replaced, unless `write` is False.
+    images : ImageSet
+        What `extractors.images.sources.list_images` found.
+    workers : int
+        Threads that read and hash.
+    on_image : callable
+        Called with 1 for each image whose digest is settled.
+    write : bool
+        False leaves the cache as it is: its listing is used for the digests that it knows, and not replaced.
+    """
+    rows = images.rows.assign(**{DIGEST_COLUMN: pd.Series([None] * len(images.rows), dtype=object)})
+    written_ns = time.time_ns()
+    earlier, stored = read_with_table(cache) if has_listing(cache) else (None, None)
+    known = known_digests(cache, images.root, earlier)
+    carry_over(rows, known)
+    hashed = _hash_unknown(rows, images.root, workers, on_image)
+    listing = CacheListing(rows, images.root, images.kind, written_ns)
+    if not write:
+        return listing
+    left_out = known[~known["path"].isin(rows["path"])] if images.left_out else known.iloc[:0]
+    if len(left_out):  # before the listing that lacks them, or a kill in between would lose them
+        keep_digests(cache, images.root, left_out)
+    # Where nothing is new, a later time is worth writing only after files were hashed again because they had changed
+    # just before they were listed. It saves time and no more, so a cache that may not be written does without.
+    if earlier and _is_stored(listing, earlier, stored) and not (hashed and os.access(cache.path, os.W_OK)):
+        return replace(listing, written_ns=earlier.written_ns)
+    listing.write(cache)
+    if left_out.empty:
+        keep_digests(cache, images.root, left_out)
+    return listing
+
+
+def _hash_unknown(rows: pd.DataFrame, root: ImageRoot, workers: int, on_image: Callable[[int], None] | None) -> bool:
+    """Read the files whose digest is not known into `rows`; tells whether any could be read."""
+    unread = rows.index[(rows["status"] == OK) & rows[DIGEST_COLUMN].isna()]
+    if on_image:
+        on_image(len(rows) - len(unread))
+    if not len(unread):
+        return False
+    read = pd.DataFrame(
+        _hash(root, rows.loc[unread], workers, on_image), unread, [DIGEST_COLUMN, "reason"], dtype=object
+    )
+    rows.loc[unread, [DIGEST_COLUMN, "reason"]] = read
+    rows.loc[unread[read[DIGEST_COLUMN].isna()], "status"] = QUARANTINED
+    return bool(read[DIGEST_COLUMN].notna().any())
+
+
+def _is_stored(listing: CacheListing, earlier: CacheListing, stored: pa.Table) -> bool:
+    """Tell whether what is stored differs from a listing by its time at most."""
+    return (listing.root, listing.kind) == (earlier.root, earlier.kind) and listing.as_table().equals(stored)
+
+
+def _hash(
+    root: ImageRoot,
+    rows: pd.DataFrame,
+    workers: int,
+    on_image: Callable[[int], None] | None,
+) -> Iterable[tuple[str | None, str]]:
+    """Yield for each row its digest, or None and the reason why the file cannot be read."""
+
+    def hash_one(source: ImageSource) -> tuple[str | None, str]:
+        try:
+            return digest_bytes(root, source), ""
+        except NotReadError as error:
+            return None, str(error)
+
+    with ThreadPoolExecutor(workers) as pool:
+        # Not all at once: a file that waits in a pool takes ten times the memory of its row.
+        for first in range(0, len(rows), _HASHED_AHEAD):
+            for result in pool.map(hash_one, image_sources(rows.iloc[first : first + _HASHED_AHEAD])):
+                if on_image:
+                    on_image(1)
+                yield result
