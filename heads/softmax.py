@@ -10,6 +10,8 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from headstart.heads.rows import ask_rows
+
 Floats = NDArray[np.floating[Any]]
 
 Doubles = NDArray[np.float64]
@@ -43,7 +45,7 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
         """Return the scores (n_images, n_classes) of checked features (n_images, n_features)."""
         raise NotImplementedError
 
-    def decision_function(self, X: ArrayLike) -> Floats:
+    def decision_function(self, X: ArrayLike) -> Doubles:
         """Return the scores, (n_images, n_classes); for two classes those of the second over the first, (n_images,)."""
         scores = self._checked_scores(X)
         return scores[:, 1] - scores[:, 0] if scores.shape[1] == 2 else scores
@@ -53,14 +55,13 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
         scores = self._checked_scores(X)
         return np.asarray(self.classes_[scores.argmax(axis=1)])
 
-    def predict_proba(self, X: ArrayLike) -> Floats:
+    def predict_proba(self, X: ArrayLike) -> Doubles:
         """Return the probability of each class, (n_images, n_classes), in the order of `classes_`."""
-        scores = self._checked_scores(X).astype(np.float64)
-        return np.asarray(softmax(scores / self.temperature_, axis=1))
+        return np.asarray(softmax(self._checked_scores(X) / self.temperature_, axis=1))
 
-    def _checked_scores(self, X: ArrayLike) -> Floats:
+    def _checked_scores(self, X: ArrayLike) -> Doubles:
         check_is_fitted(self)
-        return self._scores(validate_data(self, X, reset=False, dtype=[np.float32, np.float64]))
+        return ask_rows(self._scores, validate_data(self, X, reset=False, dtype=[np.float32, np.float64]))
 
     def _checked_input(self, X: ArrayLike, y: ArrayLike, dtype: Any) -> tuple[Floats, NDArray[np.intp]]:
         """Check what `fit` was given, set `classes_`, and return X in `dtype` and each image's class number."""

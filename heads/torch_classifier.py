@@ -1,6 +1,7 @@
 """What the torch heads share as scikit-learn estimators: torch trains, numpy arrays stay, numpy predicts."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -11,7 +12,8 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from headstart.heads.isolation import one_openmp_thread
-from headstart.heads.softmax import Floats, SoftmaxClassifier
+from headstart.heads.rows import ask_rows
+from headstart.heads.softmax import Doubles, Floats, SoftmaxClassifier
 from headstart.heads.stacked_optimizers import StackedOptimizer
 from headstart.heads.torch_training import Recipe, forward, train
 
@@ -64,10 +66,9 @@ class TorchLayers:
         self.coefs_, self.intercepts_ = trained.coefs, trained.intercepts
         self.history_, self.best_epoch_ = trained.history, trained.best_epoch
 
-    def outputs(self, X: Floats) -> NDArray[Any]:
-        """Return what the layers make of features, (n_images, n_outputs)."""
-        layers = list(zip(self.coefs_, self.intercepts_, strict=True))
-        return np.asarray(forward(layers, X.astype(np.float32, copy=False)))
+    def outputs(self, X: Floats) -> Doubles:
+        """Return what the layers make of features, (n_images, n_outputs), in float64."""
+        return ask_rows(partial(forward, list(zip(self.coefs_, self.intercepts_, strict=True))), X)
 
     def recipe(self) -> Recipe:
         """Return how `fit` trains, the seed drawn from `random_state`.
@@ -151,7 +152,7 @@ class TorchClassifier(TorchLayers, SoftmaxClassifier):
         self.train_layers(features, codes, len(self.classes_))
         return self
 
-    def _scores(self, X: Floats) -> NDArray[Any]:
+    def _scores(self, X: Floats) -> Doubles:
         return self.outputs(X)
 
 
@@ -188,4 +189,4 @@ class TorchRegressor(TorchLayers, RegressorMixin, BaseEstimator):
         """Return the number of each image, (n_images,)."""
         check_is_fitted(self)
         outputs = self.outputs(validate_data(self, X, reset=False, dtype=[np.float32, np.float64]))
-        return np.asarray(outputs[:, 0].astype(np.float64) * self.target_scale_ + self.target_mean_)
+        return np.asarray(outputs[:, 0] * self.target_scale_ + self.target_mean_)

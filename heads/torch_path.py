@@ -7,6 +7,7 @@ dropout differ are trained stack after stack.
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ from headstart.heads.batched_training import Knobs, train_stacked
 from headstart.heads.isolation import one_openmp_thread
 from headstart.heads.linear_torch import TorchLinearClassifier
 from headstart.heads.mlp import TorchMLPClassifier
+from headstart.heads.rows import ask_rows
 from headstart.heads.torch_training import forward
 
 if TYPE_CHECKING:
@@ -105,7 +107,7 @@ def _solve(
             trained = train_stacked(X, codes, sizes, recipes[places[0]], knobs, first.stacked_optimizer)
         for place, layers in zip(places, trained, strict=True):
             if layers is not None:
-                solutions[place] = softmax(forward(layers, X_scored).astype(np.float64), axis=1)
+                solutions[place] = softmax(ask_rows(partial(forward, layers), X_scored), axis=1)
     return solutions
 
 
