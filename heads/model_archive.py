@@ -19,6 +19,7 @@ TRUSTED_TYPES = (
     "headstart.heads.centroid.NearestMeanClassifier",
     "headstart.heads.cosine.CosineClassifier",
     "headstart.heads.lda.ShrunkDiscriminantClassifier",
+    "headstart.heads.linear.LogisticRegression",
     "headstart.heads.linear_torch.TorchLinearClassifier",
     "headstart.heads.mlp.TorchMLPClassifier",
     "headstart.heads.mlp.TorchMLPRegressor",
@@ -38,7 +39,7 @@ _ESTIMATORS = (
     *TRUSTED_TYPES,
     "sklearn.dummy.DummyClassifier",
     "sklearn.dummy.DummyRegressor",
-    "sklearn.linear_model._logistic.LogisticRegression",
+    "sklearn.linear_model._logistic.LogisticRegression",  # of models saved before there was one of our own
     "sklearn.pipeline.Pipeline",
     "sklearn.preprocessing._data.Normalizer",
     "sklearn.preprocessing._data.StandardScaler",

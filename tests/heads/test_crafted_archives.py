@@ -136,6 +136,10 @@ def test_a_schema_of_no_type_is_refused(schema, saved):
         load_model(saved)
 
 
+EARLIER = {("sklearn.linear_model._logistic.LogisticRegression", "ObjectNode")}
+"""What heads wrote once, and is still read."""
+
+
 def test_the_list_of_types_holds_nothing_that_no_head_writes():
     def written(node):
         if isinstance(node, dict):
@@ -151,7 +155,7 @@ def test_the_list_of_types_holds_nothing_that_no_head_writes():
         with zipfile.ZipFile(io.BytesIO(skops.io.dumps(model))) as archive:
             written(json.loads(archive.read("schema.json")))
     scalars = {(f"numpy.{name}", "NdArrayNode") for name in ("bool", "float32", "float64", "int32", "int64")}
-    assert found - scalars == ALLOWED_NODES - scalars
+    assert found - scalars == ALLOWED_NODES - scalars - EARLIER
 
 
 def test_a_compressed_archive_is_refused_before_it_is_unpacked(saved):

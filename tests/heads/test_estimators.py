@@ -4,6 +4,7 @@ from headstart.heads.boosting import BoostedTreesClassifier, BoostedTreesRegress
 from headstart.heads.centroid import NearestMeanClassifier
 from headstart.heads.cosine import CosineClassifier
 from headstart.heads.lda import ShrunkDiscriminantClassifier
+from headstart.heads.linear import LogisticRegression
 from headstart.heads.linear_torch import TorchLinearClassifier
 from headstart.heads.mlp import TorchMLPClassifier, TorchMLPRegressor
 from headstart.heads.naive_bayes import GaussianBayesClassifier
@@ -18,6 +19,7 @@ from headstart.heads.svm import RbfSupportVectorClassifier
         ShrunkDiscriminantClassifier(),
         NearestMeanClassifier(),
         NearestImagesClassifier(),
+        LogisticRegression(max_iter=1000),
         TorchLinearClassifier(),
         TorchMLPClassifier(),
         RbfSupportVectorClassifier(),

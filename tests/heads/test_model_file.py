@@ -8,6 +8,8 @@ import pytest
 import skops.io
 from model_example import CARD, X, Y, change_card, fitted, plant
 from sklearn.ensemble import RandomForestClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from headstart.heads import HEADS, ModelFileError
@@ -24,6 +26,12 @@ def test_every_head_says_the_same_after_a_round_trip(head, tmp_path):
         assert hasattr(loaded, method) == hasattr(model, method)
         if hasattr(model, method):
             assert np.array_equal(getattr(loaded, method)(X), getattr(model, method)(X))
+
+
+def test_a_logistic_regression_of_scikit_learns_own_which_was_saved_before_is_still_read(tmp_path):
+    model = make_pipeline(StandardScaler(), LogisticRegression()).fit(X, Y)
+    loaded, _ = load_model(save_model(tmp_path / "model", model, CARD))
+    assert np.array_equal(loaded.predict_proba(X), model.predict_proba(X))
 
 
 def test_the_card_comes_back_with_format_versions_and_checksum(saved):
