@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from sklearn.model_selection import StratifiedShuffleSplit
 
-from headstart.heads.cross_validation import check_folds, cross_validate, unit_name
 from headstart.heads.errors import DataError
+from headstart.heads.folds import check_folds, cross_validate, unit_name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
