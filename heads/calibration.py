@@ -10,9 +10,9 @@ import numpy as np
 from scipy.special import softmax
 
 from headstart.heads.errors import DataError
+from headstart.heads.estimators.softmax import SoftmaxClassifier, fit_temperature
 from headstart.heads.evaluate import SMALLEST_PROBABILITY
 from headstart.heads.intervals import quantile, wilson
-from headstart.heads.softmax import SoftmaxClassifier, fit_temperature
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.preprocessing import normalize
 
-from headstart.heads.neighbors import METRICS, split_metric, without_rounding
+from headstart.heads.estimators.neighbors import METRICS, split_metric, without_rounding
 
 Doubles = NDArray[np.float64]
 Singles = NDArray[np.float32]
@@ -27,7 +27,7 @@ def solve_knn(
 ) -> list[Doubles]:
     """Return the probabilities that the knn head, fitted with each choice of hyper-parameters, gives to other images.
 
-    They are those of `heads.neighbors.make_knn`. Its distances are rounded at 1e-16 of the squared lengths, these at
+    They are those of `heads.estimators.make_knn`. Its distances are rounded at 1e-16 of the squared lengths, these at
     1e-7 of themselves; where images are equally far, and not all of them fit into k, either may take another.
 
     Parameters

@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import softmax
 
+from headstart.heads.estimators.lda import ShrunkDiscriminantClassifier
 from headstart.heads.gram import ROWS_AT_ONCE, decompose_gram
-from headstart.heads.lda import ShrunkDiscriminantClassifier
 from headstart.heads.standardisation import standardise
 
 Doubles = NDArray[np.float64]
@@ -46,7 +46,7 @@ def solve_lda(
 ) -> list[Doubles]:
     """Return the probabilities that the lda head, fitted with each choice of hyper-parameters, gives to other images.
 
-    They are those of `heads.lda.make_lda`. With S = V diag(λ) Vᵀ the shrunk covariance is V diag((1 - s) λ + s m) Vᵀ
+    They are those of `make_lda`. With S = V diag(λ) Vᵀ the shrunk covariance is V diag((1 - s) λ + s m) Vᵀ
     for every shrinkage s.
 
     Parameters
@@ -102,7 +102,7 @@ def decompose_within(features: Singles, codes: NDArray[np.intp], means: Doubles)
 
 
 def _solve(spectrum: Spectrum, means: Doubles, shrinkage: float) -> Doubles:
-    """Return W (n_features, n_classes) of ((1 - s) S + s m I) W = means, as `heads.lda` does for a single s."""
+    """Return W (n_features, n_classes) of ((1 - s) S + s m I) W = means, as the head does for a single s."""
     # With one image a class, or copies alone, nothing varies within: any ridge gives the direction of the means.
     ridge = shrinkage * float(spectrum.lengths.sum()) / len(means) or 1.0
     inverse = 1.0 / ((1.0 - shrinkage) * spectrum.lengths + ridge)

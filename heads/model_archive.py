@@ -14,21 +14,21 @@ from typing import Any
 from headstart.heads.errors import ModelFileError
 
 TRUSTED_TYPES = (
-    "headstart.heads.boosting.BoostedTreesClassifier",
-    "headstart.heads.boosting.BoostedTreesRegressor",
-    "headstart.heads.centroid.NearestMeanClassifier",
-    "headstart.heads.cosine.CosineClassifier",
-    "headstart.heads.lda.ShrunkDiscriminantClassifier",
-    "headstart.heads.linear.LogisticRegression",
+    "headstart.heads.estimators.boosting.BoostedTreesClassifier",
+    "headstart.heads.estimators.boosting.BoostedTreesRegressor",
+    "headstart.heads.estimators.centroid.NearestMeanClassifier",
+    "headstart.heads.estimators.cosine.CosineClassifier",
+    "headstart.heads.estimators.lda.ShrunkDiscriminantClassifier",
+    "headstart.heads.estimators.stock.LogisticRegression",
     "headstart.heads.linear_torch.TorchLinearClassifier",
     "headstart.heads.mlp.TorchMLPClassifier",
     "headstart.heads.mlp.TorchMLPRegressor",
-    "headstart.heads.naive_bayes.GaussianBayesClassifier",
-    "headstart.heads.neighbors.NearestImagesClassifier",
-    "headstart.heads.neighbors.NearestImagesRegressor",
-    "headstart.heads.ridge.RidgeRegressor",
-    "headstart.heads.ridge.RidgeSoftmaxClassifier",
-    "headstart.heads.svm.RbfSupportVectorClassifier",
+    "headstart.heads.estimators.naive_bayes.GaussianBayesClassifier",
+    "headstart.heads.estimators.neighbors.NearestImagesClassifier",
+    "headstart.heads.estimators.neighbors.NearestImagesRegressor",
+    "headstart.heads.estimators.ridge.RidgeRegressor",
+    "headstart.heads.estimators.ridge.RidgeSoftmaxClassifier",
+    "headstart.heads.estimators.svm.RbfSupportVectorClassifier",
 )
 """Our own estimators: parameters and numpy arrays, and no method that runs anything they hold.
 

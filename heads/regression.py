@@ -31,19 +31,19 @@ REGRESSORS: Mapping[str, Head] = MappingProxyType(
             Head(
                 name="dummy",
                 summary="Always the mean: the floor that every head has to beat.",
-                make=partial(_build, "headstart.heads.baseline", "make_mean"),
+                make=partial(_build, "headstart.heads.estimators.stock", "make_mean"),
                 grid={},
             ),
             Head(
                 name="knn",
                 summary="The mean of the k most similar images by cosine, nearer ones louder; no training.",
-                make=partial(_build, "headstart.heads.neighbors", "make_knn_regressor"),
+                make=partial(_build, "headstart.heads.estimators.neighbors", "make_knn_regressor"),
                 grid={"n_neighbors": (1, 5, 20)},
             ),
             Head(
                 name="ridge",
                 summary="Least squares with an L2 penalty, solved exactly; the fastest linear head.",
-                make=partial(_build, "headstart.heads.ridge", "make_ridge_regressor"),
+                make=partial(_build, "headstart.heads.estimators.ridge", "make_ridge_regressor"),
                 grid={"alpha": (1.0, 10.0, 100.0, 1000.0, 10000.0)},
             ),
             Head(
@@ -55,7 +55,7 @@ REGRESSORS: Mapping[str, Head] = MappingProxyType(
             Head(
                 name="boosting",
                 summary="Gradient-boosted trees by squared error, stopped early; slow on many features.",
-                make=partial(_build, "headstart.heads.boosting", "make_boosting_regressor"),
+                make=partial(_build, "headstart.heads.estimators.boosting", "make_boosting_regressor"),
                 grid={"min_samples_leaf": (5, 20)},
             ),
         )

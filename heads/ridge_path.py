@@ -7,11 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import softmax
 
+from headstart.heads.estimators.ridge import RidgeSoftmaxClassifier, class_targets, left_out_rows, left_out_scores
+from headstart.heads.estimators.softmax import Floats, fit_temperatures
 from headstart.heads.fold_parts import part_images
 from headstart.heads.part_sums import PartSums
 from headstart.heads.prediction import widen_classes
-from headstart.heads.ridge import RidgeSoftmaxClassifier, class_targets, left_out_rows, left_out_scores
-from headstart.heads.softmax import Floats, fit_temperatures
 from headstart.heads.standardisation import standardise
 from headstart.heads.trial import contiguous_rows
 
@@ -58,7 +58,7 @@ def solve_ridge(
 ) -> list[list[Doubles]]:
     """Return the probabilities (n_scored, n_classes) of each fold's images, for each ``alpha`` of its grid.
 
-    They are those of `heads.ridge.make_ridge` but for the rounding of float32 scores.
+    They are those of `heads.estimators.ridge.make_ridge` but for the rounding of float32 scores.
 
     Parameters
     ----------

@@ -8,9 +8,9 @@ import numpy as np
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import Normalizer
 
-from headstart.heads.centroid import NearestMeanClassifier
+from headstart.heads.estimators.centroid import NearestMeanClassifier
+from headstart.heads.estimators.softmax import fit_temperature
 from headstart.heads.part_sums import class_indicator, split_by_part
-from headstart.heads.softmax import fit_temperature
 from headstart.heads.streamed_fit import StreamedData, scaler_of
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def stream_centroid(data: StreamedData, grid: Sequence[Mapping[str, Any]], seed: int) -> list[list[Pipeline]]:  # noqa: ARG001 - every streamed head takes a seed; this one draws nothing
-    """Return the heads of `heads.centroid.make_centroid`, fitted: for each choice (there are none to make), each fit's.
+    """Return the heads of `make_centroid`, fitted: for each choice (there are none to make), each fit's.
 
     Their temperatures are fitted on the leave-one-out scores of the sample alone: that is exact for its images, and one
     number needs no more.

@@ -17,7 +17,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.pipeline import Pipeline, make_pipeline
 
 from headstart.heads.batched_lbfgs import Loss, Search
-from headstart.heads.linear import make_logreg
+from headstart.heads.estimators.stock import make_logreg
 from headstart.heads.part_sums import class_indicator, split_by_part
 from headstart.heads.softmax_loss import SoftmaxSums, rows_at_once, split_blocks
 from headstart.heads.streamed_fit import StreamedData, scaler_of
@@ -38,7 +38,7 @@ _FLATTEST = 1e-3  # of the mean curvature
 def stream_logreg(
     data: StreamedData, grid: Sequence[Mapping[str, Any]], seed: int, *, tol: float = 1e-4, max_iter: int = 1000
 ) -> list[list[Pipeline]]:
-    """Return the heads of `heads.linear.make_logreg`, fitted: for each choice of hyper-parameters, one for each fit.
+    """Return the heads of `make_logreg`, fitted: for each choice of hyper-parameters, one for each fit.
 
     Parameters
     ----------

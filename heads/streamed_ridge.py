@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.pipeline import Pipeline, make_pipeline
 
-from headstart.heads.ridge import RidgeSoftmaxClassifier, class_targets, left_out_scores
-from headstart.heads.softmax import fit_temperature
+from headstart.heads.estimators.ridge import RidgeSoftmaxClassifier, class_targets, left_out_scores
+from headstart.heads.estimators.softmax import fit_temperature
 from headstart.heads.streamed_fit import StreamedData, scaler_of
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def stream_ridge(data: StreamedData, grid: Sequence[Mapping[str, Any]], seed: int) -> list[list[Pipeline]]:  # noqa: ARG001 - every streamed head takes a seed; this one draws nothing
-    """Return the heads of `heads.ridge.make_ridge`, fitted: for each choice of hyper-parameters, one for each fit.
+    """Return the heads of `heads.estimators.make_ridge`, fitted: for each choice of hyper-parameters, one for each fit.
 
     Their temperatures are fitted on the leave-one-out scores of the sample alone: that is exact for its images, and one
     number needs no more.

@@ -11,9 +11,9 @@ from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from headstart.heads.estimators.softmax import Doubles, Floats, SoftmaxClassifier
 from headstart.heads.isolation import one_openmp_thread
 from headstart.heads.rows import ask_rows
-from headstart.heads.softmax import Doubles, Floats, SoftmaxClassifier
 from headstart.heads.stacked_optimizers import StackedOptimizer
 from headstart.heads.torch_training import Recipe, forward, train
 

@@ -8,10 +8,10 @@ from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.linear_model import RidgeClassifier
 from sklearn.neighbors import NearestCentroid
 
-from headstart.heads.centroid import NearestMeanClassifier
-from headstart.heads.lda import ShrunkDiscriminantClassifier
-from headstart.heads.ridge import RidgeSoftmaxClassifier
-from headstart.heads.softmax import fit_temperature
+from headstart.heads.estimators.centroid import NearestMeanClassifier
+from headstart.heads.estimators.lda import ShrunkDiscriminantClassifier
+from headstart.heads.estimators.ridge import RidgeSoftmaxClassifier
+from headstart.heads.estimators.softmax import fit_temperature
 
 
 def problem(n_images, n_features, n_classes):
@@ -33,7 +33,9 @@ def test_ridge_has_the_weights_of_scikit_learns_ridge_classifier(n_images, n_fea
 def test_ridge_calibrates_on_what_refitting_without_each_image_gives(n_images, n_features, monkeypatch):
     X, y = problem(n_images, n_features, 3)
     seen = []
-    monkeypatch.setattr("headstart.heads.ridge.fit_temperature", lambda scores, *_: seen.append(scores) or 1.0)
+    monkeypatch.setattr(
+        "headstart.heads.estimators.ridge.fit_temperature", lambda scores, *_: seen.append(scores) or 1.0
+    )
     RidgeSoftmaxClassifier(alpha=2.0).fit(X, y)
     left_out = [
         RidgeSoftmaxClassifier(alpha=2.0).fit(np.delete(X, row, axis=0), np.delete(y, row))._scores(X[row])
@@ -45,11 +47,11 @@ def test_ridge_calibrates_on_what_refitting_without_each_image_gives(n_images, n
 def test_ridge_calibrates_many_images_on_some_of_all_places_and_nearly_as_well(monkeypatch):
     X, y = problem(3000, 20, 3)
     of_all = RidgeSoftmaxClassifier(alpha=2.0).fit(X, y).temperature_
-    monkeypatch.setattr("headstart.heads.ridge.MOST_LEFT_OUT", 500)
+    monkeypatch.setattr("headstart.heads.estimators.ridge.MOST_LEFT_OUT", 500)
     seen = []
     fit_some = fit_temperature
     monkeypatch.setattr(
-        "headstart.heads.ridge.fit_temperature",
+        "headstart.heads.estimators.ridge.fit_temperature",
         lambda scores, codes, n: seen.append(codes) or fit_some(scores, codes, n),
     )
     assert RidgeSoftmaxClassifier(alpha=2.0).fit(X, y).temperature_ == pytest.approx(of_all, rel=0.1)
@@ -104,7 +106,9 @@ def test_nearest_mean_has_the_labels_of_scikit_learns_nearest_centroid():
 def test_nearest_mean_calibrates_on_what_refitting_without_each_image_gives(monkeypatch):
     X, y = problem(24, 4, 3)
     seen = []
-    monkeypatch.setattr("headstart.heads.centroid.fit_temperature", lambda scores, _: seen.append(scores) or 1.0)
+    monkeypatch.setattr(
+        "headstart.heads.estimators.centroid.fit_temperature", lambda scores, _: seen.append(scores) or 1.0
+    )
     NearestMeanClassifier().fit(X, y)
     left_out = [
         NearestMeanClassifier().fit(np.delete(X, row, axis=0), np.delete(y, row))._scores(X[[row]])[0]

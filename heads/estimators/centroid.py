@@ -9,7 +9,7 @@ from sklearn.metrics.pairwise import euclidean_distances
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import Normalizer, StandardScaler
 
-from headstart.heads.softmax import Floats, SoftmaxClassifier, fit_temperature
+from headstart.heads.estimators.softmax import Floats, SoftmaxClassifier, fit_temperature
 
 
 class NearestMeanClassifier(SoftmaxClassifier):

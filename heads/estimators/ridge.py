@@ -11,7 +11,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import validate_data
 
-from headstart.heads.softmax import Floats, SoftmaxClassifier, fit_temperature
+from headstart.heads.estimators.softmax import Floats, SoftmaxClassifier, fit_temperature
 
 Doubles = NDArray[np.float64]
 

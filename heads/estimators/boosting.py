@@ -10,8 +10,8 @@ from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostin
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from headstart.heads.boosted_trees import BoostedTrees
-from headstart.heads.softmax import Floats, SoftmaxClassifier
+from headstart.heads.estimators.boosted_trees import BoostedTrees
+from headstart.heads.estimators.softmax import Floats, SoftmaxClassifier
 
 Doubles = NDArray[np.float64]
 

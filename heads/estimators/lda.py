@@ -9,7 +9,7 @@ from scipy.linalg import cho_factor, cho_solve
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from headstart.heads.softmax import Floats, SoftmaxClassifier
+from headstart.heads.estimators.softmax import Floats, SoftmaxClassifier
 
 Doubles = NDArray[np.float64]
 

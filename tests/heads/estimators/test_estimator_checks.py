@@ -1,16 +1,16 @@
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from headstart.heads.boosting import BoostedTreesClassifier, BoostedTreesRegressor
-from headstart.heads.centroid import NearestMeanClassifier
-from headstart.heads.cosine import CosineClassifier
-from headstart.heads.lda import ShrunkDiscriminantClassifier
-from headstart.heads.linear import LogisticRegression
+from headstart.heads.estimators.boosting import BoostedTreesClassifier, BoostedTreesRegressor
+from headstart.heads.estimators.centroid import NearestMeanClassifier
+from headstart.heads.estimators.cosine import CosineClassifier
+from headstart.heads.estimators.lda import ShrunkDiscriminantClassifier
+from headstart.heads.estimators.naive_bayes import GaussianBayesClassifier
+from headstart.heads.estimators.neighbors import NearestImagesClassifier, NearestImagesRegressor
+from headstart.heads.estimators.ridge import RidgeRegressor, RidgeSoftmaxClassifier
+from headstart.heads.estimators.stock import LogisticRegression
+from headstart.heads.estimators.svm import RbfSupportVectorClassifier
 from headstart.heads.linear_torch import TorchLinearClassifier
 from headstart.heads.mlp import TorchMLPClassifier, TorchMLPRegressor
-from headstart.heads.naive_bayes import GaussianBayesClassifier
-from headstart.heads.neighbors import NearestImagesClassifier, NearestImagesRegressor
-from headstart.heads.ridge import RidgeRegressor, RidgeSoftmaxClassifier
-from headstart.heads.svm import RbfSupportVectorClassifier
 
 
 @parametrize_with_checks(

@@ -12,7 +12,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import Normalizer, normalize
 
-from headstart.heads.softmax import Floats, SoftmaxClassifier
+from headstart.heads.estimators.softmax import Floats, SoftmaxClassifier
 
 Doubles = NDArray[np.float64]
 

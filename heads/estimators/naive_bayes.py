@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from headstart.heads.softmax import Floats, SoftmaxClassifier, fit_temperature
+from headstart.heads.estimators.softmax import Floats, SoftmaxClassifier, fit_temperature
 
 Doubles = NDArray[np.float64]
 

@@ -16,14 +16,15 @@ from sklearn.svm import SVC
 from sklearn.utils._openmp_helpers import _openmp_effective_n_threads
 from threadpoolctl import threadpool_limits
 
-from headstart.heads import DataError, ModelFileError, boosted_trees
-from headstart.heads import svm as svm_module
-from headstart.heads.boosting import BoostedTreesClassifier
-from headstart.heads.cosine import CosineClassifier, _loss
+from headstart.heads import DataError, ModelFileError
+from headstart.heads.estimators import boosted_trees
+from headstart.heads.estimators import svm as svm_module
+from headstart.heads.estimators.boosting import BoostedTreesClassifier
+from headstart.heads.estimators.cosine import CosineClassifier, _loss
+from headstart.heads.estimators.naive_bayes import GaussianBayesClassifier
+from headstart.heads.estimators.svm import RbfSupportVectorClassifier
 from headstart.heads.isolation import isolated_job
 from headstart.heads.model_file import load_model
-from headstart.heads.naive_bayes import GaussianBayesClassifier
-from headstart.heads.svm import RbfSupportVectorClassifier
 
 DIGITS, LABELS = load_digits(return_X_y=True)
 

@@ -6,6 +6,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn import linear_model
+from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
@@ -45,3 +46,13 @@ def make_linear_svm(params: Mapping[str, Any], seed: int) -> Pipeline:
     It gives no probabilities: fitting them needs images that the few-image case cannot spare.
     """
     return make_pipeline(StandardScaler(), LinearSVC(**{"max_iter": 5000, "random_state": seed, **params}))
+
+
+def make_dummy(params: Mapping[str, Any], seed: int) -> DummyClassifier:
+    """Return an unfitted classifier that gives the most frequent class and the class shares as probabilities."""
+    return DummyClassifier(random_state=seed, **params)
+
+
+def make_mean(params: Mapping[str, Any], seed: int) -> DummyRegressor:  # noqa: ARG001 - every factory takes a seed; the mean draws nothing
+    """Return an unfitted regressor that gives the mean of the numbers it was fitted on."""
+    return DummyRegressor(**params)
