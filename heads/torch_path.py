@@ -19,7 +19,7 @@ from headstart.heads.batched_training import Knobs, train_stacked
 from headstart.heads.isolation import one_openmp_thread
 from headstart.heads.linear_torch import TorchLinearClassifier
 from headstart.heads.mlp import TorchMLPClassifier
-from headstart.heads.rows import ask_rows
+from headstart.heads.row_by_row import ask_rows
 from headstart.heads.torch_training import forward
 
 if TYPE_CHECKING:

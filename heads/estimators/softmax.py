@@ -10,7 +10,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from headstart.heads.rows import ask_rows
+from headstart.heads.row_by_row import ask_rows
 
 Floats = NDArray[np.floating[Any]]
 

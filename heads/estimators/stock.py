@@ -16,7 +16,7 @@ class LogisticRegression(linear_model.LogisticRegression):
     """scikit-learn's `LogisticRegression`, predicting in float64 also where float32 was fitted.
 
     scikit-learn takes the weights' dtype from the features, and with float32 for both an image's probabilities would
-    depend on how many others are asked about (see `heads.rows`). It has scikit-learn's name, because a pipeline calls
+    depend on how many others are asked about (see `heads.row_by_row`). It has scikit-learn's name, because a pipeline calls
     its step by it.
     """
 

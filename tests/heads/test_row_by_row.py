@@ -6,7 +6,7 @@ import pytest
 from headstart.heads import HEADS
 from headstart.heads.gram import ROWS_AT_ONCE
 from headstart.heads.regression import REGRESSORS
-from headstart.heads.rows import ask_rows
+from headstart.heads.row_by_row import ask_rows
 
 N_CLASSES, N_FEATURES = 5, 40
 DIRECTIONS = np.random.default_rng(0).normal(size=(N_CLASSES, N_FEATURES))
