@@ -71,13 +71,13 @@ PATHS: Mapping[str, GridPath] = MappingProxyType(
             divisible=False,
         ),
         "mlp": GridPath(
-            module="headstart.heads.torch_path",
+            module="headstart.heads.neural.grid",
             function="solve_mlp",
             params=frozenset({"hidden_sizes", *_TRAINED}),
             divisible=True,
         ),
         "linear-torch": GridPath(
-            module="headstart.heads.torch_path",
+            module="headstart.heads.neural.grid",
             function="solve_linear_torch",
             params=frozenset(_TRAINED),
             divisible=True,

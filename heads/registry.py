@@ -150,13 +150,13 @@ for _head in (
     Head(
         name="linear-torch",
         summary="Softmax layer trained by SGD with a stepped learning rate, as in the transfer-learning tutorials.",
-        make=partial(_build, "headstart.heads.linear_torch", "make_linear_torch"),
+        make=partial(_build, "headstart.heads.neural.linear_torch", "make_linear_torch"),
         grid={"learning_rate": (0.01, 0.1)},
     ),
     Head(
         name="mlp",
         summary="One hidden layer with dropout, trained by Adam, stopped early.",
-        make=partial(_build, "headstart.heads.mlp", "make_mlp"),
+        make=partial(_build, "headstart.heads.neural.mlp", "make_mlp"),
         grid={"hidden_sizes": ((128,), (512,)), "dropout": (0.0, 0.5)},
     ),
     Head(

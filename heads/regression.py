@@ -49,7 +49,7 @@ REGRESSORS: Mapping[str, Head] = MappingProxyType(
             Head(
                 name="mlp",
                 summary="One hidden layer with dropout, trained by Adam on squared errors, stopped early.",
-                make=partial(_build, "headstart.heads.mlp", "make_mlp_regressor"),
+                make=partial(_build, "headstart.heads.neural.mlp", "make_mlp_regressor"),
                 grid={"hidden_sizes": ((128,), (512,)), "dropout": (0.0, 0.5)},
             ),
             Head(

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from sklearn.datasets import make_blobs
 
-from headstart.heads.linear_torch import TorchLinearClassifier
-from headstart.heads.mlp import TorchMLPClassifier
+from headstart.heads.neural.linear_torch import TorchLinearClassifier
+from headstart.heads.neural.mlp import TorchMLPClassifier
 
 BOTH = pytest.mark.parametrize("estimator", [TorchLinearClassifier, TorchMLPClassifier])
 

@@ -16,8 +16,8 @@ class LogisticRegression(linear_model.LogisticRegression):
     """scikit-learn's `LogisticRegression`, predicting in float64 also where float32 was fitted.
 
     scikit-learn takes the weights' dtype from the features, and with float32 for both an image's probabilities would
-    depend on how many others are asked about (see `heads.row_by_row`). It has scikit-learn's name, because a pipeline calls
-    its step by it.
+    depend on how many others are asked about (see `heads.row_by_row`). It has scikit-learn's name, because a pipeline
+    calls its step by it.
     """
 
     coef_: NDArray[Any]

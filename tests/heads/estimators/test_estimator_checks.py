@@ -9,8 +9,8 @@ from headstart.heads.estimators.neighbors import NearestImagesClassifier, Neares
 from headstart.heads.estimators.ridge import RidgeRegressor, RidgeSoftmaxClassifier
 from headstart.heads.estimators.stock import LogisticRegression
 from headstart.heads.estimators.svm import RbfSupportVectorClassifier
-from headstart.heads.linear_torch import TorchLinearClassifier
-from headstart.heads.mlp import TorchMLPClassifier, TorchMLPRegressor
+from headstart.heads.neural.linear_torch import TorchLinearClassifier
+from headstart.heads.neural.mlp import TorchMLPClassifier, TorchMLPRegressor
 
 
 @parametrize_with_checks(

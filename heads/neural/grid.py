@@ -15,20 +15,20 @@ import numpy as np
 from scipy.special import softmax
 from sklearn.preprocessing import StandardScaler
 
-from headstart.heads.batched_training import Knobs, train_stacked
 from headstart.heads.isolation import one_openmp_thread
-from headstart.heads.linear_torch import TorchLinearClassifier
-from headstart.heads.mlp import TorchMLPClassifier
+from headstart.heads.neural.linear_torch import TorchLinearClassifier
+from headstart.heads.neural.mlp import TorchMLPClassifier
+from headstart.heads.neural.stacks import Knobs, train_stacked
+from headstart.heads.neural.training import forward
 from headstart.heads.row_by_row import ask_rows
-from headstart.heads.torch_training import forward
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
-    from headstart.heads.torch_classifier import TorchClassifier
-    from headstart.heads.torch_training import Recipe
+    from headstart.heads.neural.base import TorchClassifier
+    from headstart.heads.neural.training import Recipe
 
 _STACK_WEIGHTS = 2**20
 """At most in a stack; larger ones take longer for each model, as their gradients and moments fall out of the cache."""

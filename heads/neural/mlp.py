@@ -8,8 +8,8 @@ import torch
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from headstart.heads.stacked_optimizers import StackedAdamW
-from headstart.heads.torch_classifier import TorchClassifier, TorchLayers, TorchRegressor
+from headstart.heads.neural.base import TorchClassifier, TorchLayers, TorchRegressor
+from headstart.heads.neural.optimizers import StackedAdamW
 
 
 class Perceptron(TorchLayers):

@@ -13,9 +13,9 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from headstart.heads.estimators.softmax import Doubles, Floats, SoftmaxClassifier
 from headstart.heads.isolation import one_openmp_thread
+from headstart.heads.neural.optimizers import StackedOptimizer
+from headstart.heads.neural.training import Recipe, forward, train
 from headstart.heads.row_by_row import ask_rows
-from headstart.heads.stacked_optimizers import StackedOptimizer
-from headstart.heads.torch_training import Recipe, forward, train
 
 _AT_LEAST: dict[str, float] = {
     "batch_size": 1,

@@ -17,15 +17,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from headstart.heads.torch_training import epoch_stretch, first_layers, hold_out, shuffled_batches
+from headstart.heads.neural.training import epoch_stretch, first_layers, hold_out, shuffled_batches
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-    from headstart.heads.stacked_optimizers import MakeStackedOptimizer, StackedOptimizer
-    from headstart.heads.torch_training import Recipe
+    from headstart.heads.neural.optimizers import MakeStackedOptimizer, StackedOptimizer
+    from headstart.heads.neural.training import Recipe
 
     NumpyLayers = list[tuple[NDArray[np.float32], NDArray[np.float32]]]
 

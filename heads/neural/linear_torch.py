@@ -9,8 +9,8 @@ import torch
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from headstart.heads.stacked_optimizers import StackedSGD
-from headstart.heads.torch_classifier import TorchClassifier
+from headstart.heads.neural.base import TorchClassifier
+from headstart.heads.neural.optimizers import StackedSGD
 
 
 class TorchLinearClassifier(TorchClassifier):

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from headstart.heads.stacked_optimizers import StackedAdamW, StackedSGD
+from headstart.heads.neural.optimizers import StackedAdamW, StackedSGD
 
 RATES, DECAYS, N_STEPS = (1e-4, 1e-2, 0.3), (1e-2, 0.0, 0.5), 400
 STEP_SIZE, GAMMA = 100, 0.5

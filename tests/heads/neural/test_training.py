@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 from torch_example import BOTH, problem
 
-from headstart.heads.linear_torch import TorchLinearClassifier
-from headstart.heads.mlp import TorchMLPClassifier
-from headstart.heads.torch_training import hold_out
+from headstart.heads.neural.linear_torch import TorchLinearClassifier
+from headstart.heads.neural.mlp import TorchMLPClassifier
+from headstart.heads.neural.training import hold_out
 
 
 @BOTH

@@ -3,9 +3,10 @@ import pytest
 import torch
 from sklearn.datasets import load_digits, make_blobs
 
-from headstart.heads import HEADS, torch_path
+from headstart.heads import HEADS
 from headstart.heads.errors import DataError
-from headstart.heads.torch_path import solve_linear_torch, solve_mlp
+from headstart.heads.neural import grid as torch_path
+from headstart.heads.neural.grid import solve_linear_torch, solve_mlp
 
 SOLVE = {"linear-torch": solve_linear_torch, "mlp": solve_mlp}
 BOTH = pytest.mark.parametrize("head", SOLVE)

@@ -7,9 +7,9 @@ from torch_example import BOTH, problem
 
 from headstart.heads import HEADS
 from headstart.heads.errors import DataError
-from headstart.heads.linear_torch import TorchLinearClassifier
-from headstart.heads.mlp import TorchMLPClassifier
-from headstart.heads.torch_training import Recipe, train
+from headstart.heads.neural.linear_torch import TorchLinearClassifier
+from headstart.heads.neural.mlp import TorchMLPClassifier
+from headstart.heads.neural.training import Recipe, train
 
 
 @BOTH
