@@ -10,11 +10,11 @@ from headstart.flows.errors import JobError
 from headstart.flows.history import Run, plain, read_predictions
 from headstart.flows.problem import unite_groups
 from headstart.flows.run_search import KeptRun
-from headstart.heads.evaluate import METRICS
-from headstart.heads.metric_parts import Predictions
-from headstart.heads.paired import SIGNIFICANCE, compare_paired
-from headstart.heads.paired_numbers import tied_numbers
-from headstart.heads.regression_metrics import REGRESSION_METRICS
+from headstart.heads.scoring.classification import METRICS
+from headstart.heads.scoring.linearised import Predictions
+from headstart.heads.scoring.paired import SIGNIFICANCE, compare_paired
+from headstart.heads.scoring.paired_numbers import tied_numbers
+from headstart.heads.scoring.regression import REGRESSION_METRICS
 
 
 @dataclass(frozen=True)

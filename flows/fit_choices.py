@@ -11,9 +11,9 @@ from headstart.flows.kept_results import UNFINISHED
 from headstart.flows.problem import Problem
 from headstart.heads.candidates import Grid, check_head
 from headstart.heads.errors import HeadError
-from headstart.heads.evaluate import METRICS
 from headstart.heads.presets import find_preset
-from headstart.heads.regression_metrics import REGRESSION_METRICS
+from headstart.heads.scoring.classification import METRICS
+from headstart.heads.scoring.regression import REGRESSION_METRICS
 
 METRICS_OF: Mapping[str, Mapping[str, bool]] = {"classify": METRICS, "regress": REGRESSION_METRICS}
 """By task: every metric, the usual one first, and whether higher is better."""

@@ -25,8 +25,8 @@ from headstart.flows.problem import Problem
 from headstart.flows.sweep_progress import say_kept
 from headstart.heads import HEADS
 from headstart.heads.candidates import Candidate
-from headstart.heads.evaluate import Score
-from headstart.heads.metric_parts import Predictions
+from headstart.heads.scoring.classification import Score
+from headstart.heads.scoring.linearised import Predictions
 from headstart.heads.splits import SplitPlan
 from headstart.heads.trial import Result
 

@@ -15,7 +15,7 @@ from headstart.flows.fit_inputs import labelled_rows, name_of
 from headstart.flows.history import Run
 from headstart.flows.night_changes import seen_digests, unseen_digests
 from headstart.heads.drift import Drift, draw_rows, measure_drift
-from headstart.heads.paired import holm
+from headstart.heads.scoring.paired import holm
 
 ALPHA = 0.01
 """New images drift where chance alone would leave them so far away in fewer nights than one in a hundred."""

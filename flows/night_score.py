@@ -46,7 +46,7 @@ class ScoreChange:
 def compare_scores(name: str, before: KeptRun | None, now: KeptRun) -> ScoreChange:
     """Compare the winners of two nights by the metric that chose tonight's.
 
-    On the same test images the difference has the interval of a paired test (`heads.paired`). Where the test images
+    On the same test images the difference has the interval of a paired test (`heads.scoring`). Where the test images
     changed, those of the two nights are taken for two samples, and the intervals of both scores are joined: the
     difference d reaches down to d - √((v₁ - l₁)² + (h₂ - v₂)²) and up likewise, v being the scores, l and h the ends of
     their intervals. It is wider than the earlier interval, since both scores are uncertain: a score that is only just

@@ -11,8 +11,8 @@ from scipy.special import softmax
 
 from headstart.heads.errors import DataError
 from headstart.heads.estimators.softmax import SoftmaxClassifier, fit_temperature
-from headstart.heads.evaluate import SMALLEST_PROBABILITY
-from headstart.heads.intervals import quantile, wilson
+from headstart.heads.scoring.classification import SMALLEST_PROBABILITY
+from headstart.heads.scoring.intervals import quantile, wilson
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray

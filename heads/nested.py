@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from headstart.heads.errors import DataError
-from headstart.heads.evaluate import score_predictions
 from headstart.heads.folds import check_folds, cross_validate
-from headstart.heads.regression_metrics import score_numbers
+from headstart.heads.scoring.classification import score_predictions
+from headstart.heads.scoring.regression import score_numbers
 from headstart.heads.splits import SplitPlan, checked_names, number_groups, plan_splits
 from headstart.heads.sweep import FinalScore
 

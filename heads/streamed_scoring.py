@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from headstart.heads.metric_parts import Predictions
 from headstart.heads.part_sums import Parts, split_by_part
 from headstart.heads.prediction import widen_classes
+from headstart.heads.scoring.linearised import Predictions
 from headstart.heads.trial import Result
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from headstart.heads.candidates import Candidate
-    from headstart.heads.large_scores import LargeScores
+    from headstart.heads.scoring.linearised import LargeScores
     from headstart.heads.streaming import Stream
     from headstart.heads.trial import Task
 

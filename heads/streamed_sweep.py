@@ -10,10 +10,9 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
 from headstart.heads.errors import DataError
-from headstart.heads.large_scores import LargeScores
-from headstart.heads.metric_parts import Predictions
 from headstart.heads.part_sums import part_of_train, parts_of_folds
 from headstart.heads.prediction import predict
+from headstart.heads.scoring.linearised import LargeScores, Predictions
 from headstart.heads.streamed_fit import StreamedData, gather
 from headstart.heads.streamed_heads import STREAMED, can_stream
 from headstart.heads.streamed_scoring import FittedInFolds, score_streamed_folds

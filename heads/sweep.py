@@ -14,12 +14,12 @@ from sklearn.exceptions import ConvergenceWarning
 
 from headstart.heads.candidates import find_for
 from headstart.heads.errors import DataError, WorkerLostError
-from headstart.heads.evaluate import METRICS, Score, score_predictions
 from headstart.heads.features import feature_matrix
 from headstart.heads.isolation import quiet_and_single_threaded
 from headstart.heads.prediction import predict, predict_numbers
 from headstart.heads.read_once import ReadOnce
-from headstart.heads.regression_metrics import REGRESSION_METRICS, score_numbers
+from headstart.heads.scoring.classification import METRICS, Score, score_predictions
+from headstart.heads.scoring.regression import REGRESSION_METRICS, score_numbers
 from headstart.heads.sweep_cluster import gather, open_client, place
 from headstart.heads.sweep_jobs import SweepSize, submit_jobs
 from headstart.heads.trial import Result, Task

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from headstart.heads.grid_paths import PATHS
 from headstart.heads.grid_trial import pick_result, run_path, score_group
-from headstart.heads.resampled_sums import most_together
+from headstart.heads.scoring.resampling import most_together
 from headstart.heads.trial import run_trial
 
 if TYPE_CHECKING:

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from headstart.heads.errors import DataError
-from headstart.heads.evaluate import Score, measure, score_together
 from headstart.heads.isolation import isolated_job
-from headstart.heads.metric_parts import Predictions
 from headstart.heads.prediction import predict, predict_numbers
-from headstart.heads.regression_metrics import measure_numbers, score_numbers
+from headstart.heads.scoring.classification import Score, measure, score_together
+from headstart.heads.scoring.linearised import Predictions
+from headstart.heads.scoring.regression import measure_numbers, score_numbers
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -25,8 +25,8 @@ from headstart.flows.kept_results import UNFINISHED, KeptResults
 from headstart.flows.problem import Problem, pose_problem
 from headstart.heads import Head, registry
 from headstart.heads.candidates import Candidate
-from headstart.heads.evaluate import Score
-from headstart.heads.metric_parts import Predictions
+from headstart.heads.scoring.classification import Score
+from headstart.heads.scoring.linearised import Predictions
 from headstart.heads.splits import SplitPlan, plan_splits
 from headstart.heads.trial import Result
 

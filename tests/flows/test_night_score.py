@@ -9,7 +9,7 @@ from synthetic_runs import keep, predictions_of, row, run_of
 from headstart.flows.history import Run
 from headstart.flows.night_score import ScoreChange, compare_scores, join_intervals
 from headstart.flows.run_search import KeptRun
-from headstart.heads.intervals import quantile, wilson
+from headstart.heads.scoring.intervals import quantile, wilson
 
 
 def compare(

@@ -6,7 +6,7 @@ import pytest
 
 from headstart.flows.sweep_progress import say_kept, sweep_bar
 from headstart.heads.candidates import Candidate
-from headstart.heads.evaluate import Score
+from headstart.heads.scoring.classification import Score
 from headstart.heads.trial import Result
 
 

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from headstart.heads.errors import DataError
-from headstart.heads.evaluate import score_predictions
 from headstart.heads.nested import _notes_of, plan_nested, pool_scores
 from headstart.heads.nested_text import stability_text
-from headstart.heads.regression_metrics import score_numbers
+from headstart.heads.scoring.classification import score_predictions
+from headstart.heads.scoring.regression import score_numbers
 from headstart.heads.sweep import FinalScore
 
 Y = np.tile([0, 1, 2], 20)  # 60 images

@@ -11,7 +11,7 @@ from sweep_example import CHEAP, PIXELS, PLAN, X, Y, broken
 
 from headstart.heads import HEADS
 from headstart.heads.candidates import FeatureSet, expand
-from headstart.heads.evaluate import score_predictions
+from headstart.heads.scoring.classification import score_predictions
 from headstart.heads.splits import plan_splits
 from headstart.heads.sweep import fit_final, score_test, select, sweep
 

@@ -7,7 +7,7 @@ from sweep_example import CHEAP, PIXELS, PLAN, X, Y, broken
 
 from headstart.heads import HEADS, DataError, UnknownHeadError
 from headstart.heads.candidates import Candidate, FeatureSet, expand
-from headstart.heads.evaluate import Score
+from headstart.heads.scoring.classification import Score
 from headstart.heads.sweep import fit_final, select, sweep
 from headstart.heads.trial import Result
 

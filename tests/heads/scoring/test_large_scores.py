@@ -3,9 +3,8 @@
 import numpy as np
 import pytest
 
-from headstart.heads.evaluate import METRICS, measure, score_predictions
-from headstart.heads.large_scores import LargeScores
-from headstart.heads.metric_parts import Predictions
+from headstart.heads.scoring.classification import METRICS, measure, score_predictions
+from headstart.heads.scoring.linearised import LargeScores, Predictions
 
 N_IMAGES, N_CLASSES = 3000, 4
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from headstart.heads.errors import DataError
-from headstart.heads.metric_intervals import MetricIntervals
-from headstart.heads.resampled_sums import count_true, most_together, parts_of_units, sum_resamples
+from headstart.heads.scoring.intervals import MetricIntervals
+from headstart.heads.scoring.resampling import count_true, most_together, parts_of_units, sum_resamples
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence

@@ -66,7 +66,7 @@ def sum_resamples(
     int
         Which candidate's.
     float64 ndarray of shape (n_block, 3 n_classes + 1)
-        With the columns of `heads.evaluate.metrics_of_sums`.
+        With the columns of `heads.scoring.classification.metrics_of_sums`.
     """
     n_classes = true.shape[1]
     sum_block = _by_one_product if n_classes <= _FEW_CLASSES else _by_sparse_products

@@ -10,8 +10,8 @@ import numpy as np
 from scipy.stats import norm
 
 from headstart.heads.errors import DataError
-from headstart.heads.evaluate import Score, draw_resamples
-from headstart.heads.intervals import quantile
+from headstart.heads.scoring.classification import Score, draw_resamples
+from headstart.heads.scoring.intervals import quantile
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

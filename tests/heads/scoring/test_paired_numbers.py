@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from headstart.heads.errors import DataError
-from headstart.heads.paired_numbers import _influences, tied_numbers
-from headstart.heads.regression_metrics import REGRESSION_METRICS, measure_numbers
+from headstart.heads.scoring.paired_numbers import _influences, tied_numbers
+from headstart.heads.scoring.regression import REGRESSION_METRICS, measure_numbers
 
 METRICS = ["r2", "mae", "rmse"]
 
@@ -76,7 +76,9 @@ def test_a_metric_of_classes_is_refused():
 
 
 def test_a_metric_whose_parts_are_unknown_is_refused_and_not_taken_for_squared_errors(monkeypatch):
-    monkeypatch.setattr("headstart.heads.paired_numbers.REGRESSION_METRICS", {**REGRESSION_METRICS, "medae": False})
+    monkeypatch.setattr(
+        "headstart.heads.scoring.paired_numbers.REGRESSION_METRICS", {**REGRESSION_METRICS, "medae": False}
+    )
     with pytest.raises(DataError, match=r"'medae'.*expected one of r2, mae, rmse"):
         tied_numbers("medae", [1.0, 2.0], [1.0, 2.0], [[1.0, 2.5]])
     with pytest.raises(DataError, match=r"'medae'.*expected one of r2, mae, rmse"):

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from headstart.heads.errors import DataError
-from headstart.heads.intervals import quantile
-from headstart.heads.paired import SIGNIFICANCE, Difference, RunnerUp, holm
-from headstart.heads.regression_metrics import REGRESSION_METRICS, measure_numbers
-from headstart.heads.sign_flips import flip_signs
+from headstart.heads.scoring.intervals import quantile
+from headstart.heads.scoring.paired import SIGNIFICANCE, Difference, RunnerUp, holm
+from headstart.heads.scoring.regression import REGRESSION_METRICS, measure_numbers
+from headstart.heads.scoring.sign_flips import flip_signs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,7 +34,7 @@ def tied_numbers(
 
     What an image adds to the difference is that of the absolute errors for MAE, and of the squared errors for RMSE and
     R², which order candidates alike: if two are equal, it could as well have the other sign. P-values come from random
-    flips of these signs, of images or of groups as wholes, and are corrected as in `heads.paired.tied_with_winner`.
+    flips of these signs, of images or of groups as wholes, and are corrected as in `heads.scoring.tied_with_winner`.
     Intervals are those of the linearised difference: normal for images, Student's for groups.
 
     Parameters

@@ -7,7 +7,7 @@ import pytest
 from sklearn.metrics import mean_absolute_error, r2_score, root_mean_squared_error
 
 from headstart.heads.errors import DataError
-from headstart.heads.regression_metrics import measure_numbers, score_numbers
+from headstart.heads.scoring.regression import measure_numbers, score_numbers
 
 OFFSETS = [0.0, 1e6]
 

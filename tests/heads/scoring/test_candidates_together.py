@@ -5,10 +5,11 @@ import threading
 import numpy as np
 import pytest
 
-from headstart.heads import evaluate, resampled_sums
 from headstart.heads.errors import DataError
-from headstart.heads.evaluate import METRICS, draw_resamples, score_predictions, score_together
-from headstart.heads.resampled_sums import most_together
+from headstart.heads.scoring import classification as evaluate
+from headstart.heads.scoring import resampling as resampled_sums
+from headstart.heads.scoring.classification import METRICS, draw_resamples, score_predictions, score_together
+from headstart.heads.scoring.resampling import most_together
 
 ENDS = ("value", "low", "high")
 

@@ -3,7 +3,7 @@ import pytest
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score, log_loss
 
 from headstart.heads.errors import DataError
-from headstart.heads.evaluate import METRICS, measure, score_predictions
+from headstart.heads.scoring.classification import METRICS, measure, score_predictions
 
 
 def predictions(n_images=200, n_classes=4, seed=0):

@@ -5,10 +5,10 @@ import pytest
 from scipy.stats import binomtest
 
 from headstart.heads.errors import DataError
-from headstart.heads.evaluate import METRICS, measure
-from headstart.heads.metric_parts import Predictions, gradient, score_images
-from headstart.heads.paired import compare_paired, holm, tied_with_winner
-from headstart.heads.sign_flips import N_FLIPS, flip_signs
+from headstart.heads.scoring.classification import METRICS, measure
+from headstart.heads.scoring.linearised import Predictions, gradient, score_images
+from headstart.heads.scoring.paired import compare_paired, holm, tied_with_winner
+from headstart.heads.scoring.sign_flips import N_FLIPS, flip_signs
 
 N_TRIALS = 2000
 
@@ -237,7 +237,7 @@ def test_what_cannot_be_compared_is_said(change, message):
 
 def test_a_metric_whose_parts_are_unknown_is_refused_and_not_taken_for_a_log_loss(monkeypatch):
     monkeypatch.setattr(
-        "headstart.heads.paired.METRICS", {**METRICS, "kappa": True}
+        "headstart.heads.scoring.paired.METRICS", {**METRICS, "kappa": True}
     )  # as one that is added there alone
     y, (first, second), _ = candidates(20, 2)
     scored = score_images("accuracy", y, first, 3)

@@ -10,10 +10,10 @@ import numpy as np
 from scipy.stats import binomtest
 
 from headstart.heads.errors import DataError
-from headstart.heads.evaluate import METRICS, SMALLEST_PROBABILITY
-from headstart.heads.intervals import CONFIDENCE, quantile, wilson
-from headstart.heads.metric_parts import Predictions, ScoredImages, gradient, score_images
-from headstart.heads.sign_flips import flip_signs
+from headstart.heads.scoring.classification import METRICS, SMALLEST_PROBABILITY
+from headstart.heads.scoring.intervals import CONFIDENCE, quantile, wilson
+from headstart.heads.scoring.linearised import Predictions, ScoredImages, gradient, score_images
+from headstart.heads.scoring.sign_flips import flip_signs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
