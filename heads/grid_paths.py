@@ -55,17 +55,17 @@ PATHS: Mapping[str, GridPath] = MappingProxyType(
             across_folds=True,
         ),
         "ridge": GridPath(
-            module="headstart.heads.ridge_path",
+            module="headstart.heads.solvers.ridge",
             function="solve_ridge",
             params=frozenset({"alpha"}),
             divisible=False,
             across_folds=True,
         ),
         "lda": GridPath(
-            module="headstart.heads.lda_path", function="solve_lda", params=frozenset({"shrinkage"}), divisible=False
+            module="headstart.heads.solvers.lda", function="solve_lda", params=frozenset({"shrinkage"}), divisible=False
         ),
         "knn": GridPath(
-            module="headstart.heads.knn_path",
+            module="headstart.heads.solvers.knn",
             function="solve_knn",
             params=frozenset({"n_neighbors", "metric"}),
             divisible=False,

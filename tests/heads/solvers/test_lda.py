@@ -8,7 +8,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from headstart.heads.estimators.lda import make_lda
-from headstart.heads.lda_path import solve_lda
+from headstart.heads.solvers.lda import solve_lda
 
 SHRINKAGES = (0.01, 0.5, 0.99, 1.0)
 GRID = [{"shrinkage": shrinkage} for shrinkage in SHRINKAGES]

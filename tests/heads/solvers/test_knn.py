@@ -7,9 +7,10 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import Normalizer
 
-from headstart.heads import DataError, knn_path
+from headstart.heads import DataError
 from headstart.heads.estimators.neighbors import make_knn
-from headstart.heads.knn_path import find_nearest, solve_knn
+from headstart.heads.solvers import knn as knn_path
+from headstart.heads.solvers.knn import find_nearest, solve_knn
 
 KS = (1, 2, 5, 20)
 GRID = [{"n_neighbors": k, "metric": metric} for k in KS for metric in ("cosine", "euclidean")]

@@ -7,10 +7,10 @@ from sklearn.linear_model import RidgeClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from headstart.heads import ridge_path
 from headstart.heads.estimators import ridge
 from headstart.heads.estimators.ridge import make_ridge
-from headstart.heads.ridge_path import solve_ridge
+from headstart.heads.solvers import ridge as ridge_path
+from headstart.heads.solvers.ridge import solve_ridge
 
 ALPHAS = (0.01, 1.0, 100.0, 10_000.0)
 GRID = [{"alpha": alpha} for alpha in ALPHAS]
