@@ -17,8 +17,8 @@ from torch import Tensor
 
 from headstart.heads.anchored_loss import AnchoredLoss
 from headstart.heads.batched_lbfgs import Search
-from headstart.heads.fold_parts import PartedImages, part_images
 from headstart.heads.softmax_loss import SoftmaxLoss
+from headstart.heads.solvers.sums.fold_parts import PartedImages, part_images
 from headstart.heads.weight_scaling import WeightScaling
 
 # Each is where bfloat16 is anchored anew: its error is then that of a small change. The last leaves room below the

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import gen_batches
 
-from headstart.heads.gram import ROWS_AT_ONCE
+from headstart.heads.solvers.sums.gram import ROWS_AT_ONCE
 
 Doubles = NDArray[np.float64]
 

@@ -10,7 +10,7 @@ from sklearn.preprocessing import Normalizer
 
 from headstart.heads.estimators.centroid import NearestMeanClassifier
 from headstart.heads.estimators.softmax import fit_temperature
-from headstart.heads.part_sums import class_indicator, split_by_part
+from headstart.heads.solvers.sums.part_sums import class_indicator, split_by_part
 from headstart.heads.streamed_fit import StreamedData, scaler_of
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from headstart.heads.streaming import Block
+    from headstart.heads.solvers.sums.blocks import Block
 
     Doubles = NDArray[np.float64]
 

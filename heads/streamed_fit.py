@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.preprocessing import StandardScaler
 
-from headstart.heads.part_sums import Moments, Parts, PartSums, sum_parts
-from headstart.heads.streaming import SAMPLE_BYTES, Sample, Stream, draw_sample
+from headstart.heads.solvers.sums.blocks import SAMPLE_BYTES, Sample, Stream, draw_sample
+from headstart.heads.solvers.sums.part_sums import Moments, Parts, PartSums, sum_parts
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

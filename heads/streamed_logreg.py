@@ -18,8 +18,8 @@ from sklearn.pipeline import Pipeline, make_pipeline
 
 from headstart.heads.batched_lbfgs import Loss, Search
 from headstart.heads.estimators.stock import make_logreg
-from headstart.heads.part_sums import class_indicator, split_by_part
 from headstart.heads.softmax_loss import SoftmaxSums, rows_at_once, split_blocks
+from headstart.heads.solvers.sums.part_sums import class_indicator, split_by_part
 from headstart.heads.streamed_fit import StreamedData, scaler_of
 from headstart.heads.weight_scaling import Targets, WeightScaling
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from headstart.heads.streaming import Block
+    from headstart.heads.solvers.sums.blocks import Block
 
 _ROWS_AT_ONCE = 16_384
 _FLATTEST = 1e-3  # of the mean curvature

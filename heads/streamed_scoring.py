@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from headstart.heads.part_sums import Parts, split_by_part
 from headstart.heads.prediction import widen_classes
 from headstart.heads.scoring.linearised import Predictions
+from headstart.heads.solvers.sums.part_sums import Parts, split_by_part
 from headstart.heads.trial import Result
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from headstart.heads.candidates import Candidate
     from headstart.heads.scoring.linearised import LargeScores
-    from headstart.heads.streaming import Stream
+    from headstart.heads.solvers.sums.blocks import Stream
     from headstart.heads.trial import Task
 
 

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from scipy.special import softmax
 
 from headstart.heads.estimators.lda import ShrunkDiscriminantClassifier
-from headstart.heads.gram import ROWS_AT_ONCE, decompose_gram
-from headstart.heads.standardisation import standardise
+from headstart.heads.solvers.sums.gram import ROWS_AT_ONCE, decompose_gram
+from headstart.heads.solvers.sums.standardisation import standardise
 
 Doubles = NDArray[np.float64]
 Singles = NDArray[np.float32]

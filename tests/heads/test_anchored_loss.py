@@ -6,9 +6,9 @@ import torch
 
 from headstart.heads import HEADS, logreg_path
 from headstart.heads.anchored_loss import AnchoredLoss
-from headstart.heads.fold_parts import part_images
 from headstart.heads.logreg_path import fit_logistic, solve_logreg
 from headstart.heads.softmax_loss import SoftmaxLoss
+from headstart.heads.solvers.sums.fold_parts import part_images
 from headstart.heads.weight_scaling import WeightScaling
 
 N_IMAGES, N_FEATURES, N_CLASSES = 700, 40, 5

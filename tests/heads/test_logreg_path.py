@@ -9,8 +9,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
 from headstart.heads import HEADS
-from headstart.heads.fold_parts import part_images
 from headstart.heads.logreg_path import fit_logistic, solve_logreg
+from headstart.heads.solvers.sums.fold_parts import part_images
 
 STRENGTHS = (1e-3, 1e-2, 1.0, 100.0)
 PIXELS, DIGITS = load_digits(return_X_y=True)

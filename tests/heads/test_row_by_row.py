@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from headstart.heads import HEADS
-from headstart.heads.gram import ROWS_AT_ONCE
 from headstart.heads.regression import REGRESSORS
 from headstart.heads.row_by_row import ask_rows
+from headstart.heads.solvers.sums.gram import ROWS_AT_ONCE
 
 N_CLASSES, N_FEATURES = 5, 40
 DIRECTIONS = np.random.default_rng(0).normal(size=(N_CLASSES, N_FEATURES))

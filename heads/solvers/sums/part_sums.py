@@ -14,15 +14,15 @@ from scipy.linalg.blas import dsyrk
 from scipy.sparse import csr_array
 
 from headstart.heads.errors import DataError
-from headstart.heads.gram import ROWS_AT_ONCE
+from headstart.heads.solvers.sums.gram import ROWS_AT_ONCE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from numpy.typing import NDArray
 
+    from headstart.heads.solvers.sums.blocks import Sample, Stream
     from headstart.heads.splits import SplitPlan
-    from headstart.heads.streaming import Sample, Stream
 
     Singles = NDArray[np.float32]
     Doubles = NDArray[np.float64]

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from headstart.heads.part_sums import Parts, PartSums, sum_parts
-from headstart.heads.streaming import Block, Sample, Stream
+from headstart.heads.solvers.sums.blocks import Block, Sample, Stream
+from headstart.heads.solvers.sums.part_sums import Parts, PartSums, sum_parts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
