@@ -48,7 +48,7 @@ _TRAINED = {"learning_rate", "weight_decay", "dropout", "random_state"}
 PATHS: Mapping[str, GridPath] = MappingProxyType(
     {
         "logreg": GridPath(
-            module="headstart.heads.logreg_path",
+            module="headstart.heads.solvers.logistic.grid",
             function="solve_logreg",
             params=frozenset({"C"}),
             divisible=True,

@@ -3,7 +3,7 @@
 A batched L-BFGS finds the minima on a sample first, and goes on from there on all images, with what it has learned of
 the curvature: growing the sample is Byrd, Chin, Nocedal & Wu, "Sample size selection in optimization methods for
 machine learning", Mathematical Programming 134, 2012. Where the sample is all there is, the steps are those of
-`heads.logreg_path`, and so scikit-learn's; otherwise they are few, and end at the same size of the gradient.
+`heads.solvers.logistic.grid`, and so scikit-learn's; otherwise they are few, and end at the same size of the gradient.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ import torch
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.pipeline import Pipeline, make_pipeline
 
-from headstart.heads.batched_lbfgs import Loss, Search
 from headstart.heads.estimators.stock import make_logreg
-from headstart.heads.softmax_loss import SoftmaxSums, rows_at_once, split_blocks
+from headstart.heads.solvers.logistic.lbfgs import Loss, Search
+from headstart.heads.solvers.logistic.loss import SoftmaxSums, rows_at_once, split_blocks
+from headstart.heads.solvers.logistic.scaling import Targets, WeightScaling
 from headstart.heads.solvers.sums.part_sums import class_indicator, split_by_part
 from headstart.heads.streamed_fit import StreamedData, scaler_of
-from headstart.heads.weight_scaling import Targets, WeightScaling
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -93,7 +93,7 @@ def _search_turned(data: StreamedData, loss: StreamedLoss, tol: float, max_iter:
 
 
 class StreamedLoss:
-    """What `heads.softmax_loss.SoftmaxLoss` is, of images read in blocks.
+    """What `heads.solvers.logistic.loss.SoftmaxLoss` is, of images read in blocks.
 
     Problems are numbered C by C, and fit after fit within each.
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from headstart.heads.weight_scaling import Targets, WeightScaling
+    from headstart.heads.solvers.logistic.scaling import Targets, WeightScaling
 
 _BLOCK_NUMBERS = 2**20  # scores held at a time, 4 MiB
 _ROWS = 256  # fast products depend on their shape

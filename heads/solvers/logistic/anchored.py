@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from headstart.heads.softmax_loss import Block, SoftmaxLoss, SoftmaxSums, cross_entropy, rounded_up
+from headstart.heads.solvers.logistic.loss import Block, SoftmaxLoss, SoftmaxSums, cross_entropy, rounded_up
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

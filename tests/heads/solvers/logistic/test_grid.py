@@ -9,7 +9,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
 from headstart.heads import HEADS
-from headstart.heads.logreg_path import fit_logistic, solve_logreg
+from headstart.heads.solvers.logistic.grid import fit_logistic, solve_logreg
 from headstart.heads.solvers.sums.fold_parts import part_images
 
 STRENGTHS = (1e-3, 1e-2, 1.0, 100.0)

@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 import torch
 
-from headstart.heads import HEADS, logreg_path
-from headstart.heads.anchored_loss import AnchoredLoss
-from headstart.heads.logreg_path import fit_logistic, solve_logreg
-from headstart.heads.softmax_loss import SoftmaxLoss
+from headstart.heads import HEADS
+from headstart.heads.solvers.logistic import grid as logreg_path
+from headstart.heads.solvers.logistic.anchored import AnchoredLoss
+from headstart.heads.solvers.logistic.grid import fit_logistic, solve_logreg
+from headstart.heads.solvers.logistic.loss import SoftmaxLoss
+from headstart.heads.solvers.logistic.scaling import WeightScaling
 from headstart.heads.solvers.sums.fold_parts import part_images
-from headstart.heads.weight_scaling import WeightScaling
 
 N_IMAGES, N_FEATURES, N_CLASSES = 700, 40, 5
 FITS, STRENGTHS = np.array([0, 1, 0]), np.array([0.01, 0.1, 1.0])
@@ -73,8 +74,8 @@ def test_a_problem_left_out_does_not_change_the_others(exact):
 
 
 def test_blocks_of_images_add_up(drawn, exact, monkeypatch):
-    monkeypatch.setattr("headstart.heads.softmax_loss._BLOCK_NUMBERS", 1)
-    monkeypatch.setattr("headstart.heads.softmax_loss._ROWS", 100)
+    monkeypatch.setattr("headstart.heads.solvers.logistic.loss._BLOCK_NUMBERS", 1)
+    monkeypatch.setattr("headstart.heads.solvers.logistic.loss._ROWS", 100)
     parted = loss_of(*drawn)
     # Images that only the first fold, only the second, or both are fitted on: 233, 234 and 233 of them.
     assert sorted(tuple(len(block.images) for block in part) for part in parted.parts) == [

@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 from torch import Tensor
 
-from headstart.heads.anchored_loss import AnchoredLoss
-from headstart.heads.batched_lbfgs import Search
-from headstart.heads.softmax_loss import SoftmaxLoss
+from headstart.heads.solvers.logistic.anchored import AnchoredLoss
+from headstart.heads.solvers.logistic.lbfgs import Search
+from headstart.heads.solvers.logistic.loss import SoftmaxLoss
+from headstart.heads.solvers.logistic.scaling import WeightScaling
 from headstart.heads.solvers.sums.fold_parts import PartedImages, part_images
-from headstart.heads.weight_scaling import WeightScaling
 
 # Each is where bfloat16 is anchored anew: its error is then that of a small change. The last leaves room below the
 # tolerance, so that nearly all problems have arrived when float32 looks.
