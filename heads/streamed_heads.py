@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from headstart.heads.candidates import Candidate
-    from headstart.heads.streamed_fit import StreamedData
+    from headstart.heads.solvers.streamed.data import StreamedData
 
     Fitted = list[list[Any]]
 
@@ -46,13 +46,13 @@ class StreamedHead:
 STREAMED: Mapping[str, StreamedHead] = MappingProxyType(
     {
         "ridge": StreamedHead(
-            module="headstart.heads.streamed_ridge", function="stream_ridge", params=frozenset({"alpha"})
+            module="headstart.heads.solvers.streamed.ridge", function="stream_ridge", params=frozenset({"alpha"})
         ),
         "logreg": StreamedHead(
-            module="headstart.heads.streamed_logreg", function="stream_logreg", params=frozenset({"C"})
+            module="headstart.heads.solvers.streamed.logreg", function="stream_logreg", params=frozenset({"C"})
         ),
         "centroid": StreamedHead(
-            module="headstart.heads.streamed_centroid", function="stream_centroid", params=frozenset()
+            module="headstart.heads.solvers.streamed.centroid", function="stream_centroid", params=frozenset()
         ),
         "dummy": StreamedHead(
             module="headstart.heads.streamed_heads", function="stream_dummy", params=frozenset({"strategy"})

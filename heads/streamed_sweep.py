@@ -12,9 +12,9 @@ from sklearn.exceptions import ConvergenceWarning
 from headstart.heads.errors import DataError
 from headstart.heads.prediction import predict
 from headstart.heads.scoring.linearised import LargeScores, Predictions
+from headstart.heads.solvers.streamed.data import StreamedData, gather
 from headstart.heads.solvers.sums.blocks import BLOCK_BYTES, SAMPLE_BYTES, Stream
 from headstart.heads.solvers.sums.part_sums import part_of_train, parts_of_folds
-from headstart.heads.streamed_fit import StreamedData, gather
 from headstart.heads.streamed_heads import STREAMED, can_stream
 from headstart.heads.streamed_scoring import FittedInFolds, score_streamed_folds
 from headstart.heads.sweep import FinalScore, order_results

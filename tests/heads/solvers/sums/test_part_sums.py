@@ -8,9 +8,9 @@ from sklearn.preprocessing import StandardScaler
 from streaming_example import N_CLASSES, N_FEATURES, PLAN, X, Y
 
 from headstart.heads.errors import DataError
+from headstart.heads.solvers.streamed.data import gather, scaler_of
 from headstart.heads.solvers.sums.blocks import Stream
 from headstart.heads.solvers.sums.part_sums import part_of_train, parts_of_folds
-from headstart.heads.streamed_fit import gather, scaler_of
 
 BLOCK = 4 * N_FEATURES * 130
 

@@ -10,8 +10,8 @@ from sklearn.preprocessing import Normalizer
 
 from headstart.heads.estimators.centroid import NearestMeanClassifier
 from headstart.heads.estimators.softmax import fit_temperature
+from headstart.heads.solvers.streamed.data import StreamedData, scaler_of
 from headstart.heads.solvers.sums.part_sums import class_indicator, split_by_part
-from headstart.heads.streamed_fit import StreamedData, scaler_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -20,8 +20,8 @@ from headstart.heads.estimators.stock import make_logreg
 from headstart.heads.solvers.logistic.lbfgs import Loss, Search
 from headstart.heads.solvers.logistic.loss import SoftmaxSums, rows_at_once, split_blocks
 from headstart.heads.solvers.logistic.scaling import Targets, WeightScaling
+from headstart.heads.solvers.streamed.data import StreamedData, scaler_of
 from headstart.heads.solvers.sums.part_sums import class_indicator, split_by_part
-from headstart.heads.streamed_fit import StreamedData, scaler_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence

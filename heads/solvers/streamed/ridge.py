@@ -9,7 +9,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 
 from headstart.heads.estimators.ridge import RidgeSoftmaxClassifier, class_targets, left_out_scores
 from headstart.heads.estimators.softmax import fit_temperature
-from headstart.heads.streamed_fit import StreamedData, scaler_of
+from headstart.heads.solvers.streamed.data import StreamedData, scaler_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
