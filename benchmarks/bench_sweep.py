@@ -63,8 +63,8 @@ def make_embeddings(n_images: int, n_features: int, n_classes: int, seed: int = 
 def run_headstart(kind: str, X: Any, y: Any, plan: Any) -> Callable[[], list[float]]:
     """Return our sweep as a job that gives the mean accuracy of every choice, in the order of the grid."""
     from headstart.heads import find_head
-    from headstart.heads.candidates import FeatureSet, expand
-    from headstart.heads.grid_paths import PATHS
+    from headstart.heads.registry.candidates import FeatureSet, expand
+    from headstart.heads.registry.head import PATHS
     from headstart.heads.sweep import sweep
 
     candidates = expand([FeatureSet(features=X, backbone="made", tap="up", key="0")], [kind], {kind: GRIDS[kind]})

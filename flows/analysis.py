@@ -9,11 +9,11 @@ import numpy.typing as npt
 from headstart.flows.out_of_fold import OutOfFold
 from headstart.flows.problem import Problem
 from headstart.heads.calibration import expected_calibration_error, reliability, temper
-from headstart.heads.candidates import Candidate
 from headstart.heads.few_shot import FewShotPoint, few_shot_curve
 from headstart.heads.near_copies import THRESHOLD, near_copies, sides_of
 from headstart.heads.nested import NestedPlan
-from headstart.heads.registry import find_head
+from headstart.heads.registry.candidates import Candidate
+from headstart.heads.registry.table import find_head
 from headstart.heads.splits import SplitPlan
 from headstart.heads.suspects import find_outliers, find_suspects
 from headstart.heads.sweep import FinalScore

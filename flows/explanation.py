@@ -14,7 +14,7 @@ from headstart.flows.reporting import write_report
 from headstart.flows.streamed_fitting import Streaming
 from headstart.flows.suspects import write_suspects
 from headstart.flows.winner import Scored
-from headstart.heads.candidates import Candidate
+from headstart.heads.registry.candidates import Candidate
 from headstart.heads.splits import SplitPlan
 from headstart.heads.trial import Result
 

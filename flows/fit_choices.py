@@ -9,9 +9,9 @@ from headstart.flows.errors import JobError
 from headstart.flows.extraction import as_list
 from headstart.flows.kept_results import UNFINISHED
 from headstart.flows.problem import Problem
-from headstart.heads.candidates import Grid, check_head
 from headstart.heads.errors import HeadError
-from headstart.heads.presets import find_preset
+from headstart.heads.registry.candidates import Grid, check_head
+from headstart.heads.registry.presets import find_preset
 from headstart.heads.scoring.classification import METRICS
 from headstart.heads.scoring.regression import REGRESSION_METRICS
 

@@ -19,7 +19,7 @@ from headstart.flows.nested_fitting import fit_nested, plan_fit, workers_for_all
 from headstart.flows.problem import Problem, pose_problem
 from headstart.flows.problem_sweep import sweep_problem
 from headstart.flows.streamed_fitting import plan_streaming
-from headstart.heads.candidates import FeatureSet, expand
+from headstart.heads.registry.candidates import FeatureSet, expand
 
 
 def fit(
@@ -58,10 +58,10 @@ def fit(
     cache : path-like
         What `extract` filled. Every key that covers all labelled images takes part.
     head : str or sequence of str
-        Names in `heads.HEADS`, or ``module:Class`` for one of your own; for numbers in `heads.regression.REGRESSORS`.
+        Names in `heads.HEADS`, or ``module:Class`` for one of your own; for numbers in `heads.registry.REGRESSORS`.
         Each brings its grid of hyper-parameters.
     sweep : {"quick", "standard", "thorough"}, optional
-        Heads and grids of `heads.presets`; ``quick`` where no head is named either.
+        Heads and grids of `heads.registry.presets`; ``quick`` where no head is named either.
     labels : path-like, optional
         CSV or Parquet with ``path`` and label columns, in place of the listing's labels.
     target : str, optional

@@ -24,7 +24,7 @@ from headstart.extractors.cache.digests import PIECE_ROWS, as_hex
 from headstart.flows.problem import Problem
 from headstart.flows.sweep_progress import say_kept
 from headstart.heads import HEADS
-from headstart.heads.candidates import Candidate
+from headstart.heads.registry.candidates import Candidate
 from headstart.heads.scoring.classification import Score
 from headstart.heads.scoring.linearised import Predictions
 from headstart.heads.splits import SplitPlan

@@ -11,10 +11,10 @@ from headstart.flows.leaderboard import plain_scores
 from headstart.flows.problem import Problem
 from headstart.flows.problem_sweep import sweep_problem
 from headstart.flows.winner import Embedding, score_others, score_winner
-from headstart.heads.candidates import Candidate
 from headstart.heads.errors import DataError
 from headstart.heads.nested import NestedPlan, OuterFold, plan_nested, pool_scores
 from headstart.heads.nested_text import MEANING
+from headstart.heads.registry.candidates import Candidate
 from headstart.heads.splits import SplitPlan, plan_splits
 from headstart.heads.sweep import FinalScore, select
 from headstart.heads.sweep_cluster import open_client

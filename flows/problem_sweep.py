@@ -9,8 +9,8 @@ from headstart.flows.logs import record_candidate
 from headstart.flows.problem import Problem
 from headstart.flows.streamed_fitting import Streaming
 from headstart.flows.sweep_progress import sweep_bar
-from headstart.heads.candidates import Candidate
 from headstart.heads.errors import DataError
+from headstart.heads.registry.candidates import Candidate
 from headstart.heads.splits import SplitPlan
 from headstart.heads.sweep import sweep as run_sweep
 from headstart.heads.trial import Result

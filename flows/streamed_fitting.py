@@ -11,10 +11,10 @@ from headstart.extractors.memory import give_back_freed_memory
 from headstart.flows.errors import JobError
 from headstart.flows.problem import Problem
 from headstart.flows.terminal import size_text
-from headstart.heads.candidates import Candidate
+from headstart.heads.registry.candidates import Candidate
+from headstart.heads.registry.head import STREAMED, can_stream
 from headstart.heads.solvers.sums.blocks import BLOCK_BYTES, SAMPLE_BYTES
 from headstart.heads.splits import SplitPlan
-from headstart.heads.streamed_heads import STREAMED, can_stream
 from headstart.heads.streamed_sweep import fit_streamed, score_test_streamed, sweep_streamed
 from headstart.heads.sweep import FinalScore
 from headstart.heads.trial import Result

@@ -12,7 +12,7 @@ from headstart.heads.errors import (
     OwnHeadError,
     UnknownHeadError,
 )
-from headstart.heads.registry import HEADS, Head, all_heads, find_head, register
+from headstart.heads.registry.table import HEADS, Head, all_heads, find_head, register
 
 __all__ = [
     "HEADS",

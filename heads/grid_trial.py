@@ -16,9 +16,9 @@ from headstart.heads.trial import Result, SaidInFolds, Task, contiguous_rows, ru
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from headstart.heads.candidates import Candidate
-    from headstart.heads.grid_paths import GridPath
-    from headstart.heads.registry import Head
+    from headstart.heads.registry.candidates import Candidate
+    from headstart.heads.registry.head import GridPath
+    from headstart.heads.registry.table import Head
 
 
 Cells = Mapping[int, Mapping[int, Mapping[str, Any]]]

@@ -18,7 +18,7 @@ from typing import Any
 from headstart.heads.errors import ModelFileError
 from headstart.heads.model_archive import TRUSTED_TYPES, check_archive
 from headstart.heads.model_card import CARD_FILE, FORMAT_VERSION, check_card, read_bytes, read_card
-from headstart.heads.own_heads import type_names
+from headstart.heads.registry.own_heads import type_names
 
 HEAD_FILE = "head.skops"
 LARGEST_HEAD = 4_000_000_000  # bytes

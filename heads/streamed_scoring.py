@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from headstart.heads.candidates import Candidate
+    from headstart.heads.registry.candidates import Candidate
     from headstart.heads.scoring.linearised import LargeScores
     from headstart.heads.solvers.sums.blocks import Stream
     from headstart.heads.trial import Task

@@ -11,11 +11,11 @@ from sklearn.exceptions import ConvergenceWarning
 
 from headstart.heads.errors import DataError
 from headstart.heads.prediction import predict
+from headstart.heads.registry.head import STREAMED, can_stream
 from headstart.heads.scoring.linearised import LargeScores, Predictions
 from headstart.heads.solvers.streamed.data import StreamedData, gather
 from headstart.heads.solvers.sums.blocks import BLOCK_BYTES, SAMPLE_BYTES, Stream
 from headstart.heads.solvers.sums.part_sums import part_of_train, parts_of_folds
-from headstart.heads.streamed_heads import STREAMED, can_stream
 from headstart.heads.streamed_scoring import FittedInFolds, score_streamed_folds
 from headstart.heads.sweep import FinalScore, order_results
 from headstart.heads.trial import Result, Task
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike
 
-    from headstart.heads.candidates import Candidate
+    from headstart.heads.registry.candidates import Candidate
     from headstart.heads.splits import SplitPlan
 
 

@@ -12,12 +12,12 @@ import numpy as np
 from sklearn.base import is_regressor
 from sklearn.exceptions import ConvergenceWarning
 
-from headstart.heads.candidates import find_for
 from headstart.heads.errors import DataError, WorkerLostError
 from headstart.heads.features import feature_matrix
 from headstart.heads.isolation import quiet_and_single_threaded
 from headstart.heads.prediction import predict, predict_numbers
 from headstart.heads.read_once import ReadOnce
+from headstart.heads.registry.candidates import find_for
 from headstart.heads.scoring.classification import METRICS, Score, score_predictions
 from headstart.heads.scoring.regression import REGRESSION_METRICS, score_numbers
 from headstart.heads.sweep_cluster import gather, open_client, place
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
     from sklearn.base import BaseEstimator
 
-    from headstart.heads.candidates import Candidate
-    from headstart.heads.registry import Head
+    from headstart.heads.registry.candidates import Candidate
+    from headstart.heads.registry.table import Head
     from headstart.heads.splits import SplitPlan
 
 

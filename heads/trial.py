@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from sklearn.base import BaseEstimator
 
-    from headstart.heads.candidates import Candidate
-    from headstart.heads.registry import Head
+    from headstart.heads.registry.candidates import Candidate
+    from headstart.heads.registry.table import Head
     from headstart.heads.splits import SplitPlan
 
 History = list[dict[str, float | int | None]]

@@ -11,7 +11,7 @@ from sklearn.datasets import load_digits
 from headstart.heads import HEADS
 from headstart.heads.model_card import CARD_FILE
 from headstart.heads.model_file import HEAD_FILE
-from headstart.heads.regression import REGRESSORS
+from headstart.heads.registry.table import REGRESSORS
 
 X, Y = (array[:120] for array in load_digits(return_X_y=True))
 X = X.astype(np.float32)

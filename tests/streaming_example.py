@@ -3,7 +3,7 @@
 import numpy as np
 from path_example import problem
 
-from headstart.heads.candidates import FeatureSet, expand
+from headstart.heads.registry.candidates import FeatureSet, expand
 from headstart.heads.splits import plan_splits
 
 N_IMAGES, N_FEATURES, N_CLASSES = 1800, 24, 4

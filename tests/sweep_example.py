@@ -3,7 +3,7 @@
 import numpy as np
 from sklearn.datasets import load_digits
 
-from headstart.heads.candidates import Candidate, FeatureSet
+from headstart.heads.registry.candidates import Candidate, FeatureSet
 from headstart.heads.splits import plan_splits
 
 X, Y = (array[:300] for array in load_digits(return_X_y=True))

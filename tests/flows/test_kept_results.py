@@ -23,8 +23,9 @@ from headstart.flows.cli import main
 from headstart.flows.fitting import fit
 from headstart.flows.kept_results import UNFINISHED, KeptResults
 from headstart.flows.problem import Problem, pose_problem
-from headstart.heads import Head, registry
-from headstart.heads.candidates import Candidate
+from headstart.heads import Head
+from headstart.heads.registry import table as registry
+from headstart.heads.registry.candidates import Candidate
 from headstart.heads.scoring.classification import Score
 from headstart.heads.scoring.linearised import Predictions
 from headstart.heads.splits import SplitPlan, plan_splits

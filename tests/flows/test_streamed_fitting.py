@@ -90,7 +90,7 @@ def peak():
     (line,) = (one for one in Path("/proc/self/status").read_text().splitlines() if one.startswith("VmHWM:"))
     return int(line.split()[1]) / 1000
 
-from headstart.heads.candidates import FeatureSet, expand
+from headstart.heads.registry.candidates import FeatureSet, expand
 from headstart.heads.splits import plan_splits
 from headstart.heads.streamed_sweep import fit_streamed, sweep_streamed
 import headstart.heads.solvers.streamed.logreg  # torch, before the clock starts

@@ -12,7 +12,7 @@ from distributed import LocalCluster
 from headstart.extractors.cache.cache import EmbeddingCache
 from headstart.flows.problem import pose_problem
 from headstart.heads import sweep_cluster
-from headstart.heads.candidates import FeatureSet, expand
+from headstart.heads.registry.candidates import FeatureSet, expand
 from headstart.heads.splits import plan_splits
 from headstart.heads.sweep import sweep
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from headstart.flows.sweep_progress import say_kept, sweep_bar
-from headstart.heads.candidates import Candidate
+from headstart.heads.registry.candidates import Candidate
 from headstart.heads.scoring.classification import Score
 from headstart.heads.trial import Result
 

@@ -5,9 +5,10 @@ from model_example import CARD, fitted
 from report_page import page
 from sweep_example import X
 
-from headstart.heads import Head, registry
-from headstart.heads.candidates import Candidate
+from headstart.heads import Head
 from headstart.heads.model_file import save_model
+from headstart.heads.registry import table as registry
+from headstart.heads.registry.candidates import Candidate
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from sklearn.svm import SVC
 from headstart.heads import HEADS, ModelFileError
 from headstart.heads.model_archive import ALLOWED_NODES, LARGEST_SCHEMA
 from headstart.heads.model_file import load_model
-from headstart.heads.regression import REGRESSORS
+from headstart.heads.registry.table import REGRESSORS
 
 
 def test_an_archive_rewritten_without_changes_still_loads(saved):

@@ -8,9 +8,9 @@ import pytest
 from sweep_example import PIXELS, X, Y
 
 from headstart.heads import HEADS
-from headstart.heads.candidates import Candidate
 from headstart.heads.errors import DataError
 from headstart.heads.few_shot import few_shot_curve
+from headstart.heads.registry.candidates import Candidate
 from headstart.heads.splits import plan_splits
 from headstart.heads.trial import Task, run_trial
 

@@ -7,9 +7,9 @@ import pytest
 from sweep_example import PIXELS, PLAN, X, Y
 
 from headstart.heads import HEADS
-from headstart.heads.candidates import expand
-from headstart.heads.grid_paths import PATHS, GridPath
 from headstart.heads.grid_trial import PathPart, pick_result, run_path, score_group
+from headstart.heads.registry.candidates import expand
+from headstart.heads.registry.head import PATHS, GridPath
 from headstart.heads.sweep import sweep
 from headstart.heads.sweep_jobs import SweepSize, submit_jobs
 from headstart.heads.trial import Task, run_trial

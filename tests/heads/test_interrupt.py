@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 import numpy as np
 from headstart.heads import HEADS, Head, register
-from headstart.heads.candidates import Candidate
+from headstart.heads.registry.candidates import Candidate
 from headstart.heads.splits import plan_splits
 from headstart.heads.sweep import sweep
 

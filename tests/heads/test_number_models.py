@@ -9,7 +9,7 @@ from sklearn.svm import SVR
 
 from headstart.heads import ModelFileError
 from headstart.heads.model_file import load_model, save_model
-from headstart.heads.regression import REGRESSORS
+from headstart.heads.registry.table import REGRESSORS
 
 
 @pytest.fixture

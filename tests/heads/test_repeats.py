@@ -5,9 +5,9 @@ import pytest
 from sklearn.datasets import load_digits
 from sweep_example import PIXELS, X, Y
 
-from headstart.heads.candidates import Candidate, expand
 from headstart.heads.errors import DataError
-from headstart.heads.registry import HEADS
+from headstart.heads.registry.candidates import Candidate, expand
+from headstart.heads.registry.table import HEADS
 from headstart.heads.splits import plan_splits
 from headstart.heads.sweep import sweep
 from headstart.heads.trial import Task, run_trial

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from headstart.heads import HEADS
-from headstart.heads.regression import REGRESSORS
+from headstart.heads.registry.table import REGRESSORS
 from headstart.heads.row_by_row import ask_rows
 from headstart.heads.solvers.sums.gram import ROWS_AT_ONCE
 

@@ -7,8 +7,8 @@ import pytest
 from streaming_example import GRIDS, N_FEATURES, PLAN, OnlyRows, X, Y, candidates, embeddings
 
 from headstart.heads.errors import DataError
+from headstart.heads.registry.head import STREAMED
 from headstart.heads.splits import plan_splits
-from headstart.heads.streamed_heads import STREAMED
 from headstart.heads.streamed_sweep import fit_streamed, score_test_streamed, sweep_streamed
 from headstart.heads.sweep import fit_final, score_test, sweep
 

@@ -10,7 +10,7 @@ from sklearn.model_selection import PredefinedSplit, cross_val_predict
 from sweep_example import CHEAP, PIXELS, PLAN, X, Y, broken
 
 from headstart.heads import HEADS
-from headstart.heads.candidates import FeatureSet, expand
+from headstart.heads.registry.candidates import FeatureSet, expand
 from headstart.heads.scoring.classification import score_predictions
 from headstart.heads.splits import plan_splits
 from headstart.heads.sweep import fit_final, score_test, select, sweep

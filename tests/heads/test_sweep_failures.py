@@ -6,7 +6,7 @@ from sklearn.dummy import DummyClassifier
 from sweep_example import CHEAP, PIXELS, PLAN, X, Y, broken
 
 from headstart.heads import HEADS, DataError, UnknownHeadError
-from headstart.heads.candidates import Candidate, FeatureSet, expand
+from headstart.heads.registry.candidates import Candidate, FeatureSet, expand
 from headstart.heads.scoring.classification import Score
 from headstart.heads.sweep import fit_final, select, sweep
 from headstart.heads.trial import Result

@@ -7,8 +7,8 @@ from sweep_example import PIXELS, PLAN, Y
 from thread_count_path import PLACE, allow_many
 from threadpoolctl import threadpool_limits
 
-from headstart.heads.candidates import expand
-from headstart.heads.grid_paths import GridPath
+from headstart.heads.registry.candidates import expand
+from headstart.heads.registry.head import GridPath
 from headstart.heads.sweep import sweep
 
 COUNTING = GridPath(module="thread_count_path", function="solve", params=frozenset({"alpha"}), divisible=False)

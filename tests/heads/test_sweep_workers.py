@@ -12,9 +12,10 @@ from distributed import KilledWorker, LocalCluster
 from sklearn.datasets import load_digits
 from sweep_example import PIXELS, PLAN, X, Y
 
-from headstart.heads import HEADS, Head, registry, sweep_cluster
-from headstart.heads.candidates import Candidate, FeatureSet, expand
-from headstart.heads.grid_paths import GridPath
+from headstart.heads import HEADS, Head, sweep_cluster
+from headstart.heads.registry import table as registry
+from headstart.heads.registry.candidates import Candidate, FeatureSet, expand
+from headstart.heads.registry.head import GridPath
 from headstart.heads.sweep import sweep
 
 

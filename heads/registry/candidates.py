@@ -6,8 +6,7 @@ from itertools import product
 from typing import Any
 
 from headstart.heads.errors import DataError
-from headstart.heads.registry import HEADS, Head, find_head
-from headstart.heads.regression import REGRESSORS, find_regressor
+from headstart.heads.registry.table import HEADS, REGRESSORS, Head, find_head, find_regressor
 
 Grid = Mapping[str, Sequence[Any]]
 
@@ -37,7 +36,7 @@ class Candidate(FeatureSet):
     Parameters
     ----------
     head : str
-        A name in `heads.HEADS`, or in `heads.regression.REGRESSORS`.
+        A name in `heads.HEADS`, or in `heads.registry.table.REGRESSORS`.
     params : dict
         Hyper-parameters of the head's last step.
     task : {"classify", "regress"}
@@ -55,7 +54,7 @@ def find_for(task: str, name: str) -> Head:
     Raises
     ------
     UnknownHeadError
-        As `heads.registry.find_head` and `heads.regression.find_regressor`.
+        As `heads.registry.table.find_head` and `heads.registry.table.find_regressor`.
     """
     return find_regressor(name) if task == "regress" else find_head(name)
 
@@ -88,7 +87,7 @@ def expand(
     ----------
     feature_sets : sequence of FeatureSet
     heads : sequence of str
-        Names in `heads.HEADS`, or in `heads.regression.REGRESSORS`.
+        Names in `heads.HEADS`, or in `heads.registry.table.REGRESSORS`.
     grid : mapping of str to mapping, optional
         By head name, what to try instead of the head's own grid: {"logreg": {"C": [0.1, 1]}}.
     task : {"classify", "regress"}

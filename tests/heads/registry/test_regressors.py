@@ -12,9 +12,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import Normalizer, StandardScaler
 
 from headstart.heads import HEADS, DataError, UnknownHeadError
-from headstart.heads.candidates import FeatureSet, expand
-from headstart.heads.presets import PRESETS, find_preset
-from headstart.heads.regression import REGRESSION_PRESETS, REGRESSORS, find_regressor
+from headstart.heads.registry.candidates import FeatureSet, expand
+from headstart.heads.registry.presets import PRESETS, find_preset
+from headstart.heads.registry.table import REGRESSION_PRESETS, REGRESSORS, find_regressor
 from headstart.heads.splits import plan_splits
 from headstart.heads.sweep import fit_final, score_test, select, sweep
 

@@ -16,7 +16,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from headstart.heads.errors import DuplicateHeadError, OwnHeadError
-from headstart.heads.registry import HEADS, Head, find_head
+from headstart.heads.registry.table import HEADS, Head, find_head
 
 if TYPE_CHECKING:
     from sklearn.base import BaseEstimator

@@ -3,8 +3,8 @@
 import pytest
 
 from headstart.heads import HEADS, DataError
-from headstart.heads.candidates import FeatureSet, expand
-from headstart.heads.presets import PRESETS, find_preset
+from headstart.heads.registry.candidates import FeatureSet, expand
+from headstart.heads.registry.presets import PRESETS, find_preset
 
 FEATURES = FeatureSet(features=None, backbone="none", tap="none", key="none")
 

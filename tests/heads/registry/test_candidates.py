@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from headstart.heads.candidates import FeatureSet, expand
 from headstart.heads.errors import DataError, UnknownHeadError
+from headstart.heads.registry.candidates import FeatureSet, expand
 
 RESNET = FeatureSet(features=np.zeros((2, 2)), backbone="resnet18", tap="avgpool", key="k1")
 VIT = FeatureSet(features=np.ones((2, 2)), backbone="vit_b_16", tap="encoder", key="k2")

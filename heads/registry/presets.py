@@ -6,13 +6,12 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from headstart.heads.errors import DataError
-from headstart.heads.registry import HEADS
-from headstart.heads.regression import REGRESSION_PRESETS
+from headstart.heads.registry.table import HEADS, REGRESSION_PRESETS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from headstart.heads.candidates import Grid
+    from headstart.heads.registry.candidates import Grid
 
 
 _LINEAR = ("logreg", "ridge", "linear-svm", "cosine", "lda")

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from sklearn.base import BaseEstimator
 
+    from headstart.heads.registry.candidates import Grid
+
 
 @dataclass(frozen=True, kw_only=True)
 class Head:
@@ -73,7 +75,9 @@ def find_head(name: str) -> Head:
     """
     if name in HEADS:
         return HEADS[name]
-    from headstart.heads import own_heads  # noqa: PLC0415 - it imports this module, and looks through what is installed
+    from headstart.heads.registry import (  # noqa: PLC0415 - it imports this module, and looks through what is installed
+        own_heads,
+    )
 
     if ":" in name:
         return own_heads.named_head(name)
@@ -94,7 +98,7 @@ def all_heads() -> dict[str, Head]:
     DuplicateHeadError, OwnHeadError
         As `find_head`.
     """
-    from headstart.heads import own_heads  # noqa: PLC0415 - as in find_head
+    from headstart.heads.registry import own_heads  # noqa: PLC0415 - as in find_head
 
     return {**HEADS, **{name: own_heads.installed_head(entry) for name, entry in own_heads.installed_heads().items()}}
 
@@ -185,3 +189,88 @@ for _head in (
     ),
 ):
     register(_head)
+
+
+REGRESSORS: Mapping[str, Head] = MappingProxyType(
+    {
+        head.name: head
+        for head in (
+            Head(
+                name="dummy",
+                summary="Always the mean: the floor that every head has to beat.",
+                make=partial(_build, "headstart.heads.estimators.stock", "make_mean"),
+                grid={},
+            ),
+            Head(
+                name="knn",
+                summary="The mean of the k most similar images by cosine, nearer ones louder; no training.",
+                make=partial(_build, "headstart.heads.estimators.neighbors", "make_knn_regressor"),
+                grid={"n_neighbors": (1, 5, 20)},
+            ),
+            Head(
+                name="ridge",
+                summary="Least squares with an L2 penalty, solved exactly; the fastest linear head.",
+                make=partial(_build, "headstart.heads.estimators.ridge", "make_ridge_regressor"),
+                grid={"alpha": (1.0, 10.0, 100.0, 1000.0, 10000.0)},
+            ),
+            Head(
+                name="mlp",
+                summary="One hidden layer with dropout, trained by Adam on squared errors, stopped early.",
+                make=partial(_build, "headstart.heads.neural.mlp", "make_mlp_regressor"),
+                grid={"hidden_sizes": ((128,), (512,)), "dropout": (0.0, 0.5)},
+            ),
+            Head(
+                name="boosting",
+                summary="Gradient-boosted trees by squared error, stopped early; slow on many features.",
+                make=partial(_build, "headstart.heads.estimators.boosting", "make_boosting_regressor"),
+                grid={"min_samples_leaf": (5, 20)},
+            ),
+        )
+    }
+)
+"""Every head for numbers by name. `make` and `grid` are as for `heads.HEADS`, of scikit-learn regressors."""
+
+REGRESSION_PRESETS: Mapping[str, Mapping[str, Grid]] = MappingProxyType(
+    {
+        "quick": {
+            "ridge": {"alpha": (10.0, 100.0, 1000.0, 10000.0)},
+            "knn": {"n_neighbors": (5, 20)},
+            "dummy": {},
+        },
+        "standard": {name: REGRESSORS[name].grid for name in ("ridge", "knn", "mlp", "dummy")},
+        "thorough": {
+            "ridge": {"alpha": tuple(10 ** (step / 2) for step in range(-2, 14))},
+            "knn": {"n_neighbors": (1, 3, 5, 10, 20, 50)},
+            "mlp": {
+                "hidden_sizes": ((128,), (512,)),
+                "dropout": (0.0, 0.5),
+                "learning_rate": (0.0003, 0.001, 0.003),
+                "weight_decay": (0.0, 0.01),
+            },
+            "boosting": REGRESSORS["boosting"].grid,
+            "dummy": {},
+        },
+    }
+)
+"""By name, as in `heads.registry.presets`: the heads for numbers, each with its grid."""
+
+
+def find_regressor(name: str) -> Head:
+    """Return the head for numbers of this name.
+
+    Raises
+    ------
+    UnknownHeadError
+        There is none; the message says so of a head that only tells classes apart.
+    """
+    if name in REGRESSORS:
+        return REGRESSORS[name]
+    known = ", ".join(sorted(REGRESSORS))
+    if name in HEADS or ":" in name:
+        raise UnknownHeadError(
+            f"head {name!r} tells classes apart and predicts no numbers; heads that do: {known}; "
+            "or say --task classify where the numbers name classes"
+        )
+    near = get_close_matches(name.lower(), REGRESSORS, n=3, cutoff=0.5)
+    hint = f"did you mean {' or '.join(near)}?" if near else f"known heads: {known}"
+    raise UnknownHeadError(f"no head for numbers is called {name!r}; {hint}")

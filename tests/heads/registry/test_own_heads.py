@@ -21,7 +21,7 @@ from headstart.heads import (
     find_head,
     register,
 )
-from headstart.heads.candidates import FeatureSet, expand
+from headstart.heads.registry.candidates import FeatureSet, expand
 from headstart.heads.splits import plan_splits
 from headstart.heads.sweep import fit_final, sweep
 
@@ -181,7 +181,7 @@ def test_a_nearly_right_name_is_answered_with_an_installed_head(install):
 
 
 def test_a_head_registered_in_python_is_found_and_listed(monkeypatch):
-    monkeypatch.setattr("headstart.heads.registry._registered", registered := dict(HEADS))
-    monkeypatch.setattr("headstart.heads.registry.HEADS", registered)
+    monkeypatch.setattr("headstart.heads.registry.table._registered", registered := dict(HEADS))
+    monkeypatch.setattr("headstart.heads.registry.table.HEADS", registered)
     register(Head(name="mine", summary="Mine.", make=HEADS["ridge"].make, grid={}))
     assert find_head("mine") is all_heads()["mine"]
