@@ -103,7 +103,7 @@ import numpy as np
 from headstart.extractors.cache.cache import EmbeddingCache, EmbeddingView
 from headstart.heads.registry.candidates import FeatureSet, expand
 from headstart.heads.splits import plan_splits
-from headstart.heads.streamed_sweep import fit_streamed, score_test_streamed, sweep_streamed
+from headstart.heads.sweep.streamed import fit_streamed, score_test_streamed, sweep_streamed
 
 began = time.time()
 (store,) = EmbeddingCache(cache).stores()

@@ -65,7 +65,7 @@ def run_headstart(kind: str, X: Any, y: Any, plan: Any) -> Callable[[], list[flo
     from headstart.heads import find_head
     from headstart.heads.registry.candidates import FeatureSet, expand
     from headstart.heads.registry.head import PATHS
-    from headstart.heads.sweep import sweep
+    from headstart.heads.sweep.run import sweep
 
     candidates = expand([FeatureSet(features=X, backbone="made", tap="up", key="0")], [kind], {kind: GRIDS[kind]})
     find_head(kind).make(candidates[0].params, 0)  # loads what it needs

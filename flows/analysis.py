@@ -11,12 +11,12 @@ from headstart.flows.problem import Problem
 from headstart.heads.calibration import expected_calibration_error, reliability, temper
 from headstart.heads.few_shot import FewShotPoint, few_shot_curve
 from headstart.heads.near_copies import THRESHOLD, near_copies, sides_of
-from headstart.heads.nested import NestedPlan
 from headstart.heads.registry.candidates import Candidate
 from headstart.heads.registry.table import find_head
 from headstart.heads.splits import SplitPlan
 from headstart.heads.suspects import find_outliers, find_suspects
-from headstart.heads.sweep import FinalScore
+from headstart.heads.sweep.nested import NestedPlan
+from headstart.heads.sweep.run import FinalScore
 
 _MOST_COMPARISONS = 10**12  # products of features in a search for near copies: 10 to 30 s
 _MOST_PAIRS = 24

@@ -20,8 +20,8 @@ from headstart.flows.winner import Embedding, best_of_embeddings, score_others, 
 from headstart.heads import HEADS
 from headstart.heads.model_file import save_model
 from headstart.heads.splits import SplitPlan
-from headstart.heads.sweep import FinalScore, select
-from headstart.heads.trial import Result, training_curve
+from headstart.heads.sweep.run import FinalScore, select
+from headstart.heads.sweep.trial import Result, training_curve
 
 
 def conclude(

@@ -16,7 +16,7 @@ from headstart.flows.suspects import write_suspects
 from headstart.flows.winner import Scored
 from headstart.heads.registry.candidates import Candidate
 from headstart.heads.splits import SplitPlan
-from headstart.heads.trial import Result
+from headstart.heads.sweep.trial import Result
 
 
 def explain(

@@ -28,7 +28,7 @@ from headstart.heads.registry.candidates import Candidate
 from headstart.heads.scoring.classification import Score
 from headstart.heads.scoring.linearised import Predictions
 from headstart.heads.splits import SplitPlan
-from headstart.heads.trial import Result
+from headstart.heads.sweep.trial import Result
 
 UNFINISHED = "unfinished-sweep.jsonl"
 

@@ -13,7 +13,7 @@ from headstart.flows.problem import Problem
 from headstart.heads.registry.candidates import Candidate
 from headstart.heads.report_text import params_text
 from headstart.heads.scoring.classification import Score
-from headstart.heads.trial import Result
+from headstart.heads.sweep.trial import Result
 
 
 def leaderboard_row(problem: Problem, result: Result, metric: str, split: str) -> dict[str, Any]:

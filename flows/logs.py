@@ -30,7 +30,7 @@ if TYPE_CHECKING:  # each of these loads torch, scikit-learn or pandas, for whic
     from headstart.extractors.extraction.missing_rows import MissingRows
     from headstart.extractors.extraction.shard_result import ShardResult
     from headstart.flows.history import Run
-    from headstart.heads.trial import Result
+    from headstart.heads.sweep.trial import Result
 
 _Step = TypeVar("_Step")
 

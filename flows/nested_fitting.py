@@ -12,12 +12,12 @@ from headstart.flows.problem import Problem
 from headstart.flows.problem_sweep import sweep_problem
 from headstart.flows.winner import Embedding, score_others, score_winner
 from headstart.heads.errors import DataError
-from headstart.heads.nested import NestedPlan, OuterFold, plan_nested, pool_scores
 from headstart.heads.nested_text import MEANING
 from headstart.heads.registry.candidates import Candidate
 from headstart.heads.splits import SplitPlan, plan_splits
-from headstart.heads.sweep import FinalScore, select
-from headstart.heads.sweep_cluster import open_client
+from headstart.heads.sweep.cluster import open_client
+from headstart.heads.sweep.nested import NestedPlan, OuterFold, plan_nested, pool_scores
+from headstart.heads.sweep.run import FinalScore, select
 
 _USUAL_SHARE = 0.2  # what `test_size` is where nobody asks for another
 
@@ -65,7 +65,7 @@ def plan_fit(
     JobError
         Both nested folds and a share to hold back are asked for.
     DataError
-        As `plan_splits` and `heads.nested.plan_nested`.
+        As `plan_splits` and `heads.sweep.nested.plan_nested`.
     """
     inside |= {
         "split": problem.split,

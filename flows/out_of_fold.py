@@ -9,10 +9,10 @@ from headstart.flows.problem import Problem
 from headstart.heads.calibration import fit_temperature_on_oof
 from headstart.heads.errors import DataError
 from headstart.heads.folds import cross_validate
-from headstart.heads.out_of_fold import out_of_fold
 from headstart.heads.registry.candidates import Candidate
 from headstart.heads.splits import SplitPlan
-from headstart.heads.trial import Task
+from headstart.heads.sweep.out_of_fold import out_of_fold
+from headstart.heads.sweep.trial import Task
 
 _FOLDS = 5  # where a val split chose the winner
 

@@ -12,8 +12,8 @@ from headstart.flows.sweep_progress import sweep_bar
 from headstart.heads.errors import DataError
 from headstart.heads.registry.candidates import Candidate
 from headstart.heads.splits import SplitPlan
-from headstart.heads.sweep import sweep as run_sweep
-from headstart.heads.trial import Result
+from headstart.heads.sweep.run import sweep as run_sweep
+from headstart.heads.sweep.trial import Result
 
 
 def sweep_problem(

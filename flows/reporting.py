@@ -19,8 +19,8 @@ from headstart.heads.few_shot import FewShotPoint
 from headstart.heads.report import ReportData, render_report
 from headstart.heads.report_text import params_text
 from headstart.heads.splits import SplitPlan
-from headstart.heads.sweep import FinalScore
-from headstart.heads.trial import Result
+from headstart.heads.sweep.run import FinalScore
+from headstart.heads.sweep.trial import Result
 
 if TYPE_CHECKING:
     from headstart.flows.fit_summary import FitSummary

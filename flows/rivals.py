@@ -10,7 +10,7 @@ from headstart.heads.report_text import params_text
 from headstart.heads.scoring.paired import RunnerUp, tied_with_winner
 from headstart.heads.scoring.paired_numbers import tied_numbers
 from headstart.heads.splits import SplitPlan
-from headstart.heads.trial import Result
+from headstart.heads.sweep.trial import Result
 
 _MOST_NAMED = 3
 

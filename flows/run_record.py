@@ -20,7 +20,7 @@ if TYPE_CHECKING:  # 'headstart results' reads what is kept here, and should wai
     from headstart.flows.fit_summary import FitSummary
     from headstart.flows.problem import Problem
     from headstart.heads.splits import SplitPlan
-    from headstart.heads.sweep import FinalScore
+    from headstart.heads.sweep.run import FinalScore
 
 RUN_FILE = "run.json"
 

@@ -20,7 +20,7 @@ from headstart.flows.experiment import DASK_PATTERN
 from headstart.flows.gpu_workers import open_gpu_client
 from headstart.flows.terminal import show_notes
 from headstart.flows.worker_side import Work, pack, work
-from headstart.heads.sweep_cluster import open_client
+from headstart.heads.sweep.cluster import open_client
 
 _GPU = "GPU"  # the resource that a worker declares, and of which each shard takes one
 _SILENT = logging.CRITICAL + 1  # what goes wrong comes back as an exception, which Dask's own log would say ten times

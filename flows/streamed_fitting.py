@@ -15,9 +15,9 @@ from headstart.heads.registry.candidates import Candidate
 from headstart.heads.registry.head import STREAMED, can_stream
 from headstart.heads.solvers.sums.blocks import BLOCK_BYTES, SAMPLE_BYTES
 from headstart.heads.splits import SplitPlan
-from headstart.heads.streamed_sweep import fit_streamed, score_test_streamed, sweep_streamed
-from headstart.heads.sweep import FinalScore
-from headstart.heads.trial import Result
+from headstart.heads.sweep.run import FinalScore
+from headstart.heads.sweep.streamed import fit_streamed, score_test_streamed, sweep_streamed
+from headstart.heads.sweep.trial import Result
 
 _SHARE = 0.25  # of free memory: folds copy most of the matrix, and each worker has a fold
 
@@ -31,7 +31,7 @@ class Streaming:
     candidates : list of Candidate
         Those whose heads can.
     block_bytes, sample_bytes : int
-        Of features in float32, as `heads.streamed_sweep.sweep_streamed` wants them.
+        Of features in float32, as `heads.sweep.streamed.sweep_streamed` wants them.
     notes : list of str
         Why, and what is left out.
     """

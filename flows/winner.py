@@ -14,8 +14,8 @@ from headstart.heads.calibration import with_temperature
 from headstart.heads.errors import DataError
 from headstart.heads.registry.candidates import Candidate
 from headstart.heads.splits import SplitPlan
-from headstart.heads.sweep import FinalScore, fit_final, score_test
-from headstart.heads.trial import Result
+from headstart.heads.sweep.run import FinalScore, fit_final, score_test
+from headstart.heads.sweep.trial import Result
 
 Embedding = tuple[str, str]
 """Key id and tap."""

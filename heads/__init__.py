@@ -1,7 +1,7 @@
 """(X, y) → fitted heads, scores, saved models: knows arrays; knows no image files, no torchvision, no h5py, no Prefect.
 
 Here stand the registry and the errors, which load nothing but the standard library. Modules are imported by name
-(`from heads.sweep import sweep`), so that listing the heads never loads scikit-learn or torch.
+(`from heads.sweep.run import sweep`), so that listing the heads never loads scikit-learn or torch.
 """
 
 from headstart.heads.errors import (

@@ -33,7 +33,7 @@ class SplitPlan:
     train : int ndarray
         What the winner is fitted on.
     test : int ndarray
-        What the winner is scored on, once; empty where nested folds score (`heads.nested`).
+        What the winner is scored on, once; empty where nested folds score (`heads.sweep.nested`).
     selection : {"val", "cv"}
         What chooses.
     test_name : str

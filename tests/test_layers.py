@@ -71,7 +71,7 @@ def test_prefect_appears_in_flows_alone() -> None:
 
 def test_dask_appears_in_flows_and_the_sweep_alone() -> None:
     knowing = {str(module) for module in MODULES if imports_of(module) & {"dask", "distributed"}}
-    assert {name for name in knowing if not name.startswith("flows/")} == {"heads/sweep_cluster.py"}
+    assert {name for name in knowing if not name.startswith("flows/")} == {"heads/sweep/cluster.py"}
 
 
 def test_reading_a_cache_never_loads_torch() -> None:

@@ -13,7 +13,7 @@ from headstart.heads.prediction import widen_classes
 from headstart.heads.solvers.sums.fold_parts import part_images
 from headstart.heads.solvers.sums.part_sums import PartSums
 from headstart.heads.solvers.sums.standardisation import standardise
-from headstart.heads.trial import contiguous_rows
+from headstart.heads.sweep.trial import contiguous_rows
 
 Doubles = NDArray[np.float64]
 Singles = NDArray[np.float32]

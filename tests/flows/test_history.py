@@ -27,7 +27,7 @@ from headstart.flows.run_record import describe_run, keep_run, tabulate_predicti
 from headstart.flows.run_search import find_run, gather_runs
 from headstart.flows.verification import verify
 from headstart.heads.splits import SplitPlan, plan_splits
-from headstart.heads.sweep import FinalScore
+from headstart.heads.sweep.run import FinalScore
 
 TESTS = Path(__file__).parent.parent
 

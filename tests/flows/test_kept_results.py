@@ -29,7 +29,7 @@ from headstart.heads.registry.candidates import Candidate
 from headstart.heads.scoring.classification import Score
 from headstart.heads.scoring.linearised import Predictions
 from headstart.heads.splits import SplitPlan, plan_splits
-from headstart.heads.trial import Result
+from headstart.heads.sweep.trial import Result
 
 N_IMAGES = 60
 CANDIDATE = Candidate(features=None, backbone="b", tap="t", key="k", head="logreg", params={"C": 0.1, "sizes": (8, 2)})
@@ -207,7 +207,7 @@ def fitted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[], set[
 
 @pytest.fixture
 def one_worker(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("headstart.heads.sweep_cluster.CPU_COUNT", 1)
+    monkeypatch.setattr("headstart.heads.sweep.cluster.CPU_COUNT", 1)
 
 
 @pytest.mark.usefixtures("one_worker")

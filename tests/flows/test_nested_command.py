@@ -18,7 +18,7 @@ from headstart.flows.fitting import fit
 from headstart.flows.kept_results import UNFINISHED, KeptResults
 from headstart.flows.sweep_progress import say_kept
 from headstart.heads.nested_text import MEANING
-from headstart.heads.trial import Result
+from headstart.heads.sweep.trial import Result
 
 
 @pytest.fixture(scope="module")

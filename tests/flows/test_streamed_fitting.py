@@ -92,7 +92,7 @@ def peak():
 
 from headstart.heads.registry.candidates import FeatureSet, expand
 from headstart.heads.splits import plan_splits
-from headstart.heads.streamed_sweep import fit_streamed, sweep_streamed
+from headstart.heads.sweep.streamed import fit_streamed, sweep_streamed
 import headstart.heads.solvers.streamed.logreg  # torch, before the clock starts
 
 X = np.load(sys.argv[1], mmap_mode="r")

@@ -11,10 +11,10 @@ from distributed import LocalCluster
 
 from headstart.extractors.cache.cache import EmbeddingCache
 from headstart.flows.problem import pose_problem
-from headstart.heads import sweep_cluster
 from headstart.heads.registry.candidates import FeatureSet, expand
 from headstart.heads.splits import plan_splits
-from headstart.heads.sweep import sweep
+from headstart.heads.sweep import cluster as sweep_cluster
+from headstart.heads.sweep.run import sweep
 
 N_IMAGES, N_FEATURES = 400, 256
 
@@ -34,7 +34,7 @@ def test_workers_get_some_bytes_an_image_however_wide_the_embeddings_are(
         sizes.append(len(pickle.dumps(value)))
         return place(client, value, in_process=in_process)
 
-    monkeypatch.setattr("headstart.heads.sweep.place", weighed)
+    monkeypatch.setattr("headstart.heads.sweep.run.place", weighed)
     view = problem.embedded[0].features
     source = FeatureSet(features=view, backbone="b", tap="t", key="k")
     plan = plan_splits(problem.y)

@@ -7,7 +7,7 @@ import pytest
 from headstart.flows.sweep_progress import say_kept, sweep_bar
 from headstart.heads.registry.candidates import Candidate
 from headstart.heads.scoring.classification import Score
-from headstart.heads.trial import Result
+from headstart.heads.sweep.trial import Result
 
 
 @pytest.fixture(autouse=True)

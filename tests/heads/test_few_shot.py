@@ -12,7 +12,7 @@ from headstart.heads.errors import DataError
 from headstart.heads.few_shot import few_shot_curve
 from headstart.heads.registry.candidates import Candidate
 from headstart.heads.splits import plan_splits
-from headstart.heads.trial import Task, run_trial
+from headstart.heads.sweep.trial import Task, run_trial
 
 PLAN = plan_splits(Y, folds=3)
 N_CLASSES, N_FEATURES = 3, 4

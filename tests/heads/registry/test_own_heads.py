@@ -23,7 +23,7 @@ from headstart.heads import (
 )
 from headstart.heads.registry.candidates import FeatureSet, expand
 from headstart.heads.splits import plan_splits
-from headstart.heads.sweep import fit_final, sweep
+from headstart.heads.sweep.run import fit_final, sweep
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from headstart.heads.registry.candidates import FeatureSet, expand
 from headstart.heads.registry.presets import PRESETS, find_preset
 from headstart.heads.registry.table import REGRESSION_PRESETS, REGRESSORS, find_regressor
 from headstart.heads.splits import plan_splits
-from headstart.heads.sweep import fit_final, score_test, select, sweep
+from headstart.heads.sweep.run import fit_final, score_test, select, sweep
 
 GENERATOR = np.random.default_rng(0)
 X = GENERATOR.normal(size=(240, 8)).astype(np.float32)

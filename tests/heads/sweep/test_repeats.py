@@ -9,8 +9,8 @@ from headstart.heads.errors import DataError
 from headstart.heads.registry.candidates import Candidate, expand
 from headstart.heads.registry.table import HEADS
 from headstart.heads.splits import plan_splits
-from headstart.heads.sweep import sweep
-from headstart.heads.trial import Task, run_trial
+from headstart.heads.sweep.run import sweep
+from headstart.heads.sweep.trial import Task, run_trial
 
 THREE_ROUNDS = plan_splits(Y, folds=3, repeats=3)
 

@@ -5,19 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from headstart.heads.grid_trial import pick_result, run_path, score_group
 from headstart.heads.registry.head import PATHS
 from headstart.heads.scoring.resampling import most_together
-from headstart.heads.trial import run_trial
+from headstart.heads.sweep.grid_trial import pick_result, run_path, score_group
+from headstart.heads.sweep.trial import run_trial
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from headstart.heads.grid_trial import Cells
     from headstart.heads.registry.candidates import Candidate
     from headstart.heads.registry.head import GridPath
     from headstart.heads.registry.table import Head
-    from headstart.heads.trial import Task
+    from headstart.heads.sweep.grid_trial import Cells
+    from headstart.heads.sweep.trial import Task
 
 _BYTES = 2**29  # of what a search over several folds holds
 _JOBS_A_WORKER = 2  # with fewer, the last job to end leaves the other workers waiting; with more, parts share less

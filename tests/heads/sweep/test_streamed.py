@@ -9,8 +9,8 @@ from streaming_example import GRIDS, N_FEATURES, PLAN, OnlyRows, X, Y, candidate
 from headstart.heads.errors import DataError
 from headstart.heads.registry.head import STREAMED
 from headstart.heads.splits import plan_splits
-from headstart.heads.streamed_sweep import fit_streamed, score_test_streamed, sweep_streamed
-from headstart.heads.sweep import fit_final, score_test, sweep
+from headstart.heads.sweep.run import fit_final, score_test, sweep
+from headstart.heads.sweep.streamed import fit_streamed, score_test_streamed, sweep_streamed
 
 BLOCK = 4 * N_FEATURES * 100  # a hundred rows
 SAMPLE = 4 * N_FEATURES * 300

@@ -9,7 +9,7 @@ from threadpoolctl import threadpool_limits
 
 from headstart.heads.registry.candidates import expand
 from headstart.heads.registry.head import GridPath
-from headstart.heads.sweep import sweep
+from headstart.heads.sweep.run import sweep
 
 COUNTING = GridPath(module="thread_count_path", function="solve", params=frozenset({"alpha"}), divisible=False)
 
@@ -17,7 +17,7 @@ COUNTING = GridPath(module="thread_count_path", function="solve", params=frozens
 @pytest.fixture
 def jobs(monkeypatch):
     """Two candidates whose shared jobs note their threads."""
-    monkeypatch.setattr("headstart.heads.sweep_jobs.PATHS", {"ridge": COUNTING})
+    monkeypatch.setattr("headstart.heads.sweep.jobs.PATHS", {"ridge": COUNTING})
     return expand([PIXELS], ["ridge"], {"ridge": {"alpha": [1.0, 10.0]}})
 
 

@@ -12,14 +12,14 @@ from headstart.heads.folds import check_folds, cross_validate
 from headstart.heads.scoring.classification import score_predictions
 from headstart.heads.scoring.regression import score_numbers
 from headstart.heads.splits import SplitPlan, checked_names, number_groups, plan_splits
-from headstart.heads.sweep import FinalScore
+from headstart.heads.sweep.run import FinalScore
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import ArrayLike, NDArray
 
-    from headstart.heads.trial import Result
+    from headstart.heads.sweep.trial import Result
 
     Rows = NDArray[np.intp]
 

@@ -7,12 +7,12 @@ import pytest
 from sweep_example import PIXELS, PLAN, X, Y
 
 from headstart.heads import HEADS
-from headstart.heads.grid_trial import PathPart, pick_result, run_path, score_group
 from headstart.heads.registry.candidates import expand
 from headstart.heads.registry.head import PATHS, GridPath
-from headstart.heads.sweep import sweep
-from headstart.heads.sweep_jobs import SweepSize, submit_jobs
-from headstart.heads.trial import Task, run_trial
+from headstart.heads.sweep.grid_trial import PathPart, pick_result, run_path, score_group
+from headstart.heads.sweep.jobs import SweepSize, submit_jobs
+from headstart.heads.sweep.run import sweep
+from headstart.heads.sweep.trial import Task, run_trial
 
 TASK = Task(y=Y, n_classes=10, plan=PLAN, groups=None, seed=0)
 PARAMS = {"logreg": {"C": 0.1}, "ridge": {"alpha": 1.0}}
@@ -73,7 +73,7 @@ def cut(n_candidates, n_workers, *, n_folds=5, n_rounds=1, most_cells=1000, most
         return len(jobs) - 1
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("headstart.heads.sweep_jobs.PATHS", {"logreg": path})
+        patch.setattr("headstart.heads.sweep.jobs.PATHS", {"logreg": path})
         candidates = expand([PIXELS], ["logreg"], {"logreg": {"C": [float(C) for C in range(1, n_candidates + 1)]}})
         sources = {id(PIXELS.features): "features"}
         futures = submit_jobs(submit, candidates, {"logreg": HEADS["logreg"]}, sources, "task", size)

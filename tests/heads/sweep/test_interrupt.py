@@ -16,7 +16,7 @@ import numpy as np
 from headstart.heads import HEADS, Head, register
 from headstart.heads.registry.candidates import Candidate
 from headstart.heads.splits import plan_splits
-from headstart.heads.sweep import sweep
+from headstart.heads.sweep.run import sweep
 
 announced = Path(sys.argv[2])
 
@@ -45,7 +45,7 @@ if __name__ == "__main__":
 def test_ctrl_c_ends_a_sweep_without_a_word_and_leaves_no_worker(dask, tmp_path):
     script = tmp_path / "script.py"
     script.write_text(SCRIPT)
-    root = str(Path(__file__).parents[2])
+    root = str(Path(__file__).parents[3])
     started = subprocess.Popen(
         [sys.executable, script, dask, tmp_path / "announced"],
         stdout=subprocess.PIPE,

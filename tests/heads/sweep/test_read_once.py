@@ -6,7 +6,7 @@ import threading
 import numpy as np
 import pytest
 
-from headstart.heads.read_once import ReadOnce, as_given
+from headstart.heads.sweep.cluster import ReadOnce, as_given
 
 
 class View:

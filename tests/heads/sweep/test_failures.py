@@ -8,8 +8,8 @@ from sweep_example import CHEAP, PIXELS, PLAN, X, Y, broken
 from headstart.heads import HEADS, DataError, UnknownHeadError
 from headstart.heads.registry.candidates import Candidate, FeatureSet, expand
 from headstart.heads.scoring.classification import Score
-from headstart.heads.sweep import fit_final, select, sweep
-from headstart.heads.trial import Result
+from headstart.heads.sweep.run import fit_final, select, sweep
+from headstart.heads.sweep.trial import Result
 
 
 def test_a_candidate_that_fails_is_a_result_with_its_reason_and_comes_last():

@@ -13,7 +13,7 @@ from headstart.heads import HEADS
 from headstart.heads.registry.candidates import FeatureSet, expand
 from headstart.heads.scoring.classification import score_predictions
 from headstart.heads.splits import plan_splits
-from headstart.heads.sweep import fit_final, score_test, select, sweep
+from headstart.heads.sweep.run import fit_final, score_test, select, sweep
 
 
 def test_results_come_back_best_first():

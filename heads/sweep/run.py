@@ -16,13 +16,12 @@ from headstart.heads.errors import DataError, WorkerLostError
 from headstart.heads.features import feature_matrix
 from headstart.heads.isolation import quiet_and_single_threaded
 from headstart.heads.prediction import predict, predict_numbers
-from headstart.heads.read_once import ReadOnce
 from headstart.heads.registry.candidates import find_for
 from headstart.heads.scoring.classification import METRICS, Score, score_predictions
 from headstart.heads.scoring.regression import REGRESSION_METRICS, score_numbers
-from headstart.heads.sweep_cluster import gather, open_client, place
-from headstart.heads.sweep_jobs import SweepSize, submit_jobs
-from headstart.heads.trial import Result, Task
+from headstart.heads.sweep.cluster import ReadOnce, gather, open_client, place
+from headstart.heads.sweep.jobs import SweepSize, submit_jobs
+from headstart.heads.sweep.trial import Result, Task
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

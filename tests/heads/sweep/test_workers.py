@@ -12,11 +12,12 @@ from distributed import KilledWorker, LocalCluster
 from sklearn.datasets import load_digits
 from sweep_example import PIXELS, PLAN, X, Y
 
-from headstart.heads import HEADS, Head, sweep_cluster
+from headstart.heads import HEADS, Head
 from headstart.heads.registry import table as registry
 from headstart.heads.registry.candidates import Candidate, FeatureSet, expand
 from headstart.heads.registry.head import GridPath
-from headstart.heads.sweep import sweep
+from headstart.heads.sweep import cluster as sweep_cluster
+from headstart.heads.sweep.run import sweep
 
 
 @pytest.fixture(scope="module")
@@ -120,7 +121,7 @@ def test_a_candidate_that_ends_every_worker_fails_with_a_reason_and_the_others_f
             os._exit(1)
 
     deadly = GridPath(module="deadly_path", function="solve", params=frozenset({"alpha"}), divisible=False)
-    monkeypatch.setattr("headstart.heads.sweep_jobs.PATHS", {"ridge": deadly})
+    monkeypatch.setattr("headstart.heads.sweep.jobs.PATHS", {"ridge": deadly})
     ridges = expand([PIXELS], ["ridge"], {"ridge": {"alpha": [1.0, 10.0]}})
     results = {str(r.candidate.params): r for r in sweep([*numbered(6, act), *ridges], Y, PLAN, dask=scheduler)}
     lost = results.pop("{'number': 3}")

@@ -10,16 +10,18 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import dask.config
+import numpy as np
 from dask.system import CPU_COUNT
 from distributed import CancelledError, Client, KilledWorker, LocalCluster, as_completed
 
 from headstart.heads.errors import DataError
-from headstart.heads.read_once import as_given
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from distributed import Future
+    from numpy.typing import NDArray
+
 
 _SILENT = logging.CRITICAL + 1  # a cancelled job may find its connection closed, which Dask calls critical
 # Pages that nobody is told of: importing what draws them takes longer than all the rest of opening a cluster.
@@ -151,3 +153,35 @@ def gather(client: Client, futures: Mapping[Any, Any], on_result: Callable[[Any,
         client.cancel(list(waiting), force=True)
         raise
     return lost
+
+
+class ReadOnce:
+    """Anything that `numpy.asarray` turns into a matrix; that is kept, and left behind when this is pickled.
+
+    Parameters
+    ----------
+    features : array-like of shape (n_images, n_features)
+        What pickles small, as paths and row numbers.
+    """
+
+    def __init__(self, features: object) -> None:
+        self._features = features
+        self._reading = threading.Lock()
+        self._matrix: NDArray[Any] | None = None
+
+    def __reduce__(self) -> tuple[type[ReadOnce], tuple[object]]:
+        return ReadOnce, (self._features,)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        """Return the matrix, read-only: every job of this process has the same."""
+        with self._reading:  # of two threads the second waits for the first one's
+            if self._matrix is None:
+                matrix = np.asarray(self._features).view()
+                matrix.flags.writeable = False
+                self._matrix = matrix
+        return np.array(self._matrix, dtype=dtype, copy=copy)
+
+
+def as_given(value: Any) -> Any:
+    """Return a value: the job that brings it to a worker, whose memory then keeps it for all jobs that run there."""
+    return value

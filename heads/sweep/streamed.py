@@ -4,26 +4,26 @@ from __future__ import annotations
 
 import time
 import warnings
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
 from headstart.heads.errors import DataError
-from headstart.heads.prediction import predict
+from headstart.heads.prediction import predict, widen_classes
 from headstart.heads.registry.head import STREAMED, can_stream
 from headstart.heads.scoring.linearised import LargeScores, Predictions
 from headstart.heads.solvers.streamed.data import StreamedData, gather
 from headstart.heads.solvers.sums.blocks import BLOCK_BYTES, SAMPLE_BYTES, Stream
-from headstart.heads.solvers.sums.part_sums import part_of_train, parts_of_folds
-from headstart.heads.streamed_scoring import FittedInFolds, score_streamed_folds
-from headstart.heads.sweep import FinalScore, order_results
-from headstart.heads.trial import Result, Task
+from headstart.heads.solvers.sums.part_sums import Parts, part_of_train, parts_of_folds, split_by_part
+from headstart.heads.sweep.run import FinalScore, order_results
+from headstart.heads.sweep.trial import Result, Task
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from numpy.typing import ArrayLike
+    from numpy.typing import ArrayLike, NDArray
 
     from headstart.heads.registry.candidates import Candidate
     from headstart.heads.splits import SplitPlan
@@ -42,7 +42,7 @@ def sweep_streamed(
     on_result: Callable[[Result], None] | None = None,
     finished: Sequence[Result] = (),
 ) -> list[Result]:
-    """Do what `heads.sweep.sweep` does, reading features in blocks; return results, best first.
+    """Do what `heads.sweep.run.sweep` does, reading features in blocks; return results, best first.
 
     Parameters
     ----------
@@ -94,7 +94,7 @@ def fit_streamed(
     block_bytes: int = BLOCK_BYTES,
     sample_bytes: int = SAMPLE_BYTES,
 ) -> Any:
-    """Do what `heads.sweep.fit_final` does, reading features in blocks; arguments as for `sweep_streamed`."""
+    """Do what `heads.sweep.run.fit_final` does, reading features in blocks; arguments as for `sweep_streamed`."""
     labels = np.asarray(y).astype(np.intp)
     data = gather(
         _stream_of(candidate, block_bytes),
@@ -118,7 +118,7 @@ def score_test_streamed(
     groups: ArrayLike | None = None,
     block_bytes: int = BLOCK_BYTES,
 ) -> FinalScore:
-    """Do what `heads.sweep.score_test` does, reading the candidate's features in blocks."""
+    """Do what `heads.sweep.run.score_test` does, reading the candidate's features in blocks."""
     labels = np.asarray(y).astype(np.intp)
     n_classes = int(labels.max()) + 1
     blocks = _stream_of(candidate, block_bytes).blocks(plan.test)
@@ -171,3 +171,73 @@ def _fit_heads(
         for candidate, of_folds in zip(group, models, strict=True):
             fitted.append(FittedInFolds(candidate=candidate, models=of_folds, seconds=seconds, warnings=texts))
     return fitted, failed
+
+
+@dataclass(frozen=True, kw_only=True)
+class FittedInFolds:
+    """A candidate's heads, one for each fold, and what fitting took and said."""
+
+    candidate: Candidate
+    models: Sequence[Any]
+    seconds: float
+    warnings: list[str]
+
+
+def score_streamed_folds(
+    stream: Stream, fitted: Sequence[FittedInFolds], task: Task, scores: LargeScores
+) -> list[Result]:
+    """Go through the images that folds score, once, and let each candidate's head of that fold say what they are."""
+    ends = np.cumsum([len(rows) for _, rows in task.plan.folds])
+    scored = np.concatenate([rows for _, rows in task.plan.folds])
+    fold_of, place = np.full(len(task.y), -1, dtype=np.int16), np.zeros(len(task.y), dtype=np.int32)
+    for number, (_, rows) in enumerate(task.plan.folds):
+        fold_of[rows] = number
+    place[scored] = np.arange(len(scored))
+    classes = np.empty((len(fitted), len(scored)), dtype=np.min_scalar_type(-task.n_classes))  # signed, a byte mostly
+    of_true = np.empty((len(fitted), len(scored)), dtype=np.float32)
+    folds = Parts(of_image=fold_of, fits=np.eye(len(ends), dtype=bool))
+    for block in stream.blocks(folds.rows):
+        for fold, here in split_by_part(folds, block.rows):
+            rows, shared = block.rows[here], _Transformed(block.features[here])
+            for number, one in enumerate(fitted):
+                said = shared.predict(one.models[fold], task.n_classes)
+                classes[number, place[rows]] = said.argmax(axis=1)
+                of_true[number, place[rows]] = said[np.arange(len(rows)), task.y[rows]]
+    slices = [slice(end - len(rows), end) for end, (_, rows) in zip(ends, task.plan.folds, strict=True)]
+    return [
+        _result(one, Predictions(classes=classes[number], probability=of_true[number]), slices, scores)
+        for number, one in enumerate(fitted)
+    ]
+
+
+class _Transformed:
+    """Features of some images, transformed once for all heads that share what transforms them."""
+
+    def __init__(self, features: NDArray[np.float32]) -> None:
+        self._features = features
+        self._by_steps: dict[tuple[int, ...], Any] = {}
+
+    def predict(self, model: Any, n_classes: int) -> NDArray[np.float64]:
+        """Return probabilities (n_images, n_classes)."""
+        last, features = model, self._features
+        if hasattr(model, "steps"):
+            steps = tuple(id(step) for _, step in model.steps[:-1])
+            if steps not in self._by_steps:
+                self._by_steps[steps] = model[:-1].transform(self._features)
+            last, features = model[-1], self._by_steps[steps]
+        return widen_classes(last.predict_proba(features), last.classes_, n_classes)
+
+
+def _result(one: FittedInFolds, said: Predictions, folds: Sequence[slice], scores: LargeScores) -> Result:
+    wrong = 0 if said.probability is None else int((~np.isfinite(said.probability)).sum())
+    if wrong:
+        reason = f"DataError: {wrong} images have probabilities that are not finite; try other hyper-parameters"
+        return Result(candidate=one.candidate, error=reason, warnings=one.warnings)
+    return Result(
+        candidate=one.candidate,
+        scores=scores.scores(said),
+        per_fold=[scores.values(said, fold) for fold in folds],
+        fit_seconds=one.seconds,
+        warnings=one.warnings,
+        predictions=said,
+    )

@@ -11,7 +11,7 @@ import numpy as np
 
 from headstart.heads.isolation import isolated_job
 from headstart.heads.prediction import widen_classes
-from headstart.heads.trial import Result, SaidInFolds, Task, contiguous_rows, run_trial, score_folds
+from headstart.heads.sweep.trial import Result, SaidInFolds, Task, contiguous_rows, run_trial, score_folds
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
