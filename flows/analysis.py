@@ -8,13 +8,13 @@ import numpy.typing as npt
 
 from headstart.flows.out_of_fold import OutOfFold
 from headstart.flows.problem import Problem
-from headstart.heads.calibration import expected_calibration_error, reliability, temper
-from headstart.heads.few_shot import FewShotPoint, few_shot_curve
-from headstart.heads.near_copies import THRESHOLD, near_copies, sides_of
+from headstart.heads.analysis.calibration import expected_calibration_error, reliability, temper
+from headstart.heads.analysis.few_shot import FewShotPoint, few_shot_curve
+from headstart.heads.analysis.near_copies import THRESHOLD, near_copies, sides_of
+from headstart.heads.analysis.suspects import find_outliers, find_suspects
 from headstart.heads.registry.candidates import Candidate
 from headstart.heads.registry.table import find_head
 from headstart.heads.splits import SplitPlan
-from headstart.heads.suspects import find_outliers, find_suspects
 from headstart.heads.sweep.nested import NestedPlan
 from headstart.heads.sweep.run import FinalScore
 
@@ -62,7 +62,7 @@ class Analysis:
     temperature : float or None
         That mends the winner's probabilities, fitted on images that chose it; None without probabilities.
     reliability : dict or None
-        ``bins`` of the test images, as `heads.calibration.Bin`; ``error`` and ``by_chance``.
+        ``bins`` of the test images, as `heads.analysis.calibration.Bin`; ``error`` and ``by_chance``.
     suspects : list of dict
         ``row, given, suggested`` (class numbers), ``margin, probability`` (of the suggested class), worst first.
     outliers : list of dict

@@ -16,7 +16,7 @@ from headstart.extractors.listing.cache_listing import read_listing
 from headstart.flows.cluster_page import render_clusters
 from headstart.flows.embedded import Embedded, find_covering
 from headstart.flows.errors import JobError
-from headstart.heads.clustering import (
+from headstart.heads.analysis.clustering import (
     KS,
     Clustering,
     agreement,

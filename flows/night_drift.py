@@ -14,7 +14,7 @@ from headstart.flows.experiment import Experiment, FitTable
 from headstart.flows.fit_inputs import labelled_rows, name_of
 from headstart.flows.history import Run
 from headstart.flows.night_changes import seen_digests, unseen_digests
-from headstart.heads.drift import Drift, draw_rows, measure_drift
+from headstart.heads.analysis.drift import Drift, draw_rows, measure_drift
 from headstart.heads.scoring.paired import holm
 
 ALPHA = 0.01

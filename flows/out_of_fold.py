@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from headstart.flows.problem import Problem
-from headstart.heads.calibration import fit_temperature_on_oof
+from headstart.heads.analysis.calibration import fit_temperature_on_oof
 from headstart.heads.errors import DataError
 from headstart.heads.folds import cross_validate
 from headstart.heads.registry.candidates import Candidate

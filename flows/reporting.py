@@ -15,7 +15,7 @@ from headstart.flows.analysis import Analysis
 from headstart.flows.leaderboard import write_leaderboard
 from headstart.flows.problem import Problem
 from headstart.flows.thumbnails import read_thumbnails
-from headstart.heads.few_shot import FewShotPoint
+from headstart.heads.analysis.few_shot import FewShotPoint
 from headstart.heads.report import ReportData, render_report
 from headstart.heads.report_text import params_text
 from headstart.heads.splits import SplitPlan

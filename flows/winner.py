@@ -10,7 +10,7 @@ import numpy.typing as npt
 from headstart.flows.out_of_fold import OutOfFold, predict_out_of_fold
 from headstart.flows.problem import Problem
 from headstart.flows.streamed_fitting import Streaming
-from headstart.heads.calibration import with_temperature
+from headstart.heads.analysis.calibration import with_temperature
 from headstart.heads.errors import DataError
 from headstart.heads.registry.candidates import Candidate
 from headstart.heads.splits import SplitPlan

@@ -71,7 +71,7 @@ def test_without_labels_there_is_nothing_to_agree_with(tmp_path: Path) -> None:
 
 
 def test_without_umap_the_map_is_pcas_and_a_note_says_so(cache: Path, tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.setattr("headstart.heads.clustering.find_spec", lambda _: None)
+    monkeypatch.setattr("headstart.heads.analysis.clustering.find_spec", lambda _: None)
     found = cluster(cache, k=(3,), out=tmp_path / "out")
     assert found.map == "pca"
     assert any("UMAP" in note and "headstart[umap]" in note for note in found.notes)

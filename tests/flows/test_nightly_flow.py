@@ -14,7 +14,7 @@ from headstart.flows.night_changes import NightChanges
 from headstart.flows.night_drift import NightDrift
 from headstart.flows.night_score import ScoreChange
 from headstart.flows.night_text import night_page
-from headstart.heads.drift import Drift
+from headstart.heads.analysis.drift import Drift
 
 EXPERIMENT = """
 name = "Night Birds"

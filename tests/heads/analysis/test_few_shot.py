@@ -8,8 +8,8 @@ import pytest
 from sweep_example import PIXELS, X, Y
 
 from headstart.heads import HEADS
+from headstart.heads.analysis.few_shot import few_shot_curve
 from headstart.heads.errors import DataError
-from headstart.heads.few_shot import few_shot_curve
 from headstart.heads.registry.candidates import Candidate
 from headstart.heads.splits import plan_splits
 from headstart.heads.sweep.trial import Task, run_trial

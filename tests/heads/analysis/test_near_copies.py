@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from headstart.heads import near_copies as module
+from headstart.heads.analysis import near_copies as module
+from headstart.heads.analysis.near_copies import near_copies, sides_of
 from headstart.heads.errors import DataError
-from headstart.heads.near_copies import near_copies, sides_of
 from headstart.heads.splits import plan_splits
 
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from headstart.heads.drift import FEWEST_ROWS, MOST_ROWS, draw_rows, measure_drift
+from headstart.heads.analysis.drift import FEWEST_ROWS, MOST_ROWS, draw_rows, measure_drift
 from headstart.heads.errors import DataError
 
 WIDTH = 6

@@ -10,7 +10,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 
 from headstart.heads import HEADS
-from headstart.heads.calibration import (
+from headstart.heads.analysis.calibration import (
     expected_calibration_error,
     fit_temperature_on_oof,
     reliability,

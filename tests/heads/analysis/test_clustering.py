@@ -6,8 +6,8 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from headstart.heads import clustering
-from headstart.heads.clustering import (
+from headstart.heads.analysis import clustering
+from headstart.heads.analysis.clustering import (
     NOISE,
     agreement,
     cluster_by_density,

@@ -6,9 +6,9 @@ from sklearn.datasets import load_digits
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
 
 from headstart.heads import HEADS
-from headstart.heads.calibration import fit_temperature_on_oof, temper
+from headstart.heads.analysis.calibration import fit_temperature_on_oof, temper
+from headstart.heads.analysis.suspects import find_outliers, find_suspects
 from headstart.heads.errors import DataError
-from headstart.heads.suspects import find_outliers, find_suspects
 
 X, Y = load_digits(return_X_y=True)
 X = X.astype(np.float32)

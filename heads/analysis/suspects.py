@@ -66,7 +66,7 @@ def find_suspects(y: ArrayLike, oof_probability: ArrayLike) -> list[Suspect]:
         Given classes, 0 … n_classes - 1.
     oof_probability : array of shape (n_images, n_classes)
         Of a head that was not fitted on the image, nor on copies of it: a head that was believes the wrong label.
-        Best tempered (`heads.calibration.temper`), but for neighbours' votes: a head that is too sure accuses too many.
+        Best tempered (`heads.analysis.temper`), but for neighbours' votes: a head that is too sure accuses too many.
 
     Raises
     ------
