@@ -11,7 +11,7 @@ import pandas as pd
 from headstart.extractors.atomic import write_atomically
 from headstart.flows.problem import Problem
 from headstart.heads.registry.candidates import Candidate
-from headstart.heads.report_text import params_text
+from headstart.heads.report.text import params_text
 from headstart.heads.scoring.classification import Score
 from headstart.heads.sweep.trial import Result
 

@@ -12,8 +12,8 @@ from headstart.flows.problem import Problem
 from headstart.flows.problem_sweep import sweep_problem
 from headstart.flows.winner import Embedding, score_others, score_winner
 from headstart.heads.errors import DataError
-from headstart.heads.nested_text import MEANING
 from headstart.heads.registry.candidates import Candidate
+from headstart.heads.report.nested_text import MEANING
 from headstart.heads.splits import SplitPlan, plan_splits
 from headstart.heads.sweep.cluster import open_client
 from headstart.heads.sweep.nested import NestedPlan, OuterFold, plan_nested, pool_scores

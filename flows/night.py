@@ -17,7 +17,7 @@ from headstart.flows.night_drift import ALPHA, NightDrift, measure_drifts
 from headstart.flows.night_record import NightRecord
 from headstart.flows.night_score import ScoreChange, compare_scores
 from headstart.flows.run_search import KeptRun, find_run
-from headstart.heads.report_text import interval_text, metric_name, score_text
+from headstart.heads.report.text import interval_text, metric_name, score_text
 
 
 @dataclass(frozen=True)

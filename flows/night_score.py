@@ -7,7 +7,7 @@ from typing import Any
 from headstart.flows.comparison import compare_runs
 from headstart.flows.errors import JobError
 from headstart.flows.run_search import KeptRun
-from headstart.heads.report_text import is_loss
+from headstart.heads.report.text import is_loss
 
 
 @dataclass(frozen=True)

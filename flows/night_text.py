@@ -6,7 +6,7 @@ from typing import Any
 from headstart.flows.night import NightSummary
 from headstart.flows.night_drift import ALPHA, NightDrift
 from headstart.flows.night_score import ScoreChange
-from headstart.heads.report_text import NUMBER_METRICS, interval_text, is_loss, metric_name, score_text
+from headstart.heads.report.text import NUMBER_METRICS, interval_text, is_loss, metric_name, score_text
 
 _KINDS = {"new": "new", "changed": "changed", "gone": "gone", "quarantined": "newly quarantined"}
 

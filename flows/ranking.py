@@ -8,7 +8,7 @@ from typing import Any
 from headstart.flows.errors import JobError
 from headstart.flows.history import Run
 from headstart.flows.run_search import gather_runs
-from headstart.heads.report_text import is_loss
+from headstart.heads.report.text import is_loss
 
 
 @dataclass(frozen=True)

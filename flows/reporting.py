@@ -16,8 +16,8 @@ from headstart.flows.leaderboard import write_leaderboard
 from headstart.flows.problem import Problem
 from headstart.flows.thumbnails import read_thumbnails
 from headstart.heads.analysis.few_shot import FewShotPoint
-from headstart.heads.report import ReportData, render_report
-from headstart.heads.report_text import params_text
+from headstart.heads.report.page import ReportData, render_report
+from headstart.heads.report.text import params_text
 from headstart.heads.splits import SplitPlan
 from headstart.heads.sweep.run import FinalScore
 from headstart.heads.sweep.trial import Result

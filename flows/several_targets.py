@@ -19,7 +19,7 @@ from headstart.flows.fitting import fit_problem
 from headstart.flows.label_columns import ALL
 from headstart.flows.multilabel import score_columns
 from headstart.flows.problem import Labelled, gather_labelled, pose_column
-from headstart.heads.report_text import params_text
+from headstart.heads.report.text import params_text
 
 TABLE = "targets.csv"
 

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from headstart.flows.terminal import show_notes
 from headstart.heads.errors import DataError
-from headstart.heads.report_text import params_text, score_text
+from headstart.heads.report.text import params_text, score_text
 from headstart.heads.sweep.run import select
 from headstart.heads.sweep.trial import Result
 

@@ -12,8 +12,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from headstart.heads.nested_text import MEANING, fold_rows, stability_text
-from headstart.heads.report_text import interval_text, metric_name, params_text, score_text
+from headstart.heads.report.nested_text import MEANING, fold_rows, stability_text
+from headstart.heads.report.text import interval_text, metric_name, params_text, score_text
 
 if TYPE_CHECKING:  # each of these loads torch, for which 'headstart --help' should not wait
     from headstart.extractors.backbones.backbone import BackboneInfo

@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from headstart.flows.terminal import nearby, show_notes, table_of
-from headstart.heads.report_text import interval_text, metric_name, score_text
+from headstart.heads.report.text import interval_text, metric_name, score_text
 
 if TYPE_CHECKING:  # loads what 'headstart --help' should not wait for
     from headstart.flows.several_targets import SeveralFits

@@ -10,8 +10,8 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocato
 from numpy.typing import NDArray
 
 from headstart.heads.charts import HEAT, TRAIN
+from headstart.heads.report.text import is_loss, is_number, metric_name, score_text
 from headstart.heads.report_palette import shortened
-from headstart.heads.report_text import is_loss, is_number, metric_name, score_text
 from headstart.heads.svg import INK, STYLE, as_svg, panel
 
 BRIEFEST = 1e-4  # seconds: what the clock of a fit resolves, and a place on the logarithmic axis for 0
@@ -32,7 +32,7 @@ def cost_chart(leaderboard: Sequence[Mapping[str, Any]], metric: str, *, name: s
     Parameters
     ----------
     leaderboard : sequence of mappings
-        Best first, as in `heads.report.ReportData`.
+        Best first, as in `heads.report.page.ReportData`.
     metric : str
     name : str
         Prefix of every id in the SVG; unique in the page.
@@ -78,7 +78,7 @@ def few_shot_chart(curve: Sequence[Mapping[str, Any]], n_classes: int, *, name: 
     Parameters
     ----------
     curve : sequence of mappings
-        As `few_shot` of `heads.report.ReportData`, fewest first.
+        As `few_shot` of `heads.report.page.ReportData`, fewest first.
     n_classes : int
         Places the last point, all images, at their mean number per class.
     name : str
@@ -116,7 +116,7 @@ def reliability_chart(reliability: Mapping[str, Any], *, name: str = "reliabilit
     Parameters
     ----------
     reliability : mapping
-        As `reliability` of `heads.report.ReportData`.
+        As `reliability` of `heads.report.page.ReportData`.
     name : str
         Prefix of every id in the SVG; unique in the page.
 

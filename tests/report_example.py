@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from headstart.heads.report import ReportData
+from headstart.heads.report.page import ReportData
 
 HEADLINE = "mobilenet_v2 · penultimate · logreg (C = 0.01): 83.3 % accuracy [50.0, 97.8] on val, 6 images, scored once"
 

@@ -18,7 +18,9 @@ def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.fixture
 def quick_maps(monkeypatch: pytest.MonkeyPatch) -> None:
     """Reports whose map shows the first two features: t-SNE of 600 images takes longer than all of their fit."""
-    monkeypatch.setattr("headstart.heads.report.project", lambda embedding: np.asarray(embedding, np.float64)[:, :2])
+    monkeypatch.setattr(
+        "headstart.heads.report.page.project", lambda embedding: np.asarray(embedding, np.float64)[:, :2]
+    )
 
 
 @pytest.fixture

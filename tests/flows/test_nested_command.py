@@ -17,7 +17,7 @@ from headstart.flows.experiment import read_experiment
 from headstart.flows.fitting import fit
 from headstart.flows.kept_results import UNFINISHED, KeptResults
 from headstart.flows.sweep_progress import say_kept
-from headstart.heads.nested_text import MEANING
+from headstart.heads.report.nested_text import MEANING
 from headstart.heads.sweep.trial import Result
 
 

@@ -187,6 +187,6 @@ def test_a_label_cannot_break_out_of_its_attribute():
 
 
 def test_pyplot_is_never_loaded():
-    code = "import sys, headstart.heads.report; sys.exit('matplotlib.pyplot' in sys.modules)"
+    code = "import sys, headstart.heads.report.page; sys.exit('matplotlib.pyplot' in sys.modules)"
 
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -9,7 +9,7 @@ import pytest
 from report_example import report_data, thumbnail
 from report_page import data_of, words
 
-import headstart.heads.report
+import headstart.heads.report.page
 from headstart.heads import projection
 from headstart.heads.projection import project
 from headstart.heads.report_map import SHAPES, WIDTH, map_chart, place_points
@@ -160,7 +160,7 @@ def test_beyond_what_is_projected_an_image_stands_among_its_nearest(monkeypatch)
 
 def test_the_page_says_of_how_many_images_the_map_was_made(monkeypatch):
     monkeypatch.setattr(projection, "MOST_TSNE", 60)
-    monkeypatch.setattr(headstart.heads.report, "MOST_TSNE", 60)
+    monkeypatch.setattr(headstart.heads.report.page, "MOST_TSNE", 60)
     embedding = np.random.default_rng(0).normal(size=(80, 8))
     labels = np.repeat([0, 1], 40)
 

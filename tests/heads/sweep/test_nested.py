@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from headstart.heads.errors import DataError
-from headstart.heads.nested_text import stability_text
+from headstart.heads.report.nested_text import stability_text
 from headstart.heads.scoring.classification import score_predictions
 from headstart.heads.scoring.regression import score_numbers
 from headstart.heads.sweep.nested import _notes_of, plan_nested, pool_scores

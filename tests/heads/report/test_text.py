@@ -3,8 +3,8 @@
 import pytest
 from report_example import candidate
 
-from headstart.heads.report_table import seconds_text
-from headstart.heads.report_text import candidate_text, gain_text, interval_text, metric_name, params_text, score_text
+from headstart.heads.report.table import seconds_text
+from headstart.heads.report.text import candidate_text, gain_text, interval_text, metric_name, params_text, score_text
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from headstart.heads.regression_report import NumberReport, render_number_report, residual_chart, scatter_chart
-from headstart.heads.report_text import interval_text, metric_name, score_text
+from headstart.heads.report.number_page import NumberReport, render_number_report, residual_chart, scatter_chart
+from headstart.heads.report.text import interval_text, metric_name, score_text
 
 ROW = {
     "label": "resnet18",

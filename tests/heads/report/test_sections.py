@@ -4,7 +4,7 @@ import pytest
 from report_example import candidate, everything, mistake, report_data, thumbnail
 from report_page import page, words
 
-from headstart.heads.report_images import mistakes_gallery, pair_of
+from headstart.heads.report.galleries import mistakes_gallery, pair_of
 
 OPTIONAL = {
     "few_shot": "few-shot",

@@ -4,7 +4,7 @@ import pytest
 from report_example import candidate, report_data
 from report_page import page, words
 
-from headstart.heads.report_table import candidate_table, controls_table, score_scale
+from headstart.heads.report.table import candidate_table, controls_table, score_scale
 
 
 def test_the_page_says_which_numbers_choose_and_which_is_the_honest_one():

@@ -9,7 +9,7 @@ from report_example import HEADLINE, history, mistake, report_data, thumbnail
 from report_page import page, words
 
 from headstart.heads.errors import DataError
-from headstart.heads.report import render_report
+from headstart.heads.report.page import render_report
 
 
 def test_the_headline_is_one_sentence_to_quote(plain):

@@ -5,7 +5,7 @@ import pytest
 from report_browser import CHROMIUM, Browser
 from report_example import candidate, everything, mistake, report_data, thumbnail
 
-from headstart.heads.report import render_report
+from headstart.heads.report.page import render_report
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed")
 

@@ -12,8 +12,8 @@ import pytest
 from report_example import candidate, everything, history, mistake, report_data
 from report_page import CSS, data_of, page
 
-import headstart.heads.report
-from headstart.heads.report import render_report
+import headstart.heads.report.page
+from headstart.heads.report.page import render_report
 
 HOSTILE = "<script>window.pwned = 1</script>\"'><img src=x onerror=alert(1)>"
 
@@ -67,7 +67,7 @@ def test_hostile_names_reach_the_script_as_data():
 def test_the_policy_allows_inline_style_embedded_images_and_the_one_script_that_is_ours(plain):
     (policy,) = (meta["content"] for meta in plain.all("meta") if meta.get("http-equiv") == "Content-Security-Policy")
 
-    script = (Path(headstart.heads.report.__file__).parent / "report.js").read_bytes()
+    script = (Path(headstart.heads.report.page.__file__).parent / "report.js").read_bytes()
     digest = base64.b64encode(hashlib.sha256(script).digest()).decode()
     assert policy == f"default-src 'none'; style-src 'unsafe-inline'; img-src data:; script-src 'sha256-{digest}'"
 
@@ -92,7 +92,7 @@ def test_a_path_that_is_no_utf8_can_be_written():
 
 def test_a_page_of_ten_thousand_points_stays_below_five_and_a_half_megabytes(monkeypatch):
     rng = np.random.default_rng(0)
-    monkeypatch.setattr(headstart.heads.report, "project", lambda embedding: rng.normal(size=(len(embedding), 2)))
+    monkeypatch.setattr(headstart.heads.report.page, "project", lambda embedding: rng.normal(size=(len(embedding), 2)))
 
     html = render_report(
         report_data(

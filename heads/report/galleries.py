@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from headstart.heads.report_data import ReportData
+from headstart.heads.report.data import ReportData
 
 OPENING = 24  # pictures that a gallery opens with
 

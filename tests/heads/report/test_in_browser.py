@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from report_example import candidate, everything, history, mistake, report_data
 
-from headstart.heads.report import render_report
+from headstart.heads.report.page import render_report
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed")

@@ -38,7 +38,7 @@ class ReportData:
         One of its rows.
     test : mapping
         `n_images`, `split` and `scores` (metric → mapping of `value`, `low` and `high`, or None); and `nested`, where
-        each image was scored by a model that was chosen and fitted without it (see `heads.nested_text.fold_rows`).
+        each image was scored by a model that was chosen and fitted without it (see `heads.report.fold_rows`).
     y_test, predicted : (n_test,) int
         True and predicted classes of the test images.
     probability : (n_test, n_classes) float or None

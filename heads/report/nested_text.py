@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from headstart.heads.report_text import interval_text, params_text, score_text
+from headstart.heads.report.text import interval_text, params_text, score_text
 
 MEANING = (
     "Each image was scored once, by a model that was chosen and fitted without it. The number is that of choosing and "

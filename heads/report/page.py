@@ -11,15 +11,21 @@ import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from headstart.heads.charts import COUNTED_CLASSES, best_epoch, confusion_chart, confusion_counts, curve_chart
-from headstart.heads.nested_text import nested_table
 from headstart.heads.projection import MOST_TSNE, PCA_SIZE, project, uses_tsne
-from headstart.heads.report_data import ReportData
-from headstart.heads.report_images import copies_gallery, mistakes_gallery, outliers_gallery, pair_of, suspects_gallery
+from headstart.heads.report.data import ReportData
+from headstart.heads.report.galleries import (
+    copies_gallery,
+    mistakes_gallery,
+    outliers_gallery,
+    pair_of,
+    suspects_gallery,
+)
+from headstart.heads.report.nested_text import nested_table
+from headstart.heads.report.table import candidate_table, controls_table
+from headstart.heads.report.text import headline, interval_text, is_loss, metric_name, score_text
 from headstart.heads.report_map import map_chart, map_details
 from headstart.heads.report_palette import PALETTE
 from headstart.heads.report_plots import cost_chart, few_shot_chart, reliability_chart
-from headstart.heads.report_table import candidate_table, controls_table
-from headstart.heads.report_text import headline, interval_text, is_loss, metric_name, score_text
 
 __all__ = ["ReportData", "project", "render_report"]
 

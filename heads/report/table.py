@@ -6,7 +6,7 @@ from typing import Any
 
 from matplotlib.ticker import MaxNLocator
 
-from headstart.heads.report_text import (
+from headstart.heads.report.text import (
     ABSENT,
     gain_text,
     interval_text,
@@ -53,7 +53,7 @@ def candidate_table(
     Parameters
     ----------
     leaderboard : sequence of mappings
-        Best first, as in `heads.report.ReportData`.
+        Best first, as in `heads.report.page.ReportData`.
     winner : mapping
         One of them.
     test : mapping
@@ -108,7 +108,7 @@ def controls_table(
     Parameters
     ----------
     controls : sequence of mappings
-        As in `heads.report.ReportData`.
+        As in `heads.report.page.ReportData`.
     winner, test, metric
         As for `candidate_table`.
 
