@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from headstart.heads.analysis.clustering import NOISE, Clustering
-from headstart.heads.charts import map_chart
+from headstart.heads.report.charts.charts import map_chart
 
 if TYPE_CHECKING:
     from headstart.flows.clustering import ClusterSummary

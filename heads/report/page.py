@@ -10,8 +10,17 @@ from typing import Any
 import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from headstart.heads.charts import COUNTED_CLASSES, best_epoch, confusion_chart, confusion_counts, curve_chart
-from headstart.heads.projection import MOST_TSNE, PCA_SIZE, project, uses_tsne
+from headstart.heads.report.charts.charts import (
+    COUNTED_CLASSES,
+    best_epoch,
+    confusion_chart,
+    confusion_counts,
+    curve_chart,
+)
+from headstart.heads.report.charts.map import map_chart, map_details
+from headstart.heads.report.charts.plots import cost_chart, few_shot_chart, reliability_chart
+from headstart.heads.report.charts.projection import MOST_TSNE, PCA_SIZE, project, uses_tsne
+from headstart.heads.report.charts.svg import PALETTE
 from headstart.heads.report.data import ReportData
 from headstart.heads.report.galleries import (
     copies_gallery,
@@ -23,9 +32,6 @@ from headstart.heads.report.galleries import (
 from headstart.heads.report.nested_text import nested_table
 from headstart.heads.report.table import candidate_table, controls_table
 from headstart.heads.report.text import headline, interval_text, is_loss, metric_name, score_text
-from headstart.heads.report_map import map_chart, map_details
-from headstart.heads.report_palette import PALETTE
-from headstart.heads.report_plots import cost_chart, few_shot_chart, reliability_chart
 
 __all__ = ["ReportData", "project", "render_report"]
 

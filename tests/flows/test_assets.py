@@ -16,7 +16,7 @@ from headstart.extractors.extraction.shard_result import ShardResult
 from headstart.flows.artifacts import _image_url, progress_artifact
 from headstart.flows.assets import asset_key
 from headstart.flows.task_logs import log_shard
-from headstart.heads.report_plots import cost_chart
+from headstart.heads.report.charts.plots import cost_chart
 
 
 @pytest.mark.parametrize(

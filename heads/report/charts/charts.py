@@ -13,9 +13,8 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from headstart.heads.report_map import map_chart
-from headstart.heads.report_palette import shortened
-from headstart.heads.svg import INK, STYLE, as_svg, panel
+from headstart.heads.report.charts.map import map_chart
+from headstart.heads.report.charts.svg import INK, STYLE, as_svg, panel, shortened
 
 __all__ = ["best_epoch", "confusion_chart", "confusion_counts", "curve_chart", "map_chart"]
 

@@ -10,10 +10,10 @@ from report_example import report_data, thumbnail
 from report_page import data_of, words
 
 import headstart.heads.report.page
-from headstart.heads import projection
-from headstart.heads.projection import project
-from headstart.heads.report_map import SHAPES, WIDTH, map_chart, place_points
-from headstart.heads.report_palette import PALETTE
+from headstart.heads.report.charts import projection
+from headstart.heads.report.charts.map import SHAPES, WIDTH, map_chart, place_points
+from headstart.heads.report.charts.projection import project
+from headstart.heads.report.charts.svg import PALETTE
 
 POINTS = np.array([[0.0, 0.0], [0.1, 0.1], [5.0, 4.0], [5.1, 4.2]])
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from headstart.heads.report_palette import PALETTE, shortened
+from headstart.heads.report.charts.svg import PALETTE, shortened
 
 # Units of the drawing: a tenth of a CSS pixel at its natural size, so that places are whole numbers and short.
 WIDTH = 7600

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 from report_example import history
 
-from headstart.heads.charts import (
+from headstart.heads.report.charts.charts import (
     TRAIN,
     VALIDATION,
     best_epoch,

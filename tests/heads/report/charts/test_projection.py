@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from headstart.heads.errors import DataError
-from headstart.heads.projection import project, uses_tsne
+from headstart.heads.report.charts.projection import project, uses_tsne
 
 RNG = np.random.default_rng(0)
 BLOBS = np.repeat(20 * np.eye(3, 60), 20, axis=0) + RNG.normal(size=(60, 60))

@@ -6,8 +6,8 @@ from xml.etree import ElementTree as ET
 import pytest
 from report_example import candidate, everything
 
-from headstart.heads.charts import HEAT
-from headstart.heads.report_plots import cost_chart, few_shot_chart, reliability_chart
+from headstart.heads.report.charts.charts import HEAT
+from headstart.heads.report.charts.plots import cost_chart, few_shot_chart, reliability_chart
 
 
 def parsed(svg):
