@@ -18,7 +18,7 @@ from headstart.flows.run_record import keep_run
 from headstart.flows.streamed_fitting import Streaming
 from headstart.flows.winner import Embedding, best_of_embeddings, score_others, score_winner
 from headstart.heads import HEADS
-from headstart.heads.model_file import save_model
+from headstart.heads.saving.model_file import save_model
 from headstart.heads.splits import SplitPlan
 from headstart.heads.sweep.run import FinalScore, select
 from headstart.heads.sweep.trial import Result, training_curve

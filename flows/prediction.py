@@ -22,9 +22,9 @@ from headstart.extractors.spec.tap import Tap
 from headstart.flows.errors import JobError
 from headstart.flows.extraction import open_extraction, run_shards
 from headstart.flows.progress import progress_bar
-from headstart.heads.model_file import load_model
 from headstart.heads.prediction import predict as predict_classes
 from headstart.heads.prediction import predict_numbers
+from headstart.heads.saving.model_file import load_model
 
 if TYPE_CHECKING:
     from headstart.extractors.extraction.shard_result import ShardResult

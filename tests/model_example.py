@@ -9,9 +9,9 @@ import numpy as np
 from sklearn.datasets import load_digits
 
 from headstart.heads import HEADS
-from headstart.heads.model_card import CARD_FILE
-from headstart.heads.model_file import HEAD_FILE
 from headstart.heads.registry.table import REGRESSORS
+from headstart.heads.saving.card import CARD_FILE
+from headstart.heads.saving.model_file import HEAD_FILE
 
 X, Y = (array[:120] for array in load_digits(return_X_y=True))
 X = X.astype(np.float32)

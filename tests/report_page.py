@@ -10,7 +10,7 @@ from report_example import report_data
 import headstart.heads.report.page
 from headstart.heads.report.page import render_report
 
-CSS = (Path(headstart.heads.report.page.__file__).parent / "report.css").read_text(encoding="utf-8")
+CSS = (Path(headstart.heads.report.page.__file__).parent / "templates" / "page.css").read_text(encoding="utf-8")
 
 
 class Page(HTMLParser):

@@ -14,7 +14,7 @@ from headstart.heads.report.charts.svg import INK, STYLE, as_svg, panel
 from headstart.heads.report.nested_text import nested_table
 from headstart.heads.report.text import headline, interval_text, is_loss, metric_name, params_text, score_text
 
-_HERE = Path(__file__).parent
+_TEMPLATES = Path(__file__).parent / "templates"
 _COLOUR = "#2f6db5"  # a mid tone: 3:1 against a white and against a near-black page
 _MOST_POINTS = 3000
 
@@ -58,10 +58,14 @@ class NumberReport:
 def render_number_report(data: NumberReport) -> str:
     """Render the page: HTML that loads nothing, runs nothing, and is the same for the same data."""
     environment = Environment(
-        loader=FileSystemLoader(_HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=FileSystemLoader(_TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     winner = {**data.leaderboard[0], "backbone": data.leaderboard[0]["label"]}
-    page = environment.get_template("regression_report.html.jinja").render(
+    page = environment.get_template("number_page.html.jinja").render(
         data=data,
         headline=headline(data.metric, winner, data.test, data.test["split"]),
         nested=nested_table(data.test, data.metric),
@@ -82,7 +86,7 @@ def render_number_report(data: NumberReport) -> str:
         ],
         scatter=scatter_chart(data.true, data.predicted, data.target),
         residuals=residual_chart(data.true, data.predicted, data.target),
-        css=(_HERE / "report.css").read_text(encoding="utf-8"),
+        css=(_TEMPLATES / "page.css").read_text(encoding="utf-8"),
     )
     # A path that is no UTF-8 reaches Python as lone surrogates, which cannot be written: show them as \udcff.
     return page.encode("utf-8", "backslashreplace").decode("utf-8")

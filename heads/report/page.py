@@ -35,7 +35,7 @@ from headstart.heads.report.text import headline, interval_text, is_loss, metric
 
 __all__ = ["ReportData", "project", "render_report"]
 
-HERE = Path(__file__).parent
+TEMPLATES = Path(__file__).parent / "templates"
 MOST_CURVES = 6
 MOST_CONFUSIONS = 6
 LEGEND_CLASSES = len(PALETTE)
@@ -63,10 +63,14 @@ def render_report(data: ReportData) -> str:
     """
     # FileSystemLoader and not PackageLoader: the templates lie beside this file, not in a folder of their own.
     environment = Environment(
-        loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
-    css, script = ((HERE / name).read_text(encoding="utf-8") for name in ("report.css", "report.js"))
-    page = environment.get_template("report.html.jinja").render(
+    css, script = ((TEMPLATES / name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
+    page = environment.get_template("page.html.jinja").render(
         title=data.title,
         created=_time_text(data.created),
         class_names=data.class_names,

@@ -16,7 +16,7 @@ from headstart.extractors.errors import CacheError
 from headstart.flows.errors import JobError
 from headstart.flows.fitting import fit
 from headstart.heads.errors import DataError, UnknownHeadError
-from headstart.heads.model_file import load_model
+from headstart.heads.saving.model_file import load_model
 
 Embed = Callable[..., Any]
 

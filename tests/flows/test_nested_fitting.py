@@ -26,10 +26,10 @@ from headstart.flows.ranking import rank_runs
 from headstart.flows.run_search import find_run
 from headstart.heads import HEADS, Head
 from headstart.heads.errors import DataError
-from headstart.heads.model_file import load_model
 from headstart.heads.registry import table as registry
 from headstart.heads.registry.candidates import FeatureSet, expand
 from headstart.heads.report.nested_text import MEANING
+from headstart.heads.saving.model_file import load_model
 from headstart.heads.sweep.nested import plan_nested
 
 X, Y = (array[:300] for array in load_digits(return_X_y=True))

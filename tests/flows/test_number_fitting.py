@@ -21,7 +21,7 @@ from headstart.flows.problem import pose_problem
 from headstart.flows.ranking import rank_runs
 from headstart.flows.run_search import find_run
 from headstart.heads.errors import UnknownHeadError
-from headstart.heads.model_file import load_model
+from headstart.heads.saving.model_file import load_model
 
 HEADS = ["ridge", "knn", "dummy"]
 

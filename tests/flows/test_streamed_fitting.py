@@ -12,7 +12,7 @@ from streaming_example import X, Y
 
 from headstart.flows.errors import JobError
 from headstart.flows.fitting import fit
-from headstart.heads.model_file import load_model
+from headstart.heads.saving.model_file import load_model
 
 HEADS = ["ridge", "logreg", "centroid"]
 ROOT = Path(__file__).parents[2]

@@ -6,9 +6,9 @@ from report_page import page
 from sweep_example import X
 
 from headstart.heads import Head
-from headstart.heads.model_file import save_model
 from headstart.heads.registry import table as registry
 from headstart.heads.registry.candidates import Candidate
+from headstart.heads.saving.model_file import save_model
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from headstart.heads.analysis.calibration import (
     with_temperature,
 )
 from headstart.heads.errors import DataError
-from headstart.heads.model_file import load_model, save_model
+from headstart.heads.saving.model_file import load_model, save_model
 
 X, Y = load_digits(return_X_y=True)
 X = X.astype(np.float32)

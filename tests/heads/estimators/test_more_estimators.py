@@ -24,7 +24,7 @@ from headstart.heads.estimators.cosine import CosineClassifier, _loss
 from headstart.heads.estimators.naive_bayes import GaussianBayesClassifier
 from headstart.heads.estimators.svm import RbfSupportVectorClassifier
 from headstart.heads.isolation import isolated_job
-from headstart.heads.model_file import load_model
+from headstart.heads.saving.model_file import load_model
 
 DIGITS, LABELS = load_digits(return_X_y=True)
 

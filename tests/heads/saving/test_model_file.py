@@ -13,8 +13,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from headstart.heads import HEADS, ModelFileError
-from headstart.heads.model_card import CARD_FIELDS, CARD_FILE, EMBEDDING_FIELDS, LARGEST_CARD
-from headstart.heads.model_file import HEAD_FILE, load_model, save_model
+from headstart.heads.saving.card import CARD_FIELDS, CARD_FILE, EMBEDDING_FIELDS, LARGEST_CARD
+from headstart.heads.saving.model_file import HEAD_FILE, load_model, save_model
 
 
 @pytest.mark.parametrize("head", sorted(HEADS))

@@ -1,7 +1,7 @@
 """A fitted head on disk: a folder with `head.skops` and `model.json`, read back without pickle.
 
 What is read back may come from anywhere, so loading runs no code of the file's choosing: skops rebuilds objects of
-the types on a fixed list only (`heads.model_archive`), and what the card says is checked (`heads.model_card`). A user's
+the types on a fixed list only (`archive`), and what the card says is checked (`card`). A user's
 own types pass where the user names them, at each load again.
 """
 
@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from headstart.heads.errors import ModelFileError
-from headstart.heads.model_archive import TRUSTED_TYPES, check_archive
-from headstart.heads.model_card import CARD_FILE, FORMAT_VERSION, check_card, read_bytes, read_card
 from headstart.heads.registry.own_heads import type_names
+from headstart.heads.saving.archive import TRUSTED_TYPES, check_archive
+from headstart.heads.saving.card import CARD_FILE, FORMAT_VERSION, check_card, read_bytes, read_card
 
 HEAD_FILE = "head.skops"
 LARGEST_HEAD = 4_000_000_000  # bytes

@@ -8,8 +8,8 @@ from sklearn.neighbors import KNeighborsRegressor
 from sklearn.svm import SVR
 
 from headstart.heads import ModelFileError
-from headstart.heads.model_file import load_model, save_model
 from headstart.heads.registry.table import REGRESSORS
+from headstart.heads.saving.model_file import load_model, save_model
 
 
 @pytest.fixture

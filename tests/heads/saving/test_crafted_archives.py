@@ -13,9 +13,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.svm import SVC
 
 from headstart.heads import HEADS, ModelFileError
-from headstart.heads.model_archive import ALLOWED_NODES, LARGEST_SCHEMA
-from headstart.heads.model_file import load_model
 from headstart.heads.registry.table import REGRESSORS
+from headstart.heads.saving.archive import ALLOWED_NODES, LARGEST_SCHEMA
+from headstart.heads.saving.model_file import load_model
 
 
 def test_an_archive_rewritten_without_changes_still_loads(saved):

@@ -13,7 +13,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from headstart.heads import ModelFileError
-from headstart.heads.model_file import load_model
+from headstart.heads.saving.model_file import load_model
 
 
 class Payload:

@@ -10,7 +10,7 @@ from model_example import CARD, X, Y, plant
 from own_heads_example import write_module, write_package
 
 from headstart.heads import ModelFileError, OwnHeadError, find_head
-from headstart.heads.model_file import load_model, save_model
+from headstart.heads.saving.model_file import load_model, save_model
 
 
 @pytest.fixture
