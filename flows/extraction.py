@@ -18,9 +18,9 @@ from headstart.extractors.spec.settings import Settings
 from headstart.extractors.spec.tap import PENULTIMATE, Tap
 from headstart.extractors.spec.weights_argument import find_weights_file
 from headstart.flows.device_lock import device_lock
-from headstart.flows.extract_choices import default_cache, pair_weights, refuse_unknown
 from headstart.flows.extraction_summary import ExtractionSummary, describe_key, describe_run, summarise
 from headstart.flows.logs import record_shard, timed
+from headstart.flows.options import default_cache, pair_weights, refuse_unknown
 from headstart.flows.progress import progress_bar, say_waiting
 
 if TYPE_CHECKING:  # it loads torch, which a rerun with nothing new does without

@@ -15,8 +15,7 @@ from cache_contract import check_cache
 
 from headstart.extractors.cache.cache import EmbeddingCache
 from headstart.extractors.images.sources import list_images
-from headstart.flows.demo import demo
-from headstart.flows.digits import TRAIN_PER_CLASS, write_digits
+from headstart.flows.demo import TRAIN_PER_CLASS, demo, write_digits
 from headstart.flows.errors import JobError
 
 TASKS = [

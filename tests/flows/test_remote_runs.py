@@ -12,11 +12,11 @@ from remote_servers import KEY_ID, S3, SECRET, s3_server
 import headstart.flows.reporting
 from headstart.extractors.errors import ImageSetError
 from headstart.extractors.images.roots import RemoteRoot
-from headstart.flows.extract_choices import default_cache
 from headstart.flows.extraction import extract
 from headstart.flows.extraction_summary import ExtractionSummary
 from headstart.flows.fitting import fit
 from headstart.flows.label_columns import merge_labels
+from headstart.flows.options import default_cache
 from headstart.flows.prediction import predict
 from headstart.flows.verification import verify
 

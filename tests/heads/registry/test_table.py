@@ -120,7 +120,7 @@ def test_importing_and_listing_heads_loads_nothing_heavy(asked):
 
 
 def test_sweeping_linear_heads_loads_no_torch():
-    linear = ", ".join(f"headstart.heads.estimators.{name}" for name in ("stock", "ridge", "svm", "cosine"))
-    code = f"import headstart.heads.sweep.run, {linear}, headstart.heads.saving.model_file, sys\nprint('torch' in sys.modules)"
+    wings = ("sweep.run", "saving.model_file", *(f"estimators.{name}" for name in ("stock", "ridge", "svm", "cosine")))
+    code = f"import {', '.join(f'headstart.heads.{wing}' for wing in wings)}, sys; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
