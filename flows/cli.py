@@ -17,8 +17,7 @@ from headstart.flows.cli_results import compare, results
 from headstart.flows.cli_serve import serve
 from headstart.flows.cli_upkeep import compact, export, verify
 from headstart.flows.errors import EXPECTED_ERRORS
-from headstart.flows.signals import SIGTERM_STATUS, ended_by_sigterm, leave_if_threads_run
-from headstart.flows.terminal import (
+from headstart.flows.output.console import (
     emit_json,
     fail,
     show_backbones,
@@ -27,6 +26,7 @@ from headstart.flows.terminal import (
     show_fit,
     show_notes,
 )
+from headstart.flows.signals import SIGTERM_STATUS, ended_by_sigterm, leave_if_threads_run
 
 app = typer.Typer(
     no_args_is_help=True,

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from headstart.flows.cli_options import CacheArgument, Json
-from headstart.flows.terminal import emit_json, nearby, show_notes, table_of
+from headstart.flows.output.console import emit_json, nearby, show_notes, table_of
 
 if TYPE_CHECKING:
     from headstart.flows.clustering import ClusterSummary

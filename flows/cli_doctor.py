@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from headstart.flows.cli_options import Json
-from headstart.flows.terminal import emit_json
+from headstart.flows.output.console import emit_json
 
 if TYPE_CHECKING:  # 'headstart --help' waits for nothing
     from headstart.flows.findings import Finding

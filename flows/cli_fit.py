@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from headstart.flows.cli_options import CacheArgument, Json
-from headstart.flows.terminal import emit_json, show_files, show_notes, show_scores
+from headstart.flows.output.console import emit_json, show_files, show_notes, show_scores
 
 if TYPE_CHECKING:  # 'headstart --help' waits for neither scikit-learn nor Dask
     from headstart.flows.fit_summary import FitSummary

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from headstart.flows.cli_options import Json
-from headstart.flows.terminal import emit_json, show_notes
+from headstart.flows.output.console import emit_json, show_notes
 
 
 def nightly(

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from headstart.flows.terminal import spread_lists
+from headstart.flows.output.console import spread_lists
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output, and nothing else there.")]
 CacheArgument = Annotated[

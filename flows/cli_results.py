@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import typer
 
 from headstart.flows.cli_options import Json
-from headstart.flows.terminal import emit_json
+from headstart.flows.output.console import emit_json
 from headstart.flows.terminal_results import show_comparison, show_ranking
 
 MetricOption = Annotated[

@@ -7,7 +7,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from headstart.flows.terminal import show_notes
+from headstart.flows.output.console import show_notes
 
 if TYPE_CHECKING:  # 'headstart --help' waits for no Prefect
     from headstart.flows.serving import Served

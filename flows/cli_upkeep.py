@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import typer
 
 from headstart.flows.cli_options import CacheArgument, Device, Json, Workers
-from headstart.flows.terminal import emit_json
+from headstart.flows.output.console import emit_json
 from headstart.flows.terminal_upkeep import show_compaction, show_export, show_verification
 
 

@@ -14,7 +14,7 @@ from headstart.extractors.listing.cache_listing import CacheListing, read_listin
 from headstart.extractors.listing.known_digests import known_digests
 from headstart.extractors.upkeep.merging import Compaction, carry_out, plan_compaction
 from headstart.extractors.writer_lock import writer_lock
-from headstart.flows.progress import progress_bar, say_waiting
+from headstart.flows.output.progress import progress_bar, say_waiting
 
 
 @dataclass(frozen=True)

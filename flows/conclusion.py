@@ -10,8 +10,8 @@ from headstart.extractors.memory import give_back_freed_memory
 from headstart.flows.fit_summary import FitSummary
 from headstart.flows.history import write_results
 from headstart.flows.leaderboard import leaderboard_row, model_card, plain_scores
-from headstart.flows.logs import record_fit
 from headstart.flows.nested_fitting import NestedFit, describe_nested
+from headstart.flows.output.logs import record_fit
 from headstart.flows.problem import Problem
 from headstart.flows.rivals import compare_with_winner, describe_rival, tell_ties
 from headstart.flows.run_record import keep_run

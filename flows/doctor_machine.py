@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from headstart.flows.findings import Finding, State
-from headstart.flows.terminal import nearby, size_text
+from headstart.flows.output.console import nearby, size_text
 
 SCARCE_BYTES = 10 * 10**9  # a million float32 rows of 2048 features take 8 GB
 FEWEST_BYTES = 10**9

@@ -19,9 +19,9 @@ from headstart.extractors.spec.tap import PENULTIMATE, Tap
 from headstart.extractors.spec.weights_argument import find_weights_file
 from headstart.flows.device_lock import device_lock
 from headstart.flows.extraction_summary import ExtractionSummary, describe_key, describe_run, summarise
-from headstart.flows.logs import record_shard, timed
 from headstart.flows.options import default_cache, pair_weights, refuse_unknown
-from headstart.flows.progress import progress_bar, say_waiting
+from headstart.flows.output.logs import record_shard, timed
+from headstart.flows.output.progress import progress_bar, say_waiting
 
 if TYPE_CHECKING:  # it loads torch, which a rerun with nothing new does without
     from headstart.extractors.extraction.extraction import Extraction

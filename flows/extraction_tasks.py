@@ -23,8 +23,8 @@ from headstart.flows.device_lock import device_lock
 from headstart.flows.experiment import Experiment
 from headstart.flows.extraction import extract_each, list_into, open_extraction
 from headstart.flows.extraction_summary import ExtractionSummary
-from headstart.flows.logs import record_shard
-from headstart.flows.progress import Advance, progress_bar, say_waiting
+from headstart.flows.output.logs import record_shard
+from headstart.flows.output.progress import Advance, progress_bar, say_waiting
 from headstart.flows.scaled_extraction import ScaledExtraction, embed_in_flight, scaled
 from headstart.flows.task_logs import log_shard, run_logger
 from headstart.flows.task_retries import worth_retrying

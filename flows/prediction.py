@@ -21,7 +21,7 @@ from headstart.extractors.spec.settings import Settings
 from headstart.extractors.spec.tap import Tap
 from headstart.flows.errors import JobError
 from headstart.flows.extraction import open_extraction, run_shards
-from headstart.flows.progress import progress_bar
+from headstart.flows.output.progress import progress_bar
 from headstart.heads.prediction import predict as predict_classes
 from headstart.heads.prediction import predict_numbers
 from headstart.heads.saving.model_file import load_model

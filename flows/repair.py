@@ -16,7 +16,7 @@ from headstart.extractors.writer_lock import writer_lock
 from headstart.flows.device_lock import device_lock
 from headstart.flows.errors import JobError
 from headstart.flows.extraction import quarantine, run_shards
-from headstart.flows.progress import say_waiting
+from headstart.flows.output.progress import say_waiting
 
 if TYPE_CHECKING:  # these load torch, which checking does without
     from headstart.extractors.backbones.backbone import Backbone

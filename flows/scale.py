@@ -18,7 +18,7 @@ from headstart.extractors.errors import ExtractorError
 from headstart.flows.errors import JobError
 from headstart.flows.experiment import DASK_PATTERN
 from headstart.flows.gpu_workers import open_gpu_client
-from headstart.flows.terminal import show_notes
+from headstart.flows.output.console import show_notes
 from headstart.flows.worker_side import Work, pack, work
 from headstart.heads.sweep.cluster import open_client
 

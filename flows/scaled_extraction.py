@@ -22,8 +22,8 @@ from headstart.extractors.spec.settings import Settings
 from headstart.extractors.spec.tap import Tap
 from headstart.extractors.spec.weights_argument import find_weights_file
 from headstart.extractors.stages import StageTimes
-from headstart.flows.logs import record_shard
-from headstart.flows.progress import Advance, progress_bar, say_waiting
+from headstart.flows.output.logs import record_shard
+from headstart.flows.output.progress import Advance, progress_bar, say_waiting
 from headstart.flows.scale import Cluster, cluster_on_demand
 
 SHARD_IMAGES = 4096  # 8 s at 500 images/s: next to that, what a shard costs besides is little

@@ -9,8 +9,8 @@ import psutil
 
 from headstart.extractors.memory import give_back_freed_memory
 from headstart.flows.errors import JobError
+from headstart.flows.output.console import size_text
 from headstart.flows.problem import Problem
-from headstart.flows.terminal import size_text
 from headstart.heads.registry.candidates import Candidate
 from headstart.heads.registry.head import STREAMED, can_stream
 from headstart.heads.solvers.sums.blocks import BLOCK_BYTES, SAMPLE_BYTES

@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn
 from rich.text import Text
 
-from headstart.flows.terminal import show_notes
+from headstart.flows.output.console import show_notes
 from headstart.heads.errors import DataError
 from headstart.heads.report.text import params_text, score_text
 from headstart.heads.sweep.run import select

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.markup import escape
 
-from headstart.flows.terminal import show_notes, table_of
+from headstart.flows.output.console import show_notes, table_of
 from headstart.heads.report.text import NUMBER_METRICS, interval_text, is_loss, metric_name, params_text, score_text
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.markup import escape
 
-from headstart.flows.terminal import nearby, show_notes, table_of
+from headstart.flows.output.console import nearby, show_notes, table_of
 from headstart.heads.report.text import interval_text, metric_name, score_text
 
 if TYPE_CHECKING:  # loads what 'headstart --help' should not wait for

@@ -7,7 +7,7 @@ from rich.markup import escape
 from rich.padding import Padding
 from rich.text import Text
 
-from headstart.flows.terminal import nearby, show_notes, size_text, table_of
+from headstart.flows.output.console import nearby, show_notes, size_text, table_of
 
 if TYPE_CHECKING:
     from headstart.flows.compaction import CompactionSummary

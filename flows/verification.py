@@ -19,7 +19,7 @@ from headstart.extractors.upkeep.integrity import (
     restore_marker,
 )
 from headstart.flows.errors import FlowError
-from headstart.flows.progress import Advance, progress_bar
+from headstart.flows.output.progress import Advance, progress_bar
 from headstart.flows.repair import repair_key
 
 

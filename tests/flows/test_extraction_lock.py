@@ -17,7 +17,7 @@ from headstart.extractors.images.sources import list_images
 from headstart.extractors.listing.update import update_listing
 from headstart.extractors.spec.settings import Settings
 from headstart.extractors.spec.tap import Tap
-from headstart.flows.progress import say_waiting
+from headstart.flows.output.progress import say_waiting
 
 
 class DirectTask:

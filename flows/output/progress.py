@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from headstart.flows.terminal import show_notes
+from headstart.flows.output.console import show_notes
 
 Advance = Callable[[int], None]
 

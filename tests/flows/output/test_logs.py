@@ -13,7 +13,7 @@ from distributed import LocalCluster
 
 from headstart.flows.errors import JobError
 from headstart.flows.fitting import fit
-from headstart.flows.logs import VARIABLE, JsonLines, attach_json_lines, log_event, timed
+from headstart.flows.output.logs import VARIABLE, JsonLines, attach_json_lines, log_event, timed
 
 Embed = Callable[..., Any]
 
@@ -106,7 +106,10 @@ def test_unasked_nothing_is_written(capfd: pytest.CaptureFixture[str], monkeypat
 
 
 def test_stderr_is_a_place_of_its_own_and_each_record_is_written_once() -> None:
-    code = "from headstart.flows.logs import log_event\nfor rows in (1, 2): log_event('extraction', 'done', rows=rows)"
+    code = (
+        "from headstart.flows.output.logs import log_event\n"
+        "for rows in (1, 2): log_event('extraction', 'done', rows=rows)"
+    )
     done = subprocess.run(
         [sys.executable, "-c", code], env={VARIABLE: "stderr"}, capture_output=True, text=True, check=True
     )
@@ -122,5 +125,5 @@ def test_a_file_that_cannot_be_written_is_told(tmp_path: Path, monkeypatch: pyte
 
 def test_steps_are_timed_without_what_is_done_with_them(monkeypatch: pytest.MonkeyPatch) -> None:
     now = iter([0.0, 1.0, 5.0, 8.0, 9.0])
-    monkeypatch.setattr("headstart.flows.logs.time.monotonic", lambda: next(now))
+    monkeypatch.setattr("headstart.flows.output.logs.time.monotonic", lambda: next(now))
     assert list(timed(["a", "b"])) == [("a", 1.0), ("b", 3.0)]
