@@ -9,7 +9,7 @@ from prefect.assets import Asset, AssetProperties, add_asset_metadata, materiali
 from prefect.cache_policies import NO_CACHE
 
 from headstart.extractors.images.roots import is_url
-from headstart.flows.experiment import Experiment, FitTable
+from headstart.flows.experiment.tables import Experiment, FitTable
 from headstart.flows.extraction_summary import ExtractionSummary
 
 _NOT_IN_A_KEY = re.compile(r"[^A-Za-z0-9:/._=+,@~-]")  # most of this Prefect refuses; the rest no one can type

@@ -26,7 +26,7 @@ def doctor(
 ) -> None:
     """Check installation, machine and servers, and say what to do; exit status 1 if a run would not get through."""
     from headstart.flows.doctor import diagnose
-    from headstart.flows.experiment import read_experiment
+    from headstart.flows.experiment.tables import read_experiment
 
     findings = diagnose(read_experiment(experiment) if experiment else None, dask=dask)
     emit_json({"findings": findings}) if json else _show(findings)

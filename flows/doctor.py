@@ -6,7 +6,7 @@ from headstart.flows.doctor_experiment import check_experiment
 from headstart.flows.doctor_installation import check_libraries, check_weights
 from headstart.flows.doctor_machine import check_compiler, check_cpu, check_disk, check_gpu, check_low_precision
 from headstart.flows.doctor_services import check_dask, check_prefect
-from headstart.flows.experiment import Experiment
+from headstart.flows.experiment.tables import Experiment
 from headstart.flows.findings import Finding
 
 

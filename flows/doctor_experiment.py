@@ -6,14 +6,16 @@ from headstart.extractors.errors import ExtractorError
 from headstart.extractors.images.patterns import is_pattern
 from headstart.extractors.images.roots import is_url
 from headstart.flows.errors import EXPECTED_ERRORS, FlowError
-from headstart.flows.experiment import Experiment
+from headstart.flows.experiment.tables import Experiment
 from headstart.flows.findings import Finding
 
 
 def check_experiment(experiment: Experiment) -> list[Finding]:
     """Look at what a run asks first; nothing is listed, imported that is not allowed, or connected to."""
+    from headstart.flows.experiment.security import (  # noqa: PLC0415 - only where there is an experiment
+        refuse_disallowed,
+    )
     from headstart.flows.pipeline import refuse_misspelt  # noqa: PLC0415 - loads Prefect
-    from headstart.flows.security import refuse_disallowed  # noqa: PLC0415 - only where there is an experiment
 
     for ask in (refuse_disallowed, refuse_misspelt):  # the second imports code of one's own, if the first allows it
         try:

@@ -10,7 +10,7 @@ from packaging.specifiers import SpecifierSet
 
 from headstart.extractors.errors import ExtractorError
 from headstart.extractors.spec.weights_argument import find_weights_file, is_file_argument
-from headstart.flows.experiment import Experiment, ExtractTable
+from headstart.flows.experiment.tables import Experiment, ExtractTable
 from headstart.flows.findings import Finding, State
 
 # Built for each other: a mismatch shows only when they are loaded.

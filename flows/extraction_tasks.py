@@ -20,7 +20,7 @@ from headstart.extractors.spec.settings import Settings
 from headstart.extractors.spec.tap import Tap
 from headstart.flows.artifacts import progress_artifact
 from headstart.flows.device_lock import device_lock
-from headstart.flows.experiment import Experiment
+from headstart.flows.experiment.tables import Experiment
 from headstart.flows.extraction import extract_each, list_into, open_extraction
 from headstart.flows.extraction_summary import ExtractionSummary
 from headstart.flows.output.logs import record_shard

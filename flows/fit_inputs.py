@@ -9,7 +9,7 @@ import pandas as pd
 
 from headstart.extractors.listing.cache_listing import CacheListing
 from headstart.flows.errors import JobError
-from headstart.flows.experiment import Experiment, FitTable
+from headstart.flows.experiment.tables import Experiment, FitTable
 from headstart.flows.label_columns import choose_targets, merge_labels
 
 _LIBRARIES = ("headstart", "scikit-learn", "numpy", "scipy", "torch")

@@ -10,7 +10,7 @@ import pandas as pd
 
 from headstart.extractors.cache.cache import EmbeddingCache, EmbeddingStore
 from headstart.extractors.listing.cache_listing import CacheListing
-from headstart.flows.experiment import Experiment, FitTable
+from headstart.flows.experiment.tables import Experiment, FitTable
 from headstart.flows.fit_inputs import labelled_rows, name_of
 from headstart.flows.history import Run
 from headstart.flows.night_changes import seen_digests, unseen_digests

@@ -11,7 +11,8 @@ from prefect.states import Completed
 
 from headstart.flows.artifacts import slug_of
 from headstart.flows.assets import record_embeddings
-from headstart.flows.experiment import Experiment, read_experiment
+from headstart.flows.experiment.security import check_allowed
+from headstart.flows.experiment.tables import Experiment, read_experiment
 from headstart.flows.extraction_summary import ExtractionSummary
 from headstart.flows.extraction_tasks import extract_in_tasks
 from headstart.flows.fit_tasks import fit_in_tasks
@@ -19,7 +20,6 @@ from headstart.flows.night import NightSummary, run_night
 from headstart.flows.night_text import headline, night_page
 from headstart.flows.pipeline import refuse_misspelt
 from headstart.flows.run_preparation import NO_PICKLE, experiment_at_work
-from headstart.flows.security import check_allowed
 
 ALERT = "Alert"
 """Name of the final state, of type COMPLETED, of a night that somebody should look at; automations can wait for it."""
@@ -62,7 +62,7 @@ def hold_night(experiment: str | Path | Experiment, *, progress: bool = False) -
     Parameters
     ----------
     experiment : path-like or Experiment
-        A TOML file, or what `flows.experiment.read_experiment` made of it.
+        A TOML file, or what `flows.experiment.tables.read_experiment` made of it.
     progress : bool
         Show bars on standard error.
 

@@ -8,14 +8,14 @@ from prefect import flow
 from headstart.extractors.backbones.registry import resolve_backbone
 from headstart.extractors.spec.tap import Tap
 from headstart.flows.assets import record_embeddings
-from headstart.flows.experiment import Experiment, read_experiment
+from headstart.flows.experiment.security import check_allowed
+from headstart.flows.experiment.tables import Experiment, read_experiment
 from headstart.flows.extraction_summary import ExtractionSummary
 from headstart.flows.extraction_tasks import extract_in_tasks
 from headstart.flows.fit_choices import refuse_unusable
 from headstart.flows.fit_summary import FitSummary
 from headstart.flows.fit_tasks import fit_in_tasks
 from headstart.flows.run_preparation import NO_PICKLE, experiment_at_work
-from headstart.flows.security import check_allowed
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ def run(experiment: str | Path | Experiment, *, progress: bool = False) -> RunSu
     Parameters
     ----------
     experiment : path-like or Experiment
-        A TOML file, or what `flows.experiment.read_experiment` made of it.
+        A TOML file, or what `flows.experiment.tables.read_experiment` made of it.
     progress : bool
         Show bars on standard error.
 

@@ -10,8 +10,8 @@ from headstart.extractors.images.roots import is_url
 from headstart.extractors.spec.weights_argument import is_file_argument
 from headstart.flows.cache_queue import turn_of
 from headstart.flows.errors import JobError
-from headstart.flows.experiment import Experiment, anchor_values
-from headstart.flows.security import check_allowed
+from headstart.flows.experiment.security import check_allowed
+from headstart.flows.experiment.tables import Experiment, anchor_values
 
 BASE = "HEADSTART_BASE"
 # The cache is the result, so flows keep none; but Prefect stores the exception that ended a flow whatever it is told,

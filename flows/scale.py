@@ -16,7 +16,7 @@ from distributed.comm.core import CommClosedError
 
 from headstart.extractors.errors import ExtractorError
 from headstart.flows.errors import JobError
-from headstart.flows.experiment import DASK_PATTERN
+from headstart.flows.experiment.tables import DASK_PATTERN
 from headstart.flows.gpu_workers import open_gpu_client
 from headstart.flows.output.console import show_notes
 from headstart.flows.worker_side import Work, pack, work

@@ -18,12 +18,12 @@ from prefect.types.entrypoint import EntrypointType
 
 from headstart.flows.cache_queue import ONE_AFTER_THE_OTHER, free_dead_runs, share_limit
 from headstart.flows.errors import JobError
-from headstart.flows.experiment import Experiment, read_experiment
+from headstart.flows.experiment.security import check_allowed, export_limits
+from headstart.flows.experiment.tables import Experiment, read_experiment
 from headstart.flows.nightly import nightly
 from headstart.flows.pipeline import refuse_misspelt
 from headstart.flows.runner import TidyRunner
 from headstart.flows.schedules import When
-from headstart.flows.security import check_allowed, export_limits
 from headstart.flows.watched_runs import start_runs_of_changes
 from headstart.flows.watching import watched_place
 

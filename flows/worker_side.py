@@ -58,7 +58,7 @@ _AT_WORK = _AtWork()
 @contextmanager
 def held_to(limits: str | None) -> Iterator[None]:
     """Read only what both the run and this worker's own environment allow; calls of runs that may differ wait."""
-    narrow_limits = import_module("headstart.flows.security").narrow_limits
+    narrow_limits = import_module("headstart.flows.experiment.security").narrow_limits
     with _AT_WORK.changed:
         _AT_WORK.changed.wait_for(lambda: not _AT_WORK.n_calls or _AT_WORK.limits == limits)
         if not _AT_WORK.n_calls:

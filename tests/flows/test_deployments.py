@@ -20,7 +20,7 @@ from headstart.extractors.cache.cache import EmbeddingCache
 from headstart.extractors.listing.cache_listing import read_listing
 from headstart.flows.deployments import find_keys
 from headstart.flows.errors import JobError
-from headstart.flows.experiment import Experiment
+from headstart.flows.experiment.tables import Experiment
 from headstart.flows.extraction import extract
 from headstart.flows.history import FOLDER, read_runs
 from headstart.heads.report.text import score_text

@@ -12,7 +12,7 @@ import torch
 from headstart.flows import doctor_installation, doctor_machine
 from headstart.flows.doctor_installation import check_libraries, check_weights
 from headstart.flows.doctor_machine import check_compiler, check_cpu, check_disk, check_gpu, check_low_precision
-from headstart.flows.experiment import Experiment
+from headstart.flows.experiment.tables import Experiment
 from headstart.flows.findings import Finding
 
 

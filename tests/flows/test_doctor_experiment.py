@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from headstart.flows.doctor_experiment import check_experiment
-from headstart.flows.experiment import Experiment
+from headstart.flows.experiment.tables import Experiment
 
 
 def experiment_in(folder: Path, **changes: Any) -> Experiment:

@@ -13,7 +13,7 @@ from prefect_queries import free_port
 from headstart.flows.cli import main
 from headstart.flows.doctor import diagnose
 from headstart.flows.doctor_services import check_dask, check_prefect
-from headstart.flows.experiment import read_experiment
+from headstart.flows.experiment.tables import read_experiment
 from headstart.flows.findings import Finding
 
 EXPERIMENT = """

@@ -12,7 +12,7 @@ from headstart.extractors.images.sources import list_images
 from headstart.extractors.listing.cache_listing import CacheListing
 from headstart.extractors.listing.update import update_listing
 from headstart.flows.errors import JobError
-from headstart.flows.experiment import Experiment, FitTable
+from headstart.flows.experiment.tables import Experiment, FitTable
 from headstart.flows.fit_inputs import describe_inputs, why_refit
 
 IMAGES_CHANGED = "the labelled images, their labels, splits or groups changed"

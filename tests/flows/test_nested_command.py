@@ -13,7 +13,7 @@ from array_cache import cache_of
 from headstart.flows import fit_tasks, problem_sweep
 from headstart.flows.cli import main
 from headstart.flows.errors import JobError
-from headstart.flows.experiment import read_experiment
+from headstart.flows.experiment.tables import read_experiment
 from headstart.flows.fitting import fit
 from headstart.flows.kept_results import UNFINISHED, KeptResults
 from headstart.flows.sweep_progress import say_kept

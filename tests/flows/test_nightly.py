@@ -8,7 +8,7 @@ import pytest
 from conftest import CLASSES, draw
 from PIL import Image
 
-from headstart.flows.experiment import Experiment, FitTable
+from headstart.flows.experiment.tables import Experiment, FitTable
 from headstart.flows.extraction import extract
 from headstart.flows.extraction_summary import ExtractionSummary
 from headstart.flows.fit_summary import FitSummary

@@ -11,7 +11,7 @@ from headstart.extractors.cache.cache import EmbeddingCache
 from headstart.extractors.errors import CacheError
 from headstart.extractors.writer_lock import writer_lock
 from headstart.flows.errors import JobError
-from headstart.flows.experiment import Experiment
+from headstart.flows.experiment.tables import Experiment
 from headstart.flows.nightly import nightly
 from headstart.flows.pipeline import run_experiment
 from headstart.flows.run_preparation import BASE, experiment_at_work, settle_paths

@@ -28,7 +28,7 @@ from headstart.extractors.spec.settings import Settings
 from headstart.extractors.spec.tap import Tap
 from headstart.flows.device_lock import device_lock
 from headstart.flows.errors import JobError
-from headstart.flows.experiment import Experiment
+from headstart.flows.experiment.tables import Experiment
 from headstart.flows.scale import Cluster, cluster_on_demand
 from headstart.flows.scaled_extraction import ScaledExtraction
 from headstart.flows.worker_side import pack, work

@@ -9,7 +9,7 @@ from headstart.extractors.images.patterns import is_pattern
 from headstart.extractors.images.roots import ENVIRONMENT, is_url, is_within
 from headstart.extractors.spec.weights_argument import is_file_argument
 from headstart.flows.errors import JobError
-from headstart.flows.experiment import Experiment, SecurityTable
+from headstart.flows.experiment.tables import Experiment, SecurityTable
 
 _DASK_AT_HOME = ("threads", "processes", "local", "cuda")  # workers of this machine, started by the run itself
 
