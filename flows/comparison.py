@@ -8,7 +8,7 @@ import pandas as pd
 
 from headstart.flows.errors import JobError
 from headstart.flows.history import Run, plain, read_predictions
-from headstart.flows.problem import unite_groups
+from headstart.flows.problem.problem import unite_groups
 from headstart.flows.run_search import KeptRun
 from headstart.heads.scoring.classification import METRICS
 from headstart.heads.scoring.linearised import Predictions

@@ -9,7 +9,7 @@ from headstart.flows.fit_summary import FitSummary
 from headstart.flows.nested_fitting import NestedFit
 from headstart.flows.number_reporting import write_number_report
 from headstart.flows.out_of_fold import predict_out_of_fold
-from headstart.flows.problem import Problem
+from headstart.flows.problem.problem import Problem
 from headstart.flows.reporting import write_report
 from headstart.flows.streamed_fitting import Streaming
 from headstart.flows.suspects import write_suspects

@@ -8,7 +8,7 @@ from headstart.extractors.atomic import errors_explained
 from headstart.flows.errors import JobError
 from headstart.flows.extraction import as_list
 from headstart.flows.kept_results import UNFINISHED
-from headstart.flows.problem import Problem
+from headstart.flows.problem.problem import Problem
 from headstart.heads.errors import HeadError
 from headstart.heads.registry.candidates import Grid, check_head
 from headstart.heads.registry.presets import find_preset

@@ -9,14 +9,14 @@ import numpy as np
 
 from headstart.extractors.cache.cache import EmbeddingCache
 from headstart.flows.conclusion import conclude
-from headstart.flows.embedded import Embedded
 from headstart.flows.errors import JobError
 from headstart.flows.extraction import as_list
 from headstart.flows.fit_choices import OWN_FILES, choose_heads, choose_metric, describe_source, open_results
 from headstart.flows.fit_summary import FitSummary
 from headstart.flows.kept_results import kept_until_done
 from headstart.flows.nested_fitting import fit_nested, plan_fit, workers_for_all
-from headstart.flows.problem import Problem, pose_problem
+from headstart.flows.problem.embedded import Embedded
+from headstart.flows.problem.problem import Problem, pose_problem
 from headstart.flows.problem_sweep import sweep_problem
 from headstart.flows.streamed_fitting import plan_streaming
 from headstart.heads.registry.candidates import FeatureSet, expand

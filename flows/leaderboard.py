@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from headstart.extractors.atomic import write_atomically
-from headstart.flows.problem import Problem
+from headstart.flows.problem.problem import Problem
 from headstart.heads.registry.candidates import Candidate
 from headstart.heads.report.text import params_text
 from headstart.heads.scoring.classification import Score

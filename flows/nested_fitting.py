@@ -8,7 +8,7 @@ from typing import Any
 from headstart.flows.errors import JobError
 from headstart.flows.kept_results import KeptResults
 from headstart.flows.leaderboard import plain_scores
-from headstart.flows.problem import Problem
+from headstart.flows.problem.problem import Problem
 from headstart.flows.problem_sweep import sweep_problem
 from headstart.flows.winner import Embedding, score_others, score_winner
 from headstart.heads.errors import DataError

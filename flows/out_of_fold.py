@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from headstart.flows.problem import Problem
+from headstart.flows.problem.problem import Problem
 from headstart.heads.analysis.calibration import fit_temperature_on_oof
 from headstart.heads.errors import DataError
 from headstart.heads.folds import cross_validate

@@ -6,7 +6,7 @@ from headstart.extractors.errors import CacheError
 from headstart.flows.errors import JobError
 from headstart.flows.kept_results import KeptResults
 from headstart.flows.output.logs import record_candidate
-from headstart.flows.problem import Problem
+from headstart.flows.problem.problem import Problem
 from headstart.flows.streamed_fitting import Streaming
 from headstart.flows.sweep_progress import sweep_bar
 from headstart.heads.errors import DataError

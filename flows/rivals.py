@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from headstart.flows.problem import Problem
+from headstart.flows.problem.problem import Problem
 from headstart.heads.report.text import params_text
 from headstart.heads.scoring.paired import RunnerUp, tied_with_winner
 from headstart.heads.scoring.paired_numbers import tied_numbers

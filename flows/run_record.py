@@ -18,7 +18,7 @@ from headstart.flows.history import FOLDER, Run, append_run, new_id
 
 if TYPE_CHECKING:  # 'headstart results' reads what is kept here, and should wait for neither scikit-learn nor Dask
     from headstart.flows.fit_summary import FitSummary
-    from headstart.flows.problem import Problem
+    from headstart.flows.problem.problem import Problem
     from headstart.heads.splits import SplitPlan
     from headstart.heads.sweep.run import FinalScore
 

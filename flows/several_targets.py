@@ -16,9 +16,9 @@ from headstart.flows.extraction import as_list
 from headstart.flows.fit_choices import METRICS_OF, OWN_FILES, describe_source, open_results, refuse_unknown_metric
 from headstart.flows.fit_summary import FitSummary
 from headstart.flows.fitting import fit_problem
-from headstart.flows.label_columns import ALL
 from headstart.flows.multilabel import score_columns
-from headstart.flows.problem import Labelled, gather_labelled, pose_column
+from headstart.flows.problem.label_columns import ALL
+from headstart.flows.problem.problem import Labelled, gather_labelled, pose_column
 from headstart.heads.report.text import params_text
 
 TABLE = "targets.csv"

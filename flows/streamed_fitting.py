@@ -10,7 +10,7 @@ import psutil
 from headstart.extractors.memory import give_back_freed_memory
 from headstart.flows.errors import JobError
 from headstart.flows.output.console import size_text
-from headstart.flows.problem import Problem
+from headstart.flows.problem.problem import Problem
 from headstart.heads.registry.candidates import Candidate
 from headstart.heads.registry.head import STREAMED, can_stream
 from headstart.heads.solvers.sums.blocks import BLOCK_BYTES, SAMPLE_BYTES

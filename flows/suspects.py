@@ -6,7 +6,7 @@ import pandas as pd
 
 from headstart.extractors.atomic import write_atomically
 from headstart.flows.analysis import Analysis
-from headstart.flows.problem import Problem
+from headstart.flows.problem.problem import Problem
 
 SUSPECTS_FILE = "suspects.csv"
 

@@ -22,7 +22,7 @@ from headstart.flows.errors import JobError
 from headstart.flows.fit_summary import FitSummary
 from headstart.flows.fitting import fit
 from headstart.flows.history import FOLDER, append_run, new_id, read_predictions, read_runs, write_results
-from headstart.flows.problem import Problem, pose_problem
+from headstart.flows.problem.problem import Problem, pose_problem
 from headstart.flows.run_record import describe_run, keep_run, tabulate_predictions
 from headstart.flows.run_search import find_run, gather_runs
 from headstart.flows.verification import verify

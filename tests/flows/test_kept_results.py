@@ -22,7 +22,7 @@ from headstart.flows import kept_results
 from headstart.flows.cli import main
 from headstart.flows.fitting import fit
 from headstart.flows.kept_results import UNFINISHED, KeptResults
-from headstart.flows.problem import Problem, pose_problem
+from headstart.flows.problem.problem import Problem, pose_problem
 from headstart.heads import Head
 from headstart.heads.registry import table as registry
 from headstart.heads.registry.candidates import Candidate

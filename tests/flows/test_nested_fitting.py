@@ -21,7 +21,7 @@ from headstart.flows.fitting import fit
 from headstart.flows.history import read_predictions
 from headstart.flows.kept_results import kept_until_done
 from headstart.flows.nested_fitting import fit_nested
-from headstart.flows.problem import pose_problem
+from headstart.flows.problem.problem import pose_problem
 from headstart.flows.ranking import rank_runs
 from headstart.flows.run_search import find_run
 from headstart.heads import HEADS, Head

@@ -17,7 +17,7 @@ from headstart.flows.fit_summary import FitSummary
 from headstart.flows.fitting import fit
 from headstart.flows.history import read_predictions
 from headstart.flows.prediction import predict
-from headstart.flows.problem import pose_problem
+from headstart.flows.problem.problem import pose_problem
 from headstart.flows.ranking import rank_runs
 from headstart.flows.run_search import find_run
 from headstart.heads.errors import UnknownHeadError

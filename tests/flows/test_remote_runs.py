@@ -15,9 +15,9 @@ from headstart.extractors.images.roots import RemoteRoot
 from headstart.flows.extraction import extract
 from headstart.flows.extraction_summary import ExtractionSummary
 from headstart.flows.fitting import fit
-from headstart.flows.label_columns import merge_labels
 from headstart.flows.options import default_cache
 from headstart.flows.prediction import predict
+from headstart.flows.problem.label_columns import merge_labels
 from headstart.flows.verification import verify
 
 

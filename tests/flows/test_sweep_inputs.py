@@ -10,7 +10,7 @@ from array_cache import cache_of
 from distributed import LocalCluster
 
 from headstart.extractors.cache.cache import EmbeddingCache
-from headstart.flows.problem import pose_problem
+from headstart.flows.problem.problem import pose_problem
 from headstart.heads.registry.candidates import FeatureSet, expand
 from headstart.heads.splits import plan_splits
 from headstart.heads.sweep import cluster as sweep_cluster

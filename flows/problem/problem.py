@@ -15,9 +15,9 @@ from headstart.extractors.cache.cache import EmbeddingCache
 from headstart.extractors.cache.digests import number_digests
 from headstart.extractors.images.roots import ImageRoot
 from headstart.extractors.listing.usable_images import UsableImages, read_usable
-from headstart.flows.embedded import Embedded, find_covering
 from headstart.flows.errors import JobError
-from headstart.flows.label_columns import choose_targets, encode_target, merge_labels, note_conflicts
+from headstart.flows.problem.embedded import Embedded, find_covering
+from headstart.flows.problem.label_columns import choose_targets, encode_target, merge_labels, note_conflicts
 
 
 @dataclass(frozen=True)
@@ -156,7 +156,7 @@ def pose_column(labelled: Labelled, column: str, *, task: str | None = None) -> 
     column : str
         One of its columns.
     task : {"classify", "regress"}, optional
-        By default as `flows.label_columns.encode_target` decides.
+        By default as `flows.problem.label_columns.encode_target` decides.
 
     Raises
     ------

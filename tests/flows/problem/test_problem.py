@@ -13,7 +13,7 @@ from conftest import draw
 from headstart.extractors.cache.cache import EmbeddingCache
 from headstart.extractors.errors import ImageSetError
 from headstart.flows.errors import JobError
-from headstart.flows.problem import Problem, pose_problem, unite_groups
+from headstart.flows.problem.problem import Problem, pose_problem, unite_groups
 
 Embed = Callable[..., Any]
 
