@@ -23,7 +23,7 @@ def results(
     json: Json = False,
 ) -> None:
     """Rank the winners of earlier runs, those on the same test images with each other."""
-    from headstart.flows.ranking import rank_runs
+    from headstart.flows.history.ranking import rank_runs
 
     ranking = rank_runs(places, metric=metric)
     emit_json(ranking) if json else show_ranking(ranking)
@@ -39,8 +39,8 @@ def compare(
     json: Json = False,
 ) -> None:
     """Say what differs between two runs, and whether one winner is better than the other or tied with it."""
-    from headstart.flows.comparison import compare_runs
-    from headstart.flows.run_search import find_run
+    from headstart.flows.history.comparison import compare_runs
+    from headstart.flows.history.search import find_run
 
     comparison = compare_runs(find_run(first, cache), find_run(second, cache), metric=metric)
     emit_json(comparison) if json else show_comparison(comparison)

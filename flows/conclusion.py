@@ -8,13 +8,13 @@ from typing import Any
 
 from headstart.extractors.memory import give_back_freed_memory
 from headstart.flows.fit_summary import FitSummary
-from headstart.flows.history import write_results
+from headstart.flows.history.record import keep_run
+from headstart.flows.history.runs import write_results
 from headstart.flows.leaderboard import leaderboard_row, model_card, plain_scores
 from headstart.flows.nested_fitting import NestedFit, describe_nested
 from headstart.flows.output.logs import record_fit
 from headstart.flows.problem.problem import Problem
 from headstart.flows.rivals import compare_with_winner, describe_rival, tell_ties
-from headstart.flows.run_record import keep_run
 from headstart.flows.streamed_fitting import Streaming
 from headstart.flows.winner import Embedding, best_of_embeddings, score_others, score_winner
 from headstart.heads import HEADS

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from sklearn.metrics import accuracy_score, average_precision_score, f1_score
 
-from headstart.flows.history import read_predictions
-from headstart.flows.run_search import find_run
+from headstart.flows.history.runs import read_predictions
+from headstart.flows.history.search import find_run
 
 _POSITIVE = ("1", "True")
 

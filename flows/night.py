@@ -11,12 +11,12 @@ from headstart.flows.experiment.tables import Experiment
 from headstart.flows.extraction_summary import ExtractionSummary
 from headstart.flows.fit_inputs import describe_inputs, name_of, why_refit
 from headstart.flows.fit_summary import FitSummary
-from headstart.flows.history import FOLDER, Run
+from headstart.flows.history.runs import FOLDER, Run
+from headstart.flows.history.search import KeptRun, find_run
 from headstart.flows.night_changes import NightChanges, compare_listings
 from headstart.flows.night_drift import ALPHA, NightDrift, measure_drifts
 from headstart.flows.night_record import NightRecord
 from headstart.flows.night_score import ScoreChange, compare_scores
-from headstart.flows.run_search import KeptRun, find_run
 from headstart.heads.report.text import interval_text, metric_name, score_text
 
 

@@ -12,7 +12,7 @@ from headstart.extractors.cache.cache import EmbeddingCache, EmbeddingStore
 from headstart.extractors.listing.cache_listing import CacheListing
 from headstart.flows.experiment.tables import Experiment, FitTable
 from headstart.flows.fit_inputs import labelled_rows, name_of
-from headstart.flows.history import Run
+from headstart.flows.history.runs import Run
 from headstart.flows.night_changes import seen_digests, unseen_digests
 from headstart.heads.analysis.drift import Drift, draw_rows, measure_drift
 from headstart.heads.scoring.paired import holm

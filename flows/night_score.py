@@ -4,9 +4,9 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from headstart.flows.comparison import compare_runs
 from headstart.flows.errors import JobError
-from headstart.flows.run_search import KeptRun
+from headstart.flows.history.comparison import compare_runs
+from headstart.flows.history.search import KeptRun
 from headstart.heads.report.text import is_loss
 
 

@@ -10,9 +10,9 @@ from headstart.flows.output.console import show_notes, table_of
 from headstart.heads.report.text import NUMBER_METRICS, interval_text, is_loss, metric_name, params_text, score_text
 
 if TYPE_CHECKING:
-    from headstart.flows.comparison import RunComparison
-    from headstart.flows.history import Run
-    from headstart.flows.ranking import Ranking
+    from headstart.flows.history.comparison import RunComparison
+    from headstart.flows.history.ranking import Ranking
+    from headstart.flows.history.runs import Run
 
 _MOST_ROWS = 12  # what prints by default fits a screen
 

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from headstart.extractors.atomic import write_atomically
-from headstart.flows.history import Run, append_run
-from headstart.flows.run_record import RUN_FILE
+from headstart.flows.history.record import RUN_FILE
+from headstart.flows.history.runs import Run, append_run
 
 NAMES = np.array(["cat", "dog", "owl"], dtype=object)
 

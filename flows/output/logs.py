@@ -29,7 +29,7 @@ from headstart.flows.errors import JobError
 if TYPE_CHECKING:  # each of these loads torch, scikit-learn or pandas, for which an extraction need not wait
     from headstart.extractors.extraction.missing_rows import MissingRows
     from headstart.extractors.extraction.shard_result import ShardResult
-    from headstart.flows.history import Run
+    from headstart.flows.history.runs import Run
     from headstart.heads.sweep.trial import Result
 
 _Step = TypeVar("_Step")

@@ -22,7 +22,7 @@ from headstart.flows.deployments import find_keys
 from headstart.flows.errors import JobError
 from headstart.flows.experiment.tables import Experiment
 from headstart.flows.extraction import extract
-from headstart.flows.history import FOLDER, read_runs
+from headstart.flows.history.runs import FOLDER, read_runs
 from headstart.heads.report.text import score_text
 
 COMPUTING = {"precision": "fp32", "decode": "full", "batch_size": 4, "workers": 1}

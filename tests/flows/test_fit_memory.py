@@ -25,7 +25,7 @@ import numpy as np
 from headstart.extractors.cache.cache import EmbeddingCache
 from headstart.flows.kept_results import KeptResults
 from headstart.flows.problem.problem import pose_problem
-from headstart.flows.run_record import describe_run, tabulate_predictions
+from headstart.flows.history.record import describe_run, tabulate_predictions
 from headstart.heads.splits import plan_splits
 
 def peak():

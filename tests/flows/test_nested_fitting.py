@@ -14,16 +14,16 @@ from nested_example import Spy, many_taps, seen_by_spies
 from sklearn.datasets import load_digits
 
 from headstart.extractors.cache.cache import EmbeddingCache
-from headstart.flows.comparison import compare_runs
 from headstart.flows.errors import JobError
 from headstart.flows.fit_summary import FitSummary
 from headstart.flows.fitting import fit
-from headstart.flows.history import read_predictions
+from headstart.flows.history.comparison import compare_runs
+from headstart.flows.history.ranking import rank_runs
+from headstart.flows.history.runs import read_predictions
+from headstart.flows.history.search import find_run
 from headstart.flows.kept_results import kept_until_done
 from headstart.flows.nested_fitting import fit_nested
 from headstart.flows.problem.problem import pose_problem
-from headstart.flows.ranking import rank_runs
-from headstart.flows.run_search import find_run
 from headstart.heads import HEADS, Head
 from headstart.heads.errors import DataError
 from headstart.heads.registry import table as registry

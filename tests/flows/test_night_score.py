@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from synthetic_runs import keep, predictions_of, row, run_of
 
-from headstart.flows.history import Run
+from headstart.flows.history.runs import Run
+from headstart.flows.history.search import KeptRun
 from headstart.flows.night_score import ScoreChange, compare_scores, join_intervals
-from headstart.flows.run_search import KeptRun
 from headstart.heads.scoring.intervals import quantile, wilson
 
 

@@ -11,15 +11,15 @@ from numbers_example import N_IMAGES, make_numbers_cache
 
 from headstart.extractors.cache.cache import EmbeddingCache
 from headstart.extractors.cache.digests import as_hex
-from headstart.flows.comparison import compare_runs
 from headstart.flows.errors import JobError
 from headstart.flows.fit_summary import FitSummary
 from headstart.flows.fitting import fit
-from headstart.flows.history import read_predictions
+from headstart.flows.history.comparison import compare_runs
+from headstart.flows.history.ranking import rank_runs
+from headstart.flows.history.runs import read_predictions
+from headstart.flows.history.search import find_run
 from headstart.flows.prediction import predict
 from headstart.flows.problem.problem import pose_problem
-from headstart.flows.ranking import rank_runs
-from headstart.flows.run_search import find_run
 from headstart.heads.errors import UnknownHeadError
 from headstart.heads.saving.model_file import load_model
 

@@ -11,11 +11,11 @@ import pytest
 from synthetic_runs import keep, predictions_of, run_of
 
 from headstart.flows.cli import main
-from headstart.flows.comparison import compare_runs, list_differences
 from headstart.flows.errors import JobError
-from headstart.flows.history import FOLDER
-from headstart.flows.ranking import rank_runs
-from headstart.flows.run_search import KeptRun
+from headstart.flows.history.comparison import compare_runs, list_differences
+from headstart.flows.history.ranking import rank_runs
+from headstart.flows.history.runs import FOLDER
+from headstart.flows.history.search import KeptRun
 
 Headstart = Callable[..., tuple[int, str, str]]
 

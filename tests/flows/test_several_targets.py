@@ -14,9 +14,9 @@ from headstart.extractors.cache.cache import EmbeddingCache
 from headstart.flows.cli import main
 from headstart.flows.errors import JobError
 from headstart.flows.fitting import fit
-from headstart.flows.history import read_predictions
+from headstart.flows.history.runs import read_predictions
+from headstart.flows.history.search import find_run
 from headstart.flows.problem.problem import gather_labelled, pose_column
-from headstart.flows.run_search import find_run
 from headstart.flows.several_targets import SeveralFits, fit_targets, name_folders
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from headstart.extractors.atomic import errors_explained
 from headstart.flows.errors import JobError
-from headstart.flows.history import FOLDER, Run, read_runs
-from headstart.flows.run_record import RUN_FILE
+from headstart.flows.history.record import RUN_FILE
+from headstart.flows.history.runs import FOLDER, Run, read_runs
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ import pandas as pd
 from headstart.extractors.atomic import write_atomically
 from headstart.extractors.cache.digests import PIECE_ROWS, as_hex, sort_digests
 from headstart.extractors.errors import CacheError
-from headstart.flows.history import FOLDER, Run, append_run, new_id
+from headstart.flows.history.runs import FOLDER, Run, append_run, new_id
 
 if TYPE_CHECKING:  # 'headstart results' reads what is kept here, and should wait for neither scikit-learn nor Dask
     from headstart.flows.fit_summary import FitSummary

@@ -7,9 +7,9 @@ from typing import Any
 import pandas as pd
 
 from headstart.flows.errors import JobError
-from headstart.flows.history import Run, plain, read_predictions
+from headstart.flows.history.runs import Run, plain, read_predictions
+from headstart.flows.history.search import KeptRun
 from headstart.flows.problem.problem import unite_groups
-from headstart.flows.run_search import KeptRun
 from headstart.heads.scoring.classification import METRICS
 from headstart.heads.scoring.linearised import Predictions
 from headstart.heads.scoring.paired import SIGNIFICANCE, compare_paired

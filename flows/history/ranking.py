@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from headstart.flows.errors import JobError
-from headstart.flows.history import Run
-from headstart.flows.run_search import gather_runs
+from headstart.flows.history.runs import Run
+from headstart.flows.history.search import gather_runs
 from headstart.heads.report.text import is_loss
 
 

@@ -21,15 +21,15 @@ from headstart.extractors.cache.digests import as_hex
 from headstart.flows.errors import JobError
 from headstart.flows.fit_summary import FitSummary
 from headstart.flows.fitting import fit
-from headstart.flows.history import FOLDER, append_run, new_id, read_predictions, read_runs, write_results
+from headstart.flows.history.record import describe_run, keep_run, tabulate_predictions
+from headstart.flows.history.runs import FOLDER, append_run, new_id, read_predictions, read_runs, write_results
+from headstart.flows.history.search import find_run, gather_runs
 from headstart.flows.problem.problem import Problem, pose_problem
-from headstart.flows.run_record import describe_run, keep_run, tabulate_predictions
-from headstart.flows.run_search import find_run, gather_runs
 from headstart.flows.verification import verify
 from headstart.heads.splits import SplitPlan, plan_splits
 from headstart.heads.sweep.run import FinalScore
 
-TESTS = Path(__file__).parent.parent
+TESTS = Path(__file__).parent.parent.parent
 
 
 def test_a_table_has_one_row_a_candidate_and_plain_pandas_reads_its_types(tmp_path: Path) -> None:
@@ -237,7 +237,7 @@ def test_the_digest_of_images_is_that_of_their_sorted_lines(
     fitted: Fitted, monkeypatch: pytest.MonkeyPatch, task: str
 ) -> None:
     """Histories that are there already are compared with it, whatever reads the images."""
-    monkeypatch.setattr("headstart.flows.run_record.PIECE_ROWS", 5)
+    monkeypatch.setattr("headstart.flows.history.record.PIECE_ROWS", 5)
     summary, problem, plan, score = fitted
     digest = problem.images.digest[np.arange(36) // 3]  # three copies of each, with different labels
     copies = replace(problem, images=replace(problem.images, digest=digest), y=np.arange(36) % 3)
