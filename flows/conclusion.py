@@ -121,7 +121,9 @@ def conclude(
         on_scores(summary)
     card = model_card(problem, winner.candidate, leaderboard[0], test)
     save_model(out / "model", scored.final, card, own=[] if winner.candidate.head in HEADS else [winner.candidate.head])
-    from headstart.flows.explanation import explain  # noqa: PLC0415 - loads what draws, for which the scores need not wait
+    from headstart.flows.reporting.explanation import (  # noqa: PLC0415 - loads what draws, for which the scores need not wait
+        explain,
+    )
 
     return explain(
         summary, problem, plan, results, winner, scored, nested=nested, streaming=streaming, few_shot=few_shot

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from headstart.flows.out_of_fold import OutOfFold, predict_out_of_fold
 from headstart.flows.problem.problem import Problem
+from headstart.flows.reporting.out_of_fold import OutOfFold, predict_out_of_fold
 from headstart.flows.streamed_fitting import Streaming
 from headstart.heads.analysis.calibration import with_temperature
 from headstart.heads.errors import DataError

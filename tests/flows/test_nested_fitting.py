@@ -162,7 +162,7 @@ def test_nested_runs_are_ranked_among_themselves_and_it_is_said_of_what(
 
 
 def test_what_is_calibrated_with_is_never_of_the_outer_fold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from headstart.flows import out_of_fold
+    from headstart.flows.reporting import out_of_fold
 
     draw = np.random.default_rng(0)
     cache = cache_of(tmp_path, draw.normal(size=(90, 8)) + np.arange(90)[:, None] % 2, ["ant", "bee"] * 45)

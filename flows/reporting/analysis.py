@@ -6,8 +6,8 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from headstart.flows.out_of_fold import OutOfFold
 from headstart.flows.problem.problem import Problem
+from headstart.flows.reporting.out_of_fold import OutOfFold
 from headstart.heads.analysis.calibration import expected_calibration_error, reliability, temper
 from headstart.heads.analysis.few_shot import FewShotPoint, few_shot_curve
 from headstart.heads.analysis.near_copies import THRESHOLD, near_copies, sides_of

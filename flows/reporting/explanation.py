@@ -4,15 +4,15 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from headstart.flows.analysis import Analysis, Sides, analyse
 from headstart.flows.fit_summary import FitSummary
 from headstart.flows.nested_fitting import NestedFit
-from headstart.flows.number_reporting import write_number_report
-from headstart.flows.out_of_fold import predict_out_of_fold
 from headstart.flows.problem.problem import Problem
-from headstart.flows.reporting import write_report
+from headstart.flows.reporting.analysis import Analysis, Sides, analyse
+from headstart.flows.reporting.number_report import write_number_report
+from headstart.flows.reporting.out_of_fold import predict_out_of_fold
+from headstart.flows.reporting.report import write_report
+from headstart.flows.reporting.suspects_file import write_suspects
 from headstart.flows.streamed_fitting import Streaming
-from headstart.flows.suspects import write_suspects
 from headstart.flows.winner import Scored
 from headstart.heads.registry.candidates import Candidate
 from headstart.heads.splits import SplitPlan

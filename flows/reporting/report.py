@@ -11,10 +11,10 @@ import numpy.typing as npt
 import pandas as pd
 
 from headstart.extractors.atomic import write_atomically
-from headstart.flows.analysis import Analysis
 from headstart.flows.leaderboard import write_leaderboard
 from headstart.flows.problem.problem import Problem
-from headstart.flows.thumbnails import read_thumbnails
+from headstart.flows.reporting.analysis import Analysis
+from headstart.flows.reporting.thumbnails import read_thumbnails
 from headstart.heads.analysis.few_shot import FewShotPoint
 from headstart.heads.report.page import ReportData, render_report
 from headstart.heads.report.text import params_text
