@@ -85,7 +85,7 @@ def run_tutorial(images: Path, backbone: str, _: argparse.Namespace) -> dict[str
 
 def run_extract(images: Path, backbone: str, options: argparse.Namespace) -> dict[str, Any]:
     """Time `headstart extract`, and once more with nothing new; its libraries are loaded before."""
-    from headstart.flows.extraction import extract
+    from headstart.flows.extraction.job import extract
 
     importlib.import_module(
         "headstart.extractors.extraction.extraction"

@@ -39,7 +39,7 @@ def make_images(folder: Path, count: int) -> Path:
 
 def measure(images: Path, cache: Path) -> dict[str, Any]:
     """Embed in this process; returns the peak after its libraries were loaded, and after all, in bytes."""
-    from headstart.flows.extraction import extract
+    from headstart.flows.extraction.job import extract
 
     for name in ("backbones", "extraction"):  # what `extract` imports when it finds something to do
         importlib.import_module(f"headstart.extractors.{name}")

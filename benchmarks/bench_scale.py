@@ -119,7 +119,7 @@ def run_workers(
     from headstart.extractors.cache.cache import EmbeddingCache
     from headstart.extractors.spec.settings import Settings
     from headstart.extractors.spec.tap import Tap
-    from headstart.flows.scaled_extraction import scaled
+    from headstart.flows.extraction.scaled import scaled
 
     n_shards = n_workers * shards_a_worker
     cache = EmbeddingCache(folder / "cache", create=True)
@@ -159,7 +159,7 @@ def as_job(extraction: Any) -> tuple[float, float]:
     """Run the shards as `headstart extract` does; returns when this began, and how long it took."""
     from concurrent.futures import ThreadPoolExecutor
 
-    from headstart.flows.scaled_extraction import embed_in_flight
+    from headstart.flows.extraction.scaled import embed_in_flight
 
     with extraction.writing(), ThreadPoolExecutor(max_workers=len(extraction.shards)) as pool:
         begun = time.perf_counter()

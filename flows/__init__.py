@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from headstart.flows.compaction import compact
     from headstart.flows.exporting import export
-    from headstart.flows.extraction import extract
+    from headstart.flows.extraction.job import extract
     from headstart.flows.fitting import fit
     from headstart.flows.inspection import inspect
     from headstart.flows.pipeline import run

@@ -10,7 +10,7 @@ from prefect.cache_policies import NO_CACHE
 
 from headstart.extractors.images.roots import is_url
 from headstart.flows.experiment.tables import Experiment, FitTable
-from headstart.flows.extraction_summary import ExtractionSummary
+from headstart.flows.extraction.summary import ExtractionSummary
 
 _NOT_IN_A_KEY = re.compile(r"[^A-Za-z0-9:/._=+,@~-]")  # most of this Prefect refuses; the rest no one can type
 _LONGEST_KEY = 499  # Prefect's 512, less a dash and a digest

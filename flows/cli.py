@@ -130,7 +130,7 @@ def extract(
     json: Json = False,
 ) -> None:
     """Embed images into a cache; what the cache holds already is not computed again."""
-    from headstart.flows.extraction import extract as run_extract
+    from headstart.flows.extraction.job import extract as run_extract
 
     summary = run_extract(
         images,

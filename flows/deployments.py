@@ -9,7 +9,7 @@ from headstart.extractors.spec.weights_argument import find_weights_file
 from headstart.flows.assets import record_embeddings
 from headstart.flows.errors import JobError
 from headstart.flows.experiment.tables import Experiment, ExtractTable
-from headstart.flows.extraction_summary import ExtractionSummary
+from headstart.flows.extraction.summary import ExtractionSummary
 from headstart.flows.extraction_tasks import extract_in_tasks
 from headstart.flows.fit_summary import FitSummary
 from headstart.flows.fit_tasks import fit_in_tasks

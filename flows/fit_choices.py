@@ -6,7 +6,7 @@ from typing import Any
 
 from headstart.extractors.atomic import errors_explained
 from headstart.flows.errors import JobError
-from headstart.flows.extraction import as_list
+from headstart.flows.extraction.job import as_list
 from headstart.flows.kept_results import UNFINISHED
 from headstart.flows.problem.problem import Problem
 from headstart.heads.errors import HeadError

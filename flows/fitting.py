@@ -10,7 +10,7 @@ import numpy as np
 from headstart.extractors.cache.cache import EmbeddingCache
 from headstart.flows.conclusion import conclude
 from headstart.flows.errors import JobError
-from headstart.flows.extraction import as_list
+from headstart.flows.extraction.job import as_list
 from headstart.flows.fit_choices import OWN_FILES, choose_heads, choose_metric, describe_source, open_results
 from headstart.flows.fit_summary import FitSummary
 from headstart.flows.kept_results import kept_until_done

@@ -8,7 +8,7 @@ from pathlib import Path
 from headstart.extractors.cache.cache import EmbeddingCache
 from headstart.extractors.listing.cache_listing import read_listing
 from headstart.flows.experiment.tables import Experiment
-from headstart.flows.extraction_summary import ExtractionSummary
+from headstart.flows.extraction.summary import ExtractionSummary
 from headstart.flows.fit_inputs import describe_inputs, name_of, why_refit
 from headstart.flows.fit_summary import FitSummary
 from headstart.flows.history.runs import FOLDER, Run

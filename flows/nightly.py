@@ -13,7 +13,7 @@ from headstart.flows.artifacts import slug_of
 from headstart.flows.assets import record_embeddings
 from headstart.flows.experiment.security import check_allowed
 from headstart.flows.experiment.tables import Experiment, read_experiment
-from headstart.flows.extraction_summary import ExtractionSummary
+from headstart.flows.extraction.summary import ExtractionSummary
 from headstart.flows.extraction_tasks import extract_in_tasks
 from headstart.flows.fit_tasks import fit_in_tasks
 from headstart.flows.night import NightSummary, run_night

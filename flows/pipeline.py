@@ -10,7 +10,7 @@ from headstart.extractors.spec.tap import Tap
 from headstart.flows.assets import record_embeddings
 from headstart.flows.experiment.security import check_allowed
 from headstart.flows.experiment.tables import Experiment, read_experiment
-from headstart.flows.extraction_summary import ExtractionSummary
+from headstart.flows.extraction.summary import ExtractionSummary
 from headstart.flows.extraction_tasks import extract_in_tasks
 from headstart.flows.fit_choices import refuse_unusable
 from headstart.flows.fit_summary import FitSummary

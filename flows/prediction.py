@@ -20,7 +20,7 @@ from headstart.extractors.spec.key import Decode, EmbeddingKey
 from headstart.extractors.spec.settings import Settings
 from headstart.extractors.spec.tap import Tap
 from headstart.flows.errors import JobError
-from headstart.flows.extraction import open_extraction, run_shards
+from headstart.flows.extraction.job import open_extraction, run_shards
 from headstart.flows.output.progress import progress_bar
 from headstart.heads.prediction import predict as predict_classes
 from headstart.heads.prediction import predict_numbers

@@ -13,9 +13,9 @@ from headstart.extractors.spec.settings import Settings
 from headstart.extractors.spec.tap import Tap
 from headstart.extractors.upkeep.integrity import delete_aside, find_unembedded, put_shards_aside, put_shards_back
 from headstart.extractors.writer_lock import writer_lock
-from headstart.flows.device_lock import device_lock
 from headstart.flows.errors import JobError
-from headstart.flows.extraction import quarantine, run_shards
+from headstart.flows.extraction.device_lock import device_lock
+from headstart.flows.extraction.job import quarantine, run_shards
 from headstart.flows.output.progress import say_waiting
 
 if TYPE_CHECKING:  # these load torch, which checking does without

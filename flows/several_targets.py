@@ -12,7 +12,7 @@ import pandas as pd
 from headstart.extractors.atomic import write_atomically
 from headstart.extractors.cache.cache import EmbeddingCache
 from headstart.flows.errors import EXPECTED_ERRORS, JobError
-from headstart.flows.extraction import as_list
+from headstart.flows.extraction.job import as_list
 from headstart.flows.fit_choices import METRICS_OF, OWN_FILES, describe_source, open_results, refuse_unknown_metric
 from headstart.flows.fit_summary import FitSummary
 from headstart.flows.fitting import fit_problem

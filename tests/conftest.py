@@ -45,7 +45,7 @@ def photos(tmp_path: Path) -> Path:
 @pytest.fixture
 def embed(photos: Path, tmp_path: Path) -> Callable[..., Any]:
     """Extract `photos` into one cache with the tiny backbone, in float32; keyword arguments override."""
-    from headstart.flows.extraction import extract
+    from headstart.flows.extraction.job import extract
 
     def run(**options: Any) -> Any:
         given = {

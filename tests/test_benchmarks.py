@@ -75,7 +75,7 @@ def test_both_sides_of_the_extraction_benchmark_give_the_same_features(tmp_path:
 
     from headstart.extractors.cache.cache import EmbeddingCache
     from headstart.extractors.listing.cache_listing import read_listing
-    from headstart.flows.extraction import extract
+    from headstart.flows.extraction.job import extract
 
     bench = load("bench_extract")
     images = bench.make_photographs(tmp_path / "photographs", 4)

@@ -24,7 +24,7 @@ UNPICKLERS = {"pickle", "cPickle", "cloudpickle", "dill", "joblib", "marshal", "
 # Where one of them is imported, and why that is no danger.
 KNOWN = {
     "extractors/backbones/weights.py": "only to catch what torch's restricted reader raises",
-    "flows/worker_side.py": "messages between a run and its own Dask workers; Dask unpickles all that it gets",
+    "flows/extraction/worker.py": "messages between a run and its own Dask workers; Dask unpickles all that it gets",
 }
 
 

@@ -17,7 +17,7 @@ from headstart.heads.report.text import interval_text, metric_name, params_text,
 
 if TYPE_CHECKING:  # each of these loads torch, for which 'headstart --help' should not wait
     from headstart.extractors.backbones.backbone import BackboneInfo
-    from headstart.flows.extraction_summary import ExtractionSummary
+    from headstart.flows.extraction.summary import ExtractionSummary
     from headstart.flows.fit_summary import FitSummary
     from headstart.flows.inspection import CacheSummary
 

@@ -21,7 +21,7 @@ from headstart.extractors.listing.cache_listing import read_listing
 from headstart.flows.deployments import find_keys
 from headstart.flows.errors import JobError
 from headstart.flows.experiment.tables import Experiment
-from headstart.flows.extraction import extract
+from headstart.flows.extraction.job import extract
 from headstart.flows.history.runs import FOLDER, read_runs
 from headstart.heads.report.text import score_text
 

@@ -9,8 +9,8 @@ from conftest import CLASSES, draw
 from PIL import Image
 
 from headstart.flows.experiment.tables import Experiment, FitTable
-from headstart.flows.extraction import extract
-from headstart.flows.extraction_summary import ExtractionSummary
+from headstart.flows.extraction.job import extract
+from headstart.flows.extraction.summary import ExtractionSummary
 from headstart.flows.fit_summary import FitSummary
 from headstart.flows.fitting import fit
 from headstart.flows.night import NightSummary, run_night

@@ -11,7 +11,7 @@ from prefect_queries import ask, tasks_of
 
 from headstart.extractors.cache.cache import EmbeddingCache
 from headstart.flows.cli import main
-from headstart.flows.extraction import extract
+from headstart.flows.extraction.job import extract
 
 if TYPE_CHECKING:
     from subprocess import CompletedProcess

@@ -12,8 +12,8 @@ from remote_servers import KEY_ID, S3, SECRET, s3_server
 import headstart.flows.reporting.report
 from headstart.extractors.errors import ImageSetError
 from headstart.extractors.images.roots import RemoteRoot
-from headstart.flows.extraction import extract
-from headstart.flows.extraction_summary import ExtractionSummary
+from headstart.flows.extraction.job import extract
+from headstart.flows.extraction.summary import ExtractionSummary
 from headstart.flows.fitting import fit
 from headstart.flows.options import default_cache
 from headstart.flows.prediction import predict

@@ -19,8 +19,8 @@ from headstart.extractors.cache.cache import EmbeddingCache
 from headstart.extractors.decoding.decode import decode_image
 from headstart.extractors.images.reading import image_sources, read_bytes
 from headstart.extractors.listing.cache_listing import CacheListing, read_listing
-from headstart.flows.extraction import extract
-from headstart.flows.extraction_summary import ExtractionSummary
+from headstart.flows.extraction.job import extract
+from headstart.flows.extraction.summary import ExtractionSummary
 
 NAMES = [
     "with space.png",

@@ -205,7 +205,7 @@ def test_limits_beside_no_roots_are_an_error(tmp_path: Path) -> None:
 
 def test_a_run_reads_nothing_outside_that_a_manifest_inside_lists(house: Path) -> None:
     """Also where the file outside is an image, which would end up in the report."""
-    from headstart.flows.extraction import extract
+    from headstart.flows.extraction.job import extract
 
     for number in range(3):
         draw(house / "photos" / f"{number}.png", number, seed=number)

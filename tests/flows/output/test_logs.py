@@ -58,7 +58,7 @@ def test_extraction_and_fit_leave_a_line_for_each_shard_candidate_and_fit(
 def test_shards_on_dask_workers_leave_their_lines_too(
     lines: Callable[[], list[dict[str, Any]]], embed: Embed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("headstart.flows.scaled_extraction.SHARD_IMAGES", 24)
+    monkeypatch.setattr("headstart.flows.extraction.scaled.SHARD_IMAGES", 24)
     quiet: dict[str, Any] = {"dashboard_address": "127.0.0.1:0", "silence_logs": 60, "memory_limit": 0}
     with LocalCluster(processes=False, n_workers=1, threads_per_worker=1, **quiet) as cluster:
         embed(dask=cluster.scheduler_address)

@@ -15,7 +15,7 @@ from conftest import age, draw
 from tar_shards import write_tar
 
 import headstart.extractors.extraction.known_requests
-import headstart.flows.extraction
+import headstart.flows.extraction.job
 from headstart.extractors.cache.cache import EmbeddingCache
 
 Embed = Callable[..., Any]
@@ -43,13 +43,13 @@ def photos(photos: Path) -> Path:
 def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The backbones that were loaded."""
     names: list[str] = []
-    original = headstart.flows.extraction.open_extraction
+    original = headstart.flows.extraction.job.open_extraction
 
     def recording(*arguments: Any) -> Any:
         names.append(arguments[2])
         return original(*arguments)
 
-    monkeypatch.setattr(headstart.flows.extraction, "open_extraction", recording)
+    monkeypatch.setattr(headstart.flows.extraction.job, "open_extraction", recording)
     return names
 
 

@@ -17,8 +17,8 @@ from headstart.extractors.spec.key import StoredDtype
 from headstart.extractors.spec.settings import Settings
 from headstart.extractors.spec.tap import PENULTIMATE, Tap
 from headstart.extractors.spec.weights_argument import find_weights_file
-from headstart.flows.device_lock import device_lock
-from headstart.flows.extraction_summary import ExtractionSummary, describe_key, describe_run, summarise
+from headstart.flows.extraction.device_lock import device_lock
+from headstart.flows.extraction.summary import ExtractionSummary, describe_key, describe_run, summarise
 from headstart.flows.options import default_cache, pair_weights, refuse_unknown
 from headstart.flows.output.logs import record_shard, timed
 from headstart.flows.output.progress import progress_bar, say_waiting
@@ -101,7 +101,7 @@ def extract(
         opening: Callable[..., MissingRows] = open_extraction
         embed_missing: Callable[..., None] = run_shards
         if dask:
-            from headstart.flows.scaled_extraction import run_scaled, scaled  # noqa: PLC0415 - loads Dask
+            from headstart.flows.extraction.scaled import run_scaled, scaled  # noqa: PLC0415 - loads Dask
 
             opening, embed_missing = stack.enter_context(scaled(dask, show=progress)).open, run_scaled
         found = list_images(images, limit=limit)

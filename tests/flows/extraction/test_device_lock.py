@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from filelock import FileLock, Timeout
 
-import headstart.flows.extraction
+import headstart.flows.extraction.job
 import headstart.flows.extraction_tasks
 from headstart.extractors.backbones.registry import load_backbone
 from headstart.extractors.cache.cache import EmbeddingCache
@@ -45,7 +45,7 @@ def extraction(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 BOTH = pytest.mark.parametrize(
     "run",
-    [headstart.flows.extraction.run_shards, headstart.flows.extraction_tasks._embed],
+    [headstart.flows.extraction.job.run_shards, headstart.flows.extraction_tasks._embed],
     ids=["plain job", "Prefect flow"],
 )
 

@@ -20,7 +20,7 @@ from headstart.extractors.errors import CacheError
 from headstart.extractors.listing.cache_listing import read_listing
 from headstart.flows.compaction import compact
 from headstart.flows.exporting import export
-from headstart.flows.extraction import extract
+from headstart.flows.extraction.job import extract
 from headstart.flows.fitting import fit
 from headstart.flows.inspection import inspect
 from headstart.flows.verification import verify

@@ -22,9 +22,9 @@ from headstart.extractors.spec.settings import Settings
 from headstart.extractors.spec.tap import Tap
 from headstart.extractors.spec.weights_argument import find_weights_file
 from headstart.extractors.stages import StageTimes
+from headstart.flows.extraction.cluster import Cluster, cluster_on_demand
 from headstart.flows.output.logs import record_shard
 from headstart.flows.output.progress import Advance, progress_bar, say_waiting
-from headstart.flows.scale import Cluster, cluster_on_demand
 
 SHARD_IMAGES = 4096  # 8 s at 500 images/s: next to that, what a shard costs besides is little
 _SHARD_BYTES = 64 * 2**20  # a shard is held in memory while it is filled
@@ -85,7 +85,7 @@ class ScaledExtraction(MissingRows):
         Raises
         ------
         JobError
-            See `flows.scale.Cluster.run`.
+            See `flows.extraction.cluster.Cluster.run`.
         ExtractorError
             See `extractors.extraction.shard_work.embed_shard`.
         """
@@ -159,7 +159,7 @@ class Scale:
 def scaled(
     dask: str, workers: int | None = None, *, shard_images: int | None = None, show: bool = False
 ) -> Iterator[Scale]:
-    """Scale extractions out; see `flows.scale.cluster_on_demand`."""
+    """Scale extractions out; see `flows.extraction.cluster.cluster_on_demand`."""
     with cluster_on_demand(dask, workers, show=show) as cluster:
         yield Scale(cluster, dask, shard_images or SHARD_IMAGES)
 

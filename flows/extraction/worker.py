@@ -34,7 +34,7 @@ def work(what: Work, packed: bytes) -> Any:
     distributed = import_module("distributed")
     shard_work = import_module("headstart.extractors.extraction.shard_work")
     precision = import_module("headstart.extractors.network.device")
-    device_lock = import_module("headstart.flows.device_lock")
+    device_lock = import_module("headstart.flows.extraction.device_lock")
     limits, arguments = pickle.loads(packed)  # noqa: S301 - from the coordinator, by Dask, which unpickles all it gets
     first = arguments[0]
     device = precision.resolve_device((first.request if what == "embed_shard" else first).settings.device)

@@ -17,7 +17,7 @@ from prefect_queries import flow_runs_of, free_port, serving_prefect, tasks_of, 
 from headstart.extractors.cache.cache import EmbeddingCache
 from headstart.extractors.listing.cache_listing import read_listing
 from headstart.flows.errors import JobError
-from headstart.flows.extraction import extract
+from headstart.flows.extraction.job import extract
 
 N_IMAGES, SHARD_IMAGES = 60, 12  # five shards of three forward passes each
 OPTIONS: dict[str, Any] = {"precision": "fp32", "decode": "full", "batch_size": 4, "workers": 1}
@@ -43,7 +43,7 @@ dask = "threads"
 def dask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[DaskProcesses]:
     """A scheduler; no worker makes more than four forward passes, so each seals one shard and waits amid its second."""
     monkeypatch.setenv("GATE", str(tmp_path))
-    monkeypatch.setattr("headstart.flows.scaled_extraction.SHARD_IMAGES", SHARD_IMAGES)
+    monkeypatch.setattr("headstart.flows.extraction.scaled.SHARD_IMAGES", SHARD_IMAGES)
     with DaskProcesses(tmp_path) as processes:
         processes.start_scheduler()
         processes.allow(4)

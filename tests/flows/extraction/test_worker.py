@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from headstart.extractors.images.roots import ENVIRONMENT
-from headstart.flows.worker_side import held_to
+from headstart.flows.extraction.worker import held_to
 
 
 def test_calls_of_one_worker_under_equal_limits_run_together_and_all_are_held_to_them(

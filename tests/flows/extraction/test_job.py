@@ -15,13 +15,13 @@ from conftest import draw
 from small_extraction import opened, run
 
 import headstart.extractors.decoding.prefetch
-import headstart.flows.extraction
+import headstart.flows.extraction.job
 from headstart.extractors.cache.cache import EmbeddingCache
 from headstart.extractors.errors import CacheError, ExtractorError, ImageSetError, NotReadError
 from headstart.extractors.listing.cache_listing import read_listing
 from headstart.flows.errors import JobError
-from headstart.flows.extraction import extract
-from headstart.flows.extraction_summary import describe_run
+from headstart.flows.extraction.job import extract
+from headstart.flows.extraction.summary import describe_run
 from headstart.flows.options import default_cache, pair_weights
 
 Embed = Callable[..., Any]
@@ -249,14 +249,14 @@ def test_an_extraction_that_listed_the_cache_later_has_the_last_word(
     embed: Embed, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (photos / "cat" / "00.png").write_bytes(b"this is text")
-    original = headstart.flows.extraction.run_shards
+    original = headstart.flows.extraction.job.run_shards
 
     def meanwhile(*arguments: Any, **options: Any) -> None:
-        monkeypatch.setattr(headstart.flows.extraction, "run_shards", original)
+        monkeypatch.setattr(headstart.flows.extraction.job, "run_shards", original)
         embed(images=shutil.copytree(photos / "owl", tmp_path / "owls"))
         original(*arguments, **options)
 
-    monkeypatch.setattr(headstart.flows.extraction, "run_shards", meanwhile)
+    monkeypatch.setattr(headstart.flows.extraction.job, "run_shards", meanwhile)
     cache = EmbeddingCache(embed().cache)
     assert read_listing(cache).root == tmp_path / "owls"
 

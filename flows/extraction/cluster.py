@@ -17,9 +17,9 @@ from distributed.comm.core import CommClosedError
 from headstart.extractors.errors import ExtractorError
 from headstart.flows.errors import JobError
 from headstart.flows.experiment.tables import DASK_PATTERN
-from headstart.flows.gpu_workers import open_gpu_client
+from headstart.flows.extraction.gpu_workers import open_gpu_client
+from headstart.flows.extraction.worker import Work, pack, work
 from headstart.flows.output.console import show_notes
-from headstart.flows.worker_side import Work, pack, work
 from headstart.heads.sweep.cluster import open_client
 
 _GPU = "GPU"  # the resource that a worker declares, and of which each shard takes one

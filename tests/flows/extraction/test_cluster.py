@@ -26,12 +26,12 @@ from headstart.extractors.images.roots import ENVIRONMENT, NOT_ALLOWED
 from headstart.extractors.listing.cache_listing import CacheListing, read_listing
 from headstart.extractors.spec.settings import Settings
 from headstart.extractors.spec.tap import Tap
-from headstart.flows.device_lock import device_lock
 from headstart.flows.errors import JobError
 from headstart.flows.experiment.tables import Experiment
-from headstart.flows.scale import Cluster, cluster_on_demand
-from headstart.flows.scaled_extraction import ScaledExtraction
-from headstart.flows.worker_side import pack, work
+from headstart.flows.extraction.cluster import Cluster, cluster_on_demand
+from headstart.flows.extraction.device_lock import device_lock
+from headstart.flows.extraction.scaled import ScaledExtraction
+from headstart.flows.extraction.worker import pack, work
 
 Embed = Callable[..., Any]
 QUIET: dict[str, Any] = {"dashboard_address": "127.0.0.1:0", "silence_logs": 60, "memory_limit": 0}
@@ -48,7 +48,7 @@ def two_workers() -> Iterator[LocalCluster]:
 @pytest.fixture
 def address(two_workers: LocalCluster, monkeypatch: pytest.MonkeyPatch) -> str:
     """Of the scheduler; shards have ten images."""
-    monkeypatch.setattr("headstart.flows.scaled_extraction.SHARD_IMAGES", 10)
+    monkeypatch.setattr("headstart.flows.extraction.scaled.SHARD_IMAGES", 10)
     return str(two_workers.scheduler_address)
 
 
@@ -76,7 +76,9 @@ def test_a_rerun_embeds_what_is_new_and_opens_no_cluster_where_nothing_is(
     embed(dask=address)
     draw(photos / "cat" / "new.png", 0, seed=800)
     assert (embed(dask=address).embedded, embed(dask=address).reused) == (1, 37)
-    monkeypatch.setattr("headstart.flows.scale._opened", lambda *_, **__: pytest.fail("a cluster was opened"))
+    monkeypatch.setattr(
+        "headstart.flows.extraction.cluster._opened", lambda *_, **__: pytest.fail("a cluster was opened")
+    )
     assert embed(dask=address).embedded == 0
 
 
@@ -98,7 +100,7 @@ def test_the_summary_says_how_and_where_the_time_went(embed: Embed, address: str
 def test_no_more_shards_are_under_way_than_two_a_worker(
     embed: Embed, address: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("headstart.flows.scaled_extraction.SHARD_IMAGES", 2)
+    monkeypatch.setattr("headstart.flows.extraction.scaled.SHARD_IMAGES", 2)
     lock, now, most = threading.Lock(), 0, 0
     run = Cluster.run
 
@@ -121,7 +123,7 @@ def test_no_more_shards_are_under_way_than_two_a_worker(
 def test_after_an_error_the_shards_under_way_are_sealed_and_no_others_started(
     embed: Embed, address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("headstart.flows.scaled_extraction.SHARD_IMAGES", 2)
+    monkeypatch.setattr("headstart.flows.extraction.scaled.SHARD_IMAGES", 2)
     run_shard, started = ScaledExtraction.run_shard, []
 
     def failing(self: ScaledExtraction, number: int, *arguments: Any) -> Any:
@@ -140,8 +142,8 @@ def test_after_an_error_the_shards_under_way_are_sealed_and_no_others_started(
 
 
 def test_where_a_worker_declares_gpus_the_others_get_no_work(embed: Embed, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("headstart.flows.scaled_extraction.SHARD_IMAGES", 10)
-    monkeypatch.setattr("headstart.flows.scale.work", seen_by_worker)
+    monkeypatch.setattr("headstart.flows.extraction.scaled.SHARD_IMAGES", 10)
+    monkeypatch.setattr("headstart.flows.extraction.cluster.work", seen_by_worker)
     WORKED.clear()
     with LocalCluster(processes=False, n_workers=1, threads_per_worker=1, **QUIET) as cluster:
         plain = next(iter(cluster.workers.values())).address
@@ -186,7 +188,7 @@ def test_local_workers_are_processes_that_share_the_cores(monkeypatch: pytest.Mo
 
 def test_each_worker_of_cuda_sees_a_gpu_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        "headstart.flows.gpu_workers.find_spec", lambda _: None
+        "headstart.flows.extraction.gpu_workers.find_spec", lambda _: None
     )  # dask-cuda starts them where it is installed
     monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
     monkeypatch.setattr("torch.cuda.get_device_properties", lambda number: SimpleNamespace(uuid=f"ab-{number}"))
@@ -221,7 +223,7 @@ def test_a_shard_is_sent_as_paths_and_keys_and_nothing_else(
         sent.append(pack(*arguments))
         return sent[-1]
 
-    monkeypatch.setattr("headstart.flows.scale.pack", kept)
+    monkeypatch.setattr("headstart.flows.extraction.cluster.pack", kept)
     embed(dask=address)
     _, _, *shards = sent
     assert len(shards) == 4
@@ -235,7 +237,7 @@ def test_a_worker_may_read_no_more_than_the_run_that_asks_it(
 ) -> None:
     limits = json.dumps({"roots": [str(tmp_path / "cache")]})
     # As from a process that is held to them: workers are of this one, and must not see them in its environment.
-    monkeypatch.setattr("headstart.flows.scale.pack", lambda *arguments: pickle.dumps((limits, arguments)))
+    monkeypatch.setattr("headstart.flows.extraction.cluster.pack", lambda *arguments: pickle.dumps((limits, arguments)))
     with pytest.raises(ImageSetError, match=f"none of 36 images could be read .*{NOT_ALLOWED}"):
         embed(dask=address)
     assert ENVIRONMENT not in os.environ
