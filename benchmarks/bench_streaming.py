@@ -4,7 +4,7 @@ The cache is synthetic (float16): classes around centres, in features that hang 
 process of its own:
 
 - heads: the sweep, the winner's fit on all of train and its score on the test images, from a view of the cache;
-- fit: the same as `flows.fitting.fit` does it, which also reads the listing, keeps the run and writes the report;
+- fit: the same as `flows.fitting.job.fit` does it, which also reads the listing, keeps the run and writes the report;
 - command: `headstart fit`, on a machine of which four times `--memory` is free;
 - in_memory, with `--compare`: fit with all features in memory, and the largest difference of a score.
 
@@ -70,7 +70,7 @@ heads, memory = heads.split(","), float(memory)
 FIT = (
     TOLD
     + """
-from headstart.flows.fitting import fit
+from headstart.flows.fitting.job import fit
 
 began = time.time()
 found = fit(cache, heads, out=out, memory=memory)
@@ -83,11 +83,11 @@ COMMAND = (
     + """
 import contextlib, io
 from types import SimpleNamespace
-import headstart.flows.streamed_fitting
+import headstart.flows.fitting.streamed
 from headstart.flows.cli import app
 
 began = time.time()
-headstart.flows.streamed_fitting.psutil = SimpleNamespace(virtual_memory=lambda: SimpleNamespace(available=4 * memory))
+headstart.flows.fitting.streamed.psutil = SimpleNamespace(virtual_memory=lambda: SimpleNamespace(available=4 * memory))
 asked = ["fit", cache, *(part for head in heads for part in ("--head", head)), "--out", out, "--json"]
 with contextlib.redirect_stdout(io.StringIO()) as printed:
     app(asked, standalone_mode=False)

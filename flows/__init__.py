@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from headstart.flows.compaction import compact
     from headstart.flows.exporting import export
     from headstart.flows.extraction.job import extract
-    from headstart.flows.fitting import fit
+    from headstart.flows.fitting.job import fit
     from headstart.flows.inspection import inspect
     from headstart.flows.pipeline import run
     from headstart.flows.prediction import predict

@@ -79,13 +79,13 @@ def fit(
         "progress": True,
     }
     if len(target) > 1 or target == ["all"]:
-        from headstart.flows.several_targets import fit_targets
+        from headstart.flows.fitting.several import fit_targets
         from headstart.flows.terminal_targets import show_targets
 
         several = fit_targets(cache, head, targets=target, **options)
         emit_json(several) if json else show_targets(several)
         return
-    from headstart.flows.fitting import fit as run_fit
+    from headstart.flows.fitting.job import fit as run_fit
 
     target_column = target[0] if target else None
     if json:

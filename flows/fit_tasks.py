@@ -7,7 +7,7 @@ from headstart.flows.artifacts import leave_fit_artifacts
 from headstart.flows.assets import embeddings_asset, model_asset
 from headstart.flows.experiment.tables import Experiment, FitTable
 from headstart.flows.fit_summary import FitSummary
-from headstart.flows.fitting import fit
+from headstart.flows.fitting.job import fit
 from headstart.flows.task_retries import worth_retrying
 
 

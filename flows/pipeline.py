@@ -12,9 +12,9 @@ from headstart.flows.experiment.security import check_allowed
 from headstart.flows.experiment.tables import Experiment, read_experiment
 from headstart.flows.extraction.summary import ExtractionSummary
 from headstart.flows.extraction_tasks import extract_in_tasks
-from headstart.flows.fit_choices import refuse_unusable
 from headstart.flows.fit_summary import FitSummary
 from headstart.flows.fit_tasks import fit_in_tasks
+from headstart.flows.fitting.choices import refuse_unusable
 from headstart.flows.run_preparation import NO_PICKLE, experiment_at_work
 
 

@@ -9,7 +9,7 @@ from headstart.flows.output.console import nearby, show_notes, table_of
 from headstart.heads.report.text import interval_text, metric_name, score_text
 
 if TYPE_CHECKING:  # loads what 'headstart --help' should not wait for
-    from headstart.flows.several_targets import SeveralFits
+    from headstart.flows.fitting.several import SeveralFits
 
 
 def show_targets(summary: "SeveralFits") -> None:

@@ -19,7 +19,7 @@ def score(value: float) -> dict[str, float]:
 
 
 def row(head: str = "logreg", accuracy: float | None = 0.9, **changes: Any) -> dict[str, Any]:
-    """Give a leaderboard row as `flows.leaderboard.leaderboard_row` writes it; without accuracy, of one that failed."""
+    """Give a leaderboard row as `flows.fitting.leaderboard_row` writes it; without accuracy, of one that failed."""
     scores = {} if accuracy is None else {"accuracy": score(accuracy), "log_loss": score(1 - accuracy)}
     given: dict[str, Any] = {
         "backbone": "torchvision/resnet18",

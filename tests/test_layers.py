@@ -66,7 +66,7 @@ def test_only_one_module_knows_hdf5() -> None:
 def test_prefect_appears_in_flows_alone() -> None:
     knowing = {str(module) for module in MODULES if "prefect" in imports_of(module)}
     assert {name for name in knowing if not name.startswith("flows/")} == set()
-    assert not loaded_after("import headstart.flows.extraction.job, headstart.flows.fitting") & {"prefect"}
+    assert not loaded_after("import headstart.flows.extraction.job, headstart.flows.fitting.job") & {"prefect"}
 
 
 def test_dask_appears_in_flows_and_the_sweep_alone() -> None:

@@ -183,7 +183,7 @@ def write_results(folder: Path, rows: Sequence[Mapping[str, Any]]) -> Path:
     folder : Path
         It exists.
     rows : sequence of mapping
-        As `flows.leaderboard.leaderboard_row` gives them; and where known ``per_fold`` (a list of metric → value, one a
+        As `flows.fitting.leaderboard_row` gives them; and where known ``per_fold`` (a list of metric → value, one a
         fold), ``tied`` (bool) and ``p_value`` (float). What is absent is null.
 
     Returns

@@ -5,15 +5,15 @@ from dataclasses import replace
 from pathlib import Path
 
 from headstart.flows.fit_summary import FitSummary
-from headstart.flows.nested_fitting import NestedFit
+from headstart.flows.fitting.nested import NestedFit
+from headstart.flows.fitting.streamed import Streaming
+from headstart.flows.fitting.winner import Scored
 from headstart.flows.problem.problem import Problem
 from headstart.flows.reporting.analysis import Analysis, Sides, analyse
 from headstart.flows.reporting.number_report import write_number_report
 from headstart.flows.reporting.out_of_fold import predict_out_of_fold
 from headstart.flows.reporting.report import write_report
 from headstart.flows.reporting.suspects_file import write_suspects
-from headstart.flows.streamed_fitting import Streaming
-from headstart.flows.winner import Scored
 from headstart.heads.registry.candidates import Candidate
 from headstart.heads.splits import SplitPlan
 from headstart.heads.sweep.trial import Result
@@ -36,7 +36,7 @@ def explain(
     Parameters
     ----------
     summary, problem, plan, results, winner, scored
-        What `flows.conclusion.conclude` has found.
+        What `flows.fitting.conclusion.conclude` has found.
     nested, streaming, few_shot
         As for `conclude`.
     """

@@ -8,7 +8,7 @@ import numpy as np
 
 from headstart.extractors.atomic import write_atomically
 from headstart.flows.fit_summary import FitSummary
-from headstart.flows.leaderboard import write_leaderboard
+from headstart.flows.fitting.leaderboard import write_leaderboard
 from headstart.flows.problem.problem import Problem
 from headstart.heads.report.number_page import NumberReport, render_number_report
 from headstart.heads.sweep.run import FinalScore

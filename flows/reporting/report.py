@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from headstart.extractors.atomic import write_atomically
-from headstart.flows.leaderboard import write_leaderboard
+from headstart.flows.fitting.leaderboard import write_leaderboard
 from headstart.flows.problem.problem import Problem
 from headstart.flows.reporting.analysis import Analysis
 from headstart.flows.reporting.thumbnails import read_thumbnails

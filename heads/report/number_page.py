@@ -32,7 +32,7 @@ class NumberReport:
     metric : str
         What chose the winner.
     leaderboard : sequence of mappings
-        Best first, the winner's row in front; as `flows.leaderboard` has them.
+        Best first, the winner's row in front; as `flows.fitting.leaderboard` has them.
     test : mapping
         `n_images`, `split` and `scores` (metric → mapping of `value`, `low` and `high`).
     true, predicted : float ndarray of shape (n_test,)

@@ -12,7 +12,7 @@ from headstart.flows.experiment.tables import Experiment, FitTable
 from headstart.flows.extraction.job import extract
 from headstart.flows.extraction.summary import ExtractionSummary
 from headstart.flows.fit_summary import FitSummary
-from headstart.flows.fitting import fit
+from headstart.flows.fitting.job import fit
 from headstart.flows.night import NightSummary, run_night
 from headstart.flows.night_text import night_lines, night_page
 from headstart.heads.errors import DataError

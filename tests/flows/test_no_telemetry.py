@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from headstart.flows.fitting import fit
+from headstart.flows.fitting.job import fit
 
 OFF = {"PREFECT_SERVER_ANALYTICS_ENABLED": "false", "DO_NOT_TRACK": "1"}
 SHOW = f"""

@@ -21,7 +21,7 @@ from headstart.extractors.listing.cache_listing import read_listing
 from headstart.flows.compaction import compact
 from headstart.flows.exporting import export
 from headstart.flows.extraction.job import extract
-from headstart.flows.fitting import fit
+from headstart.flows.fitting.job import fit
 from headstart.flows.inspection import inspect
 from headstart.flows.verification import verify
 

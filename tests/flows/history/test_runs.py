@@ -20,7 +20,7 @@ from headstart.extractors.cache.cache import EmbeddingCache
 from headstart.extractors.cache.digests import as_hex
 from headstart.flows.errors import JobError
 from headstart.flows.fit_summary import FitSummary
-from headstart.flows.fitting import fit
+from headstart.flows.fitting.job import fit
 from headstart.flows.history.record import describe_run, keep_run, tabulate_predictions
 from headstart.flows.history.runs import FOLDER, append_run, new_id, read_predictions, read_runs, write_results
 from headstart.flows.history.search import find_run, gather_runs

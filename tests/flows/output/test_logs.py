@@ -12,7 +12,7 @@ import pytest
 from distributed import LocalCluster
 
 from headstart.flows.errors import JobError
-from headstart.flows.fitting import fit
+from headstart.flows.fitting.job import fit
 from headstart.flows.output.logs import VARIABLE, JsonLines, attach_json_lines, log_event, timed
 
 Embed = Callable[..., Any]

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from array_cache import cache_of
 
-from headstart.flows.fitting import fit
+from headstart.flows.fitting.job import fit
 from headstart.heads.errors import DataError
 
 NAMES = np.array(["ant", "bee", "cat"])

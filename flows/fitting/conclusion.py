@@ -8,15 +8,21 @@ from typing import Any
 
 from headstart.extractors.memory import give_back_freed_memory
 from headstart.flows.fit_summary import FitSummary
+from headstart.flows.fitting.leaderboard import (
+    compare_with_winner,
+    describe_rival,
+    leaderboard_row,
+    model_card,
+    plain_scores,
+    tell_ties,
+)
+from headstart.flows.fitting.nested import NestedFit, describe_nested
+from headstart.flows.fitting.streamed import Streaming
+from headstart.flows.fitting.winner import Embedding, best_of_embeddings, score_others, score_winner
 from headstart.flows.history.record import keep_run
 from headstart.flows.history.runs import write_results
-from headstart.flows.leaderboard import leaderboard_row, model_card, plain_scores
-from headstart.flows.nested_fitting import NestedFit, describe_nested
 from headstart.flows.output.logs import record_fit
 from headstart.flows.problem.problem import Problem
-from headstart.flows.rivals import compare_with_winner, describe_rival, tell_ties
-from headstart.flows.streamed_fitting import Streaming
-from headstart.flows.winner import Embedding, best_of_embeddings, score_others, score_winner
 from headstart.heads import HEADS
 from headstart.heads.saving.model_file import save_model
 from headstart.heads.splits import SplitPlan

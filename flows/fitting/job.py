@@ -8,17 +8,17 @@ from typing import Any
 import numpy as np
 
 from headstart.extractors.cache.cache import EmbeddingCache
-from headstart.flows.conclusion import conclude
 from headstart.flows.errors import JobError
 from headstart.flows.extraction.job import as_list
-from headstart.flows.fit_choices import OWN_FILES, choose_heads, choose_metric, describe_source, open_results
 from headstart.flows.fit_summary import FitSummary
-from headstart.flows.kept_results import kept_until_done
-from headstart.flows.nested_fitting import fit_nested, plan_fit, workers_for_all
+from headstart.flows.fitting.choices import OWN_FILES, choose_heads, choose_metric, describe_source, open_results
+from headstart.flows.fitting.conclusion import conclude
+from headstart.flows.fitting.nested import fit_nested, plan_fit, workers_for_all
+from headstart.flows.fitting.streamed import plan_streaming
+from headstart.flows.fitting.sweep import sweep_problem
+from headstart.flows.fitting.unfinished import kept_until_done
 from headstart.flows.problem.embedded import Embedded
 from headstart.flows.problem.problem import Problem, pose_problem
-from headstart.flows.problem_sweep import sweep_problem
-from headstart.flows.streamed_fitting import plan_streaming
 from headstart.heads.registry.candidates import FeatureSet, expand
 
 
@@ -65,7 +65,7 @@ def fit(
     labels : path-like, optional
         CSV or Parquet with ``path`` and label columns, in place of the listing's labels.
     target : str, optional
-        Label column; by default the only one, or ``label``. `flows.several_targets.fit_targets` fits several.
+        Label column; by default the only one, or ``label``. `flows.fitting.several.fit_targets` fits several.
     task : {"classify", "regress"}, optional
         Whether the target names classes or is a number to predict; by default the latter for numbers with a fraction,
         or of which there are more than 100 different ones.

@@ -13,7 +13,7 @@ from headstart.extractors.cache.cache import EmbeddingCache
 from headstart.extractors.images.image_set import LISTING_COLUMNS, OK
 from headstart.extractors.listing.cache_listing import CacheListing
 
-ROOT = Path(__file__).parent.parent.parent
+ROOT = Path(__file__).parent.parent.parent.parent
 MANY = 200_000
 
 # The small cache first: it loads what the large one needs, and its peak is where the growth begins.
@@ -23,7 +23,7 @@ from pathlib import Path
 from types import SimpleNamespace
 import numpy as np
 from headstart.extractors.cache.cache import EmbeddingCache
-from headstart.flows.kept_results import KeptResults
+from headstart.flows.fitting.unfinished import KeptResults
 from headstart.flows.problem.problem import pose_problem
 from headstart.flows.history.record import describe_run, tabulate_predictions
 from headstart.heads.splits import plan_splits

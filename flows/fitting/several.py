@@ -2,21 +2,24 @@
 
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
+from sklearn.metrics import accuracy_score, average_precision_score, f1_score
 
 from headstart.extractors.atomic import write_atomically
 from headstart.extractors.cache.cache import EmbeddingCache
 from headstart.flows.errors import EXPECTED_ERRORS, JobError
 from headstart.flows.extraction.job import as_list
-from headstart.flows.fit_choices import METRICS_OF, OWN_FILES, describe_source, open_results, refuse_unknown_metric
 from headstart.flows.fit_summary import FitSummary
-from headstart.flows.fitting import fit_problem
-from headstart.flows.multilabel import score_columns
+from headstart.flows.fitting.choices import METRICS_OF, OWN_FILES, describe_source, open_results, refuse_unknown_metric
+from headstart.flows.fitting.job import fit_problem
+from headstart.flows.history.runs import read_predictions
+from headstart.flows.history.search import find_run
 from headstart.flows.problem.label_columns import ALL
 from headstart.flows.problem.problem import Labelled, gather_labelled, pose_column
 from headstart.heads.report.text import params_text
@@ -76,7 +79,7 @@ def fit_targets(
     Parameters
     ----------
     cache, head, labels, task, backbone, keys
-        As for `flows.fitting.fit`.
+        As for `flows.fitting.job.fit`.
     targets : str or sequence of str
         Label columns; ``all`` means every one.
     metric : str, optional
@@ -85,7 +88,7 @@ def fit_targets(
     out : path-like, optional
         Folder for the table and a folder of results for each column; by default ``NAME.results``.
     **options
-        All others are as for `flows.fitting.fit`: ``sweep, folds, test_size, seed, dask, workers, progress``, …
+        All others are as for `flows.fitting.job.fit`: ``sweep, folds, test_size, seed, dask, workers, progress``, …
 
     Raises
     ------
@@ -179,3 +182,54 @@ def _is_binary(fit: FitSummary) -> bool:
 def _write(rows: Sequence[dict[str, Any]], root: Path) -> None:
     told = [row | {"params": params_text(row["params"] or {})} for row in rows]
     write_atomically(root / TABLE, pd.DataFrame(told).to_csv(index=False).encode())
+
+
+_POSITIVE = ("1", "True")
+
+
+def score_columns(folders: Mapping[str, Path]) -> dict[str, Any] | None:
+    """Score the winners of several columns of 0 and 1, each on its own test images; the means count columns alike.
+
+    Accuracy, F1 of the ones and average precision are scikit-learn's.
+
+    Parameters
+    ----------
+    folders : mapping of str to Path
+        Results folder of each column.
+
+    Returns
+    -------
+    dict or None
+        ``n_columns, accuracy, macro_f1, average_precision, columns``, as `flows.fitting.several.SeveralFits` has it;
+        None of fewer than two columns.
+    """
+    if len(folders) < 2:
+        return None
+    columns = [{"target": name, **_score_column(folder)} for name, folder in folders.items()]
+    return {
+        "n_columns": len(columns),
+        "accuracy": _mean([column["accuracy"] for column in columns]),
+        "macro_f1": _mean([column["f1"] for column in columns]),
+        "average_precision": _mean([column["average_precision"] for column in columns]),
+        "columns": columns,
+    }
+
+
+def _score_column(folder: Path) -> dict[str, Any]:
+    kept = find_run(str(folder), [])
+    table = read_predictions(kept.history, kept.run)
+    true, predicted = (table[name].astype(str).isin(_POSITIVE).to_numpy() for name in ("true", "predicted"))
+    of_true = table["probability_of_true"].to_numpy(dtype=np.float64)
+    ranked = bool(np.isfinite(of_true).all() and true.any())  # without a single one there is no precision
+    score = np.where(true, of_true, 1.0 - of_true)
+    return {
+        "n_test": len(table),
+        "n_positive": int(true.sum()),
+        "accuracy": float(accuracy_score(true, predicted)),
+        "f1": float(f1_score(true, predicted, zero_division=0.0)),
+        "average_precision": float(average_precision_score(true, score)) if ranked else None,
+    }
+
+
+def _mean(values: list[Any]) -> float | None:
+    return None if any(value is None for value in values) else float(np.mean(values))

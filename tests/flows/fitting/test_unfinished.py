@@ -18,10 +18,10 @@ from sklearn.dummy import DummyClassifier
 
 from headstart.extractors.cache.cache import EmbeddingCache
 from headstart.extractors.listing.cache_listing import read_listing
-from headstart.flows import kept_results
 from headstart.flows.cli import main
-from headstart.flows.fitting import fit
-from headstart.flows.kept_results import UNFINISHED, KeptResults
+from headstart.flows.fitting import unfinished as kept_results
+from headstart.flows.fitting.job import fit
+from headstart.flows.fitting.unfinished import UNFINISHED, KeptResults
 from headstart.flows.problem.problem import Problem, pose_problem
 from headstart.heads import Head
 from headstart.heads.registry import table as registry
@@ -239,7 +239,7 @@ def test_a_sweep_that_was_whole_before_the_interruption_is_not_fitted_again(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("headstart.flows.fitting.conclude", interrupted)
+        patch.setattr("headstart.flows.fitting.job.conclude", interrupted)
         with pytest.raises(KeyboardInterrupt):
             fit(cache, "numbered", out=tmp_path / "r")
     assert fitted() == {0, 1, 2, 3, 4, 5}

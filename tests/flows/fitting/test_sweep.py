@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from headstart.flows.sweep_progress import say_kept, sweep_bar
+from headstart.flows.fitting.sweep import say_kept, sweep_bar
 from headstart.heads.registry.candidates import Candidate
 from headstart.heads.scoring.classification import Score
 from headstart.heads.sweep.trial import Result

@@ -13,7 +13,7 @@ from headstart.extractors.cache.cache import EmbeddingCache
 from headstart.extractors.cache.digests import as_hex
 from headstart.flows.errors import JobError
 from headstart.flows.fit_summary import FitSummary
-from headstart.flows.fitting import fit
+from headstart.flows.fitting.job import fit
 from headstart.flows.history.comparison import compare_runs
 from headstart.flows.history.ranking import rank_runs
 from headstart.flows.history.runs import read_predictions

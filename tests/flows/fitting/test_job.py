@@ -14,7 +14,7 @@ from headstart.extractors.cache.cache import EmbeddingCache
 from headstart.extractors.cache.shards import map_dataset
 from headstart.extractors.errors import CacheError
 from headstart.flows.errors import JobError
-from headstart.flows.fitting import fit
+from headstart.flows.fitting.job import fit
 from headstart.heads.errors import DataError, UnknownHeadError
 from headstart.heads.saving.model_file import load_model
 

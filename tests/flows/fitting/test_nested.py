@@ -16,13 +16,13 @@ from sklearn.datasets import load_digits
 from headstart.extractors.cache.cache import EmbeddingCache
 from headstart.flows.errors import JobError
 from headstart.flows.fit_summary import FitSummary
-from headstart.flows.fitting import fit
+from headstart.flows.fitting.job import fit
+from headstart.flows.fitting.nested import fit_nested
+from headstart.flows.fitting.unfinished import kept_until_done
 from headstart.flows.history.comparison import compare_runs
 from headstart.flows.history.ranking import rank_runs
 from headstart.flows.history.runs import read_predictions
 from headstart.flows.history.search import find_run
-from headstart.flows.kept_results import kept_until_done
-from headstart.flows.nested_fitting import fit_nested
 from headstart.flows.problem.problem import pose_problem
 from headstart.heads import HEADS, Head
 from headstart.heads.errors import DataError

@@ -7,7 +7,7 @@ from typing import Any
 from headstart.extractors.atomic import errors_explained
 from headstart.flows.errors import JobError
 from headstart.flows.extraction.job import as_list
-from headstart.flows.kept_results import UNFINISHED
+from headstart.flows.fitting.unfinished import UNFINISHED
 from headstart.flows.problem.problem import Problem
 from headstart.heads.errors import HeadError
 from headstart.heads.registry.candidates import Grid, check_head
@@ -66,7 +66,7 @@ def refuse_unusable(
     Parameters
     ----------
     named, sweep, metric
-        Heads, preset and metric, as for `flows.fitting.fit`.
+        Heads, preset and metric, as for `flows.fitting.job.fit`.
     task : {"classify", "regress"} or None
         Where the labels will tell it, all has to be usable for one of the two.
     for_classes : bool

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from headstart.flows.fitting.streamed import Streaming
 from headstart.flows.problem.problem import Problem
 from headstart.flows.reporting.out_of_fold import OutOfFold, predict_out_of_fold
-from headstart.flows.streamed_fitting import Streaming
 from headstart.heads.analysis.calibration import with_temperature
 from headstart.heads.errors import DataError
 from headstart.heads.registry.candidates import Candidate
@@ -46,7 +46,7 @@ def score_winner(
     Parameters
     ----------
     problem, plan, streaming, calibrate, seed
-        As for `flows.conclusion.conclude`.
+        As for `flows.fitting.conclusion.conclude`.
     candidate : Candidate
         The winner.
     known : FinalScore or None

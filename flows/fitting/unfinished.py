@@ -21,8 +21,8 @@ import numpy.typing as npt
 
 from headstart.extractors.atomic import errors_explained
 from headstart.extractors.cache.digests import PIECE_ROWS, as_hex
+from headstart.flows.fitting.sweep import say_kept
 from headstart.flows.problem.problem import Problem
-from headstart.flows.sweep_progress import say_kept
 from headstart.heads import HEADS
 from headstart.heads.registry.candidates import Candidate
 from headstart.heads.scoring.classification import Score

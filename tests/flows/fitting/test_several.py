@@ -13,11 +13,11 @@ from sklearn.metrics import average_precision_score, f1_score
 from headstart.extractors.cache.cache import EmbeddingCache
 from headstart.flows.cli import main
 from headstart.flows.errors import JobError
-from headstart.flows.fitting import fit
+from headstart.flows.fitting.job import fit
+from headstart.flows.fitting.several import SeveralFits, fit_targets, name_folders
 from headstart.flows.history.runs import read_predictions
 from headstart.flows.history.search import find_run
 from headstart.flows.problem.problem import gather_labelled, pose_column
-from headstart.flows.several_targets import SeveralFits, fit_targets, name_folders
 
 
 @pytest.fixture(scope="module")

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from headstart.flows.errors import JobError
-from headstart.flows.kept_results import KeptResults
-from headstart.flows.leaderboard import plain_scores
+from headstart.flows.fitting.leaderboard import plain_scores
+from headstart.flows.fitting.sweep import sweep_problem
+from headstart.flows.fitting.unfinished import KeptResults
+from headstart.flows.fitting.winner import Embedding, score_others, score_winner
 from headstart.flows.problem.problem import Problem
-from headstart.flows.problem_sweep import sweep_problem
-from headstart.flows.winner import Embedding, score_others, score_winner
 from headstart.heads.errors import DataError
 from headstart.heads.registry.candidates import Candidate
 from headstart.heads.report.nested_text import MEANING
@@ -101,10 +101,10 @@ def fit_nested(
     Parameters
     ----------
     problem, candidates, metric, seed, dask
-        As for `flows.problem_sweep.sweep_problem`.
+        As for `flows.fitting.sweep.sweep_problem`.
     plan : NestedPlan
     keep : callable
-        What `flows.kept_results.kept_until_done` yields.
+        What `flows.fitting.unfinished.kept_until_done` yields.
     calibrate : bool
         Whether each winner's probabilities are mended by a temperature, fitted on the images that chose it.
     **sweeping

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from headstart.flows.fitting import fit
-from headstart.flows.rivals import describe_rival, tell_ties
+from headstart.flows.fitting.job import fit
+from headstart.flows.fitting.leaderboard import describe_rival, tell_ties
 
 
 def test_equals_are_tied_and_the_floor_is_not(embed: Callable[..., Any], elsewhere: Path) -> None:

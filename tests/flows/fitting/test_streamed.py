@@ -11,11 +11,11 @@ from array_cache import cache_of
 from streaming_example import X, Y
 
 from headstart.flows.errors import JobError
-from headstart.flows.fitting import fit
+from headstart.flows.fitting.job import fit
 from headstart.heads.saving.model_file import load_model
 
 HEADS = ["ridge", "logreg", "centroid"]
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 pytestmark = pytest.mark.usefixtures("quick_maps")
 
 
@@ -63,7 +63,7 @@ def test_a_quarter_of_the_free_memory_is_the_limit(cache: Path, tmp_path: Path, 
     class Memory:
         available = 200_000
 
-    monkeypatch.setattr("headstart.flows.streamed_fitting.psutil.virtual_memory", lambda: Memory)
+    monkeypatch.setattr("headstart.flows.fitting.streamed.psutil.virtual_memory", lambda: Memory)
     found = fit(cache, ["ridge"], out=tmp_path / "out")
     assert any("more than a quarter of the 200.0 kB that are free" in note for note in found.notes)
 
