@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from headstart.flows.exporting import export
     from headstart.flows.extraction.job import extract
     from headstart.flows.fitting.job import fit
+    from headstart.flows.inference.prediction import predict
     from headstart.flows.inspection import inspect
     from headstart.flows.pipeline import run
-    from headstart.flows.prediction import predict
     from headstart.flows.verification import verify
 
 __all__ = ["compact", "export", "extract", "fit", "inspect", "predict", "run", "verify"]

@@ -209,8 +209,8 @@ def predict(
     workers: Workers = None,
 ) -> None:
     """Predict classes of new images, or numbers: path, label, probability; or path, value."""
-    from headstart.flows.prediction import check_out, write_predictions
-    from headstart.flows.prediction import predict as run_predict
+    from headstart.flows.inference.prediction import check_out, write_predictions
+    from headstart.flows.inference.prediction import predict as run_predict
 
     check_out(out)
     predictions = run_predict(

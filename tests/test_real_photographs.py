@@ -9,7 +9,7 @@ from cache_contract import check_cache
 from headstart.extractors.cache.cache import EmbeddingCache
 from headstart.flows.extraction.job import ExtractionSummary, extract
 from headstart.flows.fitting.job import fit
-from headstart.flows.prediction import predict
+from headstart.flows.inference.prediction import predict
 
 
 @pytest.fixture(scope="module")

@@ -15,8 +15,8 @@ from headstart.extractors.images.roots import RemoteRoot
 from headstart.flows.extraction.job import extract
 from headstart.flows.extraction.summary import ExtractionSummary
 from headstart.flows.fitting.job import fit
+from headstart.flows.inference.prediction import predict
 from headstart.flows.options import default_cache
-from headstart.flows.prediction import predict
 from headstart.flows.problem.label_columns import merge_labels
 from headstart.flows.verification import verify
 

@@ -18,7 +18,7 @@ from headstart.flows.history.comparison import compare_runs
 from headstart.flows.history.ranking import rank_runs
 from headstart.flows.history.runs import read_predictions
 from headstart.flows.history.search import find_run
-from headstart.flows.prediction import predict
+from headstart.flows.inference.prediction import predict
 from headstart.flows.problem.problem import pose_problem
 from headstart.heads.errors import UnknownHeadError
 from headstart.heads.saving.model_file import load_model

@@ -17,7 +17,7 @@ from headstart.extractors.pretraining.supervised import save_encoder
 from headstart.flows.errors import JobError
 from headstart.flows.extraction.job import extract
 from headstart.flows.fitting.job import fit
-from headstart.flows.prediction import predict, write_predictions
+from headstart.flows.inference.prediction import predict, write_predictions
 from headstart.heads.errors import ModelFileError
 
 Embed = Callable[..., Any]
