@@ -8,14 +8,14 @@ import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from headstart.flows.compaction import compact
-    from headstart.flows.exporting import export
     from headstart.flows.extraction.job import extract
     from headstart.flows.fitting.job import fit
     from headstart.flows.inference.prediction import predict
-    from headstart.flows.inspection import inspect
     from headstart.flows.pipeline import run
-    from headstart.flows.verification import verify
+    from headstart.flows.upkeep.compaction import compact
+    from headstart.flows.upkeep.exporting import export
+    from headstart.flows.upkeep.inspection import inspect
+    from headstart.flows.upkeep.verification import verify
 
 __all__ = ["compact", "export", "extract", "fit", "inspect", "predict", "run", "verify"]
 

@@ -155,7 +155,7 @@ def extract(
 @app.command()
 def inspect(cache: CacheArgument, json: Json = False) -> None:
     """Show what a cache holds: images, keys, bytes, and the quarantine with its reasons."""
-    from headstart.flows.inspection import inspect as run_inspect
+    from headstart.flows.upkeep.inspection import inspect as run_inspect
 
     summary = run_inspect(cache)
     emit_json(summary) if json else show_cache(summary)

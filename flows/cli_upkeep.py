@@ -24,7 +24,7 @@ def verify(
     json: Json = False,
 ) -> None:
     """Check every file of a cache against its checksum; exit status 1 if something is wrong and was not repaired."""
-    from headstart.flows.verification import verify as run_verify
+    from headstart.flows.upkeep.verification import verify as run_verify
 
     summary = run_verify(cache, repair=repair, backbone=backbone, device=device, workers=workers, progress=True)
     emit_json(summary) if json else show_verification(summary)
@@ -34,7 +34,7 @@ def verify(
 
 def compact(cache: CacheArgument, json: Json = False) -> None:
     """Merge small shards into full ones, and drop the rows of images that are no longer listed."""
-    from headstart.flows.compaction import compact as run_compact
+    from headstart.flows.upkeep.compaction import compact as run_compact
 
     summary = run_compact(cache, progress=True)
     emit_json(summary) if json else show_compaction(summary)
@@ -55,7 +55,7 @@ def export(
     json: Json = False,
 ) -> None:
     """Write one file for elsewhere: features, image paths, labels and the key, in the listing's order."""
-    from headstart.flows.exporting import export as run_export
+    from headstart.flows.upkeep.exporting import export as run_export
 
     summary = run_export(cache, to, key=key, backbone=backbone, tap=tap, dtype=dtype, overwrite=overwrite)
     emit_json(summary) if json else show_export(summary)

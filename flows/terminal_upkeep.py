@@ -10,9 +10,9 @@ from rich.text import Text
 from headstart.flows.output.console import nearby, show_notes, size_text, table_of
 
 if TYPE_CHECKING:
-    from headstart.flows.compaction import CompactionSummary
-    from headstart.flows.exporting import ExportSummary
-    from headstart.flows.verification import VerificationSummary
+    from headstart.flows.upkeep.compaction import CompactionSummary
+    from headstart.flows.upkeep.exporting import ExportSummary
+    from headstart.flows.upkeep.verification import VerificationSummary
 
 _MOST_ROWS = 6  # what prints by default fits a screen
 

@@ -1,6 +1,6 @@
 """Whether a cache is what was written: its marker, its listing, every key and every shard; and shards put aside.
 
-What is found says what to do about it. Nothing here computes embeddings: `flows.verification` does, to repair.
+What is found says what to do about it. Nothing here computes embeddings: `flows.upkeep.verification` does, to repair.
 """
 
 import json

@@ -19,7 +19,7 @@ if TYPE_CHECKING:  # each of these loads torch, for which 'headstart --help' sho
     from headstart.extractors.backbones.backbone import BackboneInfo
     from headstart.flows.extraction.summary import ExtractionSummary
     from headstart.flows.fit_summary import FitSummary
-    from headstart.flows.inspection import CacheSummary
+    from headstart.flows.upkeep.inspection import CacheSummary
 
 _MOST_ROWS = 12  # what prints by default fits a screen
 

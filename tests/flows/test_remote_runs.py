@@ -18,7 +18,7 @@ from headstart.flows.fitting.job import fit
 from headstart.flows.inference.prediction import predict
 from headstart.flows.options import default_cache
 from headstart.flows.problem.label_columns import merge_labels
-from headstart.flows.verification import verify
+from headstart.flows.upkeep.verification import verify
 
 
 @pytest.fixture(scope="module")

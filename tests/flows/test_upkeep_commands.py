@@ -10,7 +10,7 @@ from synthetic_cache import flip_bit
 
 from headstart.extractors.cache.cache import EmbeddingCache
 from headstart.flows.cli import main
-from headstart.flows.compaction import compact
+from headstart.flows.upkeep.compaction import compact
 
 
 @pytest.fixture

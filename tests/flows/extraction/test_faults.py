@@ -18,12 +18,12 @@ from synthetic_cache import flip_bit
 from headstart.extractors.cache.cache import EmbeddingCache
 from headstart.extractors.errors import CacheError
 from headstart.extractors.listing.cache_listing import read_listing
-from headstart.flows.compaction import compact
-from headstart.flows.exporting import export
 from headstart.flows.extraction.job import extract
 from headstart.flows.fitting.job import fit
-from headstart.flows.inspection import inspect
-from headstart.flows.verification import verify
+from headstart.flows.upkeep.compaction import compact
+from headstart.flows.upkeep.exporting import export
+from headstart.flows.upkeep.inspection import inspect
+from headstart.flows.upkeep.verification import verify
 
 Embed = Callable[..., Any]
 

@@ -25,7 +25,7 @@ from headstart.flows.history.record import describe_run, keep_run, tabulate_pred
 from headstart.flows.history.runs import FOLDER, append_run, new_id, read_predictions, read_runs, write_results
 from headstart.flows.history.search import find_run, gather_runs
 from headstart.flows.problem.problem import Problem, pose_problem
-from headstart.flows.verification import verify
+from headstart.flows.upkeep.verification import verify
 from headstart.heads.splits import SplitPlan, plan_splits
 from headstart.heads.sweep.run import FinalScore
 

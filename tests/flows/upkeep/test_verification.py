@@ -15,7 +15,7 @@ from synthetic_cache import flip_bit
 import headstart.extractors.extraction.extraction
 from headstart.extractors.cache.cache import EmbeddingCache, EmbeddingStore
 from headstart.extractors.listing.cache_listing import read_listing
-from headstart.flows.verification import verify
+from headstart.flows.upkeep.verification import verify
 
 Embed = Callable[..., Any]
 
@@ -87,7 +87,7 @@ def test_a_repair_that_was_cut_short_is_finished_by_the_next(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr("headstart.flows.repair.run_shards", cut_short)
+        patched.setattr("headstart.flows.upkeep.repair.run_shards", cut_short)
         with pytest.raises(KeyboardInterrupt):
             verify(cache_of(store).path, repair=True)
     between = verify(cache_of(store).path)
@@ -230,7 +230,7 @@ def test_checking_loads_no_torch(store: EmbeddingStore) -> None:
     import sys
 
     code = (
-        "import sys; from headstart.flows.verification import verify; "
+        "import sys; from headstart.flows.upkeep.verification import verify; "
         f"assert verify({str(cache_of(store).path)!r}).sound; print('torch' in sys.modules)"
     )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

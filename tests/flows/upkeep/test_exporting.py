@@ -12,7 +12,7 @@ import pytest
 from headstart.extractors.cache.cache import EmbeddingCache
 from headstart.extractors.listing.cache_listing import read_listing
 from headstart.flows.errors import JobError
-from headstart.flows.exporting import export
+from headstart.flows.upkeep.exporting import export
 
 Embed = Callable[..., Any]
 
@@ -81,7 +81,7 @@ def test_exporting_loads_no_torch(cache: str, tmp_path: Path) -> None:
     import sys
 
     code = (
-        "import sys; from headstart.flows.exporting import export; "
+        "import sys; from headstart.flows.upkeep.exporting import export; "
         f"export({cache!r}, {str(tmp_path / 'x.h5')!r}, backbone='pixels'); print('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"

@@ -11,7 +11,7 @@ import pytest
 from conftest import draw
 
 from headstart.extractors.errors import CacheError
-from headstart.flows.inspection import inspect
+from headstart.flows.upkeep.inspection import inspect
 
 Embed = Callable[..., Any]
 
@@ -36,7 +36,7 @@ def test_images_keys_bytes_labels_and_quarantine_are_counted(embed: Embed, photo
 def test_inspecting_loads_no_torch(embed: Embed) -> None:
     cache = embed().cache
     code = (
-        "import sys; from headstart.flows.inspection import inspect; "
+        "import sys; from headstart.flows.upkeep.inspection import inspect; "
         f"inspect({str(cache)!r}); sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -20,7 +20,7 @@ from headstart.extractors.upkeep.integrity import (
 )
 from headstart.flows.errors import FlowError
 from headstart.flows.output.progress import Advance, progress_bar
-from headstart.flows.repair import repair_key
+from headstart.flows.upkeep.repair import repair_key
 
 
 @dataclass(frozen=True)
