@@ -11,7 +11,7 @@ from headstart.flows.cli_options import CacheArgument, Json
 from headstart.flows.output.console import emit_json, nearby, show_notes, table_of
 
 if TYPE_CHECKING:
-    from headstart.flows.clustering import ClusterSummary
+    from headstart.flows.exploring.clustering import ClusterSummary
 
 
 def cluster(
@@ -34,7 +34,7 @@ def cluster(
     json: Json = False,
 ) -> None:
     """Group images that look alike, with or without labels, and draw them on a map."""
-    from headstart.flows.clustering import cluster as run_cluster
+    from headstart.flows.exploring.clustering import cluster as run_cluster
 
     summary = run_cluster(
         cache,

@@ -11,8 +11,8 @@ import pytest
 from array_cache import cache_of
 
 from headstart.flows.cli import main
-from headstart.flows.clustering import cluster
 from headstart.flows.errors import JobError
+from headstart.flows.exploring.clustering import cluster
 
 NAMES = ("<b>ee", "wasp", "ant")
 
