@@ -171,24 +171,24 @@ def as_flow(extraction: Any) -> tuple[float, float]:
     """Run the shards as `headstart run` does, a task each; Prefect's own server runs beside it."""
     from prefect import flow
 
-    import headstart.flows.extraction_tasks
+    import headstart.flows.orchestration.extraction_tasks
 
     took: list[tuple[float, float]] = []
 
     @flow(name="simulated", persist_result=False)
     def simulated() -> None:
-        in_flight = headstart.flows.extraction_tasks.embed_in_flight
+        in_flight = headstart.flows.orchestration.extraction_tasks.embed_in_flight
 
         def timed(*arguments: Any) -> None:
             begun = time.perf_counter()
             in_flight(*arguments)
             took.append((begun, time.perf_counter() - begun))
 
-        headstart.flows.extraction_tasks.embed_in_flight = timed
+        headstart.flows.orchestration.extraction_tasks.embed_in_flight = timed
         try:
-            headstart.flows.extraction_tasks._embed_elsewhere(extraction, [], progress=False)  # noqa: SLF001 - what a flow calls
+            headstart.flows.orchestration.extraction_tasks._embed_elsewhere(extraction, [], progress=False)  # noqa: SLF001 - what a flow calls
         finally:
-            headstart.flows.extraction_tasks.embed_in_flight = in_flight
+            headstart.flows.orchestration.extraction_tasks.embed_in_flight = in_flight
 
     simulated()
     return took[0]

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from headstart.flows.extraction.job import extract
     from headstart.flows.fitting.job import fit
     from headstart.flows.inference.prediction import predict
-    from headstart.flows.pipeline import run
+    from headstart.flows.orchestration.pipeline import run
     from headstart.flows.upkeep.compaction import compact
     from headstart.flows.upkeep.exporting import export
     from headstart.flows.upkeep.inspection import inspect

@@ -170,7 +170,7 @@ def run(
     json: Json = False,
 ) -> None:
     """Run an experiment file as a Prefect flow: extract, fit, report."""
-    from headstart.flows.pipeline import run as run_experiment
+    from headstart.flows.orchestration.pipeline import run as run_experiment
 
     summary = run_experiment(experiment, progress=True)
     if json:

@@ -13,8 +13,8 @@ from headstart.extractors.images.reading import image_sources, read_bytes
 from headstart.extractors.images.sources import list_images
 from headstart.extractors.pretraining.supervised import pretrain_small_cnn, save_encoder
 from headstart.flows.errors import JobError
+from headstart.flows.orchestration.pipeline import RunSummary, run
 from headstart.flows.output.progress import progress_bar
-from headstart.flows.pipeline import RunSummary, run
 
 EXPERIMENT = """\
 # Few images of a new task (digits 5-9, five a class): does an encoder that learned another task (digits 0-4) help?

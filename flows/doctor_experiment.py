@@ -15,7 +15,7 @@ def check_experiment(experiment: Experiment) -> list[Finding]:
     from headstart.flows.experiment.security import (  # noqa: PLC0415 - only where there is an experiment
         refuse_disallowed,
     )
-    from headstart.flows.pipeline import refuse_misspelt  # noqa: PLC0415 - loads Prefect
+    from headstart.flows.orchestration.pipeline import refuse_misspelt  # noqa: PLC0415 - loads Prefect
 
     for ask in (refuse_disallowed, refuse_misspelt):  # the second imports code of one's own, if the first allows it
         try:

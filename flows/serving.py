@@ -16,12 +16,12 @@ from prefect.runner import Runner
 from prefect.settings import PREFECT_API_URL, PREFECT_UI_URL
 from prefect.types.entrypoint import EntrypointType
 
-from headstart.flows.cache_queue import ONE_AFTER_THE_OTHER, free_dead_runs, share_limit
 from headstart.flows.errors import JobError
 from headstart.flows.experiment.security import check_allowed, export_limits
 from headstart.flows.experiment.tables import Experiment, read_experiment
 from headstart.flows.nightly import nightly
-from headstart.flows.pipeline import refuse_misspelt
+from headstart.flows.orchestration.cache_queue import ONE_AFTER_THE_OTHER, free_dead_runs, share_limit
+from headstart.flows.orchestration.pipeline import refuse_misspelt
 from headstart.flows.runner import TidyRunner
 from headstart.flows.schedules import When
 from headstart.flows.watched_runs import start_runs_of_changes

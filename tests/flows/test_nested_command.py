@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 from array_cache import cache_of
 
-from headstart.flows import fit_tasks
 from headstart.flows.cli import main
 from headstart.flows.errors import JobError
 from headstart.flows.experiment.tables import read_experiment
@@ -18,6 +17,7 @@ from headstart.flows.fitting import sweep as problem_sweep
 from headstart.flows.fitting.job import fit
 from headstart.flows.fitting.sweep import say_kept
 from headstart.flows.fitting.unfinished import UNFINISHED, KeptResults
+from headstart.flows.orchestration import fit_tasks
 from headstart.heads.report.nested_text import MEANING
 from headstart.heads.sweep.trial import Result
 

@@ -12,7 +12,7 @@ from headstart.extractors.images.roots import ENVIRONMENT
 from headstart.flows.errors import JobError
 from headstart.flows.experiment.security import check_allowed, export_limits
 from headstart.flows.experiment.tables import Experiment, SecurityTable, read_experiment
-from headstart.flows.pipeline import run
+from headstart.flows.orchestration.pipeline import run
 
 
 @pytest.fixture(autouse=True)

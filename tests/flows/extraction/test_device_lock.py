@@ -8,7 +8,7 @@ import pytest
 from filelock import FileLock, Timeout
 
 import headstart.flows.extraction.job
-import headstart.flows.extraction_tasks
+import headstart.flows.orchestration.extraction_tasks
 from headstart.extractors.backbones.registry import load_backbone
 from headstart.extractors.cache.cache import EmbeddingCache
 from headstart.extractors.extraction.extraction import Extraction
@@ -34,8 +34,8 @@ class DirectTask:
 def extraction(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Extraction:
     """Thirty-six images in four shards, nothing embedded yet; Prefect's tasks run without a server."""
     monkeypatch.setattr("headstart.extractors.extraction.extraction._SHARD_ROWS", 10)
-    direct = DirectTask(headstart.flows.extraction_tasks.embed_shard_task.fn)
-    monkeypatch.setattr(headstart.flows.extraction_tasks, "embed_shard_task", direct)
+    direct = DirectTask(headstart.flows.orchestration.extraction_tasks.embed_shard_task.fn)
+    monkeypatch.setattr(headstart.flows.orchestration.extraction_tasks, "embed_shard_task", direct)
     cache = EmbeddingCache(tmp_path / "cache", create=True)
     listing = update_listing(cache, list_images(photos), workers=2)
     settings = Settings(precision="fp32", device="cpu", batch_size=4, workers=2)
@@ -45,7 +45,7 @@ def extraction(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 BOTH = pytest.mark.parametrize(
     "run",
-    [headstart.flows.extraction.job.run_shards, headstart.flows.extraction_tasks._embed],
+    [headstart.flows.extraction.job.run_shards, headstart.flows.orchestration.extraction_tasks._embed],
     ids=["plain job", "Prefect flow"],
 )
 

@@ -97,14 +97,14 @@ def run_shard(self, number, on_images=None):
         raise OSError(5, "Input/output error")
     return result
 headstart.extractors.extraction.extraction.Extraction.run_shard = run_shard
-import headstart.flows.fit_tasks
-fit = headstart.flows.fit_tasks.fit
+import headstart.flows.orchestration.fit_tasks
+fit = headstart.flows.orchestration.fit_tasks.fit
 def stumbling_fit(*arguments, **options):
     if len(stumbled) == 1:
         stumbled.append(2)
         raise OSError(5, "Input/output error")
     return fit(*arguments, **options)
-headstart.flows.fit_tasks.fit = stumbling_fit
+headstart.flows.orchestration.fit_tasks.fit = stumbling_fit
 """
     # An earlier run's embeddings lie in the cache; the experiment does not name them, so they do not take part.
     extract(tmp_path / "photos", "small_cnn", weights="none", cache=tmp_path / "stumbling.headstart", precision="bf16")

@@ -6,14 +6,14 @@ from headstart.extractors.cache.cache import EmbeddingCache
 from headstart.extractors.extraction.known_requests import describe_request, recall
 from headstart.extractors.spec.tap import Tap
 from headstart.extractors.spec.weights_argument import find_weights_file
-from headstart.flows.assets import record_embeddings
 from headstart.flows.errors import JobError
 from headstart.flows.experiment.tables import Experiment, ExtractTable
 from headstart.flows.extraction.summary import ExtractionSummary
-from headstart.flows.extraction_tasks import extract_in_tasks
 from headstart.flows.fit_summary import FitSummary
-from headstart.flows.fit_tasks import fit_in_tasks
-from headstart.flows.run_preparation import NO_PICKLE, experiment_at_work
+from headstart.flows.orchestration.assets import record_embeddings
+from headstart.flows.orchestration.extraction_tasks import extract_in_tasks
+from headstart.flows.orchestration.fit_tasks import fit_in_tasks
+from headstart.flows.orchestration.preparation import NO_PICKLE, experiment_at_work
 
 
 @flow(

@@ -13,9 +13,9 @@ from prefect.assets import Asset
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from headstart.extractors.extraction.shard_result import ShardResult
-from headstart.flows.artifacts import _image_url, progress_artifact
-from headstart.flows.assets import asset_key
-from headstart.flows.task_logs import log_shard
+from headstart.flows.orchestration.artifacts import _image_url, progress_artifact
+from headstart.flows.orchestration.assets import asset_key
+from headstart.flows.orchestration.tasks import log_shard
 from headstart.heads.report.charts.plots import cost_chart
 
 
@@ -63,9 +63,9 @@ def test_outside_a_flow_progress_is_told_to_the_terminal_alone() -> None:
 
 def test_a_server_that_is_away_costs_the_bar_and_not_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[int] = []
-    monkeypatch.setattr("headstart.flows.artifacts._UPDATE_EVERY_S", 0.0)
-    monkeypatch.setattr("headstart.flows.artifacts.FlowRunContext", SimpleNamespace(get=lambda: True))
-    monkeypatch.setattr("headstart.flows.artifacts.create_progress_artifact", lambda *_, **__: uuid4())
+    monkeypatch.setattr("headstart.flows.orchestration.artifacts._UPDATE_EVERY_S", 0.0)
+    monkeypatch.setattr("headstart.flows.orchestration.artifacts.FlowRunContext", SimpleNamespace(get=lambda: True))
+    monkeypatch.setattr("headstart.flows.orchestration.artifacts.create_progress_artifact", lambda *_, **__: uuid4())
     with temporary_settings({PREFECT_API_URL: "http://127.0.0.1:9/api"}):
         advance = progress_artifact("embedding pixels", 3, also=told.append)
         advance(2)

@@ -13,7 +13,7 @@ from prefect_queries import ask, post
 
 from headstart.extractors.cache.cache import EmbeddingCache
 from headstart.extractors.writer_lock import writer_lock
-from headstart.flows.cache_queue import free_dead_runs, limit_name, share_limit
+from headstart.flows.orchestration.cache_queue import free_dead_runs, limit_name, share_limit
 
 
 @pytest.fixture

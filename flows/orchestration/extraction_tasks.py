@@ -18,16 +18,15 @@ from headstart.extractors.images.sources import list_images
 from headstart.extractors.listing.cache_listing import CacheListing
 from headstart.extractors.spec.settings import Settings
 from headstart.extractors.spec.tap import Tap
-from headstart.flows.artifacts import progress_artifact
 from headstart.flows.experiment.tables import Experiment
 from headstart.flows.extraction.device_lock import device_lock
 from headstart.flows.extraction.job import extract_each, list_into, open_extraction
 from headstart.flows.extraction.scaled import ScaledExtraction, embed_in_flight, scaled
 from headstart.flows.extraction.summary import ExtractionSummary
+from headstart.flows.orchestration.artifacts import progress_artifact
+from headstart.flows.orchestration.tasks import log_shard, run_logger, worth_retrying
 from headstart.flows.output.logs import record_shard
 from headstart.flows.output.progress import Advance, progress_bar, say_waiting
-from headstart.flows.task_logs import log_shard, run_logger
-from headstart.flows.task_retries import worth_retrying
 
 Opening = Callable[[EmbeddingCache, CacheListing, str, str, Sequence[Tap], Settings], MissingRows]
 

@@ -13,8 +13,8 @@ from headstart.extractors.writer_lock import writer_lock
 from headstart.flows.errors import JobError
 from headstart.flows.experiment.tables import Experiment
 from headstart.flows.nightly import nightly
-from headstart.flows.pipeline import run_experiment
-from headstart.flows.run_preparation import BASE, experiment_at_work, settle_paths
+from headstart.flows.orchestration.pipeline import run_experiment
+from headstart.flows.orchestration.preparation import BASE, experiment_at_work, settle_paths
 from headstart.heads.errors import UnknownHeadError
 
 

@@ -19,8 +19,8 @@ from prefect.context import FlowRunContext
 from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 
 from headstart.flows.fit_summary import FitSummary
+from headstart.flows.orchestration.tasks import run_logger
 from headstart.flows.output.progress import Advance
-from headstart.flows.task_logs import run_logger
 from headstart.heads.report.charts.plots import cost_chart
 from headstart.heads.report.text import interval_text, metric_name, params_text, score_text
 

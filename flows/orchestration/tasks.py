@@ -1,11 +1,15 @@
 """What a task says of itself in Prefect's log: one line that tells an operator something."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from prefect.client.schemas.objects import State, TaskRun
 from prefect.context import FlowRunContext, TaskRunContext
 from prefect.logging import get_logger, get_run_logger
+from prefect.tasks import Task
 
+from headstart.extractors.errors import CacheError
 from headstart.extractors.extraction.shard_result import ShardResult
+from headstart.flows.errors import EXPECTED_ERRORS
 
 if TYPE_CHECKING:
     import logging
@@ -33,3 +37,9 @@ def log_shard(name: str, result: ShardResult, seconds: float) -> None:
 def run_logger() -> "logging.Logger | logging.LoggerAdapter[logging.Logger]":
     """Return the log of the run that this is called in, and Headstart's own outside one."""
     return get_run_logger() if FlowRunContext.get() or TaskRunContext.get() else get_logger("headstart")
+
+
+def worth_retrying(_task: Task[Any, Any], _run: TaskRun, state: State[Any]) -> bool:
+    """Retry what may pass by itself, such as a full disk or a busy device; what is wrong stays wrong."""
+    error = state.result(raise_on_failure=False)
+    return isinstance(error, CacheError) or not isinstance(error, EXPECTED_ERRORS)

@@ -7,15 +7,15 @@ from prefect import flow
 
 from headstart.extractors.backbones.registry import resolve_backbone
 from headstart.extractors.spec.tap import Tap
-from headstart.flows.assets import record_embeddings
 from headstart.flows.experiment.security import check_allowed
 from headstart.flows.experiment.tables import Experiment, read_experiment
 from headstart.flows.extraction.summary import ExtractionSummary
-from headstart.flows.extraction_tasks import extract_in_tasks
 from headstart.flows.fit_summary import FitSummary
-from headstart.flows.fit_tasks import fit_in_tasks
 from headstart.flows.fitting.choices import refuse_unusable
-from headstart.flows.run_preparation import NO_PICKLE, experiment_at_work
+from headstart.flows.orchestration.assets import record_embeddings
+from headstart.flows.orchestration.extraction_tasks import extract_in_tasks
+from headstart.flows.orchestration.fit_tasks import fit_in_tasks
+from headstart.flows.orchestration.preparation import NO_PICKLE, experiment_at_work
 
 
 @dataclass(frozen=True)

@@ -18,11 +18,11 @@ from prefect_queries import ask, wait_for
 from headstart.extractors.backbones.registry import load_backbone
 from headstart.extractors.cache.cache import EmbeddingCache
 from headstart.extractors.listing.cache_listing import read_listing
-from headstart.flows.deployments import find_keys
 from headstart.flows.errors import JobError
 from headstart.flows.experiment.tables import Experiment
 from headstart.flows.extraction.job import extract
 from headstart.flows.history.runs import FOLDER, read_runs
+from headstart.flows.orchestration.deployments import find_keys
 from headstart.heads.report.text import score_text
 
 COMPUTING = {"precision": "fp32", "decode": "full", "batch_size": 4, "workers": 1}
@@ -170,7 +170,7 @@ def test_refitting_takes_the_keys_of_the_weights_that_are_named_and_no_others(
     }
     assert len(set(made.values())) == 2
     # As on a machine where nobody asked for them.
-    monkeypatch.setattr("headstart.flows.deployments.recall", lambda *_: None)
+    monkeypatch.setattr("headstart.flows.orchestration.deployments.recall", lambda *_: None)
     for weights, key in made.items():
         table = {"backbone": "small_cnn", "weights": weights}
         asked = experiment_in(tmp_path) | {"cache": str(cache), "extract": [table]}

@@ -3,12 +3,12 @@
 from prefect.assets import materialize
 from prefect.cache_policies import NO_CACHE
 
-from headstart.flows.artifacts import leave_fit_artifacts
-from headstart.flows.assets import embeddings_asset, model_asset
 from headstart.flows.experiment.tables import Experiment, FitTable
 from headstart.flows.fit_summary import FitSummary
 from headstart.flows.fitting.job import fit
-from headstart.flows.task_retries import worth_retrying
+from headstart.flows.orchestration.artifacts import leave_fit_artifacts
+from headstart.flows.orchestration.assets import embeddings_asset, model_asset
+from headstart.flows.orchestration.tasks import worth_retrying
 
 
 def fit_in_tasks(experiment: Experiment, keys: list[str], *, progress: bool) -> list[FitSummary]:

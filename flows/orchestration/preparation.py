@@ -8,10 +8,10 @@ from pathlib import Path
 from headstart.extractors.cache.cache import EmbeddingCache
 from headstart.extractors.images.roots import is_url
 from headstart.extractors.spec.weights_argument import is_file_argument
-from headstart.flows.cache_queue import turn_of
 from headstart.flows.errors import JobError
 from headstart.flows.experiment.security import check_allowed
 from headstart.flows.experiment.tables import Experiment, anchor_values
+from headstart.flows.orchestration.cache_queue import turn_of
 
 BASE = "HEADSTART_BASE"
 # The cache is the result, so flows keep none; but Prefect stores the exception that ended a flow whatever it is told,
