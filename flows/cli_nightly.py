@@ -16,8 +16,8 @@ def nightly(
     json: Json = False,
 ) -> None:
     """Embed what is new, fit again if that matters, and compare with the last night, as a schedule would."""
-    from headstart.flows.night_text import night_lines
-    from headstart.flows.nightly import hold_night
+    from headstart.flows.nightly.flow import hold_night
+    from headstart.flows.nightly.text import night_lines
 
     night = hold_night(experiment, progress=True)
     if json:

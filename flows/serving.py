@@ -19,7 +19,7 @@ from prefect.types.entrypoint import EntrypointType
 from headstart.flows.errors import JobError
 from headstart.flows.experiment.security import check_allowed, export_limits
 from headstart.flows.experiment.tables import Experiment, read_experiment
-from headstart.flows.nightly import nightly
+from headstart.flows.nightly.flow import nightly
 from headstart.flows.orchestration.cache_queue import ONE_AFTER_THE_OTHER, free_dead_runs, share_limit
 from headstart.flows.orchestration.pipeline import refuse_misspelt
 from headstart.flows.runner import TidyRunner

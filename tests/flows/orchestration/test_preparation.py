@@ -12,7 +12,7 @@ from headstart.extractors.errors import CacheError
 from headstart.extractors.writer_lock import writer_lock
 from headstart.flows.errors import JobError
 from headstart.flows.experiment.tables import Experiment
-from headstart.flows.nightly import nightly
+from headstart.flows.nightly.flow import nightly
 from headstart.flows.orchestration.pipeline import run_experiment
 from headstart.flows.orchestration.preparation import BASE, experiment_at_work, settle_paths
 from headstart.heads.errors import UnknownHeadError

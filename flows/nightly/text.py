@@ -3,9 +3,9 @@
 import re
 from typing import Any
 
-from headstart.flows.night import NightSummary
-from headstart.flows.night_drift import ALPHA, NightDrift
-from headstart.flows.night_score import ScoreChange
+from headstart.flows.nightly.drift import ALPHA, NightDrift
+from headstart.flows.nightly.night import NightSummary
+from headstart.flows.nightly.score import ScoreChange
 from headstart.heads.report.text import NUMBER_METRICS, interval_text, is_loss, metric_name, score_text
 
 _KINDS = {"new": "new", "changed": "changed", "gone": "gone", "quarantined": "newly quarantined"}

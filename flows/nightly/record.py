@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from headstart.extractors.atomic import make_folder, write_atomically
 from headstart.extractors.errors import CacheError
 from headstart.flows.history.runs import FORMAT_VERSION, Run
-from headstart.flows.night_changes import SEEN_COLUMNS
+from headstart.flows.nightly.changes import SEEN_COLUMNS
 
 RECORD_FILE = "night.parquet"
 
@@ -31,9 +31,9 @@ class NightRecord:
     Attributes
     ----------
     seen : DataFrame
-        `flows.night_changes.SEEN_COLUMNS` of every listed image.
+        `flows.nightly.changes.SEEN_COLUMNS` of every listed image.
     inputs : dict
-        What the fits went by, as `flows.fit_inputs.describe_inputs` gives it.
+        What the fits went by, as `flows.nightly.inputs.describe_inputs` gives it.
     runs : dict of str to Run
         The last run of every fit, by its name.
     """

@@ -13,8 +13,8 @@ from headstart.flows.extraction.job import extract
 from headstart.flows.extraction.summary import ExtractionSummary
 from headstart.flows.fit_summary import FitSummary
 from headstart.flows.fitting.job import fit
-from headstart.flows.night import NightSummary, run_night
-from headstart.flows.night_text import night_lines, night_page
+from headstart.flows.nightly.night import NightSummary, run_night
+from headstart.flows.nightly.text import night_lines, night_page
 from headstart.heads.errors import DataError
 
 Night = Callable[..., NightSummary]

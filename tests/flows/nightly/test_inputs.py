@@ -13,7 +13,7 @@ from headstart.extractors.listing.cache_listing import CacheListing
 from headstart.extractors.listing.update import update_listing
 from headstart.flows.errors import JobError
 from headstart.flows.experiment.tables import Experiment, FitTable
-from headstart.flows.fit_inputs import describe_inputs, why_refit
+from headstart.flows.nightly.inputs import describe_inputs, why_refit
 
 IMAGES_CHANGED = "the labelled images, their labels, splits or groups changed"
 
@@ -103,7 +103,7 @@ def test_other_embeddings_and_versions_matter(
 ) -> None:
     before = describe_inputs(experiment, listed(), ["key-1"])
     monkeypatch.setattr(
-        "headstart.flows.fit_inputs.version", lambda name: "99" if name == "headstart" else before_of[name]
+        "headstart.flows.nightly.inputs.version", lambda name: "99" if name == "headstart" else before_of[name]
     )
     before_of = before["fit"]["versions"]
     now = describe_inputs(experiment, listed(), ["key-2"])

@@ -7,8 +7,8 @@ import pytest
 from synthetic_runs import run_of
 
 from headstart.extractors.errors import CacheError
-from headstart.flows.night_changes import NightChanges, compare_listings, unseen_digests
-from headstart.flows.night_record import RECORD_FILE, NightRecord
+from headstart.flows.nightly.changes import NightChanges, compare_listings, unseen_digests
+from headstart.flows.nightly.record import RECORD_FILE, NightRecord
 
 
 def listed(**images: str | None) -> pd.DataFrame:
@@ -112,7 +112,7 @@ def test_a_damaged_record_says_what_to_do(tmp_path: Path, keep: int) -> None:
 
 
 def test_a_record_of_another_format_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("headstart.flows.night_record.FORMAT_VERSION", 99)
+    monkeypatch.setattr("headstart.flows.nightly.record.FORMAT_VERSION", 99)
     NightRecord(BEFORE).write(tmp_path)
     monkeypatch.undo()
     with pytest.raises(CacheError, match="format 99, expected 1"):

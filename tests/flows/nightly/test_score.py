@@ -8,7 +8,7 @@ from synthetic_runs import keep, predictions_of, row, run_of
 
 from headstart.flows.history.runs import Run
 from headstart.flows.history.search import KeptRun
-from headstart.flows.night_score import ScoreChange, compare_scores, join_intervals
+from headstart.flows.nightly.score import ScoreChange, compare_scores, join_intervals
 from headstart.heads.scoring.intervals import quantile, wilson
 
 

@@ -9,14 +9,14 @@ from headstart.extractors.cache.cache import EmbeddingCache
 from headstart.extractors.listing.cache_listing import read_listing
 from headstart.flows.experiment.tables import Experiment
 from headstart.flows.extraction.summary import ExtractionSummary
-from headstart.flows.fit_inputs import describe_inputs, name_of, why_refit
 from headstart.flows.fit_summary import FitSummary
 from headstart.flows.history.runs import FOLDER, Run
 from headstart.flows.history.search import KeptRun, find_run
-from headstart.flows.night_changes import NightChanges, compare_listings
-from headstart.flows.night_drift import ALPHA, NightDrift, measure_drifts
-from headstart.flows.night_record import NightRecord
-from headstart.flows.night_score import ScoreChange, compare_scores
+from headstart.flows.nightly.changes import NightChanges, compare_listings
+from headstart.flows.nightly.drift import ALPHA, NightDrift, measure_drifts
+from headstart.flows.nightly.inputs import describe_inputs, name_of, why_refit
+from headstart.flows.nightly.record import NightRecord
+from headstart.flows.nightly.score import ScoreChange, compare_scores
 from headstart.heads.report.text import interval_text, metric_name, score_text
 
 

@@ -9,11 +9,11 @@ from forked import run_forked
 from prefect_queries import ask, flow_runs_of
 
 from headstart.flows.cli import main
-from headstart.flows.night import NightSummary, list_alerts
-from headstart.flows.night_changes import NightChanges
-from headstart.flows.night_drift import NightDrift
-from headstart.flows.night_score import ScoreChange
-from headstart.flows.night_text import night_page
+from headstart.flows.nightly.changes import NightChanges
+from headstart.flows.nightly.drift import NightDrift
+from headstart.flows.nightly.night import NightSummary, list_alerts
+from headstart.flows.nightly.score import ScoreChange
+from headstart.flows.nightly.text import night_page
 from headstart.heads.analysis.drift import Drift
 
 EXPERIMENT = """
@@ -30,7 +30,7 @@ test_size = 0.5
 """
 PROGRAM = """
 import shutil, sys
-from headstart.flows.nightly import hold_night
+from headstart.flows.nightly.flow import hold_night
 experiment, dark, photos = sys.argv[1:]
 print(hold_night(experiment).alerts)
 shutil.copytree(dark, photos, dirs_exist_ok=True)
@@ -71,7 +71,7 @@ def test_the_command_prints_what_fits_a_screen_of_80_columns(
     night: NightSummary, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "80")
-    monkeypatch.setattr("headstart.flows.nightly.hold_night", lambda *_, **__: night)
+    monkeypatch.setattr("headstart.flows.nightly.flow.hold_night", lambda *_, **__: night)
     with pytest.raises(SystemExit, match="0"):
         main(["nightly", "birds.toml"])
     out = capsys.readouterr().out

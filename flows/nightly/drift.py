@@ -11,9 +11,9 @@ import pandas as pd
 from headstart.extractors.cache.cache import EmbeddingCache, EmbeddingStore
 from headstart.extractors.listing.cache_listing import CacheListing
 from headstart.flows.experiment.tables import Experiment, FitTable
-from headstart.flows.fit_inputs import labelled_rows, name_of
 from headstart.flows.history.runs import Run
-from headstart.flows.night_changes import seen_digests, unseen_digests
+from headstart.flows.nightly.changes import seen_digests, unseen_digests
+from headstart.flows.nightly.inputs import labelled_rows, name_of
 from headstart.heads.analysis.drift import Drift, draw_rows, measure_drift
 from headstart.heads.scoring.paired import holm
 
@@ -72,7 +72,7 @@ def measure_drifts(
     listing : CacheListing
         As it is tonight.
     before : DataFrame
-        What the last night saw, with `flows.night_changes.SEEN_COLUMNS`.
+        What the last night saw, with `flows.nightly.changes.SEEN_COLUMNS`.
     runs : dict of str to Run
         The last run of each fit: its winner's embedding is the one that matters.
     """

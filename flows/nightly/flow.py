@@ -12,8 +12,8 @@ from prefect.states import Completed
 from headstart.flows.experiment.security import check_allowed
 from headstart.flows.experiment.tables import Experiment, read_experiment
 from headstart.flows.extraction.summary import ExtractionSummary
-from headstart.flows.night import NightSummary, run_night
-from headstart.flows.night_text import headline, night_page
+from headstart.flows.nightly.night import NightSummary, run_night
+from headstart.flows.nightly.text import headline, night_page
 from headstart.flows.orchestration.artifacts import slug_of
 from headstart.flows.orchestration.assets import record_embeddings
 from headstart.flows.orchestration.extraction_tasks import extract_in_tasks
