@@ -10,7 +10,7 @@ from rich.markup import escape
 from headstart.flows.output.console import show_notes
 
 if TYPE_CHECKING:  # 'headstart --help' waits for no Prefect
-    from headstart.flows.serving import Served
+    from headstart.flows.serving.server import Served
 
 
 def serve(
@@ -25,8 +25,8 @@ def serve(
     name: Annotated[str | None, typer.Option(help="Of the deployment.", show_default="the experiment's")] = None,
 ) -> None:
     """Run an experiment on a schedule, or on demand, steered in Prefect's UI; needs a Prefect server."""
-    from headstart.flows.schedules import read_when
-    from headstart.flows.serving import serve as run_serve
+    from headstart.flows.serving.schedules import read_when
+    from headstart.flows.serving.server import serve as run_serve
 
     when = read_when(cron, interval, watch=watch, timezone=timezone)
     run_serve(experiment, when, name=name, look_every=look_every, on_ready=_show)

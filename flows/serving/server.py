@@ -22,10 +22,10 @@ from headstart.flows.experiment.tables import Experiment, read_experiment
 from headstart.flows.nightly.flow import nightly
 from headstart.flows.orchestration.cache_queue import ONE_AFTER_THE_OTHER, free_dead_runs, share_limit
 from headstart.flows.orchestration.pipeline import refuse_misspelt
-from headstart.flows.runner import TidyRunner
-from headstart.flows.schedules import When
-from headstart.flows.watched_runs import start_runs_of_changes
-from headstart.flows.watching import watched_place
+from headstart.flows.serving.runner import TidyRunner
+from headstart.flows.serving.schedules import When
+from headstart.flows.serving.watched_runs import start_runs_of_changes
+from headstart.flows.serving.watching import watched_place
 
 SERVED: Flow[..., Any] = nightly
 LOOK_EVERY_S = 60.0

@@ -17,8 +17,8 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect_queries import ask, post, wait_for, without_prefect
 
 from headstart.flows.experiment.tables import read_experiment
-from headstart.flows.schedules import read_when
-from headstart.flows.serving import register
+from headstart.flows.serving.schedules import read_when
+from headstart.flows.serving.server import register
 
 EXPERIMENT = """
 images = "photos"

@@ -20,7 +20,7 @@ from prefect.client.schemas.sorting import FlowRunSort
 from prefect.logging import get_logger
 
 from headstart.flows.experiment.tables import Experiment
-from headstart.flows.watching import Watch, look_at, watched_place
+from headstart.flows.serving.watching import Watch, look_at, watched_place
 
 _PATIENCE = 10  # looks between a run that failed and the next try
 _LATEST = 50  # runs of a deployment that are looked at

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from headstart.flows.errors import JobError
-from headstart.flows.watching import Watch, look_at, watched_place
+from headstart.flows.serving.watching import Watch, look_at, watched_place
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from headstart.flows.cli import main
 from headstart.flows.errors import JobError
-from headstart.flows.schedules import read_interval, read_when
+from headstart.flows.serving.schedules import read_interval, read_when
 
 
 @pytest.mark.parametrize(

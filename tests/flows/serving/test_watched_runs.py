@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 import pytest
 from prefect.client.schemas.objects import StateType
 
-from headstart.flows.watched_runs import has_failed, start_run
+from headstart.flows.serving.watched_runs import has_failed, start_run
 
 
 class Client:
