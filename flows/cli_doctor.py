@@ -12,7 +12,7 @@ from headstart.flows.cli_options import Json
 from headstart.flows.output.console import emit_json
 
 if TYPE_CHECKING:  # 'headstart --help' waits for nothing
-    from headstart.flows.findings import Finding
+    from headstart.flows.doctor.finding import Finding
 
 _MARKS = {"ok": "[green]✓ ok[/]", "warn": "[yellow]! warn[/]", "fail": "[bold red]✗ fail[/]"}
 
@@ -25,7 +25,7 @@ def doctor(
     json: Json = False,
 ) -> None:
     """Check installation, machine and servers, and say what to do; exit status 1 if a run would not get through."""
-    from headstart.flows.doctor import diagnose
+    from headstart.flows.doctor.diagnosis import diagnose
     from headstart.flows.experiment.tables import read_experiment
 
     findings = diagnose(read_experiment(experiment) if experiment else None, dask=dask)

@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 import torch
 
-from headstart.flows import doctor_installation, doctor_machine
-from headstart.flows.doctor_installation import check_libraries, check_weights
-from headstart.flows.doctor_machine import check_compiler, check_cpu, check_disk, check_gpu, check_low_precision
+from headstart.flows.doctor import installation as doctor_installation
+from headstart.flows.doctor import machine as doctor_machine
+from headstart.flows.doctor.finding import Finding
+from headstart.flows.doctor.installation import check_libraries, check_weights
+from headstart.flows.doctor.machine import check_compiler, check_cpu, check_disk, check_gpu, check_low_precision
 from headstart.flows.experiment.tables import Experiment
-from headstart.flows.findings import Finding
 
 
 def experiment_of(folder: Path, backbone: str = "small_cnn", weights: str = "none", **changes: Any) -> Experiment:

@@ -5,9 +5,9 @@ from pathlib import Path
 from headstart.extractors.errors import ExtractorError
 from headstart.extractors.images.patterns import is_pattern
 from headstart.extractors.images.roots import is_url
+from headstart.flows.doctor.finding import Finding
 from headstart.flows.errors import EXPECTED_ERRORS, FlowError
 from headstart.flows.experiment.tables import Experiment
-from headstart.flows.findings import Finding
 
 
 def check_experiment(experiment: Experiment) -> list[Finding]:

@@ -5,7 +5,7 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from headstart.flows.findings import Finding, State
+from headstart.flows.doctor.finding import Finding, State
 from headstart.flows.output.console import nearby, size_text
 
 SCARCE_BYTES = 10 * 10**9  # a million float32 rows of 2048 features take 8 GB

@@ -4,7 +4,7 @@ import platform
 import re
 from importlib.metadata import version
 
-from headstart.flows.findings import Finding
+from headstart.flows.doctor.finding import Finding
 
 TIMEOUT_S = 4.0
 

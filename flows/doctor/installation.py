@@ -10,8 +10,8 @@ from packaging.specifiers import SpecifierSet
 
 from headstart.extractors.errors import ExtractorError
 from headstart.extractors.spec.weights_argument import find_weights_file, is_file_argument
+from headstart.flows.doctor.finding import Finding, State
 from headstart.flows.experiment.tables import Experiment, ExtractTable
-from headstart.flows.findings import Finding, State
 
 # Built for each other: a mismatch shows only when they are loaded.
 _LOADED = ("h5py", "torch", "torchvision", "sklearn", "prefect")

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from headstart.flows.doctor_experiment import check_experiment
+from headstart.flows.doctor.experiment import check_experiment
 from headstart.flows.experiment.tables import Experiment
 
 

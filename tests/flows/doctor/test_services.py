@@ -11,10 +11,10 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect_queries import free_port
 
 from headstart.flows.cli import main
-from headstart.flows.doctor import diagnose
-from headstart.flows.doctor_services import check_dask, check_prefect
+from headstart.flows.doctor.diagnosis import diagnose
+from headstart.flows.doctor.finding import Finding
+from headstart.flows.doctor.services import check_dask, check_prefect
 from headstart.flows.experiment.tables import read_experiment
-from headstart.flows.findings import Finding
 
 EXPERIMENT = """
 images = "photos"
@@ -39,7 +39,7 @@ def test_a_prefect_server_that_answers_is_told_with_its_version(prefect_server: 
 
 
 def test_a_prefect_server_of_another_version_is_told(prefect_server: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("headstart.flows.doctor_services.version", lambda _: "3.0.0")
+    monkeypatch.setattr("headstart.flows.doctor.services.version", lambda _: "3.0.0")
     found = prefect_at(prefect_server)
     assert (found.state, found.found) == ("warn", f"{prefect_server} runs {version('prefect')}; here is 3.0.0")
 
@@ -69,7 +69,7 @@ def test_a_dask_scheduler_is_told_with_its_workers(scheduler: str) -> None:
 
 
 def test_a_dask_scheduler_of_another_version_is_told(scheduler: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("headstart.flows.doctor_services.version", lambda _: "2020.1")
+    monkeypatch.setattr("headstart.flows.doctor.services.version", lambda _: "2020.1")
     found = check_dask(scheduler)
     assert found.state == "warn"
     assert found.found.endswith(f"; distributed {version('distributed')} there and 2020.1 here")
@@ -77,7 +77,7 @@ def test_a_dask_scheduler_of_another_version_is_told(scheduler: str, monkeypatch
 
 @pytest.mark.parametrize("address", ["tcp://127.0.0.1:{port}", "nonsense://127.0.0.1:1"])
 def test_a_dask_scheduler_that_does_not_answer_fails(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("headstart.flows.doctor_services.TIMEOUT_S", 0.5)
+    monkeypatch.setattr("headstart.flows.doctor.services.TIMEOUT_S", 0.5)
     found = check_dask(address.format(port=free_port()))
     assert (found.name, found.state) == ("Dask", "fail")
 
@@ -113,7 +113,7 @@ def test_where_libraries_fail_what_needs_them_is_not_looked_at(
     monkeypatch: pytest.MonkeyPatch, elsewhere: Path
 ) -> None:
     broken = Finding("torch", "fail", "cannot be loaded: no such file", "install it again")
-    monkeypatch.setattr("headstart.flows.doctor.check_libraries", lambda: [broken])
+    monkeypatch.setattr("headstart.flows.doctor.diagnosis.check_libraries", lambda: [broken])
     assert [finding.name for finding in diagnose()] == ["torch", "disk"]
 
 
@@ -124,7 +124,7 @@ def test_each_scheduler_is_asked_once(tmp_path: Path, monkeypatch: pytest.Monkey
         asked.append(address)
         return Finding("Dask", "ok", address)
 
-    monkeypatch.setattr("headstart.flows.doctor.check_dask", ask)
+    monkeypatch.setattr("headstart.flows.doctor.diagnosis.check_dask", ask)
     path = tmp_path / "birds.toml"
     path.write_text(EXPERIMENT.format(address="tcp://a:1") + '[scale]\ndask = "tcp://a:1"\n')
     diagnose(read_experiment(path), dask="tcp://b:1")
