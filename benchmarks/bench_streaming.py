@@ -84,7 +84,7 @@ COMMAND = (
 import contextlib, io
 from types import SimpleNamespace
 import headstart.flows.fitting.streamed
-from headstart.flows.cli import app
+from headstart.flows.cli.app import app
 
 began = time.time()
 headstart.flows.fitting.streamed.psutil = SimpleNamespace(virtual_memory=lambda: SimpleNamespace(available=4 * memory))

@@ -95,7 +95,7 @@ def test_importing_heads_loads_neither_torch_nor_image_libraries() -> None:
 
 
 def test_the_command_line_starts_without_torch_prefect_or_dask() -> None:
-    assert not loaded_after("import headstart.flows.cli") & {"torch", "prefect", "distributed", "sklearn", "pandas"}
+    assert not loaded_after("import headstart.flows.cli.app") & {"torch", "prefect", "distributed", "sklearn", "pandas"}
 
 
 @pytest.mark.parametrize("module", MODULES, ids=str)

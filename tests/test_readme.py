@@ -8,7 +8,7 @@ import pytest
 import typer
 from conftest import CLASSES, draw
 
-from headstart.flows.cli import app, main
+from headstart.flows.cli.app import app, main
 from headstart.flows.experiment.tables import read_experiment
 
 README = Path(__file__).parent.parent / "README.md"

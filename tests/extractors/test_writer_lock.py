@@ -226,7 +226,7 @@ def slow(*arguments, **options):
         time.sleep(0.03)
         yield batch
 headstart.extractors.extraction.extraction.embed = slow
-from headstart.flows.cli import main
+from headstart.flows.cli.app import main
 images, cache, mine, others = map(Path, sys.argv[1:])
 mine.touch()
 while not others.exists():

@@ -10,7 +10,7 @@ from distributed import LocalCluster
 from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect_queries import free_port
 
-from headstart.flows.cli import main
+from headstart.flows.cli.app import main
 from headstart.flows.doctor.diagnosis import diagnose
 from headstart.flows.doctor.finding import Finding
 from headstart.flows.doctor.services import check_dask, check_prefect

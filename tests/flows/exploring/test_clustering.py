@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from array_cache import cache_of
 
-from headstart.flows.cli import main
+from headstart.flows.cli.app import main
 from headstart.flows.errors import JobError
 from headstart.flows.exploring.clustering import cluster
 

@@ -11,7 +11,7 @@ from numbers_example import N_IMAGES, N_WITHOUT_COLOUR, make_numbers_cache
 from sklearn.metrics import average_precision_score, f1_score
 
 from headstart.extractors.cache.cache import EmbeddingCache
-from headstart.flows.cli import main
+from headstart.flows.cli.app import main
 from headstart.flows.errors import JobError
 from headstart.flows.fitting.job import fit
 from headstart.flows.fitting.several import SeveralFits, fit_targets, name_folders

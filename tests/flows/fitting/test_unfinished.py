@@ -18,7 +18,7 @@ from sklearn.dummy import DummyClassifier
 
 from headstart.extractors.cache.cache import EmbeddingCache
 from headstart.extractors.listing.cache_listing import read_listing
-from headstart.flows.cli import main
+from headstart.flows.cli.app import main
 from headstart.flows.fitting import unfinished as kept_results
 from headstart.flows.fitting.job import fit
 from headstart.flows.fitting.unfinished import UNFINISHED, KeptResults

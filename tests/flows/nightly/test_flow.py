@@ -8,7 +8,7 @@ from conftest import CLASSES, draw
 from forked import run_forked
 from prefect_queries import ask, flow_runs_of
 
-from headstart.flows.cli import main
+from headstart.flows.cli.app import main
 from headstart.flows.nightly.changes import NightChanges
 from headstart.flows.nightly.drift import NightDrift
 from headstart.flows.nightly.night import NightSummary, list_alerts

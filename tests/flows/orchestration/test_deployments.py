@@ -91,7 +91,7 @@ def test_every_deployment_is_registered_for_the_pool_one_run_at_a_time(operation
 def test_no_path_of_this_machine_is_in_a_deployment(operations: Operations) -> None:
     for deployment in operations.deployments.values():
         assert deployment["pull_steps"] in (None, [])
-        assert deployment["entrypoint"].startswith("flows.")
+        assert deployment["entrypoint"].startswith("headstart.flows.")
         assert str(ROOT) not in json.dumps(deployment)
         assert str(operations.folder) not in json.dumps(deployment)
 

@@ -10,7 +10,7 @@ from forked import run_forked
 from prefect_queries import ask, tasks_of
 
 from headstart.extractors.cache.cache import EmbeddingCache
-from headstart.flows.cli import main
+from headstart.flows.cli.app import main
 from headstart.flows.extraction.job import extract
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def experiment(photos: Path, tmp_path: Path) -> Path:
 
 def run(experiment: Path, environment: dict[str, str], code: str = "") -> "CompletedProcess[str]":
     """Run the experiment as the command line does, after `code` where something is to go wrong."""
-    program = f"{code}\nfrom headstart.flows.cli import main\nmain(['run', {str(experiment)!r}, '--json'])"
+    program = f"{code}\nfrom headstart.flows.cli.app import main\nmain(['run', {str(experiment)!r}, '--json'])"
     return run_forked("-c", program, env=environment)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from headstart.flows.cli import main
+from headstart.flows.cli.app import main
 from headstart.flows.errors import JobError
 from headstart.flows.serving.schedules import read_interval, read_when
 

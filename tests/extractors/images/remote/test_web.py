@@ -201,7 +201,7 @@ def test_a_package_that_is_missing_is_named_by_its_extra(
 def test_images_in_folders_need_no_fsspec() -> None:
     code = (
         "import sys, headstart.extractors.images.sources, headstart.extractors.listing.cache_listing;"
-        "import headstart.flows.experiment.security, headstart.flows.cli;"
+        "import headstart.flows.experiment.security, headstart.flows.cli.app;"
         "sys.exit(any(name in sys.modules for name in ('fsspec', 's3fs', 'aiohttp')))"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=120)

@@ -1,4 +1,4 @@
-"""The command that groups images without labels; `flows.cli` adds it to the others."""
+"""The command that groups images without labels; `flows.cli.app` adds it to the others."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -7,7 +7,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from headstart.flows.cli_options import CacheArgument, Json
+from headstart.flows.cli.options import CacheArgument, Json
 from headstart.flows.output.console import emit_json, nearby, show_notes, table_of
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from array_cache import cache_of
 
-from headstart.flows.cli import main
+from headstart.flows.cli.app import main
 from headstart.flows.errors import JobError
 from headstart.flows.experiment.tables import read_experiment
 from headstart.flows.fitting import sweep as problem_sweep

@@ -13,8 +13,8 @@ from typing import Annotated, Any
 import pytest
 import typer
 
-from headstart.flows.cli import app, main
-from headstart.flows.cli_options import read_spelling
+from headstart.flows.cli.app import app, main
+from headstart.flows.cli.options import read_spelling
 
 EXTRACTED = {"images", "embedded", "reused", "quarantined", "seconds", "images_per_second", "keys"}
 ROW = {"backbone", "tap", "head", "params", "metric", "score", "low", "high", "split"}

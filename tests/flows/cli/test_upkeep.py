@@ -9,7 +9,7 @@ import pytest
 from synthetic_cache import flip_bit
 
 from headstart.extractors.cache.cache import EmbeddingCache
-from headstart.flows.cli import main
+from headstart.flows.cli.app import main
 from headstart.flows.upkeep.compaction import compact
 
 

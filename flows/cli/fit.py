@@ -1,15 +1,19 @@
-"""The command that fits heads; `flows.cli` adds it to the others."""
+"""The command that fits heads; `flows.cli.app` adds it to the others."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
+from rich.console import Console
+from rich.markup import escape
 
-from headstart.flows.cli_options import CacheArgument, Json
-from headstart.flows.output.console import emit_json, show_files, show_notes, show_scores
+from headstart.flows.cli.options import CacheArgument, Json
+from headstart.flows.output.console import emit_json, nearby, show_files, show_notes, show_scores, table_of
+from headstart.heads.report.text import interval_text, metric_name, score_text
 
-if TYPE_CHECKING:  # 'headstart --help' waits for neither scikit-learn nor Dask
+if TYPE_CHECKING:
     from headstart.flows.fit_summary import FitSummary
+    from headstart.flows.fitting.several import SeveralFits
 
 
 def fit(
@@ -80,7 +84,6 @@ def fit(
     }
     if len(target) > 1 or target == ["all"]:
         from headstart.flows.fitting.several import fit_targets
-        from headstart.flows.terminal_targets import show_targets
 
         several = fit_targets(cache, head, targets=target, **options)
         emit_json(several) if json else show_targets(several)
@@ -100,3 +103,51 @@ def fit(
     summary = run_fit(cache, head, target=target_column, on_scores=show, **options)
     show_notes(summary.notes[len(told) :])
     show_files(summary)
+
+
+def show_targets(summary: "SeveralFits") -> None:
+    """Print one line a column: what won, its score on the test images, and on how many images it was fitted."""
+    console = Console()
+    nested = any("nested" in fit.test for fit in summary.fits.values())
+    where = "in nested folds over all its images" if nested else "after the choice, on its own test images"
+    console.print(f"\n{len(summary.fits)} label columns, each scored once, {where}:")
+    table = table_of("target", "winner", "test", "95 %", "images")
+    for row in summary.targets:
+        table.add_row(*map(escape, _cells(row)))
+    console.print(table)
+    for row in summary.targets:
+        if row["error"]:
+            show_notes([f"{row['target']} could not be fitted: {row['error']}"])
+    own = [(column, note) for column, fit in summary.fits.items() for note in fit.notes if note not in summary.notes]
+    show_notes([*summary.notes, *(f"{column}: {note}" for column, note in own)])
+    if summary.multilabel:
+        _show_multilabel(console, summary.multilabel)
+    console.print(f"\ntable   {escape(nearby(summary.table))}", highlight=False, soft_wrap=True)
+    for fit in summary.fits.values():
+        console.print(f"report  {escape(nearby(fit.report))}", highlight=False, soft_wrap=True)
+
+
+def _cells(row: dict[str, Any]) -> tuple[str, str, str, str, str]:
+    if row["error"]:
+        return row["target"], "–", "failed", "", str(row["n_images"])
+    tap = [] if row["tap"] == "penultimate" else [row["tap"]]
+    return (
+        row["target"],
+        " · ".join([row["label"], *tap, row["head"]]),
+        f"{score_text(row['metric'], row['score'])} {metric_name(row['metric'])}",
+        interval_text(row["metric"], row["low"], row["high"]),
+        str(row["n_images"]),
+    )
+
+
+def _show_multilabel(console: Console, found: dict[str, Any]) -> None:
+    console.print(
+        f"{found['n_columns']} columns of 0 and 1 taken together, each on its own test images:", highlight=False
+    )
+    table = table_of("target", "ones", "accuracy", "F1", "average precision")
+    for column in found["columns"]:
+        scores = [score_text("accuracy", column[name]) for name in ("accuracy", "f1", "average_precision")]
+        table.add_row(escape(column["target"]), f"{column['n_positive']} of {column['n_test']}", *scores)
+    means = [score_text("accuracy", found[name]) for name in ("accuracy", "macro_f1", "average_precision")]
+    table.add_row("[bold]mean[/]", "", *(f"[bold]{mean}[/]" for mean in means))
+    console.print(table)

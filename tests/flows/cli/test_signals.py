@@ -15,14 +15,14 @@ from conftest import draw
 from forked import Forked
 
 from headstart.extractors.cache.cache import EmbeddingCache
-from headstart.flows.cli import main
+from headstart.flows.cli.app import main
 
 SEALED = "interrupted; what was embedded is sealed, and the same command goes on from there"
 
 # The command line with small shards, so that some are sealed long before the end.
 PROGRAM = (
     "import headstart.extractors.extraction.extraction as x; x._SHARD_ROWS = 40; "
-    "from headstart.flows.cli import main; main()"
+    "from headstart.flows.cli.app import main; main()"
 )
 
 

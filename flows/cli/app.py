@@ -8,14 +8,13 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from headstart.flows.cli_clustering import cluster
-from headstart.flows.cli_doctor import doctor
-from headstart.flows.cli_fit import fit
-from headstart.flows.cli_nightly import nightly
-from headstart.flows.cli_options import CacheArgument, Device, ImagesArgument, Json, Workers, spread_values
-from headstart.flows.cli_results import compare, results
-from headstart.flows.cli_serve import serve
-from headstart.flows.cli_upkeep import compact, export, verify
+from headstart.flows.cli.clustering import cluster
+from headstart.flows.cli.fit import fit
+from headstart.flows.cli.operate import doctor, nightly, serve
+from headstart.flows.cli.options import CacheArgument, Device, ImagesArgument, Json, Workers, spread_values
+from headstart.flows.cli.results import compare, results
+from headstart.flows.cli.signals import SIGTERM_STATUS, ended_by_sigterm, leave_if_threads_run
+from headstart.flows.cli.upkeep import compact, export, verify
 from headstart.flows.errors import EXPECTED_ERRORS
 from headstart.flows.output.console import (
     emit_json,
@@ -26,7 +25,6 @@ from headstart.flows.output.console import (
     show_fit,
     show_notes,
 )
-from headstart.flows.signals import SIGTERM_STATUS, ended_by_sigterm, leave_if_threads_run
 
 app = typer.Typer(
     no_args_is_help=True,

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from synthetic_runs import keep, predictions_of, run_of
 
-from headstart.flows.cli import main
+from headstart.flows.cli.app import main
 from headstart.flows.errors import JobError
 from headstart.flows.history.comparison import compare_runs, list_differences
 from headstart.flows.history.ranking import rank_runs
