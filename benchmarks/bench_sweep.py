@@ -64,7 +64,7 @@ def run_headstart(kind: str, X: Any, y: Any, plan: Any) -> Callable[[], list[flo
     """Return our sweep as a job that gives the mean accuracy of every choice, in the order of the grid."""
     from headstart.heads import find_head
     from headstart.heads.registry.candidates import FeatureSet, expand
-    from headstart.heads.registry.head import PATHS
+    from headstart.heads.registry.table import PATHS
     from headstart.heads.sweep.run import sweep
 
     candidates = expand([FeatureSet(features=X, backbone="made", tap="up", key="0")], [kind], {kind: GRIDS[kind]})

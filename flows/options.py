@@ -48,3 +48,8 @@ def pair_weights(backbones: Sequence[str], weights: Sequence[str]) -> list[tuple
     if len(weights) not in (1, len(backbones)):
         raise JobError(f"{len(weights)} weights for {len(backbones)} backbones: give one for all, or one for each")
     return list(zip(backbones, list(weights) * (len(backbones) if len(weights) == 1 else 1), strict=True))
+
+
+def as_list(value: str | Sequence[str]) -> list[str]:
+    """Accept one name or several."""
+    return [value] if isinstance(value, str) else list(value)

@@ -12,7 +12,9 @@ from headstart.heads.errors import (
     OwnHeadError,
     UnknownHeadError,
 )
-from headstart.heads.registry.table import HEADS, Head, all_heads, find_head, register
+from headstart.heads.registry.head import Head
+from headstart.heads.registry.lookup import all_heads, find_head
+from headstart.heads.registry.table import HEADS, register
 
 __all__ = [
     "HEADS",

@@ -1,9 +1,15 @@
 """Whatever `numpy.asarray` turns into a feature matrix, checked and cast once."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
-from numpy.typing import NDArray
 
 from headstart.heads.errors import DataError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 _ROWS_WIDENED = 128  # they stay in the processor's cache
 _INFINITE = 0x7C00  # as the bits of a float16; what is above is not a number
@@ -78,3 +84,8 @@ def widen(halves: NDArray[np.float16]) -> NDArray[np.float32]:
         magnitudes *= _BIAS
         signs |= bits
     return singles
+
+
+def contiguous_rows(X: NDArray[Any], rows: NDArray[np.intp]) -> NDArray[np.float32]:
+    """Return these rows of a feature matrix as heads take them."""
+    return np.ascontiguousarray(X[rows], dtype=np.float32)

@@ -10,7 +10,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from forked import run_forked
+from support.forked import run_forked
 
 SIDES = {"tutorial", "extract", "model", "decode"}
 

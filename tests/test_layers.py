@@ -6,8 +6,8 @@ import sys
 from pathlib import Path
 
 import pytest
-import source_modules
-from source_modules import MODULES, PACKAGES, ROOT, modules_of
+from support import source_modules
+from support.source_modules import MODULES, PACKAGES, ROOT, modules_of
 
 AT_LEAST = {"extractors": 70, "heads": 90, "flows": 90}
 """About as many modules as each package has: a search that passes over a folder of them must not go unseen."""

@@ -9,8 +9,8 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
-from small_extraction import opened, run
-from source_modules import MODULES, ROOT
+from support.small_extraction import opened, run
+from support.source_modules import MODULES, ROOT
 
 from headstart.extractors.backbones.weights import read_checkpoint
 from headstart.extractors.cache.cache import EmbeddingCache

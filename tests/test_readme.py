@@ -9,7 +9,7 @@ import typer
 from conftest import CLASSES, draw
 
 from headstart.flows.cli.app import app, main
-from headstart.flows.experiment.tables import read_experiment
+from headstart.flows.experiment.reading import read_experiment
 
 README = Path(__file__).parent.parent / "README.md"
 BLOCKS = re.findall(r"```(\w*)\n(.*?)```", README.read_text(), re.DOTALL)

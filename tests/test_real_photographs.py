@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from cache_contract import check_cache
+from support.cache_contract import check_cache
 
 from headstart.extractors.cache.cache import EmbeddingCache
 from headstart.flows.extraction.job import ExtractionSummary, extract

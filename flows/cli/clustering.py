@@ -11,7 +11,7 @@ from headstart.flows.cli.options import CacheArgument, Json
 from headstart.flows.output.console import emit_json, nearby, show_notes, table_of
 
 if TYPE_CHECKING:
-    from headstart.flows.exploring.clustering import ClusterSummary
+    from headstart.flows.exploring.cluster_summary import ClusterSummary
 
 
 def cluster(

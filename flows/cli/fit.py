@@ -8,8 +8,10 @@ from rich.console import Console
 from rich.markup import escape
 
 from headstart.flows.cli.options import CacheArgument, Json
-from headstart.flows.output.console import emit_json, nearby, show_files, show_notes, show_scores, table_of
-from headstart.heads.report.text import interval_text, metric_name, score_text
+from headstart.flows.cli.scores import show_files, show_scores
+from headstart.flows.output.console import emit_json, nearby, show_notes, table_of
+from headstart.heads.report.text import interval_text, score_text
+from headstart.heads.scoring.metrics import metric_name
 
 if TYPE_CHECKING:
     from headstart.flows.fit_summary import FitSummary

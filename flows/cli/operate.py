@@ -8,7 +8,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from headstart.flows.cli.extract import show_extraction
 from headstart.flows.cli.options import Json
+from headstart.flows.cli.scores import show_fit
 from headstart.flows.output.console import emit_json, show_notes
 
 if TYPE_CHECKING:
@@ -59,7 +61,7 @@ def doctor(
 ) -> None:
     """Check installation, machine and servers, and say what to do; exit status 1 if a run would not get through."""
     from headstart.flows.doctor.diagnosis import diagnose
-    from headstart.flows.experiment.tables import read_experiment
+    from headstart.flows.experiment.reading import read_experiment
 
     findings = diagnose(read_experiment(experiment) if experiment else None, dask=dask)
     emit_json({"findings": findings}) if json else _show_findings(findings)
@@ -97,3 +99,29 @@ def nightly(
     for alert in night.alerts:
         console.print(f"[bold red]alert[/]   {escape(alert)}", highlight=False)
     show_notes(night.notes)
+
+
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder for images, cache and results.")] = Path("headstart-demo"),
+) -> None:
+    """Run the whole job on handwritten digits, offline, in about a minute."""
+    from headstart.flows.demo import demo as run_demo
+
+    show_notes(["digits 0–4 teach a small encoder; telling digits 5–9 apart, from five images of each, is the task"])
+    show_fit(run_demo(out).fit)
+
+
+def run(
+    experiment: Annotated[Path, typer.Argument(help="A TOML file; see README.md.", show_default=False)],
+    json: Json = False,
+) -> None:
+    """Run an experiment file as a Prefect flow: extract, fit, report."""
+    from headstart.flows.orchestration.pipeline import run as run_experiment
+
+    summary = run_experiment(experiment, progress=True)
+    if json:
+        emit_json(summary)
+    else:
+        show_extraction(summary.extraction)
+        for fitted in summary.fits:
+            show_fit(fitted)

@@ -1,13 +1,11 @@
 """Arguments and options that several commands share, and how the words of each command are told apart."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-
-from headstart.flows.output.console import spread_lists
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output, and nothing else there.")]
 CacheArgument = Annotated[
@@ -56,6 +54,29 @@ def read_spelling(app: typer.Typer, name: str) -> Spelling:
         ),
         n_arguments=len(parameters) - len(options),
     )
+
+
+def spread_lists(
+    words: Sequence[str], options: Collection[str], flags: Collection[str], n_arguments: int = 1
+) -> list[str]:
+    """Repeat a list option before each of its values: ``fit C --head a b`` becomes ``fit C --head a --head b``.
+
+    Values are taken only after the command and its `n_arguments` paths, so that ``extract --backbone resnet50 photos/``
+    keeps its meaning. `flags` are the options that take no value.
+    """
+    spread: list[str] = []
+    option, n_values, n_paths = "", 0, 0
+    for word in words:
+        if word.startswith("-"):
+            option, n_values = ("" if word in flags or "=" in word else word), 0
+        elif option and n_values == 0:
+            n_values = 1
+        elif option in options and n_paths > n_arguments:
+            spread.append(option)
+        else:
+            n_paths += 1
+        spread.append(word)
+    return spread
 
 
 def spread_values(app: typer.Typer, words: Sequence[str]) -> list[str]:

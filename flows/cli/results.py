@@ -10,7 +10,8 @@ from rich.markup import escape
 
 from headstart.flows.cli.options import Json
 from headstart.flows.output.console import emit_json, show_notes, table_of
-from headstart.heads.report.text import NUMBER_METRICS, interval_text, is_loss, metric_name, params_text, score_text
+from headstart.heads.report.text import interval_text, params_text, score_text
+from headstart.heads.scoring.metrics import NUMBER_METRICS, is_loss, metric_name
 
 if TYPE_CHECKING:
     from headstart.flows.history.comparison import RunComparison

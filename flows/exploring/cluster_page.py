@@ -11,7 +11,7 @@ from headstart.heads.analysis.clustering import NOISE, Clustering
 from headstart.heads.report.charts.charts import map_chart
 
 if TYPE_CHECKING:
-    from headstart.flows.exploring.clustering import ClusterSummary
+    from headstart.flows.exploring.cluster_summary import ClusterSummary
 
 _MOST_POINTS = 3000
 _MOST_CLUSTERS = 60

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from headstart.extractors.images.image_set import label_columns
 from headstart.extractors.listing.cache_listing import read_listing
 from headstart.flows.errors import JobError
 from headstart.flows.exploring.cluster_page import render_clusters
+from headstart.flows.exploring.cluster_summary import ClusterSummary
 from headstart.flows.problem.embedded import Embedded, find_covering
 from headstart.heads.analysis.clustering import (
     KS,
@@ -27,44 +27,6 @@ from headstart.heads.analysis.clustering import (
 )
 
 TABLE, PAGE = "clusters.csv", "clusters.html"
-
-
-@dataclass(frozen=True)
-class ClusterSummary:
-    """What was found.
-
-    Attributes
-    ----------
-    cache, backbone, tap : str
-        What was clustered.
-    images : int
-    methods : list of dict
-        ``method, params, clusters, noise, silhouette, ari, nmi``: of k-means the k with the best silhouette, then
-        HDBSCAN. ``ari`` and ``nmi`` are None without labels.
-    tried : list of dict
-        The same of every k, best silhouette first.
-    target : str or None
-        Label column that clusters are compared with.
-    map : {"pca", "umap"}
-        How the places on the map were found.
-    table, page : str
-        CSV with ``path``, a cluster for each method (-1 for none) and the place on the map; HTML page.
-    notes : list of str
-    seconds : float
-    """
-
-    cache: str
-    backbone: str
-    tap: str
-    images: int
-    methods: list[dict[str, Any]]
-    tried: list[dict[str, Any]]
-    target: str | None
-    map: str
-    table: str
-    page: str
-    notes: list[str]
-    seconds: float
 
 
 def cluster(

@@ -27,6 +27,7 @@ if TYPE_CHECKING:  # it loads torch, which a rerun with nothing new does without
     from headstart.extractors.extraction.extraction import Extraction
     from headstart.extractors.extraction.missing_rows import MissingRows
     from headstart.extractors.extraction.shard_result import ShardResult
+from headstart.flows.options import as_list
 
 _Opened = TypeVar("_Opened", bound="MissingRows")
 
@@ -239,11 +240,6 @@ def open_extraction(
         return Extraction(
             cache, listing, load_backbone(backbone, weights=source), taps, settings, weights_source=source
         )
-
-
-def as_list(value: str | Sequence[str]) -> list[str]:
-    """Accept one name or several."""
-    return [value] if isinstance(value, str) else list(value)
 
 
 def run_shards(extraction: "Extraction", results: list["ShardResult"], *, progress: bool) -> None:

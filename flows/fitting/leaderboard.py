@@ -13,7 +13,7 @@ from headstart.extractors.atomic import write_atomically
 from headstart.flows.problem.problem import Problem
 from headstart.heads.registry.candidates import Candidate
 from headstart.heads.report.text import params_text
-from headstart.heads.scoring.classification import Score
+from headstart.heads.scoring.metrics import Score
 from headstart.heads.scoring.paired import RunnerUp, tied_with_winner
 from headstart.heads.scoring.paired_numbers import tied_numbers
 from headstart.heads.splits import SplitPlan

@@ -11,8 +11,8 @@ from headstart.extractors.memory import give_back_freed_memory
 from headstart.flows.errors import JobError
 from headstart.flows.output.console import size_text
 from headstart.flows.problem.problem import Problem
-from headstart.heads.registry.candidates import Candidate
-from headstart.heads.registry.head import STREAMED, can_stream
+from headstart.heads.registry.candidates import Candidate, can_stream
+from headstart.heads.registry.table import STREAMED
 from headstart.heads.solvers.sums.blocks import BLOCK_BYTES, SAMPLE_BYTES
 from headstart.heads.splits import SplitPlan
 from headstart.heads.sweep.run import FinalScore

@@ -128,14 +128,6 @@ def sweep_bar(
         yield advance
 
 
-def say_kept(n_kept: int, n_candidates: int, *, n_sweeps: int = 0) -> None:
-    """Say what an interruption leaves of a sweep, and of so many whole ones before it."""
-    found = [f"{n_kept} of {n_candidates} candidates"] if n_kept else []
-    found += [f"those of {n_sweeps} whole outer {'fold' if n_sweeps == 1 else 'folds'}"] if n_sweeps else []
-    goes_on = "are fitted and kept; the same command goes on from there"
-    show_notes([f"{' and '.join(found)} {goes_on}" if found else "no candidate was fitted yet"])
-
-
 def _better(results: Sequence[Result], metric: str) -> Result | None:
     """Return the best one; none where no result has the metric."""
     try:

@@ -21,12 +21,12 @@ import numpy.typing as npt
 
 from headstart.extractors.atomic import errors_explained
 from headstart.extractors.cache.digests import PIECE_ROWS, as_hex
-from headstart.flows.fitting.sweep import say_kept
+from headstart.flows.output.console import show_notes
 from headstart.flows.problem.problem import Problem
 from headstart.heads import HEADS
 from headstart.heads.registry.candidates import Candidate
-from headstart.heads.scoring.classification import Score
 from headstart.heads.scoring.linearised import Predictions
+from headstart.heads.scoring.metrics import Score
 from headstart.heads.splits import SplitPlan
 from headstart.heads.sweep.trial import Result
 
@@ -205,3 +205,11 @@ def _number(value: Any) -> Any:
     if isinstance(value, np.generic):
         return value.item()
     raise TypeError(f"{type(value).__name__} cannot be kept")
+
+
+def say_kept(n_kept: int, n_candidates: int, *, n_sweeps: int = 0) -> None:
+    """Say what an interruption leaves of a sweep, and of so many whole ones before it."""
+    found = [f"{n_kept} of {n_candidates} candidates"] if n_kept else []
+    found += [f"those of {n_sweeps} whole outer {'fold' if n_sweeps == 1 else 'folds'}"] if n_sweeps else []
+    goes_on = "are fitted and kept; the same command goes on from there"
+    show_notes([f"{' and '.join(found)} {goes_on}" if found else "no candidate was fitted yet"])

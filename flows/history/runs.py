@@ -23,8 +23,7 @@ import pyarrow.parquet as pq
 from headstart.extractors.atomic import errors_explained, write_atomically
 from headstart.extractors.writer_lock import writer_lock
 from headstart.flows.errors import JobError
-from headstart.heads.scoring.classification import METRICS
-from headstart.heads.scoring.regression import REGRESSION_METRICS
+from headstart.heads.scoring.metrics import METRICS, REGRESSION_METRICS
 
 FOLDER = "runs"
 TABLE = "results.parquet"

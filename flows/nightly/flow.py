@@ -9,8 +9,9 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.client.schemas.objects import State
 from prefect.states import Completed
 
+from headstart.flows.experiment.reading import read_experiment
 from headstart.flows.experiment.security import check_allowed
-from headstart.flows.experiment.tables import Experiment, read_experiment
+from headstart.flows.experiment.tables import Experiment
 from headstart.flows.extraction.summary import ExtractionSummary
 from headstart.flows.nightly.night import NightSummary, run_night
 from headstart.flows.nightly.text import headline, night_page
@@ -62,7 +63,7 @@ def hold_night(experiment: str | Path | Experiment, *, progress: bool = False) -
     Parameters
     ----------
     experiment : path-like or Experiment
-        A TOML file, or what `flows.experiment.tables.read_experiment` made of it.
+        A TOML file, or what `flows.experiment.reading.read_experiment` made of it.
     progress : bool
         Show bars on standard error.
 

@@ -17,7 +17,8 @@ from headstart.flows.nightly.drift import ALPHA, NightDrift, measure_drifts
 from headstart.flows.nightly.inputs import describe_inputs, name_of, why_refit
 from headstart.flows.nightly.record import NightRecord
 from headstart.flows.nightly.score import ScoreChange, compare_scores
-from headstart.heads.report.text import interval_text, metric_name, score_text
+from headstart.heads.report.text import interval_text, score_text
+from headstart.heads.scoring.metrics import metric_name
 
 
 @dataclass(frozen=True)

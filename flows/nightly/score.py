@@ -7,7 +7,7 @@ from typing import Any
 from headstart.flows.errors import JobError
 from headstart.flows.history.comparison import compare_runs
 from headstart.flows.history.search import KeptRun
-from headstart.heads.report.text import is_loss
+from headstart.heads.scoring.metrics import is_loss
 
 
 @dataclass(frozen=True)

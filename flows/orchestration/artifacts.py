@@ -22,7 +22,8 @@ from headstart.flows.fit_summary import FitSummary
 from headstart.flows.orchestration.tasks import run_logger
 from headstart.flows.output.progress import Advance
 from headstart.heads.report.charts.plots import cost_chart
-from headstart.heads.report.text import interval_text, metric_name, params_text, score_text
+from headstart.heads.report.text import interval_text, params_text, score_text
+from headstart.heads.scoring.metrics import metric_name
 
 if TYPE_CHECKING:
     from uuid import UUID

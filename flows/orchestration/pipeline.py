@@ -7,8 +7,9 @@ from prefect import flow
 
 from headstart.extractors.backbones.registry import resolve_backbone
 from headstart.extractors.spec.tap import Tap
+from headstart.flows.experiment.reading import read_experiment
 from headstart.flows.experiment.security import check_allowed
-from headstart.flows.experiment.tables import Experiment, read_experiment
+from headstart.flows.experiment.tables import Experiment
 from headstart.flows.extraction.summary import ExtractionSummary
 from headstart.flows.fit_summary import FitSummary
 from headstart.flows.fitting.choices import refuse_unusable
@@ -47,7 +48,7 @@ def run(experiment: str | Path | Experiment, *, progress: bool = False) -> RunSu
     Parameters
     ----------
     experiment : path-like or Experiment
-        A TOML file, or what `flows.experiment.tables.read_experiment` made of it.
+        A TOML file, or what `flows.experiment.reading.read_experiment` made of it.
     progress : bool
         Show bars on standard error.
 

@@ -9,8 +9,9 @@ from headstart.extractors.cache.cache import EmbeddingCache
 from headstart.extractors.images.roots import is_url
 from headstart.extractors.spec.weights_argument import is_file_argument
 from headstart.flows.errors import JobError
+from headstart.flows.experiment.reading import anchor_values
 from headstart.flows.experiment.security import check_allowed
-from headstart.flows.experiment.tables import Experiment, anchor_values
+from headstart.flows.experiment.tables import Experiment
 from headstart.flows.orchestration.cache_queue import turn_of
 
 BASE = "HEADSTART_BASE"

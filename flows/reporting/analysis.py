@@ -13,7 +13,7 @@ from headstart.heads.analysis.few_shot import FewShotPoint, few_shot_curve
 from headstart.heads.analysis.near_copies import THRESHOLD, near_copies, sides_of
 from headstart.heads.analysis.suspects import find_outliers, find_suspects
 from headstart.heads.registry.candidates import Candidate
-from headstart.heads.registry.table import find_head
+from headstart.heads.registry.lookup import find_head
 from headstart.heads.splits import SplitPlan
 from headstart.heads.sweep.nested import NestedPlan
 from headstart.heads.sweep.run import FinalScore

@@ -17,8 +17,9 @@ from prefect.settings import PREFECT_API_URL, PREFECT_UI_URL
 from prefect.types.entrypoint import EntrypointType
 
 from headstart.flows.errors import JobError
+from headstart.flows.experiment.reading import read_experiment
 from headstart.flows.experiment.security import check_allowed, export_limits
-from headstart.flows.experiment.tables import Experiment, read_experiment
+from headstart.flows.experiment.tables import Experiment
 from headstart.flows.nightly.flow import nightly
 from headstart.flows.orchestration.cache_queue import ONE_AFTER_THE_OTHER, free_dead_runs, share_limit
 from headstart.flows.orchestration.pipeline import refuse_misspelt

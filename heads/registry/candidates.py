@@ -1,14 +1,19 @@
 """What a sweep compares: one feature matrix, one head, one choice of its hyper-parameters."""
 
-from collections.abc import Mapping, Sequence
+from __future__ import annotations
+
 from dataclasses import dataclass, field
 from itertools import product
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from headstart.heads.errors import DataError
-from headstart.heads.registry.table import HEADS, REGRESSORS, Head, find_head, find_regressor
+from headstart.heads.registry.lookup import find_for
+from headstart.heads.registry.table import HEADS, REGRESSORS, STREAMED
 
-Grid = Mapping[str, Sequence[Any]]
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from headstart.heads.registry.head import Grid, Head
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,17 +51,6 @@ class Candidate(FeatureSet):
     head: str
     params: dict[str, Any]
     task: str = "classify"
-
-
-def find_for(task: str, name: str) -> Head:
-    """Return the head of this name for "classify" or "regress".
-
-    Raises
-    ------
-    UnknownHeadError
-        As `heads.registry.table.find_head` and `heads.registry.table.find_regressor`.
-    """
-    return find_regressor(name) if task == "regress" else find_head(name)
 
 
 def check_head(task: str, name: str) -> None:
@@ -130,3 +124,9 @@ def _combinations(head: Head, grid: Grid) -> list[dict[str, Any]]:
         tried = ", ".join(head.grid) or "none"
         raise DataError(f"head {head.name!r}: {error}; its default grid varies: {tried}") from error
     return combinations
+
+
+def can_stream(candidate: Candidate) -> bool:
+    """Tell whether a candidate can be fitted without its features in memory."""
+    head = STREAMED.get(candidate.head) if candidate.task == "classify" else None
+    return head is not None and candidate.params.keys() <= head.params

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from headstart.heads.registry.table import find_head
-
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable
 
-    from headstart.heads.registry.candidates import Candidate
+    from sklearn.base import BaseEstimator
+
     from headstart.heads.solvers.streamed.data import StreamedData
 
     Fitted = list[list[Any]]
@@ -52,50 +49,6 @@ class GridPath:
         return getattr(import_module(self.module), self.function)
 
 
-_TRAINED = {"learning_rate", "weight_decay", "dropout", "random_state"}
-
-PATHS: Mapping[str, GridPath] = MappingProxyType(
-    {
-        "logreg": GridPath(
-            module="headstart.heads.solvers.logistic.grid",
-            function="solve_logreg",
-            params=frozenset({"C"}),
-            divisible=True,
-            across_folds=True,
-        ),
-        "ridge": GridPath(
-            module="headstart.heads.solvers.ridge",
-            function="solve_ridge",
-            params=frozenset({"alpha"}),
-            divisible=False,
-            across_folds=True,
-        ),
-        "lda": GridPath(
-            module="headstart.heads.solvers.lda", function="solve_lda", params=frozenset({"shrinkage"}), divisible=False
-        ),
-        "knn": GridPath(
-            module="headstart.heads.solvers.knn",
-            function="solve_knn",
-            params=frozenset({"n_neighbors", "metric"}),
-            divisible=False,
-        ),
-        "mlp": GridPath(
-            module="headstart.heads.neural.grid",
-            function="solve_mlp",
-            params=frozenset({"hidden_sizes", *_TRAINED}),
-            divisible=True,
-        ),
-        "linear-torch": GridPath(
-            module="headstart.heads.neural.grid",
-            function="solve_linear_torch",
-            params=frozenset(_TRAINED),
-            divisible=True,
-        ),
-    }
-)
-"""By the head's name."""
-
-
 @dataclass(frozen=True, kw_only=True)
 class StreamedHead:
     """A head's way to be fitted in few passes.
@@ -119,38 +72,27 @@ class StreamedHead:
         return found
 
 
-STREAMED: Mapping[str, StreamedHead] = MappingProxyType(
-    {
-        "ridge": StreamedHead(
-            module="headstart.heads.solvers.streamed.ridge", function="stream_ridge", params=frozenset({"alpha"})
-        ),
-        "logreg": StreamedHead(
-            module="headstart.heads.solvers.streamed.logreg", function="stream_logreg", params=frozenset({"C"})
-        ),
-        "centroid": StreamedHead(
-            module="headstart.heads.solvers.streamed.centroid", function="stream_centroid", params=frozenset()
-        ),
-        "dummy": StreamedHead(
-            module="headstart.heads.registry.head", function="stream_dummy", params=frozenset({"strategy"})
-        ),
-    }
-)
-"""By the head's name."""
+Grid = Mapping[str, Sequence[Any]]
 
 
-def stream_dummy(data: StreamedData, grid: Sequence[Mapping[str, Any]], seed: int) -> Fitted:
-    """Return the floor, which needs the classes' counts alone, fitted for each choice and each fit."""
+@dataclass(frozen=True, kw_only=True)
+class Head:
+    """One kind of classifier that can be fitted on embeddings.
 
-    def fitted(fit: int, params: Mapping[str, Any]) -> Any:
-        counts = data.counts(fit)
-        present = np.flatnonzero(counts)
-        nothing = np.zeros((len(present), data.stream.n_features))
-        return find_head("dummy").make(params, seed).fit(nothing, present, sample_weight=counts[present])
+    Parameters
+    ----------
+    name : str
+        What people type.
+    summary : str
+        One line for people.
+    make : callable
+        `make(params, seed)` returns an unfitted scikit-learn classifier (a pipeline where scaling helps). `params`
+        are hyper-parameters of its last step; `seed` is its `random_state`, where it has one.
+    grid : mapping of str to sequence
+        Values of the hyper-parameters tried by default: every combination is one candidate.
+    """
 
-    return [[fitted(fit, params) for fit in range(data.n_fits)] for params in grid]
-
-
-def can_stream(candidate: Candidate) -> bool:
-    """Tell whether a candidate can be fitted without its features in memory."""
-    head = STREAMED.get(candidate.head) if candidate.task == "classify" else None
-    return head is not None and candidate.params.keys() <= head.params
+    name: str
+    summary: str
+    make: Callable[[Mapping[str, Any], int], BaseEstimator]
+    grid: Mapping[str, Sequence[Any]]

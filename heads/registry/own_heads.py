@@ -16,7 +16,8 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from headstart.heads.errors import DuplicateHeadError, OwnHeadError
-from headstart.heads.registry.table import HEADS, Head, find_head
+from headstart.heads.registry.head import Head
+from headstart.heads.registry.table import HEADS
 
 if TYPE_CHECKING:
     from sklearn.base import BaseEstimator
@@ -97,40 +98,6 @@ def load_object(path: str) -> Any:
     except AttributeError as error:
         known = ", ".join(key for key, value in vars(module).items() if callable(value) and not key.startswith("_"))
         raise OwnHeadError(f"{path}: {module_name} has no {name!r}; it has {known or 'nothing to call'}") from error
-
-
-def type_names(own: Sequence[str]) -> frozenset[str]:
-    """Return the types, as skops names them, of classes and of what heads make.
-
-    Parameters
-    ----------
-    own : sequence of str
-        `module:Class` of any class, or whatever `find_head` finds: then the types of the estimator that the head makes,
-        and of its steps where it is a pipeline.
-
-    Raises
-    ------
-    OwnHeadError, UnknownHeadError
-        One cannot be imported or found.
-    """
-    types: set[type] = set()
-    for name in own:
-        found = load_object(name) if ":" in name else None
-        if inspect.isclass(found):
-            types.add(found)
-        else:
-            model = _made_by_default(name)
-            types |= {type(part) for part in [model, *(step for _, step in getattr(model, "steps", ()))]}
-    return frozenset(f"{found.__module__}.{found.__name__}" for found in types)
-
-
-def _made_by_default(name: str) -> Any:
-    try:
-        return find_head(name).make({}, 0)
-    except TypeError as error:
-        raise OwnHeadError(
-            f"{name}: makes nothing without hyper-parameters ({error}); name its class instead"
-        ) from error
 
 
 def _as_head(name: str, path: str, found: Any) -> Head:

@@ -6,12 +6,12 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from headstart.heads.errors import DataError
-from headstart.heads.registry.table import HEADS, REGRESSION_PRESETS
+from headstart.heads.registry.table import HEADS, REGRESSORS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from headstart.heads.registry.candidates import Grid
+    from headstart.heads.registry.head import Grid
 
 
 _LINEAR = ("logreg", "ridge", "linear-svm", "cosine", "lda")
@@ -52,6 +52,31 @@ PRESETS: Mapping[str, Mapping[str, Grid]] = MappingProxyType(
     }
 )
 """By name: the heads, each with its grid."""
+
+
+REGRESSION_PRESETS: Mapping[str, Mapping[str, Grid]] = MappingProxyType(
+    {
+        "quick": {
+            "ridge": {"alpha": (10.0, 100.0, 1000.0, 10000.0)},
+            "knn": {"n_neighbors": (5, 20)},
+            "dummy": {},
+        },
+        "standard": {name: REGRESSORS[name].grid for name in ("ridge", "knn", "mlp", "dummy")},
+        "thorough": {
+            "ridge": {"alpha": tuple(10 ** (step / 2) for step in range(-2, 14))},
+            "knn": {"n_neighbors": (1, 3, 5, 10, 20, 50)},
+            "mlp": {
+                "hidden_sizes": ((128,), (512,)),
+                "dropout": (0.0, 0.5),
+                "learning_rate": (0.0003, 0.001, 0.003),
+                "weight_decay": (0.0, 0.01),
+            },
+            "boosting": REGRESSORS["boosting"].grid,
+            "dummy": {},
+        },
+    }
+)
+"""By name, as in `heads.registry.presets`: the heads for numbers, each with its grid."""
 
 
 def find_preset(name: str, task: str = "classify") -> Mapping[str, Grid]:

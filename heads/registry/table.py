@@ -2,44 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from difflib import get_close_matches
 from functools import partial
 from importlib import import_module
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from headstart.heads.errors import DuplicateHeadError, UnknownHeadError
+from headstart.heads.errors import DuplicateHeadError
+from headstart.heads.registry.head import GridPath, Head, StreamedHead
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping
 
     from sklearn.base import BaseEstimator
-
-    from headstart.heads.registry.candidates import Grid
-
-
-@dataclass(frozen=True, kw_only=True)
-class Head:
-    """One kind of classifier that can be fitted on embeddings.
-
-    Parameters
-    ----------
-    name : str
-        What people type.
-    summary : str
-        One line for people.
-    make : callable
-        `make(params, seed)` returns an unfitted scikit-learn classifier (a pipeline where scaling helps). `params`
-        are hyper-parameters of its last step; `seed` is its `random_state`, where it has one.
-    grid : mapping of str to sequence
-        Values of the hyper-parameters tried by default: every combination is one candidate.
-    """
-
-    name: str
-    summary: str
-    make: Callable[[Mapping[str, Any], int], BaseEstimator]
-    grid: Mapping[str, Sequence[Any]]
 
 
 _registered: dict[str, Head] = {}
@@ -59,48 +33,6 @@ def register(head: Head) -> None:
     if head.name in _registered:
         raise DuplicateHeadError(f"head {head.name!r} is registered already; register yours under another name")
     _registered[head.name] = head
-
-
-def find_head(name: str) -> Head:
-    """Return the head of this name: a registered one, one that an installed package brings, or `module:Class`.
-
-    Raises
-    ------
-    UnknownHeadError
-        There is none; the message names the nearest ones.
-    DuplicateHeadError
-        Installed packages bring two heads of one name.
-    OwnHeadError
-        The module of a head of a user's own cannot be imported, or holds no classifier.
-    """
-    if name in HEADS:
-        return HEADS[name]
-    from headstart.heads.registry import (  # noqa: PLC0415 - it imports this module, and looks through what is installed
-        own_heads,
-    )
-
-    if ":" in name:
-        return own_heads.named_head(name)
-    installed = own_heads.installed_heads()
-    if name in installed:
-        return own_heads.installed_head(installed[name])
-    known = sorted({*HEADS, *installed})
-    near = get_close_matches(name.lower(), known, n=3, cutoff=0.5)
-    hint = f"did you mean {' or '.join(near)}?" if near else f"known heads: {', '.join(known)}"
-    raise UnknownHeadError(f"no head is called {name!r}; {hint}, or module:Class for one of your own")
-
-
-def all_heads() -> dict[str, Head]:
-    """Return every registered head and every head that an installed package brings, by name.
-
-    Raises
-    ------
-    DuplicateHeadError, OwnHeadError
-        As `find_head`.
-    """
-    from headstart.heads.registry import own_heads  # noqa: PLC0415 - as in find_head
-
-    return {**HEADS, **{name: own_heads.installed_head(entry) for name, entry in own_heads.installed_heads().items()}}
 
 
 def _build(module: str, factory: str, params: Mapping[str, Any], seed: int) -> BaseEstimator:
@@ -230,47 +162,66 @@ REGRESSORS: Mapping[str, Head] = MappingProxyType(
 )
 """Every head for numbers by name. `make` and `grid` are as for `heads.HEADS`, of scikit-learn regressors."""
 
-REGRESSION_PRESETS: Mapping[str, Mapping[str, Grid]] = MappingProxyType(
+
+_TRAINED = {"learning_rate", "weight_decay", "dropout", "random_state"}
+
+
+PATHS: Mapping[str, GridPath] = MappingProxyType(
     {
-        "quick": {
-            "ridge": {"alpha": (10.0, 100.0, 1000.0, 10000.0)},
-            "knn": {"n_neighbors": (5, 20)},
-            "dummy": {},
-        },
-        "standard": {name: REGRESSORS[name].grid for name in ("ridge", "knn", "mlp", "dummy")},
-        "thorough": {
-            "ridge": {"alpha": tuple(10 ** (step / 2) for step in range(-2, 14))},
-            "knn": {"n_neighbors": (1, 3, 5, 10, 20, 50)},
-            "mlp": {
-                "hidden_sizes": ((128,), (512,)),
-                "dropout": (0.0, 0.5),
-                "learning_rate": (0.0003, 0.001, 0.003),
-                "weight_decay": (0.0, 0.01),
-            },
-            "boosting": REGRESSORS["boosting"].grid,
-            "dummy": {},
-        },
+        "logreg": GridPath(
+            module="headstart.heads.solvers.logistic.grid",
+            function="solve_logreg",
+            params=frozenset({"C"}),
+            divisible=True,
+            across_folds=True,
+        ),
+        "ridge": GridPath(
+            module="headstart.heads.solvers.ridge",
+            function="solve_ridge",
+            params=frozenset({"alpha"}),
+            divisible=False,
+            across_folds=True,
+        ),
+        "lda": GridPath(
+            module="headstart.heads.solvers.lda", function="solve_lda", params=frozenset({"shrinkage"}), divisible=False
+        ),
+        "knn": GridPath(
+            module="headstart.heads.solvers.knn",
+            function="solve_knn",
+            params=frozenset({"n_neighbors", "metric"}),
+            divisible=False,
+        ),
+        "mlp": GridPath(
+            module="headstart.heads.neural.grid",
+            function="solve_mlp",
+            params=frozenset({"hidden_sizes", *_TRAINED}),
+            divisible=True,
+        ),
+        "linear-torch": GridPath(
+            module="headstart.heads.neural.grid",
+            function="solve_linear_torch",
+            params=frozenset(_TRAINED),
+            divisible=True,
+        ),
     }
 )
-"""By name, as in `heads.registry.presets`: the heads for numbers, each with its grid."""
+"""By the head's name."""
 
 
-def find_regressor(name: str) -> Head:
-    """Return the head for numbers of this name.
-
-    Raises
-    ------
-    UnknownHeadError
-        There is none; the message says so of a head that only tells classes apart.
-    """
-    if name in REGRESSORS:
-        return REGRESSORS[name]
-    known = ", ".join(sorted(REGRESSORS))
-    if name in HEADS or ":" in name:
-        raise UnknownHeadError(
-            f"head {name!r} tells classes apart and predicts no numbers; heads that do: {known}; "
-            "or say --task classify where the numbers name classes"
-        )
-    near = get_close_matches(name.lower(), REGRESSORS, n=3, cutoff=0.5)
-    hint = f"did you mean {' or '.join(near)}?" if near else f"known heads: {known}"
-    raise UnknownHeadError(f"no head for numbers is called {name!r}; {hint}")
+STREAMED: Mapping[str, StreamedHead] = MappingProxyType(
+    {
+        "ridge": StreamedHead(
+            module="headstart.heads.solvers.streamed.ridge", function="stream_ridge", params=frozenset({"alpha"})
+        ),
+        "logreg": StreamedHead(
+            module="headstart.heads.solvers.streamed.logreg", function="stream_logreg", params=frozenset({"C"})
+        ),
+        "centroid": StreamedHead(
+            module="headstart.heads.solvers.streamed.centroid", function="stream_centroid", params=frozenset()
+        ),
+        "dummy": StreamedHead(
+            module="headstart.heads.solvers.streamed.data", function="stream_dummy", params=frozenset({"strategy"})
+        ),
+    }
+)
+"""By the head's name."""

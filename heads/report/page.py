@@ -31,7 +31,8 @@ from headstart.heads.report.galleries import (
 )
 from headstart.heads.report.nested_text import nested_table
 from headstart.heads.report.table import candidate_table, controls_table
-from headstart.heads.report.text import headline, interval_text, is_loss, metric_name, score_text
+from headstart.heads.report.text import headline, interval_text, score_text
+from headstart.heads.scoring.metrics import is_loss, metric_name
 
 __all__ = ["ReportData", "project", "render_report"]
 

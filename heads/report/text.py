@@ -4,22 +4,9 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-_METRIC_NAMES = {"macro_f1": "macro F1", "log_loss": "log-loss", "r2": "R²", "mae": "MAE", "rmse": "RMSE"}
-_IN_THE_TARGETS_UNIT = ("mae", "rmse")
-NUMBER_METRICS = ("r2", *_IN_THE_TARGETS_UNIT)
-"""Metrics of predicted numbers: none is written in per cent."""
+from headstart.heads.scoring.metrics import IN_THE_TARGETS_UNIT, is_loss, metric_name
 
 ABSENT = "\N{EN DASH}"
-
-
-def metric_name(metric: str) -> str:
-    """Return a metric's name in words."""
-    return _METRIC_NAMES.get(metric, metric.replace("_", " "))
-
-
-def is_loss(metric: str) -> bool:
-    """Say whether lower is better; such a metric has no upper bound and is not written in per cent."""
-    return metric.endswith("loss") or metric in _IN_THE_TARGETS_UNIT
 
 
 def is_number(value: float | None) -> bool:
@@ -34,7 +21,7 @@ def score_text(metric: str, value: float | None, *, unit: bool = True) -> str:
     """
     if value is None or not math.isfinite(value):
         return ABSENT
-    if metric in _IN_THE_TARGETS_UNIT:
+    if metric in IN_THE_TARGETS_UNIT:
         return f"{value:#.4g}".rstrip(".")  # 1.300 beside 1.126, and 1234 without a point
     if is_loss(metric) or metric == "r2":
         return f"{value:.3f}"

@@ -45,6 +45,11 @@ _ESTIMATORS = (
     "sklearn.preprocessing._data.StandardScaler",
     "sklearn.svm._classes.LinearSVC",
 )
+_EARLIER_MODULES = {
+    f"heads.{name.rsplit('.', 2)[1]}": name.rsplit(".", 1)[0] for name in TRUSTED_TYPES if "stock" not in name
+}
+"""Where our own types stood when models were first saved, and where they stand now."""
+
 _NUMPY_TYPES = ("ndarray", "bool", "float32", "float64", "int32", "int64")
 
 ALLOWED_NODES = frozenset(
@@ -62,6 +67,28 @@ ALLOWED_NODES = frozenset(
 
 SCHEMA_FILE = "schema.json"
 LARGEST_SCHEMA = 20_000_000  # bytes; a head's is some 20 kB, and 4 kB more for each epoch of a training curve
+
+
+def with_names_of_today(data: bytes, where: Path) -> bytes:
+    """Return an archive whose types bear the names that they have now: a model outlives a move of its modules.
+
+    Raises
+    ------
+    ModelFileError
+        It is no archive that `check_archive` could take.
+    """
+    schema = _read_schema(data, where)
+    moved = [node for node in _nodes(schema) if str(node.get("__module__")) in _EARLIER_MODULES]
+    if not moved:
+        return data
+    for node in moved:
+        node["__module__"] = _EARLIER_MODULES[node["__module__"]]
+    renamed = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(data)) as archive, zipfile.ZipFile(renamed, "w") as copy:
+        for member in archive.infolist():
+            content = json.dumps(schema) if member.filename == SCHEMA_FILE else archive.read(member)
+            copy.writestr(member.filename, content)
+    return renamed.getvalue()
 
 
 def check_archive(data: bytes, where: Path, own: frozenset[str] = frozenset()) -> None:

@@ -5,20 +5,26 @@ the types on a fixed list only (`archive`), and what the card says is checked (`
 own types pass where the user names them, at each load again.
 """
 
+from __future__ import annotations
+
 import hashlib
+import inspect
 import json
 import os
 import platform
 import tempfile
-from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from headstart.heads.errors import ModelFileError
-from headstart.heads.registry.own_heads import type_names
-from headstart.heads.saving.archive import TRUSTED_TYPES, check_archive
+from headstart.heads.errors import ModelFileError, OwnHeadError
+from headstart.heads.registry.lookup import find_head
+from headstart.heads.registry.own_heads import load_object
+from headstart.heads.saving.archive import TRUSTED_TYPES, check_archive, with_names_of_today
 from headstart.heads.saving.card import CARD_FILE, FORMAT_VERSION, check_card, read_bytes, read_card
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 HEAD_FILE = "head.skops"
 LARGEST_HEAD = 4_000_000_000  # bytes
@@ -141,6 +147,7 @@ def _rebuild(data: bytes, path: Path, own: frozenset[str]) -> Any:
     import skops.io  # noqa: PLC0415 - as in save_model
     from skops.io.exceptions import UntrustedTypesFoundException  # noqa: PLC0415 - likewise
 
+    data = with_names_of_today(data, path)
     check_archive(data, path, own)
     try:
         return skops.io.loads(data, trusted=[*TRUSTED_TYPES, *own])
@@ -216,3 +223,37 @@ def _replace_folder(target: Path, files: dict[str, bytes]) -> None:
             if not target.exists():
                 old.rename(target)
             raise
+
+
+def type_names(own: Sequence[str]) -> frozenset[str]:
+    """Return the types, as skops names them, of classes and of what heads make.
+
+    Parameters
+    ----------
+    own : sequence of str
+        `module:Class` of any class, or whatever `find_head` finds: then the types of the estimator that the head makes,
+        and of its steps where it is a pipeline.
+
+    Raises
+    ------
+    OwnHeadError, UnknownHeadError
+        One cannot be imported or found.
+    """
+    types: set[type] = set()
+    for name in own:
+        found = load_object(name) if ":" in name else None
+        if inspect.isclass(found):
+            types.add(found)
+        else:
+            model = _made_by_default(name)
+            types |= {type(part) for part in [model, *(step for _, step in getattr(model, "steps", ()))]}
+    return frozenset(f"{found.__module__}.{found.__name__}" for found in types)
+
+
+def _made_by_default(name: str) -> Any:
+    try:
+        return find_head(name).make({}, 0)
+    except TypeError as error:
+        raise OwnHeadError(
+            f"{name}: makes nothing without hyper-parameters ({error}); name its class instead"
+        ) from error

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
 from functools import lru_cache
-from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -15,16 +13,12 @@ from headstart.heads.scoring.intervals import MetricIntervals
 from headstart.heads.scoring.resampling import count_true, most_together, parts_of_units, sum_resamples
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from numpy.typing import ArrayLike, NDArray
 
     Doubles = NDArray[np.float64]
-
-METRICS: Mapping[str, bool] = MappingProxyType(
-    {"accuracy": True, "balanced_accuracy": True, "macro_f1": True, "log_loss": False}
-)
-"""Every metric's name, and whether higher is better."""
+from headstart.heads.scoring.metrics import METRICS, Score
 
 SMALLEST_PROBABILITY = float(np.finfo(np.float64).eps)
 """Where the log-loss clips, like scikit-learn's: one certain mistake costs 36 nats and not infinitely many."""
@@ -33,15 +27,6 @@ _DRAWS_AT_ONCE = 4_000_000  # drawn unit numbers held in memory at a time, 32 MB
 _MOST_KEPT = 32_000_000  # draws kept from one candidate to the next, 128 MB
 
 _drawing = threading.Lock()
-
-
-@dataclass(frozen=True)
-class Score:
-    """A metric's value and the ends of its 95 % interval."""
-
-    value: float
-    low: float
-    high: float
 
 
 class _Said(NamedTuple):

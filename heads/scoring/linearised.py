@@ -10,8 +10,9 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from headstart.heads.errors import DataError
-from headstart.heads.scoring.classification import METRICS, SMALLEST_PROBABILITY, Score, metrics_of_sums
+from headstart.heads.scoring.classification import SMALLEST_PROBABILITY, metrics_of_sums
 from headstart.heads.scoring.intervals import effective_size, mean_size, quantile, wilson
+from headstart.heads.scoring.metrics import METRICS, Score
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

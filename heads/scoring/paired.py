@@ -10,9 +10,10 @@ import numpy as np
 from scipy.stats import binomtest
 
 from headstart.heads.errors import DataError
-from headstart.heads.scoring.classification import METRICS, SMALLEST_PROBABILITY
+from headstart.heads.scoring.classification import SMALLEST_PROBABILITY
 from headstart.heads.scoring.intervals import CONFIDENCE, quantile, wilson
 from headstart.heads.scoring.linearised import Predictions, ScoredImages, gradient, score_images
+from headstart.heads.scoring.metrics import METRICS
 from headstart.heads.scoring.sign_flips import flip_signs
 
 if TYPE_CHECKING:

@@ -9,8 +9,9 @@ import numpy as np
 
 from headstart.heads.errors import DataError
 from headstart.heads.scoring.intervals import quantile
+from headstart.heads.scoring.metrics import REGRESSION_METRICS
 from headstart.heads.scoring.paired import SIGNIFICANCE, Difference, RunnerUp, holm
-from headstart.heads.scoring.regression import REGRESSION_METRICS, measure_numbers
+from headstart.heads.scoring.regression import measure_numbers
 from headstart.heads.scoring.sign_flips import flip_signs
 
 if TYPE_CHECKING:

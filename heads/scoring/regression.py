@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 import math
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy.stats import norm
 
 from headstart.heads.errors import DataError
-from headstart.heads.scoring.classification import Score, draw_resamples
+from headstart.heads.scoring.classification import draw_resamples
 from headstart.heads.scoring.intervals import quantile
+from headstart.heads.scoring.metrics import Score
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from numpy.typing import ArrayLike, NDArray
 
     Doubles = NDArray[np.float64]
-
-REGRESSION_METRICS: Mapping[str, bool] = MappingProxyType({"r2": True, "mae": False, "rmse": False})
-"""Every metric's name, and whether higher is better."""
+from headstart.heads.scoring.metrics import REGRESSION_METRICS
 
 _NO_SPREAD = 1e-12  # of the whole set's squares: below it, rounding is all that is left of a resample's
 

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from headstart.heads.features import contiguous_rows
 from headstart.heads.isolation import isolated_job
 from headstart.heads.prediction import widen_classes
-from headstart.heads.sweep.trial import Result, SaidInFolds, Task, contiguous_rows, run_trial, score_folds
+from headstart.heads.sweep.trial import Result, SaidInFolds, Task, run_trial, score_folds
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from headstart.heads.registry.candidates import Candidate
-    from headstart.heads.registry.head import GridPath
-    from headstart.heads.registry.table import Head
+    from headstart.heads.registry.head import GridPath, Head
 
 
 Cells = Mapping[int, Mapping[int, Mapping[str, Any]]]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from headstart.heads.registry.head import PATHS
+from headstart.heads.registry.table import PATHS
 from headstart.heads.scoring.resampling import most_together
 from headstart.heads.sweep.grid_trial import pick_result, run_path, score_group
 from headstart.heads.sweep.trial import run_trial
@@ -14,8 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from headstart.heads.registry.candidates import Candidate
-    from headstart.heads.registry.head import GridPath
-    from headstart.heads.registry.table import Head
+    from headstart.heads.registry.head import GridPath, Head
     from headstart.heads.sweep.grid_trial import Cells
     from headstart.heads.sweep.trial import Task
 

@@ -6,17 +6,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from headstart.heads.features import contiguous_rows
 from headstart.heads.isolation import isolated_job
 from headstart.heads.prediction import predict
-from headstart.heads.registry.head import PATHS
-from headstart.heads.registry.table import find_head
+from headstart.heads.registry.lookup import find_head
+from headstart.heads.registry.table import PATHS
 from headstart.heads.sweep.grid_trial import run_path
-from headstart.heads.sweep.trial import Task, contiguous_rows
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from headstart.heads.registry.candidates import Candidate
+    from headstart.heads.sweep.trial import Task
 
     Doubles = NDArray[np.float64]
 

@@ -16,9 +16,10 @@ from headstart.heads.errors import DataError, WorkerLostError
 from headstart.heads.features import feature_matrix
 from headstart.heads.isolation import quiet_and_single_threaded
 from headstart.heads.prediction import predict, predict_numbers
-from headstart.heads.registry.candidates import find_for
-from headstart.heads.scoring.classification import METRICS, Score, score_predictions
-from headstart.heads.scoring.regression import REGRESSION_METRICS, score_numbers
+from headstart.heads.registry.lookup import find_for
+from headstart.heads.scoring.classification import score_predictions
+from headstart.heads.scoring.metrics import METRICS, REGRESSION_METRICS, Score
+from headstart.heads.scoring.regression import score_numbers
 from headstart.heads.sweep.cluster import ReadOnce, gather, open_client, place
 from headstart.heads.sweep.jobs import SweepSize, submit_jobs
 from headstart.heads.sweep.trial import Result, Task
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from sklearn.base import BaseEstimator
 
     from headstart.heads.registry.candidates import Candidate
-    from headstart.heads.registry.table import Head
+    from headstart.heads.registry.head import Head
     from headstart.heads.splits import SplitPlan
 
 

@@ -12,7 +12,8 @@ from sklearn.exceptions import ConvergenceWarning
 
 from headstart.heads.errors import DataError
 from headstart.heads.prediction import predict, widen_classes
-from headstart.heads.registry.head import STREAMED, can_stream
+from headstart.heads.registry.candidates import can_stream
+from headstart.heads.registry.table import STREAMED
 from headstart.heads.scoring.linearised import LargeScores, Predictions
 from headstart.heads.solvers.streamed.data import StreamedData, gather
 from headstart.heads.solvers.sums.blocks import BLOCK_BYTES, SAMPLE_BYTES, Stream

@@ -11,7 +11,7 @@ import numpy as np
 from headstart.heads.errors import DataError
 from headstart.heads.isolation import isolated_job
 from headstart.heads.prediction import predict, predict_numbers
-from headstart.heads.scoring.classification import Score, measure, score_together
+from headstart.heads.scoring.classification import measure, score_together
 from headstart.heads.scoring.linearised import Predictions
 from headstart.heads.scoring.regression import measure_numbers, score_numbers
 
@@ -22,8 +22,10 @@ if TYPE_CHECKING:
     from sklearn.base import BaseEstimator
 
     from headstart.heads.registry.candidates import Candidate
-    from headstart.heads.registry.table import Head
+    from headstart.heads.registry.head import Head
+    from headstart.heads.scoring.metrics import Score
     from headstart.heads.splits import SplitPlan
+from headstart.heads.features import contiguous_rows
 
 History = list[dict[str, float | int | None]]
 
@@ -226,8 +228,3 @@ def training_curve(model: Any) -> History | None:
     """Return the `history_` of a fitted head, or of the last step of a fitted pipeline; None where it has none."""
     last = model[-1] if hasattr(model, "steps") else model
     return getattr(last, "history_", None)
-
-
-def contiguous_rows(X: NDArray[Any], rows: NDArray[np.intp]) -> NDArray[np.float32]:
-    """Return these rows of a feature matrix as heads take them."""
-    return np.ascontiguousarray(X[rows], dtype=np.float32)

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from cache_contract import check_cache
 from conftest import draw
-from forked import Forked
+from support.cache_contract import check_cache
+from support.forked import Forked
 
 import headstart.extractors.writer_lock
 from headstart.extractors.backbones.registry import load_backbone

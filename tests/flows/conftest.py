@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from prefect_queries import serving_prefect, without_prefect
+from support.prefect_queries import serving_prefect, without_prefect
 
 
 @pytest.fixture(scope="session")

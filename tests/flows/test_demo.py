@@ -11,7 +11,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from cache_contract import check_cache
+from support.cache_contract import check_cache
 
 from headstart.extractors.cache.cache import EmbeddingCache
 from headstart.extractors.images.sources import list_images

@@ -1,9 +1,9 @@
 """What the tests of heads, their files and their reports share."""
 
 import pytest
-from model_example import CARD, fitted
-from report_page import page
-from sweep_example import X
+from support.model_example import CARD, fitted
+from support.report_page import page
+from support.sweep_example import X
 
 from headstart.heads import Head
 from headstart.heads.registry import table as registry

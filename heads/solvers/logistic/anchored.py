@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from headstart.heads.solvers.logistic.loss import Block, SoftmaxLoss, SoftmaxSums, cross_entropy, rounded_up
+from headstart.heads.solvers.logistic.loss import SoftmaxLoss, rounded_up
+from headstart.heads.solvers.logistic.softmax_sums import Block, SoftmaxSums, cross_entropy
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

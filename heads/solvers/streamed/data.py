@@ -8,13 +8,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.preprocessing import StandardScaler
 
+from headstart.heads.registry.lookup import find_head
 from headstart.heads.solvers.sums.blocks import SAMPLE_BYTES, Sample, Stream, draw_sample
 from headstart.heads.solvers.sums.part_sums import Moments, Parts, PartSums, sum_parts
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from numpy.typing import NDArray
 
     Singles = NDArray[np.float32]
+    Fitted = list[list[Any]]
+
 
 MOST_SAMPLED = 20_000
 """Images that temperatures are fitted on."""
@@ -109,3 +114,15 @@ def scaler_of(data: StreamedData, moments: Moments, *, with_std: bool = True) ->
     for name, value in fitted.items():
         setattr(scaler, name, value)
     return scaler
+
+
+def stream_dummy(data: StreamedData, grid: Sequence[Mapping[str, Any]], seed: int) -> Fitted:
+    """Return the floor, which needs the classes' counts alone, fitted for each choice and each fit."""
+
+    def fitted(fit: int, params: Mapping[str, Any]) -> Any:
+        counts = data.counts(fit)
+        present = np.flatnonzero(counts)
+        nothing = np.zeros((len(present), data.stream.n_features))
+        return find_head("dummy").make(params, seed).fit(nothing, present, sample_weight=counts[present])
+
+    return [[fitted(fit, params) for fit in range(data.n_fits)] for params in grid]

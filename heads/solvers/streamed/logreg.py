@@ -18,8 +18,9 @@ from sklearn.pipeline import Pipeline, make_pipeline
 
 from headstart.heads.estimators.stock import make_logreg
 from headstart.heads.solvers.logistic.lbfgs import Loss, Search
-from headstart.heads.solvers.logistic.loss import SoftmaxSums, rows_at_once, split_blocks
+from headstart.heads.solvers.logistic.loss import rows_at_once, split_blocks
 from headstart.heads.solvers.logistic.scaling import Targets, WeightScaling
+from headstart.heads.solvers.logistic.softmax_sums import SoftmaxSums
 from headstart.heads.solvers.streamed.data import StreamedData, scaler_of
 from headstart.heads.solvers.sums.part_sums import class_indicator, split_by_part
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from cache_contract import check_cache
 from conftest import CLASSES, draw
-from synthetic_cache import features_of, fill, make_images
+from support.cache_contract import check_cache
+from support.synthetic_cache import features_of, fill, make_images
 
 from headstart.extractors.backbones.registry import load_backbone
 from headstart.extractors.cache.cache import EmbeddingCache

@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from image_bytes import encode, pixels, png16, tiff
 from PIL import Image
+from support.image_bytes import encode, pixels, png16, tiff
 
 from headstart.extractors.decoding.decode import decode_rgb
 from headstart.extractors.errors import UnreadableImage

@@ -8,8 +8,8 @@ import zlib
 from pathlib import Path
 
 import pytest
-from image_bytes import encode, noise, pixels, png, png_header
 from PIL import Image
+from support.image_bytes import encode, noise, pixels, png, png_header
 
 from headstart.extractors.decoding.decode import MAX_PIXELS, decode_image, decode_rgb
 from headstart.extractors.errors import NotReadError, UnreadableImage

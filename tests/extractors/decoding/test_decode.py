@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from image_bytes import encode, noise, pixels
 from PIL import Image
+from support.image_bytes import encode, noise, pixels
 from torchvision.transforms import InterpolationMode, functional
 
 from headstart.extractors.decoding.decode import decode_image, decode_rgb, thumbnail

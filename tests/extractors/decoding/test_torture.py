@@ -8,11 +8,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
-from cache_contract import check_cache
-from forked import run_forked
-from image_bytes import encode
-from tar_shards import write_tar
-from torture import EMBEDDED, Case, colour, interleaved, picture, torture_set
+from support.cache_contract import check_cache
+from support.forked import run_forked
+from support.image_bytes import encode
+from support.tar_shards import write_tar
+from support.torture import EMBEDDED, Case, colour, interleaved, picture, torture_set
 
 from headstart.extractors.backbones.registry import load_backbone
 from headstart.extractors.cache.cache import EmbeddingCache

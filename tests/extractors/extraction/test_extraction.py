@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cache_contract import check_cache
 from conftest import draw
-from small_extraction import SETTINGS, opened, run
+from support.cache_contract import check_cache
+from support.small_extraction import SETTINGS, opened, run
 
 import headstart.extractors.extraction.extraction
 from headstart.extractors.backbones.registry import load_backbone

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from cache_contract import check_cache
-from small_extraction import features, opened, run
+from support.cache_contract import check_cache
+from support.small_extraction import features, opened, run
 
 import headstart.extractors.extraction.extraction
 from headstart.extractors.cache.cache import EmbeddingCache

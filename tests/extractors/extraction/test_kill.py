@@ -6,8 +6,8 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-from cache_contract import check_cache
-from forked import PRELOADED
+from support.cache_contract import check_cache
+from support.forked import PRELOADED
 
 from headstart.extractors.cache.cache import EmbeddingCache
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cache_contract import check_cache
-from small_extraction import SETTINGS, features, listed, opened, run
+from support.cache_contract import check_cache
+from support.small_extraction import SETTINGS, features, listed, opened, run
 
 import headstart.extractors.atomic
 import headstart.extractors.extraction.shard_work

@@ -5,9 +5,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from remote_servers import web_server
-from small_extraction import listed
-from tar_shards import write_tar
+from support.remote_servers import web_server
+from support.small_extraction import listed
+from support.tar_shards import write_tar
 
 from headstart.extractors.cache.cache import EmbeddingCache
 from headstart.extractors.errors import NotAllowedError, NotReadError

@@ -10,8 +10,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from synthetic_cache import make_images, relist
-from tar_shards import write_tar
+from support.synthetic_cache import make_images, relist
+from support.tar_shards import write_tar
 
 from headstart.extractors.cache.cache import EmbeddingCache
 from headstart.extractors.cache.digests import as_hex

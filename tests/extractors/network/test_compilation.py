@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from forked import run_forked
+from support.forked import run_forked
 
 import headstart.extractors.network.compilation
 from headstart.extractors.backbones.registry import load_backbone

@@ -7,7 +7,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from synthetic_cache import fill, flip_bit, key_of, make_images
+from support.synthetic_cache import fill, flip_bit, key_of, make_images
 
 from headstart.extractors.cache.cache import EmbeddingCache, EmbeddingStore
 from headstart.extractors.cache.shards import find_damage

@@ -5,8 +5,8 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from cache_contract import check_cache
-from synthetic_cache import digest_of, features_of, fill, flip_bit, make_images, relist, seal
+from support.cache_contract import check_cache
+from support.synthetic_cache import digest_of, features_of, fill, flip_bit, make_images, relist, seal
 
 import headstart.extractors.upkeep.merging
 from headstart.extractors.cache.cache import EmbeddingCache, EmbeddingStore

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
-from synthetic_cache import features_of, fill, flip_bit, make_images, relist
+from support.synthetic_cache import features_of, fill, flip_bit, make_images, relist
 
 import headstart.extractors.upkeep.single_file
 from headstart.extractors.cache.cache import EmbeddingStore

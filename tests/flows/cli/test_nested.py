@@ -8,15 +8,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from array_cache import cache_of
+from support.array_cache import cache_of
 
 from headstart.flows.cli.app import main
 from headstart.flows.errors import JobError
-from headstart.flows.experiment.tables import read_experiment
+from headstart.flows.experiment.reading import read_experiment
 from headstart.flows.fitting import sweep as problem_sweep
 from headstart.flows.fitting.job import fit
-from headstart.flows.fitting.sweep import say_kept
-from headstart.flows.fitting.unfinished import UNFINISHED, KeptResults
+from headstart.flows.fitting.unfinished import UNFINISHED, KeptResults, say_kept
 from headstart.flows.orchestration import fit_tasks
 from headstart.heads.report.nested_text import MEANING
 from headstart.heads.sweep.trial import Result

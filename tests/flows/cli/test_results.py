@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from synthetic_runs import keep, predictions_of, run_of
+from support.synthetic_runs import keep, predictions_of, run_of
 
 from headstart.flows.cli.app import main
 from headstart.flows.errors import JobError

@@ -2,7 +2,7 @@
 
 import pytest
 
-from headstart.flows.output.console import spread_lists
+from headstart.flows.cli.options import spread_lists
 
 OPTIONS, FLAGS = ("--head", "--backbone", "--trust"), ("--json",)
 

@@ -10,9 +10,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from cache_contract import check_cache
 from conftest import draw
-from forked import Forked
+from support.cache_contract import check_cache
+from support.forked import Forked
 
 from headstart.extractors.cache.cache import EmbeddingCache
 from headstart.flows.cli.app import main
@@ -115,7 +115,7 @@ def test_the_handler_that_was_there_before_comes_back() -> None:
 FITTING = """
 import atexit, sys, threading, time
 import torch
-from headstart.flows import cli
+from headstart.flows.cli import app as cli
 
 def fit():
     while True:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from synthetic_cache import flip_bit
+from support.synthetic_cache import flip_bit
 
 from headstart.extractors.cache.cache import EmbeddingCache
 from headstart.flows.cli.app import main

@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 from distributed import LocalCluster
 from prefect.settings import PREFECT_API_URL, temporary_settings
-from prefect_queries import free_port
+from support.prefect_queries import free_port
 
 from headstart.flows.cli.app import main
 from headstart.flows.doctor.diagnosis import diagnose
 from headstart.flows.doctor.finding import Finding
 from headstart.flows.doctor.services import check_dask, check_prefect
-from headstart.flows.experiment.tables import read_experiment
+from headstart.flows.experiment.reading import read_experiment
 
 EXPERIMENT = """
 images = "photos"

@@ -10,8 +10,9 @@ from conftest import draw
 
 from headstart.extractors.images.roots import ENVIRONMENT
 from headstart.flows.errors import JobError
+from headstart.flows.experiment.reading import read_experiment
 from headstart.flows.experiment.security import check_allowed, export_limits
-from headstart.flows.experiment.tables import Experiment, SecurityTable, read_experiment
+from headstart.flows.experiment.tables import Experiment, SecurityTable
 from headstart.flows.orchestration.pipeline import run
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from headstart.flows.errors import JobError
-from headstart.flows.experiment.tables import read_experiment
+from headstart.flows.experiment.reading import read_experiment
 
 GOOD = """
 images = "photos"

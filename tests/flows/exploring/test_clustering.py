@@ -8,7 +8,7 @@ from xml.etree import ElementTree as ET
 import numpy as np
 import pandas as pd
 import pytest
-from array_cache import cache_of
+from support.array_cache import cache_of
 
 from headstart.flows.cli.app import main
 from headstart.flows.errors import JobError

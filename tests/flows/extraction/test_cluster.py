@@ -14,10 +14,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from cache_contract import check_cache
 from conftest import draw
 from distributed import LocalCluster, Worker, get_worker
 from pydantic import ValidationError
+from support.cache_contract import check_cache
 
 from headstart.extractors.cache.cache import EmbeddingCache
 from headstart.extractors.errors import CacheError, FeatureError, ImageSetError

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from cache_contract import check_cache
 from conftest import draw
-from dask_processes import DaskProcesses, end
-from forked import Forked
-from prefect_queries import flow_runs_of, free_port, serving_prefect, tasks_of, wait_for
+from support.cache_contract import check_cache
+from support.dask_processes import DaskProcesses, end
+from support.forked import Forked
+from support.prefect_queries import flow_runs_of, free_port, serving_prefect, tasks_of, wait_for
 
 from headstart.extractors.cache.cache import EmbeddingCache
 from headstart.extractors.listing.cache_listing import read_listing
@@ -32,7 +32,7 @@ workers = 1
 dask = "{address}"
 shard_images = {shard_images}
 [[extract]]
-backbone = "gated_model:build"
+backbone = "support.gated_model:build"
 [fit]
 head = ["dummy"]
 dask = "threads"
@@ -70,7 +70,7 @@ class Extracting(threading.Thread):
         photos, address = self._arguments
         cache = photos.parent / "cache"
         try:
-            self.outcome = extract(photos, "gated_model:build", cache=cache, dask=address, **OPTIONS)
+            self.outcome = extract(photos, "support.gated_model:build", cache=cache, dask=address, **OPTIONS)
         except JobError as error:
             self.outcome = error
 
@@ -88,7 +88,7 @@ def check_every_row_once_and_as_here(photos: Path) -> None:
     """Every image has its row once, with the bits that an extraction in this process gives."""
     cache = EmbeddingCache(photos.parent / "cache")
     check_cache(cache)
-    here = EmbeddingCache(extract(photos, "gated_model:build", cache=photos.parent / "here", **OPTIONS).cache)
+    here = EmbeddingCache(extract(photos, "support.gated_model:build", cache=photos.parent / "here", **OPTIONS).cache)
     digests = read_listing(here).distinct["digest"].tolist()
     assert len(digests) == cache.stores()[0].n_rows() == N_IMAGES
     ours, theirs = (np.asarray(one.stores()[0].view("penultimate", digests)) for one in (cache, here))
@@ -192,7 +192,7 @@ def test_a_flow_outlives_a_restart_of_prefects_server(
         assert json.loads(answer)["extraction"]["embedded"] == N_IMAGES
         (seen,) = flow_runs_of(server, "restarted server")
         assert seen["state_name"] == "Completed"
-        shards = [f"embed gated_model:build, shard {number} of 5" for number in range(1, 6)]
+        shards = [f"embed support.gated_model:build, shard {number} of 5" for number in range(1, 6)]
         tasks = wait_for(lambda: (found := tasks_of(server, "restarted server")).keys() >= {*shards} and found, "tasks")
         assert {tasks[shard]["state_name"] for shard in shards} == {"Completed"}
     check_every_row_once_and_as_here(photos)

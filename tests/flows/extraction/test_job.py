@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from cache_contract import check_cache
 from conftest import draw
-from small_extraction import opened, run
+from support.cache_contract import check_cache
+from support.small_extraction import opened, run
 
 import headstart.extractors.decoding.prefetch
 import headstart.flows.extraction.job

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cache_contract import check_cache
 from conftest import age, draw
-from tar_shards import write_tar
+from support.cache_contract import check_cache
+from support.tar_shards import write_tar
 
 import headstart.extractors.extraction.known_requests
 import headstart.flows.extraction.job

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from synthetic_cache import ABOUT, key_of
+from support.synthetic_cache import ABOUT, key_of
 
 from headstart.extractors.cache.cache import EmbeddingCache
 from headstart.extractors.images.image_set import LISTING_COLUMNS, OK

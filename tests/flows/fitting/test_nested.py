@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from array_cache import cache_of
-from nested_example import Spy, many_taps, seen_by_spies
 from sklearn.datasets import load_digits
+from support.array_cache import cache_of
+from support.nested_example import Spy, many_taps, seen_by_spies
 
 from headstart.extractors.cache.cache import EmbeddingCache
 from headstart.flows.errors import JobError

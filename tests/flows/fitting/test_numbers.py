@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from conftest import draw
-from numbers_example import N_IMAGES, make_numbers_cache
+from support.numbers_example import N_IMAGES, make_numbers_cache
 
 from headstart.extractors.cache.cache import EmbeddingCache
 from headstart.extractors.cache.digests import as_hex

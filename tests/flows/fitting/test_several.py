@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from numbers_example import N_IMAGES, N_WITHOUT_COLOUR, make_numbers_cache
 from sklearn.metrics import average_precision_score, f1_score
+from support.numbers_example import N_IMAGES, N_WITHOUT_COLOUR, make_numbers_cache
 
 from headstart.extractors.cache.cache import EmbeddingCache
 from headstart.flows.cli.app import main

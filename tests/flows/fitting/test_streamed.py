@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from array_cache import cache_of
-from streaming_example import X, Y
+from support.array_cache import cache_of
+from support.streaming_example import X, Y
 
 from headstart.flows.errors import JobError
 from headstart.flows.fitting.job import fit

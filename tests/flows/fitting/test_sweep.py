@@ -4,9 +4,10 @@ from typing import Any
 
 import pytest
 
-from headstart.flows.fitting.sweep import say_kept, sweep_bar
+from headstart.flows.fitting.sweep import sweep_bar
+from headstart.flows.fitting.unfinished import say_kept
 from headstart.heads.registry.candidates import Candidate
-from headstart.heads.scoring.classification import Score
+from headstart.heads.scoring.metrics import Score
 from headstart.heads.sweep.trial import Result
 
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from array_cache import cache_of
 from distributed import LocalCluster
+from support.array_cache import cache_of
 
 from headstart.extractors.cache.cache import EmbeddingCache
 from headstart.flows.problem.problem import pose_problem

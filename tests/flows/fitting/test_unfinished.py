@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from array_cache import cache_of
 from sklearn.dummy import DummyClassifier
+from support.array_cache import cache_of
 
 from headstart.extractors.cache.cache import EmbeddingCache
 from headstart.extractors.listing.cache_listing import read_listing
@@ -26,8 +26,8 @@ from headstart.flows.problem.problem import Problem, pose_problem
 from headstart.heads import Head
 from headstart.heads.registry import table as registry
 from headstart.heads.registry.candidates import Candidate
-from headstart.heads.scoring.classification import Score
 from headstart.heads.scoring.linearised import Predictions
+from headstart.heads.scoring.metrics import Score
 from headstart.heads.splits import SplitPlan, plan_splits
 from headstart.heads.sweep.trial import Result
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from synthetic_runs import keep, predictions_of, row, run_of
+from support.synthetic_runs import keep, predictions_of, row, run_of
 
 from headstart.extractors.cache.cache import EmbeddingCache
 from headstart.extractors.cache.digests import as_hex

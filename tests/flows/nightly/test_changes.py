@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from synthetic_runs import run_of
+from support.synthetic_runs import run_of
 
 from headstart.extractors.errors import CacheError
 from headstart.flows.nightly.changes import NightChanges, compare_listings, unseen_digests

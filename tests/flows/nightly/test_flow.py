@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 from conftest import CLASSES, draw
-from forked import run_forked
-from prefect_queries import ask, flow_runs_of
+from support.forked import run_forked
+from support.prefect_queries import ask, flow_runs_of
 
 from headstart.flows.cli.app import main
 from headstart.flows.nightly.changes import NightChanges

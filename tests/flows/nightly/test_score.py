@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from synthetic_runs import keep, predictions_of, row, run_of
+from support.synthetic_runs import keep, predictions_of, row, run_of
 
 from headstart.flows.history.runs import Run
 from headstart.flows.history.search import KeptRun

@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 import pytest
 from prefect.client.orchestration import PrefectClient, get_client
 from prefect.settings import PREFECT_API_URL, temporary_settings
-from prefect_queries import ask, post
+from support.prefect_queries import ask, post
 
 from headstart.extractors.cache.cache import EmbeddingCache
 from headstart.extractors.writer_lock import writer_lock

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from cache_contract import check_cache
 from conftest import CLASSES, age, draw
-from dask_processes import DaskProcesses
 from distributed import Client
-from prefect_operations import ROOT, Operations
-from prefect_queries import ask, wait_for
+from support.cache_contract import check_cache
+from support.dask_processes import DaskProcesses
+from support.prefect_operations import ROOT, Operations
+from support.prefect_queries import ask, wait_for
 
 from headstart.extractors.backbones.registry import load_backbone
 from headstart.extractors.cache.cache import EmbeddingCache

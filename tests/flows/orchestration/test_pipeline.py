@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from cache_contract import check_cache
-from forked import run_forked
-from prefect_queries import ask, tasks_of
+from support.cache_contract import check_cache
+from support.forked import run_forked
+from support.prefect_queries import ask, tasks_of
 
 from headstart.extractors.cache.cache import EmbeddingCache
 from headstart.flows.cli.app import main

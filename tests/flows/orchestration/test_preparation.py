@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from prefect_queries import wait_for
+from support.prefect_queries import wait_for
 
 from headstart.extractors.cache.cache import EmbeddingCache
 from headstart.extractors.errors import CacheError

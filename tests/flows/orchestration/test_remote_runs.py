@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 import pytest
 from conftest import draw
-from remote_servers import KEY_ID, S3, SECRET, s3_server
+from support.remote_servers import KEY_ID, S3, SECRET, s3_server
 
 import headstart.flows.reporting.report
 from headstart.extractors.errors import ImageSetError

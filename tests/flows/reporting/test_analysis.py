@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from array_cache import cache_of
+from support.array_cache import cache_of
 
 from headstart.flows.fitting.job import fit
 from headstart.heads.errors import DataError

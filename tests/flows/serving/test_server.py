@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 from conftest import CLASSES, age, draw
-from forked import Forked
 from prefect.client.orchestration import get_client
 from prefect.runner import Runner
 from prefect.settings import PREFECT_API_URL, temporary_settings
-from prefect_queries import ask, post, wait_for, without_prefect
+from support.forked import Forked
+from support.prefect_queries import ask, post, wait_for, without_prefect
 
-from headstart.flows.experiment.tables import read_experiment
+from headstart.flows.experiment.reading import read_experiment
 from headstart.flows.serving.schedules import read_when
 from headstart.flows.serving.server import register
 

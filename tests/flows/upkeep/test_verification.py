@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from cache_contract import check_cache
 from conftest import draw
-from synthetic_cache import flip_bit
+from support.cache_contract import check_cache
+from support.synthetic_cache import flip_bit
 
 import headstart.extractors.extraction.extraction
 from headstart.extractors.cache.cache import EmbeddingCache, EmbeddingStore

@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
-from model_example import CARD
 from scipy.special import softmax
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.datasets import load_digits
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
+from support.model_example import CARD
 
 from headstart.heads import HEADS
 from headstart.heads.analysis.calibration import (

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 import numpy as np
 import pytest
-from sweep_example import PIXELS, X, Y
+from support.sweep_example import PIXELS, X, Y
 
 from headstart.heads import HEADS
 from headstart.heads.analysis.few_shot import few_shot_curve

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 import skops.io
-from model_example import fitted, plant
 from scipy.special import log_softmax
 from sklearn.base import clone
 from sklearn.datasets import load_digits, make_blobs
@@ -14,6 +13,7 @@ from sklearn.naive_bayes import GaussianNB
 from sklearn.preprocessing import StandardScaler, normalize
 from sklearn.svm import SVC
 from sklearn.utils._openmp_helpers import _openmp_effective_n_threads
+from support.model_example import fitted, plant
 from threadpoolctl import threadpool_limits
 
 from headstart.heads import DataError, ModelFileError

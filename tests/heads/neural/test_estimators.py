@@ -3,7 +3,7 @@ import pytest
 import torch
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
-from torch_example import BOTH, problem
+from support.torch_example import BOTH, problem
 
 from headstart.heads import HEADS
 from headstart.heads.errors import DataError

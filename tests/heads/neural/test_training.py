@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from torch_example import BOTH, problem
+from support.torch_example import BOTH, problem
 
 from headstart.heads.neural.linear_torch import TorchLinearClassifier
 from headstart.heads.neural.mlp import TorchMLPClassifier

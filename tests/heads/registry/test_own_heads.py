@@ -5,10 +5,10 @@ import pickle
 import sys
 
 import pytest
-from model_example import X, Y
-from own_heads_example import write_module, write_package
 from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import Pipeline
+from support.model_example import X, Y
+from support.own_heads_example import write_module, write_package
 
 from headstart.heads import (
     HEADS,
@@ -182,6 +182,6 @@ def test_a_nearly_right_name_is_answered_with_an_installed_head(install):
 
 def test_a_head_registered_in_python_is_found_and_listed(monkeypatch):
     monkeypatch.setattr("headstart.heads.registry.table._registered", registered := dict(HEADS))
-    monkeypatch.setattr("headstart.heads.registry.table.HEADS", registered)
+    monkeypatch.setattr("headstart.heads.registry.lookup.HEADS", registered)
     register(Head(name="mine", summary="Mine.", make=HEADS["ridge"].make, grid={}))
     assert find_head("mine") is all_heads()["mine"]

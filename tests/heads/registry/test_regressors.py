@@ -13,8 +13,9 @@ from sklearn.preprocessing import Normalizer, StandardScaler
 
 from headstart.heads import HEADS, DataError, UnknownHeadError
 from headstart.heads.registry.candidates import FeatureSet, expand
-from headstart.heads.registry.presets import PRESETS, find_preset
-from headstart.heads.registry.table import REGRESSION_PRESETS, REGRESSORS, find_regressor
+from headstart.heads.registry.lookup import find_regressor
+from headstart.heads.registry.presets import PRESETS, REGRESSION_PRESETS, find_preset
+from headstart.heads.registry.table import REGRESSORS
 from headstart.heads.splits import plan_splits
 from headstart.heads.sweep.run import fit_final, score_test, select, sweep
 

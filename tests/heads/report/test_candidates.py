@@ -1,8 +1,8 @@
 """The table of candidates: which rows it shows, and where their marks stand."""
 
 import pytest
-from report_example import candidate, report_data
-from report_page import page, words
+from support.report_example import candidate, report_data
+from support.report_page import page, words
 
 from headstart.heads.report.table import candidate_table, controls_table, score_scale
 

@@ -6,7 +6,7 @@ import subprocess
 
 import numpy as np
 import pytest
-from report_example import candidate, everything, history, mistake, report_data
+from support.report_example import candidate, everything, history, mistake, report_data
 
 from headstart.heads.report.page import render_report
 

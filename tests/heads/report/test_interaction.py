@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from report_browser import CHROMIUM, Browser
-from report_example import candidate, everything, mistake, report_data, thumbnail
+from support.report_browser import CHROMIUM, Browser
+from support.report_example import candidate, everything, mistake, report_data, thumbnail
 
 from headstart.heads.report.page import render_report
 

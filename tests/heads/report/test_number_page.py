@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from headstart.heads.report.number_page import NumberReport, render_number_report, residual_chart, scatter_chart
-from headstart.heads.report.text import interval_text, metric_name, score_text
+from headstart.heads.report.text import interval_text, score_text
+from headstart.heads.scoring.metrics import metric_name
 
 ROW = {
     "label": "resnet18",

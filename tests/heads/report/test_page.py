@@ -5,8 +5,8 @@ from html import unescape
 
 import numpy as np
 import pytest
-from report_example import HEADLINE, history, mistake, report_data, thumbnail
-from report_page import page, words
+from support.report_example import HEADLINE, history, mistake, report_data, thumbnail
+from support.report_page import page, words
 
 from headstart.heads.errors import DataError
 from headstart.heads.report.page import render_report

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from report_example import candidate, everything, history, mistake, report_data
-from report_page import CSS, data_of, page
+from support.report_example import candidate, everything, history, mistake, report_data
+from support.report_page import CSS, data_of, page
 
 import headstart.heads.report.page
 from headstart.heads.report.page import render_report

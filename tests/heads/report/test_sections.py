@@ -1,8 +1,8 @@
 """The sections that a report may have: what they say, and that they are left out where there is nothing to say."""
 
 import pytest
-from report_example import candidate, everything, mistake, report_data, thumbnail
-from report_page import page, words
+from support.report_example import candidate, everything, mistake, report_data, thumbnail
+from support.report_page import page, words
 
 from headstart.heads.report.galleries import mistakes_gallery, pair_of
 

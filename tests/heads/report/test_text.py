@@ -1,10 +1,11 @@
 """How numbers and names are written in a report."""
 
 import pytest
-from report_example import candidate
+from support.report_example import candidate
 
 from headstart.heads.report.table import seconds_text
-from headstart.heads.report.text import candidate_text, gain_text, interval_text, metric_name, params_text, score_text
+from headstart.heads.report.text import candidate_text, gain_text, interval_text, params_text, score_text
+from headstart.heads.scoring.metrics import metric_name
 
 
 @pytest.mark.parametrize(

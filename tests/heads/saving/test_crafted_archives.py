@@ -7,10 +7,10 @@ import zipfile
 import numpy as np
 import pytest
 import skops.io
-from model_example import X, Y, crafted, fitted, fitted_on_numbers, last_step, plant, rewritten, unchanged
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.svm import SVC
+from support.model_example import X, Y, crafted, fitted, fitted_on_numbers, last_step, plant, rewritten, unchanged
 
 from headstart.heads import HEADS, ModelFileError
 from headstart.heads.registry.table import REGRESSORS

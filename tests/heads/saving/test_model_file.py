@@ -6,11 +6,11 @@ import os
 import numpy as np
 import pytest
 import skops.io
-from model_example import CARD, X, Y, change_card, fitted, plant
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from support.model_example import CARD, X, Y, change_card, fitted, plant
 
 from headstart.heads import HEADS, ModelFileError
 from headstart.heads.saving.card import CARD_FIELDS, CARD_FILE, EMBEDDING_FIELDS, LARGEST_CARD

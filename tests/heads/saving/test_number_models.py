@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 import skops.io
-from model_example import CARD, NUMBER_CARD, X, change_card, fitted, fitted_on_numbers, plant
 from sklearn.neighbors import KNeighborsRegressor
 from sklearn.svm import SVR
+from support.model_example import CARD, NUMBER_CARD, X, change_card, fitted, fitted_on_numbers, plant
 
 from headstart.heads import ModelFileError
 from headstart.heads.registry.table import REGRESSORS

@@ -6,8 +6,8 @@ import sys
 import numpy as np
 import pytest
 import skops.io
-from model_example import CARD, X, Y, plant
-from own_heads_example import write_module, write_package
+from support.model_example import CARD, X, Y, plant
+from support.own_heads_example import write_module, write_package
 
 from headstart.heads import ModelFileError, OwnHeadError, find_head
 from headstart.heads.saving.model_file import load_model, save_model

@@ -8,9 +8,9 @@ import pickle
 import numpy as np
 import pytest
 import skops.io
-from model_example import X, Y, fitted, plant, rewritten
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
+from support.model_example import X, Y, fitted, plant, rewritten
 
 from headstart.heads import ModelFileError
 from headstart.heads.saving.model_file import load_model

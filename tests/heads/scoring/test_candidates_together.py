@@ -8,7 +8,8 @@ import pytest
 from headstart.heads.errors import DataError
 from headstart.heads.scoring import classification as evaluate
 from headstart.heads.scoring import resampling as resampled_sums
-from headstart.heads.scoring.classification import METRICS, draw_resamples, score_predictions, score_together
+from headstart.heads.scoring.classification import draw_resamples, score_predictions, score_together
+from headstart.heads.scoring.metrics import METRICS
 from headstart.heads.scoring.resampling import most_together
 
 ENDS = ("value", "low", "high")

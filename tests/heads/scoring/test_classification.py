@@ -3,7 +3,8 @@ import pytest
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score, log_loss
 
 from headstart.heads.errors import DataError
-from headstart.heads.scoring.classification import METRICS, measure, score_predictions
+from headstart.heads.scoring.classification import measure, score_predictions
+from headstart.heads.scoring.metrics import METRICS
 
 
 def predictions(n_images=200, n_classes=4, seed=0):

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from headstart.heads.scoring.classification import METRICS, measure, score_predictions
+from headstart.heads.scoring.classification import measure, score_predictions
 from headstart.heads.scoring.linearised import LargeScores, Predictions
+from headstart.heads.scoring.metrics import METRICS
 
 N_IMAGES, N_CLASSES = 3000, 4
 

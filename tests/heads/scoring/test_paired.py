@@ -5,8 +5,9 @@ import pytest
 from scipy.stats import binomtest
 
 from headstart.heads.errors import DataError
-from headstart.heads.scoring.classification import METRICS, measure
+from headstart.heads.scoring.classification import measure
 from headstart.heads.scoring.linearised import Predictions, gradient, score_images
+from headstart.heads.scoring.metrics import METRICS
 from headstart.heads.scoring.paired import compare_paired, holm, tied_with_winner
 from headstart.heads.scoring.sign_flips import N_FLIPS, flip_signs
 

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from headstart.heads.errors import DataError
+from headstart.heads.scoring.metrics import REGRESSION_METRICS
 from headstart.heads.scoring.paired_numbers import _influences, tied_numbers
-from headstart.heads.scoring.regression import REGRESSION_METRICS, measure_numbers
+from headstart.heads.scoring.regression import measure_numbers
 
 METRICS = ["r2", "mae", "rmse"]
 

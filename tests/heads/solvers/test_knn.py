@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from path_example import problem
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import Normalizer
+from support.path_example import problem
 
 from headstart.heads import DataError
 from headstart.heads.estimators.neighbors import make_knn

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from path_example import problem
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from support.path_example import problem
 
 from headstart.heads.estimators.lda import make_lda
 from headstart.heads.solvers.lda import solve_lda

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from path_example import problem
 from sklearn.linear_model import RidgeClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from support.path_example import problem
 
 from headstart.heads.estimators import ridge
 from headstart.heads.estimators.ridge import make_ridge

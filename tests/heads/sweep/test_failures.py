@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 from sklearn.dummy import DummyClassifier
-from sweep_example import CHEAP, PIXELS, PLAN, X, Y, broken
+from support.sweep_example import CHEAP, PIXELS, PLAN, X, Y, broken
 
 from headstart.heads import HEADS, DataError, UnknownHeadError
 from headstart.heads.registry.candidates import Candidate, FeatureSet, expand
-from headstart.heads.scoring.classification import Score
+from headstart.heads.scoring.metrics import Score
 from headstart.heads.sweep.run import fit_final, select, sweep
 from headstart.heads.sweep.trial import Result
 

@@ -4,11 +4,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from sweep_example import PIXELS, PLAN, X, Y
+from support.sweep_example import PIXELS, PLAN, X, Y
 
 from headstart.heads import HEADS
 from headstart.heads.registry.candidates import expand
-from headstart.heads.registry.head import PATHS, GridPath
+from headstart.heads.registry.head import GridPath
+from headstart.heads.registry.table import PATHS
 from headstart.heads.sweep.grid_trial import PathPart, pick_result, run_path, score_group
 from headstart.heads.sweep.jobs import SweepSize, submit_jobs
 from headstart.heads.sweep.run import sweep

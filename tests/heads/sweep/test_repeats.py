@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from sklearn.datasets import load_digits
-from sweep_example import PIXELS, X, Y
+from support.sweep_example import PIXELS, X, Y
 
 from headstart.heads.errors import DataError
 from headstart.heads.registry.candidates import Candidate, expand

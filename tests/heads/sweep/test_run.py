@@ -7,7 +7,7 @@ import pytest
 from distributed import Client, LocalCluster
 from sklearn.datasets import load_digits
 from sklearn.model_selection import PredefinedSplit, cross_val_predict
-from sweep_example import CHEAP, PIXELS, PLAN, X, Y, broken
+from support.sweep_example import CHEAP, PIXELS, PLAN, X, Y, broken
 
 from headstart.heads import HEADS
 from headstart.heads.registry.candidates import FeatureSet, expand

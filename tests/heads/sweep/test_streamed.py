@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from streaming_example import GRIDS, N_FEATURES, PLAN, OnlyRows, X, Y, candidates, embeddings
+from support.streaming_example import GRIDS, N_FEATURES, PLAN, OnlyRows, X, Y, candidates, embeddings
 
 from headstart.heads.errors import DataError
-from headstart.heads.registry.head import STREAMED
+from headstart.heads.registry.table import STREAMED
 from headstart.heads.splits import plan_splits
 from headstart.heads.sweep.run import fit_final, score_test, sweep
 from headstart.heads.sweep.streamed import fit_streamed, score_test_streamed, sweep_streamed

@@ -3,15 +3,15 @@
 import pytest
 import torch
 from distributed import LocalCluster
-from sweep_example import PIXELS, PLAN, Y
-from thread_count_path import PLACE, allow_many
+from support.sweep_example import PIXELS, PLAN, Y
+from support.thread_count_path import PLACE, allow_many
 from threadpoolctl import threadpool_limits
 
 from headstart.heads.registry.candidates import expand
 from headstart.heads.registry.head import GridPath
 from headstart.heads.sweep.run import sweep
 
-COUNTING = GridPath(module="thread_count_path", function="solve", params=frozenset({"alpha"}), divisible=False)
+COUNTING = GridPath(module="support.thread_count_path", function="solve", params=frozenset({"alpha"}), divisible=False)
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from distributed import KilledWorker, LocalCluster
 from sklearn.datasets import load_digits
-from sweep_example import PIXELS, PLAN, X, Y
+from support.sweep_example import PIXELS, PLAN, X, Y
 
 from headstart.heads import HEADS, Head
 from headstart.heads.registry import table as registry
@@ -120,7 +120,7 @@ def test_a_candidate_that_ends_every_worker_fails_with_a_reason_and_the_others_f
             (tmp_path / str(uuid.uuid4())).touch()
             os._exit(1)
 
-    deadly = GridPath(module="deadly_path", function="solve", params=frozenset({"alpha"}), divisible=False)
+    deadly = GridPath(module="support.deadly_path", function="solve", params=frozenset({"alpha"}), divisible=False)
     monkeypatch.setattr("headstart.heads.sweep.jobs.PATHS", {"ridge": deadly})
     ridges = expand([PIXELS], ["ridge"], {"ridge": {"alpha": [1.0, 10.0]}})
     results = {str(r.candidate.params): r for r in sweep([*numbered(6, act), *ridges], Y, PLAN, dask=scheduler)}

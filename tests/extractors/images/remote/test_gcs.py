@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from gcs_server import gcs_server
-from small_extraction import listed
-from tar_shards import contents, write_tar
+from support.gcs_server import gcs_server
+from support.small_extraction import listed
+from support.tar_shards import contents, write_tar
 
 from headstart.extractors.cache.cache import EmbeddingCache
 

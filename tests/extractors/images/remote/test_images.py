@@ -7,9 +7,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from conftest import draw
-from remote_servers import S3, s3_server
-from small_extraction import features, listed, opened, run
-from tar_shards import contents, write_tar
+from support.remote_servers import S3, s3_server
+from support.small_extraction import features, listed, opened, run
+from support.tar_shards import contents, write_tar
 
 from headstart.extractors.cache.cache import EmbeddingCache
 from headstart.extractors.errors import ImageSetError

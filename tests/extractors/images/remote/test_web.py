@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 from fsspec.registry import _registry
-from remote_servers import Web, web_server
-from small_extraction import listed
-from tar_shards import contents, write_tar
+from support.remote_servers import Web, web_server
+from support.small_extraction import listed
+from support.tar_shards import contents, write_tar
 
 from headstart.extractors.cache.cache import EmbeddingCache
 from headstart.extractors.errors import ImageSetError

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tar_shards import add_special, contents, write_tar
+from support.tar_shards import add_special, contents, write_tar
 
 from headstart.extractors.errors import ImageSetError
 from headstart.extractors.images.sources import label_columns, list_images

@@ -4,7 +4,7 @@ import tarfile
 from pathlib import Path
 
 import pytest
-from tar_shards import contents, write_tar
+from support.tar_shards import contents, write_tar
 
 from headstart.extractors.errors import ImageSetError
 from headstart.extractors.images.sources import label_columns, list_images

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from tar_shards import add_special, write_tar
+from support.tar_shards import add_special, write_tar
 
 from headstart.extractors.errors import ImageSetError
 from headstart.extractors.images.sources import label_columns, list_images

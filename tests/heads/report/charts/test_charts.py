@@ -10,7 +10,7 @@ import matplotlib as mpl
 import numpy as np
 import pytest
 from PIL import Image
-from report_example import history
+from support.report_example import history
 
 from headstart.heads.report.charts.charts import (
     TRAIN,

@@ -6,8 +6,8 @@ from xml.etree import ElementTree as ET
 
 import numpy as np
 import pytest
-from report_example import report_data, thumbnail
-from report_page import data_of, words
+from support.report_example import report_data, thumbnail
+from support.report_page import data_of, words
 
 import headstart.heads.report.page
 from headstart.heads.report.charts import projection

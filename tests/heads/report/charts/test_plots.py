@@ -4,7 +4,7 @@ import re
 from xml.etree import ElementTree as ET
 
 import pytest
-from report_example import candidate, everything
+from support.report_example import candidate, everything
 
 from headstart.heads.report.charts.charts import HEAT
 from headstart.heads.report.charts.plots import cost_chart, few_shot_chart, reliability_chart

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from sklearn.preprocessing import StandardScaler
-from streaming_example import N_CLASSES, N_FEATURES, PLAN, X, Y
+from support.streaming_example import N_CLASSES, N_FEATURES, PLAN, X, Y
 
 from headstart.heads.errors import DataError
 from headstart.heads.solvers.streamed.data import gather, scaler_of

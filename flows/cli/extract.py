@@ -1,0 +1,229 @@
+"""The commands from images to embeddings to predictions, and what they print."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from headstart.flows.cli.options import CacheArgument, Device, ImagesArgument, Json, Workers
+from headstart.flows.output.console import MOST_ROWS, emit_json, fail, show_notes, size_text, table_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from headstart.extractors.backbones.backbone import BackboneInfo
+    from headstart.flows.extraction.summary import ExtractionSummary
+    from headstart.flows.upkeep.inspection import CacheSummary
+
+
+def backbones(
+    pattern: Annotated[str, typer.Argument(help="Shell pattern, such as 'resnet*' or 'timm/vit_*'.")] = "*",
+    json: Json = False,
+) -> None:
+    """List backbones: source, parameters, GFLOPs, feature size, input size, published accuracy, weights on disk."""
+    from headstart.extractors.backbones.registry import list_backbones
+
+    found = list_backbones(pattern)
+    emit_json({"backbones": found}) if json else show_backbones(found, pattern)
+
+
+def extract(
+    images: ImagesArgument,
+    backbone: Annotated[
+        list[str], typer.Option(help="One or more names from 'headstart backbones'.", show_default=False)
+    ],
+    weights: Annotated[
+        list[str],
+        typer.Option(help="default, none (random), a published name, or a .safetensors or .pth file."),
+    ] = ["default"],  # noqa: B006 - typer copies it
+    tap: Annotated[
+        list[str],
+        typer.Option(help="Layers to read out, as LAYER or LAYER:POOLING (avg, max, cls, flatten)."),
+    ] = ["penultimate"],  # noqa: B006 - typer copies it
+    cache: Annotated[Path | None, typer.Option(help="Cache folder.", show_default="NAME.headstart")] = None,
+    precision: Annotated[
+        Literal["auto", "fp32", "bf16"],
+        typer.Option(help="auto takes bf16 where it is fast and agrees with fp32."),
+    ] = "auto",
+    decode: Annotated[
+        Literal["auto", "full", "draft"],
+        typer.Option(help="draft decodes large JPEGs reduced; auto does where features stay."),
+    ] = "auto",
+    compile: Annotated[  # noqa: A002 - the option's name
+        Literal["auto", "on", "off"], typer.Option(help="auto compiles the network where it pays.")
+    ] = "auto",
+    device: Device = "auto",
+    dtype: Annotated[Literal["float16", "float32"], typer.Option(help="What the cache stores.")] = "float32",
+    batch_size: Annotated[
+        int | None, typer.Option(min=1, help="Images a forward pass.", show_default="the fastest")
+    ] = None,
+    workers: Workers = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Take only so many images, spread over the classes.")] = None,
+    dask: Annotated[
+        str | None,
+        typer.Option(help="Embed on Dask workers: local, cuda, or a scheduler (tcp://…).", show_default="this process"),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Embed images into a cache; what the cache holds already is not computed again."""
+    from headstart.flows.extraction.job import extract as run_extract
+
+    summary = run_extract(
+        images,
+        backbone,
+        weights=weights,
+        tap=tap,
+        cache=cache,
+        precision=precision,
+        decode=decode,
+        compile=compile,
+        device=device,
+        dtype=dtype,
+        batch_size=batch_size,
+        workers=workers,
+        limit=limit,
+        dask=dask,
+        progress=True,
+    )
+    emit_json(summary) if json else show_extraction(summary)
+
+
+def inspect(cache: CacheArgument, json: Json = False) -> None:
+    """Show what a cache holds: images, keys, bytes, and the quarantine with its reasons."""
+    from headstart.flows.upkeep.inspection import inspect as run_inspect
+
+    summary = run_inspect(cache)
+    emit_json(summary) if json else show_cache(summary)
+
+
+def predict(
+    model: Annotated[Path, typer.Argument(help="A model folder that 'headstart fit' wrote.", show_default=False)],
+    images: ImagesArgument,
+    out: Annotated[
+        Path | None, typer.Option(help="A .csv or .parquet file.", show_default="CSV on standard output")
+    ] = None,
+    all_classes: Annotated[bool, typer.Option("--all", help="Write every class's probability.")] = False,
+    backbone: Annotated[
+        str | None, typer.Option(help="Only for a model on code of yours: its MODULE:CALLABLE, to say that it may run.")
+    ] = None,
+    weights: Annotated[
+        str | None, typer.Option(help="Where the backbone's weights are now, if they were moved.")
+    ] = None,
+    trust: Annotated[
+        list[str], typer.Option(help="Only for a head of yours: its MODULE:CLASS, to say that it may run.")
+    ] = [],  # noqa: B006 - typer copies it
+    cache: Annotated[
+        Path | None, typer.Option(help="Keep the embeddings in this cache.", show_default="not kept")
+    ] = None,
+    device: Device = "auto",
+    workers: Workers = None,
+) -> None:
+    """Predict classes of new images, or numbers: path, label, probability; or path, value."""
+    from headstart.flows.inference.prediction import check_out, write_predictions
+    from headstart.flows.inference.prediction import predict as run_predict
+
+    check_out(out)
+    predictions = run_predict(
+        model,
+        images,
+        all_classes=all_classes,
+        backbone=backbone,
+        weights=weights,
+        trust=trust,
+        cache=cache,
+        device=device,
+        workers=workers,
+        progress=True,
+    )
+    write_predictions(predictions, out)
+
+
+def show_extraction(summary: "ExtractionSummary") -> None:
+    """Print what an extraction did."""
+    console = Console()
+    console.print(
+        f"[bold]{escape(summary.cache)}[/]: {summary.images} images, {summary.embedded} embedded, "
+        f"{summary.reused} reused, {summary.quarantined} quarantined, {summary.seconds:.1f} s",
+        highlight=False,
+    )
+    table = table_of("backbone", "weights", "precision", "embedded", "reused")
+    for key in summary.keys:
+        table.add_row(
+            _short(key["backbone"]),
+            key["weights"],
+            key["precision"],
+            str(key["embedded"]),
+            str(key["reused"]),
+        )
+    console.print(table)
+    for key in summary.keys:
+        if key["embedded"]:
+            console.print(f"[dim]{escape(_how(key))}[/]", highlight=False)
+    notes = [*summary.notes, *(reason for key in summary.keys for reason in key["reasons"])]
+    if summary.quarantined:
+        notes.append(f"{summary.quarantined} images are in quarantine: headstart inspect {summary.cache}")
+    if not summary.embedded:
+        notes.append("nothing was new: every image was in the cache already")
+    show_notes(notes)
+
+
+def _how(key: dict[str, Any]) -> str:
+    """Say how a key was embedded, and where the time went."""
+    stages = ", ".join(f"{stage} {seconds:.1f} s" for stage, seconds in key["stages"].items() if seconds >= 0.05)
+    rate = key["embedded"] / max(key["seconds"] - key["stages"]["set up"], 1e-3)
+    lines = [f"{_short(key['backbone'])}: {rate:.0f} images/s", f"time: {stages}"]
+    if execution := key["execution"]:
+        lines[0] += f" in batches of {execution['batch_size']}"
+        lines += execution["notes"]
+    if fidelity := key["fidelity"]:
+        lines.append(
+            f"against plain float32: cosine ≥ {fidelity['cosine']:.5f}, relative error ≤ "
+            f"{100 * fidelity['relative_error']:.2g} %"
+        )
+    return "\n  ".join(lines)
+
+
+def show_cache(summary: "CacheSummary") -> None:
+    """Print what a cache holds."""
+    console = Console()
+    labels = ", ".join(f"{name} ({count} values)" for name, count in summary.labels.items()) or "none"
+    splits = ", ".join(f"{split} {count}" for split, count in summary.splits.items()) or "none"
+    console.print(
+        f"[bold]{escape(summary.cache)}[/]: {summary.images} images of {escape(summary.root)}, "
+        f"{summary.distinct} distinct, {size_text(summary.bytes)}\nlabels: {escape(labels)}; splits: {splits}",
+        highlight=False,
+    )
+    table = table_of("backbone", "weights", "taps", "precision", "rows", "missing", "size")
+    for key in summary.keys:
+        taps = "\n".join(f"{tap} {'×'.join(map(str, key['shape'][tap]))}" for tap in key["taps"])
+        row = (_short(key["backbone"]), key["weights"], taps, key["precision"], str(key["rows"]), str(key["missing"]))
+        table.add_row(*map(escape, row), size_text(key["bytes"]))
+    console.print(table)
+    for image in summary.quarantined[:MOST_ROWS]:
+        console.print(f"[yellow]quarantined:[/] {escape(image['path'])}: {escape(image['reason'])}", highlight=False)
+    if len(summary.quarantined) > MOST_ROWS:
+        show_notes([f"{len(summary.quarantined) - MOST_ROWS} more in quarantine; --json lists them all"])
+
+
+def show_backbones(found: "Sequence[BackboneInfo]", pattern: str) -> None:
+    """Print the backbones that match a pattern."""
+    if not found:
+        fail(f"no backbone matches {pattern!r}; 'headstart backbones' lists them all")
+    table = table_of("name", "params", "GFLOPs", "features", "input", "top-1", "on disk")
+    for row in found:
+        table.add_row(
+            row.name if row.source != "torchvision" else _short(row.name),
+            f"{row.parameters / 1e6:.1f} M" if row.parameters is not None else "",
+            f"{row.gflops:.2f}" if row.gflops is not None else "",
+            str(row.feature_size or ""),
+            "×".join(map(str, dict.fromkeys(row.input_size))),
+            f"{row.top1:.1f} %" if row.top1 is not None else "",
+            "yes" if row.weights_on_disk else "",
+        )
+    Console().print(table)
+
+
+def _short(name: str) -> str:
+    return name.rpartition("/")[2]

@@ -1,0 +1,83 @@
+"""An experiment file read, with every relative path in it anchored to a folder."""
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from headstart.extractors.images.roots import is_url
+from headstart.extractors.spec.weights_argument import RESERVED_WEIGHTS
+from headstart.flows.errors import JobError
+from headstart.flows.experiment.tables import Experiment
+
+
+def read_experiment(path: str | Path) -> Experiment:
+    """Read and check an experiment file; cache and results stand beside it unless it says otherwise.
+
+    Raises
+    ------
+    JobError
+        The file is missing, is no TOML, or has unknown or missing fields; the message names each.
+    """
+    file = Path(path)
+    try:
+        values = tomllib.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise JobError(
+            f"{file}: cannot be read ({error.strerror}); name an experiment file, see README.md for an example"
+        ) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise JobError(f"{file}: is no TOML: {error}") from error
+    values = {"name": file.stem, "cache": f"{file.stem}.headstart", "out": f"{file.stem}.results"} | values
+    try:
+        return Experiment(**anchor_values(values, file.resolve().parent))
+    except ValidationError as error:
+        faults = "; ".join(f"{_place(fault['loc'], values)}: {fault['msg']}" for fault in error.errors())
+        raise JobError(f"{file}: {faults}") from error
+
+
+def anchor_values(values: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Make the paths absolute, so that a flow finds them wherever it runs."""
+
+    def place(table: dict[str, Any], *names: str) -> dict[str, Any]:
+        return table | {name: _anchor(table[name], folder) for name in names if isinstance(table.get(name), str)}
+
+    anchored = place(values, "images", "cache", "out")
+    if isinstance(values.get("security"), dict):
+        anchored["security"] = _anchored_roots(values["security"], folder)
+    if isinstance(values.get("extract"), list):
+        anchored["extract"] = [
+            place(table, "weights") if isinstance(table, dict) and _is_file(table.get("weights"), folder) else table
+            for table in values["extract"]
+        ]
+    if isinstance(values.get("fit"), dict):
+        anchored["fit"] = place(values["fit"], "labels")
+    if isinstance(values.get("fit"), list):
+        anchored["fit"] = [place(table, "labels") if isinstance(table, dict) else table for table in values["fit"]]
+    return anchored
+
+
+def _anchor(place: str, folder: Path) -> str:
+    """Make a path absolute; a URL is so already, and a path would lose one of its slashes."""
+    return place if is_url(place) else str(folder / Path(place).expanduser())
+
+
+def _anchored_roots(table: dict[str, Any], folder: Path) -> dict[str, Any]:
+    roots = table.get("roots")
+    if not isinstance(roots, list):
+        return table
+    return table | {"roots": [_anchor(root, folder) if isinstance(root, str) and root else root for root in roots]}
+
+
+def _place(location: tuple[int | str, ...], values: dict[str, Any]) -> str:
+    """Write where a fault is, as the file has it: ``[fit]`` has no number."""
+    alone = location[:1] == ("fit",) and isinstance(values.get("fit"), dict)
+    return ".".join(str(part) for part in location if not (alone and part == 0))
+
+
+def _is_file(weights: Any, folder: Path) -> bool:
+    """Tell weights that are a file, perhaps beside the experiment, from names such as ``default``."""
+    return (
+        isinstance(weights, str) and weights not in RESERVED_WEIGHTS and (folder / Path(weights).expanduser()).is_file()
+    )

@@ -1,0 +1,74 @@
+"""The softmax loss and its derivatives, summed up over blocks of images for many weights at once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import torch
+import torch.nn.functional as F  # noqa: N812 - torch's own name for it
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from torch import Tensor
+
+
+_SMALLEST_LOG = -80.0  # numbers below 1e-38 take the processor a hundred times as long
+
+
+class Block(NamedTuple):
+    """Some images: features (n_images, n_features), and a one where a class is true (n_classes, n_images); float32."""
+
+    images: Tensor
+    true: Tensor
+
+
+class SoftmaxSums:
+    """Sums over images at given weights: of the cross-entropy, and of its derivatives less what the true class adds.
+
+    Parameters
+    ----------
+    weights : float32 tensor of shape (n_classes, n, n_features)
+    intercepts : float32 tensor of shape (n_classes, n)
+
+    Attributes
+    ----------
+    loss : float64 tensor of shape (n,)
+    by_weight, by_intercept : float32 tensors, as the weights and intercepts
+    """
+
+    def __init__(self, weights: Tensor, intercepts: Tensor) -> None:
+        self._weights, self._intercepts = weights, intercepts
+        self.loss = torch.zeros(len(intercepts.T), dtype=torch.float64)
+        self.by_weight, self.by_intercept = torch.zeros_like(weights), torch.zeros_like(intercepts)
+
+    def add(self, blocks: Sequence[Block], places: Tensor, held: list[tuple[Tensor, Tensor]] | None = None) -> None:
+        """Add images for the problems at some places among the n.
+
+        To `held` goes what a caller wants to keep: scores and probabilities (n_classes, n_places, n_images) of each
+        block.
+        """
+        if not len(places):
+            return
+        weights, intercepts = self._weights[:, places], self._intercepts[:, places]
+        if (weights == weights[:, :1]).all() and (intercepts == intercepts[:, :1]).all():
+            weights, intercepts = weights[:, :1], intercepts[:, :1]  # at the start all stand on one point
+        coefs, start = weights.flatten(0, 1), intercepts.reshape(-1, 1)
+        by_weight = torch.zeros_like(coefs)
+        for images, true in blocks:
+            scores = torch.addmm(start, coefs, images.T).view(*intercepts.shape, len(images))
+            loss, probability = cross_entropy(scores, true)
+            self.loss[places] += loss
+            self.by_intercept[:, places] += probability.sum(dim=2)
+            by_weight.addmm_(probability.flatten(0, 1), images)
+            if held is not None:
+                held.append((scores.expand(-1, len(places), -1), probability.expand(-1, len(places), -1)))
+        self.by_weight[:, places] += by_weight.view(weights.shape)
+
+
+def cross_entropy(scores: Tensor, true: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the sums over images (n,), float64, and the probabilities, of scores (n_classes, n, n_images)."""
+    log_probability = F.log_softmax(scores, dim=0)
+    # Of numbers of one sign: rounding in float32 stays below what the line search asks for.
+    loss = -torch.bmm(log_probability, true[..., None])[..., 0].sum(dim=0, dtype=torch.float64)
+    return loss, log_probability.clamp_(min=_SMALLEST_LOG).exp_()
