@@ -18,11 +18,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from headstart.extractors.cache.cache import EmbeddingCache, EmbeddingStore
-from headstart.extractors.cache.index import ShardIndex
-from headstart.extractors.cache.row_table import FILE
-from headstart.extractors.spec.key import EmbeddingKey
-from headstart.extractors.spec.preprocessing import Preprocessing
+from headstart.extractors.cache import FILE, EmbeddingCache, EmbeddingStore, ShardIndex
+from headstart.extractors.spec import EmbeddingKey, Preprocessing
 
 KEY = EmbeddingKey(
     backbone="synthetic", weights="none", taps=("penultimate",), preprocessing=Preprocessing(), dtype="float16"

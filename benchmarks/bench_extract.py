@@ -85,7 +85,7 @@ def run_tutorial(images: Path, backbone: str, _: argparse.Namespace) -> dict[str
 
 def run_extract(images: Path, backbone: str, options: argparse.Namespace) -> dict[str, Any]:
     """Time `headstart extract`, and once more with nothing new; its libraries are loaded before."""
-    from headstart.flows.extraction.job import extract
+    from headstart.flows.extraction import extract
 
     importlib.import_module(
         "headstart.extractors.extraction.extraction"
@@ -114,12 +114,11 @@ def run_extract(images: Path, backbone: str, options: argparse.Namespace) -> dic
 
 def run_model(images: Path, backbone: str, options: argparse.Namespace) -> dict[str, Any]:
     """Time the forward pass alone, at the best of three batch sizes."""
-    from headstart.extractors.backbones.registry import load_backbone
-    from headstart.extractors.images.sources import list_images
-    from headstart.extractors.network.device import has_fast_bf16, resolve_device
-    from headstart.extractors.network.forward import ForwardPass
-    from headstart.extractors.spec.tap import Tap
-    from headstart.extractors.tuning.batch_size import time_batches
+    from headstart.extractors.backbones import load_backbone
+    from headstart.extractors.images import list_images
+    from headstart.extractors.network import ForwardPass, has_fast_bf16, resolve_device
+    from headstart.extractors.spec import Tap
+    from headstart.extractors.tuning import time_batches
 
     device = resolve_device("auto")
     loaded = load_backbone(backbone, weights="none")
@@ -148,8 +147,8 @@ def run_model(images: Path, backbone: str, options: argparse.Namespace) -> dict[
 
 def run_decode(images: Path, backbone: str, _: argparse.Namespace) -> dict[str, Any]:
     """Time reading and decoding alone."""
-    from headstart.extractors.backbones.registry import load_backbone
-    from headstart.extractors.images.sources import list_images
+    from headstart.extractors.backbones import load_backbone
+    from headstart.extractors.images import list_images
 
     preprocessing, found = load_backbone(backbone, weights="none").preprocessing, list_images(images)
     images_of = decoded(found, preprocessing)
@@ -159,9 +158,9 @@ def run_decode(images: Path, backbone: str, _: argparse.Namespace) -> dict[str, 
 
 def decoded(found: Any, preprocessing: Any) -> Any:
     """Return an iterator that reads and decodes an image set on all cores."""
-    from headstart.extractors.decoding.prefetch import Decoding, decode_images
-    from headstart.extractors.images.reading import digest_bytes, image_sources
-    from headstart.extractors.network.device import resolve_device
+    from headstart.extractors.decoding import Decoding, decode_images
+    from headstart.extractors.images import digest_bytes, image_sources
+    from headstart.extractors.network import resolve_device
     from headstart.extractors.stages import StageTimes
 
     listed = [(source, digest_bytes(found.root, source)) for source in image_sources(found.rows)]

@@ -39,9 +39,9 @@ def make_images(folder: Path, count: int) -> Path:
 
 def measure(images: Path, cache: Path) -> dict[str, Any]:
     """Embed in this process; returns the peak after its libraries were loaded, and after all, in bytes."""
-    from headstart.flows.extraction.job import extract
+    from headstart.flows.extraction import extract
 
-    for name in ("backbones", "extraction"):  # what `extract` imports when it finds something to do
+    for name in ("backbones.registry", "extraction.extraction"):  # what `extract` imports when it finds something to do
         importlib.import_module(f"headstart.extractors.{name}")
     loaded = peak_bytes()
     summary = extract(images, "small_cnn", weights="none", cache=cache, batch_size=BATCH, compile="off")

@@ -22,11 +22,10 @@ from typing import Any
 
 import numpy as np
 
-from headstart.extractors.cache.cache import EmbeddingCache
-from headstart.extractors.images.sources import list_images
-from headstart.extractors.listing.cache_listing import CacheListing
-from headstart.extractors.listing.update import update_listing
-from headstart.extractors.spec.settings import Settings
+from headstart.extractors.cache import EmbeddingCache
+from headstart.extractors.images import list_images
+from headstart.extractors.listing import CacheListing, update_listing
+from headstart.extractors.spec import Settings
 
 ROOT = Path(__file__).parent.parent
 LONG_AGO = 1_600_000_000  # a file that has just changed would be hashed again

@@ -37,8 +37,8 @@ def made_up_listing(n_rows: int, root: Path) -> Any:
     """Return a listing of so many images that are nowhere, in a thousand classes."""
     import pandas as pd
 
-    from headstart.extractors.images.image_set import ListedImage, listing_frame
-    from headstart.extractors.listing.cache_listing import CacheListing
+    from headstart.extractors.images import ListedImage, listing_frame
+    from headstart.extractors.listing import CacheListing
 
     digests = np.random.default_rng(0).integers(0, 256, (n_rows, 32), np.uint8)
     images = [
@@ -116,10 +116,9 @@ def run_workers(
     """Embed so many shards on so many workers; returns the seconds, and what share of the workers' time was lost."""
     from distributed import LocalCluster
 
-    from headstart.extractors.cache.cache import EmbeddingCache
-    from headstart.extractors.spec.settings import Settings
-    from headstart.extractors.spec.tap import Tap
-    from headstart.flows.extraction.scaled import scaled
+    from headstart.extractors.cache import EmbeddingCache
+    from headstart.extractors.spec import Settings, Tap
+    from headstart.flows.extraction import on_workers
 
     n_shards = n_workers * shards_a_worker
     cache = EmbeddingCache(folder / "cache", create=True)
@@ -129,7 +128,7 @@ def run_workers(
     with (
         LocalCluster(processes=False, n_workers=0, host="127.0.0.1", **quiet) as cluster,
         simulated_workers(cluster.scheduler_address, n_workers, rate, folder) as turns,
-        scaled(cluster.scheduler_address, shard_images=shard_images) as scale,
+        on_workers(cluster.scheduler_address, shard_images=shard_images) as scale,
     ):
         scale.cluster().client.wait_for_workers(n_workers)
         extraction = scale.open(cache, listing, "pixels", "default", [Tap()], settings)
@@ -159,7 +158,7 @@ def as_job(extraction: Any) -> tuple[float, float]:
     """Run the shards as `headstart extract` does; returns when this began, and how long it took."""
     from concurrent.futures import ThreadPoolExecutor
 
-    from headstart.flows.extraction.scaled import embed_in_flight
+    from headstart.flows.extraction import embed_in_flight
 
     with extraction.writing(), ThreadPoolExecutor(max_workers=len(extraction.shards)) as pool:
         begun = time.perf_counter()
@@ -196,8 +195,8 @@ def as_flow(extraction: Any) -> tuple[float, float]:
 
 def take_stock(n_rows: int, shard_images: int) -> dict[str, Any]:
     """List so many images and find out which rows an empty cache lacks, in this process."""
-    from headstart.extractors.cache.cache import EmbeddingCache
-    from headstart.extractors.extraction.missing_rows import cut_shards
+    from headstart.extractors.cache import EmbeddingCache
+    from headstart.extractors.extraction import cut_shards
 
     made_up_listing(1, Path())  # loads pandas
     bare = peak_mb()

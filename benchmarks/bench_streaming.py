@@ -25,11 +25,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from headstart.extractors.cache.cache import EmbeddingCache
-from headstart.extractors.images.image_set import LISTING_COLUMNS, OK
-from headstart.extractors.listing.cache_listing import CacheListing
-from headstart.extractors.spec.key import EmbeddingKey
-from headstart.extractors.spec.preprocessing import Preprocessing
+from headstart.extractors.cache import EmbeddingCache
+from headstart.extractors.images import LISTING_COLUMNS, OK
+from headstart.extractors.listing import CacheListing
+from headstart.extractors.spec import EmbeddingKey, Preprocessing
 
 ROOT = Path(__file__).parent.parent
 ROWS_A_SHARD = 32_768

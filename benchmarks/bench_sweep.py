@@ -63,13 +63,13 @@ def make_embeddings(n_images: int, n_features: int, n_classes: int, seed: int = 
 def run_headstart(kind: str, X: Any, y: Any, plan: Any) -> Callable[[], list[float]]:
     """Return our sweep as a job that gives the mean accuracy of every choice, in the order of the grid."""
     from headstart.heads import find_head
-    from headstart.heads.registry.candidates import FeatureSet, expand
-    from headstart.heads.registry.table import PATHS
-    from headstart.heads.sweep.run import sweep
+    from headstart.heads.registry import FeatureSet, expand, solver_of
+    from headstart.heads.sweep import sweep
 
     candidates = expand([FeatureSet(features=X, backbone="made", tap="up", key="0")], [kind], {kind: GRIDS[kind]})
     find_head(kind).make(candidates[0].params, 0)  # loads what it needs
-    PATHS[kind].load()
+    if solver := solver_of(candidates[0]):
+        solver.load()
 
     def job() -> list[float]:
         results = sweep(candidates, y, plan)
@@ -218,11 +218,10 @@ def make_cache(folder: Path, options: argparse.Namespace) -> Path:
     """Write a cache of these embeddings; its images are a few pixels each."""
     from PIL import Image
 
-    from headstart.extractors.cache.cache import EmbeddingCache
-    from headstart.extractors.images.sources import list_images
-    from headstart.extractors.listing.update import update_listing
-    from headstart.extractors.spec.key import EmbeddingKey
-    from headstart.extractors.spec.preprocessing import Preprocessing
+    from headstart.extractors.cache import EmbeddingCache
+    from headstart.extractors.images import list_images
+    from headstart.extractors.listing import update_listing
+    from headstart.extractors.spec import EmbeddingKey, Preprocessing
 
     X, y = make_embeddings(options.images, options.features, options.classes)
     for number, label in enumerate(y):

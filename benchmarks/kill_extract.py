@@ -27,9 +27,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from headstart.extractors.cache.cache import EmbeddingCache, EmbeddingStore
-from headstart.extractors.cache.shards import read_digests
-from headstart.extractors.listing.cache_listing import has_listing, read_listing
+from headstart.extractors.cache import EmbeddingCache, EmbeddingStore, read_digests
+from headstart.extractors.listing import has_listing, read_listing
 
 # Every extraction is forked from a server that has imported what it needs, and has done nothing else: importing alone
 # would take longer than embedding. It looks for this script's neighbour on sys.path.

@@ -17,7 +17,7 @@ import headstart.extractors.decoding.prefetch
 import headstart.extractors.extraction.extraction
 import headstart.extractors.extraction.missing_rows
 import headstart.extractors.tuning.preparation
-from headstart.flows.extraction.job import extract
+from headstart.flows.extraction import extract
 
 HALF, WRITTEN, RENAMED = "half written", "written, not renamed", "renamed, folder not synced"
 PAUSE_S = 0.03  # a batch, so that a kill from outside finds it at work

@@ -1,8 +1,8 @@
-from .extraction.job import extract as extract
-from .fitting.job import fit as fit
-from .inference.prediction import predict as predict
-from .orchestration.pipeline import run as run
-from .upkeep.compaction import compact as compact
-from .upkeep.exporting import export as export
-from .upkeep.inspection import inspect as inspect
-from .upkeep.verification import verify as verify
+from .extraction import extract as extract
+from .fitting import fit as fit
+from .inference import predict as predict
+from .orchestration import run as run
+from .upkeep import compact as compact
+from .upkeep import export as export
+from .upkeep import inspect as inspect
+from .upkeep import verify as verify

@@ -7,14 +7,13 @@ import numpy as np
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from headstart.extractors.backbones.small_cnn import PREPROCESSING
-from headstart.extractors.decoding.decode import decode_image
-from headstart.extractors.images.reading import image_sources, read_bytes
-from headstart.extractors.images.sources import list_images
-from headstart.extractors.pretraining.supervised import pretrain_small_cnn, save_encoder
+from headstart.extractors.backbones import PREPROCESSING
+from headstart.extractors.decoding import decode_image
+from headstart.extractors.images import image_sources, list_images, read_bytes
+from headstart.extractors.pretraining import pretrain_small_cnn, save_encoder
 from headstart.flows.errors import JobError
-from headstart.flows.orchestration.pipeline import RunSummary, run
-from headstart.flows.output.progress import progress_bar
+from headstart.flows.orchestration import RunSummary, run
+from headstart.flows.output import progress_bar
 
 EXPERIMENT = """\
 # Few images of a new task (digits 5-9, five a class): does an encoder that learned another task (digits 0-4) help?

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from headstart.extractors.images.patterns import is_pattern
+from headstart.extractors.images import is_pattern
 from headstart.flows.errors import JobError
 
 
@@ -27,8 +27,8 @@ def refuse_unknown(backbones: Sequence[str], device: str) -> None:
     DeviceError
         So is the device, or it is not there.
     """
-    from headstart.extractors.backbones.registry import resolve_backbone  # noqa: PLC0415 - loads torch
-    from headstart.extractors.network.device import resolve_device  # noqa: PLC0415 - loads torch
+    from headstart.extractors.backbones import resolve_backbone  # noqa: PLC0415 - loads torch
+    from headstart.extractors.network import resolve_device  # noqa: PLC0415 - loads torch
 
     for name in backbones:
         resolve_backbone(name)

@@ -1,31 +1,8 @@
 """(X, y) → fitted heads, scores, saved models: knows arrays; knows no image files, no torchvision, no h5py, no Prefect.
 
-Here stand the registry and the errors, which load nothing but the standard library. Modules are imported by name
-(`from heads.sweep.run import sweep`), so that listing the heads never loads scikit-learn or torch.
+Here stand the registry and the errors, which load nothing but the standard library.
 """
 
-from headstart.heads.errors import (
-    DataError,
-    DuplicateHeadError,
-    HeadError,
-    ModelFileError,
-    OwnHeadError,
-    UnknownHeadError,
-)
-from headstart.heads.registry.head import Head
-from headstart.heads.registry.lookup import all_heads, find_head
-from headstart.heads.registry.table import HEADS, register
+import lazy_loader
 
-__all__ = [
-    "HEADS",
-    "DataError",
-    "DuplicateHeadError",
-    "Head",
-    "HeadError",
-    "ModelFileError",
-    "OwnHeadError",
-    "UnknownHeadError",
-    "all_heads",
-    "find_head",
-    "register",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import gen_batches
 
-from headstart.heads.solvers.sums.gram import ROWS_AT_ONCE
-
 Doubles = NDArray[np.float64]
+
+_ROWS_AT_ONCE = 1024  # a block of so many rows in float64 stays in the processor's cache
 
 
 def ask_rows(ask: Callable[[Doubles], Any], X: NDArray[Any]) -> NDArray[Any]:
@@ -32,5 +32,5 @@ def ask_rows(ask: Callable[[Doubles], Any], X: NDArray[Any]) -> NDArray[Any]:
     ----------
     Higham, "Accuracy and stability of numerical algorithms", 2nd ed., section 3.1 (sums of products in any order).
     """
-    # A block of doubles stays in the processor's cache; a copy of all would take twice the memory of float32 features.
-    return np.concatenate([ask(X[part].astype(np.float64, copy=False)) for part in gen_batches(len(X), ROWS_AT_ONCE)])
+    # In blocks: a copy of all would take twice the memory of float32 features.
+    return np.concatenate([ask(X[part].astype(np.float64, copy=False)) for part in gen_batches(len(X), _ROWS_AT_ONCE)])

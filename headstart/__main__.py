@@ -1,5 +1,5 @@
 """``python -m headstart`` is the command ``headstart``."""
 
-from headstart.flows.cli.app import main
+from headstart.flows.cli import main
 
 main()

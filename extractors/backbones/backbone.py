@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import torch
 
-from headstart.extractors.spec.preprocessing import Preprocessing
+from headstart.extractors.spec import Preprocessing
 
 
 @dataclass(frozen=True)

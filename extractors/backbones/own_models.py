@@ -16,8 +16,7 @@ from headstart.extractors.backbones.backbone import Backbone, BackboneInfo, free
 from headstart.extractors.backbones.strict_loading import load_strictly, n_classes_of, strip_prefixes
 from headstart.extractors.backbones.weights import read_checkpoint, sha256_of_state, unknown_weights
 from headstart.extractors.errors import BackboneError, WeightsError
-from headstart.extractors.spec.preprocessing import Preprocessing
-from headstart.extractors.spec.weights_argument import is_file_argument
+from headstart.extractors.spec import Preprocessing, is_file_argument
 
 
 class Pixels(nn.Module):

@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from headstart.extractors.spec.preprocessing import Preprocessing
+from headstart.extractors.spec import Preprocessing
 
 FEATURE_SIZE = 256
 PREPROCESSING = Preprocessing(resize=32, crop=(32, 32), mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))

@@ -23,8 +23,7 @@ from headstart.extractors.backbones.weights import (
     unknown_weights,
 )
 from headstart.extractors.errors import BackboneError, WeightsError
-from headstart.extractors.spec.preprocessing import Interpolation, Preprocessing
-from headstart.extractors.spec.weights_argument import is_file_argument
+from headstart.extractors.spec import Interpolation, Preprocessing, is_file_argument
 
 
 def is_installed() -> bool:

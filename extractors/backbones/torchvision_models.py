@@ -22,8 +22,7 @@ from headstart.extractors.backbones.weights import (
     unknown_weights,
 )
 from headstart.extractors.errors import BackboneError
-from headstart.extractors.spec.preprocessing import Preprocessing
-from headstart.extractors.spec.weights_argument import is_file_argument
+from headstart.extractors.spec import Preprocessing, is_file_argument
 
 # Their auxiliary classifiers only help training, and are left out whether a checkpoint has them or not.
 _AUXILIARY = {"googlenet": ("aux1.", "aux2."), "inception_v3": ("AuxLogits.",)}

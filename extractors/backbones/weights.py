@@ -20,7 +20,7 @@ import safetensors.torch
 import torch
 
 from headstart.extractors.errors import WeightsError
-from headstart.extractors.spec.weights_argument import SUFFIXES
+from headstart.extractors.spec import SUFFIXES
 
 # Long enough for a slow line to answer, short enough that a machine without network gets its error soon.
 CONNECT_SECONDS = 10.0

@@ -20,7 +20,7 @@ from headstart.extractors.cache.index import ShardIndex, shard_sizes
 from headstart.extractors.cache.row_table import Positions, tabulate
 from headstart.extractors.cache.shards import find_damage, has_digests, map_dataset, write_shard
 from headstart.extractors.errors import CacheError
-from headstart.extractors.spec.key import FORMAT_VERSION, EmbeddingKey
+from headstart.extractors.spec import FORMAT_VERSION, EmbeddingKey
 
 _MARKER = "cache.json"
 

@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from headstart.extractors.arrays import Array
 from headstart.extractors.errors import FeatureError
-from headstart.extractors.spec.key import StoredDtype
+from headstart.extractors.spec import StoredDtype
 
 _LARGEST_ROUNDING = 1e-3  # float16 keeps 11 bits: of normal numbers it loses 5e-4 at most
 

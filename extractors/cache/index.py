@@ -21,7 +21,7 @@ from headstart.extractors.cache.row_table import (
     tabulate,
     write_index,
 )
-from headstart.extractors.spec.key import EmbeddingKey
+from headstart.extractors.spec import EmbeddingKey
 
 
 class ShardIndex:

@@ -16,7 +16,7 @@ from headstart.extractors.arrays import Array
 from headstart.extractors.atomic import atomic_file
 from headstart.extractors.cache.digests import DIGEST_BYTES, PIECE_ROWS, prefixes
 from headstart.extractors.cache.shards import read_digests
-from headstart.extractors.spec.key import EmbeddingKey
+from headstart.extractors.spec import EmbeddingKey
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

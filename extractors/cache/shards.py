@@ -18,7 +18,7 @@ import numpy as np
 from headstart.extractors.arrays import Array
 from headstart.extractors.atomic import write_atomically
 from headstart.extractors.errors import CacheError
-from headstart.extractors.spec.key import EmbeddingKey
+from headstart.extractors.spec import EmbeddingKey
 
 # Every dataset starts on a page, so that it can be memory-mapped. Since HDF5 1.8 a file's structures carry checksums;
 # in the older format that is h5py's default, one flipped bit in them crashes the library, and the process with it.

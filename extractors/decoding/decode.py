@@ -27,7 +27,7 @@ from PIL import (
 
 from headstart.extractors.decoding.resizing import MAX_PIXELS, RESAMPLING, new_size, resize_and_crop
 from headstart.extractors.errors import NotReadError, UnreadableImage
-from headstart.extractors.spec.preprocessing import Preprocessing
+from headstart.extractors.spec import Preprocessing
 
 JPEG_SIGNATURE = re.compile(rb"\xff\xd8\xff")
 

@@ -10,7 +10,7 @@ from PIL import JpegImagePlugin
 
 from headstart.extractors.decoding.decode import EXIF_ORIENTATION, JPEG_SIGNATURE
 from headstart.extractors.decoding.resizing import MAX_PIXELS, new_size
-from headstart.extractors.spec.preprocessing import Preprocessing
+from headstart.extractors.spec import Preprocessing
 
 # torchvision 0.29 announces that its decoder will go; until then it is the one at hand. The filter stands here because
 # filters belong to the process, and threads decode at the same time.

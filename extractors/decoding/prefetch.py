@@ -15,10 +15,8 @@ from headstart.extractors.arrays import Array
 from headstart.extractors.decoding.decode import decode_image
 from headstart.extractors.decoding.gpu_jpegs import decode_jpegs
 from headstart.extractors.errors import NotReadError, UnreadableImage
-from headstart.extractors.images.reading import ImageSource, read_bytes
-from headstart.extractors.images.roots import ImageRoot
-from headstart.extractors.spec.key import Decode
-from headstart.extractors.spec.preprocessing import Preprocessing
+from headstart.extractors.images import ImageRoot, ImageSource, read_bytes
+from headstart.extractors.spec import Decode, Preprocessing
 from headstart.extractors.stages import StageTimes
 
 _READ_AHEAD_BYTES = 256 * 2**20  # encoded files wait in memory: many small ones, or a few large ones

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from headstart.extractors.spec.preprocessing import Preprocessing
+from headstart.extractors.spec import Preprocessing
 
 MAX_PIXELS = 178_956_970  # where Pillow, too, refuses by default; 512 MiB as RGB
 

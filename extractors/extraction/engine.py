@@ -9,10 +9,10 @@ import numpy.typing as npt
 import torch
 
 from headstart.extractors.arrays import Array
-from headstart.extractors.decoding.prefetch import Decoded, Decoding, Listed, decode_images
+from headstart.extractors.decoding import Decoded, Decoding, Listed, decode_images
 from headstart.extractors.errors import NotReadError, UnreadableImage
-from headstart.extractors.images.roots import ImageRoot
-from headstart.extractors.network.forward import ForwardPass, Pending
+from headstart.extractors.images import ImageRoot
+from headstart.extractors.network import ForwardPass, Pending
 from headstart.extractors.stages import StageTimes
 
 

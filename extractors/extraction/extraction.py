@@ -11,27 +11,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from headstart.extractors.arrays import Array
-from headstart.extractors.backbones.backbone import Backbone
-from headstart.extractors.cache.cache import EmbeddingCache
-from headstart.extractors.cache.casting import store_as
-from headstart.extractors.decoding.prefetch import Decoding, Listed
+from headstart.extractors.backbones import Backbone
+from headstart.extractors.cache import EmbeddingCache, store_as
+from headstart.extractors.decoding import Decoding, Listed
 from headstart.extractors.extraction.engine import embed
 from headstart.extractors.extraction.missing_rows import MissingRows, cut_shards
 from headstart.extractors.extraction.shard_result import EmbeddedRows, ShardResult
-from headstart.extractors.images.reading import image_sources
-from headstart.extractors.images.roots import ImageRoot
-from headstart.extractors.listing.cache_listing import CacheListing
-from headstart.extractors.network.device import resolve_device
-from headstart.extractors.network.forward import ForwardPass
-from headstart.extractors.network.taps import Tap, feature_sizes
-from headstart.extractors.spec.key import EmbeddingKey
-from headstart.extractors.spec.settings import Settings
+from headstart.extractors.images import ImageRoot, image_sources
+from headstart.extractors.listing import CacheListing
+from headstart.extractors.network import ForwardPass, feature_sizes, resolve_device
+from headstart.extractors.spec import EmbeddingKey, Settings, Tap
 from headstart.extractors.stages import StageTimes
-from headstart.extractors.tuning.execution import Execution
-from headstart.extractors.tuning.fidelity import LOWEST_COSINE
-from headstart.extractors.tuning.first_images import FirstImages
-from headstart.extractors.tuning.preparation import prepare
-from headstart.extractors.tuning.shortcuts import settle_key
+from headstart.extractors.tuning import LOWEST_COSINE, Execution, FirstImages, prepare, settle_key
 from headstart.extractors.writer_lock import writer_lock
 
 if TYPE_CHECKING:

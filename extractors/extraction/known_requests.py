@@ -16,12 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from headstart.extractors.atomic import write_atomically
-from headstart.extractors.cache.cache import EmbeddingCache
-from headstart.extractors.listing.known_digests import RACY_NS
-from headstart.extractors.spec.key import FORMAT_VERSION
-from headstart.extractors.spec.settings import Settings
-from headstart.extractors.spec.tap import Tap
-from headstart.extractors.spec.weights_argument import find_weights_file
+from headstart.extractors.cache import EmbeddingCache
+from headstart.extractors.listing import RACY_NS
+from headstart.extractors.spec import FORMAT_VERSION, Settings, Tap, find_weights_file
 
 _FILE = "requests.json"
 _KEPT = 100  # several machines, precisions and backbones, and still a file that is read at once

@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from headstart.extractors.arrays import Array
-from headstart.extractors.cache.cache import EmbeddingCache
-from headstart.extractors.cache.turn import take_turn
-from headstart.extractors.listing.cache_listing import CacheListing
-from headstart.extractors.spec.key import EmbeddingKey, StoredDtype
+from headstart.extractors.cache import EmbeddingCache, take_turn
+from headstart.extractors.listing import CacheListing
+from headstart.extractors.spec import EmbeddingKey, StoredDtype
 from headstart.extractors.writer_lock import writer_lock
 
 if TYPE_CHECKING:
@@ -21,8 +20,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from headstart.extractors.stages import StageTimes
-    from headstart.extractors.tuning.execution import Execution
-    from headstart.extractors.tuning.fidelity import FidelityRecord
+    from headstart.extractors.tuning import Execution, FidelityRecord
 
 _MANY_UNINDEXED = 64  # reading so many shards takes about as long as opening all others by the index
 

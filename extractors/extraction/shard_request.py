@@ -4,17 +4,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from headstart.extractors.decoding.prefetch import Listed
-from headstart.extractors.images.roots import ImageRoot
-from headstart.extractors.spec.key import EmbeddingKey
-from headstart.extractors.spec.settings import Settings
-from headstart.extractors.spec.tap import Tap
-from headstart.extractors.tuning.execution import Execution
-from headstart.extractors.tuning.fidelity import FidelityRecord
+from headstart.extractors.decoding import Listed
+from headstart.extractors.images import ImageRoot
+from headstart.extractors.spec import EmbeddingKey, Settings, Tap
+from headstart.extractors.tuning import Execution, FidelityRecord
 
 
 @dataclass(frozen=True)
-class Request:
+class ExtractionRequest:
     """An extraction as it is asked for, the same on every machine.
 
     Attributes
@@ -69,7 +66,7 @@ class ShardWork:
 
     Attributes
     ----------
-    request : Request
+    request : ExtractionRequest
     key : EmbeddingKey
         Decided; the worker's own backbone must give this one.
     execution : Execution
@@ -82,7 +79,7 @@ class ShardWork:
         Where each image lies, and its SHA-256 (hex).
     """
 
-    request: Request
+    request: ExtractionRequest
     key: EmbeddingKey
     execution: Execution
     turn: str

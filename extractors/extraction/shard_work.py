@@ -13,23 +13,18 @@ from pathlib import Path
 import numpy as np
 
 from headstart.extractors.arrays import Array
-from headstart.extractors.backbones.backbone import Backbone
-from headstart.extractors.backbones.registry import load_backbone
-from headstart.extractors.cache.cache import EmbeddingCache, EmbeddingStore
-from headstart.extractors.cache.shards import read_digests, shard_name
-from headstart.extractors.cache.turn import has_turn
-from headstart.extractors.decoding.prefetch import Listed
+from headstart.extractors.backbones import Backbone, load_backbone
+from headstart.extractors.cache import EmbeddingCache, EmbeddingStore, has_turn, read_digests, shard_name
+from headstart.extractors.decoding import Listed
 from headstart.extractors.errors import CacheError, WeightsError
 from headstart.extractors.extraction.extraction import Extraction, embed_rows
-from headstart.extractors.extraction.shard_request import Decided, Request, ShardWork
+from headstart.extractors.extraction.shard_request import Decided, ExtractionRequest, ShardWork
 from headstart.extractors.extraction.shard_result import EmbeddedRows, ShardResult
-from headstart.extractors.listing.cache_listing import CacheListing
-from headstart.extractors.network.device import DeviceError, resolve_device
-from headstart.extractors.network.forward import ForwardPass
-from headstart.extractors.network.taps import feature_sizes
-from headstart.extractors.spec.key import EmbeddingKey
+from headstart.extractors.listing import CacheListing
+from headstart.extractors.network import DeviceError, ForwardPass, feature_sizes, resolve_device
+from headstart.extractors.spec import EmbeddingKey
 from headstart.extractors.stages import StageTimes
-from headstart.extractors.tuning.execution import Execution
+from headstart.extractors.tuning import Execution
 
 
 @dataclass
@@ -37,7 +32,7 @@ class _Slot:
     """What a worker keeps between calls: one network at a time, and one call at a time."""
 
     lock: threading.Lock = field(default_factory=threading.Lock)
-    request: Request | None = None
+    request: ExtractionRequest | None = None
     backbone: Backbone | None = None
     key: EmbeddingKey | None = None
     execution: Execution | None = None
@@ -49,12 +44,12 @@ _SLOTS: dict[str, _Slot] = {}
 _SLOTS_LOCK = threading.Lock()
 
 
-def settle(request: Request, sample: CacheListing, *, slot: str = "") -> Decided:
+def settle(request: ExtractionRequest, sample: CacheListing, *, slot: str = "") -> Decided:
     """Find out which key a request leads to on this machine.
 
     Parameters
     ----------
-    request : Request
+    request : ExtractionRequest
     sample : CacheListing
         Images on which the shortcuts are tried; of a large listing a few will do.
     slot : str
@@ -73,7 +68,7 @@ def settle(request: Request, sample: CacheListing, *, slot: str = "") -> Decided
 
 
 def prepare_pass(
-    request: Request, key: EmbeddingKey, sample: CacheListing, n_images: int, *, slot: str = ""
+    request: ExtractionRequest, key: EmbeddingKey, sample: CacheListing, n_images: int, *, slot: str = ""
 ) -> Decided:
     """Decide how the forward pass is run for so many images, and keep that beside the rows for all workers.
 
@@ -182,14 +177,14 @@ def _seen(cache: Path) -> EmbeddingCache:
         ) from error
 
 
-def _open(kept: _Slot, request: Request, sample: CacheListing) -> Extraction:
+def _open(kept: _Slot, request: ExtractionRequest, sample: CacheListing) -> Extraction:
     backbone = _loaded(kept, request)
     return Extraction(
         _seen(request.cache), sample, backbone, request.taps, request.settings, weights_source=request.weights
     )
 
 
-def _loaded(kept: _Slot, request: Request) -> Backbone:
+def _loaded(kept: _Slot, request: ExtractionRequest) -> Backbone:
     if kept.backbone is None or kept.request != request:
         kept.backbone = kept.forward = kept.execution = None  # or two networks lie in memory while this one is loaded
         kept.backbone = load_backbone(request.backbone, weights=request.weights)

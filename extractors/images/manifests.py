@@ -21,7 +21,7 @@ from headstart.extractors.images.image_set import (
     refuse_duplicates,
     text_series,
 )
-from headstart.extractors.images.remote.address import check_address
+from headstart.extractors.images.remote import check_address
 from headstart.extractors.images.roots import NOT_ALLOWED, ImageRoot, RemoteRoot, is_allowed, is_url, place_of
 
 MANIFEST_SUFFIXES = (".csv", ".parquet")
@@ -114,7 +114,7 @@ def _read_table(manifest: Path | str) -> pd.DataFrame:
 def _content(manifest: Path | str) -> bytes:
     if isinstance(manifest, Path):
         return manifest.read_bytes()
-    from headstart.extractors.images.remote.objects import read_whole  # noqa: PLC0415 - local images do without
+    from headstart.extractors.images.remote import read_whole  # noqa: PLC0415 - local images do without
 
     return read_whole(manifest)
 
@@ -199,7 +199,7 @@ def _look_up(root: ImageRoot, paths: Sequence[str]) -> list[ListedImage]:
     remote = {path: place_of(root, path) for path in paths if isinstance(root, RemoteRoot) or is_url(path)}
     rows: dict[str, ListedImage] = {}
     if remote:
-        from headstart.extractors.images.remote.objects import look_up  # noqa: PLC0415 - local images do without
+        from headstart.extractors.images.remote import look_up  # noqa: PLC0415 - local images do without
 
         rows = dict(zip(remote, look_up(remote.items()), strict=True))
     return [rows[path] if path in rows else _listed(Path(str(root)), path) for path in paths]

@@ -91,10 +91,7 @@ def is_remote(root: ImageRoot, source: ImageSource) -> bool:
 
 
 def _read_remote(root: ImageRoot, source: ImageSource) -> bytes:
-    from headstart.extractors.images.remote.store import (  # noqa: PLC0415 - local images do without
-        read_object,
-        read_range,
-    )
+    from headstart.extractors.images.remote import read_object, read_range  # noqa: PLC0415 - local images do without
 
     if source.bytes > MAX_BYTES:
         raise NotReadError(f"{source.bytes} bytes is over the limit of {MAX_BYTES}")

@@ -20,10 +20,9 @@ from headstart.extractors.images.image_set import (
 from headstart.extractors.images.manifests import MANIFEST_SUFFIXES, list_manifest
 from headstart.extractors.images.patterns import expand_braces, expand_pattern, is_pattern
 from headstart.extractors.images.reading import MAX_BYTES, ImageSource, digest_bytes, image_sources, read_bytes
-from headstart.extractors.images.remote.address import check_address
-from headstart.extractors.images.remote.objects import expand_remote, scan_prefix
+from headstart.extractors.images.remote import check_address, expand_remote, scan_prefix
 from headstart.extractors.images.roots import NOT_ALLOWED, RemoteRoot, is_allowed, is_url
-from headstart.extractors.images.tar.archives import list_archives
+from headstart.extractors.images.tar import list_archives
 
 __all__ = [
     "LISTING_COLUMNS",

@@ -10,10 +10,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from headstart.extractors.atomic import write_atomically
-from headstart.extractors.cache.cache import EmbeddingCache
+from headstart.extractors.cache import EmbeddingCache
 from headstart.extractors.errors import ImageSetError
-from headstart.extractors.images.image_set import DIGEST_COLUMN, OK, QUARANTINED
-from headstart.extractors.images.roots import ImageRoot, parse_root
+from headstart.extractors.images import DIGEST_COLUMN, OK, QUARANTINED, ImageRoot, parse_root
 from headstart.extractors.listing.listing_file import FILE, as_rows, opened_listing, origin_of
 
 

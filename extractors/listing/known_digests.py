@@ -12,9 +12,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from headstart.extractors.atomic import errors_explained, write_atomically
-from headstart.extractors.cache.cache import EmbeddingCache
-from headstart.extractors.images.image_set import DIGEST_COLUMN, OK
-from headstart.extractors.images.roots import ImageRoot
+from headstart.extractors.cache import EmbeddingCache
+from headstart.extractors.images import DIGEST_COLUMN, OK, ImageRoot
 
 if TYPE_CHECKING:
     from headstart.extractors.listing.cache_listing import CacheListing
@@ -26,7 +25,7 @@ _FILE = "digests.parquet"
 _COLUMNS = ("path", "bytes", "mtime_ns", "etag", DIGEST_COLUMN, "status", "reason")
 
 
-def known_digests(cache: EmbeddingCache, root: ImageRoot, earlier: "CacheListing | None") -> pd.DataFrame:
+def find_known_digests(cache: EmbeddingCache, root: ImageRoot, earlier: "CacheListing | None") -> pd.DataFrame:
     """Return one row for each file below `root` whose digest can be trusted while its size, time and tag stay.
 
     Returns

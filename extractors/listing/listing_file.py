@@ -10,9 +10,9 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from headstart.extractors.cache.cache import EmbeddingCache
+from headstart.extractors.cache import EmbeddingCache
 from headstart.extractors.errors import CacheError
-from headstart.extractors.images.image_set import DIGEST_COLUMN
+from headstart.extractors.images import DIGEST_COLUMN
 
 FILE = "listing.parquet"
 _FEW_VALUES = ("archive", "split", "group", "status", "reason", "etag")

@@ -9,13 +9,20 @@ from dataclasses import replace
 import pandas as pd
 import pyarrow as pa
 
-from headstart.extractors.cache.cache import EmbeddingCache
+from headstart.extractors.cache import EmbeddingCache
 from headstart.extractors.errors import NotReadError
-from headstart.extractors.images.image_set import DIGEST_COLUMN, OK, QUARANTINED, ImageSet
-from headstart.extractors.images.reading import ImageSource, digest_bytes, image_sources
-from headstart.extractors.images.roots import ImageRoot
+from headstart.extractors.images import (
+    DIGEST_COLUMN,
+    OK,
+    QUARANTINED,
+    ImageRoot,
+    ImageSet,
+    ImageSource,
+    digest_bytes,
+    image_sources,
+)
 from headstart.extractors.listing.cache_listing import CacheListing, has_listing, read_with_table
-from headstart.extractors.listing.known_digests import carry_over, keep_digests, known_digests
+from headstart.extractors.listing.known_digests import carry_over, find_known_digests, keep_digests
 
 _HASHED_AHEAD = 1024
 
@@ -46,7 +53,7 @@ def update_listing(
     rows = images.rows.assign(**{DIGEST_COLUMN: pd.Series([None] * len(images.rows), dtype=object)})
     written_ns = time.time_ns()
     earlier, stored = read_with_table(cache) if has_listing(cache) else (None, None)
-    known = known_digests(cache, images.root, earlier)
+    known = find_known_digests(cache, images.root, earlier)
     carry_over(rows, known)
     hashed = _hash_unknown(rows, images.root, workers, on_image)
     listing = CacheListing(rows, images.root, images.kind, written_ns)

@@ -13,11 +13,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from headstart.extractors.cache.cache import EmbeddingCache
-from headstart.extractors.cache.digests import DIGEST_BYTES, PIECE_ROWS, DigestArray, as_bytes
-from headstart.extractors.images.image_set import DIGEST_COLUMN, LISTING_COLUMNS, OK
-from headstart.extractors.images.reading import ImageSource
-from headstart.extractors.images.roots import ImageRoot, parse_root
+from headstart.extractors.cache import DIGEST_BYTES, PIECE_ROWS, DigestArray, EmbeddingCache, as_bytes
+from headstart.extractors.images import DIGEST_COLUMN, LISTING_COLUMNS, OK, ImageRoot, ImageSource, parse_root
 from headstart.extractors.listing.listing_file import as_rows, opened_listing, origin_of
 
 if TYPE_CHECKING:

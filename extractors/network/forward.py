@@ -9,13 +9,12 @@ import numpy as np
 import torch
 
 from headstart.extractors.arrays import Array
-from headstart.extractors.backbones.backbone import Backbone
+from headstart.extractors.backbones import Backbone
 from headstart.extractors.memory import keep_freed_memory
 from headstart.extractors.network.compilation import compile_forward
 from headstart.extractors.network.folding import TRACING, simplify
 from headstart.extractors.network.taps import TapReader
-from headstart.extractors.spec.key import Precision
-from headstart.extractors.spec.tap import Tap
+from headstart.extractors.spec import Precision, Tap
 from headstart.extractors.stages import StageTimes
 
 Pending = Callable[[], dict[str, Array]]

@@ -2,7 +2,7 @@
 
 from torch import nn
 
-from headstart.extractors.backbones.backbone import Backbone
+from headstart.extractors.backbones import Backbone
 
 _CHANNELS_FIRST = (
     *(nn.Conv2d, nn.BatchNorm2d, nn.GroupNorm, nn.InstanceNorm2d, nn.MaxPool2d, nn.AvgPool2d),

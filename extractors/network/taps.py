@@ -8,11 +8,10 @@ from typing import Any, Self
 import torch
 from torch import nn
 
-from headstart.extractors.backbones.backbone import Backbone
-from headstart.extractors.backbones.strict_loading import MissingHead
+from headstart.extractors.backbones import Backbone, MissingHead
 from headstart.extractors.errors import BackboneError
 from headstart.extractors.network.layouts import is_channels_last, takes_channels_last
-from headstart.extractors.spec.tap import PENULTIMATE, POOLINGS, Tap
+from headstart.extractors.spec import PENULTIMATE, POOLINGS, Tap
 
 __all__ = ["PENULTIMATE", "POOLINGS", "Tap", "TapReader", "feature_sizes", "pool"]
 

@@ -9,8 +9,7 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from headstart.extractors.backbones.backbone import freeze
-from headstart.extractors.backbones.small_cnn import PREPROCESSING, SmallCNN
+from headstart.extractors.backbones import PREPROCESSING, SmallCNN, freeze
 
 _TURNS = 4
 

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from headstart.extractors.arrays import Array
-from headstart.extractors.network.forward import ForwardPass
+from headstart.extractors.network import ForwardPass
 
 _REPEATS = 3
 

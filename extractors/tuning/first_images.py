@@ -8,14 +8,13 @@ import numpy as np
 import torch
 
 from headstart.extractors.arrays import Array
-from headstart.extractors.backbones.backbone import Backbone
-from headstart.extractors.decoding.prefetch import Decoding, decode_images
+from headstart.extractors.backbones import Backbone
+from headstart.extractors.decoding import Decoding, decode_images
 from headstart.extractors.errors import NotReadError, UnreadableImage
-from headstart.extractors.images.reading import image_sources
-from headstart.extractors.listing.cache_listing import CacheListing
-from headstart.extractors.network.forward import ForwardPass
-from headstart.extractors.spec.key import Decode
-from headstart.extractors.spec.tap import Tap
+from headstart.extractors.images import image_sources
+from headstart.extractors.listing import CacheListing
+from headstart.extractors.network import ForwardPass
+from headstart.extractors.spec import Decode, Tap
 from headstart.extractors.stages import StageTimes
 from headstart.extractors.tuning.fidelity import Fidelity, compare_features
 

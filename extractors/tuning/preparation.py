@@ -6,10 +6,8 @@ from dataclasses import dataclass, replace
 import torch
 
 from headstart.extractors.arrays import Array
-from headstart.extractors.network.compilation import CannotCompile
-from headstart.extractors.network.forward import ForwardPass
-from headstart.extractors.spec.key import Decode, EmbeddingKey
-from headstart.extractors.spec.settings import Settings
+from headstart.extractors.network import CannotCompile, ForwardPass
+from headstart.extractors.spec import Decode, EmbeddingKey, Settings
 from headstart.extractors.stages import StageTimes
 from headstart.extractors.tuning.batch_size import time_batches
 from headstart.extractors.tuning.execution import Execution

@@ -7,10 +7,8 @@ from typing import NamedTuple, get_args
 
 import torch
 
-from headstart.extractors.network.device import DeviceError, has_fast_bf16
-from headstart.extractors.network.forward import ForwardPass
-from headstart.extractors.spec.key import Decode, EmbeddingKey, Precision
-from headstart.extractors.spec.settings import Settings
+from headstart.extractors.network import DeviceError, ForwardPass, has_fast_bf16
+from headstart.extractors.spec import Decode, EmbeddingKey, Precision, Settings
 from headstart.extractors.tuning.fidelity import LOWEST_COSINE, Fidelity, FidelityRecord
 from headstart.extractors.tuning.first_images import N_COMPARED, FirstImages
 

@@ -9,12 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from headstart.extractors.atomic import errors_explained, write_atomically
-from headstart.extractors.cache.cache import EmbeddingCache, EmbeddingStore
-from headstart.extractors.cache.shards import find_damage, read_key
+from headstart.extractors.cache import EmbeddingCache, EmbeddingStore, find_damage, read_key
 from headstart.extractors.errors import CacheError
-from headstart.extractors.images.image_set import DIGEST_COLUMN
-from headstart.extractors.listing.cache_listing import CacheListing, has_listing, read_listing
-from headstart.extractors.spec.key import FORMAT_VERSION, EmbeddingKey
+from headstart.extractors.images import DIGEST_COLUMN
+from headstart.extractors.listing import CacheListing, has_listing, read_listing
+from headstart.extractors.spec import FORMAT_VERSION, EmbeddingKey
 
 _ASIDE, _STRAYED = ".damaged", ".strayed"
 

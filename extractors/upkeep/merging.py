@@ -13,9 +13,7 @@ import numpy.typing as npt
 
 from headstart.extractors.arrays import Array
 from headstart.extractors.atomic import errors_explained, remove_stale_parts
-from headstart.extractors.cache.cache import EmbeddingStore
-from headstart.extractors.cache.shards import map_dataset, read_digests
-from headstart.extractors.cache.turn import take_turn
+from headstart.extractors.cache import EmbeddingStore, map_dataset, read_digests, take_turn
 from headstart.extractors.errors import CacheError
 
 # An extraction seals often, to lose little when it is killed: a few hundred rows. What is finished has other needs.

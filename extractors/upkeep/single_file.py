@@ -16,13 +16,11 @@ import pyarrow.parquet as pq
 
 from headstart.extractors.arrays import Array
 from headstart.extractors.atomic import atomic_file, write_atomically
-from headstart.extractors.cache.cache import EmbeddingStore, EmbeddingView
-from headstart.extractors.cache.casting import find_lost
-from headstart.extractors.cache.shards import lay_out_hdf5
+from headstart.extractors.cache import EmbeddingStore, EmbeddingView, find_lost, lay_out_hdf5
 from headstart.extractors.errors import CacheError, FeatureError
-from headstart.extractors.images.image_set import DIGEST_COLUMN, displayable, label_columns
-from headstart.extractors.listing.cache_listing import CacheListing
-from headstart.extractors.spec.key import StoredDtype
+from headstart.extractors.images import DIGEST_COLUMN, displayable, label_columns
+from headstart.extractors.listing import CacheListing
+from headstart.extractors.spec import StoredDtype
 
 PIECE_BYTES = 16 * 2**20
 

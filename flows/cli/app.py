@@ -16,7 +16,7 @@ from headstart.flows.cli.results import compare, results
 from headstart.flows.cli.signals import SIGTERM_STATUS, ended_by_sigterm, leave_if_threads_run
 from headstart.flows.cli.upkeep import compact, export, verify
 from headstart.flows.errors import EXPECTED_ERRORS
-from headstart.flows.output.console import fail, show_notes
+from headstart.flows.output import fail, show_notes
 
 app = typer.Typer(
     no_args_is_help=True,

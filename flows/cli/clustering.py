@@ -8,10 +8,10 @@ from rich.console import Console
 from rich.markup import escape
 
 from headstart.flows.cli.options import CacheArgument, Json
-from headstart.flows.output.console import emit_json, nearby, show_notes, table_of
+from headstart.flows.output import emit_json, nearby, show_notes, table_of
 
 if TYPE_CHECKING:
-    from headstart.flows.exploring.cluster_summary import ClusterSummary
+    from headstart.flows.exploring import ClusterSummary
 
 
 def cluster(
@@ -34,7 +34,7 @@ def cluster(
     json: Json = False,
 ) -> None:
     """Group images that look alike, with or without labels, and draw them on a map."""
-    from headstart.flows.exploring.clustering import cluster as run_cluster
+    from headstart.flows.exploring import cluster as run_cluster
 
     summary = run_cluster(
         cache,

@@ -8,14 +8,14 @@ from rich.console import Console
 from rich.markup import escape
 
 from headstart.flows.cli.options import CacheArgument, Device, ImagesArgument, Json, Workers
-from headstart.flows.output.console import MOST_ROWS, emit_json, fail, show_notes, size_text, table_of
+from headstart.flows.output import MOST_ROWS, emit_json, fail, show_notes, size_text, table_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from headstart.extractors.backbones.backbone import BackboneInfo
-    from headstart.flows.extraction.summary import ExtractionSummary
-    from headstart.flows.upkeep.inspection import CacheSummary
+    from headstart.extractors.backbones import BackboneInfo
+    from headstart.flows.extraction import ExtractionSummary
+    from headstart.flows.upkeep import CacheSummary
 
 
 def backbones(
@@ -23,7 +23,7 @@ def backbones(
     json: Json = False,
 ) -> None:
     """List backbones: source, parameters, GFLOPs, feature size, input size, published accuracy, weights on disk."""
-    from headstart.extractors.backbones.registry import list_backbones
+    from headstart.extractors.backbones import list_backbones
 
     found = list_backbones(pattern)
     emit_json({"backbones": found}) if json else show_backbones(found, pattern)
@@ -68,7 +68,7 @@ def extract(
     json: Json = False,
 ) -> None:
     """Embed images into a cache; what the cache holds already is not computed again."""
-    from headstart.flows.extraction.job import extract as run_extract
+    from headstart.flows.extraction import extract as run_extract
 
     summary = run_extract(
         images,
@@ -92,7 +92,7 @@ def extract(
 
 def inspect(cache: CacheArgument, json: Json = False) -> None:
     """Show what a cache holds: images, keys, bytes, and the quarantine with its reasons."""
-    from headstart.flows.upkeep.inspection import inspect as run_inspect
+    from headstart.flows.upkeep import inspect as run_inspect
 
     summary = run_inspect(cache)
     emit_json(summary) if json else show_cache(summary)
@@ -121,8 +121,8 @@ def predict(
     workers: Workers = None,
 ) -> None:
     """Predict classes of new images, or numbers: path, label, probability; or path, value."""
-    from headstart.flows.inference.prediction import check_out, write_predictions
-    from headstart.flows.inference.prediction import predict as run_predict
+    from headstart.flows.inference import check_out, write_predictions
+    from headstart.flows.inference import predict as run_predict
 
     check_out(out)
     predictions = run_predict(

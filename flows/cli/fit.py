@@ -9,13 +9,13 @@ from rich.markup import escape
 
 from headstart.flows.cli.options import CacheArgument, Json
 from headstart.flows.cli.scores import show_files, show_scores
-from headstart.flows.output.console import emit_json, nearby, show_notes, table_of
-from headstart.heads.report.text import interval_text, score_text
-from headstart.heads.scoring.metrics import metric_name
+from headstart.flows.output import emit_json, nearby, show_notes, table_of
+from headstart.heads.report import interval_text, score_text
+from headstart.heads.scoring import metric_name
 
 if TYPE_CHECKING:
     from headstart.flows.fit_summary import FitSummary
-    from headstart.flows.fitting.several import SeveralFits
+    from headstart.flows.fitting import SeveralFits
 
 
 def fit(
@@ -85,12 +85,12 @@ def fit(
         "progress": True,
     }
     if len(target) > 1 or target == ["all"]:
-        from headstart.flows.fitting.several import fit_targets
+        from headstart.flows.fitting import fit_targets
 
         several = fit_targets(cache, head, targets=target, **options)
         emit_json(several) if json else show_targets(several)
         return
-    from headstart.flows.fitting.job import fit as run_fit
+    from headstart.flows.fitting import fit as run_fit
 
     target_column = target[0] if target else None
     if json:

@@ -11,11 +11,11 @@ from rich.table import Table
 from headstart.flows.cli.extract import show_extraction
 from headstart.flows.cli.options import Json
 from headstart.flows.cli.scores import show_fit
-from headstart.flows.output.console import emit_json, show_notes
+from headstart.flows.output import emit_json, show_notes
 
 if TYPE_CHECKING:
-    from headstart.flows.doctor.finding import Finding
-    from headstart.flows.serving.server import Served
+    from headstart.flows.doctor import Finding
+    from headstart.flows.serving import Served
 
 
 def serve(
@@ -30,8 +30,8 @@ def serve(
     name: Annotated[str | None, typer.Option(help="Of the deployment.", show_default="the experiment's")] = None,
 ) -> None:
     """Run an experiment on a schedule, or on demand, steered in Prefect's UI; needs a Prefect server."""
-    from headstart.flows.serving.schedules import read_when
-    from headstart.flows.serving.server import serve as run_serve
+    from headstart.flows.serving import read_when
+    from headstart.flows.serving import serve as run_serve
 
     when = read_when(cron, interval, watch=watch, timezone=timezone)
     run_serve(experiment, when, name=name, look_every=look_every, on_ready=_show_served)
@@ -60,8 +60,8 @@ def doctor(
     json: Json = False,
 ) -> None:
     """Check installation, machine and servers, and say what to do; exit status 1 if a run would not get through."""
-    from headstart.flows.doctor.diagnosis import diagnose
-    from headstart.flows.experiment.reading import read_experiment
+    from headstart.flows.doctor import diagnose
+    from headstart.flows.experiment import read_experiment
 
     findings = diagnose(read_experiment(experiment) if experiment else None, dask=dask)
     emit_json({"findings": findings}) if json else _show_findings(findings)
@@ -86,8 +86,7 @@ def nightly(
     json: Json = False,
 ) -> None:
     """Embed what is new, fit again if that matters, and compare with the last night, as a schedule would."""
-    from headstart.flows.nightly.flow import hold_night
-    from headstart.flows.nightly.text import night_lines
+    from headstart.flows.nightly import hold_night, night_lines
 
     night = hold_night(experiment, progress=True)
     if json:
@@ -116,7 +115,7 @@ def run(
     json: Json = False,
 ) -> None:
     """Run an experiment file as a Prefect flow: extract, fit, report."""
-    from headstart.flows.orchestration.pipeline import run as run_experiment
+    from headstart.flows.orchestration import run as run_experiment
 
     summary = run_experiment(experiment, progress=True)
     if json:

@@ -9,14 +9,12 @@ from rich.console import Console
 from rich.markup import escape
 
 from headstart.flows.cli.options import Json
-from headstart.flows.output.console import emit_json, show_notes, table_of
-from headstart.heads.report.text import interval_text, params_text, score_text
-from headstart.heads.scoring.metrics import NUMBER_METRICS, is_loss, metric_name
+from headstart.flows.output import emit_json, show_notes, table_of
+from headstart.heads.report import interval_text, params_text, score_text
+from headstart.heads.scoring import NUMBER_METRICS, is_loss, metric_name
 
 if TYPE_CHECKING:
-    from headstart.flows.history.comparison import RunComparison
-    from headstart.flows.history.ranking import Ranking
-    from headstart.flows.history.runs import Run
+    from headstart.flows.history import Ranking, Run, RunComparison
 
 
 MetricOption = Annotated[
@@ -33,7 +31,7 @@ def results(
     json: Json = False,
 ) -> None:
     """Rank the winners of earlier runs, those on the same test images with each other."""
-    from headstart.flows.history.ranking import rank_runs
+    from headstart.flows.history import rank_runs
 
     ranking = rank_runs(places, metric=metric)
     emit_json(ranking) if json else show_ranking(ranking)
@@ -49,8 +47,7 @@ def compare(
     json: Json = False,
 ) -> None:
     """Say what differs between two runs, and whether one winner is better than the other or tied with it."""
-    from headstart.flows.history.comparison import compare_runs
-    from headstart.flows.history.search import find_run
+    from headstart.flows.history import compare_runs, find_run
 
     comparison = compare_runs(find_run(first, cache), find_run(second, cache), metric=metric)
     emit_json(comparison) if json else show_comparison(comparison)

@@ -5,10 +5,9 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.markup import escape
 
-from headstart.flows.output.console import MOST_ROWS, nearby, show_notes, table_of
-from headstart.heads.report.nested_text import MEANING, fold_rows, stability_text
-from headstart.heads.report.text import interval_text, params_text, score_text
-from headstart.heads.scoring.metrics import metric_name
+from headstart.flows.output import MOST_ROWS, nearby, show_notes, table_of
+from headstart.heads.report import MEANING, fold_rows, interval_text, params_text, score_text, stability_text
+from headstart.heads.scoring import metric_name
 
 if TYPE_CHECKING:
     from headstart.flows.fit_summary import FitSummary

@@ -10,12 +10,10 @@ from rich.padding import Padding
 from rich.text import Text
 
 from headstart.flows.cli.options import CacheArgument, Device, Json, Workers
-from headstart.flows.output.console import emit_json, nearby, show_notes, size_text, table_of
+from headstart.flows.output import emit_json, nearby, show_notes, size_text, table_of
 
 if TYPE_CHECKING:
-    from headstart.flows.upkeep.compaction import CompactionSummary
-    from headstart.flows.upkeep.exporting import ExportSummary
-    from headstart.flows.upkeep.verification import VerificationSummary
+    from headstart.flows.upkeep import CompactionSummary, ExportSummary, VerificationSummary
 
 
 def verify(
@@ -32,7 +30,7 @@ def verify(
     json: Json = False,
 ) -> None:
     """Check every file of a cache against its checksum; exit status 1 if something is wrong and was not repaired."""
-    from headstart.flows.upkeep.verification import verify as run_verify
+    from headstart.flows.upkeep import verify as run_verify
 
     summary = run_verify(cache, repair=repair, backbone=backbone, device=device, workers=workers, progress=True)
     emit_json(summary) if json else show_verification(summary)
@@ -42,7 +40,7 @@ def verify(
 
 def compact(cache: CacheArgument, json: Json = False) -> None:
     """Merge small shards into full ones, and drop the rows of images that are no longer listed."""
-    from headstart.flows.upkeep.compaction import compact as run_compact
+    from headstart.flows.upkeep import compact as run_compact
 
     summary = run_compact(cache, progress=True)
     emit_json(summary) if json else show_compaction(summary)
@@ -63,7 +61,7 @@ def export(
     json: Json = False,
 ) -> None:
     """Write one file for elsewhere: features, image paths, labels and the key, in the listing's order."""
-    from headstart.flows.upkeep.exporting import export as run_export
+    from headstart.flows.upkeep import export as run_export
 
     summary = run_export(cache, to, key=key, backbone=backbone, tap=tap, dtype=dtype, overwrite=overwrite)
     emit_json(summary) if json else show_export(summary)

@@ -7,7 +7,7 @@ from headstart.flows.doctor.finding import Finding
 from headstart.flows.doctor.installation import check_libraries, check_weights
 from headstart.flows.doctor.machine import check_compiler, check_cpu, check_disk, check_gpu, check_low_precision
 from headstart.flows.doctor.services import check_dask, check_prefect
-from headstart.flows.experiment.tables import Experiment
+from headstart.flows.experiment import Experiment
 
 
 def diagnose(experiment: Experiment | None = None, *, dask: str | None = None) -> list[Finding]:

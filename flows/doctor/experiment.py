@@ -3,19 +3,16 @@
 from pathlib import Path
 
 from headstart.extractors.errors import ExtractorError
-from headstart.extractors.images.patterns import is_pattern
-from headstart.extractors.images.roots import is_url
+from headstart.extractors.images import is_pattern, is_url
 from headstart.flows.doctor.finding import Finding
 from headstart.flows.errors import EXPECTED_ERRORS, FlowError
-from headstart.flows.experiment.tables import Experiment
+from headstart.flows.experiment import Experiment
 
 
 def check_experiment(experiment: Experiment) -> list[Finding]:
     """Look at what a run asks first; nothing is listed, imported that is not allowed, or connected to."""
-    from headstart.flows.experiment.security import (  # noqa: PLC0415 - only where there is an experiment
-        refuse_disallowed,
-    )
-    from headstart.flows.orchestration.pipeline import refuse_misspelt  # noqa: PLC0415 - loads Prefect
+    from headstart.flows.experiment import refuse_disallowed  # noqa: PLC0415 - only where there is an experiment
+    from headstart.flows.orchestration import refuse_misspelt  # noqa: PLC0415 - loads Prefect
 
     for ask in (refuse_disallowed, refuse_misspelt):  # the second imports code of one's own, if the first allows it
         try:
@@ -27,7 +24,7 @@ def check_experiment(experiment: Experiment) -> list[Finding]:
 
 def _check_images(images: str) -> list[Finding]:
     if is_url(images):
-        from headstart.extractors.images.remote.store import open_store  # noqa: PLC0415 - loads fsspec
+        from headstart.extractors.images.remote import open_store  # noqa: PLC0415 - loads fsspec
 
         try:
             open_store(images)

@@ -9,9 +9,9 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
 from headstart.extractors.errors import ExtractorError
-from headstart.extractors.spec.weights_argument import find_weights_file, is_file_argument
+from headstart.extractors.spec import find_weights_file, is_file_argument
 from headstart.flows.doctor.finding import Finding, State
-from headstart.flows.experiment.tables import Experiment, ExtractTable
+from headstart.flows.experiment import Experiment, ExtractTable
 
 # Built for each other: a mismatch shows only when they are loaded.
 _LOADED = ("h5py", "torch", "torchvision", "sklearn", "prefect")
@@ -76,7 +76,7 @@ def check_weights(experiment: Experiment | None) -> list[Finding]:
 
 def _find_weights(table: ExtractTable) -> tuple[State, str, str]:
     """Return state, what was found, and advice; raises where backbone or weights are unknown."""
-    from headstart.extractors.backbones.registry import resolve_backbone  # noqa: PLC0415 - loads torch
+    from headstart.extractors.backbones import resolve_backbone  # noqa: PLC0415 - loads torch
 
     source, architecture = resolve_backbone(table.backbone)
     if table.weights == "none":
@@ -94,7 +94,7 @@ def _find_weights(table: ExtractTable) -> tuple[State, str, str]:
 
 
 def _find_default(source: str, architecture: str, weights: str) -> tuple[State, str, str]:
-    from headstart.extractors.backbones.registry import list_backbones  # noqa: PLC0415 - loads torch
+    from headstart.extractors.backbones import list_backbones  # noqa: PLC0415 - loads torch
 
     whole = f"{source}/{architecture}"
     if any(info.weights_on_disk for info in list_backbones(whole) if info.name == whole):
@@ -105,11 +105,7 @@ def _find_default(source: str, architecture: str, weights: str) -> tuple[State, 
 
 
 def _find_published(architecture: str, weights: str) -> tuple[State, str, str]:
-    from headstart.extractors.backbones.torchvision_table import (  # noqa: PLC0415 - loads torch
-        default_weights,
-        published_weights,
-    )
-    from headstart.extractors.backbones.weights import published_file, unknown_weights  # noqa: PLC0415 - likewise
+    from headstart.extractors.backbones import default_weights, published_file, published_weights, unknown_weights  # noqa: PLC0415 - loads torch  # noqa: PLC0415 - likewise
 
     published = published_weights(architecture)
     if weights != "default" and weights not in published:

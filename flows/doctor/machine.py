@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from headstart.flows.doctor.finding import Finding, State
-from headstart.flows.output.console import nearby, size_text
+from headstart.flows.output import nearby, size_text
 
 SCARCE_BYTES = 10 * 10**9  # a million float32 rows of 2048 features take 8 GB
 FEWEST_BYTES = 10**9
@@ -29,7 +29,7 @@ def check_cpu() -> Finding:
 
 def check_low_precision() -> Finding:
     """Say whether bfloat16 is fast on the device that ``auto`` takes."""
-    from headstart.extractors.network.device import has_fast_bf16, resolve_device  # noqa: PLC0415 - loads torch
+    from headstart.extractors.network import has_fast_bf16, resolve_device  # noqa: PLC0415 - loads torch
 
     device = resolve_device("auto")
     if has_fast_bf16(device):
@@ -41,7 +41,7 @@ def check_gpu(device: str) -> Finding:
     """Say which GPUs torch can use, and whether the device that is asked for is among them."""
     import torch  # noqa: PLC0415 - takes seconds
 
-    from headstart.extractors.network.device import DeviceError, resolve_device  # noqa: PLC0415 - loads torch
+    from headstart.extractors.network import DeviceError, resolve_device  # noqa: PLC0415 - loads torch
 
     cuda = torch.version.cuda
     count = torch.cuda.device_count()
@@ -62,7 +62,7 @@ def check_gpu(device: str) -> Finding:
 
 def check_compiler(wanted: str) -> Finding:
     """Look for the C++ compiler with which torch compiles networks for the CPU."""
-    from headstart.extractors.network.compilation import find_compiler  # noqa: PLC0415 - loads torch
+    from headstart.extractors.network import find_compiler  # noqa: PLC0415 - loads torch
 
     if found := find_compiler():
         return Finding("compiler", "ok", found)

@@ -6,8 +6,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from headstart.extractors.images.roots import is_url
-from headstart.extractors.spec.weights_argument import RESERVED_WEIGHTS
+from headstart.extractors.images import is_url
+from headstart.extractors.spec import RESERVED_WEIGHTS
 from headstart.flows.errors import JobError
 from headstart.flows.experiment.tables import Experiment
 

@@ -5,9 +5,8 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from headstart.extractors.images.patterns import is_pattern
-from headstart.extractors.images.roots import ENVIRONMENT, is_url, is_within
-from headstart.extractors.spec.weights_argument import is_file_argument
+from headstart.extractors.images import ENVIRONMENT, is_pattern, is_url, is_within
+from headstart.extractors.spec import is_file_argument
 from headstart.flows.errors import JobError
 from headstart.flows.experiment.tables import Experiment, SecurityTable
 

@@ -5,9 +5,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
-from headstart.extractors.spec.key import StoredDtype
-from headstart.extractors.spec.settings import Settings
-from headstart.extractors.spec.tap import PENULTIMATE
+from headstart.extractors.spec import PENULTIMATE, Settings, StoredDtype
 
 
 class _Table(BaseModel):

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from headstart.heads.analysis.clustering import NOISE, Clustering
-from headstart.heads.report.charts.charts import map_chart
+from headstart.heads.analysis import NOISE, Clustering
+from headstart.heads.report.charts import map_chart
 
 if TYPE_CHECKING:
     from headstart.flows.exploring.cluster_summary import ClusterSummary

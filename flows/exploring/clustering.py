@@ -9,14 +9,14 @@ import numpy as np
 import pandas as pd
 
 from headstart.extractors.atomic import errors_explained, write_atomically
-from headstart.extractors.cache.cache import EmbeddingCache
-from headstart.extractors.images.image_set import label_columns
-from headstart.extractors.listing.cache_listing import read_listing
+from headstart.extractors.cache import EmbeddingCache
+from headstart.extractors.images import label_columns
+from headstart.extractors.listing import read_listing
 from headstart.flows.errors import JobError
 from headstart.flows.exploring.cluster_page import render_clusters
 from headstart.flows.exploring.cluster_summary import ClusterSummary
-from headstart.flows.problem.embedded import Embedded, find_covering
-from headstart.heads.analysis.clustering import (
+from headstart.flows.problem import Embedded, find_covering
+from headstart.heads.analysis import (
     KS,
     Clustering,
     agreement,

@@ -16,11 +16,11 @@ from distributed.comm.core import CommClosedError
 
 from headstart.extractors.errors import ExtractorError
 from headstart.flows.errors import JobError
-from headstart.flows.experiment.tables import DASK_PATTERN
+from headstart.flows.experiment import DASK_PATTERN
 from headstart.flows.extraction.gpu_workers import open_gpu_client
 from headstart.flows.extraction.worker import Work, pack, work
-from headstart.flows.output.console import show_notes
-from headstart.heads.sweep.cluster import open_client
+from headstart.flows.output import show_notes
+from headstart.heads.sweep import open_client
 
 _GPU = "GPU"  # the resource that a worker declares, and of which each shard takes one
 _SILENT = logging.CRITICAL + 1  # what goes wrong comes back as an exception, which Dask's own log would say ten times

@@ -7,26 +7,18 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from headstart.extractors.cache.cache import EmbeddingCache, EmbeddingStore
-from headstart.extractors.extraction.known_requests import Request, describe_request, recall, remember
-from headstart.extractors.images.image_set import ImageSet, count_by_suffix
-from headstart.extractors.images.sources import list_images
-from headstart.extractors.listing.cache_listing import CacheListing, listed_root, read_listing
-from headstart.extractors.listing.update import update_listing
-from headstart.extractors.spec.key import StoredDtype
-from headstart.extractors.spec.settings import Settings
-from headstart.extractors.spec.tap import PENULTIMATE, Tap
-from headstart.extractors.spec.weights_argument import find_weights_file
-from headstart.flows.extraction.device_lock import device_lock
+from headstart.extractors.cache import EmbeddingCache, EmbeddingStore
+from headstart.extractors.extraction import Request, describe_request, recall, remember
+from headstart.extractors.images import ImageSet, count_by_suffix, list_images
+from headstart.extractors.listing import CacheListing, listed_root, read_listing, update_listing
+from headstart.extractors.spec import PENULTIMATE, Settings, StoredDtype, Tap, find_weights_file
+from headstart.flows.extraction.gpu_lock import device_lock
 from headstart.flows.extraction.summary import ExtractionSummary, describe_key, describe_run, summarise
 from headstart.flows.options import default_cache, pair_weights, refuse_unknown
-from headstart.flows.output.logs import record_shard, timed
-from headstart.flows.output.progress import progress_bar, say_waiting
+from headstart.flows.output import progress_bar, record_shard, say_waiting, timed
 
 if TYPE_CHECKING:  # it loads torch, which a rerun with nothing new does without
-    from headstart.extractors.extraction.extraction import Extraction
-    from headstart.extractors.extraction.missing_rows import MissingRows
-    from headstart.extractors.extraction.shard_result import ShardResult
+    from headstart.extractors.extraction import Extraction, MissingRows, ShardResult
 from headstart.flows.options import as_list
 
 _Opened = TypeVar("_Opened", bound="MissingRows")
@@ -102,9 +94,9 @@ def extract(
         opening: Callable[..., MissingRows] = open_extraction
         embed_missing: Callable[..., None] = run_shards
         if dask:
-            from headstart.flows.extraction.scaled import run_scaled, scaled  # noqa: PLC0415 - loads Dask
+            from headstart.flows.extraction.scaled import on_workers, run_scaled  # noqa: PLC0415 - loads Dask
 
-            opening, embed_missing = stack.enter_context(scaled(dask, show=progress)).open, run_scaled
+            opening, embed_missing = stack.enter_context(on_workers(dask, show=progress)).open, run_scaled
         found = list_images(images, limit=limit)
         folder = EmbeddingCache(path, create=True)
         listing, notes = list_into(folder, found, workers=settings.n_workers, progress=progress)
@@ -231,9 +223,9 @@ def open_extraction(
     cache: EmbeddingCache, listing: CacheListing, backbone: str, weights: str, taps: Sequence[Tap], settings: Settings
 ) -> "Extraction":
     """Load a backbone and find out what the cache lacks of it; the path of a weights file is kept whole."""
-    from headstart.extractors.backbones.registry import load_backbone  # noqa: PLC0415 - loads torch
-    from headstart.extractors.extraction.extraction import Extraction  # noqa: PLC0415 - loads torch
-    from headstart.extractors.network.device import resolve_device  # noqa: PLC0415 - loads torch
+    from headstart.extractors.backbones import load_backbone  # noqa: PLC0415 - loads torch
+    from headstart.extractors.extraction import Extraction  # noqa: PLC0415 - loads torch
+    from headstart.extractors.network import resolve_device  # noqa: PLC0415 - loads torch
 
     source = str(find_weights_file(weights) or weights)
     with device_lock(resolve_device(settings.device), show=True):  # shortcuts are tried on the device

@@ -12,19 +12,14 @@ from typing import Any, Protocol
 import numpy as np
 
 from headstart.extractors.arrays import Array
-from headstart.extractors.cache.cache import EmbeddingCache
-from headstart.extractors.extraction.missing_rows import MissingRows, cut_shards
-from headstart.extractors.extraction.shard_request import Decided, Request, ShardWork
-from headstart.extractors.extraction.shard_result import ShardResult
-from headstart.extractors.images.reading import image_sources
-from headstart.extractors.listing.cache_listing import CacheListing
-from headstart.extractors.spec.settings import Settings
-from headstart.extractors.spec.tap import Tap
-from headstart.extractors.spec.weights_argument import find_weights_file
+from headstart.extractors.cache import EmbeddingCache
+from headstart.extractors.extraction import Decided, ExtractionRequest, MissingRows, ShardResult, ShardWork, cut_shards
+from headstart.extractors.images import image_sources
+from headstart.extractors.listing import CacheListing
+from headstart.extractors.spec import Settings, Tap, find_weights_file
 from headstart.extractors.stages import StageTimes
 from headstart.flows.extraction.cluster import Cluster, cluster_on_demand
-from headstart.flows.output.logs import record_shard
-from headstart.flows.output.progress import Advance, progress_bar, say_waiting
+from headstart.flows.output import Advance, progress_bar, record_shard, say_waiting
 
 SHARD_IMAGES = 4096  # 8 s at 500 images/s: next to that, what a shard costs besides is little
 _SHARD_BYTES = 64 * 2**20  # a shard is held in memory while it is filled
@@ -54,14 +49,20 @@ class ScaledExtraction(MissingRows):
     cache : EmbeddingCache
         On a folder that every worker sees under the same path.
     listing : CacheListing
-    request : Request
+    request : ExtractionRequest
         Backbone, weights, taps, settings.
     shard_images : int
         Images a shard, at most.
     """
 
     def __init__(
-        self, cluster: Cluster, cache: EmbeddingCache, listing: CacheListing, request: Request, *, shard_images: int
+        self,
+        cluster: Cluster,
+        cache: EmbeddingCache,
+        listing: CacheListing,
+        request: ExtractionRequest,
+        *,
+        shard_images: int,
     ) -> None:
         self.cluster, self._request, self._shard_images = cluster, request, shard_images
         self._sample = _sample(listing)
@@ -145,7 +146,7 @@ class Scale:
     ) -> ScaledExtraction:
         """Have a worker load a backbone, and find out what the cache lacks of it."""
         cluster = self.cluster()
-        request = Request(
+        request = ExtractionRequest(
             cache=cache.path.absolute(),
             backbone=backbone,
             weights=str(find_weights_file(weights) or weights),
@@ -156,7 +157,7 @@ class Scale:
 
 
 @contextmanager
-def scaled(
+def on_workers(
     dask: str, workers: int | None = None, *, shard_images: int | None = None, show: bool = False
 ) -> Iterator[Scale]:
     """Scale extractions out; see `flows.extraction.cluster.cluster_on_demand`."""

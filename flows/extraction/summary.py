@@ -3,13 +3,13 @@
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from headstart.extractors.cache.cache import EmbeddingCache
+from headstart.extractors.cache import EmbeddingCache
 from headstart.extractors.errors import ImageSetError
-from headstart.extractors.listing.cache_listing import CacheListing
+from headstart.extractors.listing import CacheListing
 from headstart.extractors.stages import STAGES
 
 if TYPE_CHECKING:  # it loads torch, which a rerun with nothing new does without
-    from headstart.extractors.extraction.missing_rows import MissingRows
+    from headstart.extractors.extraction import MissingRows
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any, Literal
 
-from headstart.extractors.images.roots import ENVIRONMENT
+from headstart.extractors.images import ENVIRONMENT
 
 Work = Literal["settle", "prepare_pass", "embed_shard"]
 
@@ -34,11 +34,11 @@ def work(what: Work, packed: bytes) -> Any:
     distributed = import_module("distributed")
     shard_work = import_module("headstart.extractors.extraction.shard_work")
     precision = import_module("headstart.extractors.network.device")
-    device_lock = import_module("headstart.flows.extraction.device_lock")
+    gpu_lock = import_module("headstart.flows.extraction.gpu_lock")
     limits, arguments = pickle.loads(packed)  # noqa: S301 - from the coordinator, by Dask, which unpickles all it gets
     first = arguments[0]
     device = precision.resolve_device((first.request if what == "embed_shard" else first).settings.device)
-    with held_to(limits), device_lock.device_lock(device, show=False):
+    with held_to(limits), gpu_lock.device_lock(device, show=False):
         return getattr(shard_work, what)(*arguments, slot=distributed.get_worker().id)
 
 

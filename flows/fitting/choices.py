@@ -8,12 +8,10 @@ from headstart.extractors.atomic import errors_explained
 from headstart.flows.errors import JobError
 from headstart.flows.fitting.unfinished import UNFINISHED
 from headstart.flows.options import as_list
-from headstart.flows.problem.problem import Problem
+from headstart.flows.problem import Problem
 from headstart.heads.errors import HeadError
-from headstart.heads.registry.candidates import check_head
-from headstart.heads.registry.head import Grid
-from headstart.heads.registry.presets import find_preset
-from headstart.heads.scoring.metrics import METRICS, REGRESSION_METRICS
+from headstart.heads.registry import Grid, check_head, find_preset
+from headstart.heads.scoring import METRICS, REGRESSION_METRICS
 
 METRICS_OF: Mapping[str, Mapping[str, bool]] = {"classify": METRICS, "regress": REGRESSION_METRICS}
 """By task: every metric, the usual one first, and whether higher is better."""

@@ -15,19 +15,17 @@ from headstart.flows.fitting.leaderboard import (
     model_card,
     plain_scores,
     tell_ties,
+    write_leaderboard,
 )
 from headstart.flows.fitting.nested import NestedFit, describe_nested
 from headstart.flows.fitting.streamed import Streaming
 from headstart.flows.fitting.winner import Embedding, best_of_embeddings, score_others, score_winner
-from headstart.flows.history.record import keep_run
-from headstart.flows.history.runs import write_results
-from headstart.flows.output.logs import record_fit
-from headstart.flows.problem.problem import Problem
+from headstart.flows.history import keep_run, log_run, write_results
+from headstart.flows.problem import Problem
 from headstart.heads import HEADS
-from headstart.heads.saving.model_file import save_model
+from headstart.heads.saving import save_model
 from headstart.heads.splits import SplitPlan
-from headstart.heads.sweep.run import FinalScore, select
-from headstart.heads.sweep.trial import Result, training_curve
+from headstart.heads.sweep import FinalScore, Result, select, training_curve
 
 
 def conclude(
@@ -121,19 +119,23 @@ def conclude(
         seconds=round(time.monotonic() - started, 3),
     )
     run, kept = keep_run(summary, problem, plan, scored.test, settings)
-    record_fit(run)
+    log_run(run)
     summary = replace(summary, notes=[*summary.notes, *kept])
     if on_scores:
         on_scores(summary)
     card = model_card(problem, winner.candidate, leaderboard[0], test)
     save_model(out / "model", scored.final, card, own=[] if winner.candidate.head in HEADS else [winner.candidate.head])
-    from headstart.flows.reporting.explanation import (  # noqa: PLC0415 - loads what draws, for which the scores need not wait
-        explain,
-    )
+    write_leaderboard(Path(summary.table), summary.leaderboard)
+    from headstart.flows.reporting import Evidence, explain  # noqa: PLC0415 - loads what draws; scores need not wait
 
-    return explain(
-        summary, problem, plan, results, winner, scored, nested=nested, streaming=streaming, few_shot=few_shot
+    evidence = Evidence(
+        test=scored.test,
+        features=scored.features,
+        out_of_fold=scored.out_of_fold,
+        outer=nested.plan if nested else None,
+        unseen=streaming.notes if streaming else None,
     )
+    return explain(summary, problem, plan, results, winner, evidence, few_shot=few_shot)
 
 
 def _describe(

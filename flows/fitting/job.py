@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from headstart.extractors.cache.cache import EmbeddingCache
+from headstart.extractors.cache import EmbeddingCache
 from headstart.flows.errors import JobError
 from headstart.flows.fit_summary import FitSummary
 from headstart.flows.fitting.choices import OWN_FILES, choose_heads, choose_metric, describe_source, open_results
@@ -17,9 +17,8 @@ from headstart.flows.fitting.streamed import plan_streaming
 from headstart.flows.fitting.sweep import sweep_problem
 from headstart.flows.fitting.unfinished import kept_until_done
 from headstart.flows.options import as_list
-from headstart.flows.problem.embedded import Embedded
-from headstart.flows.problem.problem import Problem, pose_problem
-from headstart.heads.registry.candidates import FeatureSet, expand
+from headstart.flows.problem import Embedded, Problem, pose_problem
+from headstart.heads.registry import FeatureSet, expand
 
 
 def fit(

@@ -10,14 +10,12 @@ import numpy as np
 import pandas as pd
 
 from headstart.extractors.atomic import write_atomically
-from headstart.flows.problem.problem import Problem
-from headstart.heads.registry.candidates import Candidate
-from headstart.heads.report.text import params_text
-from headstart.heads.scoring.metrics import Score
-from headstart.heads.scoring.paired import RunnerUp, tied_with_winner
-from headstart.heads.scoring.paired_numbers import tied_numbers
+from headstart.flows.problem import Problem
+from headstart.heads.registry import Candidate
+from headstart.heads.report import params_text
+from headstart.heads.scoring import RunnerUp, Score, tied_numbers, tied_with_winner
 from headstart.heads.splits import SplitPlan
-from headstart.heads.sweep.trial import Result
+from headstart.heads.sweep import Result
 
 
 def leaderboard_row(problem: Problem, result: Result, metric: str, split: str) -> dict[str, Any]:

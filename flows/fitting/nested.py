@@ -10,14 +10,12 @@ from headstart.flows.fitting.leaderboard import plain_scores
 from headstart.flows.fitting.sweep import sweep_problem
 from headstart.flows.fitting.unfinished import KeptResults
 from headstart.flows.fitting.winner import Embedding, score_others, score_winner
-from headstart.flows.problem.problem import Problem
+from headstart.flows.problem import Problem
 from headstart.heads.errors import DataError
-from headstart.heads.registry.candidates import Candidate
-from headstart.heads.report.nested_text import MEANING
+from headstart.heads.registry import Candidate
+from headstart.heads.report import MEANING
 from headstart.heads.splits import SplitPlan, plan_splits
-from headstart.heads.sweep.cluster import open_client
-from headstart.heads.sweep.nested import NestedPlan, OuterFold, plan_nested, pool_scores
-from headstart.heads.sweep.run import FinalScore, select
+from headstart.heads.sweep import FinalScore, NestedPlan, OuterFold, open_client, plan_nested, pool_scores, select
 
 _USUAL_SHARE = 0.2  # what `test_size` is where nobody asks for another
 

@@ -12,17 +12,15 @@ import pandas as pd
 from sklearn.metrics import accuracy_score, average_precision_score, f1_score
 
 from headstart.extractors.atomic import write_atomically
-from headstart.extractors.cache.cache import EmbeddingCache
+from headstart.extractors.cache import EmbeddingCache
 from headstart.flows.errors import EXPECTED_ERRORS, JobError
 from headstart.flows.fit_summary import FitSummary
 from headstart.flows.fitting.choices import METRICS_OF, OWN_FILES, describe_source, open_results, refuse_unknown_metric
 from headstart.flows.fitting.job import fit_problem
-from headstart.flows.history.runs import read_predictions
-from headstart.flows.history.search import find_run
+from headstart.flows.history import find_run, read_predictions
 from headstart.flows.options import as_list
-from headstart.flows.problem.label_columns import ALL
-from headstart.flows.problem.problem import Labelled, gather_labelled, pose_column
-from headstart.heads.report.text import params_text
+from headstart.flows.problem import ALL, Labelled, gather_labelled, pose_column
+from headstart.heads.report import params_text
 
 TABLE = "targets.csv"
 

@@ -9,15 +9,12 @@ import psutil
 
 from headstart.extractors.memory import give_back_freed_memory
 from headstart.flows.errors import JobError
-from headstart.flows.output.console import size_text
-from headstart.flows.problem.problem import Problem
-from headstart.heads.registry.candidates import Candidate, can_stream
-from headstart.heads.registry.table import STREAMED
-from headstart.heads.solvers.sums.blocks import BLOCK_BYTES, SAMPLE_BYTES
+from headstart.flows.output import size_text
+from headstart.flows.problem import Problem
+from headstart.heads.registry import Candidate, streamed_fit_of, streamed_heads
+from headstart.heads.solvers.sums import BLOCK_BYTES, SAMPLE_BYTES
 from headstart.heads.splits import SplitPlan
-from headstart.heads.sweep.run import FinalScore
-from headstart.heads.sweep.streamed import fit_streamed, score_test_streamed, sweep_streamed
-from headstart.heads.sweep.trial import Result
+from headstart.heads.sweep import FinalScore, Result, fit_streamed, score_test_streamed, sweep_streamed
 
 _SHARE = 0.25  # of free memory: folds copy most of the matrix, and each worker has a fold
 
@@ -101,12 +98,14 @@ def plan_streaming(candidates: Sequence[Candidate], *, memory: float | None, das
     allowed = _SHARE * free if memory is None else memory
     if needed <= allowed:
         return None
-    able = [one for one in candidates if can_stream(one)]
-    unable = sorted({one.head for one in candidates if not can_stream(one)})
+    able = [one for one in candidates if streamed_fit_of(one)]
+    unable = sorted({one.head for one in candidates if not streamed_fit_of(one)})
     limit = f"a quarter of the {size_text(free)} that are free" if memory is None else size_text(int(memory))
     told = f"the features take {size_text(needed)} in float32, more than {limit}"
     if not able:
-        raise JobError(f"{told}, which {', '.join(unable)} cannot do without; these can: --head {' '.join(STREAMED)}")
+        raise JobError(
+            f"{told}, which {', '.join(unable)} cannot do without; these can: --head {' '.join(streamed_heads())}"
+        )
     missing = "suspects, outliers and near copies were not looked for"
     notes = [f"{told}: they were read in blocks, temperatures were fitted on a sample, and {missing}"]
     if unable:

@@ -11,16 +11,14 @@ from headstart.extractors.errors import CacheError
 from headstart.flows.errors import JobError
 from headstart.flows.fitting.streamed import Streaming
 from headstart.flows.fitting.unfinished import KeptResults
-from headstart.flows.output.console import show_notes
-from headstart.flows.output.logs import record_candidate
-from headstart.flows.problem.problem import Problem
+from headstart.flows.output import record_candidate, show_notes
+from headstart.flows.problem import Problem
 from headstart.heads.errors import DataError
-from headstart.heads.registry.candidates import Candidate
-from headstart.heads.report.text import params_text, score_text
+from headstart.heads.registry import Candidate
+from headstart.heads.report import params_text, score_text
 from headstart.heads.splits import SplitPlan
-from headstart.heads.sweep.run import select
-from headstart.heads.sweep.run import sweep as run_sweep
-from headstart.heads.sweep.trial import Result
+from headstart.heads.sweep import Result, select
+from headstart.heads.sweep import sweep as run_sweep
 
 
 def sweep_problem(

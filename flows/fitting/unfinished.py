@@ -20,15 +20,14 @@ import numpy as np
 import numpy.typing as npt
 
 from headstart.extractors.atomic import errors_explained
-from headstart.extractors.cache.digests import PIECE_ROWS, as_hex
-from headstart.flows.output.console import show_notes
-from headstart.flows.problem.problem import Problem
+from headstart.extractors.cache import PIECE_ROWS, as_hex
+from headstart.flows.output import show_notes
+from headstart.flows.problem import Problem
 from headstart.heads import HEADS
-from headstart.heads.registry.candidates import Candidate
-from headstart.heads.scoring.linearised import Predictions
-from headstart.heads.scoring.metrics import Score
+from headstart.heads.registry import Candidate
+from headstart.heads.scoring import Predictions, Score
 from headstart.heads.splits import SplitPlan
-from headstart.heads.sweep.trial import Result
+from headstart.heads.sweep import Result
 
 UNFINISHED = "unfinished-sweep.jsonl"
 

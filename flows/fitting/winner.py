@@ -8,14 +8,13 @@ import numpy as np
 import numpy.typing as npt
 
 from headstart.flows.fitting.streamed import Streaming
-from headstart.flows.problem.problem import Problem
-from headstart.flows.reporting.out_of_fold import OutOfFold, predict_out_of_fold
-from headstart.heads.analysis.calibration import with_temperature
+from headstart.flows.problem import Problem
+from headstart.flows.reporting import OutOfFold, predict_out_of_fold
+from headstart.heads.analysis import with_temperature
 from headstart.heads.errors import DataError
-from headstart.heads.registry.candidates import Candidate
+from headstart.heads.registry import Candidate
 from headstart.heads.splits import SplitPlan
-from headstart.heads.sweep.run import FinalScore, fit_final, score_test
-from headstart.heads.sweep.trial import Result
+from headstart.heads.sweep import FinalScore, Result, fit_final, score_test
 
 Embedding = tuple[str, str]
 """Key id and tap."""

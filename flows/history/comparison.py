@@ -9,11 +9,8 @@ import pandas as pd
 from headstart.flows.errors import JobError
 from headstart.flows.history.runs import Run, plain, read_predictions
 from headstart.flows.history.search import KeptRun
-from headstart.flows.problem.problem import unite_groups
-from headstart.heads.scoring.linearised import Predictions
-from headstart.heads.scoring.metrics import METRICS, REGRESSION_METRICS
-from headstart.heads.scoring.paired import SIGNIFICANCE, compare_paired
-from headstart.heads.scoring.paired_numbers import tied_numbers
+from headstart.flows.problem import unite_groups
+from headstart.heads.scoring import METRICS, REGRESSION_METRICS, SIGNIFICANCE, Predictions, compare_paired, tied_numbers
 
 
 @dataclass(frozen=True)

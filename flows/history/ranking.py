@@ -8,7 +8,7 @@ from typing import Any
 from headstart.flows.errors import JobError
 from headstart.flows.history.runs import Run
 from headstart.flows.history.search import gather_runs
-from headstart.heads.scoring.metrics import is_loss
+from headstart.heads.scoring import is_loss
 
 
 @dataclass(frozen=True)

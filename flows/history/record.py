@@ -12,15 +12,16 @@ import numpy.typing as npt
 import pandas as pd
 
 from headstart.extractors.atomic import write_atomically
-from headstart.extractors.cache.digests import PIECE_ROWS, as_hex, sort_digests
+from headstart.extractors.cache import PIECE_ROWS, as_hex, sort_digests
 from headstart.extractors.errors import CacheError
 from headstart.flows.history.runs import FOLDER, Run, append_run, new_id
+from headstart.flows.output import log_event
 
 if TYPE_CHECKING:  # 'headstart results' reads what is kept here, and should wait for neither scikit-learn nor Dask
     from headstart.flows.fit_summary import FitSummary
-    from headstart.flows.problem.problem import Problem
+    from headstart.flows.problem import Problem
     from headstart.heads.splits import SplitPlan
-    from headstart.heads.sweep.run import FinalScore
+    from headstart.heads.sweep import FinalScore
 
 RUN_FILE = "run.json"
 
@@ -153,3 +154,25 @@ def _lines(problem: "Problem", rows: npt.NDArray[np.intp]) -> list[str]:
 
 def _cache_of(problem: "Problem") -> Path:
     return problem.embedded[0].store.path.parent.parent  # CACHE/embeddings/<key>
+
+
+def log_run(run: Run) -> None:
+    """Log a fit that has come to its winner."""
+    metric = str(run.winner["metric"])
+    score = run.test["scores"].get(metric) or dict.fromkeys(("value", "low", "high"))
+    log_event(
+        "fit",
+        f"{run.winner['head']} won of {run.n_candidates}: {metric} {score['value']} on {run.test['n_images']} images",
+        run=run.id,
+        cache=run.data["cache"],
+        results=run.results,
+        key=run.winner["key"],
+        head=run.winner["head"],
+        metric=metric,
+        score=score["value"],
+        low=score["low"],
+        high=score["high"],
+        images=run.test["n_images"],
+        candidates=run.n_candidates,
+        seconds=run.seconds,
+    )

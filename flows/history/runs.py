@@ -23,7 +23,7 @@ import pyarrow.parquet as pq
 from headstart.extractors.atomic import errors_explained, write_atomically
 from headstart.extractors.writer_lock import writer_lock
 from headstart.flows.errors import JobError
-from headstart.heads.scoring.metrics import METRICS, REGRESSION_METRICS
+from headstart.heads.scoring import METRICS, REGRESSION_METRICS
 
 FOLDER = "runs"
 TABLE = "results.parquet"

@@ -12,22 +12,20 @@ import numpy as np
 import pandas as pd
 
 from headstart.extractors.atomic import write_atomically
-from headstart.extractors.backbones.registry import resolve_backbone
-from headstart.extractors.cache.cache import EmbeddingCache
-from headstart.extractors.images.sources import list_images
-from headstart.extractors.listing.update import update_listing
-from headstart.extractors.spec.key import Decode, EmbeddingKey
-from headstart.extractors.spec.settings import Settings
-from headstart.extractors.spec.tap import Tap
+from headstart.extractors.backbones import resolve_backbone
+from headstart.extractors.cache import EmbeddingCache
+from headstart.extractors.images import list_images
+from headstart.extractors.listing import update_listing
+from headstart.extractors.spec import Decode, EmbeddingKey, Settings, Tap
 from headstart.flows.errors import JobError
-from headstart.flows.extraction.job import open_extraction, run_shards
-from headstart.flows.output.progress import progress_bar
+from headstart.flows.extraction import open_extraction, run_shards
+from headstart.flows.output import progress_bar
 from headstart.heads.prediction import predict as predict_classes
 from headstart.heads.prediction import predict_numbers
-from headstart.heads.saving.model_file import load_model
+from headstart.heads.saving import load_model
 
 if TYPE_CHECKING:
-    from headstart.extractors.extraction.shard_result import ShardResult
+    from headstart.extractors.extraction import ShardResult
 
 
 def predict(
@@ -114,7 +112,7 @@ def predict(
 
 
 def _decoding(key: EmbeddingKey, device: str) -> Decode:
-    from headstart.extractors.network.device import resolve_device  # noqa: PLC0415 - loads torch
+    from headstart.extractors.network import resolve_device  # noqa: PLC0415 - loads torch
 
     on_gpu = resolve_device(device).type == "cuda"
     return "full" if key.decode == "nvjpeg" and not on_gpu else key.decode

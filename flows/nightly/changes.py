@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
-from headstart.extractors.images.image_set import OK
+from headstart.extractors.images import OK
 
 SEEN_COLUMNS = ("path", "digest", "status", "reason")
 """What a night keeps of each image, as a listing has it."""

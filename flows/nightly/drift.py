@@ -8,14 +8,14 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from headstart.extractors.cache.cache import EmbeddingCache, EmbeddingStore
-from headstart.extractors.listing.cache_listing import CacheListing
-from headstart.flows.experiment.tables import Experiment, FitTable
-from headstart.flows.history.runs import Run
+from headstart.extractors.cache import EmbeddingCache, EmbeddingStore
+from headstart.extractors.listing import CacheListing
+from headstart.flows.experiment import Experiment, FitTable
+from headstart.flows.history import Run
 from headstart.flows.nightly.changes import seen_digests, unseen_digests
 from headstart.flows.nightly.inputs import labelled_rows, name_of
-from headstart.heads.analysis.drift import Drift, draw_rows, measure_drift
-from headstart.heads.scoring.paired import holm
+from headstart.heads.analysis import Drift, draw_rows, measure_drift
+from headstart.heads.scoring import holm
 
 ALPHA = 0.01
 """New images drift where chance alone would leave them so far away in fewer nights than one in a hundred."""

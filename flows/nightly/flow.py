@@ -9,18 +9,19 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.client.schemas.objects import State
 from prefect.states import Completed
 
-from headstart.flows.experiment.reading import read_experiment
-from headstart.flows.experiment.security import check_allowed
-from headstart.flows.experiment.tables import Experiment
-from headstart.flows.extraction.summary import ExtractionSummary
+from headstart.flows.experiment import Experiment, check_allowed, read_experiment
+from headstart.flows.extraction import ExtractionSummary
 from headstart.flows.nightly.night import NightSummary, run_night
 from headstart.flows.nightly.text import headline, night_page
-from headstart.flows.orchestration.artifacts import slug_of
-from headstart.flows.orchestration.assets import record_embeddings
-from headstart.flows.orchestration.extraction_tasks import extract_in_tasks
-from headstart.flows.orchestration.fit_tasks import fit_in_tasks
-from headstart.flows.orchestration.pipeline import refuse_misspelt
-from headstart.flows.orchestration.preparation import NO_PICKLE, experiment_at_work
+from headstart.flows.orchestration import (
+    NO_PICKLE,
+    experiment_at_work,
+    extract_in_tasks,
+    fit_in_tasks,
+    record_embeddings,
+    refuse_misspelt,
+    slug_of,
+)
 
 ALERT = "Alert"
 """Name of the final state, of type COMPLETED, of a night that somebody should look at; automations can wait for it."""

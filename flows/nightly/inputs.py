@@ -7,10 +7,10 @@ from typing import Any
 
 import pandas as pd
 
-from headstart.extractors.listing.cache_listing import CacheListing
+from headstart.extractors.listing import CacheListing
 from headstart.flows.errors import JobError
-from headstart.flows.experiment.tables import Experiment, FitTable
-from headstart.flows.problem.label_columns import choose_targets, merge_labels
+from headstart.flows.experiment import Experiment, FitTable
+from headstart.flows.problem import choose_targets, merge_labels
 
 _LIBRARIES = ("headstart", "scikit-learn", "numpy", "scipy", "torch")
 _NO_MATTER = {"name", "dask", "labels"}  # where it runs; what a file of labels says is among the images

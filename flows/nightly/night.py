@@ -5,20 +5,19 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from headstart.extractors.cache.cache import EmbeddingCache
-from headstart.extractors.listing.cache_listing import read_listing
-from headstart.flows.experiment.tables import Experiment
-from headstart.flows.extraction.summary import ExtractionSummary
+from headstart.extractors.cache import EmbeddingCache
+from headstart.extractors.listing import read_listing
+from headstart.flows.experiment import Experiment
+from headstart.flows.extraction import ExtractionSummary
 from headstart.flows.fit_summary import FitSummary
-from headstart.flows.history.runs import FOLDER, Run
-from headstart.flows.history.search import KeptRun, find_run
+from headstart.flows.history import FOLDER, KeptRun, Run, find_run
 from headstart.flows.nightly.changes import NightChanges, compare_listings
 from headstart.flows.nightly.drift import ALPHA, NightDrift, measure_drifts
 from headstart.flows.nightly.inputs import describe_inputs, name_of, why_refit
 from headstart.flows.nightly.record import NightRecord
 from headstart.flows.nightly.score import ScoreChange, compare_scores
-from headstart.heads.report.text import interval_text, score_text
-from headstart.heads.scoring.metrics import metric_name
+from headstart.heads.report import interval_text, score_text
+from headstart.heads.scoring import metric_name
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 
 from headstart.extractors.atomic import make_folder, write_atomically
 from headstart.extractors.errors import CacheError
-from headstart.flows.history.runs import FORMAT_VERSION, Run
+from headstart.flows.history import FORMAT_VERSION, Run
 from headstart.flows.nightly.changes import SEEN_COLUMNS
 
 RECORD_FILE = "night.parquet"

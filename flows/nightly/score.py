@@ -5,9 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from headstart.flows.errors import JobError
-from headstart.flows.history.comparison import compare_runs
-from headstart.flows.history.search import KeptRun
-from headstart.heads.scoring.metrics import is_loss
+from headstart.flows.history import KeptRun, compare_runs
+from headstart.heads.scoring import is_loss
 
 
 @dataclass(frozen=True)

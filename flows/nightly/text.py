@@ -6,8 +6,8 @@ from typing import Any
 from headstart.flows.nightly.drift import ALPHA, NightDrift
 from headstart.flows.nightly.night import NightSummary
 from headstart.flows.nightly.score import ScoreChange
-from headstart.heads.report.text import interval_text, score_text
-from headstart.heads.scoring.metrics import NUMBER_METRICS, is_loss, metric_name
+from headstart.heads.report import interval_text, score_text
+from headstart.heads.scoring import NUMBER_METRICS, is_loss, metric_name
 
 _KINDS = {"new": "new", "changed": "changed", "gone": "gone", "quarantined": "newly quarantined"}
 

@@ -20,10 +20,10 @@ from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 
 from headstart.flows.fit_summary import FitSummary
 from headstart.flows.orchestration.tasks import run_logger
-from headstart.flows.output.progress import Advance
-from headstart.heads.report.charts.plots import cost_chart
-from headstart.heads.report.text import interval_text, params_text, score_text
-from headstart.heads.scoring.metrics import metric_name
+from headstart.flows.output import Advance
+from headstart.heads.report import interval_text, params_text, score_text
+from headstart.heads.report.charts import cost_chart
+from headstart.heads.scoring import metric_name
 
 if TYPE_CHECKING:
     from uuid import UUID

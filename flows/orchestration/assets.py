@@ -8,9 +8,9 @@ from urllib.parse import urlsplit
 from prefect.assets import Asset, AssetProperties, add_asset_metadata, materialize
 from prefect.cache_policies import NO_CACHE
 
-from headstart.extractors.images.roots import is_url
-from headstart.flows.experiment.tables import Experiment, FitTable
-from headstart.flows.extraction.summary import ExtractionSummary
+from headstart.extractors.images import is_url
+from headstart.flows.experiment import Experiment, FitTable
+from headstart.flows.extraction import ExtractionSummary
 
 _NOT_IN_A_KEY = re.compile(r"[^A-Za-z0-9:/._=+,@~-]")  # most of this Prefect refuses; the rest no one can type
 _LONGEST_KEY = 499  # Prefect's 512, less a dash and a digest

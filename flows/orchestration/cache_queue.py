@@ -36,7 +36,7 @@ from prefect.states import Crashed
 
 from headstart.extractors.writer_lock import WRITER_LOCK, writer_lock
 from headstart.flows.orchestration.tasks import run_logger
-from headstart.flows.output.console import show_notes
+from headstart.flows.output import show_notes
 
 ONE_AFTER_THE_OTHER = ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.ENQUEUE)
 

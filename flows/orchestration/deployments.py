@@ -2,13 +2,12 @@
 
 from prefect import flow
 
-from headstart.extractors.cache.cache import EmbeddingCache
-from headstart.extractors.extraction.known_requests import describe_request, recall
-from headstart.extractors.spec.tap import Tap
-from headstart.extractors.spec.weights_argument import find_weights_file
+from headstart.extractors.cache import EmbeddingCache
+from headstart.extractors.extraction import describe_request, recall
+from headstart.extractors.spec import Tap, find_weights_file
 from headstart.flows.errors import JobError
-from headstart.flows.experiment.tables import Experiment, ExtractTable
-from headstart.flows.extraction.summary import ExtractionSummary
+from headstart.flows.experiment import Experiment, ExtractTable
+from headstart.flows.extraction import ExtractionSummary
 from headstart.flows.fit_summary import FitSummary
 from headstart.flows.orchestration.assets import record_embeddings
 from headstart.flows.orchestration.extraction_tasks import extract_in_tasks

@@ -10,23 +10,25 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 from prefect.futures import PrefectFuture
 
-from headstart.extractors.cache.cache import EmbeddingCache
-from headstart.extractors.extraction.extraction import Extraction
-from headstart.extractors.extraction.missing_rows import MissingRows
-from headstart.extractors.extraction.shard_result import ShardResult
-from headstart.extractors.images.sources import list_images
-from headstart.extractors.listing.cache_listing import CacheListing
-from headstart.extractors.spec.settings import Settings
-from headstart.extractors.spec.tap import Tap
-from headstart.flows.experiment.tables import Experiment
-from headstart.flows.extraction.device_lock import device_lock
-from headstart.flows.extraction.job import extract_each, list_into, open_extraction
-from headstart.flows.extraction.scaled import ScaledExtraction, embed_in_flight, scaled
-from headstart.flows.extraction.summary import ExtractionSummary
+from headstart.extractors.cache import EmbeddingCache
+from headstart.extractors.extraction import Extraction, MissingRows, ShardResult
+from headstart.extractors.images import list_images
+from headstart.extractors.listing import CacheListing
+from headstart.extractors.spec import Settings, Tap
+from headstart.flows.experiment import Experiment
+from headstart.flows.extraction import (
+    ExtractionSummary,
+    ScaledExtraction,
+    device_lock,
+    embed_in_flight,
+    extract_each,
+    list_into,
+    on_workers,
+    open_extraction,
+)
 from headstart.flows.orchestration.artifacts import progress_artifact
 from headstart.flows.orchestration.tasks import log_shard, run_logger, worth_retrying
-from headstart.flows.output.logs import record_shard
-from headstart.flows.output.progress import Advance, progress_bar, say_waiting
+from headstart.flows.output import Advance, progress_bar, record_shard, say_waiting
 
 Opening = Callable[[EmbeddingCache, CacheListing, str, str, Sequence[Tap], Settings], MissingRows]
 
@@ -41,7 +43,7 @@ def extract_in_tasks(experiment: Experiment, *, progress: bool) -> ExtractionSum
         opening: Opening = open_extraction
         embed_missing: Callable[..., None] = _embed
         if scale := experiment.scale:
-            there = scaled(scale.dask, scale.workers, shard_images=scale.shard_images, show=progress)
+            there = on_workers(scale.dask, scale.workers, shard_images=scale.shard_images, show=progress)
             opening, embed_missing = stack.enter_context(there).open, _embed_elsewhere
 
         def open_one(listing: CacheListing, name: str, weights: str) -> MissingRows:

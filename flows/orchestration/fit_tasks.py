@@ -3,9 +3,9 @@
 from prefect.assets import materialize
 from prefect.cache_policies import NO_CACHE
 
-from headstart.flows.experiment.tables import Experiment, FitTable
+from headstart.flows.experiment import Experiment, FitTable
 from headstart.flows.fit_summary import FitSummary
-from headstart.flows.fitting.job import fit
+from headstart.flows.fitting import fit
 from headstart.flows.orchestration.artifacts import leave_fit_artifacts
 from headstart.flows.orchestration.assets import embeddings_asset, model_asset
 from headstart.flows.orchestration.tasks import worth_retrying

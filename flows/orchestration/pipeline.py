@@ -5,14 +5,12 @@ from pathlib import Path
 
 from prefect import flow
 
-from headstart.extractors.backbones.registry import resolve_backbone
-from headstart.extractors.spec.tap import Tap
-from headstart.flows.experiment.reading import read_experiment
-from headstart.flows.experiment.security import check_allowed
-from headstart.flows.experiment.tables import Experiment
-from headstart.flows.extraction.summary import ExtractionSummary
+from headstart.extractors.backbones import resolve_backbone
+from headstart.extractors.spec import Tap
+from headstart.flows.experiment import Experiment, check_allowed, read_experiment
+from headstart.flows.extraction import ExtractionSummary
 from headstart.flows.fit_summary import FitSummary
-from headstart.flows.fitting.choices import refuse_unusable
+from headstart.flows.fitting import refuse_unusable
 from headstart.flows.orchestration.assets import record_embeddings
 from headstart.flows.orchestration.extraction_tasks import extract_in_tasks
 from headstart.flows.orchestration.fit_tasks import fit_in_tasks

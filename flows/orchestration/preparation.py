@@ -5,13 +5,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from headstart.extractors.cache.cache import EmbeddingCache
-from headstart.extractors.images.roots import is_url
-from headstart.extractors.spec.weights_argument import is_file_argument
+from headstart.extractors.cache import EmbeddingCache
+from headstart.extractors.images import is_url
+from headstart.extractors.spec import is_file_argument
 from headstart.flows.errors import JobError
-from headstart.flows.experiment.reading import anchor_values
-from headstart.flows.experiment.security import check_allowed
-from headstart.flows.experiment.tables import Experiment
+from headstart.flows.experiment import Experiment, anchor_values, check_allowed
 from headstart.flows.orchestration.cache_queue import turn_of
 
 BASE = "HEADSTART_BASE"

@@ -8,7 +8,7 @@ from prefect.logging import get_logger, get_run_logger
 from prefect.tasks import Task
 
 from headstart.extractors.errors import CacheError
-from headstart.extractors.extraction.shard_result import ShardResult
+from headstart.extractors.extraction import ShardResult
 from headstart.flows.errors import EXPECTED_ERRORS
 
 if TYPE_CHECKING:

@@ -27,10 +27,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from headstart.flows.errors import JobError
 
 if TYPE_CHECKING:  # each of these loads torch, scikit-learn or pandas, for which an extraction need not wait
-    from headstart.extractors.extraction.missing_rows import MissingRows
-    from headstart.extractors.extraction.shard_result import ShardResult
-    from headstart.flows.history.runs import Run
-    from headstart.heads.sweep.trial import Result
+    from headstart.extractors.extraction import MissingRows, ShardResult
+    from headstart.heads.sweep import Result
 
 _Step = TypeVar("_Step")
 
@@ -150,28 +148,6 @@ def record_candidate(result: "Result", metric: str, stage: str = "") -> None:
         seconds=round(result.fit_seconds, 3),
         error=result.error,
         **({"stage": stage} if stage else {}),
-    )
-
-
-def record_fit(run: "Run") -> None:
-    """Log a fit that has come to its winner."""
-    metric = str(run.winner["metric"])
-    score = run.test["scores"].get(metric) or dict.fromkeys(("value", "low", "high"))
-    log_event(
-        "fit",
-        f"{run.winner['head']} won of {run.n_candidates}: {metric} {score['value']} on {run.test['n_images']} images",
-        run=run.id,
-        cache=run.data["cache"],
-        results=run.results,
-        key=run.winner["key"],
-        head=run.winner["head"],
-        metric=metric,
-        score=score["value"],
-        low=score["low"],
-        high=score["high"],
-        images=run.test["n_images"],
-        candidates=run.n_candidates,
-        seconds=run.seconds,
     )
 
 

@@ -4,8 +4,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from headstart.extractors.cache.cache import EmbeddingCache, EmbeddingStore, EmbeddingView
-from headstart.extractors.cache.digests import DigestArray
+from headstart.extractors.cache import DigestArray, EmbeddingCache, EmbeddingStore, EmbeddingView
 from headstart.flows.errors import JobError
 
 

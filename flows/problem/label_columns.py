@@ -9,10 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from headstart.extractors.images.image_set import label_columns
-from headstart.extractors.images.manifests import read_manifest
-from headstart.extractors.images.roots import ImageRoot, relative_path
-from headstart.extractors.listing.usable_images import UsableImages
+from headstart.extractors.images import ImageRoot, label_columns, read_manifest, relative_path
+from headstart.extractors.listing import UsableImages
 from headstart.flows.errors import JobError
 
 TASKS = ("classify", "regress")

@@ -11,10 +11,9 @@ import pandas as pd
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from headstart.extractors.cache.cache import EmbeddingCache
-from headstart.extractors.cache.digests import number_digests
-from headstart.extractors.images.roots import ImageRoot
-from headstart.extractors.listing.usable_images import UsableImages, read_usable
+from headstart.extractors.cache import EmbeddingCache, number_digests
+from headstart.extractors.images import ImageRoot
+from headstart.extractors.listing import UsableImages, read_usable
 from headstart.flows.errors import JobError
 from headstart.flows.problem.embedded import Embedded, find_covering
 from headstart.flows.problem.label_columns import choose_targets, encode_target, merge_labels, note_conflicts

@@ -6,17 +6,23 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from headstart.flows.problem.problem import Problem
+from headstart.flows.problem import Problem
 from headstart.flows.reporting.out_of_fold import OutOfFold
-from headstart.heads.analysis.calibration import expected_calibration_error, reliability, temper
-from headstart.heads.analysis.few_shot import FewShotPoint, few_shot_curve
-from headstart.heads.analysis.near_copies import THRESHOLD, near_copies, sides_of
-from headstart.heads.analysis.suspects import find_outliers, find_suspects
-from headstart.heads.registry.candidates import Candidate
-from headstart.heads.registry.lookup import find_head
+from headstart.heads.analysis import (
+    THRESHOLD,
+    FewShotPoint,
+    expected_calibration_error,
+    few_shot_curve,
+    find_near_copies,
+    find_outliers,
+    find_suspects,
+    reliability,
+    sides_of,
+    temper,
+)
+from headstart.heads.registry import Candidate, find_head
 from headstart.heads.splits import SplitPlan
-from headstart.heads.sweep.nested import NestedPlan
-from headstart.heads.sweep.run import FinalScore
+from headstart.heads.sweep import FinalScore, NestedPlan
 
 _MOST_COMPARISONS = 10**12  # products of features in a search for near copies: 10 to 30 s
 _MOST_PAIRS = 24
@@ -160,7 +166,7 @@ def _near_copies(
     if pairs * features.shape[1] > _MOST_COMPARISONS:
         return None, [f"near copies across splits were not looked for: {pairs:.1e} pairs of images are too many"]
     threshold = _threshold(problem, sides.of_image, features)
-    found = near_copies(features, sides.of_image, threshold=threshold, most=_MOST_PAIRS)
+    found = find_near_copies(features, sides.of_image, threshold=threshold, most=_MOST_PAIRS)
     described = [
         {
             "left": int(left),

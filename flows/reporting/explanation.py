@@ -1,22 +1,47 @@
 """What stands beside a winner's score: what its images and probabilities look like, and the report."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
+
 from headstart.flows.fit_summary import FitSummary
-from headstart.flows.fitting.nested import NestedFit
-from headstart.flows.fitting.streamed import Streaming
-from headstart.flows.fitting.winner import Scored
-from headstart.flows.problem.problem import Problem
+from headstart.flows.problem import Problem
 from headstart.flows.reporting.analysis import Analysis, Sides, analyse
 from headstart.flows.reporting.number_report import write_number_report
-from headstart.flows.reporting.out_of_fold import predict_out_of_fold
+from headstart.flows.reporting.out_of_fold import OutOfFold, predict_out_of_fold
 from headstart.flows.reporting.report import write_report
 from headstart.flows.reporting.suspects_file import write_suspects
-from headstart.heads.registry.candidates import Candidate
+from headstart.heads.registry import Candidate
 from headstart.heads.splits import SplitPlan
-from headstart.heads.sweep.trial import Result
+from headstart.heads.sweep import FinalScore, NestedPlan, Result
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evidence:
+    """What a fit leaves to look at beside its winner's score.
+
+    Attributes
+    ----------
+    test : FinalScore
+        What the winner says of the images that it is scored on.
+    features : float32 array of shape (n_images, n_features), optional
+        The winner's; None where they are read in blocks.
+    out_of_fold : OutOfFold, optional
+        What it says of its own images, where that is known already.
+    outer : NestedPlan, optional
+        The outer folds, where each of them was scored.
+    unseen : list of str, optional
+        Notes on why the images are not looked at.
+    """
+
+    test: FinalScore
+    features: npt.NDArray[np.float32] | None = None
+    out_of_fold: OutOfFold | None = None
+    outer: NestedPlan | None = None
+    unseen: list[str] | None = None
 
 
 def explain(
@@ -25,47 +50,39 @@ def explain(
     plan: SplitPlan,
     results: Sequence[Result],
     winner: Result,
-    scored: Scored,
+    evidence: Evidence,
     *,
-    nested: NestedFit | None,
-    streaming: Streaming | None,
     few_shot: bool,
 ) -> FitSummary:
     """Write ``suspects.csv`` and the report beside the summary's model; returns the summary with what that found.
 
     Parameters
     ----------
-    summary, problem, plan, results, winner, scored
-        What `flows.fitting.conclusion.conclude` has found.
-    nested, streaming, few_shot
-        As for `conclude`.
+    summary, problem, plan, results, winner
+        Of a fit that is concluded but for this.
+    evidence : Evidence
+    few_shot : bool
+        Whether to fit the winner on few images of each class too.
     """
-    sides = Sides.of_folds(nested.plan) if nested else Sides.of_plan(plan, len(problem.y))
-    found = _look_at(problem, plan, sides, winner.candidate, scored, streaming, few_shot=few_shot, seed=summary.seed)
+    found = _look_at(problem, plan, winner.candidate, evidence, few_shot=few_shot, seed=summary.seed)
     suspects = write_suspects(Path(summary.report).parent, problem, found)
     summary = replace(summary, notes=[*summary.notes, *found.notes], suspects=suspects)
     if problem.task == "regress":
-        write_number_report(summary, problem, scored.test)
+        write_number_report(summary, problem, evidence.test)
     else:
         metric = summary.winner["metric"]
-        write_report(summary, problem, plan, results, winner, scored.test, found, metric=metric)
+        write_report(summary, problem, plan, results, winner, evidence.test, found, metric=metric)
     return summary
 
 
 def _look_at(
-    problem: Problem,
-    plan: SplitPlan,
-    sides: Sides,
-    candidate: Candidate,
-    scored: Scored,
-    streaming: Streaming | None,
-    *,
-    few_shot: bool,
-    seed: int,
+    problem: Problem, plan: SplitPlan, candidate: Candidate, evidence: Evidence, *, few_shot: bool, seed: int
 ) -> Analysis:
-    if streaming:
-        return Analysis(notes=streaming.notes)
-    if problem.task == "regress" or scored.features is None:
+    if evidence.unseen is not None:
+        return Analysis(notes=evidence.unseen)
+    features = evidence.features
+    if problem.task == "regress" or features is None:
         return Analysis()
-    oof = scored.out_of_fold or predict_out_of_fold(problem, plan, candidate, scored.features, seed)
-    return analyse(problem, plan, sides, candidate, scored.features, oof, scored.test, few_shot=few_shot, seed=seed)
+    sides = Sides.of_folds(evidence.outer) if evidence.outer else Sides.of_plan(plan, len(problem.y))
+    oof = evidence.out_of_fold or predict_out_of_fold(problem, plan, candidate, features, seed)
+    return analyse(problem, plan, sides, candidate, features, oof, evidence.test, few_shot=few_shot, seed=seed)

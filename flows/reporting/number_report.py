@@ -8,10 +8,9 @@ import numpy as np
 
 from headstart.extractors.atomic import write_atomically
 from headstart.flows.fit_summary import FitSummary
-from headstart.flows.fitting.leaderboard import write_leaderboard
-from headstart.flows.problem.problem import Problem
-from headstart.heads.report.number_page import NumberReport, render_number_report
-from headstart.heads.sweep.run import FinalScore
+from headstart.flows.problem import Problem
+from headstart.heads.report import NumberReport, render_number_report
+from headstart.heads.sweep import FinalScore
 
 _MOST_WORST = 20
 
@@ -35,7 +34,6 @@ def write_number_report(summary: FitSummary, problem: Problem, test_score: Final
         provenance=_provenance(summary, problem),
     )
     write_atomically(Path(summary.report), render_number_report(page).encode())
-    write_leaderboard(Path(summary.table), summary.leaderboard)
 
 
 def _provenance(summary: FitSummary, problem: Problem) -> dict[str, str]:

@@ -5,14 +5,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from headstart.flows.problem.problem import Problem
-from headstart.heads.analysis.calibration import fit_temperature_on_oof
+from headstart.flows.problem import Problem
+from headstart.heads.analysis import fit_temperature_on_oof
 from headstart.heads.errors import DataError
 from headstart.heads.folds import cross_validate
-from headstart.heads.registry.candidates import Candidate
+from headstart.heads.registry import Candidate
 from headstart.heads.splits import SplitPlan
-from headstart.heads.sweep.out_of_fold import out_of_fold
-from headstart.heads.sweep.trial import Task
+from headstart.heads.sweep import Task, predict_folds
 
 _FOLDS = 5  # where a val split chose the winner
 
@@ -47,7 +46,7 @@ def predict_out_of_fold(
         groups=problem.groups,
         seed=seed,
     )
-    probability = out_of_fold(candidate, features, task)
+    probability = predict_folds(candidate, features, task)
     if probability is None:
         return None
     rows = np.concatenate([score for _, score in folds])

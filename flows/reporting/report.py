@@ -11,16 +11,13 @@ import numpy.typing as npt
 import pandas as pd
 
 from headstart.extractors.atomic import write_atomically
-from headstart.flows.fitting.leaderboard import write_leaderboard
-from headstart.flows.problem.problem import Problem
+from headstart.flows.problem import Problem
 from headstart.flows.reporting.analysis import Analysis
 from headstart.flows.reporting.thumbnails import read_thumbnails
-from headstart.heads.analysis.few_shot import FewShotPoint
-from headstart.heads.report.page import ReportData, render_report
-from headstart.heads.report.text import params_text
+from headstart.heads.analysis import FewShotPoint
+from headstart.heads.report import ReportData, params_text, render_report
 from headstart.heads.splits import SplitPlan
-from headstart.heads.sweep.run import FinalScore
-from headstart.heads.sweep.trial import Result
+from headstart.heads.sweep import FinalScore, Result
 
 if TYPE_CHECKING:
     from headstart.flows.fit_summary import FitSummary
@@ -78,7 +75,6 @@ def write_report(
         embedding_thumbnails=_hovered(problem, shown),
     )
     write_atomically(Path(summary.report), render_report(data).encode())
-    write_leaderboard(Path(summary.table), summary.leaderboard)
 
 
 def _shown(row: dict[str, Any]) -> dict[str, Any]:

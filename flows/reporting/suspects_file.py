@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 
 from headstart.extractors.atomic import write_atomically
-from headstart.flows.problem.problem import Problem
+from headstart.flows.problem import Problem
 from headstart.flows.reporting.analysis import Analysis
 
 SUSPECTS_FILE = "suspects.csv"

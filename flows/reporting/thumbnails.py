@@ -4,10 +4,9 @@ import os
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 
-from headstart.extractors.decoding.decode import thumbnail
+from headstart.extractors.decoding import thumbnail
 from headstart.extractors.errors import NotReadError, UnreadableImage
-from headstart.extractors.images.reading import ImageSource, read_bytes
-from headstart.extractors.images.roots import ImageRoot
+from headstart.extractors.images import ImageRoot, ImageSource, read_bytes
 
 
 def read_thumbnails(root: ImageRoot, sources: Iterable[ImageSource], size: int) -> list[bytes | None]:

@@ -17,12 +17,9 @@ from prefect.settings import PREFECT_API_URL, PREFECT_UI_URL
 from prefect.types.entrypoint import EntrypointType
 
 from headstart.flows.errors import JobError
-from headstart.flows.experiment.reading import read_experiment
-from headstart.flows.experiment.security import check_allowed, export_limits
-from headstart.flows.experiment.tables import Experiment
-from headstart.flows.nightly.flow import nightly
-from headstart.flows.orchestration.cache_queue import ONE_AFTER_THE_OTHER, free_dead_runs, share_limit
-from headstart.flows.orchestration.pipeline import refuse_misspelt
+from headstart.flows.experiment import Experiment, check_allowed, export_limits, read_experiment
+from headstart.flows.nightly import nightly
+from headstart.flows.orchestration import ONE_AFTER_THE_OTHER, free_dead_runs, refuse_misspelt, share_limit
 from headstart.flows.serving.runner import TidyRunner
 from headstart.flows.serving.schedules import When
 from headstart.flows.serving.watched_runs import start_runs_of_changes

@@ -19,7 +19,7 @@ from prefect.client.schemas.objects import StateType
 from prefect.client.schemas.sorting import FlowRunSort
 from prefect.logging import get_logger
 
-from headstart.flows.experiment.tables import Experiment
+from headstart.flows.experiment import Experiment
 from headstart.flows.serving.watching import Watch, look_at, watched_place
 
 _PATIENCE = 10  # looks between a run that failed and the next try

@@ -6,8 +6,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from headstart.extractors.images.patterns import is_pattern
-from headstart.extractors.images.roots import is_url
+from headstart.extractors.images import is_pattern, is_url
 from headstart.flows.errors import JobError
 
 Look = tuple[int, int]

@@ -7,14 +7,13 @@ from typing import Any
 
 import pandas as pd
 
-from headstart.extractors.cache.cache import EmbeddingCache, EmbeddingStore
+from headstart.extractors.cache import EmbeddingCache, EmbeddingStore
 from headstart.extractors.errors import CacheError
-from headstart.extractors.images.image_set import OK
-from headstart.extractors.listing.cache_listing import CacheListing, read_listing
-from headstart.extractors.listing.known_digests import known_digests
-from headstart.extractors.upkeep.merging import Compaction, carry_out, plan_compaction
+from headstart.extractors.images import OK
+from headstart.extractors.listing import CacheListing, find_known_digests, read_listing
+from headstart.extractors.upkeep import Compaction, carry_out, plan_compaction
 from headstart.extractors.writer_lock import writer_lock
-from headstart.flows.output.progress import progress_bar, say_waiting
+from headstart.flows.output import progress_bar, say_waiting
 
 
 @dataclass(frozen=True)
@@ -99,7 +98,7 @@ def _to_keep(cache: EmbeddingCache, listing: CacheListing) -> list[str] | None:
     if listing.rows["digest"].isna().any():  # what could not be read this time may be there, and embedded, all the same
         return None
     # What a listing that was limited left out is still known by its digest.
-    left_out = known_digests(cache, listing.root, None)
+    left_out = find_known_digests(cache, listing.root, None)
     kept = pd.concat([listing.usable["digest"], left_out.loc[left_out["status"] == OK, "digest"]])
     return list(kept.unique())
 

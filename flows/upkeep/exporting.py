@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from headstart.extractors.cache.cache import EmbeddingCache, EmbeddingStore
-from headstart.extractors.listing.cache_listing import read_listing
-from headstart.extractors.spec.key import StoredDtype
-from headstart.extractors.upkeep.single_file import WRITERS, gather_export
+from headstart.extractors.cache import EmbeddingCache, EmbeddingStore
+from headstart.extractors.listing import read_listing
+from headstart.extractors.spec import StoredDtype
+from headstart.extractors.upkeep import WRITERS, gather_export
 from headstart.flows.errors import JobError
 
 

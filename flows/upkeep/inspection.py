@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from headstart.extractors.cache.cache import EmbeddingCache
-from headstart.extractors.images.image_set import label_columns
-from headstart.extractors.listing.cache_listing import read_listing
+from headstart.extractors.cache import EmbeddingCache
+from headstart.extractors.images import label_columns
+from headstart.extractors.listing import read_listing
 
 
 @dataclass(frozen=True)

@@ -4,23 +4,19 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from headstart.extractors.cache.cache import EmbeddingCache, EmbeddingStore
-from headstart.extractors.cache.shards import find_damage, read_digests
+from headstart.extractors.cache import EmbeddingCache, EmbeddingStore, find_damage, read_digests
 from headstart.extractors.errors import CacheError
-from headstart.extractors.listing.cache_listing import CacheListing
-from headstart.extractors.spec.key import EmbeddingKey
-from headstart.extractors.spec.settings import Settings
-from headstart.extractors.spec.tap import Tap
-from headstart.extractors.upkeep.integrity import delete_aside, find_unembedded, put_shards_aside, put_shards_back
+from headstart.extractors.listing import CacheListing
+from headstart.extractors.spec import EmbeddingKey, Settings, Tap
+from headstart.extractors.upkeep import delete_aside, find_unembedded, put_shards_aside, put_shards_back
 from headstart.extractors.writer_lock import writer_lock
 from headstart.flows.errors import JobError
-from headstart.flows.extraction.device_lock import device_lock
-from headstart.flows.extraction.job import quarantine, run_shards
-from headstart.flows.output.progress import say_waiting
+from headstart.flows.extraction import device_lock, quarantine, run_shards
+from headstart.flows.output import say_waiting
 
 if TYPE_CHECKING:  # these load torch, which checking does without
-    from headstart.extractors.backbones.backbone import Backbone
-    from headstart.extractors.extraction.shard_result import ShardResult
+    from headstart.extractors.backbones import Backbone
+    from headstart.extractors.extraction import ShardResult
 
 
 def repair_key(
@@ -94,7 +90,7 @@ def _images_at_hand(cache: EmbeddingCache, listing: CacheListing | None) -> Cach
 
 def _load_same(key: EmbeddingKey, about: dict[str, str], named: str | None) -> "Backbone":
     """Load the backbone of a key, and refuse one that would give other numbers under its name."""
-    from headstart.extractors.backbones.registry import load_backbone, resolve_backbone  # noqa: PLC0415 - loads torch
+    from headstart.extractors.backbones import load_backbone, resolve_backbone  # noqa: PLC0415 - loads torch
 
     # A cache may come from anywhere, and importing is running.
     if resolve_backbone(key.backbone)[0] == "callable" and named != key.backbone:
@@ -122,8 +118,8 @@ def _embed(
     progress: bool,
 ) -> CacheListing:
     """Embed what the sound shards lack; returns the listing with what could not be read in quarantine."""
-    from headstart.extractors.extraction.extraction import Extraction  # noqa: PLC0415 - loads torch
-    from headstart.extractors.network.device import DeviceError, resolve_device  # noqa: PLC0415 - loads torch
+    from headstart.extractors.extraction import Extraction  # noqa: PLC0415 - loads torch
+    from headstart.extractors.network import DeviceError, resolve_device  # noqa: PLC0415 - loads torch
 
     settings = Settings.for_key(store.key, device=device, workers=workers)
     taps = [Tap.parse(spec) for spec in store.key.taps]

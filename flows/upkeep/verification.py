@@ -6,10 +6,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from headstart.extractors.cache.cache import EmbeddingCache, EmbeddingStore
+from headstart.extractors.cache import EmbeddingCache, EmbeddingStore
 from headstart.extractors.errors import ExtractorError
-from headstart.extractors.listing.cache_listing import CacheListing
-from headstart.extractors.upkeep.integrity import (
+from headstart.extractors.listing import CacheListing
+from headstart.extractors.upkeep import (
     Damage,
     check_keys,
     check_listing,
@@ -19,7 +19,7 @@ from headstart.extractors.upkeep.integrity import (
     restore_marker,
 )
 from headstart.flows.errors import FlowError
-from headstart.flows.output.progress import Advance, progress_bar
+from headstart.flows.output import Advance, progress_bar
 from headstart.flows.upkeep.repair import repair_key
 
 

@@ -10,9 +10,8 @@ import numpy as np
 from scipy.special import softmax
 
 from headstart.heads.errors import DataError
-from headstart.heads.estimators.softmax import SoftmaxClassifier, fit_temperature
-from headstart.heads.scoring.classification import SMALLEST_PROBABILITY
-from headstart.heads.scoring.intervals import quantile, wilson
+from headstart.heads.estimators import SoftmaxClassifier, fit_temperature
+from headstart.heads.scoring import SMALLEST_PROBABILITY, quantile, wilson
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray

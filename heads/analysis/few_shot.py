@@ -10,7 +10,7 @@ import numpy as np
 from scipy.stats import t
 
 from headstart.heads.errors import DataError
-from headstart.heads.scoring.intervals import CONFIDENCE, cluster_variance, effective_size, wilson
+from headstart.heads.scoring import CONFIDENCE, cluster_variance, effective_size, wilson
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

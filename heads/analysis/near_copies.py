@@ -60,7 +60,9 @@ def sides_of(plan: SplitPlan, n_images: int) -> NDArray[np.int8]:
     return sides
 
 
-def near_copies(features: ArrayLike, sides: ArrayLike, *, threshold: float = THRESHOLD, most: int = 100) -> NearCopies:
+def find_near_copies(
+    features: ArrayLike, sides: ArrayLike, *, threshold: float = THRESHOLD, most: int = 100
+) -> NearCopies:
     """Return the pairs of rows on different sides whose cosine is at least `threshold`.
 
     Every pair is compared, block by block: beside the features some 100 MB are held, however many rows there are,

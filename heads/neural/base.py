@@ -11,7 +11,7 @@ from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from headstart.heads.estimators.softmax import Doubles, Floats, SoftmaxClassifier
+from headstart.heads.estimators import Doubles, Floats, SoftmaxClassifier
 from headstart.heads.isolation import one_openmp_thread
 from headstart.heads.neural.optimizers import StackedOptimizer
 from headstart.heads.neural.training import Recipe, forward, train

@@ -7,13 +7,13 @@ from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from headstart.heads.errors import DataError
-from headstart.heads.registry.lookup import find_for
-from headstart.heads.registry.table import HEADS, REGRESSORS, STREAMED
+from headstart.heads.registry.lookup import find_head
+from headstart.heads.registry.table import HEADS_OF
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from headstart.heads.registry.head import Grid, Head
+    from headstart.heads.registry.head import Grid, GridSolver, Head, StreamedFit
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +41,7 @@ class Candidate(FeatureSet):
     Parameters
     ----------
     head : str
-        A name in `heads.HEADS`, or in `heads.registry.table.REGRESSORS`.
+        A name in `HEADS_OF` its task, or ``module:Class``.
     params : dict
         Hyper-parameters of the head's last step.
     task : {"classify", "regress"}
@@ -59,12 +59,12 @@ def check_head(task: str, name: str) -> None:
     Raises
     ------
     UnknownHeadError, OwnHeadError
-        As `find_for`; or a head of a user's own makes something else.
+        As `find_head`; or a head of a user's own makes something else.
     DataError
         It cannot be made with its own grid.
     """
-    head = find_for(task, name)
-    if name not in HEADS and name not in REGRESSORS:  # those are sound, and some load torch to be made
+    head = find_head(name, task)
+    if name not in HEADS_OF[task]:  # those are sound, and some load torch to be made
         _combinations(head, head.grid)
 
 
@@ -81,7 +81,7 @@ def expand(
     ----------
     feature_sets : sequence of FeatureSet
     heads : sequence of str
-        Names in `heads.HEADS`, or in `heads.registry.table.REGRESSORS`.
+        Names in `HEADS_OF` the task, or ``module:Class``.
     grid : mapping of str to mapping, optional
         By head name, what to try instead of the head's own grid: {"logreg": {"C": [0.1, 1]}}.
     task : {"classify", "regress"}
@@ -93,7 +93,7 @@ def expand(
     DataError
         There is nothing to try, or a head has no hyper-parameter of that name.
     """
-    grids = {name: own for name, own in (grid or {}).items() if find_for(task, name)}
+    grids = {name: own for name, own in (grid or {}).items() if find_head(name, task)}
     candidates = [
         Candidate(
             features=source.features,
@@ -105,7 +105,7 @@ def expand(
             task=task,
         )
         for source in feature_sets
-        for head in [find_for(task, name) for name in dict.fromkeys(heads)]
+        for head in [find_head(name, task) for name in dict.fromkeys(heads)]
         for params in _combinations(head, grids.get(head.name, head.grid))
     ]
     if not candidates:
@@ -126,7 +126,20 @@ def _combinations(head: Head, grid: Grid) -> list[dict[str, Any]]:
     return combinations
 
 
-def can_stream(candidate: Candidate) -> bool:
-    """Tell whether a candidate can be fitted without its features in memory."""
-    head = STREAMED.get(candidate.head) if candidate.task == "classify" else None
-    return head is not None and candidate.params.keys() <= head.params
+def solver_of(candidate: Candidate) -> GridSolver | None:
+    """Return its head's way to fit a whole grid, if that knows the candidate's hyper-parameters."""
+    head = HEADS_OF[candidate.task].get(candidate.head)
+    solver = head.solver if head else None
+    return solver if solver and candidate.params.keys() <= solver.params else None
+
+
+def streamed_fit_of(candidate: Candidate) -> StreamedFit | None:
+    """Return its head's way to be fitted without features in memory, if that knows the hyper-parameters."""
+    head = HEADS_OF[candidate.task].get(candidate.head)
+    streamed = head.streamed if head else None
+    return streamed if streamed and candidate.params.keys() <= streamed.params else None
+
+
+def streamed_heads() -> list[str]:
+    """Return the names of heads that can be fitted without features in memory."""
+    return [name for name, head in HEADS_OF["classify"].items() if head.streamed]

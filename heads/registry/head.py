@@ -1,4 +1,4 @@
-"""Which heads fit their whole grid on a fold in one go, and by what function."""
+"""A head as one row: how to make it, what to try, and its ways to fit a whole grid or features beyond the memory."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ if TYPE_CHECKING:
 
     from sklearn.base import BaseEstimator
 
-    from headstart.heads.solvers.streamed.data import StreamedData
-
-    Fitted = list[list[Any]]
+Grid = Mapping[str, Sequence[Any]]
+"""Values to try, by the name of the hyper-parameter."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class GridPath:
-    """A head's way to fit many choices of hyper-parameters on the images of one fold.
+class GridSolver:
+    """A head's way to fit many choices of hyper-parameters on the images of one fold in one go.
 
     Parameters
     ----------
-    module, function : str
-        ``function(features, codes, scored, grid, seed)`` takes float32 features (n_images, n_features), their classes
-        0 … n_classes - 1 (n_images,), each present, float32 features to predict (n_scored, n_features), a list of
-        choices and a seed, and returns for each choice the probabilities, float64 (n_scored, n_classes), of the stock
-        head fitted on the same images; NaN where that fails. Scaling is fitted inside.
+    place : str
+        ``module:function``. The function is ``function(features, codes, scored, grid, seed)``: it takes float32
+        features (n_images, n_features), their classes 0 … n_classes - 1 (n_images,), each present, float32 features to
+        predict (n_scored, n_features), a list of choices and a seed, and returns for each choice the probabilities,
+        float64 (n_scored, n_classes), of the stock head fitted on the same images; NaN where that fails. Scaling is
+        fitted inside.
     params : frozenset of str
         The hyper-parameters that it knows.
     divisible : bool
@@ -38,46 +38,41 @@ class GridPath:
         It returns a list for each fold, with a column for every class.
     """
 
-    module: str
-    function: str
+    place: str
     params: frozenset[str]
     divisible: bool
     across_folds: bool = False
 
     def load(self) -> Any:
-        """Import the function: scikit-learn and torch take seconds that a listing of heads need not wait for."""
-        return getattr(import_module(self.module), self.function)
+        """Import the function."""
+        return load(self.place)
 
 
 @dataclass(frozen=True, kw_only=True)
-class StreamedHead:
-    """A head's way to be fitted in few passes.
+class StreamedFit:
+    """A head's way to be fitted in few passes over features that do not fit in memory.
 
     Parameters
     ----------
-    module, function : str
-        ``function(data, grid, seed)`` takes a `StreamedData` and choices of hyper-parameters, and returns for each
-        choice the fitted pipelines, one for each fit.
+    place : str
+        ``module:function``. The function is ``function(data, grid, seed)``: it takes a `StreamedData` and choices of
+        hyper-parameters, and returns for each choice the fitted pipelines, one for each fit.
     params : frozenset of str
         The hyper-parameters that it knows.
     """
 
-    module: str
-    function: str
+    place: str
     params: frozenset[str]
 
-    def fit(self, data: StreamedData, grid: Sequence[Mapping[str, Any]], seed: int) -> Fitted:
+    def fit(self, data: Any, grid: Sequence[Mapping[str, Any]], seed: int) -> list[list[Any]]:
         """Import the function and call it."""
-        found: Fitted = getattr(import_module(self.module), self.function)(data, grid, seed)
+        found: list[list[Any]] = load(self.place)(data, grid, seed)
         return found
-
-
-Grid = Mapping[str, Sequence[Any]]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Head:
-    """One kind of classifier that can be fitted on embeddings.
+    """One kind of classifier, or of regressor, that can be fitted on embeddings.
 
     Parameters
     ----------
@@ -86,13 +81,26 @@ class Head:
     summary : str
         One line for people.
     make : callable
-        `make(params, seed)` returns an unfitted scikit-learn classifier (a pipeline where scaling helps). `params`
+        `make(params, seed)` returns an unfitted scikit-learn estimator (a pipeline where scaling helps). `params`
         are hyper-parameters of its last step; `seed` is its `random_state`, where it has one.
     grid : mapping of str to sequence
         Values of the hyper-parameters tried by default: every combination is one candidate.
+    task : {"classify", "regress"}
+        Whether it tells classes apart or predicts a number.
+    solver : GridSolver, optional
+    streamed : StreamedFit, optional
     """
 
     name: str
     summary: str
     make: Callable[[Mapping[str, Any], int], BaseEstimator]
-    grid: Mapping[str, Sequence[Any]]
+    grid: Grid
+    task: str = "classify"
+    solver: GridSolver | None = None
+    streamed: StreamedFit | None = None
+
+
+def load(place: str) -> Any:
+    """Import what a ``module:name`` leads to: scikit-learn and torch take seconds that a listing need not wait for."""
+    module, _, name = place.partition(":")
+    return getattr(import_module(module), name)

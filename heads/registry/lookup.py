@@ -7,45 +7,40 @@ from typing import TYPE_CHECKING
 
 from headstart.heads.errors import UnknownHeadError
 from headstart.heads.registry import own_heads
-from headstart.heads.registry.table import HEADS, REGRESSORS
+from headstart.heads.registry.table import HEADS, HEADS_OF, REGRESSORS
 
 if TYPE_CHECKING:
     from headstart.heads.registry.head import Head
 
 
-def find_for(task: str, name: str) -> Head:
-    """Return the head of this name for "classify" or "regress".
-
-    Raises
-    ------
-    UnknownHeadError
-        As `heads.registry.lookup.find_head` and `heads.registry.lookup.find_regressor`.
-    """
-    return find_regressor(name) if task == "regress" else find_head(name)
-
-
-def find_head(name: str) -> Head:
+def find_head(name: str, task: str = "classify") -> Head:
     """Return the head of this name: a registered one, one that an installed package brings, or `module:Class`.
 
+    Parameters
+    ----------
+    name : str
+    task : {"classify", "regress"}
+        A head for numbers is a registered one.
+
     Raises
     ------
     UnknownHeadError
-        There is none; the message names the nearest ones.
+        There is none; the message names the nearest ones, and says so of a head that only tells classes apart.
     DuplicateHeadError
         Installed packages bring two heads of one name.
     OwnHeadError
         The module of a head of a user's own cannot be imported, or holds no classifier.
     """
-    if name in HEADS:
-        return HEADS[name]
+    if name in HEADS_OF[task]:
+        return HEADS_OF[task][name]
+    if task == "regress":
+        raise _unknown_regressor(name)
     if ":" in name:
         return own_heads.named_head(name)
     installed = own_heads.installed_heads()
     if name in installed:
         return own_heads.installed_head(installed[name])
-    known = sorted({*HEADS, *installed})
-    near = get_close_matches(name.lower(), known, n=3, cutoff=0.5)
-    hint = f"did you mean {' or '.join(near)}?" if near else f"known heads: {', '.join(known)}"
+    hint = _nearest(name, sorted({*HEADS, *installed}))
     raise UnknownHeadError(f"no head is called {name!r}; {hint}, or module:Class for one of your own")
 
 
@@ -60,22 +55,15 @@ def all_heads() -> dict[str, Head]:
     return {**HEADS, **{name: own_heads.installed_head(entry) for name, entry in own_heads.installed_heads().items()}}
 
 
-def find_regressor(name: str) -> Head:
-    """Return the head for numbers of this name.
+def _unknown_regressor(name: str) -> UnknownHeadError:
+    if name not in HEADS and ":" not in name:
+        return UnknownHeadError(f"no head for numbers is called {name!r}; {_nearest(name, sorted(REGRESSORS))}")
+    return UnknownHeadError(
+        f"head {name!r} tells classes apart and predicts no numbers; heads that do: {', '.join(sorted(REGRESSORS))}; "
+        "or say --task classify where the numbers name classes"
+    )
 
-    Raises
-    ------
-    UnknownHeadError
-        There is none; the message says so of a head that only tells classes apart.
-    """
-    if name in REGRESSORS:
-        return REGRESSORS[name]
-    known = ", ".join(sorted(REGRESSORS))
-    if name in HEADS or ":" in name:
-        raise UnknownHeadError(
-            f"head {name!r} tells classes apart and predicts no numbers; heads that do: {known}; "
-            "or say --task classify where the numbers name classes"
-        )
-    near = get_close_matches(name.lower(), REGRESSORS, n=3, cutoff=0.5)
-    hint = f"did you mean {' or '.join(near)}?" if near else f"known heads: {known}"
-    raise UnknownHeadError(f"no head for numbers is called {name!r}; {hint}")
+
+def _nearest(name: str, known: list[str]) -> str:
+    near = get_close_matches(name.lower(), known, n=3, cutoff=0.5)
+    return f"did you mean {' or '.join(near)}?" if near else f"known heads: {', '.join(known)}"

@@ -10,10 +10,10 @@ import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from numpy.typing import NDArray
 
-from headstart.heads.report.charts.svg import INK, STYLE, as_svg, panel
+from headstart.heads.report.charts import INK, STYLE, as_svg, panel
 from headstart.heads.report.nested_text import nested_table
 from headstart.heads.report.text import headline, interval_text, params_text, score_text
-from headstart.heads.scoring.metrics import is_loss, metric_name
+from headstart.heads.scoring import is_loss, metric_name
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _COLOUR = "#2f6db5"  # a mid tone: 3:1 against a white and against a near-black page

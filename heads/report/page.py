@@ -10,17 +10,23 @@ from typing import Any
 import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from headstart.heads.report.charts.charts import (
+from headstart.heads.report.charts import (
     COUNTED_CLASSES,
+    MOST_TSNE,
+    PALETTE,
+    PCA_SIZE,
     best_epoch,
     confusion_chart,
     confusion_counts,
+    cost_chart,
     curve_chart,
+    few_shot_chart,
+    map_chart,
+    map_details,
+    project,
+    reliability_chart,
+    uses_tsne,
 )
-from headstart.heads.report.charts.map import map_chart, map_details
-from headstart.heads.report.charts.plots import cost_chart, few_shot_chart, reliability_chart
-from headstart.heads.report.charts.projection import MOST_TSNE, PCA_SIZE, project, uses_tsne
-from headstart.heads.report.charts.svg import PALETTE
 from headstart.heads.report.data import ReportData
 from headstart.heads.report.galleries import (
     copies_gallery,
@@ -32,7 +38,7 @@ from headstart.heads.report.galleries import (
 from headstart.heads.report.nested_text import nested_table
 from headstart.heads.report.table import candidate_table, controls_table
 from headstart.heads.report.text import headline, interval_text, score_text
-from headstart.heads.scoring.metrics import is_loss, metric_name
+from headstart.heads.scoring import is_loss, metric_name
 
 __all__ = ["ReportData", "project", "render_report"]
 

@@ -7,7 +7,7 @@ from typing import Any
 from matplotlib.ticker import MaxNLocator
 
 from headstart.heads.report.text import ABSENT, gain_text, interval_text, is_number, params_text, score_text
-from headstart.heads.scoring.metrics import is_loss, metric_name
+from headstart.heads.scoring import is_loss, metric_name
 
 LONGEST = 20  # rows that the table opens with
 

@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from headstart.heads.scoring.metrics import IN_THE_TARGETS_UNIT, is_loss, metric_name
+from headstart.heads.scoring import IN_THE_TARGETS_UNIT, is_loss, metric_name
 
 ABSENT = "\N{EN DASH}"
 

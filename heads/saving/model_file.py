@@ -18,8 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from headstart.heads.errors import ModelFileError, OwnHeadError
-from headstart.heads.registry.lookup import find_head
-from headstart.heads.registry.own_heads import load_object
+from headstart.heads.registry import find_head, load_object
 from headstart.heads.saving.archive import TRUSTED_TYPES, check_archive, with_names_of_today
 from headstart.heads.saving.card import CARD_FILE, FORMAT_VERSION, check_card, read_bytes, read_card
 

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.preprocessing import normalize
 
-from headstart.heads.estimators.neighbors import METRICS, split_metric, without_rounding
+from headstart.heads.estimators import METRICS, split_metric, without_rounding
 
 Doubles = NDArray[np.float64]
 Singles = NDArray[np.float32]

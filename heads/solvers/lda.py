@@ -7,9 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import softmax
 
-from headstart.heads.estimators.lda import ShrunkDiscriminantClassifier
-from headstart.heads.solvers.sums.gram import ROWS_AT_ONCE, decompose_gram
-from headstart.heads.solvers.sums.standardisation import standardise
+from headstart.heads.estimators import ShrunkDiscriminantClassifier
+from headstart.heads.solvers.sums import ROWS_AT_ONCE, decompose_gram, standardise
 
 Doubles = NDArray[np.float64]
 Singles = NDArray[np.float32]

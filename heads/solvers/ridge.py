@@ -7,13 +7,17 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import softmax
 
-from headstart.heads.estimators.ridge import RidgeSoftmaxClassifier, class_targets, left_out_rows, left_out_scores
-from headstart.heads.estimators.softmax import Floats, fit_temperatures
+from headstart.heads.estimators import (
+    Floats,
+    RidgeSoftmaxClassifier,
+    class_targets,
+    fit_temperatures,
+    left_out_rows,
+    left_out_scores,
+)
 from headstart.heads.features import contiguous_rows
 from headstart.heads.prediction import widen_classes
-from headstart.heads.solvers.sums.fold_parts import part_images
-from headstart.heads.solvers.sums.part_sums import PartSums
-from headstart.heads.solvers.sums.standardisation import standardise
+from headstart.heads.solvers.sums import PartSums, part_images, standardise
 
 Doubles = NDArray[np.float64]
 Singles = NDArray[np.float32]

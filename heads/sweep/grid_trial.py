@@ -17,8 +17,7 @@ from headstart.heads.sweep.trial import Result, SaidInFolds, Task, run_trial, sc
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from headstart.heads.registry.candidates import Candidate
-    from headstart.heads.registry.head import GridPath, Head
+    from headstart.heads.registry import Candidate, GridSolver, Head
 
 
 Cells = Mapping[int, Mapping[int, Mapping[str, Any]]]
@@ -26,7 +25,7 @@ Cells = Mapping[int, Mapping[int, Mapping[str, Any]]]
 
 
 @dataclass(frozen=True, kw_only=True)
-class PathPart:
+class SolvedPart:
     """What one head said of some folds' images, for some of its hyper-parameters.
 
     Parameters
@@ -46,12 +45,12 @@ class PathPart:
     error: str | None = None
 
 
-def run_path(path: GridPath, cells: Cells, features: object, task: Task) -> PathPart:
+def run_solver(solver: GridSolver, cells: Cells, features: object, task: Task) -> SolvedPart:
     """Fit a part of a grid on some folds in one go; what fails gives its reason.
 
     Parameters
     ----------
-    path : GridPath
+    solver : GridSolver
     cells : mapping
         By fold in the task's plan, by number in the grid, the hyper-parameters.
     features : array-like of shape (n_images, n_features)
@@ -60,19 +59,19 @@ def run_path(path: GridPath, cells: Cells, features: object, task: Task) -> Path
     """
     texts: list[str] = []
     try:
-        solve = path.load()  # loads what the head needs, before threads are counted
+        solve = solver.load()  # loads what the head needs, before threads are counted
         with isolated_job() as texts:
             start = time.perf_counter()
-            solve_cells = _solve_across if path.across_folds else _solve_each
+            solve_cells = _solve_across if solver.across_folds else _solve_each
             found = solve_cells(solve, cells, np.asarray(features), task)
             by_cell = {
                 (fold, number): probability
                 for (fold, some), probabilities in zip(cells.items(), found, strict=True)
                 for number, probability in zip(some, probabilities, strict=True)
             }
-            return PathPart(probabilities=by_cell, seconds=time.perf_counter() - start, warnings=texts)
+            return SolvedPart(probabilities=by_cell, seconds=time.perf_counter() - start, warnings=texts)
     except (Exception, SystemExit) as error:  # noqa: BLE001 - as in run_trial
-        return PathPart(error=f"{type(error).__name__}: {error}", warnings=texts)
+        return SolvedPart(error=f"{type(error).__name__}: {error}", warnings=texts)
 
 
 def _solve_across(solve: Any, cells: Cells, X: NDArray[Any], task: Task) -> list[list[NDArray[np.float64]]]:
@@ -92,7 +91,7 @@ def _solve_each(solve: Any, cells: Cells, X: NDArray[Any], task: Task) -> Iterat
         yield [widen_classes(probability, present, task.n_classes) for probability in found]
 
 
-def score_group(candidates: Mapping[int, Candidate], parts: Sequence[PathPart], task: Task) -> dict[int, Result]:
+def score_group(candidates: Mapping[int, Candidate], parts: Sequence[SolvedPart], task: Task) -> dict[int, Result]:
     """Score candidates that went through the folds together, by their numbers in the grid.
 
     Where they failed together, which may be the fault of one of them, there are no results.
@@ -101,7 +100,7 @@ def score_group(candidates: Mapping[int, Candidate], parts: Sequence[PathPart], 
     ----------
     candidates : mapping of int to Candidate
         By number in the grid.
-    parts : sequence of PathPart
+    parts : sequence of SolvedPart
         All that have these numbers: of what is in one, each took the same share of the time.
     task : Task
     """

@@ -5,16 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from headstart.heads.registry.table import PATHS
-from headstart.heads.scoring.resampling import most_together
-from headstart.heads.sweep.grid_trial import pick_result, run_path, score_group
+from headstart.heads.registry import solver_of
+from headstart.heads.scoring import most_together
+from headstart.heads.sweep.grid_trial import pick_result, run_solver, score_group
 from headstart.heads.sweep.trial import run_trial
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from headstart.heads.registry.candidates import Candidate
-    from headstart.heads.registry.head import GridPath, Head
+    from headstart.heads.registry import Candidate, GridSolver, Head
     from headstart.heads.sweep.grid_trial import Cells
     from headstart.heads.sweep.trial import Task
 
@@ -72,13 +71,13 @@ def submit_jobs(
     together, alone = _grouped(candidates)
     n_jobs = len(together) * size.n_folds + len(alone)
     futures: dict[Any, Candidate] = {}
-    for group, path in together:
+    for group, solver in together:
         features, head = sources[id(group[0].features)], heads[group[0].head]
-        if path.across_folds:
-            jobs = _cut_across(group, path, size)
+        if solver.across_folds:
+            jobs = _cut_across(group, solver, size)
         else:
-            jobs = list(_cut_by_fold(group, path, size, -(-_JOBS_A_WORKER * size.n_workers // n_jobs)))
-        parts = [submit(run_path, path, cells, features, task) for cells in jobs]
+            jobs = list(_cut_by_fold(group, solver, size, -(-_JOBS_A_WORKER * size.n_workers // n_jobs)))
+        parts = [submit(run_solver, solver, cells, features, task) for cells in jobs]
         bare = {number: replace(candidate, features=None) for number, candidate in enumerate(group)}
         for places, numbers in _cut_scoring(jobs, len(group), size):
             some = {number: bare[number] for number in numbers}
@@ -95,35 +94,35 @@ def submit_jobs(
 
 def _grouped(
     candidates: Sequence[Candidate],
-) -> tuple[list[tuple[list[Candidate], GridPath]], list[Candidate]]:
-    """Return the candidates that share a head's path, and those that go by themselves."""
-    groups: dict[tuple[int, str], tuple[list[Candidate], GridPath]] = {}
+) -> tuple[list[tuple[list[Candidate], GridSolver]], list[Candidate]]:
+    """Return the candidates that share a head's solver, and those that go by themselves."""
+    groups: dict[tuple[int, str], tuple[list[Candidate], GridSolver]] = {}
     alone = []
     for candidate in candidates:
-        path = PATHS.get(candidate.head) if candidate.task == "classify" else None
-        if path is not None and candidate.params.keys() <= path.params:
-            groups.setdefault((id(candidate.features), candidate.head), ([], path))[0].append(candidate)
+        solver = solver_of(candidate)
+        if solver:
+            groups.setdefault((id(candidate.features), candidate.head), ([], solver))[0].append(candidate)
         else:
             alone.append(candidate)
-    together = [(group, path) for group, path in groups.values() if len(group) > 1]
+    together = [(group, solver) for group, solver in groups.values() if len(group) > 1]
     return together, alone + [group[0] for group, _ in groups.values() if len(group) == 1]
 
 
-def _cut_by_fold(group: list[Candidate], path: GridPath, size: SweepSize, n_wanted: int) -> Iterator[Cells]:
+def _cut_by_fold(group: list[Candidate], solver: GridSolver, size: SweepSize, n_wanted: int) -> Iterator[Cells]:
     """Cut a group where workers would have too few jobs; neighbours, which take equally long, go to different parts."""
-    n_parts = min(n_wanted, size.n_workers, len(group)) if path.divisible else 1
+    n_parts = min(n_wanted, size.n_workers, len(group)) if solver.divisible else 1
     for first in range(n_parts):
         for fold in range(size.n_folds):
             yield {fold: {number: group[number].params for number in range(first, len(group), n_parts)}}
 
 
-def _cut_across(group: list[Candidate], path: GridPath, size: SweepSize) -> list[Cells]:
+def _cut_across(group: list[Candidate], solver: GridSolver, size: SweepSize) -> list[Cells]:
     """Cut all folds of a group into equal parts, as many for each worker; of a fold that is cut, as above."""
     order = [*range(0, len(group), 2), *range(1, len(group), 2)]
     # A part of more folds than a round has would be made of ever smaller stretches of images.
     fewest = size.n_rounds
     pieces = [(fold, order) for fold in range(size.n_folds)]
-    if path.divisible:
+    if solver.divisible:
         pieces = [(fold, [number]) for fold, _ in pieces for number in order]
         fewest = max(fewest, -(-len(pieces) // size.most_cells))
     n_parts = min(len(pieces), -(-fewest // size.n_workers) * size.n_workers)

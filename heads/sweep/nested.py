@@ -9,8 +9,7 @@ import numpy as np
 
 from headstart.heads.errors import DataError
 from headstart.heads.folds import check_folds, cross_validate
-from headstart.heads.scoring.classification import score_predictions
-from headstart.heads.scoring.regression import score_numbers
+from headstart.heads.scoring import score_numbers, score_predictions
 from headstart.heads.splits import SplitPlan, checked_names, number_groups, plan_splits
 from headstart.heads.sweep.run import FinalScore
 

@@ -9,20 +9,19 @@ import numpy as np
 from headstart.heads.features import contiguous_rows
 from headstart.heads.isolation import isolated_job
 from headstart.heads.prediction import predict
-from headstart.heads.registry.lookup import find_head
-from headstart.heads.registry.table import PATHS
-from headstart.heads.sweep.grid_trial import run_path
+from headstart.heads.registry import find_head, solver_of
+from headstart.heads.sweep.grid_trial import run_solver
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from headstart.heads.registry.candidates import Candidate
+    from headstart.heads.registry import Candidate
     from headstart.heads.sweep.trial import Task
 
     Doubles = NDArray[np.float64]
 
 
-def out_of_fold(candidate: Candidate, features: NDArray[np.float32], task: Task) -> Doubles | None:
+def predict_folds(candidate: Candidate, features: NDArray[np.float32], task: Task) -> Doubles | None:
     """Fit a candidate again in every fold and return its probabilities for the images that the folds score.
 
     A sweep keeps the probability of the true class alone: of every class, for every candidate, would fill the memory.
@@ -39,9 +38,9 @@ def out_of_fold(candidate: Candidate, features: NDArray[np.float32], task: Task)
     float64 ndarray of shape (n_scored, n_classes), or None
         Fold after fold; None for heads without probabilities.
     """
-    path = PATHS.get(candidate.head)
-    if path is not None and candidate.params.keys() <= path.params:
-        part = run_path(path, {fold: {0: candidate.params} for fold in range(len(task.plan.folds))}, features, task)
+    solver = solver_of(candidate)
+    if solver:
+        part = run_solver(solver, {fold: {0: candidate.params} for fold in range(len(task.plan.folds))}, features, task)
         if not part.error:
             return np.concatenate(list(part.probabilities.values()))
     found = [_fit_fold(candidate, features, fold, task) for fold in range(len(task.plan.folds))]

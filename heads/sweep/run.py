@@ -16,10 +16,8 @@ from headstart.heads.errors import DataError, WorkerLostError
 from headstart.heads.features import feature_matrix
 from headstart.heads.isolation import quiet_and_single_threaded
 from headstart.heads.prediction import predict, predict_numbers
-from headstart.heads.registry.lookup import find_for
-from headstart.heads.scoring.classification import score_predictions
-from headstart.heads.scoring.metrics import METRICS, REGRESSION_METRICS, Score
-from headstart.heads.scoring.regression import score_numbers
+from headstart.heads.registry import find_head
+from headstart.heads.scoring import METRICS, REGRESSION_METRICS, Score, score_numbers, score_predictions
 from headstart.heads.sweep.cluster import ReadOnce, gather, open_client, place
 from headstart.heads.sweep.jobs import SweepSize, submit_jobs
 from headstart.heads.sweep.trial import Result, Task
@@ -30,8 +28,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
     from sklearn.base import BaseEstimator
 
-    from headstart.heads.registry.candidates import Candidate
-    from headstart.heads.registry.head import Head
+    from headstart.heads.registry import Candidate, Head
     from headstart.heads.splits import SplitPlan
 
 
@@ -95,7 +92,7 @@ def sweep(
         groups=None if groups is None else np.asarray(groups),
         seed=seed,
     )
-    heads = {candidate.head: find_for(candidate.task, candidate.head) for candidate in candidates}
+    heads = {candidate.head: find_head(candidate.head, candidate.task) for candidate in candidates}
     results, known = list(finished), {id(result.candidate) for result in finished}
 
     def receive(candidate: Candidate, outcome: Result | BaseException) -> None:
@@ -142,7 +139,7 @@ def select(results: Sequence[Result], metric: str = "accuracy") -> Result:
 def fit_final(candidate: Candidate, X: ArrayLike, y: ArrayLike, plan: SplitPlan, seed: int = 0) -> BaseEstimator:
     """Return the candidate's head, fitted on the train rows of `X` (n_images, n_features) and `y` (n_images,)."""
     rows = np.ascontiguousarray(np.asarray(X)[plan.train], dtype=np.float32)
-    model = find_for(candidate.task, candidate.head).make(candidate.params, seed)
+    model = find_head(candidate.head, candidate.task).make(candidate.params, seed)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # the sweep's result has reported it for this candidate
         return model.fit(rows, np.asarray(y)[plan.train])

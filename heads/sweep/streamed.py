@@ -12,12 +12,18 @@ from sklearn.exceptions import ConvergenceWarning
 
 from headstart.heads.errors import DataError
 from headstart.heads.prediction import predict, widen_classes
-from headstart.heads.registry.candidates import can_stream
-from headstart.heads.registry.table import STREAMED
-from headstart.heads.scoring.linearised import LargeScores, Predictions
-from headstart.heads.solvers.streamed.data import StreamedData, gather
-from headstart.heads.solvers.sums.blocks import BLOCK_BYTES, SAMPLE_BYTES, Stream
-from headstart.heads.solvers.sums.part_sums import Parts, part_of_train, parts_of_folds, split_by_part
+from headstart.heads.registry import StreamedFit, streamed_fit_of, streamed_heads
+from headstart.heads.scoring import LargeScores, Predictions
+from headstart.heads.solvers.streamed import StreamedData, gather
+from headstart.heads.solvers.sums import (
+    BLOCK_BYTES,
+    SAMPLE_BYTES,
+    Parts,
+    Stream,
+    part_of_train,
+    parts_of_folds,
+    split_by_part,
+)
 from headstart.heads.sweep.run import FinalScore, order_results
 from headstart.heads.sweep.trial import Result, Task
 
@@ -26,7 +32,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
-    from headstart.heads.registry.candidates import Candidate
+    from headstart.heads.registry import Candidate
     from headstart.heads.splits import SplitPlan
 
 
@@ -48,7 +54,7 @@ def sweep_streamed(
     Parameters
     ----------
     candidates : sequence of Candidate
-        Of heads in `STREAMED`. Their features are arrays, or have `shape` and a `take(rows)` that is array-like.
+        Of `streamed_heads`. Their features are arrays, or have `shape` and a `take(rows)` that is array-like.
     y, plan, metric, groups, seed, on_result, finished
         As for `sweep`.
     block_bytes, sample_bytes : int
@@ -60,9 +66,11 @@ def sweep_streamed(
     DataError
         Features cannot be used, a candidate cannot be streamed, or every candidate failed.
     """
-    unable = sorted({candidate.head for candidate in candidates if not can_stream(candidate)})
+    unable = sorted({candidate.head for candidate in candidates if not streamed_fit_of(candidate)})
     if unable:
-        raise DataError(f"{', '.join(unable)} cannot be fitted on streamed features; these can: {', '.join(STREAMED)}")
+        raise DataError(
+            f"{', '.join(unable)} cannot be fitted on streamed features; these can: {', '.join(streamed_heads())}"
+        )
     labels = np.asarray(y).astype(np.intp)
     task = Task(
         y=labels,
@@ -107,7 +115,7 @@ def fit_streamed(
     )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # the sweep's result has reported it for this candidate
-        return STREAMED[candidate.head].fit(data, [candidate.params], seed)[0][0]
+        return _way_of(candidate).fit(data, [candidate.params], seed)[0][0]
 
 
 def score_test_streamed(
@@ -147,6 +155,13 @@ def _needs_gram(candidates: Sequence[Candidate]) -> bool:
     return any(candidate.head == "ridge" for candidate in candidates)
 
 
+def _way_of(candidate: Candidate) -> StreamedFit:
+    streamed = streamed_fit_of(candidate)
+    if streamed is None:
+        raise DataError(f"{candidate.head} cannot be fitted on streamed features")
+    return streamed
+
+
 def _fit_heads(
     data: StreamedData, candidates: Sequence[Candidate], seed: int
 ) -> tuple[list[FittedInFolds], list[Result]]:
@@ -160,7 +175,7 @@ def _fit_heads(
         try:
             with warnings.catch_warnings(record=True) as caught:
                 warnings.simplefilter("always", ConvergenceWarning)
-                models = STREAMED[group[0].head].fit(data, [candidate.params for candidate in group], seed)
+                models = _way_of(group[0]).fit(data, [candidate.params for candidate in group], seed)
         except Exception as error:  # noqa: BLE001 - as in run_trial
             if len(group) > 1:
                 waiting += [[candidate] for candidate in group]

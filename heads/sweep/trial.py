@@ -11,9 +11,7 @@ import numpy as np
 from headstart.heads.errors import DataError
 from headstart.heads.isolation import isolated_job
 from headstart.heads.prediction import predict, predict_numbers
-from headstart.heads.scoring.classification import measure, score_together
-from headstart.heads.scoring.linearised import Predictions
-from headstart.heads.scoring.regression import measure_numbers, score_numbers
+from headstart.heads.scoring import Predictions, measure, measure_numbers, score_numbers, score_together
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,9 +19,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from sklearn.base import BaseEstimator
 
-    from headstart.heads.registry.candidates import Candidate
-    from headstart.heads.registry.head import Head
-    from headstart.heads.scoring.metrics import Score
+    from headstart.heads.registry import Candidate, Head
+    from headstart.heads.scoring import Score
     from headstart.heads.splits import SplitPlan
 from headstart.heads.features import contiguous_rows
 

@@ -26,7 +26,9 @@ def temporary_head(monkeypatch):
     """Return a function that registers a head for this test."""
 
     def add(make):
-        monkeypatch.setitem(registry._registered, "temporary", Head(name="temporary", summary=".", make=make, grid={}))
+        monkeypatch.setitem(
+            registry._registered["classify"], "temporary", Head(name="temporary", summary=".", make=make, grid={})
+        )
         return Candidate(features=X, backbone="pixels", tap="raw", key="k", head="temporary", params={})
 
     return add

@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 from urllib.parse import urlsplit
 
 from headstart.extractors.errors import ImageSetError, NotAllowedError, NotReadError
-from headstart.extractors.images.image_set import EMPTY_FILE, IMAGE_SUFFIXES, QUARANTINED, ListedImage
+from headstart.extractors.images import EMPTY_FILE, IMAGE_SUFFIXES, QUARANTINED, ListedImage
 from headstart.extractors.images.remote.address import check_address
 from headstart.extractors.images.remote.store import RangeFile, ask
 

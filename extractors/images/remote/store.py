@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 from headstart.extractors.errors import ExtractorError, ImageSetError, NotAllowedError, NotReadError
+from headstart.extractors.images import is_allowed
 from headstart.extractors.images.remote.address import check_address, redacted
-from headstart.extractors.images.roots import is_allowed
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer

@@ -11,16 +11,20 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from headstart.extractors.errors import ImageSetError, NotAllowedError, NotReadError
-from headstart.extractors.images.image_set import (
+from headstart.extractors.images import (
+    NOT_ALLOWED,
+    ImageRoot,
     ImageSet,
     ListedImage,
+    RemoteRoot,
     count_by_suffix,
+    is_allowed,
     listed_file,
     listing_frame,
     os_reason,
+    place_of,
     refuse_duplicates,
 )
-from headstart.extractors.images.roots import NOT_ALLOWED, ImageRoot, RemoteRoot, is_allowed, place_of
 from headstart.extractors.images.tar.labels import Sample, describe
 from headstart.extractors.images.tar.walk import TarContents, walk_tar
 
@@ -76,7 +80,7 @@ def _walk(root: Path, names: Sequence[str]) -> Iterator[TarContents]:
 
 
 def _walk_remote(root: RemoteRoot, names: Sequence[str]) -> list[TarContents]:
-    from headstart.extractors.images.remote.objects import open_object  # noqa: PLC0415 - local images do without
+    from headstart.extractors.images.remote import open_object  # noqa: PLC0415 - local images do without
 
     def walk(name: str) -> TarContents:
         url = place_of(root, name)

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from headstart.extractors.errors import ImageSetError
-from headstart.extractors.images.image_set import (
+from headstart.extractors.images import (
     DIGEST_COLUMN,
     LISTING_COLUMNS,
     QUARANTINED,

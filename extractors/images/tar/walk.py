@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import BinaryIO
 
-from headstart.extractors.images.image_set import EMPTY_FILE, IMAGE_SUFFIXES, QUARANTINED, ListedImage, displayable
+from headstart.extractors.images import EMPTY_FILE, IMAGE_SUFFIXES, QUARANTINED, ListedImage, displayable
 from headstart.extractors.images.tar.labels import Sample
 
 _BLOCK = tarfile.BLOCKSIZE

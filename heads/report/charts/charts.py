@@ -13,10 +13,9 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from headstart.heads.report.charts.map import map_chart
 from headstart.heads.report.charts.svg import INK, STYLE, as_svg, panel, shortened
 
-__all__ = ["best_epoch", "confusion_chart", "confusion_counts", "curve_chart", "map_chart"]
+__all__ = ["best_epoch", "confusion_chart", "confusion_counts", "curve_chart"]
 
 # Mid tones that keep 3:1 against a white and against a near-black page, for what cannot follow the theme.
 HEAT = "#2f6db5"

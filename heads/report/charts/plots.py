@@ -9,10 +9,10 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 from numpy.typing import NDArray
 
+from headstart.heads.report import is_number, score_text
 from headstart.heads.report.charts.charts import HEAT, TRAIN
 from headstart.heads.report.charts.svg import INK, STYLE, as_svg, panel, shortened
-from headstart.heads.report.text import is_number, score_text
-from headstart.heads.scoring.metrics import is_loss, metric_name
+from headstart.heads.scoring import is_loss, metric_name
 
 BRIEFEST = 1e-4  # seconds: what the clock of a fit resolves, and a place on the logarithmic axis for 0
 # Where a label may stand beside its point: offset in points of 1/72 inch, and how the text is aligned to it.

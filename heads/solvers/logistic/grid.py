@@ -19,7 +19,7 @@ from headstart.heads.solvers.logistic.anchored import AnchoredLoss
 from headstart.heads.solvers.logistic.lbfgs import Search
 from headstart.heads.solvers.logistic.loss import SoftmaxLoss
 from headstart.heads.solvers.logistic.scaling import WeightScaling
-from headstart.heads.solvers.sums.fold_parts import PartedImages, part_images
+from headstart.heads.solvers.sums import PartedImages, part_images
 
 # Each is where bfloat16 is anchored anew: its error is then that of a small change. The last leaves room below the
 # tolerance, so that nearly all problems have arrived when float32 looks.

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from headstart.heads.solvers.logistic.softmax_sums import SoftmaxSums
-    from headstart.heads.solvers.sums.part_sums import Parts, PartSums
+    from headstart.heads.solvers.sums import Parts, PartSums
 
 _ABSENT = -1e30  # a score that no softmax sees
 

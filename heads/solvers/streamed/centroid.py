@@ -8,17 +8,16 @@ import numpy as np
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import Normalizer
 
-from headstart.heads.estimators.centroid import NearestMeanClassifier
-from headstart.heads.estimators.softmax import fit_temperature
+from headstart.heads.estimators import NearestMeanClassifier, fit_temperature
 from headstart.heads.solvers.streamed.data import StreamedData, scaler_of
-from headstart.heads.solvers.sums.part_sums import class_indicator, split_by_part
+from headstart.heads.solvers.sums import class_indicator, split_by_part
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
-    from headstart.heads.solvers.sums.blocks import Block
+    from headstart.heads.solvers.sums import Block
 
     Doubles = NDArray[np.float64]
 

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.preprocessing import StandardScaler
 
-from headstart.heads.registry.lookup import find_head
-from headstart.heads.solvers.sums.blocks import SAMPLE_BYTES, Sample, Stream, draw_sample
-from headstart.heads.solvers.sums.part_sums import Moments, Parts, PartSums, sum_parts
+from headstart.heads.estimators import make_dummy
+from headstart.heads.solvers.sums import SAMPLE_BYTES, Moments, Parts, PartSums, Sample, Stream, draw_sample, sum_parts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -123,6 +122,6 @@ def stream_dummy(data: StreamedData, grid: Sequence[Mapping[str, Any]], seed: in
         counts = data.counts(fit)
         present = np.flatnonzero(counts)
         nothing = np.zeros((len(present), data.stream.n_features))
-        return find_head("dummy").make(params, seed).fit(nothing, present, sample_weight=counts[present])
+        return make_dummy(params, seed).fit(nothing, present, sample_weight=counts[present])
 
     return [[fitted(fit, params) for fit in range(data.n_fits)] for params in grid]

@@ -16,13 +16,18 @@ import torch
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.pipeline import Pipeline, make_pipeline
 
-from headstart.heads.estimators.stock import make_logreg
-from headstart.heads.solvers.logistic.lbfgs import Loss, Search
-from headstart.heads.solvers.logistic.loss import rows_at_once, split_blocks
-from headstart.heads.solvers.logistic.scaling import Targets, WeightScaling
-from headstart.heads.solvers.logistic.softmax_sums import SoftmaxSums
+from headstart.heads.estimators import make_logreg
+from headstart.heads.solvers.logistic import (
+    Loss,
+    Search,
+    SoftmaxSums,
+    Targets,
+    WeightScaling,
+    rows_at_once,
+    split_blocks,
+)
 from headstart.heads.solvers.streamed.data import StreamedData, scaler_of
-from headstart.heads.solvers.sums.part_sums import class_indicator, split_by_part
+from headstart.heads.solvers.sums import class_indicator, split_by_part
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -30,7 +35,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from headstart.heads.solvers.sums.blocks import Block
+    from headstart.heads.solvers.sums import Block
 
 _ROWS_AT_ONCE = 16_384
 _FLATTEST = 1e-3  # of the mean curvature

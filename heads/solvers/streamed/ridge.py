@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.pipeline import Pipeline, make_pipeline
 
-from headstart.heads.estimators.ridge import RidgeSoftmaxClassifier, class_targets, left_out_scores
-from headstart.heads.estimators.softmax import fit_temperature
+from headstart.heads.estimators import RidgeSoftmaxClassifier, class_targets, fit_temperature, left_out_scores
 from headstart.heads.solvers.streamed.data import StreamedData, scaler_of
 
 if TYPE_CHECKING:

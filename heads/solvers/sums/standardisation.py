@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from headstart.heads.estimators.softmax import Floats
+from headstart.heads.estimators import Floats
 
 
 def standardise(features: Floats, others: Floats, dtype: Any = np.float32) -> tuple[Floats, Floats]:

@@ -29,7 +29,7 @@ from headstart.extractors.spec.tap import Tap
 from headstart.flows.errors import JobError
 from headstart.flows.experiment.tables import Experiment
 from headstart.flows.extraction.cluster import Cluster, cluster_on_demand
-from headstart.flows.extraction.device_lock import device_lock
+from headstart.flows.extraction.gpu_lock import device_lock
 from headstart.flows.extraction.scaled import ScaledExtraction
 from headstart.flows.extraction.worker import pack, work
 

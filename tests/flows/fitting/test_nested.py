@@ -64,7 +64,7 @@ def test_no_model_sees_an_image_that_it_is_asked_about_nor_its_group_and_no_choi
     spied.mkdir()
     groups = np.arange(36) // 3  # of copies, or patients: three images each
     made = Head(name="spy", summary=".", make=lambda p, _: Spy(spied, p["number"]), grid={"number": (0, 1)})
-    monkeypatch.setitem(registry._registered, "spy", made)
+    monkeypatch.setitem(registry._registered["classify"], "spy", made)
     cache = cache_of(tmp_path, np.column_stack([np.arange(36), np.ones(36)]), ["cat", "dog"] * 18)
     posed = pose_problem(EmbeddingCache(cache))
     ids = np.asarray(posed.embedded[0].features)[:, 0].astype(int)

@@ -194,7 +194,7 @@ def fitted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[], set[
         return DummyClassifier(strategy="stratified", random_state=number)
 
     head = Head(name="numbered", summary=".", make=make, grid={"number": (0, 1, 2, 3, 4, 5)})
-    monkeypatch.setitem(registry._registered, "numbered", head)
+    monkeypatch.setitem(registry._registered["classify"], "numbered", head)
 
     def numbers() -> set[int]:
         times = Counter(int(path.name[0]) for path in made.iterdir())

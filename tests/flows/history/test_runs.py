@@ -105,7 +105,7 @@ def test_a_damaged_line_is_left_out_with_a_note_and_what_follows_is_kept(tmp_pat
 
 def test_processes_that_append_at_once_lose_no_run(tmp_path: Path) -> None:
     code = (
-        "import sys; from pathlib import Path; from synthetic_runs import keep, run_of\n"
+        "import sys; from pathlib import Path; from support.synthetic_runs import keep, run_of\n"
         "for number in range(5): keep(Path(sys.argv[1]), run_of(int(sys.argv[2]) * 10 + number))"
     )
     started = [

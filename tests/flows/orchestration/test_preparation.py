@@ -59,12 +59,12 @@ def test_a_folder_of_other_files_is_refused_before_anything_is_written_into_it(t
     assert [path.name for path in tmp_path.iterdir()] == ["letter.txt"]
 
 
-@pytest.mark.parametrize(("module", "flow"), [("pipeline", run_experiment), ("nightly", nightly)])
+@pytest.mark.parametrize(("module", "flow"), [("orchestration.pipeline", run_experiment), ("nightly.flow", nightly)])
 def test_what_is_misspelt_in_the_form_is_refused_before_anything_is_extracted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: str, flow: Any
 ) -> None:
     extracted: list[Any] = []
-    monkeypatch.setattr(f"flows.{module}.extract_in_tasks", lambda *given, **_: extracted.append(given))
+    monkeypatch.setattr(f"headstart.flows.{module}.extract_in_tasks", lambda *given, **_: extracted.append(given))
     places = {"images": str(tmp_path), "cache": tmp_path / "cache", "out": tmp_path / "results"}
     with pytest.raises(UnknownHeadError, match="no head for numbers is called 'rigde'; did you mean ridge"):
         flow.fn(typed(**places, fit=[{"head": ["rigde"], "task": "regress"}]))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from headstart.heads.analysis import near_copies as module
-from headstart.heads.analysis.near_copies import near_copies, sides_of
+from headstart.heads.analysis.near_copies import find_near_copies, sides_of
 from headstart.heads.errors import DataError
 from headstart.heads.splits import plan_splits
 
@@ -32,7 +32,7 @@ def small_blocks(monkeypatch):
 def test_every_pair_across_sides_is_found_block_by_block(small_blocks, dtype):
     X, sides = features().astype(dtype), np.arange(60) % 4 - 1
     expected, cosine = by_the_whole_matrix(X, sides, 0.8)
-    found = near_copies(X, sides, threshold=0.8)
+    found = find_near_copies(X, sides, threshold=0.8)
     assert len(expected) > 20
     assert [tuple(pair) for pair in found.rows.tolist()] == expected
     np.testing.assert_allclose(found.cosine, [cosine[pair] for pair in expected], atol=1e-6)
@@ -41,24 +41,24 @@ def test_every_pair_across_sides_is_found_block_by_block(small_blocks, dtype):
 def test_only_the_nearest_are_kept_and_all_are_counted(small_blocks):
     X, sides = features(), np.arange(60) % 2
     expected, _ = by_the_whole_matrix(X, sides, 0.5)
-    found = near_copies(X, sides, threshold=0.5, most=5)
+    found = find_near_copies(X, sides, threshold=0.5, most=5)
     assert [tuple(pair) for pair in found.rows.tolist()] == expected[:5]
     assert found.n_found == len(expected)
 
 
 def test_of_equal_pairs_the_first_rows_come_first(small_blocks):
-    found = near_copies(np.ones((40, 3), dtype=np.float32), np.arange(40) // 20, most=3)
+    found = find_near_copies(np.ones((40, 3), dtype=np.float32), np.arange(40) // 20, most=3)
     assert found.rows.tolist() == [[0, 20], [0, 21], [0, 22]]
     assert found.n_found == 400
 
 
 def test_copies_on_one_side_are_no_pair():
-    assert near_copies(np.ones((4, 3)), np.zeros(4, dtype=int)).n_found == 0
+    assert find_near_copies(np.ones((4, 3)), np.zeros(4, dtype=int)).n_found == 0
 
 
 def test_a_scaled_copy_has_cosine_one_and_a_row_of_zeros_is_like_no_other():
     X = np.array([[1.0, 2.0], [1000.0, 2000.0], [0.0, 0.0], [0.0, 0.0]])
-    found = near_copies(X, np.array([0, 1, 0, 1]))
+    found = find_near_copies(X, np.array([0, 1, 0, 1]))
     assert (found.rows.tolist(), found.n_found) == ([[0, 1]], 1)
     assert found.cosine[0] == pytest.approx(1.0, abs=1e-6)
 
@@ -94,12 +94,12 @@ def test_images_that_the_plan_drops_are_on_no_side():
 )
 def test_what_cannot_be_compared_is_refused(X, sides, options, message):
     with pytest.raises(DataError, match=message):
-        near_copies(X, sides, **options)
+        find_near_copies(X, sides, **options)
 
 
 def test_rows_that_are_not_finite_are_named():
     X = features()
     X[[3, 9], 1] = np.nan
     with pytest.raises(DataError, match=r"2 of 60 rows hold NaN or infinite values \(first row: 3\)") as caught:
-        near_copies(X, np.arange(60) % 2)
+        find_near_copies(X, np.arange(60) % 2)
     assert caught.value.rows == (3, 9)

@@ -21,6 +21,7 @@ from headstart.heads import (
     find_head,
     register,
 )
+from headstart.heads.registry import table
 from headstart.heads.registry.candidates import FeatureSet, expand
 from headstart.heads.splits import plan_splits
 from headstart.heads.sweep.run import fit_final, sweep
@@ -181,7 +182,8 @@ def test_a_nearly_right_name_is_answered_with_an_installed_head(install):
 
 
 def test_a_head_registered_in_python_is_found_and_listed(monkeypatch):
-    monkeypatch.setattr("headstart.heads.registry.table._registered", registered := dict(HEADS))
-    monkeypatch.setattr("headstart.heads.registry.lookup.HEADS", registered)
+    classifiers = table._registered["classify"]
+    monkeypatch.setitem(classifiers, "mine", HEADS["ridge"])  # so that the name is forgotten afterwards
+    del classifiers["mine"]
     register(Head(name="mine", summary="Mine.", make=HEADS["ridge"].make, grid={}))
     assert find_head("mine") is all_heads()["mine"]

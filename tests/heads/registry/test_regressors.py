@@ -13,7 +13,7 @@ from sklearn.preprocessing import Normalizer, StandardScaler
 
 from headstart.heads import HEADS, DataError, UnknownHeadError
 from headstart.heads.registry.candidates import FeatureSet, expand
-from headstart.heads.registry.lookup import find_regressor
+from headstart.heads.registry.lookup import find_head
 from headstart.heads.registry.presets import PRESETS, REGRESSION_PRESETS, find_preset
 from headstart.heads.registry.table import REGRESSORS
 from headstart.heads.splits import plan_splits
@@ -99,7 +99,7 @@ def test_numbers_have_sweeps_of_the_same_names_as_classes():
 )
 def test_an_unknown_head_for_numbers_is_answered_with_names(asked, answer):
     with pytest.raises(UnknownHeadError, match=answer):
-        find_regressor(asked)
+        find_head(asked, "regress")
 
 
 def test_a_sweep_of_numbers_scores_as_scikit_learns_cross_validation():

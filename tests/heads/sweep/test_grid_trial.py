@@ -8,9 +8,8 @@ from support.sweep_example import PIXELS, PLAN, X, Y
 
 from headstart.heads import HEADS
 from headstart.heads.registry.candidates import expand
-from headstart.heads.registry.head import GridPath
-from headstart.heads.registry.table import PATHS
-from headstart.heads.sweep.grid_trial import PathPart, pick_result, run_path, score_group
+from headstart.heads.registry.head import GridSolver
+from headstart.heads.sweep.grid_trial import SolvedPart, pick_result, run_solver, score_group
 from headstart.heads.sweep.jobs import SweepSize, submit_jobs
 from headstart.heads.sweep.run import sweep
 from headstart.heads.sweep.trial import Task, run_trial
@@ -20,7 +19,7 @@ PARAMS = {"logreg": {"C": 0.1}, "ridge": {"alpha": 1.0}}
 FEATURES = np.ascontiguousarray(X, dtype=np.float32)
 
 
-@pytest.mark.parametrize("name", PATHS)
+@pytest.mark.parametrize("name", [name for name, head in HEADS.items() if head.solver])
 def test_results_are_those_of_one_candidate_after_another(name):
     candidates = expand([PIXELS], [name])
     together = {str(result.candidate.params): result for result in sweep(candidates, Y, PLAN)}
@@ -49,21 +48,21 @@ def test_one_that_is_wrong_costs_the_others_nothing():
 @pytest.mark.parametrize("name", PARAMS)
 def test_classes_that_a_fold_lacks_have_probability_zero(name):
     y = np.where(np.isin(np.arange(len(Y)), PLAN.folds[0][0]) & (Y == 3), 4, Y)
-    part = run_path(PATHS[name], {0: {0: PARAMS[name]}}, FEATURES, replace(TASK, y=y))
+    part = run_solver(HEADS[name].solver, {0: {0: PARAMS[name]}}, FEATURES, replace(TASK, y=y))
     assert part.error is None
     assert (part.probabilities[0, 0][:, 3] == 0).all()
     np.testing.assert_allclose(part.probabilities[0, 0].sum(axis=1), 1)
 
 
 def test_a_failure_is_told():
-    part = run_path(PATHS["logreg"], {0: {0: {"C": -1.0}}}, FEATURES, TASK)
+    part = run_solver(HEADS["logreg"].solver, {0: {0: {"C": -1.0}}}, FEATURES, TASK)
     assert part.error == "ValueError: C is -1.0, expected a number above 0"
     assert part.probabilities == {}
 
 
 def cut(n_candidates, n_workers, *, n_folds=5, n_rounds=1, most_cells=1000, most_scored=1000, **kind):
     """Return the cells of the jobs that a sweep is cut into, and all jobs: names and arguments, futures by place."""
-    path = GridPath(module="m", function="f", params=frozenset({"C"}), **kind)
+    path = GridSolver(place="m:f", params=frozenset({"C"}), **kind)
     size = SweepSize(
         n_folds=n_folds, n_rounds=n_rounds, n_workers=n_workers, most_cells=most_cells, most_scored=most_scored
     )
@@ -74,12 +73,12 @@ def cut(n_candidates, n_workers, *, n_folds=5, n_rounds=1, most_cells=1000, most
         return len(jobs) - 1
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("headstart.heads.sweep.jobs.PATHS", {"logreg": path})
+        patch.setattr("headstart.heads.sweep.jobs.solver_of", lambda _: path)
         candidates = expand([PIXELS], ["logreg"], {"logreg": {"C": [float(C) for C in range(1, n_candidates + 1)]}})
         sources = {id(PIXELS.features): "features"}
         futures = submit_jobs(submit, candidates, {"logreg": HEADS["logreg"]}, sources, "task", size)
     assert sorted(candidate.params["C"] for candidate in futures.values()) == list(range(1, n_candidates + 1))
-    return [arguments[1] for name, arguments in jobs if name == "run_path"], jobs
+    return [arguments[1] for name, arguments in jobs if name == "run_solver"], jobs
 
 
 @pytest.mark.parametrize(
@@ -169,7 +168,7 @@ def test_candidates_are_scored_from_the_jobs_that_tried_them_and_picked_from_the
         name, (some, parts, _) = jobs[place]
         assert (name, some[number]) == ("score_group", candidate)
         assert candidate.params == {"C": number + 1.0}
-        holding = [at for at, (kind, own) in enumerate(jobs) if kind == "run_path" and number in numbers_in(own[1])]
+        holding = [at for at, (kind, own) in enumerate(jobs) if kind == "run_solver" and number in numbers_in(own[1])]
         assert parts == holding
 
 
@@ -183,7 +182,9 @@ SOME = dict(enumerate(expand([PIXELS], ["ridge"], {"ridge": {"alpha": [0.1, 1.0,
 def parts_of(probability_of, **other):
     """Return the parts of three candidates, one for each fold; of each candidate the probabilities (n_images, 10)."""
     return [
-        PathPart(probabilities={(fold, number): probability_of(number)[rows] for number in SOME}, seconds=0.3, **other)
+        SolvedPart(
+            probabilities={(fold, number): probability_of(number)[rows] for number in SOME}, seconds=0.3, **other
+        )
         for fold, (_, rows) in enumerate(PLAN.folds)
     ]
 
@@ -208,7 +209,7 @@ def test_each_has_its_share_of_the_time_and_the_warnings_of_all():
 
 
 def test_where_a_fit_failed_each_goes_through_the_folds_by_itself():
-    parts = [*parts_of(lambda _: np.eye(10)[Y])[1:], PathPart(error="ValueError: no")]
+    parts = [*parts_of(lambda _: np.eye(10)[Y])[1:], SolvedPart(error="ValueError: no")]
     results = score_group(SOME, parts, TASK)
     assert results == {}
     found = pick_result(results, 1, SOME[1], HEADS["ridge"], FEATURES, TASK)

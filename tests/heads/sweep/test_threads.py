@@ -8,16 +8,16 @@ from support.thread_count_path import PLACE, allow_many
 from threadpoolctl import threadpool_limits
 
 from headstart.heads.registry.candidates import expand
-from headstart.heads.registry.head import GridPath
+from headstart.heads.registry.head import GridSolver
 from headstart.heads.sweep.run import sweep
 
-COUNTING = GridPath(module="support.thread_count_path", function="solve", params=frozenset({"alpha"}), divisible=False)
+COUNTING = GridSolver(place="support.thread_count_path:solve", params=frozenset({"alpha"}), divisible=False)
 
 
 @pytest.fixture
 def jobs(monkeypatch):
     """Two candidates whose shared jobs note their threads."""
-    monkeypatch.setattr("headstart.heads.sweep.jobs.PATHS", {"ridge": COUNTING})
+    monkeypatch.setattr("headstart.heads.sweep.jobs.solver_of", lambda _: COUNTING)
     return expand([PIXELS], ["ridge"], {"ridge": {"alpha": [1.0, 10.0]}})
 
 

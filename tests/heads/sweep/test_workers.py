@@ -15,7 +15,7 @@ from support.sweep_example import PIXELS, PLAN, X, Y
 from headstart.heads import HEADS, Head
 from headstart.heads.registry import table as registry
 from headstart.heads.registry.candidates import Candidate, FeatureSet, expand
-from headstart.heads.registry.head import GridPath
+from headstart.heads.registry.head import GridSolver
 from headstart.heads.sweep import cluster as sweep_cluster
 from headstart.heads.sweep.run import sweep
 
@@ -45,7 +45,9 @@ def numbered(monkeypatch):
             act(params["number"])
             return HEADS["dummy"].make({}, seed)
 
-        monkeypatch.setitem(registry._registered, "numbered", Head(name="numbered", summary=".", make=make, grid={}))
+        monkeypatch.setitem(
+            registry._registered["classify"], "numbered", Head(name="numbered", summary=".", make=make, grid={})
+        )
         source = {"features": X, "backbone": "pixels", "tap": "raw", "key": "k", "head": "numbered"}
         return [Candidate(**source, params={"number": number}) for number in range(n_candidates)]
 
@@ -120,8 +122,10 @@ def test_a_candidate_that_ends_every_worker_fails_with_a_reason_and_the_others_f
             (tmp_path / str(uuid.uuid4())).touch()
             os._exit(1)
 
-    deadly = GridPath(module="support.deadly_path", function="solve", params=frozenset({"alpha"}), divisible=False)
-    monkeypatch.setattr("headstart.heads.sweep.jobs.PATHS", {"ridge": deadly})
+    deadly = GridSolver(place="support.deadly_path:solve", params=frozenset({"alpha"}), divisible=False)
+    monkeypatch.setattr(
+        "headstart.heads.sweep.jobs.solver_of", lambda candidate: deadly if candidate.head == "ridge" else None
+    )
     ridges = expand([PIXELS], ["ridge"], {"ridge": {"alpha": [1.0, 10.0]}})
     results = {str(r.candidate.params): r for r in sweep([*numbered(6, act), *ridges], Y, PLAN, dask=scheduler)}
     lost = results.pop("{'number': 3}")

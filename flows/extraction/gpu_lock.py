@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
 
-from headstart.flows.output.console import show_notes
+from headstart.flows.output import show_notes
 
 if TYPE_CHECKING:
     import torch

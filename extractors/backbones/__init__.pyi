@@ -1,0 +1,13 @@
+from .backbone import Backbone as Backbone
+from .backbone import BackboneInfo as BackboneInfo
+from .backbone import freeze as freeze
+from .registry import list_backbones as list_backbones
+from .registry import load_backbone as load_backbone
+from .registry import resolve_backbone as resolve_backbone
+from .small_cnn import PREPROCESSING as PREPROCESSING
+from .small_cnn import SmallCNN as SmallCNN
+from .strict_loading import MissingHead as MissingHead
+from .torchvision_table import default_weights as default_weights
+from .torchvision_table import published_weights as published_weights
+from .weights import published_file as published_file
+from .weights import unknown_weights as unknown_weights

@@ -1,0 +1,11 @@
+from .extraction import Extraction as Extraction
+from .known_requests import Request as Request
+from .known_requests import describe_request as describe_request
+from .known_requests import recall as recall
+from .known_requests import remember as remember
+from .missing_rows import MissingRows as MissingRows
+from .missing_rows import cut_shards as cut_shards
+from .shard_request import Decided as Decided
+from .shard_request import ExtractionRequest as ExtractionRequest
+from .shard_request import ShardWork as ShardWork
+from .shard_result import ShardResult as ShardResult

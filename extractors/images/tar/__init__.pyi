@@ -1,0 +1,1 @@
+from .archives import list_archives as list_archives

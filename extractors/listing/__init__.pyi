@@ -1,0 +1,9 @@
+from .cache_listing import CacheListing as CacheListing
+from .cache_listing import has_listing as has_listing
+from .cache_listing import listed_root as listed_root
+from .cache_listing import read_listing as read_listing
+from .known_digests import RACY_NS as RACY_NS
+from .known_digests import find_known_digests as find_known_digests
+from .update import update_listing as update_listing
+from .usable_images import UsableImages as UsableImages
+from .usable_images import read_usable as read_usable

@@ -1,0 +1,15 @@
+from .key import FORMAT_VERSION as FORMAT_VERSION
+from .key import Decode as Decode
+from .key import EmbeddingKey as EmbeddingKey
+from .key import Precision as Precision
+from .key import StoredDtype as StoredDtype
+from .preprocessing import Interpolation as Interpolation
+from .preprocessing import Preprocessing as Preprocessing
+from .settings import Settings as Settings
+from .tap import PENULTIMATE as PENULTIMATE
+from .tap import POOLINGS as POOLINGS
+from .tap import Tap as Tap
+from .weights_argument import RESERVED_WEIGHTS as RESERVED_WEIGHTS
+from .weights_argument import SUFFIXES as SUFFIXES
+from .weights_argument import find_weights_file as find_weights_file
+from .weights_argument import is_file_argument as is_file_argument

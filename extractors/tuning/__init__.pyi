@@ -1,0 +1,7 @@
+from .batch_size import time_batches as time_batches
+from .execution import Execution as Execution
+from .fidelity import LOWEST_COSINE as LOWEST_COSINE
+from .fidelity import FidelityRecord as FidelityRecord
+from .first_images import FirstImages as FirstImages
+from .preparation import prepare as prepare
+from .shortcuts import settle_key as settle_key

@@ -1,0 +1,15 @@
+from .integrity import Damage as Damage
+from .integrity import check_keys as check_keys
+from .integrity import check_listing as check_listing
+from .integrity import check_marker as check_marker
+from .integrity import check_shards as check_shards
+from .integrity import delete_aside as delete_aside
+from .integrity import find_unembedded as find_unembedded
+from .integrity import put_shards_aside as put_shards_aside
+from .integrity import put_shards_back as put_shards_back
+from .integrity import restore_marker as restore_marker
+from .merging import Compaction as Compaction
+from .merging import carry_out as carry_out
+from .merging import plan_compaction as plan_compaction
+from .single_file import WRITERS as WRITERS
+from .single_file import gather_export as gather_export

@@ -1,0 +1,2 @@
+from .diagnosis import diagnose as diagnose
+from .finding import Finding as Finding

@@ -1,0 +1,9 @@
+from .reading import anchor_values as anchor_values
+from .reading import read_experiment as read_experiment
+from .security import check_allowed as check_allowed
+from .security import export_limits as export_limits
+from .security import refuse_disallowed as refuse_disallowed
+from .tables import DASK_PATTERN as DASK_PATTERN
+from .tables import Experiment as Experiment
+from .tables import ExtractTable as ExtractTable
+from .tables import FitTable as FitTable

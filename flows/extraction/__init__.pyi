@@ -1,0 +1,11 @@
+from .gpu_lock import device_lock as device_lock
+from .job import extract as extract
+from .job import extract_each as extract_each
+from .job import list_into as list_into
+from .job import open_extraction as open_extraction
+from .job import quarantine as quarantine
+from .job import run_shards as run_shards
+from .scaled import ScaledExtraction as ScaledExtraction
+from .scaled import embed_in_flight as embed_in_flight
+from .scaled import on_workers as on_workers
+from .summary import ExtractionSummary as ExtractionSummary

@@ -1,0 +1,3 @@
+from .flow import hold_night as hold_night
+from .flow import nightly as nightly
+from .text import night_lines as night_lines

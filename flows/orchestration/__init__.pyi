@@ -1,0 +1,12 @@
+from .artifacts import slug_of as slug_of
+from .assets import record_embeddings as record_embeddings
+from .cache_queue import ONE_AFTER_THE_OTHER as ONE_AFTER_THE_OTHER
+from .cache_queue import free_dead_runs as free_dead_runs
+from .cache_queue import share_limit as share_limit
+from .extraction_tasks import extract_in_tasks as extract_in_tasks
+from .fit_tasks import fit_in_tasks as fit_in_tasks
+from .pipeline import RunSummary as RunSummary
+from .pipeline import refuse_misspelt as refuse_misspelt
+from .pipeline import run as run
+from .preparation import NO_PICKLE as NO_PICKLE
+from .preparation import experiment_at_work as experiment_at_work

@@ -1,0 +1,14 @@
+from .console import MOST_ROWS as MOST_ROWS
+from .console import emit_json as emit_json
+from .console import fail as fail
+from .console import nearby as nearby
+from .console import show_notes as show_notes
+from .console import size_text as size_text
+from .console import table_of as table_of
+from .logs import log_event as log_event
+from .logs import record_candidate as record_candidate
+from .logs import record_shard as record_shard
+from .logs import timed as timed
+from .progress import Advance as Advance
+from .progress import progress_bar as progress_bar
+from .progress import say_waiting as say_waiting

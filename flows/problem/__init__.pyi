@@ -1,0 +1,11 @@
+from .embedded import Embedded as Embedded
+from .embedded import find_covering as find_covering
+from .label_columns import ALL as ALL
+from .label_columns import choose_targets as choose_targets
+from .label_columns import merge_labels as merge_labels
+from .problem import Labelled as Labelled
+from .problem import Problem as Problem
+from .problem import gather_labelled as gather_labelled
+from .problem import pose_column as pose_column
+from .problem import pose_problem as pose_problem
+from .problem import unite_groups as unite_groups

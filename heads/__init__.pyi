@@ -1,0 +1,11 @@
+from .errors import DataError as DataError
+from .errors import DuplicateHeadError as DuplicateHeadError
+from .errors import HeadError as HeadError
+from .errors import ModelFileError as ModelFileError
+from .errors import OwnHeadError as OwnHeadError
+from .errors import UnknownHeadError as UnknownHeadError
+from .registry import HEADS as HEADS
+from .registry import Head as Head
+from .registry import all_heads as all_heads
+from .registry import find_head as find_head
+from .registry import register as register

@@ -1,0 +1,16 @@
+from .centroid import NearestMeanClassifier as NearestMeanClassifier
+from .lda import ShrunkDiscriminantClassifier as ShrunkDiscriminantClassifier
+from .neighbors import METRICS as METRICS
+from .neighbors import split_metric as split_metric
+from .neighbors import without_rounding as without_rounding
+from .ridge import RidgeSoftmaxClassifier as RidgeSoftmaxClassifier
+from .ridge import class_targets as class_targets
+from .ridge import left_out_rows as left_out_rows
+from .ridge import left_out_scores as left_out_scores
+from .softmax import Doubles as Doubles
+from .softmax import Floats as Floats
+from .softmax import SoftmaxClassifier as SoftmaxClassifier
+from .softmax import fit_temperature as fit_temperature
+from .softmax import fit_temperatures as fit_temperatures
+from .stock import make_dummy as make_dummy
+from .stock import make_logreg as make_logreg

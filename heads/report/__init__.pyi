@@ -1,0 +1,11 @@
+from .data import ReportData as ReportData
+from .nested_text import MEANING as MEANING
+from .nested_text import fold_rows as fold_rows
+from .nested_text import stability_text as stability_text
+from .number_page import NumberReport as NumberReport
+from .number_page import render_number_report as render_number_report
+from .page import render_report as render_report
+from .text import interval_text as interval_text
+from .text import is_number as is_number
+from .text import params_text as params_text
+from .text import score_text as score_text

@@ -1,0 +1,2 @@
+from .data import StreamedData as StreamedData
+from .data import gather as gather

@@ -1,0 +1,17 @@
+from .cluster import open_client as open_client
+from .nested import NestedPlan as NestedPlan
+from .nested import OuterFold as OuterFold
+from .nested import plan_nested as plan_nested
+from .nested import pool_scores as pool_scores
+from .out_of_fold import predict_folds as predict_folds
+from .run import FinalScore as FinalScore
+from .run import fit_final as fit_final
+from .run import score_test as score_test
+from .run import select as select
+from .run import sweep as sweep
+from .streamed import fit_streamed as fit_streamed
+from .streamed import score_test_streamed as score_test_streamed
+from .streamed import sweep_streamed as sweep_streamed
+from .trial import Result as Result
+from .trial import Task as Task
+from .trial import training_curve as training_curve
