@@ -170,9 +170,7 @@ def test_one_bad_choice_fails_by_itself():
 
 
 def test_heads_that_need_all_features_at_once_are_refused():
-    with pytest.raises(
-        DataError, match="knn cannot be .* features; these can: dummy, centroid, logreg, ridge"
-    ):
+    with pytest.raises(DataError, match=r"knn cannot be .* features; these can: dummy, centroid, logreg, ridge"):
         sweep_streamed(candidates(X, "knn", "ridge"), Y, PLAN)
 
 
