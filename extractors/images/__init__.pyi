@@ -1,3 +1,5 @@
+from .columns import are_whole_numbers as are_whole_numbers
+from .columns import typed_column as typed_column
 from .image_set import DIGEST_COLUMN as DIGEST_COLUMN
 from .image_set import EMPTY_FILE as EMPTY_FILE
 from .image_set import IMAGE_SUFFIXES as IMAGE_SUFFIXES

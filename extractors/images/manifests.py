@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from headstart.extractors.errors import ImageSetError
+from headstart.extractors.images.columns import typed_column
 from headstart.extractors.images.image_set import (
     DIGEST_COLUMN,
     LISTING_COLUMNS,
@@ -92,12 +93,13 @@ def _read_table(manifest: Path | str) -> pd.DataFrame:
             return pd.read_parquet(content).reset_index(drop=True)
         table = pd.read_csv(
             content,
-            dtype=dict.fromkeys(_OWN_COLUMNS, str),  # 001 stays 001
+            dtype=str,  # 001 stays 001
             keep_default_na=False,
             na_values=[""],
-            low_memory=False,  # otherwise one column may have several types, by chunk
             encoding="utf-8-sig",  # spreadsheets put a byte-order mark in front
         )
+        labels = [name for name in table.columns if name not in _OWN_COLUMNS]
+        table = table.assign(**{name: typed_column(table[name]) for name in labels if table.columns.is_unique})
     except ImageSetError:
         raise  # it is a ValueError, too
     except FileNotFoundError as error:
@@ -163,12 +165,12 @@ def _texts(column: "pd.Series[Any]") -> list[str | None]:
 
 
 def _labels(column: "pd.Series[Any]", manifest: Path | str) -> "pd.Series[Any]":
-    """Return a label column as it is, except that all text has one dtype and None for what is missing."""
-    if isinstance(column.dtype, pd.StringDtype):
-        return text_series(_texts(column))
-    if column.dtype == object:
-        _refuse_containers(column.tolist(), f"{manifest}: column {column.name}")
-        return column.astype(object).where(column.notna(), None)
+    """Return a label column as it is, except that all text has one dtype and None for what is missing or empty."""
+    if isinstance(column.dtype, pd.StringDtype) or column.dtype == object:
+        values = column.tolist()
+        _refuse_containers(values, f"{manifest}: column {column.name}")
+        empty = [missing or value == "" for value, missing in zip(values, column.isna(), strict=True)]
+        return pd.Series([None if none else value for value, none in zip(values, empty, strict=True)], dtype=object)
     return column
 
 

@@ -9,14 +9,15 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from headstart.extractors.images import ImageRoot, label_columns, read_manifest, relative_path
+from headstart.extractors.images import ImageRoot, are_whole_numbers, label_columns, read_manifest, relative_path
 from headstart.extractors.listing import UsableImages
 from headstart.flows.errors import JobError
 
 TASKS = ("classify", "regress")
 ALL = "all"
 
-_MOST_CLASSES_OF_NUMBERS = 100  # a column of more distinct numbers measures something; it does not name classes
+_MOST_CLASSES_OF_NUMBERS = 100  # more distinct numbers measure something, unless they are ids: 0 or 1, 2, 3 …
+_IMAGES_OF_AN_ID = 2  # that ids of classes have on average; what differs for every image is no class
 
 
 @dataclass(frozen=True)
@@ -128,8 +129,9 @@ def choose_targets(rows: pd.DataFrame, wanted: Sequence[str] | None, cache: Path
 def encode_target(values: "pd.Series[Any]", name: str, task: str | None = None) -> Target:
     """Return a column's values, of which none is missing, as classes or as numbers.
 
-    Without `task`, numbers with a fraction and more than 100 different ones are numbers to predict, and all else names
-    classes.
+    Without `task`, numbers with a fraction are numbers to predict, and so are more than 100 different whole ones that
+    are no ids of classes: ids repeat, and go from 0 or 1 without gaps. All else names classes. Where it could be
+    meant otherwise, a note says what was taken, why, and how to say the other.
 
     Raises
     ------
@@ -141,10 +143,10 @@ def encode_target(values: "pd.Series[Any]", name: str, task: str | None = None) 
     numeric = pd.api.types.is_numeric_dtype(values)
     measured = numeric and not pd.api.types.is_bool_dtype(values)
     fractional = bool(measured and (values % 1 != 0).any())
-    if task == "regress" and not numeric:
-        raise JobError(f"target {name!r} holds text, such as {values.iloc[0]!r}; --task regress wants numbers")
-    if task == "regress" or (task is None and (fractional or _counts(values, measured=measured))):
-        return _numbers(values, name, guessed=task is None)
+    if task == "regress":
+        return _numbers(values if numeric else _read_numbers(values, name), name, guessed=False)
+    if task is None and (fractional or (measured and _is_measured(values))):
+        return _numbers(values, name, guessed=True)
     codes, found = pd.factorize(values)  # of millions of values few are different, and only these are sorted
     try:
         classes, place = np.unique(pd.Series(found).to_numpy(), return_inverse=True)
@@ -154,11 +156,43 @@ def encode_target(values: "pd.Series[Any]", name: str, task: str | None = None) 
     names = [str(int(value)) if whole else str(value) for value in classes]
     if len(set(names)) < len(names):
         raise JobError(f"target {name!r} has classes that are written alike; give each class a name of its own")
-    return Target("classify", names, place[codes].astype(np.int64))
+    if not numeric and are_whole_numbers(names):  # class 10 comes after class 9
+        order = np.argsort(np.array(names, dtype=np.int64))
+        names, place = [names[at] for at in order], np.argsort(order)[place]
+    return Target("classify", names, place[codes].astype(np.int64), _doubts(values, names, name, task))
 
 
-def _counts(values: "pd.Series[Any]", *, measured: bool) -> bool:
-    return measured and values.nunique() > _MOST_CLASSES_OF_NUMBERS
+def _is_measured(values: "pd.Series[Any]") -> bool:
+    """Tell many different whole numbers that measure something from the ids of many classes."""
+    different = np.unique(values.to_numpy(dtype=np.float64))
+    if len(different) <= _MOST_CLASSES_OF_NUMBERS:
+        return False
+    without_gaps = different[0] in (0, 1) and different[-1] - different[0] + 1 == len(different)
+    return not (without_gaps and len(values) >= _IMAGES_OF_AN_ID * len(different))
+
+
+def _read_numbers(values: "pd.Series[Any]", name: str) -> "pd.Series[Any]":
+    """Read numbers that are written in more than one way, such as 1.10 beside 1.1, as a person has asked for."""
+    numbers = pd.to_numeric(values, errors="coerce")
+    wrong = values[numbers.isna()]
+    if len(wrong):
+        raise JobError(f"target {name!r} holds text, such as {wrong.iloc[0]!r}; --task regress wants numbers")
+    return numbers
+
+
+def _doubts(values: "pd.Series[Any]", classes: list[str], name: str, task: str | None) -> list[str]:
+    """Return a note where numbers were taken for classes that could as well be measured."""
+    if task is not None or pd.api.types.is_bool_dtype(values):
+        return []
+    instead = "--task regress: heads predict the number"
+    if pd.api.types.is_numeric_dtype(values):
+        ids = "ids of" if len(classes) > _MOST_CLASSES_OF_NUMBERS else "the names of"
+        return [f"target {name!r} holds {len(classes)} different whole numbers, taken for {ids} classes ({instead})"]
+    numbers = pd.to_numeric(pd.Series(classes), errors="coerce")
+    if numbers.isna().any() or are_whole_numbers(classes):
+        return []
+    shown = ", ".join(classes[:3])
+    return [f"target {name!r} holds numbers that are no plain ones ({shown}), taken for names of classes ({instead})"]
 
 
 def _numbers(values: "pd.Series[Any]", name: str, *, guessed: bool) -> Target:
@@ -171,5 +205,5 @@ def _numbers(values: "pd.Series[Any]", name: str, *, guessed: bool) -> Target:
     n_different = len(np.unique(y))
     if n_different < 2:
         raise JobError(f"target {name!r} is {y[0]:g} for every image; there is nothing to predict")
-    told = f"target {name!r} holds {n_different} different numbers: heads predict the number (--task classify: classes)"
-    return Target("regress", [], y, [told] if guessed else [])
+    note = f"target {name!r} holds {n_different} different numbers: heads predict the number (--task classify: classes)"
+    return Target("regress", [], y, [note] if guessed else [])

@@ -1,7 +1,6 @@
 """What the `.cls` and `.json` members of tar shards say about the images of their sample."""
 
 import json
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,9 +18,6 @@ from headstart.extractors.images import (
 )
 
 Scalar = str | int | float | bool | None
-
-# Not 007, which is a name; and at most 18 digits, which fit int64.
-_WHOLE_NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,17})", re.ASCII)
 
 
 @dataclass
@@ -80,7 +76,7 @@ def describe(
     ]
     labels: dict[str, pd.Series[Any]] = {}
     if any(sample.class_name is not None for sample in known):
-        labels["label"] = _class_series([sample.class_name for sample in known])
+        labels["label"] = text_series([sample.class_name for sample in known])  # classes by convention, never a number
     taken = {*LISTING_COLUMNS, DIGEST_COLUMN, *labels}
     names = dict.fromkeys(name for sample in known for name in sample.scalars if name not in {"split", "group"})
     for name in names:
@@ -104,12 +100,6 @@ def scalar_series(values: Sequence[Scalar]) -> "pd.Series[Any]":
     if kinds and kinds <= {int, float}:
         return pd.Series(values, dtype="float64")
     return text_series(values)
-
-
-def _class_series(names: Sequence[str | None]) -> "pd.Series[Any]":
-    if all(name is None or _WHOLE_NUMBER.fullmatch(name) for name in names):
-        return scalar_series([None if name is None else int(name) for name in names])
-    return text_series(names)
 
 
 def _split(sample: Sample, where: str) -> str | None:

@@ -71,6 +71,17 @@ def test_only_an_empty_cell_is_missing_so_a_class_may_be_called_na(csv: Write) -
     assert rows["label"].tolist() == ["NA", "None", None]
 
 
+def test_an_empty_text_of_a_parquet_manifest_is_no_class(folder: Path) -> None:
+    pd.DataFrame({"path": ["images/a.jpg", "images/b.jpg"], "label": ["ant", ""]}).to_parquet(folder / "set.parquet")
+    assert list_images(folder / "set.parquet").rows["label"].tolist() == ["ant", None]
+
+
+def test_labels_of_a_csv_that_would_not_be_written_back_are_text(csv: Write) -> None:
+    rows = list_images(csv("path,code,id\nimages/a.jpg,01,12345678901234567890\nimages/b.jpg,1,2\n")).rows
+    assert rows["code"].tolist() == ["01", "1"]
+    assert rows["id"].tolist() == ["12345678901234567890", "2"]
+
+
 def test_a_parquet_manifest_keeps_its_dtypes(folder: Path) -> None:
     table = pd.DataFrame({"path": ["images/a.jpg", "images/b.jpg"], "group": [1, 2], "weight": [1.5, None]})
     table["label"] = pd.Categorical(["ant", "bee"])
