@@ -74,11 +74,11 @@ def test_the_fitted_state_holds_no_torch_object(estimator):
 def test_prediction_in_numpy_is_what_torch_computes():
     X, y = problem()
     model = TorchMLPClassifier(hidden_sizes=(5, 4), min_steps=0, max_epochs=3, random_state=0).fit(X, y)
-    hidden = torch.from_numpy(X)
+    hidden = torch.from_numpy(X).double()  # as it predicts: in float32 either would be off by its own rounding
     for number, (weight, bias) in enumerate(zip(model.coefs_, model.intercepts_, strict=True)):
-        hidden = torch.nn.functional.linear(hidden, torch.from_numpy(weight).T, torch.from_numpy(bias))
+        hidden = torch.nn.functional.linear(hidden, *(torch.from_numpy(part).double() for part in (weight.T, bias)))
         hidden = torch.relu(hidden) if number < 2 else hidden
-    np.testing.assert_allclose(model.predict_proba(X), torch.softmax(hidden, dim=1).numpy(), atol=1e-6)
+    np.testing.assert_allclose(model.predict_proba(X), torch.softmax(hidden, dim=1).numpy(), atol=1e-12)
 
 
 def test_hidden_sizes_give_the_layers():

@@ -83,7 +83,8 @@ def test_alphas_solved_a_few_at_a_time_are_in_the_order_of_the_grid(monkeypatch)
 
 def test_the_default_alpha_is_the_heads():
     features, codes, scored, _ = problem(100, 10, 3)
-    default, one = solve(features, codes, scored, [{}, {"alpha": 1.0}])
+    # Each by itself: of two in one product, some processors' kernels round the columns differently.
+    default, one = (solve(features, codes, scored, [params]) for params in ({}, {"alpha": 1.0}))
     assert np.array_equal(default, one)
 
 
