@@ -5,7 +5,9 @@ image. A new kind of source is one file here and one row in `sources`.
 
 folders    Image sets that are folders: one folder per class, perhaps below train/, val/ and test/, or no classes at
            all.
+columns    Columns of cells as they are written: numbers only where writing them back gives every cell, else text.
 image_set  What every kind of image set is listed as: one row an image, the same columns wherever it came from.
+layout     The first folders of an image set as splits or as classes, and folders that hold no images of it at all.
 manifests  Image sets that are tables: a CSV or Parquet manifest with a column `path`, and what else is known of each
            image.
 patterns   Patterns of file names, with braces as webdataset writes them: which texts are one, and what one stands for.

@@ -6,7 +6,6 @@ from .image_set import IMAGE_SUFFIXES as IMAGE_SUFFIXES
 from .image_set import LISTING_COLUMNS as LISTING_COLUMNS
 from .image_set import OK as OK
 from .image_set import QUARANTINED as QUARANTINED
-from .image_set import SPLIT_NAMES as SPLIT_NAMES
 from .image_set import ImageSet as ImageSet
 from .image_set import ListedImage as ListedImage
 from .image_set import count_by_suffix as count_by_suffix
@@ -16,7 +15,9 @@ from .image_set import listed_file as listed_file
 from .image_set import listing_frame as listing_frame
 from .image_set import os_reason as os_reason
 from .image_set import refuse_duplicates as refuse_duplicates
+from .image_set import split_of as split_of
 from .image_set import text_series as text_series
+from .layout import is_litter as is_litter
 from .manifests import read_manifest as read_manifest
 from .patterns import is_pattern as is_pattern
 from .reading import ImageSource as ImageSource

@@ -3,14 +3,13 @@
 import heapq
 import os
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 from headstart.extractors.errors import ImageSetError
 from headstart.extractors.images.image_set import (
     IMAGE_SUFFIXES,
     QUARANTINED,
-    SPLIT_NAMES,
     ImageSet,
     ListedImage,
     displayable,
@@ -20,16 +19,17 @@ from headstart.extractors.images.image_set import (
     refuse_duplicates,
     text_series,
 )
+from headstart.extractors.images.layout import Layout, is_litter, split_folders
 from headstart.extractors.images.roots import NOT_ALLOWED, ImageRoot, is_allowed
 
 
 def scan_folder(root: Path) -> tuple[list[ListedImage], Counter[str]]:
     """List every image below a folder, sorted by path, and count the other files by suffix.
 
-    Names that begin with a dot are passed over. Links to folders are followed, but every folder is listed once, however
-    many paths lead to it: under its own path where it has one below `root`, else under the first link to it in the
-    order of their paths. A folder below `root` that cannot be read becomes one quarantined row, because its images
-    cannot be named.
+    Names that begin with a dot are passed over; folders of thumbnails and deleted files are counted. Links to folders
+    are followed, but every folder is listed once, however many paths lead to it: under its own path where it has one
+    below `root`, else under the first link to it in the order of their paths. A folder below `root` that cannot be read
+    becomes one quarantined row, because its images cannot be named.
 
     Raises
     ------
@@ -56,7 +56,7 @@ def scan_folder(root: Path) -> tuple[list[ListedImage], Counter[str]]:
             images.append(_quarantined(folder, f"the folder cannot be read: {os_reason(error)}"))
             continue
         for entry in entries:
-            if entry.name.startswith("."):
+            if _is_passed_over(entry, ignored):
                 continue
             path = f"{folder}/{entry.name}" if folder else entry.name
             leads_out = entry.is_symlink() and not is_allowed(entry.path)
@@ -74,13 +74,20 @@ def scan_folder(root: Path) -> tuple[list[ListedImage], Counter[str]]:
     return images, ignored
 
 
-def folder_image_set(root: ImageRoot, images: Sequence[ListedImage], ignored: Counter[str]) -> ImageSet:
+def folder_image_set(
+    root: ImageRoot, images: Sequence[ListedImage], ignored: Counter[str], layout: Layout | None = None
+) -> ImageSet:
     """Give the images of a folder their splits and labels, both read from the names of the folders they lie in.
 
     The class is the first folder, as in torchvision's ImageFolder, or the second where the first is a split (see
     `split_folders`). Images beside class folders, or beside split folders, have no label.
+
+    Raises
+    ------
+    ImageSetError
+        As `split_folders`.
     """
-    splits = split_folders(image.path for image in images)
+    splits = split_folders((image.path for image in images), layout, root)
     labels: list[str | None] = []
     rows: list[ListedImage] = []
     for image in images:
@@ -97,23 +104,11 @@ def folder_image_set(root: ImageRoot, images: Sequence[ListedImage], ignored: Co
     return ImageSet(root, "folder", listing_frame(rows, {"label": text_series(labels)}), dict(ignored))
 
 
-def split_folders(paths: Iterable[str]) -> dict[str, str]:
-    """Return first folder → split where the first folders are splits, or {} where they are classes.
-
-    They are splits only if one is called train. As a train is also a thing to photograph, one of these must hold as
-    well: there is a val or test folder, train has folders of its own, or no folder of another name holds images.
-    """
-    has_folders: dict[str, bool] = {}
-    for path in paths:
-        first, slash, below = path.partition("/")
-        if slash:
-            has_folders[first] = has_folders.get(first, False) or "/" in below
-    splits = {name: SPLIT_NAMES[name.lower()] for name in has_folders if name.lower() in SPLIT_NAMES}
-    if "train" not in splits.values():
-        return {}
-    train_has_folders = any(has_folders[name] for name, split in splits.items() if split == "train")
-    has_company = len(set(splits.values())) > 1
-    return splits if train_has_folders or has_company or len(splits) == len(has_folders) else {}
+def _is_passed_over(entry: os.DirEntry[str], ignored: Counter[str]) -> bool:
+    if is_litter(entry.name):
+        ignored[f"{entry.name}/"] += 1
+        return True
+    return entry.name.startswith(".")
 
 
 def _listed_entry(entry: os.DirEntry[str], path: str) -> ListedImage:

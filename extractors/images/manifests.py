@@ -13,13 +13,13 @@ from headstart.extractors.images.image_set import (
     DIGEST_COLUMN,
     LISTING_COLUMNS,
     QUARANTINED,
-    SPLIT_NAMES,
     ImageSet,
     ListedImage,
     listed_file,
     listing_frame,
     os_reason,
     refuse_duplicates,
+    split_of,
     text_series,
 )
 from headstart.extractors.images.remote import check_address
@@ -27,14 +27,16 @@ from headstart.extractors.images.roots import NOT_ALLOWED, ImageRoot, RemoteRoot
 
 MANIFEST_SUFFIXES = (".csv", ".parquet")
 _OWN_COLUMNS = ("path", "split", "group")
+_SPLIT_COLUMNS = ("set", "subset", "partition", "phase", "fold", "usage", "split_name", "data_split", "dataset_split")
 
 
 def list_manifest(manifest: Path | str) -> ImageSet:
     """List the images named by a manifest, a file or an address, in its own order.
 
     Paths are relative to the manifest's folder, absolute, or URLs; a manifest at an address names no files. `split` and
-    `group` are optional; every other column is a label column and keeps its dtype. In a CSV only an empty cell is
-    missing, so that a class may be called NA or None. What cannot be found keeps its row, quarantined.
+    `group` are optional, and splits may stand in a column called set, subset, partition or the like, if it holds
+    nothing else; every other column is a label column and keeps its dtype. Only an empty cell is missing, so that a
+    class may be called NA or None. What cannot be found keeps its row, quarantined.
 
     Raises
     ------
@@ -70,7 +72,7 @@ def read_manifest(manifest: Path | str) -> pd.DataFrame:
     """
     if PurePosixPath(manifest).suffix.lower() not in MANIFEST_SUFFIXES:
         raise ImageSetError(f"{manifest}: unknown kind of table; give a .csv or .parquet file")
-    table = _read_table(manifest)
+    table = _with_split(_read_table(manifest))
     _check_columns(table, manifest)
     columns: dict[str, Any] = {}
     for name in table.columns:
@@ -110,6 +112,18 @@ def _read_table(manifest: Path | str) -> pd.DataFrame:
     if not isinstance(table.index, pd.RangeIndex):
         # pandas takes the surplus cells in front for an index, which would shift every column.
         raise ImageSetError(f"{manifest}: rows have more cells than the header; put cells that hold a comma in quotes")
+    return table
+
+
+def _with_split(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the table with its splits in `split`, where another column that is often called otherwise holds them."""
+    if "split" in table:
+        return table
+    for name in (column for column in table.columns if str(column).lower() in _SPLIT_COLUMNS):
+        cells = {str(cell) for cell in table[name].dropna()}
+        splits = {split_of(cell) for cell in cells}
+        if len(splits) > 1 and None not in splits:
+            return table.rename(columns={name: "split"})
     return table
 
 
@@ -153,11 +167,11 @@ def _paths(column: "pd.Series[Any]", manifest: Path | str) -> list[str]:
 
 def _splits(column: "pd.Series[Any]", manifest: Path | str) -> list[str | None]:
     found = _texts(column)
-    unknown = sorted({value for value in found if value is not None and value.strip().lower() not in SPLIT_NAMES})
+    unknown = sorted({value for value in found if value is not None and not split_of(value)})
     if unknown:
         shown = ", ".join(map(repr, unknown[:5])) + (", …" if len(unknown) > 5 else "")
         raise ImageSetError(f"{manifest}: unknown split {shown}; write train, val or test, or leave the cell empty")
-    return [None if value is None else SPLIT_NAMES[value.strip().lower()] for value in found]
+    return [None if value is None else split_of(value) for value in found]
 
 
 def _texts(column: "pd.Series[Any]") -> list[str | None]:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from unicodedata import normalize
 
 import numpy as np
 import numpy.typing as npt
@@ -149,7 +150,7 @@ def encode_target(values: "pd.Series[Any]", name: str, task: str | None = None) 
         return _numbers(values, name, guessed=True)
     codes, found = pd.factorize(values)  # of millions of values few are different, and only these are sorted
     try:
-        classes, place = np.unique(pd.Series(found).to_numpy(), return_inverse=True)
+        classes, place = np.unique(pd.Series(found).map(_composed).to_numpy(), return_inverse=True)
     except TypeError as error:  # what cannot be sorted is of several kinds
         raise JobError(f"target {name!r} mixes text and numbers; give it one type") from error
     whole = measured and not fractional
@@ -159,7 +160,22 @@ def encode_target(values: "pd.Series[Any]", name: str, task: str | None = None) 
     if not numeric and are_whole_numbers(names):  # class 10 comes after class 9
         order = np.argsort(np.array(names, dtype=np.int64))
         names, place = [names[at] for at in order], np.argsort(order)[place]
-    return Target("classify", names, place[codes].astype(np.int64), _doubts(values, names, name, task))
+    notes = [*_doubts(values, names, name, task), *_near_names(names, name)]
+    return Target("classify", names, place[codes].astype(np.int64), notes)
+
+
+def _composed(value: Any) -> Any:
+    """Return text in Unicode's composed form: é in one sign and é in two are one class."""
+    return normalize("NFC", value) if isinstance(value, str) else value
+
+
+def _near_names(classes: list[str], name: str) -> list[str]:
+    """Return a note where classes differ only in case or in blanks at their ends, as slips do."""
+    alike: dict[str, list[str]] = {}
+    for one in classes:
+        alike.setdefault(one.strip().casefold(), []).append(one)
+    slips = [" and ".join(map(repr, names)) for names in alike.values() if len(names) > 1]
+    return [f"target {name!r} has classes that differ only in case or blanks: {'; '.join(slips[:3])}"] if slips else []
 
 
 def _is_measured(values: "pd.Series[Any]") -> bool:

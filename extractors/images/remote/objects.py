@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 from urllib.parse import urlsplit
 
 from headstart.extractors.errors import ImageSetError, NotAllowedError, NotReadError
-from headstart.extractors.images import EMPTY_FILE, IMAGE_SUFFIXES, QUARANTINED, ListedImage
+from headstart.extractors.images import EMPTY_FILE, IMAGE_SUFFIXES, QUARANTINED, ListedImage, is_litter
 from headstart.extractors.images.remote.address import check_address
 from headstart.extractors.images.remote.store import RangeFile, ask
 
@@ -52,7 +52,11 @@ def scan_prefix(url: str) -> tuple[list[ListedImage], Counter[str], list[str]]:
     shards: list[str] = []
     for name, info in sorted(found.items()):
         path = name.removeprefix(above)
-        if info.get("type") == "directory" or name.endswith("/") or any(part[:1] == "." for part in path.split("/")):
+        parts = path.split("/")
+        if info.get("type") == "directory" or name.endswith("/") or any(part[:1] == "." for part in parts):
+            continue
+        if litter := next((part for part in parts[:-1] if is_litter(part)), None):
+            ignored[f"{litter}/"] += 1
             continue
         suffix = PurePosixPath(path).suffix.lower()
         if suffix in IMAGE_SUFFIXES:

@@ -12,8 +12,8 @@ from headstart.extractors.images import (
     DIGEST_COLUMN,
     LISTING_COLUMNS,
     QUARANTINED,
-    SPLIT_NAMES,
     ListedImage,
+    split_of,
     text_series,
 )
 
@@ -106,9 +106,10 @@ def _split(sample: Sample, where: str) -> str | None:
     found = _text(sample.scalars.get("split"))
     if found is None:
         return None
-    if found.strip().lower() not in SPLIT_NAMES:
+    split = split_of(found)
+    if split is None:
         raise ImageSetError(f"{where}: unknown split {found!r} in its .json; write train, val or test")
-    return SPLIT_NAMES[found.strip().lower()]
+    return split
 
 
 def _text(value: Scalar) -> str | None:

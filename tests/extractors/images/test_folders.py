@@ -78,7 +78,7 @@ def test_labels_come_from_below_split_folders(tree: Tree, validation: str) -> No
     ("paths", "splits", "labels"),
     [
         (["test/1.jpg", "cat/1.jpg"], {None}, {"test", "cat"}),
-        (["test/1.jpg", "val/1.jpg"], {None}, {"test", "val"}),
+        (["test/cat/1.jpg", "val/cat/1.jpg"], {"test", "val"}, {"cat"}),
         (["train/1.jpg", "plane/1.jpg", "car/1.jpg"], {None}, {"train", "plane", "car"}),
         (["train/cat/1.jpg", "extra/1.jpg"], {"train", None}, {"cat", None}),
         (["train/cat/1.jpg", "test/1.jpg"], {"train", "test"}, {"cat", None}),

@@ -71,6 +71,19 @@ def test_only_an_empty_cell_is_missing_so_a_class_may_be_called_na(csv: Write) -
     assert rows["label"].tolist() == ["NA", "None", None]
 
 
+@pytest.mark.parametrize("name", ["set", "Subset", "partition", "phase"])
+def test_splits_may_stand_in_a_column_of_another_name(csv: Write, name: str) -> None:
+    rows = list_images(csv(f"path,{name}\nimages/a.jpg,Training\nimages/b.jpg,dev\nimages/c.jpg,\n")).rows
+    assert rows["split"].tolist() == ["train", "val", None]
+    assert label_columns(rows) == []
+
+
+def test_a_column_of_such_a_name_that_holds_something_else_is_a_label(csv: Write) -> None:
+    rows = list_images(csv("path,phase\nimages/a.jpg,test\nimages/b.jpg,solid\n")).rows
+    assert rows["split"].tolist() == [None, None]
+    assert label_columns(rows) == ["phase"]
+
+
 def test_an_empty_text_of_a_parquet_manifest_is_no_class(folder: Path) -> None:
     pd.DataFrame({"path": ["images/a.jpg", "images/b.jpg"], "label": ["ant", ""]}).to_parquet(folder / "set.parquet")
     assert list_images(folder / "set.parquet").rows["label"].tolist() == ["ant", None]
@@ -146,7 +159,10 @@ def test_a_null_character_in_a_name_is_quarantined(folder: Path) -> None:
         ),
         ("path,bytes,digest\na.jpg,1,2\n", "bytes, digest would overwrite a column of the listing"),
         ("path,label\na.jpg,x\n,y\n,z\n", r"2 rows without a path \(row 2, 3, counted from 1 below the header\)"),
-        ("path,split\na.jpg,train\nb.jpg,dev\nc.jpg,hold\n", "unknown split 'dev', 'hold'; write train, val or test"),
+        (
+            "path,split\na.jpg,train\nb.jpg,first\nc.jpg,hold\n",
+            "unknown split 'first', 'hold'; write train, val",
+        ),
         ("path\na.jpg\nb.jpg\na.jpg\n", r"1 paths are listed more than once \('a\.jpg'\); keep one row for each image"),
         ("path\na.jpg\n./a.jpg\n", r"1 paths are listed more than once \('a\.jpg'\)"),
     ],
@@ -161,7 +177,7 @@ def test_a_wrong_manifest_is_refused_with_what_was_found(csv: Write, text: str, 
     [
         ("path,label\na.jpg,x\n,y\n", r"1 rows without a path \(row 2, counted from 1 below the header\)"),
         ("path\na.jpg\n./a.jpg\n", r"1 paths are listed more than once \('a\.jpg'\)"),
-        ("path,split\na.jpg,dev\n", "unknown split 'dev'"),
+        ("path,split\na.jpg,first\n", "unknown split 'first'"),
     ],
 )
 def test_a_wrong_table_is_refused_also_where_its_images_are_not_looked_for(csv: Write, text: str, message: str) -> None:

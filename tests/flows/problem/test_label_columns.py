@@ -60,3 +60,17 @@ def test_numbers_of_many_spellings_are_predicted_where_that_is_asked_for() -> No
     assert encode_target(values, "weight", "regress").y[:3].tolist() == [1.1, 1.5, 10.0]
     with pytest.raises(JobError, match="holds text, such as 'heavy'; --task regress wants numbers"):
         encode_target(pd.Series(["1.10", "heavy"], dtype=object), "weight", "regress")
+
+
+def test_names_that_differ_only_in_unicode_form_are_one_class() -> None:
+    target = encode_target(pd.Series(["caf\u00e9", "cafe\u0301", "bar"] * 2, dtype=object), "place")
+    assert target.class_names == ["bar", "caf\u00e9"]
+    assert target.y[:3].tolist() == [1, 1, 0]
+
+
+def test_names_that_differ_only_in_case_or_blanks_are_noted() -> None:
+    target = encode_target(pd.Series(["Cat", "cat", "dog ", "dog", "owl"], dtype=object), "pet")
+    assert len(target.class_names) == 5
+    assert target.notes == [
+        "target 'pet' has classes that differ only in case or blanks: 'Cat' and 'cat'; 'dog' and 'dog '"
+    ]

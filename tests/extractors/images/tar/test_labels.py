@@ -136,10 +136,10 @@ def test_an_image_whose_labels_cannot_be_read_is_quarantined(
 
 
 def test_an_unknown_split_is_refused(tmp_path: Path) -> None:
-    write_tar(tmp_path / "a.tar", {"1.jpg": b"1", "1.json": b'{"split": "dev"}'})
+    write_tar(tmp_path / "a.tar", {"1.jpg": b"1", "1.json": b'{"split": "fold2"}'})
 
     with pytest.raises(
-        ImageSetError, match=r"a\.tar/1\.jpg: unknown split 'dev' in its \.json; write train, val or test"
+        ImageSetError, match=r"a\.tar/1\.jpg: unknown split 'fold2' in its \.json; write train, val or test"
     ):
         list_images(tmp_path / "a.tar")
 

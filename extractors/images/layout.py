@@ -1,0 +1,109 @@
+"""The first folders of an image set as splits or as classes, and folders that hold no images of it at all."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import PurePosixPath
+from typing import Literal
+
+from headstart.extractors.errors import ImageSetError
+from headstart.extractors.images.image_set import split_of
+
+Layout = Literal["classes", "splits"]
+
+# What file servers and desktops leave beside the images: thumbnails, recycle bins, resource forks.
+_LITTER = {
+    "#recycle",
+    "$recycle.bin",
+    "@eadir",
+    "@recycle",
+    "@tmp",
+    "__macosx",
+    "found.000",
+    "lost+found",
+    "system volume information",
+}
+_DRAWN = {"annotation", "annotations", "ground_truth", "groundtruth", "gt", "label", "labels", "mask", "masks"} | {
+    "segmentation",
+    "segmentations",
+}
+_MOSTLY = 0.5  # of the names of one folder, from which on the other holds something about the same images
+
+
+def is_litter(folder: str) -> bool:
+    """Tell a folder of thumbnails or deleted files by its name; what is in it is passed over."""
+    return folder.lower() in _LITTER
+
+
+def split_folders(paths: Iterable[str], layout: Layout | None = None, where: object = "") -> Mapping[str, str]:
+    """Return first folder → split where the first folders are splits, or {} where they are classes.
+
+    They are splits where all of them are called so, where two are called different splits, or where one is that has
+    folders of its own. One that has none, among others, is a class: a train is a thing to photograph, too.
+
+    Parameters
+    ----------
+    paths : iterable of str
+        Of all images, relative to the folder.
+    layout : {"classes", "splits"}, optional
+        What a person has said.
+    where : object
+        The folder, for messages.
+
+    Raises
+    ------
+    ImageSetError
+        It is not clear which, one folder holds masks or annotations of another, or no folder is called a split where
+        `layout` says so.
+    """
+    if layout == "classes":
+        return {}
+    below: dict[str, set[str]] = {}
+    folders: dict[str, set[str]] = {}
+    for path in paths:
+        first, slash, rest = path.partition("/")
+        if slash:
+            below.setdefault(first, set()).add(str(PurePosixPath(rest).with_suffix("")))
+            folders.setdefault(first, set()).update({rest.partition("/")[0]} if "/" in rest else set())
+    splits = {name: split for name in below if (split := split_of(name))}
+    if layout == "splits":
+        if not splits:
+            raise ImageSetError(
+                f"{where}: none of its folders is called a split ({_named(below)}); call them train, val and test, or "
+                "give a manifest with a column `split`"
+            )
+        return splits
+    _refuse_masks(below, where)
+    _refuse_doubt(splits, folders, where)
+    company = len(set(splits.values())) > 1 or len(splits) == len(below)
+    return splits if company or any(folders[name] for name in splits) else {}
+
+
+def _refuse_masks(below: Mapping[str, set[str]], where: object) -> None:
+    for drawn in (name for name in below if name.lower() in _DRAWN):
+        for photographs in (name for name in below if name != drawn):
+            if len(below[drawn] & below[photographs]) > _MOSTLY * len(below[drawn]):
+                raise ImageSetError(
+                    f"{where}: {drawn} holds files of the same names as {photographs}, as masks or annotations of "
+                    f"photographs do; give the folder {photographs} alone, a manifest, or say --layout classes if "
+                    "these are two classes"
+                )
+
+
+def _refuse_doubt(splits: Mapping[str, str], folders: Mapping[str, set[str]], where: object) -> None:
+    """Refuse one split beside a folder of another name that has the same classes: it could be meant as another split.
+
+    Two folders that are called different splits settle it, and what lies beside them has no split.
+    """
+    if len(set(splits.values())) != 1:
+        return
+    (split,) = set(splits.values())
+    alike = [name for name in folders if name not in splits and any(folders[name] & folders[one] for one in splits)]
+    if alike:
+        raise ImageSetError(
+            f"{where}: {_named(splits)} is called a split ({split}), and {_named(alike)} has the same folders and is "
+            "not; rename it to train, val or test, or say --layout classes or --layout splits, or give a manifest"
+        )
+
+
+def _named(names: Iterable[str]) -> str:
+    listed = sorted(names)
+    return ", ".join(listed[:5]) + (f", … ({len(listed)})" if len(listed) > 5 else "")
