@@ -1,20 +1,14 @@
-"""Where networks come from: torchvision, timm, our own, a callable; weights, loaded strictly.
+"""One name and one word for the weights give a frozen network, whichever library it comes from.
 
-backbone            What a backbone is: a frozen module with everything that is needed to read features out of it.
-own_models          Backbones that come from no model zoo: Headstart's own two, and any module that a callable of yours
-                    returns.
-registry            One registry over torchvision, timm, Headstart's own and your own: a name and weights give a frozen
-                    backbone.
-small_cnn           A small convolutional encoder for small images: learns on a CPU in seconds, and transfers.
-strict_loading      Put a checkpoint into a module, strictly: every weight of the one is in the other, in the same
-                    shape.
-timm_models         Backbones from timm (optional), each with the preprocessing that its weights were trained with.
-torchvision_models  Backbones from torchvision: any of its classification models, with published weights, own weights or
-                    random ones.
-torchvision_table   torchvision's classification models as data: each one's classifier and feature size, known without
-                    building it.
-weights             Weights: where they lie, how they are fetched, read without running code, and told apart by their
-                    hash.
+backbone            Frozen network with all that is needed to read features out of it.
+own_models          Backbones of no model zoo: Headstart's own two, and what a callable of the user's returns.
+registry            List of all families by name; builds a backbone from a name and weights.
+small_cnn           Convolutional encoder for small images, which learns on a CPU in seconds.
+strict_loading      Check that a checkpoint and a network have the same weights in the same shapes.
+timm_models         Backbones of timm, where it is installed, with the preprocessing of their weights.
+torchvision_models  Backbones of torchvision, with published weights, a file's, or random ones.
+torchvision_table   Table of torchvision's classifiers: feature sizes that are known without building one.
+weights             Weights read without running code: where they lie, how they are fetched, their digest.
 """
 
 import lazy_loader

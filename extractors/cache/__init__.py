@@ -1,15 +1,12 @@
-"""Sealed rows on disk, found by content. The only place that knows HDF5 (`shards`).
+"""Embeddings as sealed rows on disk, found by what an image contains and not by its name.
 
-cache      The embedding cache: a folder of sealed shards, found by what an image contains and not by its name.
-casting    Whether features survive being stored in fewer bits.
-digests    SHA-256 digests of many images as an array, uint8 (n, 32): as hex in Python's strings each would take 121
-           bytes.
-index      Where each digest's row lies: by the index file for the shards that it knows, by the shards themselves for
-           others.
-row_table  Rows of shards sorted by digest, in memory or mapped, and the search in them.
-shards     One sealed HDF5 file of embeddings; the only module that knows HDF5.
-turn       Whose turn it is to write a key: the lock keeps other runs out, this what a dead run left at work on other
-           machines.
+cache      Folder of keys, each with its sealed shards; views of rows by digest.
+casting    Check that features survive being stored in fewer bits.
+digests    Digests of many images as one array, sorted and numbered.
+index      Search for the shard and row of each digest, with or without the index file.
+row_table  Rows of shards sorted by digest, in memory or mapped from the index file.
+shards     Sealed HDF5 file with checksums; the only room that knows HDF5.
+turn       Claim to write a key, which outdates whatever a dead run left at work elsewhere.
 """
 
 import lazy_loader

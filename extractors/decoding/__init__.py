@@ -1,10 +1,9 @@
-"""Bytes to pixels: Pillow, the GPU, resize and crop, and reading ahead of the forward pass.
+"""The bytes of an image become the pixels that a backbone was trained to see.
 
-decode     From encoded bytes to uint8 RGB as the backbone sees it; what cannot be decoded says why.
-gpu_jpegs  JPEGs decoded, resized and cropped on the GPU that embeds them; what it is not made for is left to Pillow.
+decode     Decoding by Pillow to uint8 RGB; an image that cannot be decoded gets its reason.
+gpu_jpegs  JPEGs decoded, resized and cropped on the GPU that embeds them.
 prefetch   Images read and decoded ahead of the forward pass, on threads or on its GPU.
-resizing   Resize and crop: torchvision's geometry for Pillow images to the pixel, so that features agree with its
-           pipelines.
+resizing   Resize and crop in torchvision's geometry, to the pixel.
 """
 
 import lazy_loader

@@ -1,19 +1,14 @@
-"""An image set: a folder.
+"""A folder, a manifest, tar shards, here or at an address: each becomes one table of images.
 
-A manifest, tar shards, here or at an address; every kind becomes one `ImageSet`; `reading` gives the bytes of one
-image. A new kind of source is one file here and one row in `sources`.
-
-folders    Image sets that are folders: one folder per class, perhaps below train/, val/ and test/, or no classes at
-           all.
-columns    Columns of cells as they are written: numbers only where writing them back gives every cell, else text.
-image_set  What every kind of image set is listed as: one row an image, the same columns wherever it came from.
-layout     The first folders of an image set as splits or as classes, and folders that hold no images of it at all.
-manifests  Image sets that are tables: a CSV or Parquet manifest with a column `path`, and what else is known of each
-           image.
-patterns   Patterns of file names, with braces as webdataset writes them: which texts are one, and what one stands for.
-reading    The bytes of one image, wherever it lies: read, bounded in size, and digested.
-roots      What the paths of an image set are relative to: a folder, or the prefix of an object store or web server.
-sources    List an image set from wherever it lies, and read the bytes of its images.
+columns    Columns of cells as they are written: numbers only where writing them back gives every cell.
+folders    Folders of classes, perhaps below train/, val/ and test/, or of images without classes.
+image_set  Table that every source is listed as: one row an image, the same columns.
+layout     First folders as splits or as classes, and folders that hold no images of the set.
+manifests  CSV and Parquet tables with a column `path` and what else is known of each image.
+patterns   File names with globs and brace ranges: which are patterns, and what they stand for.
+reading    Bytes of one image wherever it lies, bounded in size, and their digest.
+roots      Place that an image set's paths are relative to: a folder or an address.
+sources    Listing of any source: finds out which kind it is.
 """
 
 import lazy_loader

@@ -1,14 +1,10 @@
-"""The image set as last seen, each image with its digest; listing again reads only what is new or changed.
+"""The image set as last seen, each image with its digest: only new and changed files are read again.
 
-cache_listing  The cache's listing: the image set as last seen, each image with the digest under which its embedding is
-               found.
-known_digests  Digests that are known without reading a file: from the earlier listing, and those that a limited one
-               left out.
-listing_file   The file of a cache's listing: Parquet, opened without reading it whole, and its rows in the types that
-               they had.
-update         A folder, manifest or set of tar shards listed again: only what is new or changed is read.
-usable_images  The usable images of a listing in little memory: millions of rows, of which only a few are ever looked
-               at.
+cache_listing  Listing that a cache keeps, opened and written.
+known_digests  Digests that need no reading: those of the earlier listing.
+listing_file   Parquet file of a listing, opened without reading it whole.
+update         Comparison of a source with its listing; reads what is new or changed.
+usable_images  Millions of usable rows in little memory, of which few are looked at.
 """
 
 import lazy_loader

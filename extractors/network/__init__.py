@@ -1,12 +1,11 @@
-"""The frozen forward pass: taps, pooling, folding, compiling, device.
+"""The frozen forward pass: uint8 images in, one float32 row an image and tap out.
 
-compilation  Compiling the forward pass, where there is a compiler for it.
-device       Where the forward pass computes, and whether it is fast at bfloat16 there.
-folding      The same network with less to do: batch norms folded into convolutions, attention without its detour.
-forward      The frozen forward pass: a batch of uint8 images in, one float32 array a tap out.
-layouts      Which axis of a layer's four holds the channels: (n, C, H, W) or (n, H, W, C).
-taps         Taps: read named layers of a backbone out in one forward pass, and pool what they put out to one row per
-             image.
+compilation  Compiled forward pass, where there is a compiler for it.
+device       Choice of the device, and whether it is fast at bfloat16.
+folding      Same network with less to do: batch norms folded, attention without its detour.
+forward      Forward pass of a batch on a device, in a precision.
+layouts      Order of a layer's axes: channels first or last.
+taps         Readers of named layers, each pooled to one row an image.
 """
 
 import lazy_loader

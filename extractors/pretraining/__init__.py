@@ -1,6 +1,6 @@
-"""Encoders learned from the user's own images. One room today; rotation, masked and denoising move in beside it.
+"""Encoders that are learned from a user's own images, where no published weights fit.
 
-supervised  Encoders learned on a source task, for the case that no published weights fit or none can be had.
+supervised  Small encoder trained on a source task with labels, and saved.
 """
 
 import lazy_loader

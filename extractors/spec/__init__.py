@@ -1,16 +1,10 @@
-"""What an embedding is made by.
+"""The values that an embedding is made by, which need no torch: all else may lean on them.
 
-As plain values that need no torch: key, preprocessing, tap, settings, what `--weights` may mean. Everything else may
-lean on it.
-
-key               The name under which embeddings are cached: everything that changes the numbers, and nothing else.
-preprocessing     What happens to an image between decoding and the backbone, as plain numbers that go into the cache
-                  key.
-settings          How an extraction computes, as plain values: to ask for it needs no torch.
-tap               What a tap is: the name of a layer and a pooling; reading it out is `extractors.network.taps`, which
-                  needs torch.
-weights_argument  What the option `--weights` may mean: a reserved word, the name of published weights, or a file; needs
-                  no torch.
+key               Name of a set of embeddings: every field that changes the numbers, and no other.
+preprocessing     Resize, crop, mean and deviation as plain numbers of the key.
+settings          Settings of a computation: device, precision, batch size, workers, decoding.
+tap               Name of a layer and a pooling, read from text.
+weights_argument  Meanings of `--weights`: a reserved word, the name of published weights, or a file.
 """
 
 import lazy_loader

@@ -1,14 +1,11 @@
-"""As fast as the features allow: first images, shortcuts, batch size, how far off, and what was decided.
+"""As fast as the features allow: shortcuts are measured on the first images before they are taken.
 
-batch_size    How many images a forward pass takes best: small batches win on many processors, by up to a factor of two.
-execution     How the forward pass is run: batch size, compiled or not, threads. It decides the last bits, so it is
-              kept.
-fidelity      How near the features of a run are to those of the plain network in float32, shown on the first images.
-first_images  The first images of a listing, on which the ways to compute are compared before all others follow.
-preparation   Make the forward pass of a run: as fast as it pays for so many images, and checked against the plain
-              network.
-shortcuts     Which shortcuts a run may take — bfloat16, drafted JPEGs — so that its key is known before anything is
-              embedded.
+batch_size    Timing of batch sizes on this machine.
+execution     Way a key is computed (batch size, compiling, threads), kept, for it decides the last bits.
+fidelity      Distance of a run's features from those of the plain network in float32.
+first_images  First images of a listing, on which the ways to compute are compared.
+preparation   Preparation of a run's forward pass, checked against the plain network.
+shortcuts     Choice of bfloat16 and drafted JPEGs, which settles the key before a row is made.
 """
 
 import lazy_loader

@@ -1,10 +1,8 @@
-"""A cache looked after: checked, merged, written as one file.
+"""A cache that is old or damaged is checked, tidied and taken elsewhere without torch.
 
-integrity    Whether a cache is what was written: its marker, its listing, every key and every shard; and shards put
-             aside.
-merging      Small shards merged into full ones, and rows that no listed image has dropped; never a moment without a
-             sealed row.
-single_file  One file for elsewhere: features in the listing's order, with what is known of each image, and the key.
+integrity    Check of the marker, the listing, every key and every shard; shards put aside.
+merging      Merging of small shards and dropping of unlisted rows; no row is unsealed meanwhile.
+single_file  Export as one .h5, .npy or .parquet file in the order of the listing.
 """
 
 import lazy_loader

@@ -1,13 +1,11 @@
-"""Whether this machine can do it.
+"""Questions to a machine before it is trusted with a night: nothing is changed or fetched.
 
-diagnosis     Whether this machine can do what is asked of it: everything is looked at, nothing is changed or fetched.
-experiment    Whether an experiment can start: its names, its images, what it may touch, and GPUs where it wants
-              several.
-finding       What a look at an installation found: one line a thing, and the next step where it is not well.
-installation  What is installed, and which weights are on disk.
-machine       What the machine has: cores, bfloat16, GPUs, a compiler, and free disk.
-services      The servers that are configured: Prefect's and Dask's. No other is connected to, and none is waited for
-              long.
+diagnosis     Round of all checks, in order.
+experiment    Check of an experiment: its names, its images, what it may touch, the GPUs it wants.
+finding       Finding of a check: one line, and the next step where it is not well.
+installation  Check of the installed libraries and of the weights on disk.
+machine       Check of cores, bfloat16, GPUs, compiler and free disk.
+services      Check of the configured servers of Prefect and Dask, none waited for long.
 """
 
 import lazy_loader

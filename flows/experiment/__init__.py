@@ -1,8 +1,8 @@
-"""An experiment file: its tables, reading it, what it may touch.
+"""An experiment written down as one TOML page, checked before it runs.
 
-reading   An experiment file read, with every relative path in it anchored to a folder.
-security  What a run may touch: an experiment's parameters against the limits of its table and of the serving process.
-tables    An experiment file: one TOML page that says what to embed, with what, and which heads to fit.
+reading   Reading of the file; its relative paths are anchored to a folder.
+security  Limits of what a run may read and write.
+tables    Tables and fields of the file, with their defaults.
 """
 
 import lazy_loader

@@ -1,10 +1,8 @@
-"""The job `cluster`; ranking of backbones and advice move in here.
+"""The job `cluster`: groups of like images, where no labels say so.
 
-cluster_page     The page of a clustering, one file without scripts: a map for each method and for the labels, and the
-                 clusters.
-cluster_summary  What `cluster` found, as its page, its command and its callers read it.
-clustering       Cache → clusters: which images are alike, where no labels say so, and how that agrees with labels that
-                 do.
+cluster_page     Page of a clustering without scripts: maps and clusters.
+cluster_summary  Values that `cluster` returns, for its page, its command and its callers.
+clustering       Clustering of a cache, and its agreement with labels where there are some.
 """
 
 import lazy_loader

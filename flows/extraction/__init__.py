@@ -1,12 +1,12 @@
-"""The job `extract`, here or on Dask workers.
+"""The job `extract`: from an image set to a filled cache, in this process or on Dask workers.
 
-cluster      Where shards are embedded when one process is not enough: Dask workers here, one a GPU, or on a cluster.
-gpu_lock     One extraction a GPU: a file lock on this host, which goes with the process however that ends.
-gpu_workers  One Dask worker for each GPU of this machine.
-job          Images → cache: list the set, embed what is new with every backbone asked for, and say what came of it.
-scaled       An extraction whose shards are embedded by Dask workers: what is decided once, and how many are under way.
-summary      What an extraction tells of itself: each key that it filled or found complete, and the whole.
-worker       What runs on a Dask worker; the scheduler imports this, too, and should not have to load torch for it.
+cluster      Dask workers that embed shards: on this machine, one a GPU, or on a cluster.
+gpu_lock     Lock that lets one extraction use a GPU, and that goes with the process.
+gpu_workers  Dask worker for each GPU of this machine.
+job          Job as a function: lists the set, embeds what is new with every backbone.
+scaled       Extraction on workers: decided once, with some shards under way at a time.
+summary      Values that an extraction returns: each key that it filled or found complete.
+worker       Functions that run on a Dask worker; its scheduler imports them without torch.
 """
 
 import lazy_loader

@@ -1,10 +1,10 @@
-"""Runs, kept: written, found again, ranked, compared.
+"""Runs of before, so that a fit today can be set beside one of last month.
 
-comparison  Two runs side by side: what differs, and whether their winners differ on the images that both scored.
-ranking     Winners across runs, ranked where they were scored on the same images.
-record      From a finished fit to its entry in the history of runs.
-runs        What fits found, kept: a table of every candidate, and a history with one line a run.
-search      Finding runs again: in caches, in results folders, and in the folders that hold such.
+comparison  Two runs side by side: their settings, and whether their winners differ.
+ranking     Winners of many runs, ranked where they were scored on the same images.
+record      Entry of a finished fit.
+runs        Files of the history: one line a run, and a table of its candidates.
+search      Runs found in caches, in results folders, and in folders that hold such.
 """
 
 import lazy_loader

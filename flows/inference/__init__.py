@@ -1,6 +1,6 @@
-"""The job `predict`; `deploy` (graft, ONNX) moves in here.
+"""The job `predict`: a saved model on new images.
 
-prediction  A saved model on new images: embed them with the very key that the model was fitted on, then let it speak.
+prediction  Embeds images with the very key that the model was fitted on, and predicts.
 """
 
 import lazy_loader

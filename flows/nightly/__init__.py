@@ -1,13 +1,13 @@
-"""One night, compared with the last.
+"""One night of an experiment, compared with the last.
 
-changes  What changed in an image set since the last night: new, changed, gone, and newly quarantined images.
-drift    Whether tonight's new images look like those before, as each fit's winner sees them.
-flow     The Prefect flow of one night, for a schedule: its final state is called Alert where somebody should look.
-inputs   All that a fit goes by, as values to compare: where none of it changed, to fit again would give the same model.
-night    One night of an experiment: embed what is new, fit again if that matters, and compare with the last night.
-record   What the last completed night saw and left, kept beside the results: the next night compares with it.
-score    A fit's score tonight against that of the last night: the same metric, and whether it fell by more than chance.
-text     A night in words: one page for Prefect's UI, one screenful for a terminal.
+changes  Images that are new, changed, gone or newly in quarantine.
+drift    Test whether tonight's new images look like those before.
+flow     Prefect flow of one night, which ends as Alert where somebody should look.
+inputs   All that a fit goes by, as values: where none changed, no fit is made.
+night    Night as a function: embed what is new, fit again if that matters, compare.
+record   Record of a completed night, with which the next one compares.
+score    Score of tonight against that of the last night, and whether it fell by more than chance.
+text     Night in words: a page for Prefect's UI, a screenful for a terminal.
 """
 
 import lazy_loader

@@ -1,18 +1,14 @@
-"""The jobs as Prefect flows and tasks.
+"""The jobs as Prefect flows and tasks: a plain function does the work of each.
 
-artifacts         What a run leaves in Prefect's UI: how far it is, its leaderboard as a table and as a picture, and its
-                  report.
-assets            The lineage that Prefect records: images → embeddings → model, each named by where it is.
-cache_queue       Runs of one cache, one after the other.
-deployments       The flows that ``prefect.yaml`` names: extraction and refitting, each with a whole experiment as its
-                  parameter.
-extraction_tasks  An experiment's extraction as Prefect tasks: list, open, and embed shard by shard, here or on Dask
-                  workers.
-fit_tasks         An experiment's fits as Prefect tasks, each with its artifacts.
-pipeline          The Prefect flow of a whole experiment: list, embed shard by shard, fit, report.
-preparation       What every flow does before its first task: settle the paths, ask whether they are allowed, and wait
-                  for its turn.
-tasks             What a task says of itself in Prefect's log: one line that tells an operator something.
+artifacts         Artifacts in Prefect's UI: progress, leaderboard, report.
+assets            Lineage that Prefect records: images → embeddings → model.
+cache_queue       Queue of the runs of one cache.
+deployments       Flows that `prefect.yaml` names, each with a whole experiment as its parameter.
+extraction_tasks  Extraction as tasks: list, open, embed shard by shard.
+fit_tasks         Fits as tasks, each with its artifacts.
+pipeline          Flow of a whole experiment: list, embed, fit, report.
+preparation       Steps before a flow's first task: settle paths, check limits, wait for a turn.
+tasks             Log lines of a task, and which failures are worth another try.
 """
 
 import lazy_loader

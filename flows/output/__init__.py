@@ -1,9 +1,8 @@
-"""How jobs speak: console, progress, structured logs.
+"""The way jobs speak: results on standard output, progress on standard error, logs on demand.
 
-console   What the commands show: JSON on standard output for programs, tables that fit one screen of 80 columns for
-          people.
-logs      Structured logs on demand: one JSON object a line, of every shard, every candidate and every fit.
-progress  How a job gets on, told on standard error, so that standard output carries results alone.
+console   JSON for programs, and tables of 80 columns for people.
+logs      Log of one JSON object a line: every shard, candidate and fit.
+progress  Progress bars on standard error.
 """
 
 import lazy_loader

@@ -1,9 +1,8 @@
-"""From a cache to (X, y): labels, columns, groups, which embeddings cover them.
+"""From a cache to (X, y): which images, labels, groups and embeddings a fit is about.
 
-embedded       The embeddings of a cache that cover a set of images, each under a name that tells it from the others.
-label_columns  Label columns: which are meant, labels from a file of their own, and whether a column holds classes or
-               numbers.
-problem        From a cache to arrays: which images, which classes, which groups, and which embeddings cover them.
+embedded       Embeddings that cover a set of images, each under a name that tells it from the others.
+label_columns  Label columns: which are meant, and whether one holds classes or numbers.
+problem        Problem as arrays: images, classes, groups, embeddings.
 """
 
 import lazy_loader

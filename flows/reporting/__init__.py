@@ -1,13 +1,12 @@
-"""What stands beside a winner's score: the analysis and the page.
+"""What stands beside a winner's score: the analysis of its images, and the page.
 
-analysis       What a person should know beside the score: calibration, labels that look wrong, images that are alike or
-               unlike.
-explanation    What stands beside a winner's score: what its images and probabilities look like, and the report.
-number_report  The report of a fit that predicts numbers: only here do its scores meet the images' paths.
-out_of_fold    What the winner says of the images that chose it, each without having been fitted on it.
-report         The report's ingredients: only here do scores meet image files, as thumbnails.
-suspects_file  The list of labels that look wrong, as a file that a person can work through.
-thumbnails     Small pictures of the images of a listing, wherever they can still be read.
+analysis       Analysis for a person: calibration, suspects, outliers, near copies, few-shot curve.
+explanation    Order of the steps from a concluded fit to its report.
+number_report  Ingredients of the report of a fit that predicts numbers.
+out_of_fold    Predictions of the winner for its own images, each by a fit without it.
+report         Ingredients of the report of a fit that tells classes apart, with thumbnails.
+suspects_file  File `suspects.csv` of labels that look wrong, to work through.
+thumbnails     Small pictures of images that can still be read.
 """
 
 import lazy_loader

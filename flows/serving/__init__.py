@@ -1,11 +1,10 @@
-"""An experiment on a schedule.
+"""An experiment that runs on a schedule, until it is stopped.
 
-runner        Prefect's runner, which starts the runs of a served experiment, ended in good order.
-schedules     When a served experiment runs: by a cron expression, at an interval, or when its image folder has grown.
-server        A served experiment: a deployment on the Prefect server, and a process that runs what the server
-              schedules.
-watched_runs  Runs that are started because the images changed.
-watching      Noticing that an image folder changed, by looking at it now and then: no daemon, and any file system.
+runner        Prefect's runner, ended in good order.
+schedules     Times of a run: a cron expression, an interval, or a folder that grows.
+server        Deployment on the Prefect server, and the process that runs what it schedules.
+watched_runs  Runs that start because the images changed.
+watching      Look at a folder now and then, to see whether it changed.
 """
 
 import lazy_loader

@@ -1,11 +1,10 @@
-"""The jobs `inspect`, `verify`, `compact`, `export`.
+"""The jobs `inspect`, `verify`, `compact` and `export`: a cache looked at and looked after.
 
-compaction    Make a cache small and tidy: full shards, and no row that no listed image has.
-exporting     A cache's embeddings as one file for elsewhere: which key, which taps, which kind of file.
-inspection    What a cache holds: images, keys, bytes, and what is in quarantine.
-repair        One key of a cache made whole again: its damaged shards are put aside, their images embedded once more.
-verification  Check a cache against its checksums; on demand embed again what is damaged, with the very key it was made
-              with.
+compaction    Job `compact`: full shards, and no row without a listed image.
+exporting     Job `export`: a key's embeddings as one file for elsewhere.
+inspection    Job `inspect`: images, keys, bytes and quarantine.
+repair        Repair of one key: damaged shards put aside, their images embedded again.
+verification  Job `verify`: every checksum, and repair on demand.
 """
 
 import lazy_loader

@@ -1,13 +1,11 @@
-"""What to know beside the score; six rooms that do not know each other.
+"""What a person should know beside a score; no room knows another.
 
-calibration  How far probabilities can be taken at their word, and the temperature that mends them.
-clustering   Images without labels in groups of like ones: k-means for several k, and HDBSCAN, on embeddings reduced by
-             PCA.
-drift        Whether new embeddings look like the old ones: a two-sample test whose null is made by permutation.
-few_shot     Accuracy against images per class: how much a head would gain from more labels.
-near_copies  Near copies across splits: images whose features point almost the same way, one fitted on and the other
-             scored.
-suspects     Labels that are probably wrong, and images unlike all others: what a person should look at first.
+calibration  Reliability of probabilities, and the temperature that mends them.
+clustering   Groups of like images by k-means and HDBSCAN, on reduced embeddings.
+drift        Two-sample test whether new embeddings look like the old ones.
+few_shot     Accuracy against images per class: how much more labels would bring.
+near_copies  Pairs of images across splits whose features point almost the same way.
+suspects     Labels that are probably wrong, and images unlike all others.
 """
 
 import lazy_loader

@@ -1,19 +1,16 @@
-"""A shelf: one scikit-learn estimator a file, all of one shape, all under `parametrize_with_checks`.
+"""Heads as scikit-learn estimators, one shape a file, so that any of them can be swapped.
 
-boosted_trees  Boosted trees as plain arrays: what scikit-learn's histogram boosting leaves here, and how numpy reads
-               it.
-boosting       Gradient-boosted trees: scikit-learn's histogram boosting fits them, numpy predicts.
-centroid       The nearest class mean, with probabilities that agree with its labels.
-cosine         A linear classifier of which only the angles count.
-lda            Linear discriminant analysis with a shrunk covariance, by one factorisation of the smaller Gram matrix.
-naive_bayes    Gaussian naive Bayes, with probabilities that are not sure beyond reason.
-neighbors      Heads that keep the images they were shown.
-ridge          Ridge regression: on class targets, with probabilities calibrated on its exact leave-one-out scores; on
-               numbers.
-softmax        What the project's own heads share: one score per class, the highest wins, and a softmax makes
-               probabilities.
-stock          Linear heads that are scikit-learn's own: logistic regression, support vector machine.
-svm            A support vector machine with an RBF kernel: scikit-learn's libsvm fits it, numpy predicts.
+boosted_trees  Boosted trees as plain arrays, and their prediction in numpy.
+boosting       Gradient-boosted trees, fitted by scikit-learn.
+centroid       Nearest class mean, with probabilities.
+cosine         Linear classifier of which only angles count.
+lda            Linear discriminant analysis with a shrunk covariance.
+naive_bayes    Gaussian naive Bayes, with tempered probabilities.
+neighbors      Nearest images, for classes and for numbers.
+ridge          Ridge regression, for classes with calibrated probabilities and for numbers.
+softmax        Base of own classifiers: scores to labels and probabilities, fitted temperature.
+stock          Heads that are scikit-learn's own: logistic regression, linear SVM, floors.
+svm            Support vector machine with an RBF kernel, fitted by scikit-learn.
 """
 
 import lazy_loader

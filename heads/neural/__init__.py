@@ -1,14 +1,12 @@
-"""The torch heads: layers, training, one model or a stack of them.
+"""Heads that torch trains: one model, or a whole grid as one stack of models.
 
-base          What the torch heads share as scikit-learn estimators: torch trains, numpy arrays stay, numpy predicts.
-grid          The fast path of the two torch heads: a whole grid on one fold, trained as stacks of models.
-linear_torch  The tutorials' linear probe: a softmax layer trained by SGD with momentum and a stepped learning rate.
-mlp           A multi-layer perceptron with dropout, trained by Adam.
-optimizers    Optimizers that step many models at once, each at its own learning rate and weight decay.
-stacks        Training many small torch heads as one: stacked layers, gradients by hand, one optimizer step for all of
-              them.
-training      Training a small stack of linear layers with torch: batches, early stopping, the best epoch kept, numpy
-              out.
+base          Base of the torch heads as estimators: torch trains, numpy predicts.
+grid          Fast path of both heads: the grid of one fold, trained as stacks.
+linear_torch  Softmax layer trained by SGD with a stepped learning rate.
+mlp           Multi-layer perceptron with dropout, trained by Adam.
+optimizers    Optimizers that step many models at once, each at its own rate.
+stacks        Training of many small models as one, with gradients by hand.
+training      Training of one stack of layers: batches, early stopping, best epoch.
 """
 
 import lazy_loader

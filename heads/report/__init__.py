@@ -1,12 +1,12 @@
-"""One self-contained page. Rows are dataclasses (`rows`), wording is `text`, figures are below.
+"""One self-contained HTML page about a fit, from plain values and arrays.
 
-data         What a report is made of, checked: everything that the page shows, as plain values and arrays.
-galleries    The report's pictures: mistakes, labels to check, images unlike all others, and near copies.
-nested_text  How a nested score is told: what it is a number of, and what won without each outer fold.
-number_page  One self-contained HTML page about heads that predict a number: what won, how well, and where it errs.
-page         One self-contained HTML page about an experiment: what won, how well, where it errs, and what was run.
-table        The report's table of candidates: which rows it opens with, and where their intervals are drawn.
-text         The report's wording: how scores, intervals, candidates and the headline are written.
+data         Values that a page shows, checked.
+galleries    Pictures of mistakes, labels to check, outliers and near copies.
+nested_text  Wording and table of a nested score.
+number_page  Page about heads that predict a number.
+page         Page about heads that tell classes apart.
+table        Table of candidates: which rows it opens with, and their drawn intervals.
+text         Wording of scores, intervals, candidates and the headline.
 """
 
 import lazy_loader

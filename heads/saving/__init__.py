@@ -1,8 +1,8 @@
-"""A fitted head on disk, without pickle.
+"""A fitted head on disk, read back without pickle and without running its code.
 
-archive     What may stand in a `head.skops`: a fixed list of types, checked before anything is built.
-card        The card of a saved model, `model.json`: what it must hold, and reading it from a place that is not trusted.
-model_file  A fitted head on disk: a folder with `head.skops` and `model.json`, read back without pickle.
+archive     Types that may stand in `head.skops`, checked before anything is built.
+card        Card `model.json`, checked, for it may come from a place that is not trusted.
+model_file  Folder of a saved model, written whole and read back.
 """
 
 import lazy_loader

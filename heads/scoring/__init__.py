@@ -1,16 +1,14 @@
-"""Metrics as data, their intervals, and whether two candidates differ. A metric is a row in `metrics` and a function.
+"""Metrics with their intervals, and whether chance alone could have set two candidates apart.
 
-classification  Scores of predictions, with 95 % intervals.
-intervals       95 % intervals of shares: Wilson's, at the number of independent images that would vary as much.
-linearised      What each image adds to a metric: metrics are functions of sums over images, and nearly linear in them.
-metrics         The metrics as data: their names, what people call them, which way is better, and in what they are
-                written.
-paired          Two candidates on the same images: how far apart they are, and whether chance alone could have put them
-                there.
-paired_numbers  Two candidates that predict numbers, on the same images: whether chance alone could have put them apart.
+classification  Scores of predicted classes, with 95 % intervals.
+intervals       Wilson intervals of shares, at the number of independent images that vary as much.
+linearised      Contribution of each image to a metric, for sums over very many images.
+metrics         Table of the metrics: name, title, direction, unit.
+paired          Two classifiers on the same images: their difference, and its p-value.
+paired_numbers  Two heads for numbers on the same images: whether chance set them apart.
 regression      Scores of predicted numbers, with 95 % intervals.
-resampling      Sums over resamples of what each unit adds to several candidates' metrics, in few and large products.
-sign_flips      P-values of sums of which each part could as well have had the other sign.
+resampling      Sums over resamples of what each unit adds, in few and large products.
+sign_flips      P-values of sums of which each part could have had the other sign.
 """
 
 import lazy_loader

@@ -1,8 +1,8 @@
-"""A whole grid in one go. One file a head, and three shelves below for what they share.
+"""A head's whole grid on one fold in one go; one file a head, and below what they share.
 
-knn    The nearest-neighbour head for a whole grid on one fold, from one search a metric.
-lda    The discriminant head for a whole grid of shrinkages on one fold, from one eigendecomposition.
-ridge  The ridge head for a whole grid of penalties, from one eigendecomposition a fold.
+knn    Nearest images for every k, from one search a metric.
+lda    Discriminant analysis for every shrinkage, from one eigendecomposition.
+ridge  Ridge for every penalty, from one eigendecomposition a fold.
 """
 
 import lazy_loader

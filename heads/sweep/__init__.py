@@ -1,15 +1,13 @@
-"""Candidates × folds → results, on Dask; nested folds; streamed.
+"""Candidates × folds → results, in parallel on Dask, from memory or in blocks.
 
-cluster      Where a sweep's jobs run: threads, processes or a cluster; and what becomes of those whose worker died.
-grid_trial   A grid of one head on one fold or several at once, where the head's arithmetic lets all of it share the
-             work.
-jobs         Which jobs a sweep is made of: a candidate through all folds, or a head's whole grid on one fold or
-             several.
-nested       Nested cross-validation: every image scored once, by a model that was chosen and fitted without it.
-out_of_fold  What a head says of images that it was not fitted on, with the probability of every class.
-run          Candidates x folds → results, in parallel on Dask; then the winner, fitted and scored once.
-streamed     A sweep over features that do not fit in memory: few passes over them, for the heads that can.
-trial        One candidate through every fold: a plain function, whoever runs it and wherever.
+cluster      Threads, processes or cluster that jobs run on, and the jobs of a worker that died.
+grid_trial   Grid of one head on one or several folds, where its arithmetic shares the work.
+jobs         Jobs of a sweep: a candidate through all folds, or a grid on some.
+nested       Outer folds: every image scored once, by a model chosen and fitted without it.
+out_of_fold  Probabilities for the images of each fold, by a fit without them.
+run          Sweep, choice of the winner, its fit and its one score.
+streamed     Sweep over features that do not fit in memory.
+trial        One candidate through every fold: a plain function, wherever it runs.
 """
 
 import lazy_loader

@@ -1,8 +1,8 @@
-"""Addresses: which are taken, the store behind them, the objects in it.
+"""Images in object stores and on web servers, read and never written.
 
-address  Which addresses of remote images are taken, and how they are shown: never with a password or a signature.
-objects  Image sets in object stores and on web servers: what lies there, and by which tag an unchanged object is known.
-store    Objects of S3, Google Cloud Storage and web servers, read through fsspec; nothing is written there.
+address  Addresses that are taken, shown without passwords and signatures.
+objects  Listing of what lies at an address, with the tag that tells an unchanged object.
+store    Reading through fsspec from S3, Google Cloud Storage and web servers.
 """
 
 import lazy_loader

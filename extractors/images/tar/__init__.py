@@ -1,10 +1,8 @@
-"""Tar shards: the set, the walk through one file, what `.cls` and `.json` say.
+"""Tar shards in WebDataset's convention, read in place.
 
-archives  Image sets that are tar shards in WebDataset's convention, listed so that any member can be read without
-          unpacking.
-labels    What the `.cls` and `.json` members of tar shards say about the images of their sample.
-walk      Walking through one tar file: where each image's bytes lie, what belongs to its sample, and where damage
-          begins.
+archives  Listing of a set of shards: any member can be read without unpacking.
+labels    Labels of a sample from its `.cls` and `.json` members.
+walk      Walk through one tar file: where each member's bytes lie, and where damage begins.
 """
 
 import lazy_loader

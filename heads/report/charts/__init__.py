@@ -1,11 +1,10 @@
-"""Arrays → inline SVG.
+"""Arrays become inline SVG that follows the page's theme and is the same on every run.
 
-charts      The report's figures: arrays → inline SVG that follows the page's theme and is the same on every run.
-map         The report's map: images as points on a plane, drawn as a small SVG, with what a reader may ask of each
-            point.
-plots       Figures of scores: against the cost of the fit, the number of labels, and what a head says of itself.
-projection  Embeddings onto a plane, for the report's map.
-svg         A matplotlib figure as one inline `<svg>` that takes its text colour and its font from the page around it.
+charts      Confusion matrix and training curve.
+map         Map of the images as points, with what a reader may ask of each.
+plots       Scores against the cost of a fit, the number of labels, and claimed probabilities.
+projection  Projection of embeddings onto a plane.
+svg         Matplotlib figure as one inline `<svg>`, and the palette.
 """
 
 import lazy_loader

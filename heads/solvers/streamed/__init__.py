@@ -1,9 +1,9 @@
-"""The same heads on features that do not fit in memory.
+"""Heads on features that do not fit in memory, from few passes over them.
 
-centroid  The nearest-mean head for all folds from two passes over the images: means of features, then of unit vectors.
-data      What every streamed head is given, and the stock scalers that it makes of sums.
-logreg    Logistic regression for all C and folds at once, in a few passes over the images.
-ridge     The ridge head for all penalties and folds from one pass over the images: from sums of products of features.
+centroid  Nearest mean for all folds, from two passes.
+data      Data that every streamed head is given, and the scalers made of sums.
+logreg    Logistic regression for all C and folds, from a few passes.
+ridge     Ridge for all penalties and folds, from one pass.
 """
 
 import lazy_loader

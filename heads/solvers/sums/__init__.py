@@ -1,13 +1,13 @@
-"""Sums over parts of the images that folds share, in memory or block by block.
+"""Sums over the parts of the images that all folds are unions of, in memory or block by block.
 
-Here the words part, block, sample are explained once, in the face's docstring.
+A part is a set of images that every fold takes whole or not at all; a block is a stretch of rows that is read at
+once; a sample is rows drawn from all blocks and held in memory.
 
-blocks           Features that are read a block of rows at a time, and a sample of them that is held in memory.
-fold_parts       Images of several folds in an order in which each fold is made of stretches, so that one copy serves
-                 all.
-gram             The Gram matrix of many images' features, summed up in float64 without a float64 copy of them.
-part_sums        The parts of the images that all folds are unions of, and sums over the images of each part.
-standardisation  Features at mean 0 and variance 1, for heads that are solved for a whole grid at once.
+blocks           Features read a block of rows at a time, and a sample of them in memory.
+fold_parts       Images in an order in which each fold is made of stretches: one copy serves all.
+gram             Gram matrix in float64, without a float64 copy of the features.
+part_sums        Parts of the images, and the sums over each.
+standardisation  Features at mean 0 and variance 1.
 """
 
 import lazy_loader
