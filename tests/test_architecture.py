@@ -1,4 +1,4 @@
-"""docs/architecture.md is true: its drawings show the imports, its paths exist, its lists lead to what they promise."""
+"""docs/architecture.md is true: its drawings show the imports, its paths exist, its lists lead where they say."""
 
 import ast
 import re
@@ -10,6 +10,7 @@ from support.source_modules import PACKAGES, ROOMS, ROOT, WINGS, home_of, import
 Arrows = dict[str, set[str]]
 
 PAGE = (Path(__file__).parent.parent / "docs" / "architecture.md").read_text()
+README = (Path(__file__).parent.parent / "README.md").read_text()
 SECTIONS = {part.partition("\n")[0]: part for part in re.split(r"^##+ ", PAGE, flags=re.MULTILINE)[1:]}
 DRAWINGS = dict(zip(["headstart", *PACKAGES], re.findall(r"```mermaid\n(.*?)```", PAGE, re.DOTALL), strict=True))
 
@@ -108,6 +109,18 @@ def test_the_first_drawing_shows_the_packages_and_their_imports() -> None:
     }
     assert set(boxes_of(DRAWINGS["headstart"])) == set(arrows)
     assert corrections(arrows_of(DRAWINGS["headstart"]), without_detours(arrows)) == []
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_the_readme_lists_the_wings_of_a_package_by_storey(package: str) -> None:
+    (row,) = re.findall(rf"^\| `{package}/` \| .* \| (.*) \|$", README, re.MULTILINE)
+    storeys = [storey.split(", ") for storey in row.split(" / ")]
+    wings = {wing.parts[1] for wing in WINGS if len(wing.parts) == 2 and wing.parts[0] == package}
+    assert sorted(wing for storey in storeys for wing in storey) == sorted(wings)
+    arrows = arrows_between_units(package)
+    for number, storey in enumerate(storeys):
+        below = {wing for lower in storeys[number + 1 :] for wing in lower}
+        assert {wing: away for wing in storey if (away := arrows[wing] & wings - below)} == {}
 
 
 def test_a_wrong_drawing_is_told_what_to_add_and_what_to_remove() -> None:
