@@ -20,7 +20,7 @@ MOST_FILES = {
     "An image source": 2,
     "A backbone family": 2,
     "A report section": 4,
-    "A field of the key": 6,
+    "A field of the key": 5,
 }
 
 
