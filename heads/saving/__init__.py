@@ -1,4 +1,4 @@
-"""A fitted head on disk, read back without pickle and without running its code.
+"""A fitted head on disk, read back without pickle: a file from anywhere runs no code.
 
 archive     Types that may stand in `head.skops`, checked before anything is built.
 card        Card `model.json`, checked, for it may come from a place that is not trusted.
