@@ -1,53 +1,213 @@
-"""What an extraction is asked for, settled and checked before anything is read: cache, backbones, weights, device."""
+"""What the jobs may be asked for: each option once, with its default and all that commands and tables say of it.
 
-import re
-from collections.abc import Sequence
+A job takes its options as one object, or by name: ``fit(cache, "knn", folds=3)``. Type checkers know the names by the
+``…Keywords`` beside each class; the command's options and the experiment file's fields are made of the class itself.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from difflib import get_close_matches
 from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypedDict, TypeVar
 
-from headstart.extractors.images import is_pattern
-from headstart.flows.errors import JobError
+from headstart.extractors.spec import PENULTIMATE, Option, Settings, SettingsKeywords, shared_values
+from headstart.heads.scoring import METRICS, REGRESSION_METRICS
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+Sweep = Literal["quick", "standard", "thorough"]
+Task = Literal["classify", "regress"]
+Progress = Annotated[bool, Option("Show bars on standard error.", command=False, table=False)]
+_Options = TypeVar("_Options", bound="DataclassInstance")
 
 
-def default_cache(images: str | Path) -> Path:
-    """Name the cache of an image set: ``NAME.headstart`` in the current folder."""
-    whole = Path(images).expanduser().absolute().name
-    pattern = is_pattern(whole) and not Path(images).expanduser().exists()
-    named = re.split(r"[*?{\[]", whole)[0].rstrip("-_. ") if pattern else whole
-    stem = re.sub(r"\.(csv|parquet|tar)$", "", named, flags=re.IGNORECASE).lstrip(".")
-    return Path(f"{stem or 'images'}.headstart")
+@dataclass(frozen=True, kw_only=True)
+class FitOptions:
+    """What a fit may be asked for, beside the cache and the heads.
+
+    Parameters
+    ----------
+    sweep : {"quick", "standard", "thorough"}, optional
+        Heads and grids of `heads.registry.presets`; ``quick`` where no head is named either.
+    labels : path-like, optional
+        CSV or Parquet with ``path`` and label columns, in place of the listing's labels.
+    target : str, optional
+        Label column; by default the only one, or ``label``. `flows.fitting.several.fit_targets` fits several.
+    task : {"classify", "regress"}, optional
+        Whether the target names classes or is a number to predict; by default the latter for numbers with a fraction,
+        or of which there are more than 100 different ones.
+    backbone : str or sequence of str, optional
+        Use only these backbones of the cache.
+    keys : sequence of str, optional
+        Use only the embeddings with these key ids.
+    metric : str, optional
+        What chooses the winner, one of `heads.scoring`'s for the task; by default the accuracy of classes, and R² for
+        numbers.
+    folds, test_size, seed
+        Folds of the cross-validation, the share held back, and the seed of splits and heads.
+    repeats : int
+        Rounds of choosing, each with other folds and another seed of the heads: less of the choice is luck.
+    nested : int, optional
+        Outer folds: the whole fit is made again without each of them, so that every image is scored once, by a model
+        that was chosen and fitted without it. Only of images without val and test; nothing is held back then.
+    dask : str
+        ``threads``, ``processes``, or the address of a scheduler.
+    workers : int, optional
+        Threads or processes; by default one a core.
+    out : path-like, optional
+        Folder for model, report and table; by default ``NAME.results`` in the current folder.
+    few_shot : bool
+        Fit the winner on 1, 2, 5, … images of each class too, some hundred times, for the curve in the report.
+    calibrate : bool
+        Mend the saved head's probabilities by a temperature, fitted on the images that chose it.
+    memory : float, optional
+        Bytes that features may take in memory, as float32; by default a quarter of what is free. Where they take more,
+        they are read in blocks, by the heads that can.
+    progress : bool
+        Show a bar on standard error.
+    """
+
+    sweep: Annotated[Sweep | None, Option("Try many heads, more or less finely.", unset="quick, without --head")] = None
+    labels: Annotated[str | Path | None, Option("CSV or Parquet file with 'path' and label columns.")] = None
+    target: Annotated[str | None, Option("Label column.", unset="the only one, or 'label'")] = None
+    task: Annotated[Task | None, Option("Classes, or a number to predict.", unset="as the column looks")] = None
+    backbone: Annotated[
+        str | Sequence[str] | None, Option("Only these backbones of the cache.", unset="all", table=False)
+    ] = None
+    keys: Annotated[Sequence[str] | None, Option("Only the embeddings of these keys.", command=False, table=False)] = (
+        None
+    )
+    metric: Annotated[
+        str | None,
+        Option(
+            "What chooses the winner.",
+            unset="accuracy, or r2 for numbers",
+            choices=(*METRICS, *REGRESSION_METRICS),
+        ),
+    ] = None
+    folds: Annotated[int, Option("Folds of the cross-validation.", least=2)] = 5
+    repeats: Annotated[int, Option("Rounds of choosing, with other folds and seeds.", least=1)] = 1
+    test_size: Annotated[float, Option("Share held back where the images have no splits.", above=0, below=1)] = 0.2
+    nested: Annotated[
+        int | None,
+        Option(
+            "Outer folds: each image scored once, by a fit made without it; for few images without splits.",
+            unset="none",
+            least=2,
+        ),
+    ] = None
+    seed: Annotated[int, Option("Of splits and heads.")] = 0
+    dask: Annotated[str, Option("threads, processes, or the address of a scheduler (tcp://…).")] = "threads"
+    workers: Annotated[int | None, Option("Of dask.", unset="one a core", command=False, table=False)] = None
+    out: Annotated[
+        str | Path | None, Option("Folder for the model and the report.", unset="NAME.results", table=False)
+    ] = None
+    few_shot: Annotated[bool, Option("Add accuracy against images per class.")] = False
+    calibrate: Annotated[bool, Option("Mend the saved head's probabilities.")] = False
+    memory: Annotated[float | None, Option("Bytes for features.", command=False, table=False)] = None
+    progress: Progress = False
 
 
-def refuse_unknown(backbones: Sequence[str], device: str) -> None:
-    """Tell what is misspelt before images are read and a cache is made.
+class FitKeywords(TypedDict, total=False):
+    """`FitOptions`, as the keywords of a function."""
+
+    sweep: Sweep | None
+    labels: str | Path | None
+    target: str | None
+    task: Task | None
+    backbone: str | Sequence[str] | None
+    keys: Sequence[str] | None
+    metric: str | None
+    folds: int
+    repeats: int
+    test_size: float
+    nested: int | None
+    seed: int
+    dask: str
+    workers: int | None
+    out: str | Path | None
+    few_shot: bool
+    calibrate: bool
+    memory: float | None
+    progress: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Source:
+    """What images are embedded with, and where to; first among the options of an extraction."""
+
+    weights: Annotated[
+        str | Sequence[str], Option("default, none (random), a published name, or a .safetensors or .pth file.")
+    ] = "default"
+    tap: Annotated[
+        str | Sequence[str], Option("Layers to read out, as LAYER or LAYER:POOLING (avg, max, cls, flatten).")
+    ] = PENULTIMATE
+    cache: Annotated[str | Path | None, Option("Cache folder.", unset="NAME.headstart")] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExtractOptions(Settings, _Source):
+    """What an extraction may be asked for, beside the images and the backbones.
+
+    Parameters
+    ----------
+    weights : str or sequence of str
+        ``default``, ``none`` (random), the name of published weights, or a ``.safetensors`` or ``.pth`` file;
+        one for all backbones, or one for each.
+    tap : str or sequence of str
+        Layers to read out, ``LAYER`` or ``LAYER:POOLING`` (avg, max, cls, flatten); by default the penultimate
+        features.
+    cache : path-like, optional
+        By default ``NAME.headstart`` in the current folder.
+    precision, decode, compile, device, dtype, batch_size, workers
+        See `extractors.spec.settings.Settings`.
+    limit : int, optional
+        Take only this many images, spread over the classes.
+    dask : str, optional
+        Embed on Dask workers: ``local``, ``cuda`` (one for each GPU here), or the address of a scheduler.
+    progress : bool
+        Show bars on standard error.
+    """
+
+    limit: Annotated[int | None, Option("Take only so many images, spread over the classes.", least=1)] = None
+    dask: Annotated[
+        str | None,
+        Option("Embed on Dask workers: local, cuda, or a scheduler (tcp://…).", unset="this process", table=False),
+    ] = None
+    progress: Progress = False
+
+    @property
+    def settings(self) -> Settings:
+        """How to compute."""
+        return Settings(**shared_values(Settings, self))
+
+
+class ExtractKeywords(SettingsKeywords, total=False):
+    """`ExtractOptions`, as the keywords of a function."""
+
+    weights: str | Sequence[str]
+    tap: str | Sequence[str]
+    cache: str | Path | None
+    limit: int | None
+    dask: str | None
+    progress: bool
+
+
+def taken(job: str, options: _Options, named: Mapping[str, Any]) -> _Options:
+    """Return the options with those changed that were given by name.
 
     Raises
     ------
-    BackboneError
-        A name is unknown.
-    DeviceError
-        So is the device, or it is not there.
+    TypeError
+        There is no such option; the message names the nearest.
     """
-    from headstart.extractors.backbones import resolve_backbone  # noqa: PLC0415 - loads torch
-    from headstart.extractors.network import resolve_device  # noqa: PLC0415 - loads torch
-
-    for name in backbones:
-        resolve_backbone(name)
-    resolve_device(device)
-
-
-def pair_weights(backbones: Sequence[str], weights: Sequence[str]) -> list[tuple[str, str]]:
-    """Give each backbone its weights: one for all, or one for each.
-
-    Raises
-    ------
-    JobError
-        The counts do not fit.
-    """
-    if not backbones:
-        raise JobError("no backbone was named; 'headstart backbones' lists them")
-    if len(weights) not in (1, len(backbones)):
-        raise JobError(f"{len(weights)} weights for {len(backbones)} backbones: give one for all, or one for each")
-    return list(zip(backbones, list(weights) * (len(backbones) if len(weights) == 1 else 1), strict=True))
+    known = [field.name for field in fields(options)]
+    for name in named:
+        if name not in known:
+            (nearest,) = get_close_matches(name, known, n=1, cutoff=0.0)
+            raise TypeError(f"{job}() has no option {name!r}; did you mean {nearest!r}? It has {', '.join(known)}")
+    return replace(options, **named)
 
 
 def as_list(value: str | Sequence[str]) -> list[str]:

@@ -57,8 +57,8 @@ STOREYS = {
         "orchestration",
         "fitting inference upkeep",
         "reporting history exploring extraction",
-        "problem experiment output options",
-        "fit_summary errors",
+        "problem experiment output",
+        "options fit_summary errors",
     ],
 }
 """Wings and rooms of the halls, from the roof down: each imports only what stands on a line below its own."""

@@ -1,6 +1,7 @@
 """The values that an embedding is made by, which need no torch: all else may lean on them.
 
 key               Name of a set of embeddings: every field that changes the numbers, and no other.
+option            Words, bounds and choices of an option, beside the field that holds it.
 preprocessing     Resize, crop, mean and deviation as plain numbers of the key.
 settings          Settings of a computation: device, precision, batch size, workers, decoding.
 tap               Name of a layer and a pooling, read from text.

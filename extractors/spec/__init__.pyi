@@ -3,9 +3,16 @@ from .key import Decode as Decode
 from .key import EmbeddingKey as EmbeddingKey
 from .key import Precision as Precision
 from .key import StoredDtype as StoredDtype
+from .option import Option as Option
+from .option import OptionField as OptionField
+from .option import options_of as options_of
+from .option import shared_values as shared_values
 from .preprocessing import Interpolation as Interpolation
 from .preprocessing import Preprocessing as Preprocessing
+from .settings import Device as Device
 from .settings import Settings as Settings
+from .settings import SettingsKeywords as SettingsKeywords
+from .settings import Workers as Workers
 from .tap import PENULTIMATE as PENULTIMATE
 from .tap import POOLINGS as POOLINGS
 from .tap import Tap as Tap

@@ -2,49 +2,70 @@
 
 import os
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal, TypedDict
 
 from headstart.extractors.spec.key import Decode, EmbeddingKey, StoredDtype
+from headstart.extractors.spec.option import Option, shared_values
+
+Device = Annotated[str, Option("auto, cpu or cuda.")]
+Workers = Annotated[int | None, Option("Decoding threads.", unset="one a core", least=1)]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """How to compute; only `precision`, `decode` and `dtype` change the numbers, and they are in the key.
+    """How to compute; only what a key has a field for changes the numbers: `precision`, `decode` and `dtype`.
 
     Parameters
     ----------
-    device : str
-        ``auto`` (CUDA where there is one), ``cpu``, ``cuda``.
     precision : {"auto", "fp32", "bf16"}
         ``auto`` is bf16 where the device is fast at it and the first batch agrees with fp32 to a cosine of 0.999.
+    decode : {"auto", "full", "draft", "nvjpeg"}
+        ``draft`` decodes large JPEGs at a fraction of their size, ``nvjpeg`` decodes and resizes JPEGs on the device;
+        ``auto`` does one or the other where the features of the first images stay the same to a cosine of 0.999.
+    compile : {"auto", "on", "off"}
+        ``auto`` compiles the network where there are so many images that it pays.
+    device : str
+        ``auto`` (CUDA where there is one), ``cpu``, ``cuda``.
     dtype : {"float16", "float32"}
         Stored features; float16 halves the cache and is refused where it would lose more than its rounding.
     batch_size : int, optional
         Images a forward pass; by default that of the key's rows, or what the first images show to be fastest.
     workers : int, optional
         Decoding threads; by default one a core.
-    decode : {"auto", "full", "draft", "nvjpeg"}
-        ``draft`` decodes large JPEGs at a fraction of their size, ``nvjpeg`` decodes and resizes JPEGs on the device;
-        ``auto`` does one or the other where the features of the first images stay the same to a cosine of 0.999.
-    compile : {"auto", "on", "off"}
-        ``auto`` compiles the network where there are so many images that it pays.
     """
 
-    device: str = "auto"
-    precision: Literal["auto", "fp32", "bf16"] = "auto"
-    dtype: StoredDtype = "float32"
-    batch_size: int | None = None
-    workers: int | None = None
-    decode: Literal["auto"] | Decode = "auto"
-    compile: Literal["auto", "on", "off"] = "auto"
+    precision: Annotated[
+        Literal["auto", "fp32", "bf16"], Option("auto takes bf16 where it is fast and agrees with fp32.")
+    ] = "auto"
+    decode: Annotated[
+        Literal["auto"] | Decode,
+        Option("draft decodes large JPEGs reduced; auto does where features stay.", choices=("auto", "full", "draft")),
+    ] = "auto"
+    compile: Annotated[Literal["auto", "on", "off"], Option("auto compiles the network where it pays.")] = "auto"
+    device: Device = "auto"
+    dtype: Annotated[StoredDtype, Option("What the cache stores.")] = "float32"
+    batch_size: Annotated[int | None, Option("Images a forward pass.", unset="the fastest", least=1)] = None
+    workers: Workers = None
 
     @classmethod
     def for_key(cls, key: EmbeddingKey, *, device: str = "auto", workers: int | None = None) -> "Settings":
         """Return the settings that give rows of just this key, or an extraction of another key."""
-        return cls(device=device, precision=key.precision, dtype=key.dtype, workers=workers, decode=key.decode)
+        return cls(device=device, workers=workers, **shared_values(cls, key))
 
     @property
     def n_workers(self) -> int:
         """Decoding threads to start."""
         usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
         return self.workers or usable or 1
+
+
+class SettingsKeywords(TypedDict, total=False):
+    """`Settings`, as the keywords of a function."""
+
+    precision: Literal["auto", "fp32", "bf16"]
+    decode: Literal["auto"] | Decode
+    compile: Literal["auto", "on", "off"]
+    device: str
+    dtype: StoredDtype
+    batch_size: int | None
+    workers: int | None

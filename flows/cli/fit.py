@@ -1,14 +1,15 @@
 """The command that fits heads; `flows.cli.app` adds it to the others."""
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 
-from headstart.flows.cli.options import CacheArgument, Json
+from headstart.flows.cli.options import CacheArgument, Json, with_options
 from headstart.flows.cli.scores import show_files, show_scores
+from headstart.flows.options import FitOptions
 from headstart.flows.output import emit_json, nearby, show_notes, table_of
 from headstart.heads.report import interval_text, score_text
 from headstart.heads.scoring import metric_name
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from headstart.flows.fitting import SeveralFits
 
 
+@with_options(FitOptions)
 def fit(
     cache: CacheArgument,
     head: Annotated[
@@ -28,82 +30,35 @@ def fit(
             show_default=False,
         ),
     ] = [],  # noqa: B006 - typer copies it
-    sweep: Annotated[
-        Literal["quick", "standard", "thorough"] | None,
-        typer.Option(help="Try many heads, more or less finely.", show_default="quick, without --head"),
-    ] = None,
-    labels: Annotated[Path | None, typer.Option(help="CSV or Parquet file with 'path' and label columns.")] = None,
     target: Annotated[
         list[str],
         typer.Option(help="Label column; several, or all, each by itself.", show_default="the only one, or 'label'"),
     ] = [],  # noqa: B006 - typer copies it
-    task: Annotated[
-        Literal["classify", "regress"] | None,
-        typer.Option(help="Classes, or a number to predict.", show_default="as the column looks"),
-    ] = None,
-    backbone: Annotated[list[str], typer.Option(help="Only these backbones of the cache.", show_default="all")] = [],  # noqa: B006 - typer copies it
-    metric: Annotated[
-        Literal["accuracy", "balanced_accuracy", "macro_f1", "log_loss", "r2", "mae", "rmse"] | None,
-        typer.Option(help="What chooses the winner.", show_default="accuracy, or r2 for numbers"),
-    ] = None,
-    folds: Annotated[int, typer.Option(min=2, help="Folds of the cross-validation.")] = 5,
-    repeats: Annotated[int, typer.Option(min=1, help="Rounds of choosing, with other folds and seeds.")] = 1,
-    test_size: Annotated[float, typer.Option(help="Share held back where the images have no splits.")] = 0.2,
-    nested: Annotated[
-        int | None,
-        typer.Option(
-            min=2,
-            help="Outer folds: each image scored once, by a fit made without it; for few images without splits.",
-            show_default="none",
-        ),
-    ] = None,
-    seed: Annotated[int, typer.Option(help="Of splits and heads.")] = 0,
-    dask: Annotated[str, typer.Option(help="threads, processes, or the address of a scheduler (tcp://…).")] = "threads",
-    out: Annotated[
-        Path | None, typer.Option(help="Folder for the model and the report.", show_default="NAME.results")
-    ] = None,
-    few_shot: Annotated[bool, typer.Option("--few-shot", help="Add accuracy against images per class.")] = False,
-    calibrate: Annotated[bool, typer.Option("--calibrate", help="Mend the saved head's probabilities.")] = False,
     json: Json = False,
+    **options: Any,
 ) -> None:
     """Fit heads on cached embeddings, choose one honestly, score it once on the test images, and save it."""
-    options: dict[str, Any] = {
-        "sweep": sweep,
-        "labels": labels,
-        "backbone": backbone or None,
-        "metric": metric,
-        "folds": folds,
-        "repeats": repeats,
-        "test_size": test_size,
-        "nested": nested,
-        "seed": seed,
-        "dask": dask,
-        "out": out,
-        "few_shot": few_shot,
-        "calibrate": calibrate,
-        "task": task,
-        "progress": True,
-    }
+    asked = FitOptions(**options, progress=True)
     if len(target) > 1 or target == ["all"]:
         from headstart.flows.fitting import fit_targets
 
-        several = fit_targets(cache, head, targets=target, **options)
+        several = fit_targets(cache, head, targets=target, options=asked)
         emit_json(several) if json else show_targets(several)
         return
     from headstart.flows.fitting import fit as run_fit
 
-    target_column = target[0] if target else None
+    asked = replace(asked, target=target[0] if target else None)
     if json:
-        emit_json(run_fit(cache, head, target=target_column, **options))
+        emit_json(run_fit(cache, head, options=asked))
         return
-    told: list[str] = []
+    noted: list[str] = []
 
     def show(summary: "FitSummary") -> None:
-        told.extend(summary.notes)
+        noted.extend(summary.notes)
         show_scores(summary)
 
-    summary = run_fit(cache, head, target=target_column, on_scores=show, **options)
-    show_notes(summary.notes[len(told) :])
+    summary = run_fit(cache, head, options=asked, on_scores=show)
+    show_notes(summary.notes[len(noted) :])
     show_files(summary)
 
 

@@ -1,11 +1,14 @@
 """Arguments and options that several commands share, and how the words of each command are told apart."""
 
-from collections.abc import Collection, Sequence
+import inspect
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import typer
+
+from headstart.extractors.spec import OptionField, options_of
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output, and nothing else there.")]
 CacheArgument = Annotated[
@@ -17,6 +20,42 @@ ImagesArgument = Annotated[
 ]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
 Workers = Annotated[int | None, typer.Option(min=1, help="Decoding threads.", show_default="one a core")]
+
+
+_Command = TypeVar("_Command", bound=Callable[..., None])
+
+
+def with_options(holder: type) -> Callable[[_Command], _Command]:
+    """Let a command take every option of a job, in place of its ``**options`` and before ``--json``.
+
+    An option that the command names itself, it asks for in its own way.
+    """
+
+    def completed(command: _Command) -> _Command:
+        own = dict(inspect.signature(command).parameters)
+        asked = {one.name: _parameter(one) for one in options_of(holder) if one.option.command}
+        first = [one for name, one in own.items() if name not in (*asked, "json") and one.kind is not one.VAR_KEYWORD]
+        last = [own["json"]] if "json" in own else []
+        parameters = [*first, *(own.get(name, one) for name, one in asked.items()), *last]
+        # typer reads there how a command is typed
+        command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # every function may have one
+        return command
+
+    return completed
+
+
+def _parameter(one: OptionField) -> inspect.Parameter:
+    said, spelt = one.option, one.option.flag
+    if one.kind is bool:
+        spelt = spelt or f"--{one.name.replace('_', '-')}"
+    shown = typer.Option(
+        one.default,
+        *([spelt] if spelt else []),
+        help=said.help or None,
+        min=said.least,
+        show_default=said.unset or True,
+    )
+    return inspect.Parameter(one.name, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=shown, annotation=one.choice)
 
 
 @dataclass(frozen=True, kw_only=True)

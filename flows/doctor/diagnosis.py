@@ -31,8 +31,8 @@ def diagnose(experiment: Experiment | None = None, *, dask: str | None = None) -
         findings += [
             check_cpu(),
             check_low_precision(),
-            check_gpu(experiment.device if experiment else "auto"),
-            check_compiler(experiment.compile if experiment else "auto"),
+            check_gpu(experiment.settings.device if experiment else "auto"),
+            check_compiler(experiment.settings.compile if experiment else "auto"),
             *check_weights(experiment),
             *(check_experiment(experiment) if experiment else []),
             check_prefect(),
@@ -43,7 +43,7 @@ def diagnose(experiment: Experiment | None = None, *, dask: str | None = None) -
 
 def _schedulers(experiment: Experiment | None, dask: str | None) -> list[str]:
     tables = experiment.fit if experiment else []
-    named = [dask, *(table.dask for table in tables)]
+    named = [dask, *(table.options.dask for table in tables)]
     if experiment and experiment.scale:
         named.append(experiment.scale.dask)
     return list(dict.fromkeys(address for address in named if address and (address == dask or "://" in address)))

@@ -123,7 +123,9 @@ def _places(experiment: Experiment) -> list[tuple[str, str]]:
         ("out", str(experiment.out)),
     ]
     places += [("extract.weights", table.weights) for table in experiment.extract if is_file_argument(table.weights)]
-    places += [("fit.labels", str(table.labels)) for table in experiment.fit if table.labels is not None]
+    places += [
+        ("fit.labels", str(table.options.labels)) for table in experiment.fit if table.options.labels is not None
+    ]
     return places
 
 
@@ -135,7 +137,7 @@ def _code(experiment: Experiment) -> list[tuple[str, str]]:
 
 def _schedulers(experiment: Experiment) -> list[tuple[str, str]]:
     named = [] if experiment.scale is None else [("scale.dask", experiment.scale.dask)]
-    named += [("fit.dask", table.dask) for table in experiment.fit]
+    named += [("fit.dask", table.options.dask) for table in experiment.fit]
     return [(field, address) for field, address in named if address not in _DASK_AT_HOME]
 
 

@@ -1,15 +1,36 @@
 """An experiment file: one TOML page that says what to embed, with what, and which heads to fit."""
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, create_model, field_validator, model_validator
 
-from headstart.extractors.spec import PENULTIMATE, Settings, StoredDtype
+from headstart.extractors.spec import PENULTIMATE, Settings, options_of, shared_values
+from headstart.flows.options import FitOptions
 
 
 class _Table(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)  # a misspelt option is an error, never ignored
+
+
+_AnyTable = TypeVar("_AnyTable", bound=_Table)
+
+
+def _with_options(holder: type) -> Callable[[type[_AnyTable]], type[_AnyTable]]:
+    """Give a table a field for each option of a job that an experiment file has."""
+
+    def completed(table: type[_AnyTable]) -> type[_AnyTable]:
+        options: dict[str, Any] = {
+            one.name: (one.kind, Field(default=one.default, ge=said.least, gt=said.above, lt=said.below))
+            for one in options_of(holder)
+            if (said := one.option).table
+        }
+        return create_model(
+            table.__name__, __base__=table, __module__=table.__module__, __doc__=table.__doc__, **options
+        )
+
+    return completed
 
 
 DASK_PATTERN = r"^(local|cuda|[a-z]+://.+)$"
@@ -36,6 +57,7 @@ class ExtractTable(_Table):
     weights: str = "default"
 
 
+@_with_options(FitOptions)
 class FitTable(_Table):
     """``[fit]``, or several ``[[fit]]``: heads, target and splits, named as in ``headstart fit``.
 
@@ -45,19 +67,11 @@ class FitTable(_Table):
 
     name: str | None = Field(default=None, pattern=r"^\w[\w .-]*$")
     head: list[str] = []
-    sweep: Literal["quick", "standard", "thorough"] | None = None
-    labels: Path | None = None
-    target: str | None = None
-    task: Literal["classify", "regress"] | None = None
-    metric: str | None = None
-    folds: int = Field(default=5, ge=2)
-    repeats: int = Field(default=1, ge=1)
-    test_size: float = Field(default=0.2, gt=0, lt=1)
-    nested: int | None = Field(default=None, ge=2)
-    seed: int = 0
-    few_shot: bool = False
-    calibrate: bool = False
-    dask: str = "threads"
+
+    @property
+    def options(self) -> FitOptions:
+        """What the fit is asked for; the rest is the experiment's."""
+        return FitOptions(**shared_values(FitOptions, self))
 
 
 class SecurityTable(_Table):
@@ -78,6 +92,7 @@ class SecurityTable(_Table):
         return self
 
 
+@_with_options(Settings)
 class Experiment(_Table):
     """A whole experiment; relative paths are relative to the file."""
 
@@ -86,13 +101,6 @@ class Experiment(_Table):
     cache: Path
     out: Path
     tap: list[str] = [PENULTIMATE]
-    precision: Literal["auto", "fp32", "bf16"] = "auto"
-    decode: Literal["auto", "full", "draft"] = "auto"
-    compile: Literal["auto", "on", "off"] = "auto"
-    device: str = "auto"
-    dtype: StoredDtype = "float32"
-    batch_size: int | None = Field(default=None, ge=1)
-    workers: int | None = Field(default=None, ge=1)
     limit: int | None = Field(default=None, ge=1)
     extract: list[ExtractTable] = Field(min_length=1)
     scale: ScaleTable | None = None  # before fit, whose tables take it up
@@ -134,12 +142,4 @@ class Experiment(_Table):
     @property
     def settings(self) -> Settings:
         """What the extraction computes with."""
-        return Settings(
-            device=self.device,
-            precision=self.precision,
-            decode=self.decode,
-            compile=self.compile,
-            dtype=self.dtype,
-            batch_size=self.batch_size,
-            workers=self.workers,
-        )
+        return Settings(**shared_values(Settings, self))

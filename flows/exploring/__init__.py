@@ -3,6 +3,7 @@
 cluster_page     Page of a clustering without scripts: maps and clusters.
 cluster_summary  Values that `cluster` returns, for its page, its command and its callers.
 clustering       Clustering of a cache, and its agreement with labels where there are some.
+options          Options of a clustering.
 """
 
 import lazy_loader

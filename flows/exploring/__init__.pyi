@@ -1,2 +1,4 @@
 from .cluster_summary import ClusterSummary as ClusterSummary
 from .clustering import cluster as cluster
+from .options import ClusterKeywords as ClusterKeywords
+from .options import ClusterOptions as ClusterOptions

@@ -1,5 +1,6 @@
 """The job `extract`: from an image set to a filled cache, in this process or on Dask workers.
 
+choices      Default cache, and refusal of what is misspelt before anything is read.
 cluster      Dask workers that embed shards: on this machine, one a GPU, or on a cluster.
 gpu_lock     Lock that lets one extraction use a GPU, and that goes with the process.
 gpu_workers  Dask worker for each GPU of this machine.

@@ -12,9 +12,9 @@ from headstart.extractors.extraction import Request, describe_request, recall, r
 from headstart.extractors.images import ImageSet, count_by_suffix, list_images
 from headstart.extractors.listing import CacheListing, listed_root, read_listing, update_listing
 from headstart.extractors.spec import PENULTIMATE, Settings, StoredDtype, Tap, find_weights_file
+from headstart.flows.extraction.choices import default_cache, pair_weights, refuse_unknown
 from headstart.flows.extraction.gpu_lock import device_lock
 from headstart.flows.extraction.summary import ExtractionSummary, describe_key, describe_run, summarise
-from headstart.flows.options import default_cache, pair_weights, refuse_unknown
 from headstart.flows.output import progress_bar, record_shard, say_waiting, timed
 
 if TYPE_CHECKING:  # it loads torch, which a rerun with nothing new does without

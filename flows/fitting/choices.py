@@ -1,13 +1,15 @@
 """What a fit goes by: the metric of its task, the heads of a sweep, its folder, and what the history says of it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from headstart.extractors.atomic import errors_explained
 from headstart.flows.errors import JobError
+from headstart.flows.fit_summary import FitSummary
 from headstart.flows.fitting.unfinished import UNFINISHED
-from headstart.flows.options import as_list
+from headstart.flows.options import FitOptions, as_list
 from headstart.flows.problem import Problem
 from headstart.heads.errors import HeadError
 from headstart.heads.registry import Grid, check_head, find_preset
@@ -18,6 +20,88 @@ METRICS_OF: Mapping[str, Mapping[str, bool]] = {"classify": METRICS, "regress": 
 
 OWN_FILES = ("leaderboard.csv", "model", UNFINISHED)
 """What marks a folder as results of a fit."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choices:
+    """What a fit of one problem goes by, settled.
+
+    Attributes
+    ----------
+    options : FitOptions
+        As they were asked for.
+    metric : str
+        What chooses the winner.
+    heads : list of str
+        To try, those of a preset included.
+    grids : dict of str to Grid
+        Of the heads that a preset brings.
+    folder : Path
+        For the results; it exists.
+    started : float
+        `time.monotonic` when the fit began.
+    on_scores : callable or None
+        As for `flows.fitting.job.fit`.
+    """
+
+    options: FitOptions
+    metric: str
+    heads: list[str]
+    grids: dict[str, Grid]
+    folder: Path
+    started: float
+    on_scores: Callable[[FitSummary], None] | None = None
+
+    @property
+    def seed(self) -> int:
+        """Of splits and heads."""
+        return self.options.seed
+
+    def as_settings(self, target: str) -> dict[str, Any]:
+        """Return what the history of runs keeps of it, and of where a problem comes from."""
+        asked = self.options
+        return {
+            "heads": self.heads,
+            "sweep": asked.sweep,
+            "metric": self.metric,
+            "folds": asked.folds,
+            "test_size": asked.test_size,
+            "seed": asked.seed,
+            "target": target,
+            "labels": str(asked.labels) if asked.labels else None,
+            "backbone": as_list(asked.backbone) if asked.backbone else None,
+            "calibrate": asked.calibrate,
+            "repeats": asked.repeats,
+            "nested": asked.nested,
+        }
+
+
+def choose(
+    problem: Problem,
+    named: list[str],
+    options: FitOptions,
+    *,
+    started: float,
+    on_scores: Callable[[FitSummary], None] | None,
+) -> Choices:
+    """Settle what a fit goes by, and open its folder; parameters as for `Choices`, of which `named` are the heads.
+
+    Raises
+    ------
+    JobError
+        Something is asked for that the problem's task has not, or the folder holds something else.
+    HeadError
+        There is no such preset.
+    """
+    metric = choose_metric(problem, options.metric)
+    if problem.task == "regress" and (options.few_shot or options.calibrate):
+        raise JobError(f"target {problem.target!r} is a number to predict; --few-shot and --calibrate are for classes")
+    folder = Path(options.out) if options.out else Path(f"{problem.name}.results")
+    open_results(folder, OWN_FILES)
+    heads, grids = choose_heads(named, options.sweep, problem.task)
+    return Choices(
+        options=options, metric=metric, heads=heads, grids=grids, folder=folder, started=started, on_scores=on_scores
+    )
 
 
 def refuse_unknown_metric(metric: str | None) -> None:
@@ -56,19 +140,15 @@ def choose_heads(named: list[str], sweep: str | None, task: str) -> tuple[list[s
     return list(dict.fromkeys([*preset, *named])), preset
 
 
-def refuse_unusable(
-    named: list[str], *, sweep: str | None, task: str | None, metric: str | None, for_classes: bool
-) -> None:
+def refuse_unusable(named: list[str], options: FitOptions) -> None:
     """Tell what no fit can use, before there are labels to fit.
 
     Parameters
     ----------
-    named, sweep, metric
-        Heads, preset and metric, as for `flows.fitting.job.fit`.
-    task : {"classify", "regress"} or None
-        Where the labels will tell it, all has to be usable for one of the two.
-    for_classes : bool
-        Whether something is asked for that only classes have.
+    named : list of str
+        Heads, as for `flows.fitting.job.fit`.
+    options : FitOptions
+        Where only the labels will tell the task, all has to be usable for one of the two.
 
     Raises
     ------
@@ -77,32 +157,28 @@ def refuse_unusable(
     HeadError
         A head does not exist or is another task's, cannot be made, or there is no such preset.
     """
+    metric = options.metric
     refuse_unknown_metric(metric)
-    possible = [task] if task else [name for name in METRICS_OF if metric is None or metric in METRICS_OF[name]]
-    faults = [_find_fault(named, sweep, name, metric, for_classes=for_classes) for name in possible]
+    possible = [name for name in METRICS_OF if metric is None or metric in METRICS_OF[name]]
+    faults = [_find_fault(named, options, task) for task in ([options.task] if options.task else possible)]
     if faults[0] is not None and None not in faults:
         raise faults[0]
 
 
-def _find_fault(
-    named: list[str], sweep: str | None, task: str, metric: str | None, *, for_classes: bool
-) -> JobError | HeadError | None:
+def _find_fault(named: list[str], options: FitOptions, task: str) -> JobError | HeadError | None:
     """Return why a task cannot use all of this; None where it can."""
-    if metric is not None and metric not in METRICS_OF[task]:
-        return JobError(f"task {task!r} has no metric {metric!r}; expected one of {', '.join(METRICS_OF[task])}")
-    if for_classes and task == "regress":
+    if options.metric is not None and options.metric not in METRICS_OF[task]:
+        return JobError(
+            f"task {task!r} has no metric {options.metric!r}; expected one of {', '.join(METRICS_OF[task])}"
+        )
+    if (options.few_shot or options.calibrate) and task == "regress":
         return JobError(f"few_shot and calibrate are for classes, and task {task!r} predicts numbers")
     try:
-        for name in choose_heads(named, sweep, task)[0]:
+        for name in choose_heads(named, options.sweep, task)[0]:
             check_head(task, name)
     except HeadError as error:
         return error
     return None
-
-
-def describe_source(labels: str | Path | None, backbone: str | Sequence[str] | None) -> dict[str, Any]:
-    """Return what the history of runs keeps of where a problem comes from."""
-    return {"labels": str(labels) if labels else None, "backbone": as_list(backbone) if backbone else None}
 
 
 def open_results(folder: Path, own: Sequence[str]) -> None:

@@ -1,13 +1,14 @@
 """From the results of a sweep to a winner: fitted, scored once, compared and saved."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from headstart.extractors.memory import give_back_freed_memory
 from headstart.flows.fit_summary import FitSummary
+from headstart.flows.fitting.choices import Choices
 from headstart.flows.fitting.leaderboard import (
     compare_with_winner,
     describe_rival,
@@ -32,48 +33,30 @@ def conclude(
     problem: Problem,
     plan: SplitPlan,
     results: list[Result],
+    choices: Choices,
     *,
-    metric: str,
-    seed: int,
-    out: Path,
-    started: float,
-    settings: Mapping[str, Any],
-    few_shot: bool = False,
-    calibrate: bool = False,
     streaming: Streaming | None = None,
     nested: NestedFit | None = None,
-    on_scores: Callable[[FitSummary], None] | None = None,
 ) -> FitSummary:
-    """Fit the winner on all of train, score it once, and write tables, model and report into `out`.
+    """Fit the winner on all of train, score it once, and write tables, model and report into the chosen folder.
 
     Parameters
     ----------
     problem, plan, results
         Of a sweep; the results are left without their predictions.
-    metric, seed
-        As for the sweep.
-    out : Path
-        An existing folder.
-    started : float
-        `time.monotonic` when the fit began.
-    settings : mapping
-        What was asked for, for the history of runs.
-    few_shot : bool
-        Whether to fit the winner on few images of each class too.
-    calibrate : bool
-        Whether the saved head's probabilities are mended by a temperature, fitted on the images that chose it.
+    choices : Choices
+        As for the sweep; its folder exists.
     streaming : Streaming or None
         How features are read in blocks; then the winner is neither analysed nor calibrated.
     nested : NestedFit or None
         What nested folds found: their score stands where that of the winner on test images would.
-    on_scores : callable or None
-        As for `fit`.
 
     Raises
     ------
     DataError
         No candidate has the metric, or the winner cannot be calibrated.
     """
+    metric, seed, out, options = choices.metric, choices.seed, choices.folder, choices.options
     winner = select(results, metric)
     at = [one is winner for one in results].index(True)
     scored = score_winner(
@@ -81,7 +64,7 @@ def conclude(
         plan,
         winner.candidate,
         streaming,
-        calibrate=calibrate,
+        calibrate=options.calibrate,
         seed=seed,
         known=nested.test if nested else None,
     )
@@ -116,13 +99,13 @@ def conclude(
         class_names=problem.class_names,
         notes=[*problem.notes, *plan.notes, *(nested.notes if nested else []), *tell_ties(leaderboard)],
         seed=seed,
-        seconds=round(time.monotonic() - started, 3),
+        seconds=round(time.monotonic() - choices.started, 3),
     )
-    run, kept = keep_run(summary, problem, plan, scored.test, settings)
+    run, kept = keep_run(summary, problem, plan, scored.test, choices.as_settings(problem.target))
     log_run(run)
     summary = replace(summary, notes=[*summary.notes, *kept])
-    if on_scores:
-        on_scores(summary)
+    if choices.on_scores:
+        choices.on_scores(summary)
     card = model_card(problem, winner.candidate, leaderboard[0], test)
     save_model(out / "model", scored.final, card, own=[] if winner.candidate.head in HEADS else [winner.candidate.head])
     write_leaderboard(Path(summary.table), summary.leaderboard)
@@ -135,7 +118,7 @@ def conclude(
         outer=nested.plan if nested else None,
         unseen=streaming.notes if streaming else None,
     )
-    return explain(summary, problem, plan, results, winner, evidence, few_shot=few_shot)
+    return explain(summary, problem, plan, results, winner, evidence, few_shot=options.few_shot)
 
 
 def _describe(

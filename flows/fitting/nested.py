@@ -2,22 +2,22 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from headstart.flows.errors import JobError
+from headstart.flows.fitting.choices import Choices
 from headstart.flows.fitting.leaderboard import plain_scores
 from headstart.flows.fitting.sweep import sweep_problem
 from headstart.flows.fitting.unfinished import KeptResults
 from headstart.flows.fitting.winner import Embedding, score_others, score_winner
+from headstart.flows.options import FitOptions
 from headstart.flows.problem import Problem
 from headstart.heads.errors import DataError
 from headstart.heads.registry import Candidate
 from headstart.heads.report import MEANING
 from headstart.heads.splits import SplitPlan, plan_splits
 from headstart.heads.sweep import FinalScore, NestedPlan, OuterFold, open_client, plan_nested, pool_scores, select
-
-_USUAL_SHARE = 0.2  # what `test_size` is where nobody asks for another
 
 
 @dataclass(frozen=True)
@@ -43,29 +43,21 @@ class NestedFit:
     notes: list[str]
 
 
-def plan_fit(
-    problem: Problem, *, nested: int | None, test_size: float, **inside: Any
-) -> tuple[SplitPlan, NestedPlan | None]:
+def plan_fit(problem: Problem, options: FitOptions) -> tuple[SplitPlan, NestedPlan | None]:
     """Plan what fits, chooses and is scored; with nested folds, the plan of the model that is kept, and theirs.
-
-    Parameters
-    ----------
-    problem : Problem
-    nested : int or None
-        Outer folds.
-    test_size : float
-        Share held back where nothing else is scored.
-    **inside
-        ``folds, repeats, seed`` of `heads.splits.plan_splits`.
 
     Raises
     ------
     JobError
         Both nested folds and a share to hold back are asked for.
     DataError
-        As `plan_splits` and `heads.sweep.nested.plan_nested`.
+        As `heads.splits.plan_splits` and `heads.sweep.nested.plan_nested`.
     """
-    inside |= {
+    nested, test_size = options.nested, options.test_size
+    inside: dict[str, Any] = {
+        "folds": options.folds,
+        "repeats": options.repeats,
+        "seed": options.seed,
         "split": problem.split,
         "groups": problem.groups,
         "class_names": problem.class_names or [problem.target],
@@ -73,7 +65,7 @@ def plan_fit(
     }
     if nested is None:
         return plan_splits(problem.y, test_size=test_size, **inside), None
-    if test_size != _USUAL_SHARE:
+    if test_size != FitOptions.test_size:
         raise JobError(
             f"--test-size {test_size:g} holds a share of the images back, and --nested {nested} every image in turn: "
             "leave one of the two out"
@@ -86,47 +78,29 @@ def fit_nested(
     problem: Problem,
     candidates: Sequence[Candidate],
     plan: NestedPlan,
+    choices: Choices,
     keep: Callable[[SplitPlan], KeptResults],
-    *,
-    metric: str,
-    seed: int,
-    dask: str,
-    calibrate: bool,
-    **sweeping: Any,
 ) -> NestedFit:
     """Sweep without each outer fold in turn, fit what wins there, and score it once on the fold.
 
     Parameters
     ----------
-    problem, candidates, metric, seed, dask
+    problem, candidates, choices
         As for `flows.fitting.sweep.sweep_problem`.
     plan : NestedPlan
     keep : callable
         What `flows.fitting.unfinished.kept_until_done` yields.
-    calibrate : bool
-        Whether each winner's probabilities are mended by a temperature, fitted on the images that chose it.
-    **sweeping
-        ``workers, progress``, as for `sweep_problem`.
 
     Raises
     ------
     DataError
         In an outer fold no candidate has the metric, or the winner cannot be calibrated.
     """
+    metric, seed, calibrate = choices.metric, choices.seed, choices.options.calibrate
     folds, controls = [], []
     for number, outer in enumerate(plan.outer, start=1):
         stage = f"{outer.test_name} of {len(plan.outer)}"
-        results = sweep_problem(
-            problem,
-            candidates,
-            outer,
-            metric=metric,
-            seed=seed,
-            dask=dask,
-            kept=keep(outer),
-            stage=stage,
-            **sweeping,
-        )
+        results = sweep_problem(problem, candidates, outer, choices, kept=keep(outer), stage=stage)
         try:
             winner = select(results, metric)
             test = score_winner(problem, outer, winner.candidate, None, calibrate=calibrate, seed=seed).test
@@ -149,13 +123,14 @@ def fit_nested(
 
 
 @contextmanager
-def workers_for_all(dask: str, workers: int | None, *, several: bool) -> Iterator[str]:
-    """Start processes once for several sweeps, which takes seconds; yields what each sweep goes by as `dask`."""
-    if dask != "processes" or not several:
-        yield dask
+def workers_for_all(choices: Choices, *, several: bool) -> Iterator[Choices]:
+    """Start processes once for several sweeps, which takes seconds; yields what each sweep goes by."""
+    options = choices.options
+    if options.dask != "processes" or not several:
+        yield choices
         return
-    with open_client(dask, workers) as client:
-        yield client.scheduler.address
+    with open_client(options.dask, options.workers) as client:
+        yield replace(choices, options=replace(options, dask=client.scheduler.address))
 
 
 def describe_nested(found: NestedFit, problem: Problem, saved: Candidate, metric: str) -> dict[str, Any]:

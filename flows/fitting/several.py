@@ -2,10 +2,10 @@
 
 import re
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 import pandas as pd
@@ -15,10 +15,10 @@ from headstart.extractors.atomic import write_atomically
 from headstart.extractors.cache import EmbeddingCache
 from headstart.flows.errors import EXPECTED_ERRORS, JobError
 from headstart.flows.fit_summary import FitSummary
-from headstart.flows.fitting.choices import METRICS_OF, OWN_FILES, describe_source, open_results, refuse_unknown_metric
+from headstart.flows.fitting.choices import METRICS_OF, OWN_FILES, open_results, refuse_unknown_metric
 from headstart.flows.fitting.job import fit_problem
 from headstart.flows.history import find_run, read_predictions
-from headstart.flows.options import as_list
+from headstart.flows.options import FitKeywords, FitOptions, as_list, taken
 from headstart.flows.problem import ALL, Labelled, gather_labelled, pose_column
 from headstart.heads.report import params_text
 
@@ -62,13 +62,9 @@ def fit_targets(
     head: str | Sequence[str] = (),
     *,
     targets: str | Sequence[str] = ALL,
-    labels: str | Path | None = None,
-    task: str | None = None,
-    backbone: str | Sequence[str] | None = None,
-    keys: Sequence[str] | None = None,
-    metric: str | None = None,
-    out: str | Path | None = None,
-    **options: Any,
+    options: FitOptions | None = None,
+    on_scores: Callable[[FitSummary], None] | None = None,
+    **named: Unpack[FitKeywords],
 ) -> SeveralFits:
     """Fit each of several label columns by itself; an image without a label in one takes part in the others.
 
@@ -76,47 +72,42 @@ def fit_targets(
 
     Parameters
     ----------
-    cache, head, labels, task, backbone, keys
+    cache, head
         As for `flows.fitting.job.fit`.
     targets : str or sequence of str
         Label columns; ``all`` means every one.
-    metric : str, optional
-        What chooses the winners of the columns whose task has it; the others go by the usual one. One that no task has
-        is refused.
-    out : path-like, optional
-        Folder for the table and a folder of results for each column; by default ``NAME.results``.
-    **options
-        All others are as for `flows.fitting.job.fit`: ``sweep, folds, test_size, seed, dask, workers, progress``, …
+    options : FitOptions, optional
+        As for `flows.fitting.job.fit`, with `targets` in place of its ``target``. Its ``metric`` chooses the winners of
+        the columns whose task has it, and the others go by the usual one; one that no task has is refused. ``out`` is
+        the folder for the table and a folder of results for each column.
+    on_scores : callable, optional
+        As for `flows.fitting.job.fit`, called for each column.
+    **named
+        Options by their names; they go before those of `options`.
 
     Raises
     ------
     JobError
         Labels are absent, no key covers the images, the metric is unknown, or not one column can be fitted.
+    TypeError
+        There is no option of that name, or a single target is named.
     """
     started = time.monotonic()
-    refuse_unknown_metric(metric)
+    options = taken("fit_targets", options or FitOptions(), named)
+    if options.target is not None:
+        raise TypeError(f"fit_targets() fits the columns of 'targets'; name {options.target!r} there, not as 'target'")
+    refuse_unknown_metric(options.metric)
     labelled = gather_labelled(
         EmbeddingCache(cache),
-        labels=Path(labels) if labels else None,
+        labels=Path(options.labels) if options.labels else None,
         targets=as_list(targets),
-        backbone=as_list(backbone) if backbone else None,
-        keys=keys,
+        backbone=as_list(options.backbone) if options.backbone else None,
+        keys=options.keys,
     )
-    root = Path(out) if out else Path(f"{labelled.name}.results")
+    root = Path(options.out) if options.out else Path(f"{labelled.name}.results")
     open_results(root, (TABLE, *OWN_FILES))
     _write([], root)  # marks the folder as ours from the first moment on
-    asked = describe_source(labels, backbone)
-    rows: list[dict[str, Any]] = []
-    fits: dict[str, FitSummary] = {}
-    for column, folder in zip(labelled.columns, name_folders(labelled.columns, root), strict=True):
-        try:
-            fits[column] = _fit_column(labelled, column, head, task, metric, out=folder, asked=asked, **options)
-            rows.append(_row(column, labelled, folder, fits[column]))
-        except EXPECTED_ERRORS as error:  # one column must not cost the others; the table tells why
-            rows.append(_row(column, labelled, folder, None) | {"error": str(error)})
-        _write(rows, root)
-    if not fits:
-        raise JobError(f"none of {len(rows)} label columns could be fitted; {rows[0]['target']}: {rows[0]['error']}")
+    rows, fits = _fit_columns(labelled, head, options, root, on_scores)
     return SeveralFits(
         targets=rows,
         fits=fits,
@@ -142,21 +133,30 @@ def name_folders(columns: Sequence[str], root: Path) -> list[Path]:
     return [root / name for name in names]
 
 
-def _fit_column(
+def _fit_columns(
     labelled: Labelled,
-    column: str,
     head: str | Sequence[str],
-    task: str | None,
-    metric: str | None,
-    *,
-    out: Path,
-    asked: dict[str, Any],
-    **options: Any,
-) -> FitSummary:
-    started = time.monotonic()
-    problem = pose_column(labelled, column, task=task)
-    own_metric = metric if metric in METRICS_OF[problem.task] else None
-    return fit_problem(problem, head, metric=own_metric, out=out, started=started, asked=asked, **options)
+    options: FitOptions,
+    root: Path,
+    on_scores: Callable[[FitSummary], None] | None,
+) -> tuple[list[dict[str, Any]], dict[str, FitSummary]]:
+    """Fit one column after the other; returns a row for each, and the summaries of those that could be fitted."""
+    rows: list[dict[str, Any]] = []
+    fits: dict[str, FitSummary] = {}
+    for column, folder in zip(labelled.columns, name_folders(labelled.columns, root), strict=True):
+        started = time.monotonic()
+        try:
+            problem = pose_column(labelled, column, task=options.task)
+            own_metric = options.metric if options.metric in METRICS_OF[problem.task] else None
+            own = replace(options, metric=own_metric, out=folder)
+            fits[column] = fit_problem(problem, head, own, started=started, on_scores=on_scores)
+            rows.append(_row(column, labelled, folder, fits[column]))
+        except EXPECTED_ERRORS as error:  # one column must not cost the others; the table tells why
+            rows.append(_row(column, labelled, folder, None) | {"error": str(error)})
+        _write(rows, root)
+    if not fits:
+        raise JobError(f"none of {len(rows)} label columns could be fitted; {rows[0]['target']}: {rows[0]['error']}")
+    return rows, fits
 
 
 def _row(column: str, labelled: Labelled, folder: Path, fit: FitSummary | None) -> dict[str, Any]:

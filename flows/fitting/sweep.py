@@ -9,6 +9,7 @@ from rich.text import Text
 
 from headstart.extractors.errors import CacheError
 from headstart.flows.errors import JobError
+from headstart.flows.fitting.choices import Choices
 from headstart.flows.fitting.streamed import Streaming
 from headstart.flows.fitting.unfinished import KeptResults
 from headstart.flows.output import record_candidate, show_notes
@@ -25,12 +26,8 @@ def sweep_problem(
     problem: Problem,
     candidates: Sequence[Candidate],
     plan: SplitPlan,
+    choices: Choices,
     *,
-    metric: str,
-    seed: int,
-    dask: str,
-    workers: int | None,
-    progress: bool,
     kept: KeptResults,
     streaming: Streaming | None = None,
     stage: str = "",
@@ -45,40 +42,47 @@ def sweep_problem(
     DataError
         Features are not finite; the message names the images.
     """
-    finished = kept.find(candidates)
-    with sweep_bar(len(candidates), metric, finished, show=progress, stage=stage) as advance:
+    finished, metric, options = kept.find(candidates), choices.metric, choices.options
+    with sweep_bar(len(candidates), metric, finished, show=options.progress, stage=stage) as advance:
 
         def receive(result: Result) -> None:
             kept.keep(result)
             record_candidate(result, metric, stage)
             advance(result)
 
-        try:
+        with _errors_explained(problem, options.dask):
             if streaming:
-                return streaming.sweep(problem, plan, metric=metric, seed=seed, on_result=receive, finished=finished)
+                return streaming.sweep(
+                    problem, plan, metric=metric, seed=options.seed, on_result=receive, finished=finished
+                )
             return run_sweep(
                 candidates,
                 problem.y,
                 plan,
                 metric=metric,
                 groups=problem.groups,
-                seed=seed,
-                dask=dask,
-                workers=workers,
+                seed=options.seed,
+                dask=options.dask,
+                workers=options.workers,
                 on_result=receive,
                 finished=finished,
             )
-        except OSError as error:
-            if "://" not in dask or isinstance(error, CacheError):  # it is the results folder that cannot be written
-                raise
-            raise JobError(
-                f"no Dask scheduler answers at {dask} ({error}); start one, or use --dask threads"
-            ) from error
-        except DataError as error:
-            if not error.rows:
-                raise
-            first = ", ".join(problem.images.paths(error.rows[:3]))
-            raise JobError(f"{error} (images: {first}{', …' if len(error.rows) > 3 else ''})") from error
+
+
+@contextmanager
+def _errors_explained(problem: Problem, dask: str) -> Iterator[None]:
+    """Say of an error which scheduler, or which images, it is about."""
+    try:
+        yield
+    except OSError as error:
+        if "://" not in dask or isinstance(error, CacheError):  # it is the results folder that cannot be written
+            raise
+        raise JobError(f"no Dask scheduler answers at {dask} ({error}); start one, or use --dask threads") from error
+    except DataError as error:
+        if not error.rows:
+            raise
+        first = ", ".join(problem.images.paths(error.rows[:3]))
+        raise JobError(f"{error} (images: {first}{', …' if len(error.rows) > 3 else ''})") from error
 
 
 class _Best(ProgressColumn):

@@ -1,5 +1,6 @@
 """The job `predict`: a saved model on new images.
 
+options     Options of a prediction.
 prediction  Embeds images with the very key that the model was fitted on, and predicts.
 """
 

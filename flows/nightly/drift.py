@@ -102,12 +102,12 @@ def _measure_one(
     if within:
         shared = set(sides[0]["label"].dropna()) & set(sides[1]["label"])
         sides = [side[side["label"].isin(shared)] for side in sides]
-    generator = np.random.default_rng(table.seed)
+    generator = np.random.default_rng(table.options.seed)
     # Drawn before anything is read: the cost does not grow with the cache.
     sides = [_embedded(side.iloc[draw_rows(len(side), generator)], store) for side in sides]
     old, fresh = (_features(store, tap, side["digest"].tolist()) for side in sides)
     classes = (sides[0]["label"].tolist(), sides[1]["label"].tolist()) if within else None
-    test = measure_drift(old, fresh, classes=classes, seed=table.seed)
+    test = measure_drift(old, fresh, classes=classes, seed=table.options.seed)
     return NightDrift(name_of(table), f"{key} · {tap}", test, None, within, mix)
 
 

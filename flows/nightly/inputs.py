@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Sequence
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -62,9 +63,10 @@ def labelled_rows(experiment: Experiment, table: FitTable, listing: CacheListing
         There are no labels, or it is not clear which column is meant.
     """
     rows = listing.usable
-    if table.labels is not None:
-        rows = merge_labels(table.labels, rows, listing.root, notes=[])
-    columns = choose_targets(rows, None if table.target is None else [table.target], experiment.cache)
+    labels, target = table.options.labels, table.options.target
+    if labels is not None:
+        rows = merge_labels(Path(labels), rows, listing.root, notes=[])
+    columns = choose_targets(rows, None if target is None else [target], experiment.cache)
     if len(columns) > 1:
         raise JobError(f"{experiment.cache}: one label column is fitted here; name it: {', '.join(columns)}")
     return rows[rows[columns[0]].notna()], columns[0]

@@ -1,5 +1,7 @@
 """An experiment's fits as Prefect tasks, each with its artifacts."""
 
+from dataclasses import replace
+
 from prefect.assets import materialize
 from prefect.cache_policies import NO_CACHE
 
@@ -27,31 +29,13 @@ def fit_in_tasks(experiment: Experiment, keys: list[str], *, progress: bool) -> 
 )
 def fit_task(experiment: Experiment, table: FitTable, keys: list[str], progress: bool) -> FitSummary:
     """Sweep the heads, choose, score once, write model and report."""
-    return fit(
-        experiment.cache,
-        table.head,
-        sweep=table.sweep,
-        keys=keys,
-        labels=table.labels,
-        target=table.target,
-        task=table.task,
-        metric=table.metric,
-        folds=table.folds,
-        repeats=table.repeats,
-        test_size=table.test_size,
-        nested=table.nested,
-        seed=table.seed,
-        dask=table.dask,
-        out=experiment.folder_of(table),
-        few_shot=table.few_shot,
-        calibrate=table.calibrate,
-        progress=progress,
-    )
+    options = replace(table.options, keys=keys, out=experiment.folder_of(table), progress=progress)
+    return fit(experiment.cache, table.head, options=options)
 
 
 def _fit_table(experiment: Experiment, table: FitTable, keys: list[str], *, progress: bool) -> FitSummary:
     """Run the task of one of the experiment's fits and leave its artifacts."""
-    heads = ", ".join(table.head) or f"the {table.sweep or 'quick'} sweep"
+    heads = ", ".join(table.head) or f"the {table.options.sweep or 'quick'} sweep"
     fitting = fit_task.with_options(
         task_run_name=f"fit {table.name or heads}",
         assets=[model_asset(experiment, table)],

@@ -78,13 +78,7 @@ def refuse_misspelt(experiment: Experiment) -> None:
     for table in experiment.extract:
         resolve_backbone(table.backbone)
     for fit_table in experiment.fit:
-        refuse_unusable(
-            fit_table.head,
-            sweep=fit_table.sweep,
-            task=fit_table.task,
-            metric=fit_table.metric,
-            for_classes=fit_table.few_shot or fit_table.calibrate,
-        )
+        refuse_unusable(fit_table.head, fit_table.options)
 
 
 @flow(name="headstart", flow_run_name="{experiment.name}", persist_result=False, result_serializer=NO_PICKLE)

@@ -215,7 +215,7 @@ def test_a_defect_is_called_one_and_shown_in_one_line(
     def broken(_: object) -> None:
         raise RuntimeError("out of cheese")
 
-    monkeypatch.setattr("headstart.flows.upkeep.inspection.inspect", broken)
+    monkeypatch.setattr("headstart.flows.upkeep.inspect", broken)
     ran = headstart("inspect", "anything")
     assert ran.status == 1
     assert lines(ran.err) == [

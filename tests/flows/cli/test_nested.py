@@ -157,10 +157,10 @@ def test_an_experiment_file_asks_for_nested_folds(tmp_path: Path, monkeypatch: p
     text = 'images = "photos"\n[[extract]]\nbackbone = "resnet18"\n[fit]\nhead = ["ridge"]\nnested = '
     file.write_text(f"{text}4\n")
     experiment = read_experiment(file)
-    asked: dict[str, Any] = {}
-    monkeypatch.setattr(fit_tasks, "fit", lambda *_, **options: asked.update(options))
+    asked: list[Any] = []
+    monkeypatch.setattr(fit_tasks, "fit", lambda *_, options: asked.append(options))
     fit_tasks.fit_task.fn(experiment, experiment.fit[0], ["k"], False)
-    assert asked["nested"] == 4
+    assert [options.nested for options in asked] == [4]
     file.write_text(f"{text}1\n")
     with pytest.raises(JobError, match=r"fit\.nested: Input should be greater than or equal to 2"):
         read_experiment(file)

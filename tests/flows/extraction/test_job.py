@@ -20,9 +20,9 @@ from headstart.extractors.cache.cache import EmbeddingCache
 from headstart.extractors.errors import CacheError, ExtractorError, ImageSetError, NotReadError
 from headstart.extractors.listing.cache_listing import read_listing
 from headstart.flows.errors import JobError
+from headstart.flows.extraction.choices import default_cache, pair_weights
 from headstart.flows.extraction.job import extract
 from headstart.flows.extraction.summary import describe_run
-from headstart.flows.options import default_cache, pair_weights
 
 Embed = Callable[..., Any]
 

@@ -16,6 +16,7 @@ from support.nested_example import Spy, many_taps, seen_by_spies
 from headstart.extractors.cache.cache import EmbeddingCache
 from headstart.flows.errors import JobError
 from headstart.flows.fit_summary import FitSummary
+from headstart.flows.fitting.choices import choose
 from headstart.flows.fitting.job import fit
 from headstart.flows.fitting.nested import fit_nested
 from headstart.flows.fitting.unfinished import kept_until_done
@@ -23,6 +24,7 @@ from headstart.flows.history.comparison import compare_runs
 from headstart.flows.history.ranking import rank_runs
 from headstart.flows.history.runs import read_predictions
 from headstart.flows.history.search import find_run
+from headstart.flows.options import FitOptions
 from headstart.flows.problem.problem import pose_problem
 from headstart.heads import HEADS, Head
 from headstart.heads.errors import DataError
@@ -72,9 +74,10 @@ def test_no_model_sees_an_image_that_it_is_asked_about_nor_its_group_and_no_choi
     plan = plan_nested(problem.y, n_outer=3, folds=2, groups=problem.groups)
     (source,) = problem.embedded
     features = FeatureSet(features=source.features, backbone="b", tap=source.tap, key=source.store.key.id)
-    options: dict[str, Any] = {"metric": "accuracy", "seed": 0, "dask": "threads", "workers": 1, "progress": False}
+    options = FitOptions(metric="accuracy", workers=1, out=tmp_path / "results")
+    choices = choose(problem, ["spy"], options, started=0.0, on_scores=None)
     with kept_until_done(tmp_path, problem, 0, tell=False) as keep:
-        found = fit_nested(problem, expand([features], ["spy"]), plan, keep, calibrate=False, **options)
+        found = fit_nested(problem, expand([features], ["spy"]), plan, choices, keep)
     seen = seen_by_spies(spied)
     for fitted, asked in seen:
         assert not {groups[image] for image in fitted} & {groups[image] for image in asked}

@@ -12,11 +12,11 @@ from support.remote_servers import KEY_ID, S3, SECRET, s3_server
 import headstart.flows.reporting.report
 from headstart.extractors.errors import ImageSetError
 from headstart.extractors.images.roots import RemoteRoot
+from headstart.flows.extraction.choices import default_cache
 from headstart.flows.extraction.job import extract
 from headstart.flows.extraction.summary import ExtractionSummary
 from headstart.flows.fitting.job import fit
 from headstart.flows.inference.prediction import predict
-from headstart.flows.options import default_cache
 from headstart.flows.problem.label_columns import merge_labels
 from headstart.flows.upkeep.verification import verify
 

@@ -1,0 +1,50 @@
+"""What an extraction is asked for, settled and checked before anything is read: cache, backbones, weights, device."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from headstart.extractors.images import is_pattern
+from headstart.flows.errors import JobError
+
+
+def default_cache(images: str | Path) -> Path:
+    """Name the cache of an image set: ``NAME.headstart`` in the current folder."""
+    whole = Path(images).expanduser().absolute().name
+    pattern = is_pattern(whole) and not Path(images).expanduser().exists()
+    named = re.split(r"[*?{\[]", whole)[0].rstrip("-_. ") if pattern else whole
+    stem = re.sub(r"\.(csv|parquet|tar)$", "", named, flags=re.IGNORECASE).lstrip(".")
+    return Path(f"{stem or 'images'}.headstart")
+
+
+def refuse_unknown(backbones: Sequence[str], device: str) -> None:
+    """Tell what is misspelt before images are read and a cache is made.
+
+    Raises
+    ------
+    BackboneError
+        A name is unknown.
+    DeviceError
+        So is the device, or it is not there.
+    """
+    from headstart.extractors.backbones import resolve_backbone  # noqa: PLC0415 - loads torch
+    from headstart.extractors.network import resolve_device  # noqa: PLC0415 - loads torch
+
+    for name in backbones:
+        resolve_backbone(name)
+    resolve_device(device)
+
+
+def pair_weights(backbones: Sequence[str], weights: Sequence[str]) -> list[tuple[str, str]]:
+    """Give each backbone its weights: one for all, or one for each.
+
+    Raises
+    ------
+    JobError
+        The counts do not fit.
+    """
+    if not backbones:
+        raise JobError("no backbone was named; 'headstart backbones' lists them")
+    if len(weights) not in (1, len(backbones)):
+        raise JobError(f"{len(weights)} weights for {len(backbones)} backbones: give one for all, or one for each")
+    return list(zip(backbones, list(weights) * (len(backbones) if len(weights) == 1 else 1), strict=True))

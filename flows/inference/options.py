@@ -1,0 +1,56 @@
+"""What a prediction may be asked for."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, TypedDict
+
+from headstart.extractors.spec import Device, Option, Workers
+from headstart.flows.options import Progress
+
+
+@dataclass(frozen=True, kw_only=True)
+class PredictOptions:
+    """What a prediction may be asked for, beside the model and the images.
+
+    Parameters
+    ----------
+    all_classes : bool
+        Add one column ``probability_<class>`` for each class.
+    backbone : str, optional
+        Needed only for a model on a ``MODULE:CALLABLE`` backbone, which is code: naming it here says that it may run.
+    weights : str, optional
+        Where the backbone's weights are, if they are no longer where they were.
+    trust : sequence of str
+        Needed only for a model with a head of a user's own, which is code: ``module:Class`` says that it may run.
+    cache : path-like, optional
+        Keep the embeddings here; by default they are thrown away. The listing of a cache is left as it is.
+    device, workers
+        See `extractors.spec.settings.Settings`.
+    progress : bool
+        Show bars on standard error.
+    """
+
+    all_classes: Annotated[bool, Option("Write every class's probability.", flag="--all")] = False
+    backbone: Annotated[
+        str | None, Option("Only for a model on code of yours: its MODULE:CALLABLE, to say that it may run.")
+    ] = None
+    weights: Annotated[str | None, Option("Where the backbone's weights are now, if they were moved.")] = None
+    trust: Annotated[Sequence[str], Option("Only for a head of yours: its MODULE:CLASS, to say that it may run.")] = ()
+    cache: Annotated[str | Path | None, Option("Keep the embeddings in this cache.", unset="not kept")] = None
+    device: Device = "auto"
+    workers: Workers = None
+    progress: Progress = False
+
+
+class PredictKeywords(TypedDict, total=False):
+    """`PredictOptions`, as the keywords of a function."""
+
+    all_classes: bool
+    backbone: str | None
+    weights: str | None
+    trust: Sequence[str]
+    cache: str | Path | None
+    device: str
+    workers: int | None
+    progress: bool

@@ -1,0 +1,169 @@
+"""An option is written once: keywords, command, experiment file and task follow it, field by field."""
+
+import inspect
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, fields, replace
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_type_hints
+
+import pytest
+import typer
+
+from headstart.extractors.cache.cache import EmbeddingCache
+from headstart.extractors.spec.option import Option, options_of
+from headstart.flows.cli.app import app
+from headstart.flows.cli.fit import fit as cli_fit
+from headstart.flows.experiment.tables import Experiment, FitTable
+from headstart.flows.fitting.job import fit
+from headstart.flows.fitting.several import fit_targets
+from headstart.flows.options import FitKeywords, FitOptions
+from headstart.flows.orchestration import fit_tasks
+
+EXPERIMENT = {"name": "e", "images": "i", "cache": "c", "out": "o", "extract": [{"backbone": "pixels"}]}
+SOME: Mapping[str, Any] = {
+    "sweep": "thorough",
+    "labels": Path("labels.csv"),
+    "target": "colour",
+    "task": "classify",
+    "backbone": ["pixels"],
+    "metric": "log_loss",
+    "folds": 7,
+    "repeats": 2,
+    "test_size": 0.4,
+    "nested": 6,
+    "seed": 5,
+    "dask": "processes",
+    "out": Path("results"),
+    "few_shot": True,
+    "calibrate": True,
+}
+"""For each option that a command or a table has, another value than its default."""
+
+OWN = {"target"}
+"""What a command asks for in its own way: several columns."""
+
+
+def names(holder: type, where: str) -> list[str]:
+    return [one.name for one in options_of(holder) if getattr(one.option, where)]
+
+
+def typed(command: str) -> dict[str, Any]:
+    """Return the options of a command, as its parser has them."""
+    return {one.name: one for one in typer.main.get_command(app).commands[command].params}  # type: ignore[attr-defined]
+
+
+def test_the_example_has_another_value_for_every_option_that_a_person_can_give() -> None:
+    given = {one.name: one.default for one in options_of(FitOptions) if one.option.command or one.option.table}
+    assert given.keys() == SOME.keys()
+    assert [name for name, default in given.items() if SOME[name] == default] == []
+
+
+@pytest.mark.parametrize(("holder", "keywords"), [(FitOptions, FitKeywords)])
+def test_keywords_for_type_checkers_are_the_options(holder: type, keywords: type) -> None:
+    assert get_type_hints(keywords) == get_type_hints(holder)
+
+
+@pytest.mark.parametrize(("holder", "command"), [(FitOptions, cli_fit)])
+def test_a_command_has_every_option_with_its_name_default_type_and_words(holder: type, command: Any) -> None:
+    offered, declared = typed(command.__name__), inspect.signature(command).parameters
+    for one in options_of(holder):
+        if not one.option.command:
+            assert one.name not in offered
+            continue
+        found, said = offered[one.name], one.option
+        assert found.opts == [said.flag or f"--{one.name.replace('_', '-')}"]
+        assert (found.default or None) == (one.default or None)
+        if one.name in OWN:
+            continue
+        assert (found.help, found.show_default) == (said.help or None, said.unset or True)
+        assert (found.multiple, found.is_flag) == (str(one.kind).startswith("list["), one.kind is bool)
+        assert declared[one.name].annotation == (Literal[said.choices] | None if one.name == "metric" else one.kind)
+        assert declared[one.name].default.min == said.least
+
+
+def test_a_fit_table_has_every_option_with_its_name_default_type_and_bounds() -> None:
+    asked = {one.name: one for one in options_of(FitOptions) if one.option.table}
+    assert set(FitTable.model_fields) == {*asked, "name", "head"}
+    for name, one in asked.items():
+        field = FitTable.model_fields[name]
+        assert (field.annotation, field.default) == (one.kind, one.default)
+        bounds = [
+            getattr(limit, kind) for limit in field.metadata for kind in ("ge", "gt", "lt") if hasattr(limit, kind)
+        ]
+        assert bounds == [end for end in (one.option.least, one.option.above, one.option.below) if end is not None]
+
+
+def test_every_option_of_a_table_reaches_the_fit_through_its_task(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Any] = []
+    monkeypatch.setattr(fit_tasks, "fit", lambda *_, options: asked.append(options))
+    in_table = {name: SOME[name] for name in names(FitOptions, "table")}
+    experiment = Experiment(**EXPERIMENT, fit=[{"head": ["knn"], **in_table}])
+    fit_tasks.fit_task.fn(experiment, experiment.fit[0], ["key"], True)
+    settled = FitOptions(**in_table, keys=["key"], out=Path("o"), progress=True)
+    assert asked == [settled]
+
+
+def test_every_option_of_the_command_reaches_the_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Any] = []
+    monkeypatch.setattr("headstart.flows.fitting.fit", lambda *_, options: asked.append(options))
+    monkeypatch.setattr("headstart.flows.cli.fit.emit_json", lambda _: None)
+    words = ["fit", "c", "--json"]
+    for name in names(FitOptions, "command"):
+        flag, value = f"--{name.replace('_', '-')}", SOME[name]
+        words += [flag] if value is True else [flag, *map(str, value if isinstance(value, list) else [value])]
+    app(words, standalone_mode=False)
+    assert asked == [FitOptions(**SOME, progress=True)]
+
+
+def test_an_option_that_says_nothing_of_how_it_is_asked_for_is_an_error() -> None:
+    @dataclass(frozen=True)
+    class Silent:
+        folds: int = 5
+
+    @dataclass(frozen=True)
+    class Required:
+        folds: Annotated[int, Option("Folds.")]
+
+    for holder in (Silent, Required):
+        with pytest.raises(TypeError, match=rf"{holder.__name__}\.folds has no Option or no default"):
+            options_of(holder)
+
+
+def test_every_option_has_a_default_and_is_explained() -> None:
+    for holder in (FitOptions,):
+        assert not [field.name for field in fields(holder) if field.default is MISSING]
+        text = inspect.getdoc(holder) or ""
+        assert not [field.name for field in fields(holder) if not _explained(field.name, text)]
+
+
+def _explained(name: str, text: str) -> bool:
+    return any(name in line.partition(" : ")[0].split(", ") for line in text.splitlines())
+
+
+@pytest.mark.parametrize("job", [fit, fit_targets])
+def test_a_misspelt_option_names_the_nearest(job: Any) -> None:
+    with pytest.raises(
+        TypeError, match=rf"{job.__name__}\(\) has no option 'fold'; did you mean 'folds'\? It has sweep"
+    ):
+        job("c.headstart", "knn", fold=3)
+
+
+def test_options_are_given_as_one_object_or_by_name(embed: Any, tmp_path: Path) -> None:
+    cache = embed().cache
+    options = FitOptions(folds=3, seed=1, out=tmp_path / "one")
+    one = fit(cache, ["centroid", "knn"], options=options)
+    named = fit(cache, ["centroid", "knn"], folds=3, seed=1, out=tmp_path / "named")
+    both = fit(cache, ["centroid", "knn"], options=replace(options, folds=5), folds=3, out=str(tmp_path / "both"))
+    scores = [
+        [(row["head"], row["params"], row["split"], row["scores"]) for row in summary.leaderboard]
+        for summary in (one, named, both)
+    ]
+    assert scores[0] == scores[1] == scores[2]
+    assert one.winner["split"] == "3-fold CV"
+    assert [Path(summary.model).parent.name for summary in (one, named, both)] == ["one", "named", "both"]
+
+
+def test_one_target_is_no_option_where_several_are_fitted(tmp_path: Path) -> None:
+    EmbeddingCache(tmp_path / "c", create=True)
+    with pytest.raises(TypeError, match="fits the columns of 'targets'; name 'colour' there, not as 'target'"):
+        fit_targets(tmp_path / "c", "knn", target="colour")
