@@ -1,4 +1,4 @@
-"""A folder, a manifest, tar shards, here or at an address: each becomes one table of images.
+"""A folder, a manifest, tar shards, a zip file, here or at an address: each becomes one table of images.
 
 columns    Columns of cells as they are written: numbers only where writing them back gives every cell.
 folders    Folders of classes, perhaps below train/, val/ and test/, or of images without classes.
@@ -6,9 +6,11 @@ image_set  Table that every source is listed as: one row an image, the same colu
 layout     First folders as splits or as classes, and folders that hold no images of the set.
 manifests  CSV and Parquet tables with a column `path` and what else is known of each image.
 patterns   File names with globs and brace ranges: which are patterns, and what they stand for.
+prefixes   Addresses that are no single file: all that lies below one.
 reading    Bytes of one image wherever it lies, bounded in size, and their digest.
 roots      Place that an image set's paths are relative to: a folder or an address.
-sources    Listing of any source: finds out which kind it is.
+sources    Table of sources: which one claims a place, lists it, and reads its images.
+zips       Zip files: listed as the folders in them, each member read where it lies.
 """
 
 import lazy_loader

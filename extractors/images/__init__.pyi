@@ -7,9 +7,11 @@ from .image_set import LISTING_COLUMNS as LISTING_COLUMNS
 from .image_set import OK as OK
 from .image_set import QUARANTINED as QUARANTINED
 from .image_set import ImageSet as ImageSet
+from .image_set import ImageSource as ImageSource
 from .image_set import ListedImage as ListedImage
 from .image_set import count_by_suffix as count_by_suffix
 from .image_set import displayable as displayable
+from .image_set import is_hidden as is_hidden
 from .image_set import label_columns as label_columns
 from .image_set import listed_file as listed_file
 from .image_set import listing_frame as listing_frame
@@ -19,10 +21,12 @@ from .image_set import split_of as split_of
 from .image_set import text_series as text_series
 from .layout import is_litter as is_litter
 from .manifests import read_manifest as read_manifest
+from .patterns import expand_braces as expand_braces
+from .patterns import expand_pattern as expand_pattern
 from .patterns import is_pattern as is_pattern
-from .reading import ImageSource as ImageSource
 from .reading import digest_bytes as digest_bytes
 from .reading import image_sources as image_sources
+from .reading import opened_archive as opened_archive
 from .reading import read_bytes as read_bytes
 from .roots import ENVIRONMENT as ENVIRONMENT
 from .roots import NOT_ALLOWED as NOT_ALLOWED
@@ -34,4 +38,8 @@ from .roots import is_within as is_within
 from .roots import parse_root as parse_root
 from .roots import place_of as place_of
 from .roots import relative_path as relative_path
+from .roots import split_place as split_place
+from .sources import has_own_scheme as has_own_scheme
 from .sources import list_images as list_images
+from .sources import titles as titles
+from .sources import without_suffix as without_suffix

@@ -12,6 +12,7 @@ from headstart.extractors.images.image_set import (
     QUARANTINED,
     ImageSet,
     ListedImage,
+    count_by_suffix,
     displayable,
     listed_file,
     listing_frame,
@@ -21,6 +22,40 @@ from headstart.extractors.images.image_set import (
 )
 from headstart.extractors.images.layout import Layout, is_litter, split_folders
 from headstart.extractors.images.roots import NOT_ALLOWED, ImageRoot, is_allowed
+from headstart.extractors.images.sources import SOURCES
+from headstart.extractors.images.tar import list_archives
+
+
+def is_folder(place: ImageRoot) -> bool:
+    """Tell a folder of this machine."""
+    return isinstance(place, Path) and place.is_dir()
+
+
+def list_folder(place: ImageRoot) -> ImageSet:
+    """List the images of a folder, or the tar shards in it where it has no images of its own.
+
+    Raises
+    ------
+    ImageSetError
+        It holds neither, or cannot be read.
+    NotAllowedError
+        A shard in it is a link that leads out of where this process may read.
+    """
+    root = Path(str(place))
+    images, ignored = scan_folder(root)
+    if images:
+        return folder_image_set(root, images, ignored)
+    files = [path for path in sorted(root.iterdir()) if path.name[0] != "."]
+    if shards := [path.name for path in files if path.suffix.lower() == ".tar"]:
+        return list_archives(root, shards)
+    expected = f"expected {', '.join(IMAGE_SUFFIXES)}, or .tar shards"
+    if not ignored:
+        raise ImageSetError(f"{root}: the folder is empty; {expected}")
+    found = f"{ignored.total()} files, none an image ({count_by_suffix(ignored)})"
+    other = next(
+        (f"{path}, a {one.title}" for path in files for one in SOURCES if one.suffixes and one.claims_place(path)), ""
+    )
+    raise ImageSetError(f"{root}: {found}; {expected}{'; give the file itself: ' if other else ''}{other}")
 
 
 def scan_folder(root: Path) -> tuple[list[ListedImage], Counter[str]]:

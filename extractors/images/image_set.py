@@ -14,7 +14,6 @@ from headstart.extractors.errors import ImageSetError
 from headstart.extractors.images.roots import ImageRoot
 
 IMAGE_SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
-COMPRESSED_TARS = (".tgz", ".tbz2", ".txz", ".tar.gz", ".tar.bz2", ".tar.xz", ".tar.zst")
 _SPLIT_WORDS = {"train": "train", "training": "train"}
 _SPLIT_WORDS |= dict.fromkeys(("validation", "valid", "val", "dev"), "val")
 _SPLIT_WORDS |= dict.fromkeys(("test", "testing", "eval", "evaluation"), "test")
@@ -42,6 +41,15 @@ class ListedImage(NamedTuple):
 LISTING_COLUMNS: tuple[str, ...] = ListedImage._fields
 
 
+class ImageSource(NamedTuple):
+    """Where the bytes of one image lie: a file or object under the root, or `bytes` bytes at `offset` in an archive."""
+
+    path: str
+    archive: str | None
+    offset: int | None
+    bytes: int
+
+
 @dataclass(frozen=True)
 class ImageSet:
     """The images found at a source.
@@ -50,13 +58,13 @@ class ImageSet:
     ----------
     root : Path or RemoteRoot
         Absolute folder, or address, to which the paths in `rows` are relative.
-    kind : {"folder", "flat", "manifest", "tar"}
-        Folder per class, images without labels, CSV or Parquet manifest, or tar shards.
+    kind : str
+        Of the source: "folder" (per class), "flat" (images without labels), "manifest", "tar", "zip" and so on.
     rows : pandas.DataFrame
         One row an image under a RangeIndex: first the `LISTING_COLUMNS`, then the label columns. `path` (unique) is
-        POSIX and relative to `root`, or absolute or a URL where a manifest says so; a member of a tar has its archive
-        in front.
-        `archive` is the tar file relative to `root`, `offset` the member's first byte in it. `bytes` is the size in
+        POSIX and relative to `root`, or absolute or a URL where a manifest says so; a member of an archive
+        has its name in front.
+        `archive` is that file relative to `root`, `offset` the member's first byte in it. `bytes` is the size in
         bytes and `mtime_ns` the time of change in nanoseconds (a member has its archive's). `split` is "train", "val",
         "test" or None. `status` is "ok" or "quarantined", for the `reason` beside it. `etag` is what an object store
         or web server changes with the content, None for files. Text columns have dtype object, and None where nothing
@@ -133,6 +141,20 @@ def refuse_duplicates(paths: Sequence[str], where: object, next_step: str) -> No
     if len(repeated):
         shown = ", ".join(map(repr, repeated[:3])) + (", …" if len(repeated) > 3 else "")
         raise ImageSetError(f"{where}: {len(repeated)} paths are listed more than once ({shown}); {next_step}")
+
+
+def spread_rows(rows: pd.DataFrame, limit: int) -> pd.DataFrame:
+    """Keep `limit` rows, in their order: the first of every (split, label), the second of each, and so on."""
+    label = "label" if "label" in rows else next(iter(label_columns(rows)), None)
+    groups = ["split"] if label is None else ["split", label]
+    turn = rows.groupby(groups, dropna=False, sort=False, observed=True).cumcount().to_numpy()
+    kept = np.sort(np.argsort(turn, kind="stable")[:limit])
+    return rows.iloc[kept].reset_index(drop=True)
+
+
+def is_hidden(name: str) -> bool:
+    """Tell a member of an archive that would be hidden as a file, or lie in a hidden folder."""
+    return any(part.startswith(".") and part not in {".", ".."} for part in name.split("/"))
 
 
 def count_by_suffix(ignored: Mapping[str, int]) -> str:

@@ -23,14 +23,22 @@ from headstart.extractors.images.image_set import (
     text_series,
 )
 from headstart.extractors.images.remote import check_address
-from headstart.extractors.images.roots import NOT_ALLOWED, ImageRoot, RemoteRoot, is_allowed, is_url, place_of
+from headstart.extractors.images.roots import (
+    NOT_ALLOWED,
+    ImageRoot,
+    RemoteRoot,
+    is_allowed,
+    is_url,
+    place_of,
+    split_place,
+)
 
 MANIFEST_SUFFIXES = (".csv", ".parquet")
 _OWN_COLUMNS = ("path", "split", "group")
 _SPLIT_COLUMNS = ("set", "subset", "partition", "phase", "fold", "usage", "split_name", "data_split", "dataset_split")
 
 
-def list_manifest(manifest: Path | str) -> ImageSet:
+def list_manifest(place: ImageRoot) -> ImageSet:
     """List the images named by a manifest, a file or an address, in its own order.
 
     Paths are relative to the manifest's folder, absolute, or URLs; a manifest at an address names no files. `split` and
@@ -44,10 +52,10 @@ def list_manifest(manifest: Path | str) -> ImageSet:
         The table cannot be read, has no rows or no column `path`; a path is missing or stands twice; a split is
         unknown; or another column has the name of a listing column, or holds lists or other containers.
     """
-    table = read_manifest(manifest)
+    table = read_manifest(place.url if isinstance(place, RemoteRoot) else place)
     nothing = [None] * len(table)
     splits, groups = (table.get(name, nothing) for name in ("split", "group"))
-    root = RemoteRoot(manifest.rpartition("/")[0]) if isinstance(manifest, str) else manifest.parent
+    root, _ = split_place(place)
     images = [
         image._replace(split=split, group=group)
         for image, split, group in zip(_look_up(root, table["path"].tolist()), splits, groups, strict=True)

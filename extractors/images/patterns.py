@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 from headstart.extractors.errors import ImageSetError
+from headstart.extractors.images.roots import ImageRoot, RemoteRoot
 
 _BRACES = re.compile(r"\{(\d+)\.\.(\d+)\}")
 
@@ -14,6 +15,11 @@ _SPECIAL = re.compile(r"[*?\[]|\{\d+\.\.\d+\}")
 def is_pattern(source: str) -> bool:
     """Say whether a source is a glob or a brace range and not a plain path."""
     return _SPECIAL.search(source) is not None
+
+
+def stands_for_several(place: ImageRoot) -> bool:
+    """Tell a pattern of addresses or files from an address, or a file whose name only looks like one."""
+    return is_pattern(str(place)) and (isinstance(place, RemoteRoot) or not place.exists())
 
 
 def expand_pattern(pattern: str) -> tuple[Path, list[str]]:

@@ -51,6 +51,14 @@ def place_of(root: ImageRoot, path: str) -> str:
     return f"{root.url}/{path}" if isinstance(root, RemoteRoot) else str(root / path)
 
 
+def split_place(place: ImageRoot) -> tuple[ImageRoot, str]:
+    """Return what a file or object lies in, and its name."""
+    if isinstance(place, RemoteRoot):
+        above, _, name = place.url.rpartition("/")
+        return RemoteRoot(above), name
+    return place.parent, place.name
+
+
 ENVIRONMENT = "HEADSTART_SECURITY"
 NOT_ALLOWED = "it leads out of the folders and addresses that this process may read"
 

@@ -1,40 +1,118 @@
-"""List an image set from wherever it lies, and read the bytes of its images."""
+"""The table of image sources: which one claims what a person names, lists it, and reads its images.
 
-from dataclasses import replace
-from pathlib import Path, PurePosixPath
+A new source is one file with a function that lists it (and one that reads an image, where images do not simply lie in
+files or archives), and one row here.
+"""
 
-import numpy as np
-import pandas as pd
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from headstart.extractors.errors import ImageSetError, NotAllowedError
-from headstart.extractors.images.folders import folder_image_set, scan_folder
-from headstart.extractors.images.image_set import (
-    COMPRESSED_TARS,
-    IMAGE_SUFFIXES,
-    LISTING_COLUMNS,
-    ImageSet,
-    count_by_suffix,
-    label_columns,
-    os_reason,
-)
-from headstart.extractors.images.manifests import MANIFEST_SUFFIXES, list_manifest
-from headstart.extractors.images.patterns import expand_braces, expand_pattern, is_pattern
-from headstart.extractors.images.reading import MAX_BYTES, ImageSource, digest_bytes, image_sources, read_bytes
-from headstart.extractors.images.remote import check_address, expand_remote, scan_prefix
-from headstart.extractors.images.roots import NOT_ALLOWED, RemoteRoot, is_allowed, is_url
-from headstart.extractors.images.tar import list_archives
+from headstart.extractors.images.patterns import is_pattern
+from headstart.extractors.images.remote import check_address
+from headstart.extractors.images.roots import NOT_ALLOWED, ImageRoot, RemoteRoot, is_allowed, is_url
 
-__all__ = [
-    "LISTING_COLUMNS",
-    "MAX_BYTES",
-    "ImageSet",
-    "ImageSource",
-    "digest_bytes",
-    "image_sources",
-    "label_columns",
-    "list_images",
-    "read_bytes",
-]
+if TYPE_CHECKING:  # they load pandas, and the command line asks this table for its help
+    from collections.abc import Callable, Iterator
+
+    from headstart.extractors.images.image_set import ImageSet, ImageSource
+
+    Claims = Callable[[ImageRoot], bool]
+    Lists = Callable[[ImageRoot], ImageSet]
+    Reads = Callable[[ImageRoot, ImageSource, int], Iterator[bytes]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """One kind of image source. Functions are named as ``module:function``, and loaded when they are used.
+
+    Parameters
+    ----------
+    title : str
+        What it is called where sources are listed; "" for what is no more than another way to name one.
+    lists : str
+        Takes the place (an absolute path, or an address) and returns its `ImageSet`.
+    suffixes : tuple of str
+        How the names of its files end, in lower case. It claims such places, and reads images whose archive is one.
+    schemes : tuple of str
+        Schemes of addresses that are its own, such as ``toy`` of ``toy://three``; no store is asked for them. It claims
+        such places, and reads images that lie at one.
+    claims : str
+        Takes the place and tells whether it is one of these; asked after suffixes, or alone where there are none.
+    reads : str
+        Takes root, image and the most bytes at once, and yields the image's bytes piece by piece. It need not check
+        their number, nor whether the place may be read; an OSError is the reason why they cannot be had.
+    """
+
+    title: str
+    lists: str
+    suffixes: tuple[str, ...] = ()
+    schemes: tuple[str, ...] = ()
+    claims: str = ""
+    reads: str = "headstart.extractors.images.reading:read_in_place"
+
+    def claims_place(self, place: ImageRoot) -> bool:
+        """Tell whether a place is one of these."""
+        if self.schemes:
+            return isinstance(place, RemoteRoot) and urlsplit(place.url).scheme in self.schemes
+        if self.suffixes and not str(place).lower().endswith(self.suffixes):
+            return False
+        asked: Claims | None = _load(self.claims) if self.claims else None
+        return asked is None or asked(place)
+
+    def list(self, place: ImageRoot) -> ImageSet:
+        """List the images at a place that it claims."""
+        listed: Lists = _load(self.lists)
+        return listed(place)
+
+    def holds(self, root: ImageRoot, image: ImageSource) -> bool:
+        """Tell whether an image of a listing lies in one of these."""
+        if image.archive is not None:
+            return image.archive.lower().endswith(self.suffixes)
+        place = image.path if is_url(image.path) else str(root)
+        return bool(self.schemes) and urlsplit(place).scheme in self.schemes
+
+
+SOURCES: tuple[Source, ...] = (
+    Source(
+        title="folder per class, flat folder",
+        lists="headstart.extractors.images.folders:list_folder",
+        claims="headstart.extractors.images.folders:is_folder",
+    ),
+    Source(
+        title="",
+        lists="headstart.extractors.images.tar.archives:list_pattern",
+        claims="headstart.extractors.images.patterns:stands_for_several",
+    ),
+    Source(
+        title="CSV or Parquet manifest",
+        lists="headstart.extractors.images.manifests:list_manifest",
+        suffixes=(".csv", ".parquet"),
+    ),
+    Source(
+        title="tar shards",
+        lists="headstart.extractors.images.tar.archives:list_tar",
+        suffixes=(".tar", ".tgz", ".tbz2", ".txz", ".tar.gz", ".tar.bz2", ".tar.xz", ".tar.zst"),
+    ),
+    Source(
+        title="zip file",
+        lists="headstart.extractors.images.zips:list_zip",
+        suffixes=(".zip",),
+        reads="headstart.extractors.images.zips:read_member",
+    ),
+    Source(
+        title="",  # any of these at an address
+        lists="headstart.extractors.images.prefixes:list_prefix",
+        claims="headstart.extractors.images.prefixes:is_prefix",
+    ),
+)
+"""Every source; the first that claims a place lists it."""
 
 
 def list_images(source: str | Path, *, limit: int | None = None) -> ImageSet:
@@ -44,8 +122,9 @@ def list_images(source: str | Path, *, limit: int | None = None) -> ImageSet:
     ----------
     source : str or Path
         A folder (a folder per class, perhaps below `train`, `val` and `test`; images without classes; or tar shards), a
-        `.csv` or `.parquet` manifest, a `.tar` file, or a glob or brace range of them such as `shards-{000..012}.tar`.
-        Each may lie in an object store, as in `s3://bucket/photos`; on a web server only manifests and tar files do.
+        `.csv` or `.parquet` manifest, a `.zip` or `.tar` file, or a glob or brace range of the latter such as
+        `shards-{000..012}.tar`: whatever a row of `SOURCES` claims. Each may lie in an object store, as in
+        `s3://bucket/photos`; on a web server only files do.
     limit : int, optional
         Keep this many rows at most, taken in turn from every (split, label) so that no class is left out for its name.
         The label is the column `label`, or else the first label column.
@@ -53,7 +132,7 @@ def list_images(source: str | Path, *, limit: int | None = None) -> ImageSet:
     Returns
     -------
     ImageSet
-        Folders sorted by path, manifests in their own order, archives in the members' order.
+        Folders and zip files sorted by path, manifests in their own order, tar shards in the members' order.
 
     Raises
     ------
@@ -64,123 +143,97 @@ def list_images(source: str | Path, *, limit: int | None = None) -> ImageSet:
     """
     if limit is not None and limit < 1:
         raise ImageSetError(f"limit must be at least 1, found {limit}; leave it out for all images")
-    if is_url(str(source)):
-        image_set = list_remote(str(source))
-    else:
-        image_set = _list_source(_allowed(Path(source).expanduser().absolute()))
+    place = place_named(source)
+    image_set = source_at(place).list(place)
     if limit is None or limit >= len(image_set.rows):
         return image_set
-    return replace(image_set, rows=_spread(image_set.rows, limit), left_out=len(image_set.rows) - limit)
+    from headstart.extractors.images.image_set import spread_rows  # noqa: PLC0415 - loads pandas
+
+    return replace(image_set, rows=spread_rows(image_set.rows, limit), left_out=len(image_set.rows) - limit)
 
 
-def _allowed(source: Path) -> Path:
-    if not is_allowed(source):
-        raise NotAllowedError(f"{source}: {NOT_ALLOWED}")
-    return source
-
-
-def _list_source(source: Path) -> ImageSet:
-    try:
-        if source.is_dir():
-            return _list_folder(source)
-        is_file = source.is_file()
-    except NotAllowedError:
-        raise  # it is an OSError, too: an archive in the folder is a link that leads out
-    except OSError as error:
-        raise ImageSetError(f"{source}: cannot be looked at ({os_reason(error)}); check its owner") from error
-    if not is_file:
-        if is_pattern(str(source)):
-            return list_archives(*expand_pattern(str(source)))
-        raise ImageSetError(f"{source}: no such file or folder; check the path")
-    suffix = source.suffix.lower()
-    if suffix in MANIFEST_SUFFIXES:
-        return list_manifest(source)
-    if suffix == ".tar":
-        return list_archives(source.parent, [source.name])
-    if source.name.lower().endswith(COMPRESSED_TARS):
-        raise ImageSetError(f"{source}: a compressed archive; decompress it to a plain .tar")
-    if suffix in IMAGE_SUFFIXES:
-        raise ImageSetError(f"{source}: a single image; give the folder that it lies in")
-    raise ImageSetError(f"{source}: unknown kind of file; give a folder, a .csv or .parquet manifest, or .tar shards")
-
-
-def _list_folder(root: Path) -> ImageSet:
-    images, ignored = scan_folder(root)
-    if images:
-        return folder_image_set(root, images, ignored)
-    if shards := [path.name for path in root.iterdir() if path.suffix.lower() == ".tar" and path.name[0] != "."]:
-        return list_archives(root, shards)
-    expected = f"expected {', '.join(IMAGE_SUFFIXES)}, or .tar shards"
-    if not ignored:
-        raise ImageSetError(f"{root}: the folder is empty; {expected}")
-    found = f"{ignored.total()} files, none an image ({count_by_suffix(ignored)})"
-    manifests = sorted(path for path in root.iterdir() if path.suffix.lower() in MANIFEST_SUFFIXES)
-    advice = f"; give the manifest itself: {manifests[0]}" if manifests else ""
-    raise ImageSetError(f"{root}: {found}; {expected}{advice}")
-
-
-def _spread(rows: pd.DataFrame, limit: int) -> pd.DataFrame:
-    """Keep `limit` rows, in their order: the first of every (split, label), the second of each, and so on."""
-    label = "label" if "label" in rows else next(iter(label_columns(rows)), None)
-    groups = ["split"] if label is None else ["split", label]
-    turn = rows.groupby(groups, dropna=False, sort=False, observed=True).cumcount().to_numpy()
-    kept = np.sort(np.argsort(turn, kind="stable")[:limit])
-    return rows.iloc[kept].reset_index(drop=True)
-
-
-def list_remote(url: str) -> ImageSet:
-    """List the images at an address, as `extractors.images.sources.list_images` does those of a folder.
+def place_named(source: str | Path) -> ImageRoot:
+    """Return the place that a person names, as a whole path or an address; nothing is looked at.
 
     Raises
     ------
     ImageSetError
-        The address is refused, its store does not answer, or it holds no images.
+        It is an address that is refused.
     NotAllowedError
         This process may not read there.
     """
-    check_address(url)  # which leaves no question mark: in a store, only * and [ ] make a pattern
-    url = url.rstrip("/")
-    if is_pattern(url):
-        return _list_pattern(url)
-    root, _, name = url.rpartition("/")
-    suffix = PurePosixPath(name).suffix.lower()
-    if suffix in MANIFEST_SUFFIXES:
-        return list_manifest(url)
-    if suffix == ".tar":
-        return list_archives(RemoteRoot(root), [name])
-    if name.lower().endswith(COMPRESSED_TARS):
-        raise ImageSetError(f"{url}: a compressed archive; decompress it to a plain .tar")
-    if suffix in IMAGE_SUFFIXES:
-        raise ImageSetError(f"{url}: a single image; give the address above it, or a manifest that names it")
-    return _list_prefix(url)
+    if not is_url(str(source)):
+        place: ImageRoot = Path(source).expanduser().absolute()
+    elif has_own_scheme(str(source)):
+        place = RemoteRoot(str(source))
+    else:
+        check_address(str(source))  # which leaves no question mark: in a store, only * and [ ] make a pattern
+        place = RemoteRoot(str(source).rstrip("/"))
+    if not is_allowed(str(place)):
+        raise NotAllowedError(f"{place}: {NOT_ALLOWED}")
+    return place
 
 
-def _list_prefix(url: str) -> ImageSet:
-    images, ignored, shards = scan_prefix(url)
-    root = RemoteRoot(url)
-    if images:
-        return folder_image_set(root, images, ignored)
-    if shards:
-        return list_archives(root, shards)
-    found = f"{ignored.total()} objects, none an image ({count_by_suffix(ignored)})" if ignored else "nothing is there"
-    raise ImageSetError(f"{url}: {found}; expected {', '.join(IMAGE_SUFFIXES)}, or .tar shards; check the address")
+def has_own_scheme(url: str) -> bool:
+    """Tell an address that a source has for itself from those of object stores and web servers."""
+    return any(urlsplit(url).scheme in source.schemes for source in SOURCES)
 
 
-def _list_pattern(pattern: str) -> ImageSet:
-    """List the tar shards that a brace range or, in an object store, a glob stands for."""
-    addresses: list[str] = []
-    for address in expand_braces(pattern):
-        if is_pattern(address):
-            found = expand_remote(address)
-            if not found:
-                raise ImageSetError(f"{address}: nothing is there; check the pattern")
-            addresses += found
-        else:
-            addresses.append(address)
-    strangers = [address for address in addresses if not address.lower().endswith(".tar")]
-    if strangers:
-        raise ImageSetError(f"{pattern}: a pattern stands for .tar shards, but {strangers[0]} is none")
-    plain = [part for part in pattern.split("/") if not is_pattern(part)]
-    first = next(number for number, part in enumerate(pattern.split("/")) if is_pattern(part))
-    root = "/".join(plain[:first])
-    return list_archives(RemoteRoot(root), [address.removeprefix(f"{root}/") for address in addresses])
+def source_at(place: ImageRoot) -> Source:
+    """Return the source that claims a place.
+
+    Raises
+    ------
+    ImageSetError
+        Nothing is there, or no source claims it.
+    """
+    try:
+        found = isinstance(place, RemoteRoot) or place.exists() or is_pattern(str(place))
+        claiming = next((source for source in SOURCES if source.claims_place(place)), None) if found else None
+    except NotAllowedError:
+        raise  # it is an OSError, too
+    except OSError as error:
+        reason = (error.strerror or type(error).__name__).lower()
+        raise ImageSetError(f"{place}: cannot be looked at ({reason}); check its owner") from error
+    if not found:
+        raise ImageSetError(f"{place}: no such file or folder; check the path")
+    if claiming is None:
+        raise _unclaimed(place)
+    return claiming
+
+
+def _unclaimed(place: ImageRoot) -> ImageSetError:
+    from headstart.extractors.images.image_set import IMAGE_SUFFIXES  # noqa: PLC0415 - loads pandas
+
+    if str(place).lower().endswith(IMAGE_SUFFIXES):
+        return ImageSetError(f"{place}: a single image; give the folder that it lies in")
+    return ImageSetError(f"{place}: unknown kind of file; give a {', a '.join(titles())}")
+
+
+def source_of(root: ImageRoot, image: ImageSource) -> Source | None:
+    """Return the source that an image of a listing lies in; None where it is a file or object of its own."""
+    return next((source for source in SOURCES if source.holds(root, image)), None)
+
+
+def reader_of(root: ImageRoot, image: ImageSource) -> Reads:
+    """Return the function that yields the bytes of an image of a listing."""
+    source = source_of(root, image)
+    reads: Reads = _load(source.reads if source else Source.reads)
+    return reads
+
+
+def titles() -> list[str]:
+    """Return what there is to list, for people: folder per class, tar shards and so on."""
+    return [source.title for source in SOURCES if source.title]
+
+
+def without_suffix(name: str) -> str:
+    """Return the name of a source's file without the suffix that it is claimed by."""
+    endings = [ending for source in SOURCES for ending in source.suffixes if name.lower().endswith(ending)]
+    return name[: -max(map(len, endings))] if endings else name
+
+
+@cache
+def _load(place: str) -> Any:
+    module, _, name = place.partition(":")
+    return getattr(import_module(module), name)

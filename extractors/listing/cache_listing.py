@@ -27,7 +27,7 @@ class CacheListing:
     root : Path or RemoteRoot
         Folder or address that the paths are relative to.
     kind : str
-        What the images were listed from: ``folder``, ``flat``, ``manifest`` or ``tar``.
+        What the images were listed from: ``folder``, ``flat``, ``manifest``, ``tar`` and so on.
     written_ns : int
         When the files were looked at, in nanoseconds since the epoch.
     """

@@ -1,4 +1,4 @@
-"""A folder, manifest or set of tar shards listed again: only what is new or changed is read."""
+"""An image set listed again: only what is new or changed is read."""
 
 import os
 import time

@@ -8,6 +8,7 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
+from headstart.extractors.images import titles
 from headstart.extractors.spec import OptionField, options_of
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output, and nothing else there.")]
@@ -16,7 +17,7 @@ CacheArgument = Annotated[
 ]
 ImagesArgument = Annotated[
     str,
-    typer.Argument(help="Folder per class, flat folder, CSV or Parquet manifest, or tar shards.", show_default=False),
+    typer.Argument(help=f"Image set: {', '.join(titles())}.", show_default=False),
 ]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
 Workers = Annotated[int | None, typer.Option(min=1, help="Decoding threads.", show_default="one a core")]

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from headstart.extractors.errors import ExtractorError
-from headstart.extractors.images import is_pattern, is_url
+from headstart.extractors.images import has_own_scheme, is_pattern, is_url
 from headstart.flows.doctor.finding import Finding
 from headstart.flows.errors import EXPECTED_ERRORS, FlowError
 from headstart.flows.experiment import Experiment
@@ -23,6 +23,8 @@ def check_experiment(experiment: Experiment) -> list[Finding]:
 
 
 def _check_images(images: str) -> list[Finding]:
+    if is_url(images) and has_own_scheme(images):
+        return [Finding("images", "ok", f"{images} is an address of a source of its own; it was not asked")]
     if is_url(images):
         from headstart.extractors.images.remote import open_store  # noqa: PLC0415 - loads fsspec
 

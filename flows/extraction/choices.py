@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from headstart.extractors.images import is_pattern
+from headstart.extractors.images import is_pattern, without_suffix
 from headstart.flows.errors import JobError
 
 
@@ -13,7 +13,7 @@ def default_cache(images: str | Path) -> Path:
     whole = Path(images).expanduser().absolute().name
     pattern = is_pattern(whole) and not Path(images).expanduser().exists()
     named = re.split(r"[*?{\[]", whole)[0].rstrip("-_. ") if pattern else whole
-    stem = re.sub(r"\.(csv|parquet|tar)$", "", named, flags=re.IGNORECASE).lstrip(".")
+    stem = without_suffix(named).lstrip(".")
     return Path(f"{stem or 'images'}.headstart")
 
 

@@ -47,7 +47,7 @@ def extract(
     Parameters
     ----------
     images : path-like
-        Folder per class, flat folder, CSV or Parquet manifest, or tar shards.
+        A folder, a file or an address, as `extractors.images.sources.list_images` takes them.
     backbone : str or sequence of str
         Names as ``headstart backbones`` shows them.
     weights : str or sequence of str

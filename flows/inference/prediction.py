@@ -48,7 +48,7 @@ def predict(
     model : path-like
         Folder that `fit` wrote.
     images : path-like
-        Folder, manifest, or tar shards; labels are not needed.
+        As `extractors.images.sources.list_images` takes them; labels are not needed.
     all_classes : bool
         Add one column ``probability_<class>`` for each class.
     backbone : str, optional

@@ -4,6 +4,7 @@ from .objects import look_up as look_up
 from .objects import open_object as open_object
 from .objects import read_whole as read_whole
 from .objects import scan_prefix as scan_prefix
+from .store import RangeFile as RangeFile
 from .store import open_store as open_store
 from .store import read_object as read_object
 from .store import read_range as read_range

@@ -73,9 +73,16 @@ def read_range(url: str, start: int, n_bytes: int) -> bytes:
 
 
 class RangeFile(io.RawIOBase):
-    """A remote object of `n_bytes` bytes as a file that is read by ranges; put a buffer around it."""
+    """A remote object as a file that is read by ranges; put a buffer around it.
 
-    def __init__(self, url: str, n_bytes: int) -> None:
+    Parameters
+    ----------
+    url : str
+    n_bytes : int, optional
+        How many it has, where that is known: then it must give each of them, and can be read from its end.
+    """
+
+    def __init__(self, url: str, n_bytes: int | None = None) -> None:
         self._url, self._n_bytes, self._place = url, n_bytes, 0
 
     def readable(self) -> bool:
@@ -88,17 +95,24 @@ class RangeFile(io.RawIOBase):
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
         """Go to a place, also one beyond the end, as in a file."""
-        self._place = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._place, io.SEEK_END: self._n_bytes}[whence]
+        if whence == io.SEEK_END and self._n_bytes is None:
+            raise io.UnsupportedOperation("the size of the object is not known")
+        self._place = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._place, io.SEEK_END: self._n_bytes or 0}[whence]
         return self._place
 
     def readinto(self, buffer: "WriteableBuffer") -> int:
         """Fill the buffer, or less of it at the end of the object."""
         view = memoryview(buffer)
-        n_bytes = max(0, min(len(view), self._n_bytes - self._place))
-        if n_bytes:
-            view[:n_bytes] = read_range(self._url, self._place, n_bytes)
-            self._place += n_bytes
-        return n_bytes
+        if self._n_bytes is None:
+            data = _get(self._url, self._place, self._place + len(view))
+            if len(data) > len(view):
+                raise NotReadError("the server does not serve byte ranges")
+        else:
+            n_bytes = max(0, min(len(view), self._n_bytes - self._place))
+            data = read_range(self._url, self._place, n_bytes) if n_bytes else b""
+        view[: len(data)] = data
+        self._place += len(data)
+        return len(data)
 
 
 def ask(url: str, call: Callable[[Any], _Result]) -> _Result:

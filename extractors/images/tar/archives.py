@@ -4,32 +4,71 @@ Members whose names agree up to the first dot of the base name are one sample: `
 `a/0007.json`. The convention: https://github.com/webdataset/webdataset.
 """
 
-import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from headstart.extractors.errors import ImageSetError, NotAllowedError, NotReadError
+from headstart.extractors.errors import ImageSetError
 from headstart.extractors.images import (
-    NOT_ALLOWED,
     ImageRoot,
     ImageSet,
     ListedImage,
     RemoteRoot,
     count_by_suffix,
-    is_allowed,
-    listed_file,
+    expand_braces,
+    expand_pattern,
+    is_pattern,
     listing_frame,
-    os_reason,
+    opened_archive,
     place_of,
     refuse_duplicates,
+    split_place,
 )
+from headstart.extractors.images.remote import expand_remote
 from headstart.extractors.images.tar.labels import Sample, describe
 from headstart.extractors.images.tar.walk import TarContents, walk_tar
 
 COMPRESSIONS = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ": "xz", b"\x28\xb5\x2f\xfd": "zstd"}
 _REMOTE_AT_ONCE = 16  # archives; each is walked through header by header, and mostly waits
+
+
+def list_tar(place: ImageRoot) -> ImageSet:
+    """List the images inside one tar file, as `list_archives` does.
+
+    Raises
+    ------
+    ImageSetError, NotAllowedError
+        As `list_archives`, or its name says that it is compressed.
+    """
+    root, name = split_place(place)
+    if not name.lower().endswith(".tar"):
+        raise ImageSetError(f"{place}: a compressed archive; decompress it to a plain .tar")
+    return list_archives(root, [name])
+
+
+def list_pattern(place: ImageRoot) -> ImageSet:
+    """List the images inside the tar files that a brace range or a glob stands for; web servers know no globs.
+
+    Raises
+    ------
+    ImageSetError, NotAllowedError
+        As `list_archives`, or a file of the pattern is missing or no tar.
+    """
+    if isinstance(place, Path):
+        return list_archives(*expand_pattern(str(place)))
+    addresses: list[str] = []
+    for address in expand_braces(str(place)):
+        found = expand_remote(address) if is_pattern(address) else [address]
+        if not found:
+            raise ImageSetError(f"{address}: nothing is there; check the pattern")
+        addresses += found
+    strangers = [address for address in addresses if not address.lower().endswith(".tar")]
+    if strangers:
+        raise ImageSetError(f"{place}: a pattern stands for .tar shards, but {strangers[0]} is none")
+    parts = str(place).split("/")
+    root = "/".join(parts[: next(number for number, part in enumerate(parts) if is_pattern(part))])
+    return list_archives(RemoteRoot(root), [address.removeprefix(f"{root}/") for address in addresses])
 
 
 def list_archives(root: ImageRoot, archives: Sequence[str]) -> ImageSet:
@@ -52,7 +91,7 @@ def list_archives(root: ImageRoot, archives: Sequence[str]) -> ImageSet:
     samples: list[Sample | None] = []
     ignored: Counter[str] = Counter()
     names = sorted(archives)
-    for found in _walk_remote(root, names) if isinstance(root, RemoteRoot) else _walk(root, names):
+    for found in _walk(root, names):
         images.extend(found.images)
         samples.extend(found.samples)
         if found.defect:
@@ -65,38 +104,20 @@ def list_archives(root: ImageRoot, archives: Sequence[str]) -> ImageSet:
     return ImageSet(root, "tar", listing_frame(rows, labels), dict(ignored))
 
 
-def _walk(root: Path, names: Sequence[str]) -> Iterator[TarContents]:
-    for name in names:
-        archive = root / name
-        if not is_allowed(archive):
-            raise NotAllowedError(f"{archive}: {NOT_ALLOWED}")
-        try:
-            with archive.open("rb") as file:
-                _refuse_compressed(file.read(8), archive)
-                file.seek(0)
-                yield walk_tar(file, listed_file(name, os.fstat(file.fileno())))
-        except OSError as error:
-            raise ImageSetError(f"{archive}: cannot be read ({os_reason(error)}); check its owner") from error
-
-
-def _walk_remote(root: RemoteRoot, names: Sequence[str]) -> list[TarContents]:
-    from headstart.extractors.images.remote import open_object  # noqa: PLC0415 - local images do without
-
+def _walk(root: ImageRoot, names: Sequence[str]) -> list[TarContents]:
     def walk(name: str) -> TarContents:
-        url = place_of(root, name)
-        try:
-            with open_object(name, url) as (file, archive):
-                _refuse_compressed(file.read(8), url)
-                file.seek(0)
-                return walk_tar(file, archive)
-        except NotReadError as error:
-            raise ImageSetError(f"{url}: cannot be read: {error}") from error
+        with opened_archive(root, name) as (file, archive):
+            _refuse_compressed(file.read(8), place_of(root, name))
+            file.seek(0)
+            return walk_tar(file, archive)
 
+    if isinstance(root, Path):
+        return [walk(name) for name in names]
     with ThreadPoolExecutor(_REMOTE_AT_ONCE, thread_name_prefix="walk") as pool:
         return list(pool.map(walk, names))
 
 
-def _refuse_compressed(start: bytes, archive: Path | str) -> None:
+def _refuse_compressed(start: bytes, archive: str) -> None:
     for magic, name in COMPRESSIONS.items():
         if start.startswith(magic):
             raise ImageSetError(

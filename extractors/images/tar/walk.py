@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import BinaryIO
 
-from headstart.extractors.images import EMPTY_FILE, IMAGE_SUFFIXES, QUARANTINED, ListedImage, displayable
+from headstart.extractors.images import EMPTY_FILE, IMAGE_SUFFIXES, QUARANTINED, ListedImage, displayable, is_hidden
 from headstart.extractors.images.tar.labels import Sample
 
 _BLOCK = tarfile.BLOCKSIZE
@@ -55,7 +55,7 @@ def walk_tar(file: BinaryIO, archive: ListedImage) -> TarContents:
                 row = _listed_member(member, archive.path, archive.bytes, by_name)
                 row = row._replace(mtime_ns=archive.mtime_ns, etag=archive.etag)
                 by_name[member.name] = row  # hidden or not, a hard link may lead here
-                if not _is_hidden(member.name):
+                if not is_hidden(member.name):
                     _add_member(contents, by_key, row, file)
             end = tar.offset
     except _DAMAGE as error:
@@ -131,7 +131,3 @@ def _flaw_of_end(file: BinaryIO, end: int) -> str:
         if chunk.strip(b"\0"):
             return "more data after the end mark, as in joined archives; split it"
     return ""
-
-
-def _is_hidden(name: str) -> bool:
-    return any(part.startswith(".") and part not in {".", ".."} for part in name.split("/"))

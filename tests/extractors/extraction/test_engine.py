@@ -17,7 +17,7 @@ from headstart.extractors.backbones.registry import load_backbone
 from headstart.extractors.decoding.decode import decode_image
 from headstart.extractors.decoding.prefetch import Decoding, run_ahead
 from headstart.extractors.extraction.engine import Batch, embed
-from headstart.extractors.images.reading import ImageSource
+from headstart.extractors.images.image_set import ImageSource
 from headstart.extractors.network.forward import ForwardPass
 from headstart.extractors.network.taps import Tap
 from headstart.extractors.stages import STAGES, StageTimes

@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 
 from headstart.extractors.errors import ImageSetError
-from headstart.extractors.images.sources import LISTING_COLUMNS, label_columns, list_images
+from headstart.extractors.images.image_set import LISTING_COLUMNS, label_columns
+from headstart.extractors.images.sources import list_images
 
 Tree = Callable[..., Path]
 

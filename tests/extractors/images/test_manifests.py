@@ -9,9 +9,10 @@ import pandas as pd
 import pytest
 
 from headstart.extractors.errors import ImageSetError
+from headstart.extractors.images.image_set import label_columns
 from headstart.extractors.images.manifests import read_manifest
 from headstart.extractors.images.reading import image_sources, read_bytes
-from headstart.extractors.images.sources import label_columns, list_images
+from headstart.extractors.images.sources import list_images
 
 Write = Callable[[str], Path]
 

@@ -11,7 +11,8 @@ from support.tar_shards import write_tar
 
 from headstart.extractors.cache.cache import EmbeddingCache
 from headstart.extractors.errors import NotAllowedError, NotReadError
-from headstart.extractors.images.reading import ImageSource, digest_bytes, read_bytes
+from headstart.extractors.images.image_set import ImageSource
+from headstart.extractors.images.reading import digest_bytes, read_bytes
 from headstart.extractors.images.remote.store import open_store, read_object
 from headstart.extractors.images.roots import ENVIRONMENT, NOT_ALLOWED
 from headstart.extractors.images.sources import list_images

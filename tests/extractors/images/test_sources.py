@@ -14,7 +14,8 @@ import pytest
 from PIL import Image
 
 from headstart.extractors.errors import ImageSetError, NotReadError
-from headstart.extractors.images.reading import ImageSource, digest_bytes, image_sources, read_bytes
+from headstart.extractors.images.image_set import ImageSource
+from headstart.extractors.images.reading import digest_bytes, image_sources, read_bytes
 from headstart.extractors.images.sources import list_images
 
 Tree = Callable[..., Path]

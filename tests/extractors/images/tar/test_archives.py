@@ -11,7 +11,8 @@ import pytest
 from support.tar_shards import add_special, contents, write_tar
 
 from headstart.extractors.errors import ImageSetError
-from headstart.extractors.images.sources import label_columns, list_images
+from headstart.extractors.images.image_set import label_columns
+from headstart.extractors.images.sources import list_images
 
 
 def test_any_member_is_read_by_its_offset_without_unpacking(tmp_path: Path) -> None:

@@ -7,7 +7,8 @@ import pytest
 from support.tar_shards import contents, write_tar
 
 from headstart.extractors.errors import ImageSetError
-from headstart.extractors.images.sources import label_columns, list_images
+from headstart.extractors.images.image_set import label_columns
+from headstart.extractors.images.sources import list_images
 
 
 def test_a_file_that_is_no_tar_says_so(tmp_path: Path) -> None:

@@ -9,7 +9,8 @@ import pytest
 from support.tar_shards import add_special, write_tar
 
 from headstart.extractors.errors import ImageSetError
-from headstart.extractors.images.sources import label_columns, list_images
+from headstart.extractors.images.image_set import label_columns
+from headstart.extractors.images.sources import list_images
 
 
 def test_members_that_agree_up_to_the_first_dot_are_one_sample(tmp_path: Path) -> None:
