@@ -52,10 +52,9 @@ def list_folder(place: ImageRoot) -> ImageSet:
     if not ignored:
         raise ImageSetError(f"{root}: the folder is empty; {expected}")
     found = f"{ignored.total()} files, none an image ({count_by_suffix(ignored)})"
-    other = next(
-        (f"{path}, a {one.title}" for path in files for one in SOURCES if one.suffixes and one.claims_place(path)), ""
-    )
-    raise ImageSetError(f"{root}: {found}; {expected}{'; give the file itself: ' if other else ''}{other}")
+    named = [f"{path} ({one.title})" for path in files for one in SOURCES if one.suffixes and one.claims_place(path)]
+    advice = f"; give the file itself: {named[0]}" if named else ""
+    raise ImageSetError(f"{root}: {found}; {expected}{advice}")
 
 
 def scan_folder(root: Path) -> tuple[list[ListedImage], Counter[str]]:

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import pandas as pd
 
@@ -114,7 +114,7 @@ def opened_archive(root: ImageRoot, name: str) -> Iterator[tuple[BinaryIO, Liste
 
 
 @contextmanager
-def opened_at(root: ImageRoot, archive: str, start: int, expected: int) -> Iterator[BinaryIO]:
+def opened_at(root: ImageRoot, archive: str, start: int, expected: int) -> Iterator["io.BufferedReader[Any]"]:
     """Open an archive at a byte to read on from there; of an object, the `expected` bytes are asked for at once."""
     if isinstance(root, RemoteRoot):
         from headstart.extractors.images.remote import RangeFile  # noqa: PLC0415 - local images do without

@@ -207,7 +207,7 @@ def _unclaimed(place: ImageRoot) -> ImageSetError:
 
     if str(place).lower().endswith(IMAGE_SUFFIXES):
         return ImageSetError(f"{place}: a single image; give the folder that it lies in")
-    return ImageSetError(f"{place}: unknown kind of file; give a {', a '.join(titles())}")
+    return ImageSetError(f"{place}: unknown kind of file; expected {', '.join(titles())}")
 
 
 def source_of(root: ImageRoot, image: ImageSource) -> Source | None:

@@ -9,8 +9,8 @@ import zipfile
 import zlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from io import BufferedReader
 from pathlib import PurePosixPath
-from typing import BinaryIO
 
 from headstart.extractors.errors import ImageSetError, NotReadError
 from headstart.extractors.images.folders import folder_image_set
@@ -27,13 +27,13 @@ from headstart.extractors.images.image_set import (
     refuse_duplicates,
     split_of,
 )
+from headstart.extractors.images.layout import is_litter
 from headstart.extractors.images.reading import opened_archive, opened_at
 from headstart.extractors.images.roots import ImageRoot, split_place
 
 _DAMAGE = (zipfile.BadZipFile, NotImplementedError, ValueError, OverflowError, EOFError, struct.error)
-_HEADER = struct.Struct(
-    "<4s2xHH10xL8xHH"
-)  # in front of a member: signature, flags, method, CRC, lengths of name and extra
+# In front of a member: signature, flags, method, checksum, lengths of name and extra.
+_HEADER = struct.Struct("<4s2xHH4xL8xHH")
 _SIGNATURE, _DESCRIPTOR_SIGNATURE = b"PK\x03\x04", b"PK\x07\x08"
 _READ = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _ENCRYPTED, _CHECKSUM_FOLLOWS = 0x1, 0x8
@@ -45,8 +45,8 @@ _CHANGED = "no longer as listed; the zip file has changed since"
 def list_zip(place: ImageRoot) -> ImageSet:
     """List the images in a zip file as those of the folder that it would unpack to, sorted by path.
 
-    Only its table of contents is read. Where all lies in one folder (and that is no split), that folder is passed
-    through: it is what a zip file of a folder has. A member that is encrypted, compressed in another way than by
+    Only its table of contents is read. Where all lies in one folder, and that is no split, it is the folder that was
+    packed, and no class. A member that is encrypted, compressed in another way than by
     deflate, or would unfold like a zip bomb is quarantined.
 
     Raises
@@ -62,6 +62,8 @@ def list_zip(place: ImageRoot) -> ImageSet:
             with zipfile.ZipFile(file) as opened:
                 members, end = opened.infolist(), opened.start_dir
         except _DAMAGE as error:
+            if isinstance(error.__context__, OSError):  # zipfile says of what cannot be read that it is no zip file
+                raise error.__context__ from None
             raise ImageSetError(
                 f"{place}: no whole zip file ({error}); it may have been cut on its way: fetch it again, or unpack "
                 "what can be unpacked and give the folder"
@@ -104,7 +106,7 @@ def read_member(root: ImageRoot, image: ImageSource, at_once: int) -> Iterator[b
 class _Unfolding:
     """The bytes of one member, and what is known of them when they have all been taken."""
 
-    def __init__(self, file: BinaryIO, n_bytes: int, at_once: int) -> None:
+    def __init__(self, file: BufferedReader, n_bytes: int, at_once: int) -> None:
         self._file, self._left, self._at_once = file, n_bytes, max(at_once, 1)
         self.checksum, self.rest = 0, b""
 
@@ -115,7 +117,7 @@ class _Unfolding:
     def deflated(self) -> Iterator[bytes]:
         inflater = zlib.decompressobj(-zlib.MAX_WBITS)
         while not inflater.eof:
-            folded = inflater.unconsumed_tail or self._file.read(self._at_once)
+            folded = inflater.unconsumed_tail or self._file.read1(self._at_once)
             if not folded:
                 raise NotReadError("damaged in the zip file: it ends too early")
             try:
@@ -147,13 +149,15 @@ def _images_among(
     ignored: Counter[str] = Counter()
     reached = 0
     for member in sorted(members, key=lambda member: member.header_offset):
-        overlaps, reached = member.header_offset < reached, max(reached, _end_of(member))
+        overlaps = member.header_offset < reached
+        reached = max(reached, _end_of(member) if _end_of(member) <= end else 0)
         name = _name_of(member)
         suffix = PurePosixPath(name).suffix.lower()
-        if name.endswith("/") or is_hidden(name) or name.startswith("__MACOSX/"):
+        if name.endswith("/") or is_hidden(name):
             continue
-        if suffix not in IMAGE_SUFFIXES:
-            ignored[suffix] += 1
+        litter = next((folder for folder in name.split("/")[:-1] if is_litter(folder)), None)
+        if litter or suffix not in IMAGE_SUFFIXES:
+            ignored[f"{litter}/" if litter else suffix] += 1
             continue
         reason = _flaw_of(member, name, end) or ("its bytes are another member's, too, as in a zip bomb" * overlaps)
         row = archive._replace(
@@ -198,7 +202,6 @@ def _common_folder(paths: Sequence[str]) -> str:
     while True:
         first, slash, _ = paths[0][len(common) :].partition("/")
         longer = f"{common}{first}/"
-        inside = [path.removeprefix(longer) for path in paths if path.startswith(longer)]
-        if not slash or split_of(first) or len(inside) < len(paths) or any("/" not in p for p in inside):
+        if not slash or split_of(first) or not all(path.startswith(longer) for path in paths):
             return common
         common = longer

@@ -170,7 +170,7 @@ def test_rows_are_sorted_by_path_whatever_order_the_filesystem_gives(
         ([], "the folder is empty; expected .bmp, .gif, .jpeg"),
         (["a.txt", "b.txt", "c.md"], r"3 files, none an image \(\.txt 2, \.md 1\); expected \.bmp"),
         (["README"], r"1 files, none an image \(no suffix 1\)"),
-        (["all.csv"], r"give the manifest itself: .*pictures/all\.csv"),
+        (["all.csv"], r"give the file itself: .*pictures/all\.csv \(CSV or Parquet manifest\)"),
         ([".hidden.jpg"], "the folder is empty"),
     ],
 )
@@ -184,7 +184,10 @@ def test_a_folder_without_images_says_what_was_found(tree: Tree, files: list[str
     [
         ("missing", "missing: no such file or folder; check the path"),
         ("one.jpg", "a single image; give the folder that it lies in"),
-        ("notes.txt", "unknown kind of file; give a folder, a .csv or .parquet manifest, or .tar shards"),
+        (
+            "notes.txt",
+            "unknown kind of file; expected folder per class, .*manifest, tar shards, zip file",
+        ),
         ("shards.tar.gz", "a compressed archive; decompress it to a plain .tar"),
     ],
 )
