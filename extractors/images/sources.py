@@ -210,15 +210,10 @@ def _unclaimed(place: ImageRoot) -> ImageSetError:
     return ImageSetError(f"{place}: unknown kind of file; expected {', '.join(titles())}")
 
 
-def source_of(root: ImageRoot, image: ImageSource) -> Source | None:
-    """Return the source that an image of a listing lies in; None where it is a file or object of its own."""
-    return next((source for source in SOURCES if source.holds(root, image)), None)
-
-
 def reader_of(root: ImageRoot, image: ImageSource) -> Reads:
-    """Return the function that yields the bytes of an image of a listing."""
-    source = source_of(root, image)
-    reads: Reads = _load(source.reads if source else Source.reads)
+    """Return the function that yields the bytes of an image of a listing; files and objects are read in place."""
+    holding = next((source.reads for source in SOURCES if source.holds(root, image)), Source.reads)
+    reads: Reads = _load(holding)
     return reads
 
 
