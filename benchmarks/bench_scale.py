@@ -59,7 +59,7 @@ def simulate(address: str, n_workers: int, rate: float, told: Path) -> None:
     embed_shard = headstart.extractors.extraction.shard_work.embed_shard
     turns: dict[int, list[tuple[float, float]]] = {}
 
-    def embed_rows(_forward: Any, images: Any, done: Any, **_options: Any) -> None:
+    def embed_rows(_forward: Any, images: Any, done: Any, _recipe: Any) -> None:
         digests = np.array([digest for _, digest in images], object)
         time.sleep(len(images) / rate if rate else 0.0)
         done.digests.append(digests)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import nullcontext
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
@@ -34,17 +34,39 @@ _SHARD_ROWS = 512  # a kill costs the shard being filled and at most one being s
 _SHARD_BYTES = 64 * 2**20  # feature maps are large: a shard is held in memory while it is filled
 
 
+@dataclass(frozen=True)
+class RowRecipe:
+    """How an extraction makes rows of images, beside its forward pass.
+
+    Attributes
+    ----------
+    backbone : Backbone
+        For its preprocessing and its name.
+    key : EmbeddingKey
+        Says how to decode, and what to store.
+    execution : Execution or None
+        Says on how many threads.
+    root : Path or RemoteRoot
+        Folder or address that the sources are relative to.
+    workers : int
+        Decoding threads.
+    times : StageTimes
+        Where the time goes.
+    """
+
+    backbone: Backbone
+    key: EmbeddingKey
+    execution: Execution | None
+    root: ImageRoot
+    workers: int
+    times: StageTimes
+
+
 def embed_rows(
     forward: ForwardPass,
     images: Sequence[Listed],
     done: EmbeddedRows,
-    *,
-    backbone: Backbone,
-    key: EmbeddingKey,
-    execution: Execution | None,
-    root: ImageRoot,
-    workers: int,
-    times: StageTimes,
+    recipe: RowRecipe,
     on_images: Callable[[int], None] | None = None,
 ) -> None:
     """Embed images into `done`; what was done before an error is in it.
@@ -56,18 +78,7 @@ def embed_rows(
         Each image and its digest.
     done : EmbeddedRows
         Takes what comes of them.
-    backbone : Backbone
-        For its preprocessing and its name.
-    key : EmbeddingKey
-        Says how to decode, and what to store.
-    execution : Execution, optional
-        Says on how many threads.
-    root : Path or RemoteRoot
-        Folder or address that the sources are relative to.
-    workers : int
-        Decoding threads.
-    times : StageTimes
-        Where the time goes.
+    recipe : RowRecipe
     on_images : callable, optional
         Called with how many more images are done.
 
@@ -76,13 +87,17 @@ def embed_rows(
     FeatureError
         Features cannot be stored.
     """
+    backbone, key, execution = recipe.backbone, recipe.key, recipe.execution
     digests = np.array([digest for _, digest in images], object)
     paths = [source.path for source, _ in images]
     decoding = Decoding(
-        preprocessing=backbone.preprocessing, decode=key.decode, workers=workers, in_turn=forward.device.type == "cpu"
+        preprocessing=backbone.preprocessing,
+        decode=key.decode,
+        workers=recipe.workers,
+        in_turn=forward.device.type == "cpu",
     )
     with execution.threads_set() if execution else nullcontext():
-        for batch in embed(forward, root, images, decoding, times):
+        for batch in embed(forward, recipe.root, images, decoding, recipe.times):
             done.unreadable |= {digests[row]: reason for row, reason in batch.unreadable.items()}
             done.not_read |= {paths[row]: reason for row, reason in batch.not_read.items()}
             if len(batch.rows):
@@ -133,7 +148,7 @@ class Extraction(MissingRows):
             weights=backbone.weights,
             taps=tuple(map(str, taps)),
             preprocessing=backbone.preprocessing,
-            dtype=settings.dtype,
+            **settings.as_asked,
         )
         key, self.fidelity, self.reasons = settle_key(plain, settings, self._first, lambda key: cache.store(key).path)
         super().__init__(cache, listing, key)
@@ -205,13 +220,15 @@ class Extraction(MissingRows):
                 self._forward,
                 images,
                 done,
-                backbone=self.backbone,
-                key=self.store.key,
-                execution=self.execution,
-                root=self.listing.root,
-                workers=self.settings.n_workers,
-                times=self.times,
-                on_images=on_images,
+                RowRecipe(
+                    self.backbone,
+                    self.store.key,
+                    self.execution,
+                    self.listing.root,
+                    self.settings.n_workers,
+                    self.times,
+                ),
+                on_images,
             )
         finally:
             if len(done):

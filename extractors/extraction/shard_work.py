@@ -17,7 +17,7 @@ from headstart.extractors.backbones import Backbone, load_backbone
 from headstart.extractors.cache import EmbeddingCache, EmbeddingStore, has_turn, read_digests, shard_name
 from headstart.extractors.decoding import Listed
 from headstart.extractors.errors import CacheError, WeightsError
-from headstart.extractors.extraction.extraction import Extraction, embed_rows
+from headstart.extractors.extraction.extraction import Extraction, RowRecipe, embed_rows
 from headstart.extractors.extraction.shard_request import Decided, ExtractionRequest, ShardWork
 from headstart.extractors.extraction.shard_result import EmbeddedRows, ShardResult
 from headstart.extractors.listing import CacheListing
@@ -122,12 +122,7 @@ def _embed(kept: _Slot, work: ShardWork, store: EmbeddingStore, wanted: list[Lis
         forward,
         wanted,
         done,
-        backbone=backbone,
-        key=work.key,
-        execution=work.execution,
-        root=work.root,
-        workers=work.request.settings.n_workers,
-        times=kept.times,
+        RowRecipe(backbone, work.key, work.execution, work.root, work.request.settings.n_workers, kept.times),
     )
     if len(done):
         with kept.times.measure("write"):

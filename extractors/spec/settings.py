@@ -2,13 +2,15 @@
 
 import os
 from dataclasses import dataclass
-from typing import Annotated, Literal, TypedDict
+from typing import Annotated, Any, Literal, TypedDict
 
 from headstart.extractors.spec.key import Decode, EmbeddingKey, StoredDtype
 from headstart.extractors.spec.option import Option, shared_values
 
 Device = Annotated[str, Option("auto, cpu or cuda.")]
 Workers = Annotated[int | None, Option("Decoding threads.", unset="one a core", least=1)]
+
+_TRIED = ("precision", "decode")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +53,11 @@ class Settings:
     def for_key(cls, key: EmbeddingKey, *, device: str = "auto", workers: int | None = None) -> "Settings":
         """Return the settings that give rows of just this key, or an extraction of another key."""
         return cls(device=device, workers=workers, **shared_values(cls, key))
+
+    @property
+    def as_asked(self) -> dict[str, Any]:
+        """What a key has as it was asked for; all others are tried on the first images, see `extractors.tuning`."""
+        return {name: getattr(self, name) for name in shared_values(EmbeddingKey, self) if name not in _TRIED}
 
     @property
     def n_workers(self) -> int:

@@ -1,53 +1,24 @@
 """The command that groups images without labels; `flows.cli.app` adds it to the others."""
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Any
 
-import typer
 from rich.console import Console
 from rich.markup import escape
 
-from headstart.flows.cli.options import CacheArgument, Json
+from headstart.flows.cli.options import CacheArgument, Json, with_options
+from headstart.flows.exploring import ClusterOptions
 from headstart.flows.output import emit_json, nearby, show_notes, table_of
 
 if TYPE_CHECKING:
     from headstart.flows.exploring import ClusterSummary
 
 
-def cluster(
-    cache: CacheArgument,
-    k: Annotated[list[int], typer.Option(help="Numbers of clusters to try.", show_default="2 to 50")] = [],  # noqa: B006 - typer copies it
-    min_cluster_size: Annotated[
-        int | None, typer.Option(min=2, help="Fewest images of a cluster of HDBSCAN.", show_default="a hundredth")
-    ] = None,
-    target: Annotated[str | None, typer.Option(help="Label column to compare with.")] = None,
-    backbone: Annotated[str | None, typer.Option(help="Which backbone's embeddings.")] = None,
-    key: Annotated[str | None, typer.Option(help="Id of the key, where a backbone has several.")] = None,
-    tap: Annotated[str | None, typer.Option(help="Which tap, where there are several.")] = None,
-    map: Annotated[  # noqa: A002 - the option's name
-        Literal["auto", "pca", "umap"], typer.Option(help="auto takes UMAP where it is installed.")
-    ] = "auto",
-    seed: int = 0,
-    out: Annotated[
-        Path | None, typer.Option(help="Folder for the table and the page.", show_default="NAME.clusters")
-    ] = None,
-    json: Json = False,
-) -> None:
+@with_options(ClusterOptions)
+def cluster(cache: CacheArgument, json: Json = False, **options: Any) -> None:
     """Group images that look alike, with or without labels, and draw them on a map."""
     from headstart.flows.exploring import cluster as run_cluster
 
-    summary = run_cluster(
-        cache,
-        k=k,
-        min_cluster_size=min_cluster_size,
-        target=target,
-        backbone=backbone,
-        key=key,
-        tap=tap,
-        map=map,
-        seed=seed,
-        out=out,
-    )
+    summary = run_cluster(cache, options=ClusterOptions(**options))
     emit_json(summary) if json else show_clusters(summary)
 
 

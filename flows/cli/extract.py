@@ -1,13 +1,15 @@
 """The commands from images to embeddings to predictions, and what they print."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 
-from headstart.flows.cli.options import CacheArgument, Device, ImagesArgument, Json, Workers
+from headstart.flows.cli.options import CacheArgument, ImagesArgument, Json, with_options
+from headstart.flows.inference import PredictOptions
+from headstart.flows.options import ExtractOptions
 from headstart.flows.output import MOST_ROWS, emit_json, fail, show_notes, size_text, table_of
 
 if TYPE_CHECKING:
@@ -29,64 +31,19 @@ def backbones(
     emit_json({"backbones": found}) if json else show_backbones(found, pattern)
 
 
+@with_options(ExtractOptions)
 def extract(
     images: ImagesArgument,
     backbone: Annotated[
         list[str], typer.Option(help="One or more names from 'headstart backbones'.", show_default=False)
     ],
-    weights: Annotated[
-        list[str],
-        typer.Option(help="default, none (random), a published name, or a .safetensors or .pth file."),
-    ] = ["default"],  # noqa: B006 - typer copies it
-    tap: Annotated[
-        list[str],
-        typer.Option(help="Layers to read out, as LAYER or LAYER:POOLING (avg, max, cls, flatten)."),
-    ] = ["penultimate"],  # noqa: B006 - typer copies it
-    cache: Annotated[Path | None, typer.Option(help="Cache folder.", show_default="NAME.headstart")] = None,
-    precision: Annotated[
-        Literal["auto", "fp32", "bf16"],
-        typer.Option(help="auto takes bf16 where it is fast and agrees with fp32."),
-    ] = "auto",
-    decode: Annotated[
-        Literal["auto", "full", "draft"],
-        typer.Option(help="draft decodes large JPEGs reduced; auto does where features stay."),
-    ] = "auto",
-    compile: Annotated[  # noqa: A002 - the option's name
-        Literal["auto", "on", "off"], typer.Option(help="auto compiles the network where it pays.")
-    ] = "auto",
-    device: Device = "auto",
-    dtype: Annotated[Literal["float16", "float32"], typer.Option(help="What the cache stores.")] = "float32",
-    batch_size: Annotated[
-        int | None, typer.Option(min=1, help="Images a forward pass.", show_default="the fastest")
-    ] = None,
-    workers: Workers = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="Take only so many images, spread over the classes.")] = None,
-    dask: Annotated[
-        str | None,
-        typer.Option(help="Embed on Dask workers: local, cuda, or a scheduler (tcp://…).", show_default="this process"),
-    ] = None,
     json: Json = False,
+    **options: Any,
 ) -> None:
     """Embed images into a cache; what the cache holds already is not computed again."""
     from headstart.flows.extraction import extract as run_extract
 
-    summary = run_extract(
-        images,
-        backbone,
-        weights=weights,
-        tap=tap,
-        cache=cache,
-        precision=precision,
-        decode=decode,
-        compile=compile,
-        device=device,
-        dtype=dtype,
-        batch_size=batch_size,
-        workers=workers,
-        limit=limit,
-        dask=dask,
-        progress=True,
-    )
+    summary = run_extract(images, backbone, options=ExtractOptions(**options, progress=True))
     emit_json(summary) if json else show_extraction(summary)
 
 
@@ -98,46 +55,21 @@ def inspect(cache: CacheArgument, json: Json = False) -> None:
     emit_json(summary) if json else show_cache(summary)
 
 
+@with_options(PredictOptions)
 def predict(
     model: Annotated[Path, typer.Argument(help="A model folder that 'headstart fit' wrote.", show_default=False)],
     images: ImagesArgument,
     out: Annotated[
         Path | None, typer.Option(help="A .csv or .parquet file.", show_default="CSV on standard output")
     ] = None,
-    all_classes: Annotated[bool, typer.Option("--all", help="Write every class's probability.")] = False,
-    backbone: Annotated[
-        str | None, typer.Option(help="Only for a model on code of yours: its MODULE:CALLABLE, to say that it may run.")
-    ] = None,
-    weights: Annotated[
-        str | None, typer.Option(help="Where the backbone's weights are now, if they were moved.")
-    ] = None,
-    trust: Annotated[
-        list[str], typer.Option(help="Only for a head of yours: its MODULE:CLASS, to say that it may run.")
-    ] = [],  # noqa: B006 - typer copies it
-    cache: Annotated[
-        Path | None, typer.Option(help="Keep the embeddings in this cache.", show_default="not kept")
-    ] = None,
-    device: Device = "auto",
-    workers: Workers = None,
+    **options: Any,
 ) -> None:
     """Predict classes of new images, or numbers: path, label, probability; or path, value."""
     from headstart.flows.inference import check_out, write_predictions
     from headstart.flows.inference import predict as run_predict
 
     check_out(out)
-    predictions = run_predict(
-        model,
-        images,
-        all_classes=all_classes,
-        backbone=backbone,
-        weights=weights,
-        trust=trust,
-        cache=cache,
-        device=device,
-        workers=workers,
-        progress=True,
-    )
-    write_predictions(predictions, out)
+    write_predictions(run_predict(model, images, options=PredictOptions(**options, progress=True)), out)
 
 
 def show_extraction(summary: "ExtractionSummary") -> None:

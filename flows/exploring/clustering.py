@@ -3,7 +3,7 @@
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, Unpack
 
 import numpy as np
 import pandas as pd
@@ -15,6 +15,8 @@ from headstart.extractors.listing import read_listing
 from headstart.flows.errors import JobError
 from headstart.flows.exploring.cluster_page import render_clusters
 from headstart.flows.exploring.cluster_summary import ClusterSummary
+from headstart.flows.exploring.options import ClusterKeywords, ClusterOptions
+from headstart.flows.options import taken
 from headstart.flows.problem import Embedded, find_covering
 from headstart.heads.analysis import (
     KS,
@@ -30,17 +32,7 @@ TABLE, PAGE = "clusters.csv", "clusters.html"
 
 
 def cluster(
-    cache: str | Path,
-    *,
-    k: Sequence[int] = (),
-    min_cluster_size: int | None = None,
-    target: str | None = None,
-    backbone: str | None = None,
-    key: str | None = None,
-    tap: str | None = None,
-    map: str = "auto",  # noqa: A002 - the option's name
-    seed: int = 0,
-    out: str | Path | None = None,
+    cache: str | Path, *, options: ClusterOptions | None = None, **named: Unpack[ClusterKeywords]
 ) -> ClusterSummary:
     """Put the images of a cache into clusters by k-means and HDBSCAN, and draw them on a map.
 
@@ -48,19 +40,10 @@ def cluster(
     ----------
     cache : path-like
         What `extract` filled; labels are not needed.
-    k : sequence of int, optional
-        Numbers of clusters for k-means to try; by default from 2 to 50.
-    min_cluster_size : int, optional
-        Fewest images of a cluster of HDBSCAN; by default a hundredth of all.
-    target : str, optional
-        Label column to compare with; by default the only one, or ``label``.
-    backbone, key, tap : str, optional
-        Which embeddings; needed where the cache has several.
-    map : {"auto", "pca", "umap"}
-        ``auto`` takes UMAP where it is installed.
-    seed : int
-    out : path-like, optional
-        Folder for the table and the page; by default ``NAME.clusters`` in the current folder.
+    options : ClusterOptions, optional
+        All else that is asked for, see `flows.exploring.options.ClusterOptions`.
+    **named
+        Options by their names, such as ``k=[5, 10]``; they go before those of `options`.
 
     Raises
     ------
@@ -68,41 +51,60 @@ def cluster(
         It is not clear which embeddings or labels are meant.
     HeadError
         The images cannot be clustered as asked.
+    TypeError
+        There is no option of that name.
     """
     started = time.monotonic()
+    options = taken("cluster", options or ClusterOptions(), named)
     folder = EmbeddingCache(cache)
     rows = read_listing(folder).usable
     notes: list[str] = []
-    embedded = _choose(find_covering(folder, rows["digest"].tolist(), _listed(backbone), _listed(key), notes), tap)
-    column = _choose_target(rows, target)
+    covering = find_covering(folder, rows["digest"].tolist(), _listed(options.backbone), _listed(options.key), notes)
+    embedded = _choose(covering, options.tap)
+    column = _choose_target(rows, options.target)
     name = folder.path.resolve().name.removesuffix(".headstart")
-    place = Path(out) if out else Path(f"{name}.clusters")
+    place = Path(options.out) if options.out else Path(f"{name}.clusters")
     _refuse_foreign(place)
-    reduced = reduce_features(embedded.features, len(rows), seed=seed)
-    tried = cluster_by_kmeans(reduced, k or KS, seed)
-    dense = cluster_by_density(reduced, min_cluster_size, seed)
-    if dense is None:
-        notes.append(f"HDBSCAN was left out: {len(rows)} images would take it many minutes")
-    chosen = [one for one in (tried[0], dense) if one is not None]
-    points, method = project_on_plane(reduced, map, seed)
-    if map == "auto" and method == "pca":
-        notes.append("the map is PCA's: UMAP, which shows clusters more clearly, is not installed (headstart[umap])")
+    found = _find(embedded.features, len(rows), options, notes)
     summary = ClusterSummary(
         cache=str(folder.path),
         backbone=embedded.backbone,
         tap=embedded.tap,
         images=len(rows),
-        methods=[_described(one, rows, column) for one in chosen],
-        tried=[_described(one, rows, column) for one in tried],
+        methods=[_described(one, rows, column) for one in found.chosen],
+        tried=[_described(one, rows, column) for one in found.tried],
         target=column,
-        map=method,
+        map=found.method,
         table=str(place / TABLE),
         page=str(place / PAGE),
         notes=notes,
         seconds=round(time.monotonic() - started, 3),
     )
-    _write(place, summary, rows, chosen, points)
+    _write(place, summary, rows, found.chosen, found.points)
     return summary
+
+
+class _Found(NamedTuple):
+    """Clusterings that are shown, all that k-means tried, and a place on the map for each image."""
+
+    chosen: list[Clustering]
+    tried: list[Clustering]
+    points: Any
+    method: str
+
+
+def _find(features: Any, n_images: int, options: ClusterOptions, notes: list[str]) -> _Found:
+    """Cluster features by each method; what was left out is added to the notes."""
+    seed = options.seed
+    reduced = reduce_features(features, n_images, seed=seed)
+    tried = cluster_by_kmeans(reduced, options.k or KS, seed)
+    dense = cluster_by_density(reduced, options.min_cluster_size, seed)
+    if dense is None:
+        notes.append(f"HDBSCAN was left out: {n_images} images would take it many minutes")
+    points, method = project_on_plane(reduced, options.map, seed)
+    if options.map == "auto" and method == "pca":
+        notes.append("the map is PCA's: UMAP, which shows clusters more clearly, is not installed (headstart[umap])")
+    return _Found([one for one in (tried[0], dense) if one is not None], tried, points, method)
 
 
 def _listed(name: str | None) -> list[str] | None:

@@ -1,3 +1,4 @@
+from .choices import Wanted as Wanted
 from .gpu_lock import device_lock as device_lock
 from .job import extract as extract
 from .job import extract_each as extract_each

@@ -2,10 +2,37 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+from headstart.extractors.extraction import Request, describe_request
 from headstart.extractors.images import is_pattern, without_suffix
+from headstart.extractors.spec import Settings, Tap
 from headstart.flows.errors import JobError
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What images are to be embedded with.
+
+    Attributes
+    ----------
+    backbones : sequence of (str, str)
+        Names and weights.
+    taps : sequence of Tap
+    settings : Settings
+    place : str or None
+        Where it is embedded, if not in this process.
+    """
+
+    backbones: Sequence[tuple[str, str]]
+    taps: Sequence[Tap]
+    settings: Settings
+    place: str | None = None
+
+    def request(self, backbone: str, weights: str) -> Request:
+        """Describe what is wanted of one backbone; equal ones lead to the same key."""
+        return describe_request(backbone, weights, self.taps, self.settings, place=self.place)
 
 
 def default_cache(images: str | Path) -> Path:

@@ -5,21 +5,21 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 
 from headstart.extractors.cache import EmbeddingCache, EmbeddingStore
-from headstart.extractors.extraction import Request, describe_request, recall, remember
+from headstart.extractors.extraction import Request, recall, remember
 from headstart.extractors.images import ImageSet, count_by_suffix, list_images
 from headstart.extractors.listing import CacheListing, listed_root, read_listing, update_listing
-from headstart.extractors.spec import PENULTIMATE, Settings, StoredDtype, Tap, find_weights_file
-from headstart.flows.extraction.choices import default_cache, pair_weights, refuse_unknown
+from headstart.extractors.spec import Settings, Tap, find_weights_file
+from headstart.flows.extraction.choices import Wanted, default_cache, pair_weights, refuse_unknown
 from headstart.flows.extraction.gpu_lock import device_lock
 from headstart.flows.extraction.summary import ExtractionSummary, describe_key, describe_run, summarise
+from headstart.flows.options import ExtractKeywords, ExtractOptions, as_list, taken
 from headstart.flows.output import progress_bar, record_shard, say_waiting, timed
 
 if TYPE_CHECKING:  # it loads torch, which a rerun with nothing new does without
     from headstart.extractors.extraction import Extraction, MissingRows, ShardResult
-from headstart.flows.options import as_list
 
 _Opened = TypeVar("_Opened", bound="MissingRows")
 
@@ -28,19 +28,8 @@ def extract(
     images: str | Path,
     backbone: str | Sequence[str],
     *,
-    weights: str | Sequence[str] = "default",
-    tap: str | Sequence[str] = PENULTIMATE,
-    cache: str | Path | None = None,
-    precision: Literal["auto", "fp32", "bf16"] = "auto",
-    decode: Literal["auto", "full", "draft"] = "auto",
-    compile: Literal["auto", "on", "off"] = "auto",  # noqa: A002 - the name of the option, and of what torch calls it
-    device: str = "auto",
-    dtype: StoredDtype = "float32",
-    batch_size: int | None = None,
-    workers: int | None = None,
-    limit: int | None = None,
-    dask: str | None = None,
-    progress: bool = False,
+    options: ExtractOptions | None = None,
+    **named: Unpack[ExtractKeywords],
 ) -> ExtractionSummary:
     """Embed an image set with one or more frozen backbones; what the cache holds already is not computed again.
 
@@ -50,22 +39,10 @@ def extract(
         A folder, a file or an address, as `extractors.images.sources.list_images` takes them.
     backbone : str or sequence of str
         Names as ``headstart backbones`` shows them.
-    weights : str or sequence of str
-        ``default``, ``none`` (random), the name of published weights, or a ``.safetensors`` or ``.pth`` file;
-        one for all backbones, or one for each.
-    tap : str or sequence of str
-        Layers to read out, ``LAYER`` or ``LAYER:POOLING`` (avg, max, cls, flatten); by default the penultimate
-        features.
-    cache : path-like, optional
-        By default ``NAME.headstart`` in the current folder.
-    precision, decode, compile, device, dtype, batch_size, workers
-        See `extractors.spec.settings.Settings`.
-    limit : int, optional
-        Take only this many images, spread over the classes.
-    dask : str, optional
-        Embed on Dask workers: ``local``, ``cuda`` (one for each GPU here), or the address of a scheduler.
-    progress : bool
-        Show bars on standard error.
+    options : ExtractOptions, optional
+        All else that is asked for, see `flows.options.ExtractOptions`.
+    **named
+        Options by their names, such as ``weights="none"``; they go before those of `options`.
 
     Raises
     ------
@@ -73,23 +50,18 @@ def extract(
         The image set, a backbone, its weights or the cache cannot be used.
     JobError
         So is the cluster, or all its workers end without a word.
+    TypeError
+        There is no option of that name.
     """
     started = time.monotonic()
-    settings = Settings(
-        device=device,
-        precision=precision,
-        decode=decode,
-        compile=compile,
-        dtype=dtype,
-        batch_size=batch_size,
-        workers=workers,
-    )
+    options = taken("extract", options or ExtractOptions(), named)
+    dask, progress = options.dask, options.progress
     # Whatever was misspelt is told before images are read and a cache is made.
-    taps = [Tap.parse(spec) for spec in as_list(tap)]
-    pairs = pair_weights(as_list(backbone), as_list(weights))
-    path = Path(cache or default_cache(images))
-    if not all(recall(path, describe_request(name, source, taps, settings, place=dask)) for name, source in pairs):
-        refuse_unknown([name for name, _ in pairs], "auto" if dask else device)
+    taps = [Tap.parse(spec) for spec in as_list(options.tap)]
+    wanted = Wanted(pair_weights(as_list(backbone), as_list(options.weights)), taps, options.settings, dask)
+    path = Path(options.cache or default_cache(images))
+    if not all(recall(path, wanted.request(*pair)) for pair in wanted.backbones):
+        refuse_unknown([name for name, _ in wanted.backbones], "auto" if dask else options.device)
     with ExitStack() as stack:
         opening: Callable[..., MissingRows] = open_extraction
         embed_missing: Callable[..., None] = run_shards
@@ -97,20 +69,17 @@ def extract(
             from headstart.flows.extraction.scaled import on_workers, run_scaled  # noqa: PLC0415 - loads Dask
 
             opening, embed_missing = stack.enter_context(on_workers(dask, show=progress)).open, run_scaled
-        found = list_images(images, limit=limit)
+        found = list_images(images, limit=options.limit)
         folder = EmbeddingCache(path, create=True)
-        listing, notes = list_into(folder, found, workers=settings.n_workers, progress=progress)
+        listing, notes = list_into(folder, found, workers=wanted.settings.n_workers, progress=progress)
         return extract_each(
             folder,
             listing,
             notes,
-            pairs,
-            taps,
-            settings,
-            open_one=lambda listing, name, source: opening(folder, listing, name, source, taps, settings),
+            wanted,
+            open_one=lambda listing, name, source: opening(folder, listing, name, source, taps, wanted.settings),
             embed_missing=partial(embed_missing, progress=progress),
             started=started,
-            place=dask,
         )
 
 
@@ -118,14 +87,11 @@ def extract_each(
     cache: EmbeddingCache,
     listing: CacheListing,
     notes: list[str],
-    backbones: Sequence[tuple[str, str]],
-    taps: Sequence[Tap],
-    settings: Settings,
+    wanted: Wanted,
     *,
     open_one: Callable[[CacheListing, str, str], _Opened],
     embed_missing: Callable[[_Opened, list["ShardResult"]], None],
     started: float,
-    place: str | None = None,
 ) -> ExtractionSummary:
     """Embed a listing with one backbone after another; however that ends, what could not be decoded is quarantined.
 
@@ -134,22 +100,18 @@ def extract_each(
 
     Parameters
     ----------
-    backbones : sequence of (str, str)
-        Names and weights.
-    taps, settings
-        What `open_one` opens them with.
+    wanted : Wanted
+        The backbones, and what `open_one` opens them with.
     open_one : callable
         Takes listing, name and weights.
     embed_missing : callable
         Takes the extraction and a list to which it adds what came of each shard.
     started : float
         When the job began, by `time.monotonic`.
-    place : str, optional
-        Where it is embedded, if not in this process.
     """
     keys: list[dict[str, Any]] = []
-    for name, source in backbones:
-        request = describe_request(name, source, taps, settings, place=place)
+    for name, source in wanted.backbones:
+        request = wanted.request(name, source)
         if complete := find_complete(cache, listing, request):
             keys.append(complete)
             continue

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from headstart.extractors.cache import EmbeddingCache
 from headstart.extractors.errors import ImageSetError
 from headstart.extractors.listing import CacheListing
+from headstart.extractors.spec import Settings, shared_values
 from headstart.extractors.stages import STAGES
 
 if TYPE_CHECKING:  # it loads torch, which a rerun with nothing new does without
@@ -57,9 +58,7 @@ def describe_key(extraction: "MissingRows") -> dict[str, Any]:
         "backbone": key.backbone,
         "weights": extraction.weights_name,
         "taps": list(key.taps),
-        "precision": key.precision,
-        "decode": key.decode,
-        "dtype": key.dtype,
+        **shared_values(Settings, key),
         "fidelity": None
         if fidelity is None
         else {"cosine": fidelity.cosine, "relative_error": fidelity.relative_error, **asdict(fidelity)},

@@ -2,11 +2,11 @@
 
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 import pandas as pd
@@ -15,31 +15,27 @@ from headstart.extractors.atomic import write_atomically
 from headstart.extractors.backbones import resolve_backbone
 from headstart.extractors.cache import EmbeddingCache
 from headstart.extractors.images import list_images
-from headstart.extractors.listing import update_listing
+from headstart.extractors.listing import CacheListing, update_listing
 from headstart.extractors.spec import Decode, EmbeddingKey, Settings, Tap
 from headstart.flows.errors import JobError
 from headstart.flows.extraction import open_extraction, run_shards
+from headstart.flows.inference.options import PredictKeywords, PredictOptions
+from headstart.flows.options import taken
 from headstart.flows.output import progress_bar
 from headstart.heads.prediction import predict as predict_classes
 from headstart.heads.prediction import predict_numbers
 from headstart.heads.saving import load_model
 
 if TYPE_CHECKING:
-    from headstart.extractors.extraction import ShardResult
+    from headstart.extractors.extraction import Extraction, ShardResult
 
 
 def predict(
     model: str | Path,
     images: str | Path,
     *,
-    all_classes: bool = False,
-    backbone: str | None = None,
-    weights: str | None = None,
-    trust: Sequence[str] = (),
-    cache: str | Path | None = None,
-    device: str = "auto",
-    workers: int | None = None,
-    progress: bool = False,
+    options: PredictOptions | None = None,
+    **named: Unpack[PredictKeywords],
 ) -> pd.DataFrame:
     """Predict the classes of new images with a saved model, or the numbers that it was fitted on.
 
@@ -49,20 +45,10 @@ def predict(
         Folder that `fit` wrote.
     images : path-like
         As `extractors.images.sources.list_images` takes them; labels are not needed.
-    all_classes : bool
-        Add one column ``probability_<class>`` for each class.
-    backbone : str, optional
-        Needed only for a model on a ``MODULE:CALLABLE`` backbone, which is code: naming it here says that it may run.
-    weights : str, optional
-        Where the backbone's weights are, if they are no longer where they were.
-    trust : sequence of str
-        Needed only for a model with a head of a user's own, which is code: ``module:Class`` says that it may run.
-    cache : path-like, optional
-        Keep the embeddings here; by default they are thrown away. The listing of a cache is left as it is.
-    device, workers
-        See `extractors.spec.settings.Settings`.
-    progress : bool
-        Show bars on standard error.
+    options : PredictOptions, optional
+        All else that is asked for, see `flows.inference.options.PredictOptions`.
+    **named
+        Options by their names, such as ``all_classes=True``; they go before those of `options`.
 
     Returns
     -------
@@ -78,19 +64,41 @@ def predict(
     JobError
         The backbone at hand does not give the embeddings that the model was fitted on, or would run code of the model's
         choosing.
+    TypeError
+        There is no option of that name.
     """
-    head, card = load_model(Path(model), own=trust)
+    options = taken("predict", options or PredictOptions(), named)
+    head, card = load_model(Path(model), own=options.trust)
     key = _embedding_key(card, Path(model))
-    _refuse_unnamed_code(key, backbone, Path(model))
-    settings = replace(Settings.for_key(key, device=device, workers=workers), decode=_decoding(key, device))
-    found = list_images(images)
-    with (
-        _cache_at(cache) as folder,
-        progress_bar("reading", len(found.rows), show=progress) as advance,
-    ):
-        listing = update_listing(folder, found, workers=settings.n_workers, on_image=advance, write=False)
+    _refuse_unnamed_code(key, options.backbone, Path(model))
+    with _cache_at(options.cache) as folder:
+        listing, extraction = _embed(folder, images, key, card, options, Path(model))
+        usable = listing.usable
+        features = np.asarray(extraction.store.view(card["tap"], usable["digest"].tolist()), dtype=np.float32)
+    if card.get("task") == "regress":
+        predicted = pd.DataFrame({"value": predict_numbers(head, features) if len(features) else []})
+    else:
+        predicted = _speak(head, features, card["class_names"], all_classes=options.all_classes)
+    predicted = predicted.set_index(usable.index)
+    return listing.rows[["path"]].join(predicted).join(listing.rows["reason"])
+
+
+def _embed(
+    cache: EmbeddingCache,
+    images: str | Path,
+    key: EmbeddingKey,
+    card: dict[str, Any],
+    options: PredictOptions,
+    model: Path,
+) -> tuple[CacheListing, "Extraction"]:
+    """Embed images with the very key of a model; returns their listing, and what has their rows."""
+    device, progress = options.device, options.progress
+    settings = replace(Settings.for_key(key, device=device, workers=options.workers), decode=_decoding(key, device))
+    found, source = list_images(images), options.weights or card["weights_source"]
+    with progress_bar("reading", len(found.rows), show=progress) as advance:
+        listing = update_listing(cache, found, workers=settings.n_workers, on_image=advance, write=False)
         taps = [Tap.parse(spec) for spec in key.taps]
-        extraction = open_extraction(folder, listing, key.backbone, weights or card["weights_source"], taps, settings)
+        extraction = open_extraction(cache, listing, key.backbone, source, taps, settings)
         # Features keep a cosine of 0.999 whichever way a JPEG is decoded, and this machine may have no GPU for it.
         if differences := replace(key, decode=extraction.store.key.decode).differences(extraction.store.key):
             raise JobError(
@@ -101,14 +109,7 @@ def predict(
         run_shards(extraction, results, progress=progress)
         for result in results:
             listing = listing.with_unreadable(result.unreadable).with_not_read(result.not_read)
-        usable = listing.usable
-        features = np.asarray(extraction.store.view(card["tap"], usable["digest"].tolist()), dtype=np.float32)
-    if card.get("task") == "regress":
-        predicted = pd.DataFrame({"value": predict_numbers(head, features) if len(features) else []})
-    else:
-        predicted = _speak(head, features, card["class_names"], all_classes=all_classes)
-    predicted = predicted.set_index(usable.index)
-    return listing.rows[["path"]].join(predicted).join(listing.rows["reason"])
+    return listing, extraction
 
 
 def _decoding(key: EmbeddingKey, device: str) -> Decode:

@@ -3,14 +3,14 @@
 from prefect import flow
 
 from headstart.extractors.cache import EmbeddingCache
-from headstart.extractors.extraction import describe_request, recall
-from headstart.extractors.spec import Tap, find_weights_file
+from headstart.extractors.extraction import recall
+from headstart.extractors.spec import find_weights_file
 from headstart.flows.errors import JobError
 from headstart.flows.experiment import Experiment, ExtractTable
 from headstart.flows.extraction import ExtractionSummary
 from headstart.flows.fit_summary import FitSummary
 from headstart.flows.orchestration.assets import record_embeddings
-from headstart.flows.orchestration.extraction_tasks import extract_in_tasks
+from headstart.flows.orchestration.extraction_tasks import extract_in_tasks, wanted_by
 from headstart.flows.orchestration.fit_tasks import fit_in_tasks
 from headstart.flows.orchestration.preparation import NO_PICKLE, experiment_at_work
 
@@ -49,12 +49,10 @@ def find_keys(experiment: Experiment) -> list[str]:
         There is no cache.
     """
     cache = EmbeddingCache(experiment.cache)
-    taps = [Tap.parse(spec) for spec in experiment.tap]
+    wanted = wanted_by(experiment)
     keys: list[str] = []
     for table in experiment.extract:
-        place = experiment.scale.dask if experiment.scale else None
-        request = describe_request(table.backbone, table.weights, taps, experiment.settings, place=place)
-        known = recall(cache.path, request)
+        known = recall(cache.path, wanted.request(table.backbone, table.weights))
         found = [known["id"]] if known else _keys_of(cache, table)
         if not found:
             raise JobError(

@@ -19,6 +19,7 @@ from headstart.flows.experiment import Experiment
 from headstart.flows.extraction import (
     ExtractionSummary,
     ScaledExtraction,
+    Wanted,
     device_lock,
     embed_in_flight,
     extract_each,
@@ -38,7 +39,7 @@ def extract_in_tasks(experiment: Experiment, *, progress: bool) -> ExtractionSum
     started = time.monotonic()
     cache = EmbeddingCache(experiment.cache, create=True)
     listing, notes = list_images_task(cache, experiment, progress)
-    taps = [Tap.parse(spec) for spec in experiment.tap]
+    wanted = wanted_by(experiment)
     with ExitStack() as stack:
         opening: Opening = open_extraction
         embed_missing: Callable[..., None] = _embed
@@ -48,20 +49,27 @@ def extract_in_tasks(experiment: Experiment, *, progress: bool) -> ExtractionSum
 
         def open_one(listing: CacheListing, name: str, weights: str) -> MissingRows:
             task_ = open_task.with_options(task_run_name=f"open {name} ({Path(weights).name})")
-            return task_(opening, cache, listing, name, weights, taps, experiment.settings)
+            return task_(opening, cache, listing, name, weights, wanted.taps, wanted.settings)
 
         return extract_each(
             cache,
             listing,
             notes,
-            [(table.backbone, table.weights) for table in experiment.extract],
-            taps,
-            experiment.settings,
+            wanted,
             open_one=open_one,
             embed_missing=partial(embed_missing, progress=progress),
             started=started,
-            place=scale.dask if scale else None,
         )
+
+
+def wanted_by(experiment: Experiment) -> Wanted:
+    """Return what an experiment embeds its images with."""
+    return Wanted(
+        backbones=[(table.backbone, table.weights) for table in experiment.extract],
+        taps=[Tap.parse(spec) for spec in experiment.tap],
+        settings=experiment.settings,
+        place=experiment.scale.dask if experiment.scale else None,
+    )
 
 
 # The cache folder is the truth about what is done: Prefect's own result cache would say "done" of rows that are gone.

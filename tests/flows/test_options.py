@@ -3,20 +3,28 @@
 import inspect
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, fields, replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_type_hints
 
 import pytest
 import typer
+from pydantic import ValidationError
 
 from headstart.extractors.cache.cache import EmbeddingCache
-from headstart.extractors.spec.option import Option, options_of
+from headstart.extractors.spec.key import EmbeddingKey
+from headstart.extractors.spec.option import Option, options_of, shared_values
+from headstart.extractors.spec.settings import Settings, SettingsKeywords
+from headstart.flows.cli import clustering as cli_clustering
+from headstart.flows.cli import extract as cli_extract
+from headstart.flows.cli import fit as cli_fit
 from headstart.flows.cli.app import app
-from headstart.flows.cli.fit import fit as cli_fit
 from headstart.flows.experiment.tables import Experiment, FitTable
+from headstart.flows.exploring.options import ClusterKeywords, ClusterOptions
 from headstart.flows.fitting.job import fit
 from headstart.flows.fitting.several import fit_targets
-from headstart.flows.options import FitKeywords, FitOptions
+from headstart.flows.inference.options import PredictKeywords, PredictOptions
+from headstart.flows.options import ExtractKeywords, ExtractOptions, FitKeywords, FitOptions
 from headstart.flows.orchestration import fit_tasks
 
 EXPERIMENT = {"name": "e", "images": "i", "cache": "c", "out": "o", "extract": [{"backbone": "pixels"}]}
@@ -39,8 +47,23 @@ SOME: Mapping[str, Any] = {
 }
 """For each option that a command or a table has, another value than its default."""
 
-OWN = {"target"}
+OWN = {(FitOptions, "target")}
 """What a command asks for in its own way: several columns."""
+
+KEYWORDS = [
+    (FitOptions, FitKeywords),
+    (ExtractOptions, ExtractKeywords),
+    (Settings, SettingsKeywords),
+    (PredictOptions, PredictKeywords),
+    (ClusterOptions, ClusterKeywords),
+]
+COMMANDS = [
+    (FitOptions, cli_fit.fit),
+    (ExtractOptions, cli_extract.extract),
+    (PredictOptions, cli_extract.predict),
+    (ClusterOptions, cli_clustering.cluster),
+]
+HOLDERS = [holder for holder, _ in KEYWORDS]
 
 
 def names(holder: type, where: str) -> list[str]:
@@ -58,12 +81,12 @@ def test_the_example_has_another_value_for_every_option_that_a_person_can_give()
     assert [name for name, default in given.items() if SOME[name] == default] == []
 
 
-@pytest.mark.parametrize(("holder", "keywords"), [(FitOptions, FitKeywords)])
+@pytest.mark.parametrize(("holder", "keywords"), KEYWORDS)
 def test_keywords_for_type_checkers_are_the_options(holder: type, keywords: type) -> None:
     assert get_type_hints(keywords) == get_type_hints(holder)
 
 
-@pytest.mark.parametrize(("holder", "command"), [(FitOptions, cli_fit)])
+@pytest.mark.parametrize(("holder", "command"), COMMANDS)
 def test_a_command_has_every_option_with_its_name_default_type_and_words(holder: type, command: Any) -> None:
     offered, declared = typed(command.__name__), inspect.signature(command).parameters
     for one in options_of(holder):
@@ -73,7 +96,7 @@ def test_a_command_has_every_option_with_its_name_default_type_and_words(holder:
         found, said = offered[one.name], one.option
         assert found.opts == [said.flag or f"--{one.name.replace('_', '-')}"]
         assert (found.default or None) == (one.default or None)
-        if one.name in OWN:
+        if (holder, one.name) in OWN:
             continue
         assert (found.help, found.show_default) == (said.help or None, said.unset or True)
         assert (found.multiple, found.is_flag) == (str(one.kind).startswith("list["), one.kind is bool)
@@ -130,7 +153,7 @@ def test_an_option_that_says_nothing_of_how_it_is_asked_for_is_an_error() -> Non
 
 
 def test_every_option_has_a_default_and_is_explained() -> None:
-    for holder in (FitOptions,):
+    for holder in HOLDERS:
         assert not [field.name for field in fields(holder) if field.default is MISSING]
         text = inspect.getdoc(holder) or ""
         assert not [field.name for field in fields(holder) if not _explained(field.name, text)]
@@ -140,12 +163,19 @@ def _explained(name: str, text: str) -> bool:
     return any(name in line.partition(" : ")[0].split(", ") for line in text.splitlines())
 
 
-@pytest.mark.parametrize("job", [fit, fit_targets])
-def test_a_misspelt_option_names_the_nearest(job: Any) -> None:
-    with pytest.raises(
-        TypeError, match=rf"{job.__name__}\(\) has no option 'fold'; did you mean 'folds'\? It has sweep"
-    ):
-        job("c.headstart", "knn", fold=3)
+@pytest.mark.parametrize(
+    ("job", "wrong", "nearest"),
+    [
+        (fit, "fold", "folds"),
+        (fit_targets, "test_share", "test_size"),
+        (partial(extract, "photos"), "weight", "weights"),
+        (partial(predict, "model"), "all_class", "all_classes"),
+        (cluster, "min_size", "min_cluster_size"),
+    ],
+)
+def test_a_misspelt_option_names_the_nearest(job: Any, wrong: str, nearest: str) -> None:
+    with pytest.raises(TypeError, match=rf"\(\) has no option '{wrong}'; did you mean '{nearest}'\? It has [a-z]+, "):
+        job("c", **{wrong: 3})
 
 
 def test_options_are_given_as_one_object_or_by_name(embed: Any, tmp_path: Path) -> None:
@@ -161,6 +191,33 @@ def test_options_are_given_as_one_object_or_by_name(embed: Any, tmp_path: Path) 
     assert scores[0] == scores[1] == scores[2]
     assert one.winner["split"] == "3-fold CV"
     assert [Path(summary.model).parent.name for summary in (one, named, both)] == ["one", "named", "both"]
+
+
+def test_a_field_of_the_key_with_an_option_is_asked_for_kept_and_told_without_more(
+    photos: Path, tmp_path: Path
+) -> None:
+    in_key = {"precision": "fp32", "decode": "draft", "dtype": "float16"}
+    assert in_key.keys() == shared_values(Settings, EmbeddingKey).keys()
+    assert set(in_key) < set(names(ExtractOptions, "command")) & set(Experiment.model_fields)
+    (told,) = extract(photos, "small_cnn", options=ExtractOptions(weights="none", cache=tmp_path / "c", **in_key)).keys
+    key = EmbeddingCache(tmp_path / "c").stores()[0].key
+    assert in_key == {name: told[name] for name in in_key} == {name: getattr(key, name) for name in in_key}
+    assert Settings.for_key(key, device="cpu", workers=3) == Settings(device="cpu", workers=3, **in_key)
+
+
+def test_an_experiment_has_every_setting_with_its_name_default_type_and_bounds() -> None:
+    experiment = Experiment(**EXPERIMENT, fit=[{"head": ["knn"]}])
+    assert experiment.settings == Settings()
+    for one in options_of(Settings):
+        field = Experiment.model_fields[one.name]
+        assert (field.annotation, field.default) == (one.kind, one.default)
+        assert [limit.ge for limit in field.metadata] == [least for least in [one.option.least] if least is not None]
+    with pytest.raises(ValidationError, match="Input should be 'auto', 'full' or 'draft'"):
+        Experiment(**EXPERIMENT, fit=[{"head": ["knn"]}], decode="nvjpeg")
+    others = {"precision": "bf16", "decode": "full", "compile": "on", "device": "cpu", "dtype": "float16"}
+    others |= {"batch_size": 3, "workers": 2}
+    assert list(others) == [one.name for one in options_of(Settings)]
+    assert Experiment(**EXPERIMENT, fit=[{"head": ["knn"]}], **others).settings == Settings(**others)
 
 
 def test_one_target_is_no_option_where_several_are_fitted(tmp_path: Path) -> None:
