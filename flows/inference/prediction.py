@@ -14,7 +14,7 @@ import pandas as pd
 from headstart.extractors.atomic import write_atomically
 from headstart.extractors.backbones import resolve_backbone
 from headstart.extractors.cache import EmbeddingCache
-from headstart.extractors.images import list_images
+from headstart.extractors.images import ImageSet, list_images
 from headstart.extractors.listing import CacheListing, update_listing
 from headstart.extractors.spec import Decode, EmbeddingKey, Settings, Tap
 from headstart.flows.errors import JobError
@@ -71,8 +71,13 @@ def predict(
     head, card = load_model(Path(model), own=options.trust)
     key = _embedding_key(card, Path(model))
     _refuse_unnamed_code(key, options.backbone, Path(model))
+    settings = Settings.for_key(key, device=options.device, workers=options.workers)
+    settings = replace(settings, decode=_decoding(key, options.device))
+    found, weights = list_images(images), options.weights or card["weights_source"]
     with _cache_at(options.cache) as folder:
-        listing, extraction = _embed(folder, images, key, card, options, Path(model))
+        listing, extraction = _embed(
+            folder, found, key, weights, settings, model=Path(model), progress=options.progress
+        )
         usable = listing.usable
         features = np.asarray(extraction.store.view(card["tap"], usable["digest"].tolist()), dtype=np.float32)
     if card.get("task") == "regress":
@@ -85,20 +90,19 @@ def predict(
 
 def _embed(
     cache: EmbeddingCache,
-    images: str | Path,
+    found: ImageSet,
     key: EmbeddingKey,
-    card: dict[str, Any],
-    options: PredictOptions,
+    weights: str,
+    settings: Settings,
+    *,
     model: Path,
+    progress: bool,
 ) -> tuple[CacheListing, "Extraction"]:
     """Embed images with the very key of a model; returns their listing, and what has their rows."""
-    device, progress = options.device, options.progress
-    settings = replace(Settings.for_key(key, device=device, workers=options.workers), decode=_decoding(key, device))
-    found, source = list_images(images), options.weights or card["weights_source"]
     with progress_bar("reading", len(found.rows), show=progress) as advance:
         listing = update_listing(cache, found, workers=settings.n_workers, on_image=advance, write=False)
         taps = [Tap.parse(spec) for spec in key.taps]
-        extraction = open_extraction(cache, listing, key.backbone, source, taps, settings)
+        extraction = open_extraction(cache, listing, key.backbone, weights, taps, settings)
         # Features keep a cosine of 0.999 whichever way a JPEG is decoded, and this machine may have no GPU for it.
         if differences := replace(key, decode=extraction.store.key.decode).differences(extraction.store.key):
             raise JobError(

@@ -15,7 +15,7 @@ import headstart.extractors.extraction.shard_work
 from headstart.extractors.cache.cache import EmbeddingCache
 from headstart.extractors.cache.turn import has_turn, take_turn
 from headstart.extractors.errors import CacheError, WeightsError
-from headstart.extractors.extraction.shard_request import Request, ShardWork
+from headstart.extractors.extraction.shard_request import ExtractionRequest, ShardWork
 from headstart.extractors.extraction.shard_work import embed_shard, prepare_pass, settle
 from headstart.extractors.images.reading import image_sources
 from headstart.extractors.network.device import DeviceError
@@ -32,7 +32,7 @@ def cache(tmp_path: Path) -> EmbeddingCache:
 def shard(cache: EmbeddingCache, photos: Path) -> ShardWork:
     """All thirty-six images as one shard, with everything decided."""
     listing = listed(cache, photos)
-    request = Request(cache.path, "small_cnn", "none", (Tap(),), SETTINGS)
+    request = ExtractionRequest(cache.path, "small_cnn", "none", (Tap(),), SETTINGS)
     key = settle(request, listing).key
     execution = prepare_pass(request, key, listing, 36).execution
     assert execution
