@@ -1,5 +1,6 @@
 """An option is written once: keywords, command, experiment file and task follow it, field by field."""
 
+import ast
 import inspect
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, fields, replace
@@ -10,6 +11,7 @@ from typing import Annotated, Any, Literal, get_type_hints
 import pytest
 import typer
 from pydantic import ValidationError
+from support.source_modules import ROOMS, ROOT
 
 from headstart.extractors.cache.cache import EmbeddingCache
 from headstart.extractors.spec.key import EmbeddingKey
@@ -219,6 +221,20 @@ def test_an_experiment_has_every_setting_with_its_name_default_type_and_bounds()
     others |= {"batch_size": 3, "workers": 2}
     assert list(others) == [one.name for one in options_of(Settings)]
     assert Experiment(**EXPERIMENT, fit=[{"head": ["knn"]}], **others).settings == Settings(**others)
+
+
+@pytest.mark.parametrize(
+    "wing", ["cli", "experiment", "exploring", "extraction", "fitting", "inference", "orchestration"]
+)
+def test_options_travel_as_one_object(wing: str) -> None:
+    found = {}
+    for module in (one for one in ROOMS if one.parent == Path("flows", wing)):
+        for node in ast.walk(ast.parse((ROOT / module).read_text())):
+            if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+                given = [one.arg for one in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)]
+                given += [one.arg for one in (node.args.vararg, node.args.kwarg) if one]
+                found[f"{module}: {node.name}"] = len([name for name in given if name not in ("self", "cls")])
+    assert {name: count for name, count in found.items() if count > 8} == {}
 
 
 def test_one_target_is_no_option_where_several_are_fitted(tmp_path: Path) -> None:

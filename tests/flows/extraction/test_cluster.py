@@ -21,7 +21,7 @@ from support.cache_contract import check_cache
 
 from headstart.extractors.cache.cache import EmbeddingCache
 from headstart.extractors.errors import CacheError, FeatureError, ImageSetError
-from headstart.extractors.extraction.shard_request import Request
+from headstart.extractors.extraction.shard_request import ExtractionRequest
 from headstart.extractors.images.roots import ENVIRONMENT, NOT_ALLOWED
 from headstart.extractors.listing.cache_listing import CacheListing, read_listing
 from headstart.extractors.spec.settings import Settings
@@ -208,7 +208,7 @@ def test_a_scheduler_that_does_not_answer_is_named(embed: Embed) -> None:
 
 
 def test_a_worker_that_does_not_see_the_cache_says_so(address: str, tmp_path: Path) -> None:
-    request = Request(tmp_path / "elsewhere", "small_cnn", "none", (Tap(),), Settings(device="cpu"))
+    request = ExtractionRequest(tmp_path / "elsewhere", "small_cnn", "none", (Tap(),), Settings(device="cpu"))
     message = r"elsewhere: not seen by the worker on .* every worker needs the cache and the images at the same paths"
     with cluster_on_demand(address, None, show=False) as cluster, pytest.raises(CacheError, match=message):
         cluster().run("settle", request, CacheListing(pd.DataFrame(), tmp_path, "flat"))
