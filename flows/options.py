@@ -10,6 +10,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypedDict, TypeVar
 
+from headstart.extractors.images import Layout
 from headstart.extractors.spec import PENULTIMATE, Option, Settings, SettingsKeywords, shared_values
 from headstart.heads.scoring import METRICS, REGRESSION_METRICS
 
@@ -164,6 +165,8 @@ class ExtractOptions(Settings, _Source):
         See `extractors.spec.settings.Settings`.
     limit : int, optional
         Take only this many images, spread over the classes.
+    layout : {"classes", "splits"}, optional
+        What the first folders of the images are; by default as their names say.
     dask : str, optional
         Embed on Dask workers: ``local``, ``cuda`` (one for each GPU here), or the address of a scheduler.
     progress : bool
@@ -171,6 +174,7 @@ class ExtractOptions(Settings, _Source):
     """
 
     limit: Annotated[int | None, Option("Take only so many images, spread over the classes.", least=1)] = None
+    layout: Annotated[Layout | None, Option("What the first folders are.", unset="as their names say")] = None
     dask: Annotated[
         str | None,
         Option("Embed on Dask workers: local, cuda, or a scheduler (tcp://…).", unset="this process", table=False),
@@ -190,6 +194,7 @@ class ExtractKeywords(SettingsKeywords, total=False):
     tap: str | Sequence[str]
     cache: str | Path | None
     limit: int | None
+    layout: Layout | None
     dask: str | None
     progress: bool
 

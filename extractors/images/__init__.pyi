@@ -17,9 +17,10 @@ from .image_set import listed_file as listed_file
 from .image_set import listing_frame as listing_frame
 from .image_set import os_reason as os_reason
 from .image_set import refuse_duplicates as refuse_duplicates
-from .image_set import split_of as split_of
 from .image_set import text_series as text_series
+from .layout import Layout as Layout
 from .layout import is_litter as is_litter
+from .layout import split_of as split_of
 from .manifests import read_manifest as read_manifest
 from .patterns import expand_braces as expand_braces
 from .patterns import expand_pattern as expand_pattern

@@ -31,7 +31,7 @@ def is_folder(place: ImageRoot) -> bool:
     return isinstance(place, Path) and place.is_dir()
 
 
-def list_folder(place: ImageRoot) -> ImageSet:
+def list_folder(place: ImageRoot, layout: Layout | None = None) -> ImageSet:
     """List the images of a folder, or the tar shards in it where it has no images of its own.
 
     Raises
@@ -44,7 +44,7 @@ def list_folder(place: ImageRoot) -> ImageSet:
     root = Path(str(place))
     images, ignored = scan_folder(root)
     if images:
-        return folder_image_set(root, images, ignored)
+        return folder_image_set(root, images, ignored, layout)
     files = [path for path in sorted(root.iterdir()) if path.name[0] != "."]
     if shards := [path.name for path in files if path.suffix.lower() == ".tar"]:
         return list_archives(root, shards)

@@ -1,7 +1,6 @@
 """What every kind of image set is listed as: one row an image, the same columns wherever it came from."""
 
 import os
-import re
 import stat
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,10 +13,6 @@ from headstart.extractors.errors import ImageSetError
 from headstart.extractors.images.roots import ImageRoot
 
 IMAGE_SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
-_SPLIT_WORDS = {"train": "train", "training": "train"}
-_SPLIT_WORDS |= dict.fromkeys(("validation", "valid", "val", "dev"), "val")
-_SPLIT_WORDS |= dict.fromkeys(("test", "testing", "eval", "evaluation"), "test")
-_NO_LETTERS = re.compile(r"[\W\d_]+")
 OK, QUARANTINED = "ok", "quarantined"
 EMPTY_FILE = "empty file (0 bytes)"
 DIGEST_COLUMN = "digest"  # added later by the cache, so no label may have this name
@@ -95,16 +90,6 @@ def listing_frame(images: Sequence[ListedImage], labels: Mapping[str, "pd.Series
     columns["bytes"] = np.array(values["bytes"], dtype=np.int64)
     columns["mtime_ns"] = np.array(values["mtime_ns"], dtype=np.int64)
     return pd.DataFrame(columns | dict(labels))
-
-
-def split_of(text: str) -> str | None:
-    """Return the split that a text names, as train, val or test; None where it names none, or more than one.
-
-    It has the word of a split among its words, which anything but letters separates, in any case: ``Training``,
-    ``test1``, ``training_set``. The words are those that the Hugging Face hub looks for in the names of files.
-    """
-    found = {_SPLIT_WORDS[word] for word in _NO_LETTERS.split(text.lower()) if word in _SPLIT_WORDS}
-    return found.pop() if len(found) == 1 else None
 
 
 def text_series(values: Iterable[object]) -> "pd.Series[Any]":

@@ -1,11 +1,11 @@
 """The first folders of an image set as splits or as classes, and folders that hold no images of it at all."""
 
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import PurePosixPath
 from typing import Literal
 
 from headstart.extractors.errors import ImageSetError
-from headstart.extractors.images.image_set import split_of
 
 Layout = Literal["classes", "splits"]
 
@@ -25,7 +25,21 @@ _DRAWN = {"annotation", "annotations", "ground_truth", "groundtruth", "gt", "lab
     "segmentation",
     "segmentations",
 }
+_SPLIT_WORDS = {"train": "train", "training": "train"}
+_SPLIT_WORDS |= dict.fromkeys(("validation", "valid", "val", "dev"), "val")
+_SPLIT_WORDS |= dict.fromkeys(("test", "testing", "eval", "evaluation"), "test")
+_NO_LETTERS = re.compile(r"[\W\d_]+")
 _MOSTLY = 0.5  # of the names of one folder, from which on the other holds something about the same images
+
+
+def split_of(text: str) -> str | None:
+    """Return the split that a text names, as train, val or test; None where it names none, or more than one.
+
+    It has the word of a split among its words, which anything but letters separates, in any case: ``Training``,
+    ``test1``, ``training_set``. The words are those that the Hugging Face hub looks for in the names of files.
+    """
+    found = {_SPLIT_WORDS[word] for word in _NO_LETTERS.split(text.lower()) if word in _SPLIT_WORDS}
+    return found.pop() if len(found) == 1 else None
 
 
 def is_litter(folder: str) -> bool:

@@ -19,9 +19,9 @@ from headstart.extractors.images.image_set import (
     listing_frame,
     os_reason,
     refuse_duplicates,
-    split_of,
     text_series,
 )
+from headstart.extractors.images.layout import split_of
 from headstart.extractors.images.remote import check_address
 from headstart.extractors.images.roots import (
     NOT_ALLOWED,

@@ -3,6 +3,7 @@
 from headstart.extractors.errors import ImageSetError
 from headstart.extractors.images.folders import folder_image_set
 from headstart.extractors.images.image_set import IMAGE_SUFFIXES, ImageSet, count_by_suffix
+from headstart.extractors.images.layout import Layout
 from headstart.extractors.images.remote import scan_prefix
 from headstart.extractors.images.roots import ImageRoot, RemoteRoot
 from headstart.extractors.images.tar import list_archives
@@ -13,7 +14,7 @@ def is_prefix(place: ImageRoot) -> bool:
     return isinstance(place, RemoteRoot)
 
 
-def list_prefix(place: ImageRoot) -> ImageSet:
+def list_prefix(place: ImageRoot, layout: Layout | None = None) -> ImageSet:
     """List the images below an address as those of a folder, or the tar shards there where it has no images.
 
     Raises
@@ -28,7 +29,7 @@ def list_prefix(place: ImageRoot) -> ImageSet:
         raise ImageSetError(f"{url}: a single image; give the address above it, or a manifest that names it")
     images, ignored, shards = scan_prefix(url)
     if images:
-        return folder_image_set(place, images, ignored)
+        return folder_image_set(place, images, ignored, layout)
     if shards:
         return list_archives(place, shards)
     found = f"{ignored.total()} objects, none an image ({count_by_suffix(ignored)})" if ignored else "nothing is there"

@@ -22,9 +22,10 @@ if TYPE_CHECKING:  # they load pandas, and the command line asks this table for 
     from collections.abc import Callable, Iterator
 
     from headstart.extractors.images.image_set import ImageSet, ImageSource
+    from headstart.extractors.images.layout import Layout
 
     Claims = Callable[[ImageRoot], bool]
-    Lists = Callable[[ImageRoot], ImageSet]
+    Lists = Callable[..., ImageSet]
     Reads = Callable[[ImageRoot, ImageSource, int], Iterator[bytes]]
 
 
@@ -37,7 +38,8 @@ class Source:
     title : str
         What it is called where sources are listed; "" for what is no more than another way to name one.
     lists : str
-        Takes the place (an absolute path, or an address) and returns its `ImageSet`.
+        Takes the place (an absolute path, or an address) and returns its `ImageSet`; where `lays_out`, also a `Layout`
+        or None.
     suffixes : tuple of str
         How the names of its files end, in lower case. It claims such places, and reads images whose archive is one.
     schemes : tuple of str
@@ -48,6 +50,8 @@ class Source:
     reads : str
         Takes root, image and the most bytes at once, and yields the image's bytes piece by piece. It need not check
         their number, nor whether the place may be read; an OSError is the reason why they cannot be had.
+    lays_out : bool
+        Whether classes and splits are read from the names of folders.
     """
 
     title: str
@@ -56,6 +60,7 @@ class Source:
     schemes: tuple[str, ...] = ()
     claims: str = ""
     reads: str = "headstart.extractors.images.reading:read_in_place"
+    lays_out: bool = False
 
     def claims_place(self, place: ImageRoot) -> bool:
         """Tell whether a place is one of these."""
@@ -66,9 +71,19 @@ class Source:
         asked: Claims | None = _load(self.claims) if self.claims else None
         return asked is None or asked(place)
 
-    def list(self, place: ImageRoot) -> ImageSet:
-        """List the images at a place that it claims."""
+    def list(self, place: ImageRoot, layout: Layout | None = None) -> ImageSet:
+        """List the images at a place that it claims.
+
+        Raises
+        ------
+        ImageSetError
+            A layout is given, and it reads classes and splits from elsewhere than the names of folders.
+        """
         listed: Lists = _load(self.lists)
+        if self.lays_out:
+            return listed(place, layout)
+        if layout:
+            raise ImageSetError(f"{place}: layout {layout!r} is for folders; this is a {self.title or 'pattern'}")
         return listed(place)
 
     def holds(self, root: ImageRoot, image: ImageSource) -> bool:
@@ -84,6 +99,7 @@ SOURCES: tuple[Source, ...] = (
         title="folder per class, flat folder",
         lists="headstart.extractors.images.folders:list_folder",
         claims="headstart.extractors.images.folders:is_folder",
+        lays_out=True,
     ),
     Source(
         title="",
@@ -105,17 +121,19 @@ SOURCES: tuple[Source, ...] = (
         lists="headstart.extractors.images.zips:list_zip",
         suffixes=(".zip",),
         reads="headstart.extractors.images.zips:read_member",
+        lays_out=True,
     ),
     Source(
         title="",  # any of these at an address
         lists="headstart.extractors.images.prefixes:list_prefix",
         claims="headstart.extractors.images.prefixes:is_prefix",
+        lays_out=True,
     ),
 )
 """Every source; the first that claims a place lists it."""
 
 
-def list_images(source: str | Path, *, limit: int | None = None) -> ImageSet:
+def list_images(source: str | Path, *, limit: int | None = None, layout: Layout | None = None) -> ImageSet:
     """List the images of a source without opening them, in an order that is the same on every filesystem.
 
     Parameters
@@ -128,6 +146,8 @@ def list_images(source: str | Path, *, limit: int | None = None) -> ImageSet:
     limit : int, optional
         Keep this many rows at most, taken in turn from every (split, label) so that no class is left out for its name.
         The label is the column `label`, or else the first label column.
+    layout : {"classes", "splits"}, optional
+        What the first folders are, of folders and zip files; by default as `layout.split_folders` finds.
 
     Returns
     -------
@@ -144,7 +164,7 @@ def list_images(source: str | Path, *, limit: int | None = None) -> ImageSet:
     if limit is not None and limit < 1:
         raise ImageSetError(f"limit must be at least 1, found {limit}; leave it out for all images")
     place = place_named(source)
-    image_set = source_at(place).list(place)
+    image_set = source_at(place).list(place, layout)
     if limit is None or limit >= len(image_set.rows):
         return image_set
     from headstart.extractors.images.image_set import spread_rows  # noqa: PLC0415 - loads pandas

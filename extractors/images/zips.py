@@ -25,9 +25,8 @@ from headstart.extractors.images.image_set import (
     displayable,
     is_hidden,
     refuse_duplicates,
-    split_of,
 )
-from headstart.extractors.images.layout import is_litter
+from headstart.extractors.images.layout import Layout, is_litter
 from headstart.extractors.images.reading import opened_archive, opened_at
 from headstart.extractors.images.roots import ImageRoot, split_place
 
@@ -42,7 +41,7 @@ _MOST_FOLDS, _FREE_BYTES = 100, 64 * 2**20  # an image that is over both is a ca
 _CHANGED = "no longer as listed; the zip file has changed since"
 
 
-def list_zip(place: ImageRoot) -> ImageSet:
+def list_zip(place: ImageRoot, layout: Layout | None = None) -> ImageSet:
     """List the images in a zip file as those of the folder that it would unpack to, sorted by path.
 
     Only its table of contents is read. Where all lies in one folder, and that is no split, it is the folder that was
@@ -75,7 +74,8 @@ def list_zip(place: ImageRoot) -> ImageSet:
     paths = [image.path for image in images]
     refuse_duplicates(paths, place, "give each member a name of its own")
     inside = len(_common_folder(paths))
-    listed = folder_image_set(root, [image._replace(path=image.path[inside:]) for image in images], ignored)
+    unpacked = [image._replace(path=image.path[inside:]) for image in images]
+    listed = folder_image_set(root, unpacked, ignored, layout)
     return ImageSet(root, "zip", listed.rows.assign(path=[f"{name}/{path}" for path in paths]), listed.ignored)
 
 

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, create_model, field_validator, model_validator
 
+from headstart.extractors.images import Layout
 from headstart.extractors.spec import PENULTIMATE, Settings, options_of, shared_values
 from headstart.flows.options import FitOptions
 
@@ -102,6 +103,7 @@ class Experiment(_Table):
     out: Path
     tap: list[str] = [PENULTIMATE]
     limit: int | None = Field(default=None, ge=1)
+    layout: Layout | None = None
     extract: list[ExtractTable] = Field(min_length=1)
     scale: ScaleTable | None = None  # before fit, whose tables take it up
     fit: list[FitTable] = Field(min_length=1)

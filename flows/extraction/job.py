@@ -69,7 +69,7 @@ def extract(
             from headstart.flows.extraction.scaled import on_workers, run_scaled  # noqa: PLC0415 - loads Dask
 
             opening, embed_missing = stack.enter_context(on_workers(dask, show=progress)).open, run_scaled
-        found = list_images(images, limit=options.limit)
+        found = list_images(images, limit=options.limit, layout=options.layout)
         folder = EmbeddingCache(path, create=True)
         listing, notes = list_into(folder, found, workers=wanted.settings.n_workers, progress=progress)
         return extract_each(

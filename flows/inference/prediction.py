@@ -73,7 +73,9 @@ def predict(
     _refuse_unnamed_code(key, options.backbone, Path(model))
     settings = Settings.for_key(key, device=options.device, workers=options.workers)
     settings = replace(settings, decode=_decoding(key, options.device))
-    found, weights = list_images(images), options.weights or card["weights_source"]
+    # No label or split of theirs is looked at, so that folders of any names will do.
+    found = list_images(images, layout="classes" if Path(images).expanduser().is_dir() else None)
+    weights = options.weights or card["weights_source"]
     with _cache_at(options.cache) as folder:
         listing, extraction = _embed(
             folder, found, key, weights, settings, model=Path(model), progress=options.progress

@@ -84,7 +84,7 @@ def wanted_by(experiment: Experiment) -> Wanted:
 )
 def list_images_task(cache: EmbeddingCache, experiment: Experiment, progress: bool) -> tuple[CacheListing, list[str]]:
     """List the images, reading those that are new or changed."""
-    found = list_images(experiment.images, limit=experiment.limit)
+    found = list_images(experiment.images, limit=experiment.limit, layout=experiment.layout)
     return list_into(cache, found, workers=experiment.settings.n_workers, progress=progress)
 
 

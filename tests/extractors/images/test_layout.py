@@ -5,8 +5,7 @@ from pathlib import Path
 import pytest
 
 from headstart.extractors.errors import ImageSetError
-from headstart.extractors.images.image_set import split_of
-from headstart.extractors.images.layout import split_folders
+from headstart.extractors.images.layout import split_folders, split_of
 from headstart.extractors.images.sources import list_images
 
 
@@ -90,3 +89,14 @@ def test_folders_of_thumbnails_and_deleted_files_are_counted_and_passed_over(tmp
     found = list_images(tmp_path)
     assert found.rows["path"].tolist() == ["cat/1.jpg"]
     assert found.ignored == {f"{litter}/": 2}
+
+
+def test_a_person_s_word_holds_for_a_folder_and_is_refused_for_a_manifest(tmp_path: Path) -> None:
+    for path in ("train/cat/1.jpg", "holdout/cat/1.jpg"):
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_bytes(b"image")
+    assert list_images(tmp_path, layout="classes").rows["label"].tolist() == ["holdout", "train"]
+    assert list_images(tmp_path, layout="splits").rows["split"].tolist() == [None, "train"]
+    (tmp_path / "set.csv").write_text("path\ntrain/cat/1.jpg\n")
+    with pytest.raises(ImageSetError, match="layout 'splits' is for folders; this is a CSV or Parquet manifest"):
+        list_images(tmp_path / "set.csv", layout="splits")
