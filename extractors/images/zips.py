@@ -26,7 +26,7 @@ from headstart.extractors.images.image_set import (
     is_hidden,
     refuse_duplicates,
 )
-from headstart.extractors.images.layout import Layout, is_litter
+from headstart.extractors.images.layout import Layout, is_litter, split_of
 from headstart.extractors.images.reading import opened_archive, opened_at
 from headstart.extractors.images.roots import ImageRoot, split_place
 
