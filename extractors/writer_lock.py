@@ -14,7 +14,9 @@ _POLL_S = 0.2
 
 
 @contextmanager
-def writer_lock(folder: Path, *, on_wait: Callable[[Path], None] | None = None) -> Iterator[None]:
+def writer_lock(
+    folder: Path, *, on_wait: Callable[[Path], None] | None = None, name: str = WRITER_LOCK
+) -> Iterator[None]:
     """Be the only process of this host that writes into the folder of a key; wait for another one to end.
 
     The lock is the kernel's, on the file ``writer.lock``: the file stays, and means nothing without a process that
@@ -27,6 +29,8 @@ def writer_lock(folder: Path, *, on_wait: Callable[[Path], None] | None = None) 
         ``CACHE/embeddings/<id>``; it is made where it is missing.
     on_wait : callable
         Called once with the path of the lock, where another process holds it.
+    name : str
+        Of the file; what other files in a folder guard is written beside what this one does.
 
     Raises
     ------
@@ -34,10 +38,10 @@ def writer_lock(folder: Path, *, on_wait: Callable[[Path], None] | None = None) 
         The folder cannot be written, or its file system knows no locks.
     """
     make_folder(folder)
-    lock = FileLock(folder / WRITER_LOCK, poll_interval=_POLL_S)
-    with errors_explained(folder / WRITER_LOCK):
+    lock = FileLock(folder / name, poll_interval=_POLL_S)
+    with errors_explained(folder / name):
         try:
-            _acquire(lock, folder, on_wait)
+            _acquire(lock, folder / name, on_wait)
         except NotImplementedError as error:  # filelock before 3.25
             raise _no_locks(folder) from error
     try:
@@ -46,16 +50,16 @@ def writer_lock(folder: Path, *, on_wait: Callable[[Path], None] | None = None) 
         lock.release()
 
 
-def _acquire(lock: FileLock, folder: Path, on_wait: Callable[[Path], None] | None) -> None:
+def _acquire(lock: FileLock, file: Path, on_wait: Callable[[Path], None] | None) -> None:
     try:
         lock.acquire(timeout=0)
     except Timeout:
         if on_wait:
-            on_wait(folder / WRITER_LOCK)
+            on_wait(file)
         lock.acquire()
     if isinstance(lock, SoftFileLock):  # filelock's way out where the kernel has no lock; it would outlive a kill
         lock.release()
-        raise _no_locks(folder)
+        raise _no_locks(file.parent)
 
 
 def _no_locks(folder: Path) -> CacheError:

@@ -3,6 +3,7 @@
 cache_listing  Listing that a cache keeps, opened and written.
 known_digests  Digests that need no reading: those of the earlier listing.
 listing_file   Parquet file of a listing, opened without reading it whole.
+other_sets     Images of earlier listings that the present one replaced, whose rows nobody gave up.
 update         Comparison of a source with its listing; reads what is new or changed.
 usable_images  Millions of usable rows in little memory, of which few are looked at.
 """

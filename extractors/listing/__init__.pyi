@@ -4,6 +4,9 @@ from .cache_listing import listed_root as listed_root
 from .cache_listing import read_listing as read_listing
 from .known_digests import RACY_NS as RACY_NS
 from .known_digests import find_known_digests as find_known_digests
+from .listing_file import listing_lock as listing_lock
+from .other_sets import forget_other_sets as forget_other_sets
+from .other_sets import read_other_sets as read_other_sets
 from .update import update_listing as update_listing
 from .usable_images import UsableImages as UsableImages
 from .usable_images import read_usable as read_usable

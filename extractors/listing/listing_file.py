@@ -1,8 +1,8 @@
 """The file of a cache's listing: Parquet, opened without reading it whole, and its rows in the types that they had."""
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +13,10 @@ import pyarrow.parquet as pq
 from headstart.extractors.cache import EmbeddingCache
 from headstart.extractors.errors import CacheError
 from headstart.extractors.images import DIGEST_COLUMN
+from headstart.extractors.writer_lock import writer_lock
 
 FILE = "listing.parquet"
+_LOCK = "listing.lock"
 _FEW_VALUES = ("archive", "split", "group", "status", "reason", "etag")
 _TEXT_COLUMNS = ("path", *_FEW_VALUES, DIGEST_COLUMN)
 
@@ -33,7 +35,7 @@ def opened_listing(cache: EmbeddingCache) -> Iterator[pq.ParquetFile]:
         raise CacheError(
             f"{cache.path}: no images are listed in this cache yet; run 'headstart extract IMAGES --cache {cache.path}'"
         )
-    with _damage_explained(path), path.open("rb") as file:  # Arrow takes no path that is not UTF-8
+    with damage_explained(path), path.open("rb") as file:  # Arrow takes no path that is not UTF-8
         yield pq.ParquetFile(file, page_checksum_verification=True)
 
 
@@ -62,13 +64,20 @@ def as_rows(table: pa.Table) -> pd.DataFrame:
     return rows
 
 
+def listing_lock(cache: EmbeddingCache, on_wait: Callable[[Path], None] | None = None) -> AbstractContextManager[None]:
+    """Keep the listing as it is: whoever replaces it, or drops rows because of what it lacks, does so within.
+
+    It is short for one who lists. Take the lock of a key first where both are needed.
+    """
+    return writer_lock(cache.path, on_wait=on_wait, name=_LOCK)
+
+
 @contextmanager
-def _damage_explained(path: Path) -> Iterator[None]:
+def damage_explained(path: Path, advice: str = "delete this file and run 'headstart extract' again") -> Iterator[None]:
+    """Turn what a damaged file raises while it is read into a `CacheError` that names it and says what to do."""
     try:
         yield
     except CacheError:
         raise  # it is an OSError, too
     except (pa.ArrowInvalid, OSError, KeyError, TypeError, ValueError) as error:
-        raise CacheError(
-            f"{path}: cannot be read ({error}); delete this file and run 'headstart extract' again"
-        ) from error
+        raise CacheError(f"{path}: cannot be read ({error}); {advice}") from error

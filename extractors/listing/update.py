@@ -21,8 +21,10 @@ from headstart.extractors.images import (
     digest_bytes,
     image_sources,
 )
-from headstart.extractors.listing.cache_listing import CacheListing, has_listing, read_with_table
+from headstart.extractors.listing.cache_listing import CacheListing, has_listing, read_listing, read_with_table
 from headstart.extractors.listing.known_digests import carry_over, find_known_digests, keep_digests
+from headstart.extractors.listing.listing_file import FILE, listing_lock
+from headstart.extractors.listing.other_sets import keep_other_sets
 
 _HASHED_AHEAD = 1024
 
@@ -52,6 +54,7 @@ def update_listing(
     """
     rows = images.rows.assign(**{DIGEST_COLUMN: pd.Series([None] * len(images.rows), dtype=object)})
     written_ns = time.time_ns()
+    state = _state_of(cache)
     earlier, stored = read_with_table(cache) if has_listing(cache) else (None, None)
     known = find_known_digests(cache, images.root, earlier)
     carry_over(rows, known)
@@ -60,15 +63,20 @@ def update_listing(
     if not write:
         return listing
     left_out = known[~known["path"].isin(rows["path"])] if images.left_out else known.iloc[:0]
-    if len(left_out):  # before the listing that lacks them, or a kill in between would lose them
-        keep_digests(cache, images.root, left_out)
     # Where nothing is new, a later time is worth writing only after files were hashed again because they had changed
     # just before they were listed. It saves time and no more, so a cache that may not be written does without.
     if earlier and _is_stored(listing, earlier, stored) and not (hashed and os.access(cache.path, os.W_OK)):
         return replace(listing, written_ns=earlier.written_ns)
-    listing.write(cache)
-    if left_out.empty:
-        keep_digests(cache, images.root, left_out)
+    with listing_lock(cache):
+        # Another process may have listed other images while this one read files: what it listed is replaced, too.
+        replaced = earlier if _state_of(cache) == state else read_listing(cache)
+        if replaced:
+            keep_other_sets(cache, replaced, listing, left_out)
+        if len(left_out):  # before the listing that lacks them, or a kill in between would lose them
+            keep_digests(cache, images.root, left_out)
+        listing.write(cache)
+        if left_out.empty:
+            keep_digests(cache, images.root, left_out)
     return listing
 
 
@@ -85,6 +93,15 @@ def _hash_unknown(rows: pd.DataFrame, root: ImageRoot, workers: int, on_image: C
     rows.loc[unread, [DIGEST_COLUMN, "reason"]] = read
     rows.loc[unread[read[DIGEST_COLUMN].isna()], "status"] = QUARANTINED
     return bool(read[DIGEST_COLUMN].notna().any())
+
+
+def _state_of(cache: EmbeddingCache) -> tuple[int, int] | None:
+    """Return what tells the stored listing from one that replaces it; None where there is none."""
+    try:
+        found = (cache.path / FILE).stat()
+    except FileNotFoundError:
+        return None
+    return found.st_ino, found.st_mtime_ns
 
 
 def _is_stored(listing: CacheListing, earlier: CacheListing, stored: pa.Table) -> bool:

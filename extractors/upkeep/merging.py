@@ -5,7 +5,7 @@ twice: that is no harm to a reader, and the next compaction removes what is ther
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -39,12 +39,15 @@ class Compaction:
         Rows of a full shard.
     dropped : int
         Rows that no listed image has.
+    seen : dict of Path to tuple of int
+        What tells each shard from one that replaces it.
     """
 
     merged: list[tuple[Path, _Mask]]
     redundant: list[Path]
     n_rows_full: int
     dropped: int
+    seen: dict[Path, tuple[int, ...]] = field(default_factory=dict)
 
     @property
     def is_needed(self) -> bool:
@@ -69,7 +72,8 @@ def plan_compaction(store: EmbeddingStore, digests: Sequence[str] | None) -> Com
     """
     for path, reason in store.damaged().items():
         raise CacheError(f"{path}: {reason}; run 'headstart verify {store.path.parent.parent} --repair' first")
-    held = [(path, read_digests(path, store.key)) for path in store.shards()]
+    seen = {path: _state_of(path) for path in store.shards()}
+    held = [(path, read_digests(path, store.key)) for path in seen]
     if not held:
         return Compaction([], [], FULL_ROWS, 0)
     # Full shards come first: of what a killed compaction left twice, the merged copy is the one that stays.
@@ -86,7 +90,7 @@ def plan_compaction(store: EmbeddingStore, digests: Sequence[str] | None) -> Com
     if n_merged == len(merged) and all(mask.all() for _, mask in merged):  # the same number of files: nothing is won
         merged = []
     merged.sort(key=lambda pair: pair[0])
-    return Compaction(merged, redundant, n_rows_full, int((first & ~listed).sum()))
+    return Compaction(merged, redundant, n_rows_full, int((first & ~listed).sum()), seen)
 
 
 def carry_out(store: EmbeddingStore, plan: Compaction) -> None:
@@ -97,9 +101,13 @@ def carry_out(store: EmbeddingStore, plan: Compaction) -> None:
     Raises
     ------
     CacheError
-        The disk is full or the folder cannot be written. Nothing is lost; the same call goes on.
+        The disk is full or the folder cannot be written, or a shard is no longer what it was when this was planned.
+        Nothing is lost; the same call goes on.
     """
     take_turn(store.path)  # or a worker that outlived its run could seal again what is merged here
+    for path in (*plan.redundant, *(path for path, _ in plan.merged)):
+        if _state_of(path) != plan.seen[path]:
+            raise CacheError(f"{path}: a worker of an earlier run has just written it; run the same command again")
     remove_stale_parts(store.path)
     _remove(plan.redundant)  # every row of them that is wanted lies in another shard
     sealed = {store.seal(digests, features) for digests, features in _merge(store, plan)}
@@ -153,6 +161,12 @@ def _ends(held: Sequence[tuple[Path, Array]]) -> npt.NDArray[np.int64]:
 def _rows_of_a_full_shard(store: EmbeddingStore, example: Path) -> int:
     row_bytes = sum(map_dataset(example, f"features/{tap}")[:1].nbytes for tap in store.key.taps)
     return max(1, min(FULL_ROWS, FULL_BYTES // row_bytes))
+
+
+def _state_of(path: Path) -> tuple[int, ...]:
+    with errors_explained(path):
+        found = path.stat()
+    return found.st_ino, found.st_size, found.st_mtime_ns
 
 
 def _remove(paths: Iterable[Path]) -> None:

@@ -38,11 +38,17 @@ def verify(
         raise typer.Exit(1)
 
 
-def compact(cache: CacheArgument, json: Json = False) -> None:
+def compact(
+    cache: CacheArgument,
+    drop_others: Annotated[
+        bool, typer.Option("--drop-others", help="Drop the rows of image sets that were listed before, too.")
+    ] = False,
+    json: Json = False,
+) -> None:
     """Merge small shards into full ones, and drop the rows of images that are no longer listed."""
     from headstart.flows.upkeep import compact as run_compact
 
-    summary = run_compact(cache, progress=True)
+    summary = run_compact(cache, drop_others=drop_others, progress=True)
     emit_json(summary) if json else show_compaction(summary)
 
 
@@ -127,6 +133,10 @@ def show_compaction(summary: "CompactionSummary") -> None:
     console.print(table)
     if summary.unread:
         show_notes([f"{_count(summary.unread, 'listed image')} could not be read, so no row was dropped"])
+    if summary.others:
+        show_notes(
+            [f"{_count(summary.others, 'row')} of other image sets kept; 'headstart compact --drop-others' drops them"]
+        )
     if not summary.changed:
         show_notes(["nothing to do: every shard is full or the only small one, and every row has its image"])
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 from headstart.extractors.cache import EmbeddingCache, EmbeddingStore
 from headstart.extractors.extraction import Request, recall, remember
 from headstart.extractors.images import ImageSet, count_by_suffix, list_images
-from headstart.extractors.listing import CacheListing, listed_root, read_listing, update_listing
+from headstart.extractors.listing import CacheListing, listed_root, listing_lock, read_listing, update_listing
 from headstart.extractors.spec import Settings, Tap, find_weights_file
 from headstart.flows.extraction.choices import Wanted, default_cache, pair_weights, refuse_unknown
 from headstart.flows.extraction.gpu_lock import device_lock
@@ -157,8 +157,10 @@ def quarantine(cache: EmbeddingCache, listing: CacheListing, results: Sequence["
     for result in results:
         settled = settled.with_unreadable(result.unreadable) if result.unreadable else settled
         settled = settled.with_not_read(result.not_read) if result.not_read else settled
-    if settled is not listing and read_listing(cache).written_ns == listing.written_ns:
-        settled.write(cache)  # another extraction that listed the cache meanwhile has the last word
+    if settled is not listing:
+        with listing_lock(cache):
+            if read_listing(cache).written_ns == listing.written_ns:
+                settled.write(cache)  # another extraction that listed the cache meanwhile has the last word
     return settled
 
 

@@ -1,6 +1,8 @@
 """Make a cache small and tidy: full shards, and no row that no listed image has."""
 
+import os
 import time
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,8 +12,15 @@ import pandas as pd
 from headstart.extractors.cache import EmbeddingCache, EmbeddingStore
 from headstart.extractors.errors import CacheError
 from headstart.extractors.images import OK
-from headstart.extractors.listing import CacheListing, find_known_digests, read_listing
-from headstart.extractors.upkeep import Compaction, carry_out, plan_compaction
+from headstart.extractors.listing import (
+    CacheListing,
+    find_known_digests,
+    forget_other_sets,
+    listing_lock,
+    read_listing,
+    read_other_sets,
+)
+from headstart.extractors.upkeep import carry_out, plan_compaction
 from headstart.extractors.writer_lock import writer_lock
 from headstart.flows.output import progress_bar, say_waiting
 
@@ -28,6 +37,8 @@ class CompactionSummary:
         Over all keys.
     dropped : int
         Rows that no listed image has, or whose image is in quarantine.
+    others : int
+        Rows of other image sets, which are kept unless they are to be dropped.
     unread : int
         Listed images that could not be read; while there are any no row is dropped, as it may be theirs.
     changed : bool
@@ -44,19 +55,26 @@ class CompactionSummary:
     bytes_before: int
     bytes_after: int
     dropped: int
+    others: int
     unread: int
     changed: bool
     seconds: float
     keys: list[dict[str, Any]]
 
 
-def compact(cache: str | Path, *, progress: bool = False) -> CompactionSummary:
+def compact(cache: str | Path, *, drop_others: bool = False, progress: bool = False) -> CompactionSummary:
     """Merge small shards into full ones and drop rows that no listed image has; where nothing is to do, write nothing.
+
+    What is listed is read with the lock of each key held, and the listing stays as it is until the key is done: rows
+    that another process embeds meanwhile are never dropped.
 
     Parameters
     ----------
     cache : path-like
         Folder of the cache.
+    drop_others : bool
+        Drop the rows of other image sets, too: of those that were listed in this cache before, and of keys without one
+        listed image.
     progress : bool
         Show a bar on standard error.
 
@@ -67,61 +85,79 @@ def compact(cache: str | Path, *, progress: bool = False) -> CompactionSummary:
     """
     started = time.monotonic()
     folder = EmbeddingCache(cache)
-    listing = read_listing(folder)
-    if not len(listing.usable):
-        raise CacheError(
-            f"{folder.path}: no usable image is listed, so every row would go; run 'headstart extract' first"
-        )
-    digests = _to_keep(folder, listing)
+    listing = _read_usable(folder)  # before anything is done to the first key
+    if drop_others and not listing.rows["digest"].isna().any():
+        with listing_lock(folder):  # what is another set's from now on was not when this was asked for
+            forget_other_sets(folder)
     stores = folder.stores()
     with progress_bar("compacting", len(stores), unit="keys", show=progress) as advance:
         keys = []
         for store in stores:
-            keys.append(_compact_key(store, digests, progress=progress))
+            keys.append(_compact_key(folder, store, drop_others=drop_others, progress=progress))
             advance(1)
+    listing = _read_usable(folder)
     totals = {name: sum(key[name] for key in keys) for name in _COUNTED}
     return CompactionSummary(
         cache=str(folder.path),
         unread=int(listing.rows["digest"].isna().sum()),
         changed=any(key["changed"] for key in keys),
         seconds=round(time.monotonic() - started, 3),
-        keys=[{name: value for name, value in key.items() if name != "changed"} for key in keys],
+        keys=[{name: value for name, value in key.items() if name not in {"changed", "others"}} for key in keys],
         **totals,
     )
 
 
-_COUNTED = ("shards_before", "shards_after", "bytes_before", "bytes_after", "dropped")
+_COUNTED = ("shards_before", "shards_after", "bytes_before", "bytes_after", "dropped", "others")
 
 
-def _to_keep(cache: EmbeddingCache, listing: CacheListing) -> list[str] | None:
-    """Return the digests of all images that keep their rows; None for every row."""
+def _read_usable(cache: EmbeddingCache) -> CacheListing:
+    listing = read_listing(cache)
+    if not len(listing.usable):
+        raise CacheError(
+            f"{cache.path}: no usable image is listed, so every row would go; run 'headstart extract' first"
+        )
+    return listing
+
+
+def _to_keep(cache: EmbeddingCache, store: EmbeddingStore, *, drop_others: bool) -> tuple[list[str] | None, int]:
+    """Return the digests of all images that keep their rows, None for every row; and how many are of other sets.
+
+    The listing's lock is held, and the key's: no row is there that was sealed for a later listing.
+    """
+    listing = _read_usable(cache)
     if listing.rows["digest"].isna().any():  # what could not be read this time may be there, and embedded, all the same
-        return None
+        return None, 0
     # What a listing that was limited left out is still known by its digest.
     left_out = find_known_digests(cache, listing.root, None)
-    kept = pd.concat([listing.usable["digest"], left_out.loc[left_out["status"] == OK, "digest"]])
-    return list(kept.unique())
+    kept = pd.concat([listing.usable["digest"], left_out.loc[left_out["status"] == OK, "digest"]]).drop_duplicates()
+    others = read_other_sets(cache)["digest"]
+    unread, others = others.isna().any(), others[~others.isin(kept)].dropna().drop_duplicates()
+    here = int((~store.missing(kept.tolist())).sum())
+    there = int((~store.missing(others.tolist())).sum())
+    if unread or not (here or there or drop_others):  # as above; or the whole key was made for others
+        return None, store.n_rows() - here
+    return [*kept, *others], there
 
 
-def _compact_key(store: EmbeddingStore, digests: list[str] | None, *, progress: bool) -> dict[str, Any]:
+def _compact_key(cache: EmbeddingCache, store: EmbeddingStore, *, drop_others: bool, progress: bool) -> dict[str, Any]:
     before = len(store.shards()), store.n_bytes()
-    plan = plan_compaction(store, digests)
-    if plan.is_needed:
-        plan = _carry_out_alone(store, digests, progress=progress)
+    waiting = say_waiting if progress else None
+    with ExitStack() as locks:
+        if os.access(store.path, os.W_OK):  # a cache that may not be written will do where nothing is to do
+            locks.enter_context(writer_lock(store.path, on_wait=waiting))
+            locks.enter_context(listing_lock(cache, on_wait=waiting))
+        digests, others = _to_keep(cache, store, drop_others=drop_others)
+        plan = plan_compaction(store, digests)
+        if plan.is_needed:
+            carry_out(store, plan)
     return {
         "id": store.key.id,
         "rows": store.n_rows(),
         "dropped": plan.dropped,
+        "others": others,
         "changed": plan.is_needed,
         "shards_before": before[0],
         "shards_after": len(store.shards()),
         "bytes_before": before[1],
         "bytes_after": store.n_bytes(),
     }
-
-
-def _carry_out_alone(store: EmbeddingStore, digests: list[str] | None, *, progress: bool) -> Compaction:
-    with writer_lock(store.path, on_wait=say_waiting if progress else None):
-        plan = plan_compaction(store, digests)  # another process may have written while this one waited
-        carry_out(store, plan)
-    return plan
