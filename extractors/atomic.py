@@ -11,7 +11,7 @@ from typing import BinaryIO
 
 import psutil
 
-from headstart.extractors.errors import CacheError
+from headstart.extractors.errors import CacheError, UnavailableError, passing_fault
 
 _ADVICE = {
     errno.ENOSPC: "the disk is full; what was sealed before is safe: free some space and run the same command again",
@@ -125,7 +125,7 @@ def errors_explained(path: Path) -> Iterator[None]:
         raise
     except OSError as error:
         advice = _ADVICE.get(error.errno or 0, error.strerror or str(error))
-        raise CacheError(f"{path}: {advice}") from error
+        raise (UnavailableError if passing_fault(error) else CacheError)(f"{path}: {advice}") from error
 
 
 def _sync(file: BinaryIO) -> None:

@@ -1,5 +1,10 @@
 """What can go wrong between an image and its embedding, each also rooted in the fitting builtin."""
 
+import errno
+import os
+import re
+from pathlib import Path
+
 
 class ExtractorError(Exception):
     """Anything that `extractors` raises on purpose; the message says what, where, found, expected and the next step."""
@@ -35,3 +40,44 @@ class FeatureError(ExtractorError, ArithmeticError):
 
 class CacheError(ExtractorError, OSError):
     """The cache cannot be read or written: another format, damage, permissions, a full disk."""
+
+
+class UnavailableError(CacheError):
+    """A file could not be had this time, for a fault of disk, rights or memory; nothing is known against it."""
+
+
+_PASSING_NAMES = (
+    *("EIO", "ENXIO", "ENODEV", "EACCES", "EPERM", "EMFILE", "ENFILE", "ENOMEM", "ENOBUFS", "EAGAIN", "EBUSY", "EINTR"),
+    *("ESTALE", "ETIMEDOUT", "ENOLCK", "ENOTCONN", "ECONNRESET", "EHOSTDOWN", "EHOSTUNREACH", "ENETDOWN", "EREMOTEIO"),
+)
+_PASSING = {getattr(errno, name) for name in _PASSING_NAMES if hasattr(errno, name)}
+
+
+def passing_fault(error: BaseException) -> str:
+    """Say which fault of disk, network, rights or memory kept a file from being read; empty where it is the file's own.
+
+    HDF5 names the system's error in its message alone.
+    """
+    if isinstance(error, MemoryError):
+        return os.strerror(errno.ENOMEM)
+    number = error.errno if isinstance(error, OSError) else None
+    if number is None and (named := re.search(r"\berrno = (\d+)", str(error))):
+        number = int(named[1])
+    return os.strerror(number) if number is not None and number in _PASSING else ""
+
+
+def refuse_passing_fault(path: Path, error: BaseException) -> None:
+    """Raise where an error says nothing against the file itself.
+
+    Raises
+    ------
+    UnavailableError
+        Disk, network, rights or memory are at fault.
+    """
+    if isinstance(error, UnavailableError):
+        raise error
+    if fault := passing_fault(error):
+        raise UnavailableError(
+            f"{path}: cannot be read now ({fault}), which says nothing against the file, and nothing was touched; "
+            f"see to disk, rights or memory and run the same command again"
+        ) from error

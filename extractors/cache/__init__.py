@@ -2,11 +2,13 @@
 
 cache      Folder of keys, each with its sealed shards; views of rows by digest.
 casting    Check that features survive being stored in fewer bits.
+claims     Checks of a dataset's place and bytes before they are believed.
 digests    Digests of many images as one array, sorted and numbered.
 index      Search for the shard and row of each digest, with or without the index file.
 row_table  Rows of shards sorted by digest, in memory or mapped from the index file.
 shards     Sealed HDF5 file with checksums; the only room that knows HDF5.
 turn       Claim to write a key, which outdates whatever a dead run left at work elsewhere.
+view       Rows of one tap by shard and row, small when pickled, an array when asked for.
 """
 
 import lazy_loader

@@ -1,8 +1,8 @@
 from .cache import EmbeddingCache as EmbeddingCache
 from .cache import EmbeddingStore as EmbeddingStore
-from .cache import EmbeddingView as EmbeddingView
 from .casting import find_lost as find_lost
 from .casting import store_as as store_as
+from .claims import UNREADABLE as UNREADABLE
 from .digests import DIGEST_BYTES as DIGEST_BYTES
 from .digests import PIECE_ROWS as PIECE_ROWS
 from .digests import DigestArray as DigestArray
@@ -12,6 +12,7 @@ from .digests import number_digests as number_digests
 from .digests import sort_digests as sort_digests
 from .index import ShardIndex as ShardIndex
 from .row_table import FILE as FILE
+from .row_table import find_flaw as find_flaw
 from .shards import find_damage as find_damage
 from .shards import lay_out_hdf5 as lay_out_hdf5
 from .shards import map_dataset as map_dataset
@@ -20,3 +21,4 @@ from .shards import read_key as read_key
 from .shards import shard_name as shard_name
 from .turn import has_turn as has_turn
 from .turn import take_turn as take_turn
+from .view import EmbeddingView as EmbeddingView

@@ -1,9 +1,9 @@
 """The embedding cache: a folder of sealed shards, found by what an image contains and not by its name.
 
-``EmbeddingCache`` is the folder, ``EmbeddingStore`` the rows of one key in it, ``EmbeddingView`` some of these rows as
-something that pickles small and becomes an array through `numpy.asarray`.
+``EmbeddingCache`` is the folder, ``EmbeddingStore`` the rows of one key in it.
 """
 
+import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,11 +15,13 @@ import numpy.typing as npt
 
 from headstart.extractors.arrays import Array
 from headstart.extractors.atomic import errors_explained, make_folder, remove_stale_parts, write_atomically
+from headstart.extractors.cache.claims import UNREADABLE
 from headstart.extractors.cache.digests import DigestArray, as_bytes
 from headstart.extractors.cache.index import ShardIndex, shard_sizes
-from headstart.extractors.cache.row_table import Positions, tabulate
-from headstart.extractors.cache.shards import find_damage, has_digests, map_dataset, write_shard
-from headstart.extractors.errors import CacheError
+from headstart.extractors.cache.row_table import FILE, Positions, tabulate
+from headstart.extractors.cache.shards import find_damage, has_digests, write_shard
+from headstart.extractors.cache.view import EmbeddingView
+from headstart.extractors.errors import CacheError, refuse_passing_fault
 from headstart.extractors.spec import FORMAT_VERSION, EmbeddingKey
 
 _MARKER = "cache.json"
@@ -48,17 +50,17 @@ class EmbeddingCache:
             if create and not marker.exists():
                 self._create(marker)
             if create:
-                for folder in (self.path, *(self.path / "embeddings").glob("*/")):
+                for folder in (self.path, *self.folders()):
                     remove_stale_parts(folder)
             if not marker.is_file():
                 raise CacheError(
                     f"{self.path}: no cache here (no {_MARKER}); "
                     f"make one with 'headstart extract IMAGES --cache {self.path}'"
                 )
-            content = marker.read_text()
+            content = marker.read_bytes()
         try:
             found = json.loads(content)["format_version"]
-        except (ValueError, KeyError, TypeError) as error:
+        except UNREADABLE as error:
             raise CacheError(f"{marker}: damaged; restore it, or extract into another folder (--cache DIR)") from error
         if found != FORMAT_VERSION:
             raise CacheError(
@@ -79,8 +81,23 @@ class EmbeddingCache:
 
     def stores(self) -> list["EmbeddingStore"]:
         """Every key in the cache, sorted by its id."""
-        found = [EmbeddingStore.read(path.parent) for path in (self.path / "embeddings").glob("*/key.json")]
+        found = [EmbeddingStore.read(path) for path in self.folders() if (path / "key.json").exists()]
         return sorted(found, key=lambda store: store.key.id)
+
+    def folders(self) -> list[Path]:
+        """Every folder of a key, sorted, whatever lies in it.
+
+        Raises
+        ------
+        CacheError
+            They cannot be looked at, which is not the same as that there is none.
+        """
+        place = self.path / "embeddings"
+        with errors_explained(place):
+            try:
+                return sorted(path for path in place.iterdir() if path.is_dir())
+            except FileNotFoundError:
+                return []
 
     def store(self, key: EmbeddingKey) -> "EmbeddingStore":
         """Return the rows of `key`; they may not exist yet."""
@@ -114,21 +131,29 @@ class EmbeddingStore:
     @classmethod
     def read(cls, path: Path) -> "EmbeddingStore":
         """Return the rows of the key whose ``key.json`` is in the folder `path`."""
+        file = path / "key.json"
         try:
-            content = json.loads((path / "key.json").read_text())
-            return cls(path, EmbeddingKey.from_dict(content["key"]), content["about"])
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise CacheError(
-                f"{path / 'key.json'}: cannot be read ({error}); 'headstart verify CACHE' says what to do"
-            ) from error
+            content = json.loads(file.read_bytes())
+            about = dict(content["about"])
+            if content.get("sha256", _checksum(about)) != _checksum(about):
+                raise ValueError("its content does not give its checksum")
+            return cls(path, EmbeddingKey.from_dict(content["key"]), about)
+        except UNREADABLE as error:
+            refuse_passing_fault(file, error)
+            raise CacheError(f"{file}: cannot be read ({error}); 'headstart verify CACHE' says what to do") from error
 
     def create(self, about: Mapping[str, Any]) -> None:
         """Write ``key.json`` and clear away the part files of killed writers; do this before the first `seal`."""
         make_folder(self.path)
         remove_stale_parts(self.path)
-        content = json.dumps({"key": self.key.as_dict(), "about": dict(about)}, indent=1)
-        if not (self.path / "key.json").exists():
-            write_atomically(self.path / "key.json", content.encode())
+        if not self.is_created:
+            self.describe(about)
+
+    def describe(self, about: Mapping[str, Any]) -> None:
+        """Write ``key.json``, in place of one that is damaged."""
+        # The key itself is checked by the name of its folder.
+        content = {"key": self.key.as_dict(), "about": dict(about), "sha256": _checksum(about)}
+        write_atomically(self.path / "key.json", json.dumps(content, indent=1).encode())
 
     def seal(
         self,
@@ -171,7 +196,7 @@ class EmbeddingStore:
             return tabulate(among, self.key).find(wanted) < 0
         return ShardIndex(self.path, self.key).find(wanted)[0] < 0
 
-    def view(self, tap: str, digests: Sequence[str] | DigestArray) -> "EmbeddingView":
+    def view(self, tap: str, digests: Sequence[str] | DigestArray) -> EmbeddingView:
         """Return one row of `tap` for each digest (SHA-256 as hex, or uint8 (n, 32)), in the order given.
 
         Raises
@@ -215,8 +240,26 @@ class EmbeddingStore:
             index.write()
 
     def damaged(self) -> dict[Path, str]:
-        """Check every shard against its checksums; what is wrong, by path."""
-        return {path: reason for path in self.shards() if (reason := find_damage(path, self.key))}
+        """Check every shard against its checksums and its key; what is wrong, by path.
+
+        Raises
+        ------
+        UnavailableError
+            One cannot be read this time.
+        """
+        return {path: reason for path in self.shards() if (reason := self.damage_of(path))}
+
+    def damage_of(self, shard: Path) -> str:
+        """Say what is wrong with one shard; see `extractors.cache.shards.find_damage`."""
+        shapes = self.about.get("shape")
+        known = {tap: shape for tap, shape in shapes.items() if isinstance(shape, list)} if shapes else {}
+        return find_damage(shard, self.key, known)
+
+    def rebuild_index(self) -> None:
+        """Write the index file anew from the shards, whatever it says; hold the key's writer lock meanwhile."""
+        with errors_explained(self.path / FILE):
+            (self.path / FILE).unlink(missing_ok=True)
+        self.refresh_index()
 
     def n_rows(self) -> int:
         """Count the distinct images that have a row."""
@@ -235,42 +278,5 @@ class EmbeddingStore:
         return None
 
 
-@dataclass(frozen=True, eq=False)
-class EmbeddingView:
-    """Rows of one tap, by shard and row; pickles as paths and row numbers, becomes an array through `numpy.asarray`."""
-
-    paths: tuple[str, ...]
-    tap: str
-    shard: npt.NDArray[np.int64]
-    row: npt.NDArray[np.int64]
-
-    def __len__(self) -> int:
-        return len(self.row)
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """``(n_images, n_features)``, or more axes where the tap has them."""
-        return (len(self), *self._map(0).shape[1:]) if self.paths else (0,)
-
-    def take(self, rows: Any) -> "EmbeddingView":
-        """Return a view of some of the rows: an index array, a mask, or a slice."""
-        return EmbeddingView(self.paths, self.tap, self.shard[rows], self.row[rows])
-
-    def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> Array:
-        """Gather the rows; where they are one whole shard in its own dtype, the memory map itself is returned."""
-        numbers = np.unique(self.shard).tolist()
-        first = self._map(numbers[0] if numbers else 0) if self.paths else np.empty((0, 0), dtype or np.float32)
-        wanted = np.dtype(dtype or first.dtype)
-        whole = len(numbers) == 1 and np.array_equal(self.row, np.arange(len(first)))
-        if whole and wanted == first.dtype and not copy:
-            return first
-        if copy is False:
-            raise ValueError(f"these rows of {self.tap} cannot be had as {wanted} without a copy")
-        gathered = np.empty((len(self), *first.shape[1:]), wanted)
-        for number in numbers:  # mapped one at a time: each map holds a descriptor
-            here = self.shard == number
-            gathered[here] = self._map(number)[self.row[here]]
-        return gathered
-
-    def _map(self, number: int) -> Array:
-        return map_dataset(Path(self.paths[number]), f"features/{self.tap}")
+def _checksum(about: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(dict(about), sort_keys=True).encode()).hexdigest()

@@ -5,6 +5,7 @@ whoever takes a row from a shard compares the shard's own digest first.
 """
 
 import os
+import stat
 from functools import cached_property
 from pathlib import Path
 
@@ -145,7 +146,9 @@ def shard_sizes(folder: Path) -> dict[str, int]:
         for entry in entries:
             if entry.name.startswith("shard-") and entry.name.endswith(".h5"):
                 try:
-                    found[entry.name] = entry.stat().st_size
+                    seen = entry.stat()
                 except FileNotFoundError:  # merged into another shard meanwhile
                     continue
+                if stat.S_ISREG(seen.st_mode):  # what is none is told by a verification
+                    found[entry.name] = seen.st_size
     return found

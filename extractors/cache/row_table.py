@@ -14,8 +14,10 @@ import numpy.typing as npt
 
 from headstart.extractors.arrays import Array
 from headstart.extractors.atomic import atomic_file
+from headstart.extractors.cache.claims import UNREADABLE
 from headstart.extractors.cache.digests import DIGEST_BYTES, PIECE_ROWS, prefixes
 from headstart.extractors.cache.shards import read_digests
+from headstart.extractors.errors import refuse_passing_fault
 from headstart.extractors.spec import EmbeddingKey
 
 if TYPE_CHECKING:
@@ -164,7 +166,7 @@ def read_index(folder: Path, key: EmbeddingKey) -> IndexFile | None:
             name: np.ndarray((n_rows, *shape), dtype, mapped, offsets[name])
             for name, (dtype, shape) in _COLUMNS.items()
         }
-    except (OSError, ValueError, KeyError, TypeError):  # it only repeats the shards, which are read instead
+    except UNREADABLE:  # it only repeats the shards, which are read instead
         return None
     return IndexFile(shards, RowTable(**columns))
 
@@ -177,6 +179,26 @@ def is_whole(folder: Path) -> bool:
         memoryview(mapped) as content,
     ):
         return hashlib.sha256(content[:-_CHECKSUM_BYTES]).digest() == content[-_CHECKSUM_BYTES:]
+
+
+def find_flaw(folder: Path, key: EmbeddingKey) -> str:
+    """Say what is wrong with the index file of a key; empty if nothing is, or if there is none.
+
+    Raises
+    ------
+    UnavailableError
+        It cannot be read this time.
+    """
+    try:
+        if read_index(folder, key) and is_whole(folder):
+            return ""
+        (folder / FILE).open("rb").close()
+    except FileNotFoundError:
+        return ""
+    except UNREADABLE as error:
+        refuse_passing_fault(folder / FILE, error)
+        return f"cannot be read ({error})"
+    return "its bytes do not give the checksum at its end"
 
 
 def write_index(folder: Path, key: EmbeddingKey, shards: list[tuple[str, int]], table: RowTable) -> None:

@@ -7,7 +7,7 @@ cannot be closed.
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,8 @@ import numpy as np
 
 from headstart.extractors.arrays import Array
 from headstart.extractors.atomic import write_atomically
-from headstart.extractors.errors import CacheError
+from headstart.extractors.cache.claims import UNREADABLE, Flaw, Place, by, prove, proved
+from headstart.extractors.errors import CacheError, refuse_passing_fault
 from headstart.extractors.spec import EmbeddingKey
 
 # Every dataset starts on a page, so that it can be memory-mapped. Since HDF5 1.8 a file's structures carry checksums;
@@ -73,19 +74,34 @@ def write_shard(
 
 
 def map_dataset(path: Path, name: str) -> Array:
-    """Memory-map one dataset of a shard, read-only: it costs nothing until rows are touched.
+    """Memory-map one dataset of a shard, read-only; the first time that a process does so, its bytes are checked.
+
+    SHA-256 of 200 MB takes 0.1 to 0.5 s. A file that was replaced or written to since is checked again.
 
     Raises
     ------
     CacheError
-        The file is missing, damaged, or has no such dataset.
+        The file is missing or damaged, or has no such dataset.
+    """
+    place = proved(path, name)
+    if not place:
+        with _opened(path) as file:
+            place = _place_of(file, path, name)
+            prove(path, name, place, _text(file[name].attrs["sha256"]))
+    return np.memmap(path, dtype=place.dtype, mode="r", offset=place.offset, shape=place.shape)
+
+
+def find_dataset(path: Path, name: str) -> tuple[tuple[int, ...], "np.dtype[Any]"]:
+    """Return shape and dtype of one dataset of a shard, without its bytes.
+
+    Raises
+    ------
+    CacheError
+        As `map_dataset`.
     """
     with _opened(path) as file:
-        dataset = file[name]
-        offset, shape, dtype = dataset.id.get_offset(), dataset.shape, dataset.dtype
-        if offset is None or path.stat().st_size < offset + dataset.nbytes:
-            raise CacheError(f"{path}: {name} is not stored in one piece; {_REPAIR}")
-        return np.memmap(path, dtype=dtype, mode="r", offset=offset, shape=shape)
+        place = _place_of(file, path, name)
+        return place.shape, place.dtype
 
 
 def read_digests(path: Path, key: EmbeddingKey) -> Array:
@@ -99,11 +115,12 @@ def read_digests(path: Path, key: EmbeddingKey) -> Array:
     with _opened(path) as file:
         if difference := _foreign(file, key):
             raise CacheError(f"{path}: made under another key ({difference}); move it out of this folder")
+        _places_of(file, path, key)
         return np.asarray(file["digest"][...])
 
 
 def has_digests(path: Path, key: EmbeddingKey, rows: Array, digests: Array) -> bool:
-    """Tell whether a shard holds these images, uint8 (n, 32), at these rows, int (n,).
+    """Tell whether a shard holds these images, uint8 (n, 32), at these rows, int (n,), as a damaged index may not know.
 
     Raises
     ------
@@ -111,29 +128,47 @@ def has_digests(path: Path, key: EmbeddingKey, rows: Array, digests: Array) -> b
         The file is damaged, or was made under another key.
     """
     held = read_digests(path, key)
-    return bool((rows < len(held)).all()) and bool((held[rows] == digests).all())
+    return bool(((rows >= 0) & (rows < len(held))).all()) and bool((held[rows] == digests).all())
 
 
-def find_damage(path: Path, key: EmbeddingKey) -> str:
-    """Recompute the checksums of a shard and say what is wrong with it; empty if nothing is."""
+def find_damage(path: Path, key: EmbeddingKey, shapes: Mapping[str, Sequence[int]] | None = None) -> str:
+    """Recompute the checksums of a shard and say what is wrong with it; empty if nothing is, or if it is gone.
+
+    Parameters
+    ----------
+    path : Path
+    key : EmbeddingKey
+        What the shard must have been made under.
+    shapes : mapping of tap to sequence of int, optional
+        Of the features of an image, as far as known.
+
+    Raises
+    ------
+    UnavailableError
+        It cannot be read this time, for a fault that is not its own.
+    """
     try:
         with h5py.File(path, "r") as file:
             if difference := _foreign(file, key):
                 return f"made under another key ({difference})"
-            names = ["digest", *(f"features/{tap}" for tap in file["features"])]
-            for name in names:
-                if _checksum(file[name][...]) != _text(file[name].attrs["sha256"]):
-                    return f"{name}: its bytes do not give the checksum that was kept when it was sealed"
-    except _UNREADABLE as error:
+            places = _places_of(file, path, key)
+            kept = {name: _text(file[name].attrs["sha256"]) for name in places}
+        for tap, shape in (shapes or {}).items():
+            if (place := places.get(f"features/{tap}")) and place.shape[1:] != tuple(shape):
+                return f"features/{tap}: {by(place.shape[1:])} numbers an image, its key says {by(shape)}"
+        for name, place in places.items():
+            prove(path, name, place, kept[name])
+    except FileNotFoundError:
+        return ""  # merged into another one meanwhile
+    except Flaw as flaw:
+        return str(flaw)
+    except UNREADABLE as error:
+        refuse_passing_fault(path, error)
         return f"cannot be read ({error})"
     return ""
 
 
 _REPAIR = "it was damaged after it was sealed; run 'headstart verify CACHE --repair'"
-
-
-# What h5py and the key's parser raise on a file whose bytes changed.
-_UNREADABLE = (OSError, KeyError, ValueError, TypeError, RuntimeError)
 
 
 @contextmanager
@@ -144,8 +179,57 @@ def _opened(path: Path) -> "Iterator[h5py.File]":
             yield file
     except CacheError:
         raise
-    except _UNREADABLE as error:
+    except Flaw as flaw:
+        raise CacheError(f"{path}: {flaw}; {_REPAIR}") from flaw
+    except UNREADABLE as error:
+        refuse_passing_fault(path, error)
         raise CacheError(f"{path}: cannot be read as a shard ({error}); {_REPAIR}") from error
+
+
+def _places_of(file: "h5py.File", path: Path, key: EmbeddingKey) -> dict[str, Place]:
+    """Find every dataset of a shard, and hold what it claims against the file's size and the key."""
+    digest = _place_of(file, path, "digest")
+    if digest.dtype != np.uint8 or len(digest.shape) != 2 or digest.shape[1] != 32:
+        raise Flaw(f"digest: {by(digest.shape)} {digest.dtype}, expected 32 bytes an image")
+    found = sorted(_names_in(file["features"]))
+    if found != sorted(key.taps):
+        raise Flaw(f"features: it holds the taps {', '.join(found)}, its key has {', '.join(key.taps)}")
+    places = {"digest": digest}
+    for tap in key.taps:
+        place = places[f"features/{tap}"] = _place_of(file, path, f"features/{tap}")
+        if place.dtype != key.dtype:
+            raise Flaw(f"features/{tap}: stored as {place.dtype}, its key says {key.dtype}")
+        if place.shape[:1] != digest.shape[:1]:
+            raise Flaw(f"features/{tap}: {place.shape[0] if place.shape else 'no'} rows, for {digest.shape[0]} digests")
+    return places
+
+
+def _place_of(file: "h5py.File", path: Path, name: str) -> Place:
+    """Find a dataset that lies in one piece in this very file, and in no other that it leads to."""
+    at = ""
+    for part in name.split("/"):
+        at = f"{at}/{part}"
+        if not isinstance(file.get(at, getlink=True), h5py.HardLink):
+            raise Flaw(f"{name}: a link, and not stored in this file")
+    dataset = file[name]
+    stored = dataset.id.get_create_plist()
+    if stored.get_layout() != h5py.h5d.CONTIGUOUS or stored.get_external_count():
+        raise Flaw(f"{name}: not stored in one piece in this file")
+    place = Place(dataset.id.get_offset(), dataset.shape, dataset.dtype)
+    if place.dtype.kind not in "fu" or place.offset is None:
+        raise Flaw(f"{name}: holds no numbers")
+    if (size := path.stat().st_size) < place.offset + place.n_bytes:
+        raise Flaw(f"{name}: it claims {by(place.shape)} {place.dtype}, {place.n_bytes} bytes, in a file of {size}")
+    return place
+
+
+def _names_in(group: "h5py.Group", above: str = "") -> Iterator[str]:
+    """Name what lies in a group and, as a tap's name may have slashes, in groups in it."""
+    for name in group:
+        if isinstance(group.get(name, getlink=True), h5py.HardLink) and isinstance(group[name], h5py.Group):
+            yield from _names_in(group[name], f"{above}{name}/")
+        else:
+            yield f"{above}{name}"
 
 
 def _foreign(file: "h5py.File", key: EmbeddingKey) -> str:
@@ -163,8 +247,8 @@ def _attribute(text: str) -> np.bytes_:
     return np.bytes_(text.encode())
 
 
-def _text(attribute: bytes | str) -> str:
-    return attribute.decode() if isinstance(attribute, bytes) else attribute
+def _text(attribute: object) -> str:
+    return attribute.decode() if isinstance(attribute, bytes) else str(attribute)
 
 
 def _checksum(values: Array) -> str:
@@ -206,7 +290,7 @@ def lay_out_hdf5(
     """
     early = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
     early.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
-    with h5py.File(path, "w", **_LAYOUT) as file:
+    with h5py.File(path, "w", locking=False, **_LAYOUT) as file:  # whoever writes the rest holds a lock already
         file.attrs.update(attributes)
         offsets = {}
         for name, (shape, dtype) in datasets.items():

@@ -1,6 +1,5 @@
 """The cache's listing: the image set as last seen, each image with the digest under which its embedding is found."""
 
-import io
 import json
 import time
 from dataclasses import dataclass, field, replace
@@ -10,10 +9,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from headstart.extractors.atomic import write_atomically
-from headstart.extractors.cache import EmbeddingCache
+from headstart.extractors.cache import UNREADABLE, EmbeddingCache
 from headstart.extractors.errors import ImageSetError
 from headstart.extractors.images import DIGEST_COLUMN, OK, QUARANTINED, ImageRoot, parse_root
+from headstart.extractors.listing.checking import check_rows
 from headstart.extractors.listing.listing_file import FILE, as_rows, opened_listing, origin_of
+from headstart.extractors.listing.sealing import sealed_parquet
 
 
 @dataclass(frozen=True)
@@ -102,10 +103,8 @@ class CacheListing:
         """
         table = self.as_table()
         origin = {"root": str(self.root), "kind": self.kind, "written_ns": self.written_ns}
-        buffer = io.BytesIO()
         metadata = {**table.schema.metadata, b"headstart": json.dumps(origin).encode()}
-        pq.write_table(table.replace_schema_metadata(metadata), buffer, write_page_checksum=True)
-        write_atomically(cache.path / FILE, buffer.getvalue())
+        write_atomically(cache.path / FILE, sealed_parquet(table.replace_schema_metadata(metadata)))
 
 
 def has_listing(cache: EmbeddingCache) -> bool:
@@ -131,7 +130,7 @@ def listed_root(cache: EmbeddingCache) -> ImageRoot | None:
     try:
         with (cache.path / FILE).open("rb") as file:
             return parse_root(origin_of(pq.read_schema(file))["root"])
-    except (pa.ArrowInvalid, OSError, KeyError, TypeError, ValueError):
+    except (*UNREADABLE, pa.ArrowException):
         return None  # whoever reads the rows says what is wrong
 
 
@@ -140,6 +139,7 @@ def read_with_table(cache: EmbeddingCache) -> tuple[CacheListing, pa.Table]:
     with opened_listing(cache) as file:
         table = file.read()
         origin, rows = origin_of(table.schema), as_rows(table)
+        check_rows(rows)
         if "etag" not in rows:
             rows.insert(list(rows).index("reason") + 1, "etag", pd.Series([None] * len(rows), dtype=object))
         return CacheListing(rows, parse_root(origin["root"]), origin["kind"], origin["written_ns"]), table

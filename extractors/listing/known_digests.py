@@ -5,6 +5,7 @@ The latter are kept beside the listing, so that a later run over all images hash
 
 import io
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -12,8 +13,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from headstart.extractors.atomic import errors_explained, write_atomically
-from headstart.extractors.cache import EmbeddingCache
+from headstart.extractors.cache import UNREADABLE, EmbeddingCache
 from headstart.extractors.images import DIGEST_COLUMN, OK, ImageRoot
+from headstart.extractors.listing.checking import check_digests
+from headstart.extractors.listing.listing_file import damage_explained
+from headstart.extractors.listing.sealing import check_seal, sealed_parquet
 
 if TYPE_CHECKING:
     from headstart.extractors.listing.cache_listing import CacheListing
@@ -22,6 +26,7 @@ if TYPE_CHECKING:
 RACY_NS = 2_000_000_000
 
 _FILE = "digests.parquet"
+_ADVICE = "delete it and run 'headstart extract' without --limit, which reads those images again"
 _COLUMNS = ("path", "bytes", "mtime_ns", "etag", DIGEST_COLUMN, "status", "reason")
 
 
@@ -70,10 +75,22 @@ def keep_digests(cache: EmbeddingCache, root: ImageRoot, known: pd.DataFrame) ->
         return
     columns = [name for name in _COLUMNS if name != "etag" or known["etag"].notna().any()]  # files have none
     table = pa.Table.from_pandas(known[columns], preserve_index=False)
-    buffer = io.BytesIO()
-    pq.write_table(table.replace_schema_metadata({b"headstart": json.dumps({"root": str(root)}).encode()}), buffer)
-    if not path.exists() or path.read_bytes() != buffer.getvalue():
-        write_atomically(path, buffer.getvalue())
+    data = sealed_parquet(table.replace_schema_metadata({b"headstart": json.dumps({"root": str(root)}).encode()}))
+    if not path.exists() or path.read_bytes() != data:
+        write_atomically(path, data)
+
+
+def check_left_out(cache: EmbeddingCache) -> None:
+    """Read what is kept beside the listing; do so before anything is dropped because it is not known.
+
+    Raises
+    ------
+    CacheError
+        It is damaged.
+    """
+    if (path := cache.path / _FILE).exists():
+        with damage_explained(path, _ADVICE):
+            _parse(path)
 
 
 def _read(cache: EmbeddingCache, root: ImageRoot) -> pd.DataFrame:
@@ -83,13 +100,19 @@ def _read(cache: EmbeddingCache, root: ImageRoot) -> pd.DataFrame:
     if not path.exists():
         return none
     try:
-        table = pq.read_table(pa.BufferReader(path.read_bytes()))  # Arrow takes no path that is not UTF-8
-        kept_root = json.loads(table.schema.metadata[b"headstart"])["root"]
-        rows = table.to_pandas()
-        rows = rows.assign(etag=rows.get("etag"))[list(_COLUMNS)]
-    except (pa.ArrowInvalid, OSError, KeyError, TypeError, ValueError):
+        kept_root, rows = _parse(path)
+    except (*UNREADABLE, pa.ArrowException):
         return none
-    texts = ("path", "etag", DIGEST_COLUMN, "status", "reason")
-    rows = rows.astype(dict.fromkeys(texts, object))
-    rows["etag"] = rows["etag"].where(rows["etag"].notna(), None)
     return rows if kept_root == str(root) else none
+
+
+def _parse(path: Path) -> tuple[str, pd.DataFrame]:
+    content = path.read_bytes()  # Arrow takes no path that is not UTF-8
+    check_seal(io.BytesIO(content))
+    table = pq.read_table(pa.BufferReader(content))
+    rows = table.to_pandas()
+    rows = rows.assign(etag=rows.get("etag"))[list(_COLUMNS)]
+    check_digests(pa.array(rows[DIGEST_COLUMN], pa.string()))
+    rows = rows.astype(dict.fromkeys(("path", "etag", DIGEST_COLUMN, "status", "reason"), object))
+    rows["etag"] = rows["etag"].where(rows["etag"].notna(), None)
+    return str(json.loads(table.schema.metadata[b"headstart"])["root"]), rows

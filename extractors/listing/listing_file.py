@@ -10,9 +10,11 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from headstart.extractors.cache import EmbeddingCache
-from headstart.extractors.errors import CacheError
+from headstart.extractors.cache import UNREADABLE, EmbeddingCache
+from headstart.extractors.errors import CacheError, refuse_passing_fault
 from headstart.extractors.images import DIGEST_COLUMN
+from headstart.extractors.listing.checking import check_columns
+from headstart.extractors.listing.sealing import check_seal
 from headstart.extractors.writer_lock import writer_lock
 
 FILE = "listing.parquet"
@@ -36,7 +38,10 @@ def opened_listing(cache: EmbeddingCache) -> Iterator[pq.ParquetFile]:
             f"{cache.path}: no images are listed in this cache yet; run 'headstart extract IMAGES --cache {cache.path}'"
         )
     with damage_explained(path), path.open("rb") as file:  # Arrow takes no path that is not UTF-8
-        yield pq.ParquetFile(file, page_checksum_verification=True)
+        check_seal(file)
+        opened = pq.ParquetFile(file, page_checksum_verification=True)
+        check_columns(opened, path.stat().st_size)
+        yield opened
 
 
 def origin_of(schema: pa.Schema) -> dict[str, Any]:
@@ -47,7 +52,11 @@ def origin_of(schema: pa.Schema) -> dict[str, Any]:
     KeyError, TypeError, ValueError
         The file says nothing of it.
     """
-    return dict(json.loads(schema.metadata[b"headstart"]))
+    origin = dict(json.loads(schema.metadata[b"headstart"]))
+    kinds = {"root": str, "kind": str, "written_ns": int}
+    if wrong := [name for name, kind in kinds.items() if not isinstance(origin[name], kind)]:
+        raise ValueError(f"its {wrong[0]} is {origin[wrong[0]]!r}")
+    return origin
 
 
 def as_rows(table: pa.Table) -> pd.DataFrame:
@@ -79,5 +88,6 @@ def damage_explained(path: Path, advice: str = "delete this file and run 'headst
         yield
     except CacheError:
         raise  # it is an OSError, too
-    except (pa.ArrowInvalid, OSError, KeyError, TypeError, ValueError) as error:
+    except (*UNREADABLE, pa.ArrowException) as error:
+        refuse_passing_fault(path, error)
         raise CacheError(f"{path}: cannot be read ({error}); {advice}") from error

@@ -15,7 +15,9 @@ from headstart.extractors.atomic import errors_explained, write_atomically
 from headstart.extractors.cache import EmbeddingCache
 from headstart.extractors.images import DIGEST_COLUMN, OK, is_url
 from headstart.extractors.listing.cache_listing import CacheListing
+from headstart.extractors.listing.checking import check_digests
 from headstart.extractors.listing.listing_file import damage_explained
+from headstart.extractors.listing.sealing import check_seal, sealed_parquet
 
 _FILE = "other-sets.parquet"
 _COLUMNS = ("root", "path", "archive", DIGEST_COLUMN)
@@ -77,7 +79,10 @@ def read_other_sets(cache: EmbeddingCache) -> pd.DataFrame:
     if not path.exists():
         return pd.DataFrame({name: pd.Series(dtype=object) for name in _COLUMNS})
     with damage_explained(path, _ADVICE):
-        rows = pq.read_table(pa.BufferReader(path.read_bytes())).to_pandas()[list(_COLUMNS)].astype(object)
+        content = path.read_bytes()  # Arrow takes no path that is not UTF-8
+        check_seal(io.BytesIO(content))
+        rows = pq.read_table(pa.BufferReader(content)).to_pandas()[list(_COLUMNS)].astype(object)
+        check_digests(pa.array(rows[DIGEST_COLUMN], pa.string()))
         return pd.DataFrame(rows.where(rows.notna(), None))
 
 
@@ -92,9 +97,7 @@ def _write(cache: EmbeddingCache, rows: pd.DataFrame) -> None:
         forget_other_sets(cache)
         return
     text = pa.schema([(name, pa.string()) for name in _COLUMNS])
-    buffer = io.BytesIO()
-    pq.write_table(pa.Table.from_pandas(rows, schema=text, preserve_index=False), buffer)
-    write_atomically(cache.path / _FILE, buffer.getvalue())
+    write_atomically(cache.path / _FILE, sealed_parquet(pa.Table.from_pandas(rows, schema=text, preserve_index=False)))
 
 
 def _is_there(root: str, path: str) -> bool:

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 
 from headstart.extractors.cache import DIGEST_BYTES, PIECE_ROWS, DigestArray, EmbeddingCache, as_bytes
 from headstart.extractors.images import DIGEST_COLUMN, LISTING_COLUMNS, OK, ImageRoot, ImageSource, parse_root
+from headstart.extractors.listing.checking import check_digests, check_sizes, check_states
 from headstart.extractors.listing.listing_file import as_rows, opened_listing, origin_of
 
 if TYPE_CHECKING:
@@ -94,8 +95,12 @@ def read_usable(cache: EmbeddingCache) -> UsableListing:
         own = [name for name in schema.names if name not in LISTING_COLUMNS and name != DIGEST_COLUMN]
         # All rows, also of images that are not usable: a label that these lack decides the type of its column.
         rows = as_rows(file.read(columns=["split", "group", "status", *own]))
+        check_states(pa.array(rows["status"].unique(), pa.string()))
         usable = (rows.pop("status") == OK).to_numpy()
         files = file.read(columns=list(_FILES)).select(_FILES).replace_schema_metadata()
+        check_sizes(files["bytes"])
+        if files["path"].null_count:
+            raise ValueError("a row has no path")
         if files["archive"].null_count == len(files):  # and then there are no offsets
             files = files.set_column(_FILES.index("offset"), "offset", pa.nulls(len(files)))
         listing = UsableListing(
@@ -113,6 +118,9 @@ def _read_digests(file: pq.ParquetFile, usable: npt.NDArray[np.bool_]) -> Digest
     read = filled = 0
     for batch in file.iter_batches(PIECE_ROWS, columns=[DIGEST_COLUMN]):
         column = batch.column(0).filter(pa.array(usable[read : read + len(batch)]))
+        check_digests(column)
+        if column.null_count:
+            raise ValueError("an image that is not in quarantine has no digest")
         digest[filled : filled + len(column)] = as_bytes(column.to_pylist())
         read, filled = read + len(batch), filled + len(column)
     return digest

@@ -14,6 +14,7 @@ from headstart.extractors.errors import CacheError
 from headstart.extractors.images import OK
 from headstart.extractors.listing import (
     CacheListing,
+    check_left_out,
     find_known_digests,
     forget_other_sets,
     listing_lock,
@@ -128,6 +129,7 @@ def _to_keep(cache: EmbeddingCache, store: EmbeddingStore, *, drop_others: bool)
     if listing.rows["digest"].isna().any():  # what could not be read this time may be there, and embedded, all the same
         return None, 0
     # What a listing that was limited left out is still known by its digest.
+    check_left_out(cache)
     left_out = find_known_digests(cache, listing.root, None)
     kept = pd.concat([listing.usable["digest"], left_out.loc[left_out["status"] == OK, "digest"]]).drop_duplicates()
     others = read_other_sets(cache)["digest"]

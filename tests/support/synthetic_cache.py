@@ -17,7 +17,7 @@ from headstart.extractors.spec.preprocessing import Preprocessing
 ABOUT = {
     "weights_name": "IMAGENET1K_V1",
     "weights_source": "default",
-    "shape": {"penultimate": [4]},
+    "shape": {},
     "batch_size": 4,
     "versions": {"torch": "2.11"},
 }
@@ -66,7 +66,7 @@ def fill(
     cache = EmbeddingCache(folder, create=True)
     digests = relist(cache, images).distinct["digest"].tolist()
     store = cache.store(key_of(shapes, **key))
-    store.create(ABOUT)
+    store.create(ABOUT | {"shape": {tap: list(shape) for tap, shape in shapes.items()}})
     for start in range(0, len(digests), n_rows_a_shard):
         seal(store, shapes, digests[start : start + n_rows_a_shard])
     return cache, cache.store(store.key)

@@ -137,5 +137,6 @@ def test_archives_are_never_unpacked_wherever_their_members_say_they_belong(
     rows = listed(cache, folder).rows
 
     assert rows["bytes"].tolist() == [1, 2, 3, 4]
-    assert [path for path in sorted(tmp_path.rglob("*")) if path not in before] == [cache.path / "listing.parquet"]
+    new = [path for path in sorted(tmp_path.rglob("*")) if path not in before]
+    assert new == [cache.path / "listing.lock", cache.path / "listing.parquet"]
     assert read_bytes(folder, ImageSource(rows["path"][0], "part.tar", int(rows["offset"][0]), 1)) == b"1"

@@ -138,8 +138,8 @@ def test_a_path_and_its_bytes_take_what_they_need(cache: EmbeddingCache, tmp_pat
     ("column", "values", "reason"),
     [
         ("digest", ["no digest"] * 5, "hexadecimal"),
-        ("digest", ["ab" * 31] * 5, "reshape"),
-        ("digest", [None] * 5, "NoneType"),
+        ("digest", ["ab" * 31] * 5, "no 64 hexadecimal digits"),
+        ("digest", [None] * 5, "no digest"),
         ("bytes", None, "bytes"),
         ("status", None, "status"),
     ],

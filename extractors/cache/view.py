@@ -1,0 +1,71 @@
+"""Rows of one tap as something that pickles small and becomes an array through `numpy.asarray`."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from headstart.extractors.arrays import Array
+from headstart.extractors.cache.claims import by
+from headstart.extractors.cache.shards import find_dataset, map_dataset
+from headstart.extractors.errors import CacheError
+
+
+@dataclass(frozen=True, eq=False)
+class EmbeddingView:
+    """Rows of one tap, by shard and row; pickles as paths and row numbers, becomes an array through `numpy.asarray`."""
+
+    paths: tuple[str, ...]
+    tap: str
+    shard: npt.NDArray[np.int64]
+    row: npt.NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.row)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """``(n_images, n_features)``, or more axes where the tap has them."""
+        return (len(self), *self._describe(0)[0][1:]) if self.paths else (0,)
+
+    def take(self, rows: Any) -> "EmbeddingView":
+        """Return a view of some of the rows: an index array, a mask, or a slice."""
+        return EmbeddingView(self.paths, self.tap, self.shard[rows], self.row[rows])
+
+    def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> Array:
+        """Gather the rows; where they are one whole shard in its own dtype, the memory map itself is returned."""
+        numbers = np.unique(self.shard).tolist()
+        shape = self._check(numbers)  # before there is room for what a file only claims
+        first = self._map(numbers[0] if numbers else 0) if self.paths else np.empty((0, 0), dtype or np.float32)
+        wanted = np.dtype(dtype or first.dtype)
+        whole = len(numbers) == 1 and np.array_equal(self.row, np.arange(len(first)))
+        if whole and wanted == first.dtype and not copy:
+            return first
+        if copy is False:
+            raise ValueError(f"these rows of {self.tap} cannot be had as {wanted} without a copy")
+        gathered = np.empty((len(self), *shape), wanted)
+        for number in numbers:  # mapped one at a time: each map holds a descriptor
+            here = self.shard == number
+            gathered[here] = self._map(number)[self.row[here]]
+        return gathered
+
+    def _check(self, numbers: Sequence[int]) -> tuple[int, ...]:
+        """Return the shape of an image's features, which is one in all shards; their dtype is one, too."""
+        (shape, dtype) = self._describe(numbers[0] if numbers else 0) if self.paths else ((0, 0), None)
+        for number in numbers[1:]:
+            other, other_dtype = self._describe(number)
+            if (other[1:], other_dtype) != (shape[1:], dtype):
+                raise CacheError(
+                    f"{self.paths[number]}: {self.tap} has features of {by(other[1:])} {other_dtype}, and of "
+                    f"{by(shape[1:])} {dtype} in {self.paths[numbers[0]]}; run 'headstart verify CACHE --repair'"
+                )
+        return shape[1:]
+
+    def _describe(self, number: int) -> tuple[tuple[int, ...], "np.dtype[Any]"]:
+        return find_dataset(Path(self.paths[number]), f"features/{self.tap}")
+
+    def _map(self, number: int) -> Array:
+        return map_dataset(Path(self.paths[number]), f"features/{self.tap}")
