@@ -14,6 +14,7 @@ from .index import ShardIndex as ShardIndex
 from .row_table import FILE as FILE
 from .row_table import find_flaw as find_flaw
 from .shards import find_damage as find_damage
+from .shards import find_dataset as find_dataset
 from .shards import lay_out_hdf5 as lay_out_hdf5
 from .shards import map_dataset as map_dataset
 from .shards import read_digests as read_digests

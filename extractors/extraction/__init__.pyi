@@ -2,6 +2,7 @@ from .extraction import Extraction as Extraction
 from .known_requests import Request as Request
 from .known_requests import describe_request as describe_request
 from .known_requests import recall as recall
+from .known_requests import recall_weights as recall_weights
 from .known_requests import remember as remember
 from .missing_rows import MissingRows as MissingRows
 from .missing_rows import cut_shards as cut_shards

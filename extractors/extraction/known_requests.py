@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from headstart.extractors.atomic import write_atomically
-from headstart.extractors.cache import EmbeddingCache
+from headstart.extractors.cache import UNREADABLE, EmbeddingCache
 from headstart.extractors.listing import RACY_NS
 from headstart.extractors.spec import FORMAT_VERSION, Settings, Tap, find_weights_file
 
@@ -24,6 +24,7 @@ _FILE = "requests.json"
 _KEPT = 100  # several machines, precisions and backbones, and still a file that is read at once
 _LIBRARIES = ("headstart", "torch", "torchvision", "timm", "safetensors", "numpy", "pillow")
 _NO_MATTER = ("workers", "batch_size", "compile")  # how rows are computed, which no longer matters where all are there
+_IN_KEY = {"id", "backbone", "weights"}
 Request = dict[str, Any]
 
 
@@ -85,12 +86,24 @@ def remember(cache: EmbeddingCache, request: Request, key: dict[str, Any]) -> No
     write_atomically(cache.path / _FILE, json.dumps([*others, entry][-_KEPT:], indent=1).encode())
 
 
+def recall_weights(cache: Path, key_id: str) -> dict[str, Any] | None:
+    """Return what ``key.json`` keeps for people of the weights and libraries of a key; None where it is not known."""
+    for known in _read(cache):
+        request = known["request"]
+        if known["key"]["id"] == key_id and {"weights", "versions", "settings"} <= request.keys():
+            named = {"weights_name": known["key"]["weights"], "weights_source": request["weights"]}
+            versions = {name: request["versions"].get(name) for name in ("torch", "torchvision", "pillow")}
+            return named | {"device": request["settings"].get("device"), "versions": versions}
+    return None
+
+
 def _read(cache: Path) -> list[dict[str, Any]]:
     """Read all entries; a missing or damaged file is as good as an empty one: the next extraction writes it anew."""
     try:
         entries = json.loads((cache / _FILE).read_bytes())
-        return [{"request": entry["request"], "key": dict(entry["key"])} for entry in entries]
-    except (OSError, ValueError, KeyError, TypeError):
+        known = [{"request": dict(entry["request"]), "key": dict(entry["key"])} for entry in entries]
+        return [entry for entry in known if entry["key"].keys() >= _IN_KEY]
+    except UNREADABLE:
         return []
 
 

@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 
 import pandas as pd
@@ -125,11 +126,15 @@ def read_listing(cache: EmbeddingCache) -> CacheListing:
     return listing
 
 
-def listed_root(cache: EmbeddingCache) -> ImageRoot | None:
-    """Return the root of the cache's listing without reading its rows; None where there is none or it is damaged."""
+def listed_root(cache: EmbeddingCache, kinds: Collection[str] = ()) -> ImageRoot | None:
+    """Return the root of the cache's listing without reading its rows; None where there is none or it is damaged.
+
+    With `kinds`, also None for a listing of another kind.
+    """
     try:
         with (cache.path / FILE).open("rb") as file:
-            return parse_root(origin_of(pq.read_schema(file))["root"])
+            origin = origin_of(pq.read_schema(file))
+            return parse_root(origin["root"]) if not kinds or origin["kind"] in kinds else None
     except (*UNREADABLE, pa.ArrowException):
         return None  # whoever reads the rows says what is wrong
 

@@ -1,9 +1,12 @@
 from .integrity import Damage as Damage
+from .integrity import check_index as check_index
 from .integrity import check_keys as check_keys
 from .integrity import check_listing as check_listing
 from .integrity import check_marker as check_marker
+from .integrity import check_records as check_records
 from .integrity import check_shards as check_shards
 from .integrity import delete_aside as delete_aside
+from .integrity import find_no_files as find_no_files
 from .integrity import find_unembedded as find_unembedded
 from .integrity import put_shards_aside as put_shards_aside
 from .integrity import put_shards_back as put_shards_back

@@ -5,14 +5,16 @@ What is found says what to do about it. Nothing here computes embeddings: `flows
 
 import json
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 from headstart.extractors.atomic import errors_explained, write_atomically
-from headstart.extractors.cache import EmbeddingCache, EmbeddingStore, find_damage, read_key
-from headstart.extractors.errors import CacheError
+from headstart.extractors.cache import FILE, EmbeddingCache, EmbeddingStore, find_damage, find_flaw, read_key
+from headstart.extractors.errors import CacheError, UnavailableError
 from headstart.extractors.images import DIGEST_COLUMN
-from headstart.extractors.listing import CacheListing, has_listing, read_listing
+from headstart.extractors.listing import CacheListing, check_left_out, has_listing, read_listing, read_other_sets
 from headstart.extractors.spec import FORMAT_VERSION, EmbeddingKey
 
 _ASIDE, _STRAYED = ".damaged", ".strayed"
@@ -32,12 +34,21 @@ class Damage:
         What to do.
     repairable : bool
         Whether ``headstart verify --repair`` sets it right.
+    unread : bool
+        Whether nothing is known against it: it could not be read this time, and is left as it is.
     """
 
     path: Path
     problem: str
     advice: str
     repairable: bool = False
+    unread: bool = False
+
+    @classmethod
+    def unknown(cls, path: Path, error: UnavailableError) -> Self:
+        """Return what is said of a file that could not be read this time."""
+        problem, _, advice = _without_path(str(error), path).partition("; ")
+        return cls(path, problem, advice, unread=True)
 
 
 def check_marker(path: Path) -> Damage | None:
@@ -50,6 +61,8 @@ def check_marker(path: Path) -> Damage | None:
     """
     try:
         EmbeddingCache(path)
+    except UnavailableError:
+        raise  # it may be as it was written
     except CacheError as error:
         if not _all_keys_have_this_format(path):
             raise
@@ -69,18 +82,22 @@ def check_listing(cache: EmbeddingCache) -> tuple[CacheListing | None, Damage | 
         return None, None
     try:
         return read_listing(cache), None
+    except UnavailableError as error:
+        return None, Damage.unknown(cache.path / "listing.parquet", error)
     except CacheError as error:
         advice = (
             f"delete it and run 'headstart extract IMAGES --cache {cache.path}' with the backbone you used: images are "
             "read again, embeddings are kept"
         )
-        return None, Damage(cache.path / "listing.parquet", _without_path(error, cache.path), advice)
+        return None, Damage(
+            cache.path / "listing.parquet", _without_path(str(error), cache.path).partition("; ")[0], advice
+        )
 
 
 def check_keys(cache: EmbeddingCache) -> tuple[list[EmbeddingStore], list[Damage]]:
     """Read every ``key.json``; returns the keys that can be read, and what is wrong with the others."""
     stores, damages = [], []
-    for folder in sorted(path for path in (cache.path / "embeddings").glob("*") if path.is_dir()):
+    for folder in cache.folders():
         file = folder / "key.json"
         shards = [*folder.glob("shard-*.h5")]
         if not file.exists() and not shards:
@@ -91,8 +108,11 @@ def check_keys(cache: EmbeddingCache) -> tuple[list[EmbeddingStore], list[Damage
                 stores.append(store)
                 continue
             problem = f"does not give the name of its folder, but {store.key.id}"
+        except UnavailableError as error:
+            damages.append(Damage.unknown(file, error))
+            continue
         except CacheError as error:
-            problem = "is missing" if not file.exists() else _without_path(error, folder)
+            problem = "is missing" if not file.exists() else _without_path(str(error), folder).partition("; ")[0]
         damages.append(Damage(file, problem, _advice_for_key(file, shards)))
     return stores, damages
 
@@ -110,13 +130,51 @@ def check_shards(store: EmbeddingStore, on_shard: Callable[[int], None] | None =
     repair = f"run 'headstart verify {store.path.parent.parent} --repair'"
     damages = []
     for path in store.shards():
-        if problem := find_damage(path, store.key):
-            advice = f"{repair}; it keeps the file as {path.name}{_STRAYED}" if is_strayed(path, store.key) else repair
-            damages.append(Damage(path, problem, advice, repairable=True))
+        try:
+            if problem := store.damage_of(path):
+                strayed = f"{repair}; it keeps the file as {path.name}{_STRAYED}"
+                advice = strayed if is_strayed(path, store.key) else repair
+                damages.append(Damage(path, problem, advice, repairable=True))
+        except UnavailableError as error:
+            damages.append(Damage.unknown(path, error))
         if on_shard:
             on_shard(1)
+    for path in find_no_files(store):
+        advice = f"{repair}; it is moved aside as {path.name}{_STRAYED}"
+        damages.append(Damage(path, "is no file, though it has the name of a shard", advice, repairable=True))
     aside = [Damage(path, "a repair of this shard was cut short", repair, repairable=True) for path in put_aside(store)]
     return damages + aside
+
+
+def check_index(store: EmbeddingStore) -> Damage | None:
+    """Check the index of a key against its checksum; None if it is sound, or there is none."""
+    path = store.path / FILE
+    try:
+        problem = find_flaw(store.path, store.key)
+    except UnavailableError as error:
+        return Damage.unknown(path, error)
+    advice = f"run 'headstart verify {store.path.parent.parent} --repair', or delete it: the shards know what it says"
+    return Damage(path, problem, advice, repairable=True) if problem else None
+
+
+def check_records(cache: EmbeddingCache) -> list[Damage]:
+    """Check what is kept beside the listing: the images that a limit left out, and those of other sets."""
+    damages = []
+    for check, name in ((check_left_out, "digests.parquet"), (read_other_sets, "other-sets.parquet")):
+        try:
+            check(cache)
+        except UnavailableError as error:
+            damages.append(Damage.unknown(cache.path / name, error))
+        except CacheError as error:
+            problem, _, advice = _without_path(str(error), cache.path).partition("; ")
+            damages.append(Damage(cache.path / name, problem, advice))
+    return damages
+
+
+def find_no_files(store: EmbeddingStore) -> list[Path]:
+    """Name what is called like a shard and is no file, such as a folder."""
+    with errors_explained(store.path):
+        return sorted(path for path in store.path.glob("shard-*.h5") if not path.is_file())
 
 
 def find_unembedded(store: EmbeddingStore, listing: CacheListing, unsound: Sequence[Path]) -> list[str]:
@@ -136,11 +194,12 @@ def find_unembedded(store: EmbeddingStore, listing: CacheListing, unsound: Seque
 def put_shards_aside(store: EmbeddingStore, shards: Sequence[Path]) -> list[Path]:
     """Rename shards so that none of their rows counts; returns the new names.
 
-    A shard of another key is whole and may be wanted elsewhere: it gets a name under which it is never deleted.
+    A shard of another key is whole and may be wanted elsewhere, and what is no file is nobody knows what: they get a
+    name under which they are never deleted.
     """
     aside = []
     for path in shards:
-        suffix = _STRAYED if is_strayed(path, store.key) else _ASIDE
+        suffix = _STRAYED if not path.is_file() or is_strayed(path, store.key) else _ASIDE
         with errors_explained(path):
             aside.append(path.rename(path.with_name(path.name + suffix)))
     return aside
@@ -150,7 +209,7 @@ def put_shards_back(aside: Sequence[Path]) -> None:
     """Undo `put_shards_aside`, but where another process has sealed the same rows meanwhile."""
     for path in aside:
         back = path.with_suffix("")
-        with errors_explained(path):
+        with errors_explained(path), suppress(FileNotFoundError):  # another repair has ended well, and deleted it
             path.unlink() if back.exists() else path.rename(back)
 
 
@@ -163,13 +222,15 @@ def delete_aside(store: EmbeddingStore) -> None:
     """Delete the damaged shards that were put aside; do this when their rows are there again."""
     for path in put_aside(store):
         with errors_explained(path):
-            path.unlink()
+            path.unlink(missing_ok=True)
 
 
 def is_strayed(path: Path, key: EmbeddingKey) -> bool:
     """Tell whether a shard is sound but was made under another key."""
     try:
         own = read_key(path)
+    except UnavailableError:
+        raise
     except CacheError:
         return False
     return own != key and not find_damage(path, own)
@@ -198,7 +259,6 @@ def _advice_for_key(file: Path, shards: Sequence[Path]) -> str:
     return f"delete the folder {file.parent} and run 'headstart extract' again"
 
 
-def _without_path(error: CacheError, folder: Path) -> str:
-    """Cut the file's name and the advice from a message: both stand elsewhere."""
-    text = str(error).partition("; ")[0]
-    return text.partition(": ")[2] if text.startswith(str(folder)) else text
+def _without_path(text: str, place: Path) -> str:
+    """Cut the file's name from a message: it stands elsewhere."""
+    return text.partition(": ")[2] if text.startswith(str(place)) else text

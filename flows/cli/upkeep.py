@@ -86,6 +86,7 @@ def show_verification(summary: "VerificationSummary") -> None:
     )
     for damage in summary.damage[:_MOST_ROWS]:
         state = "[green]repaired[/]" if damage["repaired"] else "[bold red]damaged[/]"
+        state = "[yellow]not read[/]" if damage["unread"] else state
         console.print(
             f"{state} {escape(damage['path'].removeprefix(f'{summary.cache}/'))}", highlight=False, soft_wrap=True
         )

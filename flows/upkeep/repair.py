@@ -4,11 +4,27 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from headstart.extractors.cache import EmbeddingCache, EmbeddingStore, find_damage, read_digests
-from headstart.extractors.errors import CacheError
-from headstart.extractors.listing import CacheListing
+from headstart.extractors.cache import (
+    EmbeddingCache,
+    EmbeddingStore,
+    find_damage,
+    find_dataset,
+    read_digests,
+    read_key,
+)
+from headstart.extractors.errors import CacheError, UnavailableError
+from headstart.extractors.extraction import recall_weights
+from headstart.extractors.images import list_images
+from headstart.extractors.listing import CacheListing, listed_root, listing_lock, read_listing, update_listing
 from headstart.extractors.spec import EmbeddingKey, Settings, Tap
-from headstart.extractors.upkeep import delete_aside, find_unembedded, put_shards_aside, put_shards_back
+from headstart.extractors.upkeep import (
+    check_listing,
+    delete_aside,
+    find_no_files,
+    find_unembedded,
+    put_shards_aside,
+    put_shards_back,
+)
 from headstart.extractors.writer_lock import writer_lock
 from headstart.flows.errors import JobError
 from headstart.flows.extraction import device_lock, quarantine, run_shards
@@ -29,7 +45,7 @@ def repair_key(
     device: str,
     workers: int | None,
     progress: bool,
-) -> tuple[int, CacheListing]:
+) -> CacheListing:
     """Embed again the listed images whose rows are damaged or missing, with the backbone that the key names.
 
     Parameters
@@ -43,9 +59,8 @@ def repair_key(
 
     Returns
     -------
-    int, CacheListing
-        How many images have a sound row again, copies included; and the listing, in which images that are gone are
-        quarantined.
+    CacheListing
+        As it is now: images that are gone are quarantined.
 
     Raises
     ------
@@ -54,28 +69,92 @@ def repair_key(
     ExtractorError
         The weights cannot be had, or the cache cannot be written.
     """
-    listing = _images_at_hand(cache, listing)
+    _images_at_hand(cache, listing)
     network = _load_same(store.key, store.about, backbone)
     with writer_lock(store.path, on_wait=say_waiting if progress else None):
-        # Another process may have repaired a shard while this one waited.
-        damaged = [path for path in store.shards() if find_damage(path, store.key)]
-        lacking = find_unembedded(store, listing, damaged)
+        # Another process may have listed images, or repaired a shard, while this one waited.
+        listing = read_listing(cache)
+        damaged = [path for path in store.shards() if store.damage_of(path)]
         if unlisted := _count_unlisted(store, listing, damaged):
             notes.append(f"{unlisted} rows of images that are no longer listed were in damaged shards and are gone")
-        aside = put_shards_aside(store, damaged)
+        aside = put_shards_aside(store, [*damaged, *find_no_files(store)])
     try:
         listing = _embed(cache, store, listing, network, device, workers, notes, progress)
     except JobError:
         with writer_lock(store.path, on_wait=say_waiting if progress else None):
             put_shards_back(aside)
         raise
-    delete_aside(store)
-    usable = set(listing.usable["path"])
-    left = set(find_unembedded(store, listing, ()))
-    return sum(path in usable and path not in left for path in lacking), listing
+    with writer_lock(store.path, on_wait=say_waiting if progress else None):
+        # What another repair has put aside, too, once no listed image lacks its row.
+        if not find_unembedded(store, read_listing(cache), ()):
+            delete_aside(store)
+    return listing
 
 
-def _images_at_hand(cache: EmbeddingCache, listing: CacheListing | None) -> CacheListing:
+def restore_key(cache: EmbeddingCache, folder: Path) -> bool:
+    """Write ``key.json`` anew from a sound shard and from what was kept of the request; False where these do not do.
+
+    Raises
+    ------
+    CacheError
+        The folder cannot be written, or a shard cannot be read this time.
+    """
+    kept = recall_weights(cache.path, folder.name)
+    for shard in sorted(folder.glob("shard-*.h5")) if kept else []:
+        try:
+            key = read_key(shard)
+        except UnavailableError:
+            raise
+        except CacheError:
+            continue
+        if kept and key.id == folder.name and not find_damage(shard, key):
+            shapes = {tap: list(find_dataset(shard, f"features/{tap}")[0][1:]) for tap in key.taps}
+            with writer_lock(folder):
+                if not _is_readable(folder):  # another process may have written it while this one waited
+                    EmbeddingStore(folder, key).describe(kept | {"shape": shapes})
+            return True
+    return False
+
+
+def _is_readable(folder: Path) -> bool:
+    try:
+        return EmbeddingStore.read(folder).key.id == folder.name
+    except UnavailableError:
+        raise
+    except CacheError:
+        return False
+
+
+def restore_listing(cache: EmbeddingCache, workers: int | None) -> CacheListing | None:
+    """List the images of a damaged listing anew, where it still says which folder they are in; None where it does not.
+
+    Embeddings are found again by what the images contain. The damaged file is moved aside, and deleted at the end.
+
+    Raises
+    ------
+    ExtractorError
+        The folder cannot be listed; the damaged file is as before.
+    """
+    root, file = listed_root(cache, kinds=("folder", "flat")), cache.path / "listing.parquet"
+    if not isinstance(root, Path) or not root.is_dir() or (cache.path / "digests.parquet").exists():
+        return None
+    images = list_images(root)
+    with listing_lock(cache):
+        listing, damage = check_listing(cache)
+        if not damage:  # another process has listed them meanwhile
+            return listing
+        aside = file.rename(file.with_name(f"{file.name}.damaged"))
+    try:
+        listing = update_listing(cache, images, workers=workers or Settings().n_workers)
+    except BaseException:
+        if not file.exists():
+            aside.rename(file)
+        raise
+    aside.unlink(missing_ok=True)
+    return listing
+
+
+def _images_at_hand(cache: EmbeddingCache, listing: CacheListing | None) -> None:
     if listing is None:
         raise JobError(
             f"no images are listed; run 'headstart extract IMAGES --cache {cache.path}', then repair once more"
@@ -85,7 +164,6 @@ def _images_at_hand(cache: EmbeddingCache, listing: CacheListing | None) -> Cach
             f"the images are no longer in {listing.root}; put them back, or run 'headstart extract' with the folder "
             f"where they are now and --cache {cache.path}, which lists them even if it stops at the damage; then repair"
         )
-    return listing
 
 
 def _load_same(key: EmbeddingKey, about: dict[str, str], named: str | None) -> "Backbone":
@@ -134,7 +212,7 @@ def _embed(
     results: list[ShardResult] = []
     run_shards(extraction, results, progress=progress)
     reasons = [reason for result in results for reason in (*result.unreadable.values(), *result.not_read.values())]
-    if reasons and len(reasons) == len(extraction.missing):
+    if reasons and sum(len(result.not_read) for result in results) == len(extraction.missing):
         raise JobError(f"not one of {len(reasons)} images could be read ({reasons[0]}); put the images back")
     if reasons:
         notes.append(f"{len(reasons)} images could not be read again (first: {reasons[0]}) and are in quarantine")

@@ -8,19 +8,22 @@ from typing import Any
 
 from headstart.extractors.cache import EmbeddingCache, EmbeddingStore
 from headstart.extractors.errors import ExtractorError
-from headstart.extractors.listing import CacheListing
+from headstart.extractors.listing import CacheListing, read_listing
 from headstart.extractors.upkeep import (
     Damage,
+    check_index,
     check_keys,
     check_listing,
     check_marker,
+    check_records,
     check_shards,
     find_unembedded,
     restore_marker,
 )
+from headstart.extractors.writer_lock import writer_lock
 from headstart.flows.errors import FlowError
 from headstart.flows.output import Advance, progress_bar
-from headstart.flows.upkeep.repair import repair_key
+from headstart.flows.upkeep.repair import repair_key, restore_key, restore_listing
 
 
 @dataclass(frozen=True)
@@ -36,7 +39,8 @@ class VerificationSummary:
     keys, shards, bytes : int
         What was checked.
     damage : list of dict
-        For each damaged file its ``path, problem, advice`` and whether it is ``repaired``.
+        For each file that is not as it was written its ``path, problem, advice`` and whether it is ``repaired``;
+        ``unread`` are those that could not be read this time, against which nothing is known.
     incomplete : list of dict
         For each key that lacks usable images of the listing its id as ``key``, their number as ``images``, their
         ``paths``, and how many are ``embedded`` again.
@@ -69,7 +73,8 @@ def verify(
     """Check every file of a cache; with `repair`, embed again the images whose rows are damaged or missing.
 
     A damaged shard is put aside first and deleted when its images are embedded again, so that a repair that is killed
-    is finished by the next. Where today's backbone would give other numbers, nothing is touched.
+    is finished by the next. Where today's backbone would give other numbers, or a file cannot be read for a fault of
+    disk or rights, nothing is touched.
 
     Parameters
     ----------
@@ -97,19 +102,47 @@ def verify(
     if marker:
         restore_marker(path)
     folder = EmbeddingCache(path)
-    listing, bad_listing = check_listing(folder)
+    notes: list[str] = []
+    listing, files = _check_files(folder, notes, repair=repair, workers=workers)
     stores, bad_keys = check_keys(folder)
+    if repair and bad_keys:
+        files += [(damage, _restored(folder, damage, notes)) for damage in bad_keys]
+        stores, _ = check_keys(folder)
+    else:
+        files += [(damage, False) for damage in bad_keys]
     with progress_bar(
         "checking", sum(len(store.shards()) for store in stores), unit="shards", show=progress
     ) as advance:
         checks = [_check_key(store, listing, advance) for store in stores]
-    notes = [note for check in checks if (note := _note_of_another_set(check, listing))]
+    notes += [note for check in checks if (note := _note_of_another_set(check, listing))]
     if repair:
         for check in checks:
             if check.damages or check.unembedded:
                 listing = _try_to_repair(folder, check, listing, notes, backbone, device, workers, progress)
-    files = [*([marker] if marker else []), *([bad_listing] if bad_listing else []), *bad_keys]
-    return _summarise(path, [(damage, damage is marker) for damage in files], checks, notes, started)
+            _try_to_index(check, notes)
+    return _summarise(path, [*([(marker, True)] if marker else []), *files], checks, notes, started)
+
+
+def _check_files(
+    cache: EmbeddingCache, notes: list[str], *, repair: bool, workers: int | None
+) -> tuple[CacheListing | None, list[tuple[Damage, bool]]]:
+    """Check what lies beside the keys; each damage comes with whether it is repaired."""
+    listing, damage = check_listing(cache)
+    files = [(one, False) for one in check_records(cache)]
+    if damage and repair and not damage.unread:
+        try:
+            listing = restore_listing(cache, workers)
+        except ExtractorError as error:
+            notes.append(f"the images are not listed again: {error}")
+    return listing, [*([(damage, listing is not None)] if damage else []), *files]
+
+
+def _restored(cache: EmbeddingCache, damage: Damage, notes: list[str]) -> bool:
+    try:
+        return not damage.unread and restore_key(cache, damage.path.parent)
+    except ExtractorError as error:
+        notes.append(f"{damage.path.parent.name} is not repaired: {error}")
+        return False
 
 
 @dataclass
@@ -119,19 +152,31 @@ class _KeyCheck:
     store: EmbeddingStore
     damages: list[Damage]
     unembedded: list[str]
+    index: Damage | None
     embedded: int = 0
     repaired: bool = False
+    indexed: bool = False
+
+    @property
+    def unread(self) -> bool:
+        return any(damage.unread for damage in self.damages)
 
 
-def _check_key(store: EmbeddingStore, listing: CacheListing | None, advance: Advance) -> _KeyCheck:
+def _check_key(store: EmbeddingStore, listing: CacheListing | None, advance: Advance | None = None) -> _KeyCheck:
     damages = check_shards(store, advance)
     unsound = [damage.path for damage in damages]
-    return _KeyCheck(store, damages, find_unembedded(store, listing, unsound) if listing else [])
+    listed = listing and not any(damage.unread for damage in damages)  # or rows may be where nobody can look now
+    if not store.shards() and (listing is None or len(listing.usable)):
+        advice = f"run 'headstart verify {store.path.parent.parent} --repair', or delete the folder"
+        damages.append(Damage(store.path / "key.json", "has not one shard beside it", advice, repairable=True))
+    return _KeyCheck(
+        store, damages, find_unembedded(store, listing, unsound) if listing and listed else [], check_index(store)
+    )
 
 
 def _note_of_another_set(check: _KeyCheck, listing: CacheListing | None) -> str:
     """Pass over, with a note, a key that was made for other images than those listed now."""
-    if not listing or check.damages or len(check.unembedded) < len(listing.usable):
+    if not listing or check.damages or not check.unembedded or len(check.unembedded) < len(listing.usable):
         return ""
     check.unembedded = []
     return f"{check.store.key.id} holds none of the images that are listed now; it was made for others"
@@ -148,8 +193,11 @@ def _try_to_repair(
     progress: bool,
 ) -> CacheListing | None:
     """Repair a key, or note why it is left as it is; the others are still tried. Returns the listing as it is then."""
+    if check.unread:
+        notes.append(f"{check.store.key.id} is not repaired: a shard could not be read, which may pass")
+        return listing
     try:
-        check.embedded, listing = repair_key(
+        listing = repair_key(
             cache,
             check.store,
             listing,
@@ -159,10 +207,29 @@ def _try_to_repair(
             workers=workers,
             progress=progress,
         )
-        check.repaired = True
     except (ExtractorError, FlowError) as error:
         notes.append(f"{check.store.key.id} is not repaired: {error}")
+    _ask_again(cache, check, listing)
     return listing
+
+
+def _ask_again(cache: EmbeddingCache, check: _KeyCheck, listing: CacheListing | None) -> None:
+    """Find out what a key is like now: another repair may have ended well where this one did not."""
+    now = _check_key(check.store, read_listing(cache) if listing else None)
+    check.repaired = not now.damages
+    usable, left = set(listing.usable["path"]) if listing else set(), set(now.unembedded)
+    check.embedded = sum(path in usable and path not in left for path in check.unembedded) if check.repaired else 0
+
+
+def _try_to_index(check: _KeyCheck, notes: list[str]) -> None:
+    if not check.index or check.index.unread:
+        return
+    try:
+        with writer_lock(check.store.path):
+            check.store.rebuild_index()
+    except ExtractorError as error:
+        notes.append(f"the index of {check.store.key.id} is not written anew: {error}")
+    check.indexed = check_index(check.store) is None
 
 
 def _summarise(
@@ -173,6 +240,7 @@ def _summarise(
     started: float,
 ) -> VerificationSummary:
     settled = [*files, *((damage, check.repaired) for check in checks for damage in check.damages)]
+    settled += [(check.index, check.indexed) for check in checks if check.index]
     damage = [asdict(damage) | {"path": str(damage.path), "repaired": repaired} for damage, repaired in settled]
     incomplete = [
         {

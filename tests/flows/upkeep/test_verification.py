@@ -205,6 +205,7 @@ def test_a_damaged_marker_is_repaired_and_the_rest_is_checked(store: EmbeddingSt
 def test_the_advice_for_a_damaged_key_brings_its_rows_back(store: EmbeddingStore, embed: Embed) -> None:
     before = features(store)
     (store.path / "key.json").write_text("{")
+    (cache_of(store).path / "requests.json").unlink()  # or it says where the weights came from
     (found,) = verify(cache_of(store).path, repair=True).damage
     assert not found["repaired"]
     assert "delete it and run 'headstart extract' with --backbone headstart/small_cnn" in found["advice"]
