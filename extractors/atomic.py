@@ -1,15 +1,16 @@
 """Files that are either wholly there or not at all, whatever happens while they are written."""
 
 import errno
+import fcntl
 import os
+import secrets
 import socket
+import stat
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
-
-import psutil
 
 from headstart.extractors.errors import CacheError, UnavailableError, passing_fault
 
@@ -26,7 +27,7 @@ _ADVICE = {
 }
 
 
-_CLOCK_SLACK_S = 2  # psutil knows when a process started to about a second
+_TOKEN_DIGITS = 16
 _ABANDONED_S = 7 * 24 * 3600
 
 
@@ -58,18 +59,57 @@ def atomic_file(path: Path, *, before_rename: Callable[[], None] = lambda: None)
     CacheError
         The file system refuses; the message says why and what to do.
     """
-    part = path.with_name(f"{path.name}.{socket.gethostname()}-{os.getpid()}.part")
     with errors_explained(path):
+        part, file = _new_part(path)
         try:
-            with part.open("wb") as file:
+            with file:  # which holds the lock until the file has its name
                 yield file
                 _sync(file)
-            before_rename()
-            part.replace(path)
+                before_rename()
+                part.replace(path)
         except BaseException:
             part.unlink(missing_ok=True)
             raise
         _sync_folder(path.parent)
+
+
+def _new_part(path: Path) -> tuple[Path, BinaryIO]:
+    """Make a part file whose name nobody could foresee, and lock it: the lock is its sign of life.
+
+    A name that is taken, if only by a link, is left as it is.
+    """
+    while True:
+        part = path.with_name(f"{path.name}.{socket.gethostname()}-{secrets.token_hex(_TOKEN_DIGITS // 2)}.part")
+        try:
+            file = open(part, "xb", opener=_open_no_link)  # noqa: SIM115 - Path.open takes no opener; closed by the caller
+        except FileExistsError:
+            continue
+        _try_lock(file.fileno())
+        if _is_same(part, file.fileno()):
+            return part, file
+        file.close()  # another process took it for a dead one's between the two lines above
+
+
+def _open_no_link(name: str, flags: int) -> int:
+    return os.open(name, flags | os.O_NOFOLLOW, 0o666)
+
+
+def _try_lock(descriptor: int) -> bool | None:
+    """Lock a file if nobody else does; None where its file system knows no locks."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return None
+    return True
+
+
+def _is_same(part: Path, descriptor: int) -> bool:
+    try:
+        return os.path.samestat(part.lstat(), os.fstat(descriptor))
+    except FileNotFoundError:
+        return False
 
 
 def make_folder(folder: Path) -> None:
@@ -88,32 +128,40 @@ def make_folder(folder: Path) -> None:
 
 
 def remove_stale_parts(folder: Path) -> None:
-    """Delete the part files that dead writers left in `folder`; those of living ones are in use.
+    """Delete the part files that dead writers left in `folder`: those that nobody holds locked.
 
-    Whether a process of another host still lives cannot be asked from here, so what another host left is deleted only
-    when nothing was written to it for a week. A folder that may not be written is left as it is.
+    Another machine's lock may not be seen from here, so what another host left is deleted only when nothing was written
+    to it for a week, and so is everything where the file system knows no locks. A folder that may not be written is left
+    as it is, and so is what has the name of a part and is no file.
     """
-    stale = [part for part in folder.glob("*.part") if _is_stale(part)]
-    if stale and os.access(folder, os.W_OK):
-        with errors_explained(folder):
-            for part in stale:
-                part.unlink(missing_ok=True)
+    if not os.access(folder, os.W_OK):
+        return
+    for part in folder.glob("*.part"):
+        with (
+            errors_explained(folder),
+            suppress(FileNotFoundError),
+        ):  # finished, or deleted by another process, meanwhile
+            _remove_if_stale(part)
 
 
-def _is_stale(part: Path) -> bool:
-    # The name is that of the file (one dot), the host (any number of dots), the process.
-    host, _, pid = part.name.removesuffix(".part").split(".", 2)[-1].rpartition("-")
+def _remove_if_stale(part: Path) -> None:
+    if not stat.S_ISREG(part.lstat().st_mode):
+        return
     try:
-        written = part.stat().st_mtime
-        if host != socket.gethostname() or not pid.isdecimal():
-            return time.time() - written > _ABANDONED_S
-        process = psutil.Process(int(pid))
-        # A process that started after the last write was only given the number of the dead one.
-        return process.status() == psutil.STATUS_ZOMBIE or process.create_time() > written + _CLOCK_SLACK_S
-    except psutil.NoSuchProcess:
-        return True
-    except FileNotFoundError:  # finished, or deleted by another process, meanwhile
-        return False
+        descriptor = os.open(part, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except PermissionError:
+        return  # another user's, who clears it away
+    try:
+        # The name is that of the file (one dot), the host (any number of dots), and 16 hex digits; an earlier version
+        # had the number of a process in their place, and no lock.
+        host, _, token = part.name.removesuffix(".part").split(".", 2)[-1].rpartition("-")
+        free = _try_lock(descriptor)
+        known = free and host == socket.gethostname() and len(token) == _TOKEN_DIGITS
+        abandoned = time.time() - os.fstat(descriptor).st_mtime > _ABANDONED_S
+        if (known or (free is not False and abandoned)) and _is_same(part, descriptor):
+            part.unlink()
+    finally:
+        os.close(descriptor)
 
 
 @contextmanager

@@ -6,15 +6,17 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
-import psutil
 import pytest
 
+from headstart.extractors import atomic
 from headstart.extractors.atomic import atomic_file, errors_explained, make_folder, remove_stale_parts, write_atomically
 from headstart.extractors.errors import CacheError
 
 HOST = socket.gethostname()
+ROOT = Path(__file__).parent.parent.parent
 
 
 def test_a_failed_write_keeps_the_earlier_file_and_leaves_no_part(
@@ -47,55 +49,126 @@ def test_an_error_of_the_file_system_says_what_to_do(number: int, advice: str, t
         raise OSError(number, os.strerror(number))
 
 
-def part_of(folder: Path, name: str, host: str, pid: int, age_s: float = 0) -> Path:
-    part = folder / f"{name}.{host}-{pid}.part"
+def part_of(folder: Path, name: str, host: str = HOST, digits: str = "0123456789abcdef", age_s: float = 0) -> Path:
+    part = folder / f"{name}.{host}-{digits}.part"
     part.write_bytes(b"half")
     os.utime(part, (time.time() - age_s,) * 2)
     return part
 
 
+WRITE = """
+import sys
+from pathlib import Path
+from headstart.extractors.atomic import atomic_file
+with atomic_file(Path(sys.argv[1])) as file:
+    file.write(b"half")
+    file.flush()
+    print("writing", flush=True)
+    input()
+"""
+
+
 @pytest.fixture
-def dead() -> int:
-    """The number of a process that is gone."""
-    ended = subprocess.run(
-        [sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, text=True, check=True
-    )
-    return int(ended.stdout)
+def writer(tmp_path: Path) -> Iterator["subprocess.Popen[str]"]:
+    """Another process that writes a shard into `tmp_path`, until it reads a line."""
+    command = [sys.executable, "-c", WRITE, tmp_path / "shard-2.h5"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "writing\n"
+        yield process
+        process.kill()
 
 
-def test_parts_of_dead_writers_are_removed_and_those_of_living_ones_kept(tmp_path: Path, dead: int) -> None:
-    part_of(tmp_path, "shard-1.h5", HOST, dead)
-    living = part_of(tmp_path, "shard-2.h5", HOST, os.getpid())
+def test_parts_of_dead_writers_are_removed_and_those_of_living_ones_kept(
+    tmp_path: Path, writer: "subprocess.Popen[str]"
+) -> None:
+    part_of(tmp_path, "shard-1.h5")
+    (living,) = tmp_path.glob("shard-2.h5.*.part")
     remove_stale_parts(tmp_path)
     assert list(tmp_path.iterdir()) == [living]
+    writer.communicate("go\n", timeout=30)
+    assert [path.name for path in tmp_path.iterdir()] == ["shard-2.h5"]
 
 
-def test_a_part_that_is_older_than_the_process_of_its_number_is_of_a_dead_one(tmp_path: Path) -> None:
-    started = psutil.Process().create_time()
-    part_of(tmp_path, "shard-1.h5", HOST, os.getpid(), age_s=time.time() - started + 60)
+def test_the_part_of_a_living_writer_of_another_process_space_is_kept_however_old_it_is(
+    tmp_path: Path, writer: "subprocess.Popen[str]", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Containers may share the name of the host and the folder, and have numbers of processes of their own."""
+    (living,) = tmp_path.glob("*.part")
+    os.utime(living, (0, 0))
+    for host in (HOST, "container"):
+        monkeypatch.setattr(socket, "gethostname", lambda host=host: host)
+        remove_stale_parts(tmp_path)
+        assert list(tmp_path.iterdir()) == [living]
+
+
+def test_a_killed_writer_that_nobody_reaped_is_dead(tmp_path: Path, writer: "subprocess.Popen[str]") -> None:
+    writer.kill()
+    assert writer.stdout is not None
+    writer.stdout.read()  # ends when the process is gone, reaped or not
     remove_stale_parts(tmp_path)
     assert list(tmp_path.iterdir()) == []
-
-
-def test_a_killed_writer_that_nobody_reaped_is_dead(tmp_path: Path) -> None:
-    process = subprocess.Popen([sys.executable, "-c", "print(1)"], stdout=subprocess.PIPE)
-    assert process.stdout is not None
-    with process.stdout:
-        process.stdout.read()
-    while psutil.Process(process.pid).status() != psutil.STATUS_ZOMBIE:
-        time.sleep(0.01)
-    part_of(tmp_path, "shard-1.h5", HOST, process.pid)
-    remove_stale_parts(tmp_path)
-    assert list(tmp_path.iterdir()) == []
-    process.wait()
 
 
 @pytest.mark.parametrize("host", ["otherhost", f"other.{HOST}", f"{HOST}-2"])
-def test_parts_of_other_hosts_are_kept_for_a_week(tmp_path: Path, dead: int, host: str) -> None:
-    recent = part_of(tmp_path, "shard-1.h5", host, dead, age_s=6 * 86400)
-    part_of(tmp_path, "shard-2.h5", host, dead, age_s=8 * 86400)
+def test_parts_of_other_hosts_are_kept_for_a_week(tmp_path: Path, host: str) -> None:
+    recent = part_of(tmp_path, "shard-1.h5", host, age_s=6 * 86400)
+    part_of(tmp_path, "shard-2.h5", host, age_s=8 * 86400)
     remove_stale_parts(tmp_path)
     assert list(tmp_path.iterdir()) == [recent]
+
+
+def test_parts_of_an_earlier_version_which_have_no_lock_are_kept_for_a_week(tmp_path: Path) -> None:
+    recent = part_of(tmp_path, "shard-1.h5", digits="4711", age_s=6 * 86400)
+    part_of(tmp_path, "shard-2.h5", digits="4711", age_s=8 * 86400)
+    remove_stale_parts(tmp_path)
+    assert list(tmp_path.iterdir()) == [recent]
+
+
+def test_a_link_that_was_planted_under_the_name_of_a_part_is_not_written_through(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = tmp_path / "another's"
+    other.write_bytes(b"precious")
+    tokens = ["planted", "free"]
+    for foreseen in (f"{HOST}-planted", f"{HOST}-{os.getpid()}"):
+        (tmp_path / f"file.{foreseen}.part").symlink_to(other)
+    monkeypatch.setattr(atomic.secrets, "token_hex", lambda _: tokens.pop(0))
+    write_atomically(tmp_path / "file", b"mine")
+    assert tokens == []
+    assert other.read_bytes() == b"precious"
+    assert (tmp_path / "file").read_bytes() == b"mine"
+    assert not (tmp_path / "file").is_symlink()
+    remove_stale_parts(tmp_path)
+    assert other.read_bytes() == b"precious"
+
+
+def test_the_name_of_a_part_cannot_be_foreseen_and_its_rights_are_those_of_any_file(tmp_path: Path) -> None:
+    names = set()
+    for _ in range(2):
+        with atomic_file(tmp_path / "file") as file:
+            names.add(file.name)
+    assert len(names) == 2
+    (tmp_path / "x").touch()
+    assert (tmp_path / "file").stat().st_mode == (tmp_path / "x").stat().st_mode
+
+
+def test_a_part_that_is_cleared_away_before_it_is_locked_is_made_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original, cleared = atomic._try_lock, []
+
+    def late(descriptor: int) -> bool | None:
+        if not cleared:
+            cleared.append(True)
+            for part in tmp_path.glob("*.part"):
+                part.unlink()
+        return original(descriptor)
+
+    monkeypatch.setattr(atomic, "_try_lock", late)
+    write_atomically(tmp_path / "file", b"whole")
+    assert cleared
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
 def test_a_folder_is_known_to_the_disk_before_anything_is_written_into_it(
