@@ -131,8 +131,8 @@ def remove_stale_parts(folder: Path) -> None:
     """Delete the part files that dead writers left in `folder`: those that nobody holds locked.
 
     Another machine's lock may not be seen from here, so what another host left is deleted only when nothing was written
-    to it for a week, and so is everything where the file system knows no locks. A folder that may not be written is left
-    as it is, and so is what has the name of a part and is no file.
+    to it for a week, and so is everything where the file system knows no locks. A folder that may not be written is
+    left as it is, and so is what has the name of a part and is no file.
     """
     if not os.access(folder, os.W_OK):
         return

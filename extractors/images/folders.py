@@ -95,10 +95,11 @@ def scan_folder(root: Path) -> tuple[list[ListedImage], Counter[str]]:
             path = f"{folder}/{entry.name}" if folder else entry.name
             leads_out = entry.is_symlink() and not is_allowed(entry.path)
             if _leads_to_folder(entry):
-                if leads_out:
-                    images.append(_quarantined(path, NOT_ALLOWED))
+                there = NOT_ALLOWED if leads_out else _identity_or_reason(entry)
+                if isinstance(there, str):
+                    images.append(_quarantined(path, there))
                 else:
-                    heapq.heappush(pending, (entry.is_symlink(), path, _identity(entry.stat())))
+                    heapq.heappush(pending, (entry.is_symlink(), path, there))
             elif f".{entry.name.rpartition('.')[2].lower()}" in IMAGE_SUFFIXES:  # pathlib is 10 times slower
                 images.append(_quarantined(path, NOT_ALLOWED) if leads_out else _listed_entry(entry, path))
             else:
@@ -171,3 +172,10 @@ def _quarantined(path: str, reason: str) -> ListedImage:
 
 def _identity(found: os.stat_result) -> tuple[int, int]:
     return found.st_dev, found.st_ino
+
+
+def _identity_or_reason(entry: os.DirEntry[str]) -> tuple[int, int] | str:
+    try:
+        return _identity(entry.stat())
+    except OSError as error:  # closed to us, too deep, or gone since its name was read
+        return f"the folder cannot be looked at: {os_reason(error)}"

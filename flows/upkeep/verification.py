@@ -132,6 +132,10 @@ def _check_files(
     if damage and repair and not damage.unread:
         try:
             listing = restore_listing(cache, workers)
+            if listing:
+                notes.append(
+                    f"the images of {listing.root} are listed anew, as 'headstart extract' does without --layout"
+                )
         except ExtractorError as error:
             notes.append(f"the images are not listed again: {error}")
     return listing, [*([(damage, listing is not None)] if damage else []), *files]

@@ -11,6 +11,7 @@ from headstart.extractors.images import EMPTY_FILE, IMAGE_SUFFIXES, QUARANTINED,
 from headstart.extractors.images.tar.labels import Sample
 
 _BLOCK = tarfile.BLOCKSIZE
+_LARGEST = 2**48
 _DAMAGE = (
     tarfile.TarError,  # a header that is cut or does not fit its checksum, data that ends too early
     ValueError,  # a number or a key in an extended header that is none
@@ -57,6 +58,7 @@ def walk_tar(file: BinaryIO, archive: ListedImage) -> TarContents:
                 by_name[member.name] = row  # hidden or not, a hard link may lead here
                 if not is_hidden(member.name):
                     _add_member(contents, by_key, row, file)
+                _refuse_impossible(member)
             end = tar.offset
     except _DAMAGE as error:
         damage = str(error) or type(error).__name__
@@ -65,6 +67,12 @@ def walk_tar(file: BinaryIO, archive: ListedImage) -> TarContents:
         reason = f"damaged archive, at byte {end}: {damage}; members from there on are not listed"
         contents.defect = archive._replace(archive=archive.path, offset=end, bytes=0, status=QUARANTINED, reason=reason)
     return contents
+
+
+def _refuse_impossible(member: tarfile.TarInfo) -> None:
+    """Raise where the next member would lie beyond where any file can be looked into."""
+    if member.size > _LARGEST:
+        raise tarfile.ReadError("a header of impossible size")
 
 
 def _listed_member(
@@ -76,6 +84,10 @@ def _listed_member(
     if not member.isreg():
         row = ListedImage(path, archive, member.offset_data, 0)
         return row._replace(status=QUARANTINED, reason=_irregular(member))
+    if member.size > _LARGEST:
+        return ListedImage(
+            path, archive, member.offset_data, status=QUARANTINED, reason=f"its header claims {member.size} bytes"
+        )
     row = ListedImage(path, archive, member.offset_data, member.size)
     there = archive_bytes - member.offset_data
     if member.issparse():
@@ -106,7 +118,7 @@ def _add_member(contents: TarContents, by_key: dict[str, Sample], row: ListedIma
         contents.samples.append(sample)
     elif extension.lower() in {"cls", "json"}:
         file.seek(row.offset or 0)
-        data = file.read(row.bytes)
+        data = b"" if row.status == QUARANTINED else file.read(row.bytes)  # which the archive has, then
         if len(data) < row.bytes:
             sample.reason = f"the archive ends inside its .{extension.lower()}"
         elif row.status == QUARANTINED and row.reason != EMPTY_FILE:

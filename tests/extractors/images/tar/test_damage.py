@@ -127,3 +127,23 @@ def test_a_sparse_member_is_quarantined(tmp_path: Path) -> None:
     assert list_images(tmp_path / "a.tar").rows["reason"].tolist() == [
         "a sparse member, whose bytes do not lie together"
     ]
+
+
+@pytest.mark.parametrize("name", ["2.jpg", "2.json"])
+@pytest.mark.parametrize("size", [2**20, 2**40, 2**62, 2**63 - 1600, 2**63 - 1, 2**63, 2**80])
+def test_a_member_of_impossible_size_is_one_row_and_the_other_archives_are_listed(
+    tmp_path: Path, name: str, size: int
+) -> None:
+    whole = write_tar(tmp_path / "a.tar", {"1.jpg": b"one", name: b"two", "3.jpg": b"three"}).read_bytes()
+    header = bytearray(whole[1024:1536])
+    header[124:136] = b"\x80" + size.to_bytes(11, "big")
+    header[148:156] = b" " * 8
+    header[148:156] = b"%06o\0 " % sum(header)
+    (tmp_path / "a.tar").write_bytes(whole[:1024] + header + whole[1536:])
+    write_tar(tmp_path / "b.tar", {"9.jpg": b"nine"})
+    rows = list_images(tmp_path).rows.set_index("path")
+    assert rows.index[rows["status"] == "ok"].tolist() == ["a.tar/1.jpg", "b.tar/9.jpg"]
+    assert rows.loc["a.tar", "reason"].startswith("damaged archive, at byte ")
+    assert ("a.tar/2.jpg" in rows.index) == (name == "2.jpg")
+    if name == "2.jpg":
+        assert f"{size} bytes" in rows.loc["a.tar/2.jpg", "reason"]
