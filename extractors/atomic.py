@@ -73,6 +73,33 @@ def atomic_file(path: Path, *, before_rename: Callable[[], None] = lambda: None)
         _sync_folder(path.parent)
 
 
+def append_line(path: Path, line: str, *, synced: bool = True) -> None:
+    """Add a line to a file, made where it is missing: in one piece, so that no other process's line comes between.
+
+    Whoever wrote last may have been killed halfway: that line is lost, and the next must not be lost with it. A reader
+    passes over what it cannot read.
+
+    Parameters
+    ----------
+    path : Path
+    line : str
+        Without its end.
+    synced : bool
+        Wait until it is on the disk, where a power cut does not reach it.
+
+    Raises
+    ------
+    CacheError
+        The file system refuses; the message says why and what to do.
+    """
+    with errors_explained(path), path.open("ab+", buffering=0) as file:
+        size = file.seek(0, os.SEEK_END)
+        whole = not size or os.pread(file.fileno(), 1, size - 1) == b"\n"
+        file.write(f"{line}\n".encode() if whole else f"\n{line}\n".encode())
+        if synced:
+            os.fsync(file.fileno())
+
+
 def _new_part(path: Path) -> tuple[Path, BinaryIO]:
     """Make a part file whose name nobody could foresee, and lock it: the lock is its sign of life.
 

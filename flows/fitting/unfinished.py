@@ -11,7 +11,7 @@ import json
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, fields
+from dataclasses import fields
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -19,9 +19,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from headstart.extractors.atomic import errors_explained
+from headstart.extractors.atomic import append_line, errors_explained
 from headstart.extractors.cache import PIECE_ROWS, as_hex
-from headstart.flows.output import show_notes
+from headstart.flows.output import plain, show_notes
 from headstart.flows.problem import Problem
 from headstart.heads import HEADS
 from headstart.heads.registry import Candidate
@@ -33,7 +33,8 @@ UNFINISHED = "unfinished-sweep.jsonl"
 
 _FORMAT_VERSION = 1
 _LIBRARIES = ("headstart", "scikit-learn", "numpy", "scipy", "torch")
-_APART = ("candidate", "predictions", "scores")  # fields of a result that plain JSON cannot hold
+_FIELDS = [field.name for field in fields(Result) if field.name != "candidate"]
+_Values = dict[str, Any]  # a line of the file, as JSON reads it
 
 
 class KeptResults:
@@ -79,9 +80,8 @@ class KeptResults:
         """
         if result.error or result.candidate.head not in HEADS:
             return
-        line = json.dumps({"digest": self._digest(result.candidate), **_plain(result)}, default=_number)
-        with errors_explained(self._file), self._file.open("ab", buffering=0) as file:
-            file.write(f"{line}\n".encode())  # in one piece: neither Ctrl-C nor another process comes between
+        values = plain({"digest": self._digest(result.candidate), **_described(result)}, finite=False)
+        append_line(self._file, json.dumps(values), synced=False)  # what a power cut costs is fitted again
         self.n_kept += 1
 
     def discard(self) -> None:
@@ -124,18 +124,12 @@ def kept_until_done(
         begun[0].discard()  # all of them share one file
 
 
-def _read_lines(file: Path) -> dict[str, dict[str, Any]]:
-    """Return what the whole lines of a file say, by digest; the beginning of a last one is cut off the file."""
+def _read_lines(file: Path) -> dict[str, _Values]:
+    """Return what the lines of a file say, by digest; one that was cut short says nothing."""
     with errors_explained(file):
-        if not file.exists():
-            return {}
-        content = file.read_bytes()
-        whole = content[: content.rfind(b"\n") + 1]
-        if len(whole) < len(content):
-            with file.open("r+b") as torn:
-                torn.truncate(len(whole))
+        content = file.read_bytes() if file.exists() else b""
     lines = {}
-    for line in whole.splitlines():
+    for line in content.splitlines():
         try:
             values = json.loads(line)
             lines[values.pop("digest")] = values
@@ -161,20 +155,14 @@ def _digest_common(problem: Problem, plan: SplitPlan, seed: int, *, streamed: bo
     return digest.hexdigest()
 
 
-def _plain(result: Result) -> dict[str, Any]:
-    predictions = None
-    if result.predictions is not None:
-        predictions = {
-            field.name: _packed(getattr(result.predictions, field.name)) for field in fields(result.predictions)
-        }
-    return {
-        **{field.name: getattr(result, field.name) for field in fields(result) if field.name not in _APART},
-        "scores": {metric: score and asdict(score) for metric, score in result.scores.items()},
-        "predictions": predictions,
-    }
+def _described(result: Result) -> _Values:
+    values: _Values = {name: getattr(result, name) for name in _FIELDS}
+    if (said := result.predictions) is not None:
+        values["predictions"] = {one.name: _packed(getattr(said, one.name)) for one in fields(said)}
+    return values
 
 
-def _result(values: dict[str, Any], candidate: Candidate) -> Result:
+def _result(values: _Values, candidate: Candidate) -> Result:
     given = dict(values)
     scores, predictions = given.pop("scores"), given.pop("predictions")
     return Result(
@@ -185,25 +173,18 @@ def _result(values: dict[str, Any], candidate: Candidate) -> Result:
     )
 
 
-def _packed(array: npt.NDArray[Any] | None) -> dict[str, Any] | None:
+def _packed(array: npt.NDArray[Any] | None) -> _Values | None:
     if array is None:
         return None
     content = base64.b64encode(zlib.compress(np.ascontiguousarray(array).tobytes(), level=1)).decode()
     return {"dtype": array.dtype.str, "shape": array.shape, "content": content}
 
 
-def _unpacked(packed: dict[str, Any] | None) -> Any:
+def _unpacked(packed: _Values | None) -> Any:
     if packed is None:
         return None
     content = zlib.decompress(base64.b64decode(packed["content"]))
     return np.frombuffer(content, packed["dtype"]).reshape(packed["shape"])
-
-
-def _number(value: Any) -> Any:
-    """Write NumPy's numbers as Python's."""
-    if isinstance(value, np.generic):
-        return value.item()
-    raise TypeError(f"{type(value).__name__} cannot be kept")
 
 
 def say_kept(n_kept: int, n_candidates: int, *, n_sweeps: int = 0) -> None:

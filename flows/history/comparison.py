@@ -7,8 +7,9 @@ from typing import Any
 import pandas as pd
 
 from headstart.flows.errors import JobError
-from headstart.flows.history.runs import Run, plain, read_predictions
+from headstart.flows.history.runs import Run, read_predictions
 from headstart.flows.history.search import KeptRun
+from headstart.flows.output import plain
 from headstart.flows.problem import unite_groups
 from headstart.heads.scoring import METRICS, REGRESSION_METRICS, SIGNIFICANCE, Predictions, compare_paired, tied_numbers
 

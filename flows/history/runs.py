@@ -7,22 +7,21 @@ what runs have in common; a run on a cache that cannot be written keeps its hist
 
 import io
 import json
-import os
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 
-import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from headstart.extractors.atomic import errors_explained, write_atomically
+from headstart.extractors.atomic import append_line, errors_explained, write_atomically
 from headstart.extractors.writer_lock import writer_lock
 from headstart.flows.errors import JobError
+from headstart.flows.output import as_line, plain
 from headstart.heads.scoring import METRICS, REGRESSION_METRICS
 
 FOLDER = "runs"
@@ -70,7 +69,7 @@ class Run:
 
     def as_line(self) -> str:
         """Return one line of JSON without its end."""
-        return json.dumps({"format_version": FORMAT_VERSION, **plain(asdict(self))}, allow_nan=False)
+        return as_line({"format_version": FORMAT_VERSION} | plain(self))
 
     @classmethod
     def from_line(cls, line: bytes) -> Self:
@@ -117,18 +116,7 @@ def append_run(history: Path, run: Run, predictions: pd.DataFrame) -> None:
         buffer = io.BytesIO()
         predictions[list(_PREDICTIONS)].to_parquet(buffer, index=False, compression="zstd")
         write_atomically(history / f"{run.id}.parquet", buffer.getvalue())
-        path = history / _LINES
-        with errors_explained(path), path.open("ab+") as file:
-            if file.tell() and not _ends_a_line(file):
-                file.write(b"\n")  # whoever wrote last was killed halfway: that line is lost, the next must not be
-            file.write(f"{run.as_line()}\n".encode())
-            file.flush()
-            os.fsync(file.fileno())
-
-
-def _ends_a_line(file: Any) -> bool:
-    file.seek(-1, os.SEEK_END)
-    return bool(file.read(1) == b"\n")
+        append_line(history / _LINES, run.as_line())
 
 
 def read_runs(history: Path) -> tuple[list[Run], list[str]]:
@@ -213,22 +201,9 @@ def write_results(folder: Path, rows: Sequence[Mapping[str, Any]]) -> Path:
 
 
 def _flat(row: Mapping[str, Any], metrics: Sequence[str]) -> dict[str, Any]:
-    flat = {**row, "params": json.dumps(plain(row["params"]), allow_nan=False)}
+    flat = {**row, "params": as_line(row["params"])}
     for name in metrics:
         score = row["scores"].get(name, {})
         flat |= {name: score.get("value"), f"{name}_low": score.get("low"), f"{name}_high": score.get("high")}
         flat[f"{name}_per_fold"] = [fold.get(name) for fold in row["per_fold"]] if row.get("per_fold") else None
     return flat
-
-
-def plain(value: Any) -> Any:
-    """Return what JSON can hold: NumPy's numbers as Python's, what is not finite as null, everything else as text."""
-    if isinstance(value, Mapping):
-        return {str(name): plain(item) for name, item in value.items()}
-    if isinstance(value, list | tuple | np.ndarray):
-        return [plain(item) for item in value]
-    if isinstance(value, np.generic):
-        value = value.item()
-    if isinstance(value, float):
-        return value if np.isfinite(value) else None
-    return value if value is None or isinstance(value, str | int) else str(value)

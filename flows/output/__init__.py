@@ -1,8 +1,9 @@
 """The way jobs speak: results on standard output, progress on standard error, logs on demand.
 
-console   JSON for programs, and tables of 80 columns for people.
-logs      Log of one JSON object a line: every shard, candidate and fit.
-progress  Progress bars on standard error.
+console      JSON for programs, and tables of 80 columns for people.
+json_values  Plain values of dataclasses, paths and NumPy's numbers, as JSON holds them.
+logs         Log of one JSON object a line: every shard, candidate and fit.
+progress     Progress bars on standard error.
 """
 
 import lazy_loader

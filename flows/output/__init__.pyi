@@ -5,6 +5,8 @@ from .console import nearby as nearby
 from .console import show_notes as show_notes
 from .console import size_text as size_text
 from .console import table_of as table_of
+from .json_values import as_line as as_line
+from .json_values import plain as plain
 from .logs import log_event as log_event
 from .logs import record_candidate as record_candidate
 from .logs import record_shard as record_shard

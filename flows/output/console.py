@@ -1,6 +1,5 @@
 """What the commands show: JSON on standard output for programs, tables that fit one screen of 80 columns for people."""
 
-import dataclasses
 import json
 import sys
 from collections.abc import Sequence
@@ -12,16 +11,14 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from headstart.flows.output.json_values import plain
+
 MOST_ROWS = 12  # what prints by default fits a screen
 
 
 def emit_json(value: Any) -> None:
     """Print one JSON object on standard output; dataclasses become objects, paths strings."""
-
-    def plain(item: Any) -> Any:
-        return dataclasses.asdict(item) if dataclasses.is_dataclass(item) and not isinstance(item, type) else str(item)
-
-    sys.stdout.write(json.dumps(value, default=plain, indent=1, allow_nan=False) + "\n")
+    sys.stdout.write(json.dumps(plain(value), indent=1, allow_nan=False) + "\n")
 
 
 def fail(message: str) -> NoReturn:

@@ -12,9 +12,7 @@ it does its own. A line has ``time`` (UTC), ``level``, ``logger``, ``message``, 
 - ``headstart.fit``: ``run, cache, results, key, head, metric, score, low, high, images, candidates, seconds``
 """
 
-import json
 import logging
-import math
 import os
 import sys
 import time
@@ -25,6 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from headstart.flows.errors import JobError
+from headstart.flows.output.json_values import as_line
 
 if TYPE_CHECKING:  # each of these loads torch, scikit-learn or pandas, for which an extraction need not wait
     from headstart.extractors.extraction import MissingRows, ShardResult
@@ -42,16 +41,16 @@ class JsonLines(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line without its end; what JSON cannot hold becomes text, and numbers that are not finite null."""
-        told: dict[str, Any] = {
+        line = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname,
             "logger": record.name,
             "message": record.getMessage(),
         }
-        told |= {name: value for name, value in getattr(record, "fields", {}).items() if name not in told}
+        line |= {name: value for name, value in getattr(record, "fields", {}).items() if name not in line}
         if record.exc_info:
-            told["traceback"] = self.formatException(record.exc_info)
-        return json.dumps({name: _plain(value) for name, value in told.items()}, default=str, allow_nan=False)
+            line["traceback"] = self.formatException(record.exc_info)
+        return as_line(line)
 
 
 def log_event(subject: str, message: str, **fields: Any) -> None:
@@ -149,7 +148,3 @@ def record_candidate(result: "Result", metric: str, stage: str = "") -> None:
         error=result.error,
         **({"stage": stage} if stage else {}),
     )
-
-
-def _plain(value: Any) -> Any:
-    return None if isinstance(value, float) and not math.isfinite(value) else value

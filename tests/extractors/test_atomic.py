@@ -12,7 +12,14 @@ from pathlib import Path
 import pytest
 
 from headstart.extractors import atomic
-from headstart.extractors.atomic import atomic_file, errors_explained, make_folder, remove_stale_parts, write_atomically
+from headstart.extractors.atomic import (
+    append_line,
+    atomic_file,
+    errors_explained,
+    make_folder,
+    remove_stale_parts,
+    write_atomically,
+)
 from headstart.extractors.errors import CacheError
 
 HOST = socket.gethostname()
@@ -194,3 +201,14 @@ def test_a_file_that_is_written_piece_by_piece_appears_whole(tmp_path: Path) -> 
         file.write(b"three" + None)  # type: ignore[operator]  # the error that ends the block
     assert path.read_bytes() == b"one two"
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("torn", [b"", b"whole\n", b"whole\nto"], ids=["empty", "whole", "torn"])
+def test_a_line_is_added_whole_also_behind_one_that_was_cut_short(tmp_path: Path, torn: bytes) -> None:
+    path = tmp_path / "lines"
+    path.write_bytes(torn)
+    append_line(path, "added ü")
+    append_line(path, "last", synced=False)
+    lines = path.read_text().split("\n")
+    assert lines[-3:] == ["added ü", "last", ""]
+    assert lines[:-3] == [line for line in torn.decode().split("\n") if line]

@@ -105,8 +105,9 @@ def test_a_line_that_was_being_written_is_dropped_and_the_next_one_is_whole(
     whole = file.read_bytes()
     file.write_bytes(whole + whole[: len(whole) // 2])
     kept = KeptResults(tmp_path, problem, plan, 0)
-    assert file.read_bytes() == whole
+    assert len(kept.find([CANDIDATE, other.candidate])) == 1
     kept.keep(other)
+    assert file.read_bytes().startswith(whole)
     assert len(KeptResults(tmp_path, problem, plan, 0).find([CANDIDATE, other.candidate])) == 2
 
 
