@@ -86,6 +86,7 @@ def run_tutorial(images: Path, backbone: str, _: argparse.Namespace) -> dict[str
 def run_extract(images: Path, backbone: str, options: argparse.Namespace) -> dict[str, Any]:
     """Time `headstart extract`, and once more with nothing new; its libraries are loaded before."""
     from headstart.flows.extraction import extract
+    from headstart.flows.output import plain
 
     importlib.import_module(
         "headstart.extractors.extraction.extraction"
@@ -108,7 +109,7 @@ def run_extract(images: Path, backbone: str, options: argparse.Namespace) -> dic
         again, _ = timed(job)
     (key,) = summary.keys
     return {"seconds": seconds, "again": again, "loop": summary.images_per_second} | {
-        name: key[name] for name in ("precision", "decode", "stages", "execution", "fidelity")
+        name: plain(getattr(key, name)) for name in ("precision", "decode", "stages", "execution", "fidelity")
     }
 
 

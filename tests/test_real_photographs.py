@@ -49,7 +49,7 @@ def test_random_weights_are_far_worse_and_the_cache_says_what_they_are(
     extracted: ExtractionSummary, real_data: Path, tmp_path: Path
 ) -> None:
     summary = extract(real_data / "data" / "hymenoptera", "mobilenet_v2", weights="none", cache=extracted.cache)
-    (random,) = [key for key in summary.keys if key["weights"] == "none (random, seed 0)"]
+    (random,) = [key for key in summary.keys if key.weights == "none (random, seed 0)"]
     fitted = fit(extracted.cache, "logreg", out=tmp_path / "results")
     assert fitted.winner["weights"] == "mobilenet_v2-imagenet.pth"
     (control,) = fitted.controls

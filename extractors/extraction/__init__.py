@@ -1,12 +1,13 @@
 """One backbone over one listing: only the missing rows are embedded, here or on a worker.
 
-engine          Hot loop: decoded images in, features of one batch after another out.
-extraction      Extraction of one key: its missing rows, its shards, and the sealing of each.
-known_requests  Memory of earlier requests and their keys: a rerun needs neither network nor torch.
-missing_rows    Rows of a listing that a key lacks, cut into shards, and the right to write them.
-shard_request   Message to a worker: names, paths, keys and digests, never an array.
-shard_result    Answer of a shard: rows to seal, and reasons for images that give none.
-shard_work      Steps of a worker: settle the key, prepare the forward pass, embed one shard.
+engine           Hot loop: decoded images in, features of one batch after another out.
+extraction       Extraction of one key: its missing rows, its shards, and the sealing of each.
+key_description  Description of a key, for people, programs and the memory of requests.
+known_requests   Memory of earlier requests and their keys: a rerun needs neither network nor torch.
+missing_rows     Rows of a listing that a key lacks, cut into shards, and the right to write them.
+shard_request    Message to a worker: names, paths, keys and digests, never an array.
+shard_result     Answer of a shard: rows to seal, and reasons for images that give none.
+shard_work       Steps of a worker: settle the key, prepare the forward pass, embed one shard.
 """
 
 import lazy_loader

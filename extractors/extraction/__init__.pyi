@@ -1,4 +1,5 @@
 from .extraction import Extraction as Extraction
+from .key_description import KeyDescription as KeyDescription
 from .known_requests import Request as Request
 from .known_requests import describe_request as describe_request
 from .known_requests import recall as recall

@@ -17,6 +17,7 @@ from typing import Any
 
 from headstart.extractors.atomic import write_atomically
 from headstart.extractors.cache import UNREADABLE, EmbeddingCache
+from headstart.extractors.extraction.key_description import KeyDescription
 from headstart.extractors.listing import RACY_NS
 from headstart.extractors.spec import FORMAT_VERSION, Settings, Tap, find_weights_file
 
@@ -24,8 +25,8 @@ _FILE = "requests.json"
 _KEPT = 100  # several machines, precisions and backbones, and still a file that is read at once
 _LIBRARIES = ("headstart", "torch", "torchvision", "timm", "safetensors", "numpy", "pillow")
 _NO_MATTER = ("workers", "batch_size", "compile")  # how rows are computed, which no longer matters where all are there
-_IN_KEY = {"id", "backbone", "weights"}
 Request = dict[str, Any]
+"""As JSON reads it from the file: it is compared as a whole."""
 
 
 def describe_request(
@@ -59,13 +60,13 @@ def describe_request(
     return dict(json.loads(json.dumps(request)))  # as it will be read back, to compare with
 
 
-def recall(cache: Path, request: Request) -> dict[str, Any] | None:
+def recall(cache: Path, request: Request) -> KeyDescription | None:
     """Return what `remember` kept for an equal request; None where there is none."""
-    return next((known["key"] for known in _read(cache) if known["request"] == request), None)
+    return next((key for known, key in _read(cache) if known == request), None)
 
 
-def remember(cache: EmbeddingCache, request: Request, key: dict[str, Any]) -> None:
-    """Keep a description of the key, with its ``id`` and ``backbone``, that a request led to.
+def remember(cache: EmbeddingCache, request: Request, key: KeyDescription) -> None:
+    """Keep the key that a request led to.
 
     Nothing is kept where an equal request may lead to another key: a callable of the user's own does as it likes,
     timm's default weights may be exchanged in its hub, and a file that has just changed may change again unseen.
@@ -75,39 +76,37 @@ def remember(cache: EmbeddingCache, request: Request, key: dict[str, Any]) -> No
     CacheError
         The disk is full.
     """
-    own_code = ":" in key["backbone"]
-    from_hub = key["backbone"].startswith("timm/") and request["weights"] == "default"
+    own_code = ":" in key.backbone
+    from_hub = key.backbone.startswith("timm/") and request["weights"] == "default"
     unsettled = request["weights_file"] is not None and not request["weights_file"]["settled"]
     known = _read(cache.path)
-    entry = {"request": request, "key": key}
-    if own_code or from_hub or unsettled or entry in known or not os.access(cache.path, os.W_OK):
+    if own_code or from_hub or unsettled or (request, key) in known or not os.access(cache.path, os.W_OK):
         return
-    others = [one for one in known if one["request"] != request]
-    write_atomically(cache.path / _FILE, json.dumps([*others, entry][-_KEPT:], indent=1).encode())
+    entries = [*(one for one in known if one[0] != request), (request, key)][-_KEPT:]
+    content = json.dumps([{"request": asked, "key": asdict(found)} for asked, found in entries], indent=1)
+    write_atomically(cache.path / _FILE, content.encode())
 
 
 def recall_weights(cache: Path, key_id: str) -> dict[str, Any] | None:
     """Return what ``key.json`` keeps for people of the weights and libraries of a key; None where it is not known."""
-    for known in _read(cache):
-        request = known["request"]
-        if known["key"]["id"] == key_id and {"weights", "versions", "settings"} <= request.keys():
-            named = {"weights_name": known["key"]["weights"], "weights_source": request["weights"]}
+    for request, key in _read(cache):
+        if key.id == key_id and {"weights", "versions", "settings"} <= request.keys():
+            named = {"weights_name": key.weights, "weights_source": request["weights"]}
             versions = {name: request["versions"].get(name) for name in ("torch", "torchvision", "pillow")}
             return named | {"device": request["settings"].get("device"), "versions": versions}
     return None
 
 
-def _read(cache: Path) -> list[dict[str, Any]]:
+def _read(cache: Path) -> list[tuple[Request, KeyDescription]]:
     """Read all entries; a missing or damaged file is as good as an empty one: the next extraction writes it anew."""
     try:
         entries = json.loads((cache / _FILE).read_bytes())
-        known = [{"request": dict(entry["request"]), "key": dict(entry["key"])} for entry in entries]
-        return [entry for entry in known if entry["key"].keys() >= _IN_KEY]
-    except UNREADABLE:
+        return [(dict(entry["request"]), KeyDescription.read(entry["key"])) for entry in entries]
+    except (*UNREADABLE, AttributeError):
         return []
 
 
-def _state_of(file: Path) -> dict[str, Any]:
+def _state_of(file: Path) -> dict[str, int]:
     found = file.stat()
     changed = max(found.st_mtime_ns, found.st_ctime_ns)
     return {"bytes": found.st_size, "changed_ns": changed, "settled": changed < time.time_ns() - RACY_NS}
@@ -127,7 +126,7 @@ def _newest_change() -> int:
     return max(path.stat().st_mtime_ns for path in files)
 
 
-def _describe_machine() -> dict[str, Any]:
+def _describe_machine() -> dict[str, str | list[str] | None]:
     """Say what decides between bf16 and fp32: the processor's abilities, and which GPUs may be used."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()

@@ -3,6 +3,7 @@ from .key import Decode as Decode
 from .key import EmbeddingKey as EmbeddingKey
 from .key import Precision as Precision
 from .key import StoredDtype as StoredDtype
+from .key import short_name as short_name
 from .option import Option as Option
 from .option import OptionField as OptionField
 from .option import options_of as options_of

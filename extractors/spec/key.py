@@ -59,7 +59,7 @@ class EmbeddingKey:
     def id(self) -> str:
         """A folder name that a person can read and that no other key has: ``resnet50-`` and 16 hex digits."""
         digest = hashlib.sha256(json.dumps(self.as_dict(), sort_keys=True).encode()).hexdigest()
-        readable = re.sub(r"[^A-Za-z0-9_.]+", "_", self.backbone.rpartition("/")[2])
+        readable = re.sub(r"[^A-Za-z0-9_.]+", "_", short_name(self.backbone))
         return f"{readable}-{digest[:16]}"
 
     def as_dict(self) -> dict[str, Any]:
@@ -89,6 +89,11 @@ class EmbeddingKey:
             for name in {**mine, **theirs}
             if mine.get(name) != theirs.get(name)
         )
+
+
+def short_name(backbone: str) -> str:
+    """Return a backbone's name without its source: ``resnet50`` of ``torchvision/resnet50``."""
+    return backbone.rpartition("/")[2]
 
 
 def _every_field(key: EmbeddingKey) -> dict[str, Any]:

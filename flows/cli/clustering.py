@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.markup import escape
 
+from headstart.extractors.spec import short_name
 from headstart.flows.cli.options import CacheArgument, Json, with_options
 from headstart.flows.exploring import ClusterOptions
 from headstart.flows.output import emit_json, nearby, show_notes, table_of
@@ -26,17 +27,17 @@ def show_clusters(summary: "ClusterSummary") -> None:
     """Print what was found, 80 columns wide."""
     console = Console()
     console.print(
-        f"\n[bold]{summary.images} images[/], {escape(summary.backbone.rpartition('/')[2])} · {escape(summary.tap)}:",
+        f"\n[bold]{summary.images} images[/], {escape(short_name(summary.backbone))} · {escape(summary.tap)}:",
         highlight=False,
     )
     agreeing = ["ARI", "NMI"] if summary.target else []
     table = table_of("method", "with", "clusters", "in none", "silhouette", *agreeing)
     for row in summary.methods:
-        params = ", ".join(f"{name} {value}" for name, value in row["params"].items())
-        cells = [row["method"], params, str(row["clusters"]), str(row["noise"]), _number(row["silhouette"])]
-        table.add_row(*cells, *(_number(row[name.lower()]) for name in agreeing))
+        params = ", ".join(f"{name} {value}" for name, value in row.params.items())
+        cells = [row.method, params, str(row.clusters), str(row.noise), _number(row.silhouette)]
+        table.add_row(*cells, *(_number(getattr(row, name.lower())) for name in agreeing))
     console.print(table)
-    others = [f"{row['params']['k']}: {_number(row['silhouette'])}" for row in summary.tried[1:4]]
+    others = [f"{row.params['k']}: {_number(row.silhouette)}" for row in summary.tried[1:4]]
     if others:
         console.print(f"k-means, next best k by silhouette: {', '.join(others)}", highlight=False)
     if summary.target:

@@ -7,6 +7,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from headstart.extractors.spec import short_name
 from headstart.flows.cli.options import CacheArgument, ImagesArgument, Json, with_options
 from headstart.flows.inference import PredictOptions
 from headstart.flows.options import ExtractOptions
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from headstart.extractors.backbones import BackboneInfo
-    from headstart.flows.extraction import ExtractionSummary
+    from headstart.flows.extraction import ExtractionSummary, KeySummary
     from headstart.flows.upkeep import CacheSummary
 
 
@@ -83,17 +84,17 @@ def show_extraction(summary: "ExtractionSummary") -> None:
     table = table_of("backbone", "weights", "precision", "embedded", "reused")
     for key in summary.keys:
         table.add_row(
-            _short(key["backbone"]),
-            key["weights"],
-            key["precision"],
-            str(key["embedded"]),
-            str(key["reused"]),
+            short_name(key.backbone),
+            key.weights,
+            key.precision,
+            str(key.embedded),
+            str(key.reused),
         )
     console.print(table)
     for key in summary.keys:
-        if key["embedded"]:
+        if key.embedded:
             console.print(f"[dim]{escape(_how(key))}[/]", highlight=False)
-    notes = [*summary.notes, *(reason for key in summary.keys for reason in key["reasons"])]
+    notes = [*summary.notes, *(reason for key in summary.keys for reason in key.reasons)]
     if summary.quarantined:
         notes.append(f"{summary.quarantined} images are in quarantine: headstart inspect {summary.cache}")
     if not summary.embedded:
@@ -101,18 +102,18 @@ def show_extraction(summary: "ExtractionSummary") -> None:
     show_notes(notes)
 
 
-def _how(key: dict[str, Any]) -> str:
+def _how(key: "KeySummary") -> str:
     """Say how a key was embedded, and where the time went."""
-    stages = ", ".join(f"{stage} {seconds:.1f} s" for stage, seconds in key["stages"].items() if seconds >= 0.05)
-    rate = key["embedded"] / max(key["seconds"] - key["stages"]["set up"], 1e-3)
-    lines = [f"{_short(key['backbone'])}: {rate:.0f} images/s", f"time: {stages}"]
-    if execution := key["execution"]:
-        lines[0] += f" in batches of {execution['batch_size']}"
-        lines += execution["notes"]
-    if fidelity := key["fidelity"]:
+    stages = ", ".join(f"{stage} {seconds:.1f} s" for stage, seconds in key.stages.items() if seconds >= 0.05)
+    rate = key.embedded / max(key.seconds - key.stages["set up"], 1e-3)
+    lines = [f"{short_name(key.backbone)}: {rate:.0f} images/s", f"time: {stages}"]
+    if execution := key.execution:
+        lines[0] += f" in batches of {execution.batch_size}"
+        lines += execution.notes
+    if fidelity := key.fidelity:
         lines.append(
-            f"against plain float32: cosine ≥ {fidelity['cosine']:.5f}, relative error ≤ "
-            f"{100 * fidelity['relative_error']:.2g} %"
+            f"against plain float32: cosine ≥ {fidelity.cosine:.5f}, relative error ≤ "
+            f"{100 * fidelity.relative_error:.2g} %"
         )
     return "\n  ".join(lines)
 
@@ -129,12 +130,12 @@ def show_cache(summary: "CacheSummary") -> None:
     )
     table = table_of("backbone", "weights", "taps", "precision", "rows", "missing", "size")
     for key in summary.keys:
-        taps = "\n".join(f"{tap} {'×'.join(map(str, key['shape'][tap]))}" for tap in key["taps"])
-        row = (_short(key["backbone"]), key["weights"], taps, key["precision"], str(key["rows"]), str(key["missing"]))
-        table.add_row(*map(escape, row), size_text(key["bytes"]))
+        taps = "\n".join(f"{tap} {'×'.join(map(str, key.shape[tap]))}" for tap in key.taps)
+        row = (short_name(key.backbone), key.weights, taps, key.precision, str(key.rows), str(key.missing))
+        table.add_row(*map(escape, row), size_text(key.bytes))
     console.print(table)
     for image in summary.quarantined[:MOST_ROWS]:
-        console.print(f"[yellow]quarantined:[/] {escape(image['path'])}: {escape(image['reason'])}", highlight=False)
+        console.print(f"[yellow]quarantined:[/] {escape(image.path)}: {escape(image.reason)}", highlight=False)
     if len(summary.quarantined) > MOST_ROWS:
         show_notes([f"{len(summary.quarantined) - MOST_ROWS} more in quarantine; --json lists them all"])
 
@@ -146,7 +147,7 @@ def show_backbones(found: "Sequence[BackboneInfo]", pattern: str) -> None:
     table = table_of("name", "params", "GFLOPs", "features", "input", "top-1", "on disk")
     for row in found:
         table.add_row(
-            row.name if row.source != "torchvision" else _short(row.name),
+            row.name if row.source != "torchvision" else short_name(row.name),
             f"{row.parameters / 1e6:.1f} M" if row.parameters is not None else "",
             f"{row.gflops:.2f}" if row.gflops is not None else "",
             str(row.feature_size or ""),
@@ -155,7 +156,3 @@ def show_backbones(found: "Sequence[BackboneInfo]", pattern: str) -> None:
             "yes" if row.weights_on_disk else "",
         )
     Console().print(table)
-
-
-def _short(name: str) -> str:
-    return name.rpartition("/")[2]

@@ -85,25 +85,25 @@ def show_verification(summary: "VerificationSummary") -> None:
         highlight=False,
     )
     for damage in summary.damage[:_MOST_ROWS]:
-        state = "[green]repaired[/]" if damage["repaired"] else "[bold red]damaged[/]"
-        state = "[yellow]not read[/]" if damage["unread"] else state
+        state = "[green]repaired[/]" if damage.repaired else "[bold red]damaged[/]"
+        state = "[yellow]not read[/]" if damage.unread else state
         console.print(
-            f"{state} {escape(damage['path'].removeprefix(f'{summary.cache}/'))}", highlight=False, soft_wrap=True
+            f"{state} {escape(damage.path.removeprefix(f'{summary.cache}/'))}", highlight=False, soft_wrap=True
         )
-        console.print(_indented(damage["problem"]))
-        if not damage["repaired"]:
-            console.print(_indented(f"→ {damage['advice']}"))
+        console.print(_indented(damage.problem))
+        if not damage.repaired:
+            console.print(_indented(f"→ {damage.advice}"))
     for key in summary.incomplete:
-        paths = ", ".join(key["paths"][:3]) + (", …" if key["images"] > 3 else "")
-        again = f", {key['embedded']} of them embedded again" if key["embedded"] else ""
-        images = f"{_count(key['images'], 'image')} without a sound row{again}"
-        console.print(f"[yellow]concerned[/] {escape(key['key'])}: {images}", highlight=False)
+        paths = ", ".join(key.paths[:3]) + (", …" if key.images > 3 else "")
+        again = f", {key.embedded} of them embedded again" if key.embedded else ""
+        images = f"{_count(key.images, 'image')} without a sound row{again}"
+        console.print(f"[yellow]concerned[/] {escape(key.key)}: {images}", highlight=False)
         console.print(_indented(paths))
     notes = list(summary.notes)
     if len(summary.damage) > _MOST_ROWS:
         notes.append(f"{len(summary.damage) - _MOST_ROWS} more files are damaged; --json lists them all")
-    lacking = [key for key in summary.incomplete if key["embedded"] < key["images"]]
-    if lacking and not any(not damage["repaired"] for damage in summary.damage):
+    lacking = [key for key in summary.incomplete if key.embedded < key.images]
+    if lacking and not any(not damage.repaired for damage in summary.damage):
         notes.append(
             f"'headstart verify {summary.cache} --repair' embeds the missing images, as 'headstart extract' does"
         )
@@ -125,11 +125,11 @@ def show_compaction(summary: "CompactionSummary") -> None:
     table = table_of("rows", "key", "dropped", "shards", "size")
     for key in summary.keys:
         table.add_row(
-            str(key["rows"]),
-            key["id"],
-            str(key["dropped"]),
-            f"{key['shards_before']} → {key['shards_after']}",
-            f"{size_text(key['bytes_before'])} → {size_text(key['bytes_after'])}",
+            str(key.rows),
+            key.id,
+            str(key.dropped),
+            f"{key.shards_before} → {key.shards_after}",
+            f"{size_text(key.bytes_before)} → {size_text(key.bytes_after)}",
         )
     console.print(table)
     if summary.unread:

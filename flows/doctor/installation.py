@@ -9,7 +9,7 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
 from headstart.extractors.errors import ExtractorError
-from headstart.extractors.spec import find_weights_file, is_file_argument
+from headstart.extractors.spec import find_weights_file, is_file_argument, short_name
 from headstart.flows.doctor.finding import Finding, State
 from headstart.flows.experiment import Experiment, ExtractTable
 
@@ -69,7 +69,7 @@ def check_weights(experiment: Experiment | None) -> list[Finding]:
             state, found, advice = _find_weights(table)
         except ExtractorError as error:
             state, found, advice = "fail", str(error), "mend [[extract]]; 'headstart backbones' lists what there is"
-        name = table.backbone.rpartition("/")[2]
+        name = short_name(table.backbone)
         findings.append(Finding("weights", state, found if name in found else f"{name}: {found}", advice))
     return findings
 

@@ -11,7 +11,7 @@ from headstart.heads.analysis import NOISE, Clustering
 from headstart.heads.report.charts import map_chart
 
 if TYPE_CHECKING:
-    from headstart.flows.exploring.cluster_summary import ClusterSummary
+    from headstart.flows.exploring.cluster_summary import ClusteringRow, ClusterSummary
 
 _MOST_POINTS = 3000
 _MOST_CLUSTERS = 60
@@ -72,16 +72,17 @@ def render_clusters(
 
 def _section(
     one: Clustering,
-    found: dict[str, Any],
+    found: "ClusteringRow",
     points: npt.NDArray[np.float64],
     shown: npt.NDArray[np.intp],
     labels: tuple[npt.NDArray[Any], list[str]] | None,
     paths: Sequence[str],
 ) -> str:
-    figures = [f"{found['clusters']} clusters"]
-    if found["noise"]:
-        figures.append(f"{found['noise']} images in none")
-    figures += [f"{name} {found[name]:.3f}" for name in ("silhouette", "ari", "nmi") if found[name] is not None]
+    figures = [f"{found.clusters} clusters"]
+    if found.noise:
+        figures.append(f"{found.noise} images in none")
+    measured = {"silhouette": found.silhouette, "ari": found.ari, "nmi": found.nmi}
+    figures += [f"{name} {value:.3f}" for name, value in measured.items() if value is not None]
     chart = _chart(points, shown, one.clusters, [str(number) for number in range(one.n_clusters)], "none", one.method)
     table = _table(one.clusters, labels, paths)
     return f"<h2>{one.method}</h2>\n<p>{escape(', '.join(figures))}</p>\n{chart}\n{table}"

@@ -1,7 +1,33 @@
 """What `cluster` found, as its page, its command and its callers read it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+
+
+@dataclass(frozen=True)
+class ClusteringRow:
+    """One way in which the images were grouped.
+
+    Attributes
+    ----------
+    method : {"kmeans", "hdbscan"}
+    params : mapping
+        What it was run with.
+    clusters, noise : int
+        Clusters found, and images in none.
+    silhouette : float or None
+        As `heads.analysis.Clustering` has it.
+    ari, nmi : float or None
+        Agreement with the labels; None without labels.
+    """
+
+    method: str
+    params: Mapping[str, int]
+    clusters: int
+    noise: int
+    silhouette: float | None
+    ari: float | None = None
+    nmi: float | None = None
 
 
 @dataclass(frozen=True)
@@ -13,11 +39,10 @@ class ClusterSummary:
     cache, backbone, tap : str
         What was clustered.
     images : int
-    methods : list of dict
-        ``method, params, clusters, noise, silhouette, ari, nmi``: of k-means the k with the best silhouette, then
-        HDBSCAN. ``ari`` and ``nmi`` are None without labels.
-    tried : list of dict
-        The same of every k, best silhouette first.
+    methods : list of ClusteringRow
+        Of k-means the k with the best silhouette, then HDBSCAN.
+    tried : list of ClusteringRow
+        Of every k, best silhouette first.
     target : str or None
         Label column that clusters are compared with.
     map : {"pca", "umap"}
@@ -32,8 +57,8 @@ class ClusterSummary:
     backbone: str
     tap: str
     images: int
-    methods: list[dict[str, Any]]
-    tried: list[dict[str, Any]]
+    methods: list[ClusteringRow]
+    tried: list[ClusteringRow]
     target: str | None
     map: str
     table: str

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple, Unpack
 
@@ -14,7 +15,7 @@ from headstart.extractors.images import label_columns
 from headstart.extractors.listing import read_listing
 from headstart.flows.errors import JobError
 from headstart.flows.exploring.cluster_page import render_clusters
-from headstart.flows.exploring.cluster_summary import ClusterSummary
+from headstart.flows.exploring.cluster_summary import ClusteringRow, ClusterSummary
 from headstart.flows.exploring.options import ClusterKeywords, ClusterOptions
 from headstart.flows.options import taken
 from headstart.flows.problem import Embedded, find_covering
@@ -136,26 +137,19 @@ def _refuse_foreign(folder: Path) -> None:
         raise JobError(f"{folder}: holds other files than clusters; name an empty or a new folder (--out DIR)")
 
 
-def _described(one: Clustering, rows: pd.DataFrame, column: str | None) -> dict[str, Any]:
-    found: dict[str, Any] = {
-        "method": one.method,
-        "params": one.params,
-        "clusters": one.n_clusters,
-        "noise": one.n_noise,
-        "silhouette": one.silhouette,
-        "ari": None,
-        "nmi": None,
-    }
+def _described(one: Clustering, rows: pd.DataFrame, column: str | None) -> ClusteringRow:
+    row = ClusteringRow(one.method, one.params, one.n_clusters, one.n_noise, one.silhouette)
     if column is None:
-        return found
+        return row
     known = rows[column].notna().to_numpy()
-    return found | agreement(one.clusters[known], pd.factorize(rows[column][known])[0])
+    ari, nmi = agreement(one.clusters[known], pd.factorize(rows[column][known])[0])
+    return replace(row, ari=ari, nmi=nmi)
 
 
 def _write(
     folder: Path, summary: ClusterSummary, rows: pd.DataFrame, chosen: Sequence[Clustering], points: Any
 ) -> None:
-    columns: dict[str, Any] = {"path": rows["path"].to_numpy()}
+    columns = {"path": rows["path"].to_numpy()}
     if summary.target:
         columns[summary.target] = rows[summary.target].to_numpy()
     columns |= {one.method: one.clusters for one in chosen} | {"x": points[:, 0], "y": points[:, 1]}

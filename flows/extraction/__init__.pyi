@@ -10,3 +10,4 @@ from .scaled import ScaledExtraction as ScaledExtraction
 from .scaled import embed_in_flight as embed_in_flight
 from .scaled import on_workers as on_workers
 from .summary import ExtractionSummary as ExtractionSummary
+from .summary import KeySummary as KeySummary

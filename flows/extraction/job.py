@@ -5,16 +5,16 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, Unpack
+from typing import TYPE_CHECKING, TypeVar, Unpack
 
 from headstart.extractors.cache import EmbeddingCache, EmbeddingStore
-from headstart.extractors.extraction import Request, recall, remember
+from headstart.extractors.extraction import KeyDescription, Request, recall, remember
 from headstart.extractors.images import ImageSet, count_by_suffix, list_images
 from headstart.extractors.listing import CacheListing, listed_root, listing_lock, read_listing, update_listing
-from headstart.extractors.spec import Settings, Tap, find_weights_file
+from headstart.extractors.spec import Settings, Tap, find_weights_file, short_name
 from headstart.flows.extraction.choices import Wanted, default_cache, pair_weights, refuse_unknown
 from headstart.flows.extraction.gpu_lock import device_lock
-from headstart.flows.extraction.summary import ExtractionSummary, describe_key, describe_run, summarise
+from headstart.flows.extraction.summary import ExtractionSummary, KeySummary, describe_run, summarise
 from headstart.flows.options import ExtractKeywords, ExtractOptions, as_list, taken
 from headstart.flows.output import progress_bar, record_shard, say_waiting, timed
 
@@ -109,7 +109,7 @@ def extract_each(
     started : float
         When the job began, by `time.monotonic`.
     """
-    keys: list[dict[str, Any]] = []
+    keys: list[KeySummary] = []
     for name, source in wanted.backbones:
         request = wanted.request(name, source)
         if complete := find_complete(cache, listing, request):
@@ -123,32 +123,25 @@ def extract_each(
             embed_missing(extraction, results)
         finally:
             listing = quarantine(cache, listing, results)
-        key = describe_key(extraction)
+        key = KeyDescription.of(extraction)
         remember(cache, request, key)
         embedded = sum(result.embedded for result in results)
         seconds = time.monotonic() - begun
-        keys.append(key | describe_run(extraction, listing, embedded, opening=opening, seconds=seconds))
+        keys.append(describe_run(key, extraction, listing, embedded, opening=opening, seconds=seconds))
         del extraction  # or two networks lie in memory while the next is loaded
     return summarise(cache, listing, keys, notes, time.monotonic() - started)
 
 
-def find_complete(cache: EmbeddingCache, listing: CacheListing, request: Request) -> dict[str, Any] | None:
+def find_complete(cache: EmbeddingCache, listing: CacheListing, request: Request) -> KeySummary | None:
     """Describe the key that an equal request led to before, if the listing lacks none of its rows; None otherwise."""
     key = recall(cache.path, request)
-    folder = cache.path / "embeddings" / key["id"] if key else cache.path
+    folder = cache.path / "embeddings" / key.id if key else cache.path
     if key is None or not (folder / "key.json").exists():
         return None
     store = EmbeddingStore.read(folder)
-    if store.key.id != key["id"] or store.missing(listing.distinct["digest"].tolist()).any():
+    if store.key.id != key.id or store.missing(listing.distinct["digest"].tolist()).any():
         return None
-    return key | {
-        "embedded": 0,
-        "reused": len(listing.usable),
-        "execution": None,
-        "reasons": [],
-        "seconds": 0.0,
-        "stages": {},
-    }
+    return KeySummary(**vars(key), reused=len(listing.usable))
 
 
 def quarantine(cache: EmbeddingCache, listing: CacheListing, results: Sequence["ShardResult"]) -> CacheListing:
@@ -200,7 +193,7 @@ def open_extraction(
 
 def run_shards(extraction: "Extraction", results: list["ShardResult"], *, progress: bool) -> None:
     """Embed every shard that is missing, one after another; adds what came of each to `results`."""
-    name = extraction.backbone.name.rpartition("/")[2]
+    name = short_name(extraction.backbone.name)
     with (
         extraction.writing(on_wait=say_waiting if progress else None),
         progress_bar(f"embedding {name}", len(extraction.missing), show=progress) as advance,

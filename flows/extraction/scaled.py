@@ -16,7 +16,7 @@ from headstart.extractors.cache import EmbeddingCache
 from headstart.extractors.extraction import Decided, ExtractionRequest, MissingRows, ShardResult, ShardWork, cut_shards
 from headstart.extractors.images import image_sources
 from headstart.extractors.listing import CacheListing
-from headstart.extractors.spec import Settings, Tap, find_weights_file
+from headstart.extractors.spec import Settings, Tap, find_weights_file, short_name
 from headstart.extractors.stages import StageTimes
 from headstart.flows.extraction.cluster import Cluster, cluster_on_demand
 from headstart.flows.output import Advance, progress_bar, record_shard, say_waiting
@@ -211,7 +211,7 @@ def embed_in_flight(extraction: ScaledExtraction, results: list[ShardResult], st
 
 def run_scaled(extraction: ScaledExtraction, results: list[ShardResult], *, progress: bool) -> None:
     """Have every shard that is missing embedded; adds what came of each to `results`."""
-    name = extraction.store.key.backbone.rpartition("/")[2]
+    name = short_name(extraction.store.key.backbone)
     with (
         extraction.writing(on_wait=say_waiting if progress else None),
         progress_bar(f"embedding {name}", len(extraction.missing), show=progress) as advance,

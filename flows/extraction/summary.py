@@ -1,16 +1,42 @@
 """What an extraction tells of itself: each key that it filled or found complete, and the whole."""
 
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from headstart.extractors.cache import EmbeddingCache
 from headstart.extractors.errors import ImageSetError
+from headstart.extractors.extraction import KeyDescription
 from headstart.extractors.listing import CacheListing
-from headstart.extractors.spec import Settings, shared_values
 from headstart.extractors.stages import STAGES
 
 if TYPE_CHECKING:  # it loads torch, which a rerun with nothing new does without
     from headstart.extractors.extraction import MissingRows
+    from headstart.extractors.tuning import Execution
+
+
+@dataclass(frozen=True)
+class KeySummary(KeyDescription):
+    """What an extraction did for one key.
+
+    Attributes
+    ----------
+    embedded, reused : int
+        The listing's usable images that were new to the key, and the others.
+    execution : Execution or None
+        Batch size, compiled or not, and why; None where nothing was embedded.
+    reasons : list of str
+        Why a shortcut was not taken.
+    seconds : float
+    stages : dict of str to float
+        Where the time went, in seconds of work that add up over threads; ``set up`` is all before the first batch.
+    """
+
+    embedded: int = 0
+    reused: int = 0
+    execution: "Execution | None" = None
+    reasons: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+    stages: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -29,12 +55,7 @@ class ExtractionSummary:
         Images that could not be read; ``headstart inspect`` gives the reasons.
     seconds, images_per_second : float
         Time of the whole run, and embedded rows by the time spent embedding, without the set-up.
-    keys : list of dict
-        For each key its ``id, backbone, weights, taps, precision, decode, dtype, embedded, reused``; of a run that
-        embedded, too, ``fidelity`` to plain float32 by tap, ``reasons`` why a shortcut was not taken, ``execution``
-        (batch size, compiled or not, and why),
-        ``seconds``, and ``stages``: where the time went, in seconds of work that add up over threads; ``set up`` is all
-        before the first batch.
+    keys : list of KeySummary
     notes : list of str
         What a person should know.
     """
@@ -46,45 +67,37 @@ class ExtractionSummary:
     quarantined: int
     seconds: float
     images_per_second: float
-    keys: list[dict[str, Any]]
+    keys: list[KeySummary]
     notes: list[str]
 
 
-def describe_key(extraction: "MissingRows") -> dict[str, Any]:
-    """Say which key an extraction filled."""
-    key, fidelity = extraction.store.key, extraction.fidelity.features
-    return {
-        "id": key.id,
-        "backbone": key.backbone,
-        "weights": extraction.weights_name,
-        "taps": list(key.taps),
-        **shared_values(Settings, key),
-        "fidelity": None
-        if fidelity is None
-        else {"cosine": fidelity.cosine, "relative_error": fidelity.relative_error, **asdict(fidelity)},
-    }
-
-
 def describe_run(
-    extraction: "MissingRows", listing: CacheListing, embedded: int, *, opening: float, seconds: float
-) -> dict[str, Any]:
+    key: KeyDescription,
+    extraction: "MissingRows",
+    listing: CacheListing,
+    embedded: int,
+    *,
+    opening: float,
+    seconds: float,
+) -> KeySummary:
     """Say how many of the listing's usable images were new to a key, and how they were embedded in how many seconds."""
     measured = extraction.times.seconds
     stages = measured | {"set up": opening + measured.get("set up", 0.0)}
-    return {
-        "embedded": embedded,
-        "reused": len(listing.usable) - embedded,
-        "execution": extraction.execution and asdict(extraction.execution),
-        "reasons": extraction.reasons,
-        "seconds": round(seconds, 3),
-        "stages": {stage: round(stages.get(stage, 0.0), 3) for stage in ("set up", *STAGES)},
-    }
+    return KeySummary(
+        **vars(key),
+        embedded=embedded,
+        reused=len(listing.usable) - embedded,
+        execution=extraction.execution,
+        reasons=extraction.reasons,
+        seconds=round(seconds, 3),
+        stages={stage: round(stages.get(stage, 0.0), 3) for stage in ("set up", *STAGES)},
+    )
 
 
 def summarise(
     cache: EmbeddingCache,
     listing: CacheListing,
-    keys: list[dict[str, Any]],
+    keys: list[KeySummary],
     notes: list[str],
     seconds: float,
 ) -> ExtractionSummary:
@@ -102,13 +115,13 @@ def summarise(
             f"{listing.root}: none of {len(listing.rows)} images could be read "
             f"(first: {first['path']}: {first['reason']}); see 'headstart inspect {cache.path}'",
         )
-    embedded = sum(key["embedded"] for key in keys)
-    embedding_seconds = sum(key["seconds"] - key["stages"]["set up"] for key in keys if key["embedded"])
+    embedded = sum(key.embedded for key in keys)
+    embedding_seconds = sum(key.seconds - key.stages["set up"] for key in keys if key.embedded)
     return ExtractionSummary(
         cache=str(cache.path),
         images=len(listing.rows),
         embedded=embedded,
-        reused=sum(key["reused"] for key in keys),
+        reused=sum(key.reused for key in keys),
         quarantined=len(quarantined),
         seconds=round(seconds, 3),
         images_per_second=round(embedded / embedding_seconds, 1) if embedded and embedding_seconds else 0.0,

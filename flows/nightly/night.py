@@ -95,7 +95,7 @@ def run_night(
     last = NightRecord.read(experiment.out)
     extraction = extract()
     listing = read_listing(EmbeddingCache(experiment.cache))
-    keys = [key["id"] for key in extraction.keys]
+    keys = [key.id for key in extraction.keys]
     inputs = describe_inputs(experiment, listing, keys)
     reasons = why_refit(experiment, last.inputs if last else None, inputs)
     if reasons:

@@ -9,6 +9,7 @@ from prefect.assets import Asset, AssetProperties, add_asset_metadata, materiali
 from prefect.cache_policies import NO_CACHE
 
 from headstart.extractors.images import is_url
+from headstart.extractors.spec import short_name
 from headstart.flows.experiment import Experiment, FitTable
 from headstart.flows.extraction import ExtractionSummary
 
@@ -36,13 +37,13 @@ def model_asset(experiment: Experiment, table: FitTable) -> Asset:
 def record_embeddings(experiment: Experiment, extracted: ExtractionSummary) -> None:
     """Record every key that an extraction filled or found complete; to be called in a flow."""
     for key in extracted.keys:
-        asset = embeddings_asset(extracted.cache, key["id"], key["backbone"])
+        asset = embeddings_asset(extracted.cache, key.id, key.backbone)
         record = _record_task.with_options(
             assets=[asset],
             asset_deps=[images_asset(experiment)],
-            task_run_name=f"record the embeddings of {key['backbone'].rpartition('/')[2]}",
+            task_run_name=f"record the embeddings of {short_name(key.backbone)}",
         )
-        record(asset.key, {name: key[name] for name in ("backbone", "weights", "embedded", "reused")})
+        record(asset.key, {name: getattr(key, name) for name in ("backbone", "weights", "embedded", "reused")})
 
 
 @materialize("file:///embeddings", name="record embeddings", cache_policy=NO_CACHE, persist_result=False)

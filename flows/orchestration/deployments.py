@@ -4,7 +4,7 @@ from prefect import flow
 
 from headstart.extractors.cache import EmbeddingCache
 from headstart.extractors.extraction import recall
-from headstart.extractors.spec import find_weights_file
+from headstart.extractors.spec import find_weights_file, short_name
 from headstart.flows.errors import JobError
 from headstart.flows.experiment import Experiment, ExtractTable
 from headstart.flows.extraction import ExtractionSummary
@@ -53,7 +53,7 @@ def find_keys(experiment: Experiment) -> list[str]:
     keys: list[str] = []
     for table in experiment.extract:
         known = recall(cache.path, wanted.request(table.backbone, table.weights))
-        found = [known["id"]] if known else _keys_of(cache, table)
+        found = [known.id] if known else _keys_of(cache, table)
         if not found:
             raise JobError(
                 f"{cache.path}: no embeddings of {table.backbone} ({table.weights}); run the extraction first"
@@ -68,6 +68,6 @@ def _keys_of(cache: EmbeddingCache, table: ExtractTable) -> list[str]:
     return [
         store.key.id
         for store in cache.stores()
-        if table.backbone in (store.key.backbone, store.key.backbone.rpartition("/")[2])
+        if table.backbone in (store.key.backbone, short_name(store.key.backbone))
         and store.about["weights_source"] == source
     ]

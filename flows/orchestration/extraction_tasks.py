@@ -14,7 +14,7 @@ from headstart.extractors.cache import EmbeddingCache
 from headstart.extractors.extraction import Extraction, MissingRows, ShardResult
 from headstart.extractors.images import list_images
 from headstart.extractors.listing import CacheListing
-from headstart.extractors.spec import Settings, Tap
+from headstart.extractors.spec import Settings, Tap, short_name
 from headstart.flows.experiment import Experiment
 from headstart.flows.extraction import (
     ExtractionSummary,
@@ -157,4 +157,4 @@ def _shard_name(extraction: MissingRows, number: int) -> str:
 
 
 def _short_name(extraction: MissingRows) -> str:
-    return extraction.store.key.backbone.rpartition("/")[2]
+    return short_name(extraction.store.key.backbone)

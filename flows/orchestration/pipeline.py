@@ -88,5 +88,5 @@ def run_experiment(experiment: Experiment, progress: bool = False) -> RunSummary
         refuse_misspelt(settled)  # a parameter that was typed into Prefect's form has passed through nothing else
         extracted = extract_in_tasks(settled, progress=progress)
         record_embeddings(settled, extracted)
-        fits = fit_in_tasks(settled, [key["id"] for key in extracted.keys], progress=progress)
+        fits = fit_in_tasks(settled, [key.id for key in extracted.keys], progress=progress)
     return RunSummary(extracted, fits[0], fits[1:])

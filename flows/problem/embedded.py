@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from headstart.extractors.cache import DigestArray, EmbeddingCache, EmbeddingStore, EmbeddingView
+from headstart.extractors.spec import short_name
 from headstart.flows.errors import JobError
 
 
@@ -90,12 +91,12 @@ def _backbones(stores: Sequence[EmbeddingStore]) -> str:
 
 
 def _named(store: EmbeddingStore, names: Sequence[str]) -> bool:
-    return store.key.backbone in names or store.key.backbone.rpartition("/")[2] in names
+    return store.key.backbone in names or short_name(store.key.backbone) in names
 
 
 def _labels(stores: Sequence[EmbeddingStore]) -> list[str]:
     """Name each key as shortly as sets it apart: by backbone, then by weights, precision and dtype, or by its id."""
-    labels = [store.key.backbone.rpartition("/")[2] for store in stores]
+    labels = [short_name(store.key.backbone) for store in stores]
     traits = [(_short_weights(store), store.key.precision, store.key.dtype) for store in stores]
     for column in zip(*traits, strict=True):
         alike = [{trait for other, trait in zip(labels, column, strict=True) if other == label} for label in labels]

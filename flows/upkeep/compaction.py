@@ -5,7 +5,6 @@ import time
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
@@ -24,6 +23,19 @@ from headstart.extractors.listing import (
 from headstart.extractors.upkeep import carry_out, plan_compaction
 from headstart.extractors.writer_lock import writer_lock
 from headstart.flows.output import progress_bar, say_waiting
+
+
+@dataclass(frozen=True)
+class CompactedKey:
+    """What a compaction did with the shards of one key; attributes are as of the summary."""
+
+    id: str
+    rows: int
+    dropped: int
+    shards_before: int
+    shards_after: int
+    bytes_before: int
+    bytes_after: int
 
 
 @dataclass(frozen=True)
@@ -46,8 +58,7 @@ class CompactionSummary:
         Whether anything was to do.
     seconds : float
         Time of the whole run.
-    keys : list of dict
-        For each key its ``id, rows, dropped, shards_before, shards_after, bytes_before, bytes_after``.
+    keys : list of CompactedKey
     """
 
     cache: str
@@ -60,7 +71,7 @@ class CompactionSummary:
     unread: int
     changed: bool
     seconds: float
-    keys: list[dict[str, Any]]
+    keys: list[CompactedKey]
 
 
 def compact(cache: str | Path, *, drop_others: bool = False, progress: bool = False) -> CompactionSummary:
@@ -92,23 +103,27 @@ def compact(cache: str | Path, *, drop_others: bool = False, progress: bool = Fa
             forget_other_sets(folder)
     stores = folder.stores()
     with progress_bar("compacting", len(stores), unit="keys", show=progress) as advance:
-        keys = []
+        keys, others, changed = [], 0, False
         for store in stores:
-            keys.append(_compact_key(folder, store, drop_others=drop_others, progress=progress))
+            key, n_others, needed = _compact_key(folder, store, drop_others=drop_others, progress=progress)
+            keys.append(key)
+            others += n_others
+            changed |= needed
             advance(1)
     listing = _read_usable(folder)
-    totals = {name: sum(key[name] for key in keys) for name in _COUNTED}
+    totals = {name: sum(getattr(key, name) for key in keys) for name in _COUNTED}
     return CompactionSummary(
         cache=str(folder.path),
         unread=int(listing.rows["digest"].isna().sum()),
-        changed=any(key["changed"] for key in keys),
+        changed=changed,
         seconds=round(time.monotonic() - started, 3),
-        keys=[{name: value for name, value in key.items() if name not in {"changed", "others"}} for key in keys],
+        keys=keys,
+        others=others,
         **totals,
     )
 
 
-_COUNTED = ("shards_before", "shards_after", "bytes_before", "bytes_after", "dropped", "others")
+_COUNTED = ("shards_before", "shards_after", "bytes_before", "bytes_after", "dropped")
 
 
 def _read_usable(cache: EmbeddingCache) -> CacheListing:
@@ -141,7 +156,10 @@ def _to_keep(cache: EmbeddingCache, store: EmbeddingStore, *, drop_others: bool)
     return [*kept, *others], there
 
 
-def _compact_key(cache: EmbeddingCache, store: EmbeddingStore, *, drop_others: bool, progress: bool) -> dict[str, Any]:
+def _compact_key(
+    cache: EmbeddingCache, store: EmbeddingStore, *, drop_others: bool, progress: bool
+) -> tuple[CompactedKey, int, bool]:
+    """Compact one key; returns what that did, its rows of other image sets, and whether there was anything to do."""
     before = len(store.shards()), store.n_bytes()
     waiting = say_waiting if progress else None
     with ExitStack() as locks:
@@ -152,14 +170,13 @@ def _compact_key(cache: EmbeddingCache, store: EmbeddingStore, *, drop_others: b
         plan = plan_compaction(store, digests)
         if plan.is_needed:
             carry_out(store, plan)
-    return {
-        "id": store.key.id,
-        "rows": store.n_rows(),
-        "dropped": plan.dropped,
-        "others": others,
-        "changed": plan.is_needed,
-        "shards_before": before[0],
-        "shards_after": len(store.shards()),
-        "bytes_before": before[1],
-        "bytes_after": store.n_bytes(),
-    }
+    found = CompactedKey(
+        id=store.key.id,
+        rows=store.n_rows(),
+        dropped=plan.dropped,
+        shards_before=before[0],
+        shards_after=len(store.shards()),
+        bytes_before=before[1],
+        bytes_after=store.n_bytes(),
+    )
+    return found, others, plan.is_needed

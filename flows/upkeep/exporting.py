@@ -7,7 +7,7 @@ from pathlib import Path
 
 from headstart.extractors.cache import EmbeddingCache, EmbeddingStore
 from headstart.extractors.listing import read_listing
-from headstart.extractors.spec import StoredDtype
+from headstart.extractors.spec import StoredDtype, short_name
 from headstart.extractors.upkeep import WRITERS, gather_export
 from headstart.flows.errors import JobError
 
@@ -120,7 +120,7 @@ def _choose_store(cache: EmbeddingCache, key: str | None, backbone: str | None) 
         store
         for store in stores
         if key in (None, store.key.id)
-        and (backbone is None or backbone in (store.key.backbone, store.key.backbone.rpartition("/")[2]))
+        and (backbone is None or backbone in (store.key.backbone, short_name(store.key.backbone)))
     ]
     if len(chosen) == 1:
         return chosen[0]

@@ -2,11 +2,35 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from headstart.extractors.cache import EmbeddingCache
 from headstart.extractors.images import label_columns
 from headstart.extractors.listing import read_listing
+
+
+@dataclass(frozen=True)
+class CachedKey:
+    """One key of a cache; `shape` has that of one image's features, by tap."""
+
+    id: str
+    backbone: str
+    weights: str
+    taps: list[str]
+    shape: dict[str, list[int]]
+    precision: str
+    dtype: str
+    rows: int
+    missing: int
+    shards: int
+    bytes: int
+
+
+@dataclass(frozen=True)
+class QuarantinedImage:
+    """An image that could not be read, and why."""
+
+    path: str
+    reason: str
 
 
 @dataclass(frozen=True)
@@ -25,10 +49,8 @@ class CacheSummary:
         For each label column the number of distinct values.
     splits : dict of str to int
         Images in each split.
-    keys : list of dict
-        For each key its ``id, backbone, weights, taps, shape, precision, dtype, rows, missing, shards, bytes``.
-    quarantined : list of dict
-        ``path`` and ``reason`` of each image that could not be read.
+    keys : list of CachedKey
+    quarantined : list of QuarantinedImage
     """
 
     cache: str
@@ -38,8 +60,8 @@ class CacheSummary:
     bytes: int
     labels: dict[str, int]
     splits: dict[str, int]
-    keys: list[dict[str, Any]]
-    quarantined: list[dict[str, str]]
+    keys: list[CachedKey]
+    quarantined: list[QuarantinedImage]
 
 
 def inspect(cache: str | Path) -> CacheSummary:
@@ -54,19 +76,19 @@ def inspect(cache: str | Path) -> CacheSummary:
     listing = read_listing(folder)
     digests = listing.usable["digest"].unique().tolist()
     keys = [
-        {
-            "id": store.key.id,
-            "backbone": store.key.backbone,
-            "weights": store.about["weights_name"],
-            "taps": list(store.key.taps),
-            "shape": store.about["shape"],
-            "precision": store.key.precision,
-            "dtype": store.key.dtype,
-            "rows": store.n_rows(),
-            "missing": int(store.missing(digests).sum()),
-            "shards": len(store.shards()),
-            "bytes": store.n_bytes(),
-        }
+        CachedKey(
+            id=store.key.id,
+            backbone=store.key.backbone,
+            weights=store.about["weights_name"],
+            taps=list(store.key.taps),
+            shape=store.about["shape"],
+            precision=store.key.precision,
+            dtype=store.key.dtype,
+            rows=store.n_rows(),
+            missing=int(store.missing(digests).sum()),
+            shards=len(store.shards()),
+            bytes=store.n_bytes(),
+        )
         for store in folder.stores()
     ]
     return CacheSummary(
@@ -74,12 +96,12 @@ def inspect(cache: str | Path) -> CacheSummary:
         root=str(listing.root),
         images=len(listing.rows),
         distinct=len(digests),
-        bytes=sum(key["bytes"] for key in keys),
+        bytes=sum(key.bytes for key in keys),
         labels={column: int(listing.rows[column].nunique()) for column in label_columns(listing.rows)},
         splits={str(split): int(count) for split, count in listing.rows["split"].value_counts().items()},
         keys=keys,
         quarantined=[
-            {"path": path, "reason": reason}
+            QuarantinedImage(path, reason)
             for path, reason in zip(listing.quarantined["path"], listing.quarantined["reason"], strict=True)
         ],
     )

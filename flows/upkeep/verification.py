@@ -2,9 +2,8 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from headstart.extractors.cache import EmbeddingCache, EmbeddingStore
 from headstart.extractors.errors import ExtractorError
@@ -27,6 +26,31 @@ from headstart.flows.upkeep.repair import repair_key, restore_key, restore_listi
 
 
 @dataclass(frozen=True)
+class SettledDamage:
+    """One file that is not as it was written, as `extractors.upkeep.Damage` has it, and whether it is repaired.
+
+    `unread` are those that could not be read this time, against which nothing is known.
+    """
+
+    path: str
+    problem: str
+    advice: str
+    repairable: bool
+    unread: bool
+    repaired: bool
+
+
+@dataclass(frozen=True)
+class IncompleteKey:
+    """The id of a key, how many usable images of the listing it lacks, how many are embedded again, and which."""
+
+    key: str
+    images: int
+    embedded: int
+    paths: list[str]
+
+
+@dataclass(frozen=True)
 class VerificationSummary:
     """What a cache was found to be.
 
@@ -38,12 +62,8 @@ class VerificationSummary:
         Whether all is well now: nothing was damaged, or all of it is repaired.
     keys, shards, bytes : int
         What was checked.
-    damage : list of dict
-        For each file that is not as it was written its ``path, problem, advice`` and whether it is ``repaired``;
-        ``unread`` are those that could not be read this time, against which nothing is known.
-    incomplete : list of dict
-        For each key that lacks usable images of the listing its id as ``key``, their number as ``images``, their
-        ``paths``, and how many are ``embedded`` again.
+    damage : list of SettledDamage
+    incomplete : list of IncompleteKey
     seconds : float
         Time of the whole run.
     notes : list of str
@@ -55,8 +75,8 @@ class VerificationSummary:
     keys: int
     shards: int
     bytes: int
-    damage: list[dict[str, Any]]
-    incomplete: list[dict[str, Any]]
+    damage: list[SettledDamage]
+    incomplete: list[IncompleteKey]
     seconds: float
     notes: list[str]
 
@@ -245,21 +265,18 @@ def _summarise(
 ) -> VerificationSummary:
     settled = [*files, *((damage, check.repaired) for check in checks for damage in check.damages)]
     settled += [(check.index, check.indexed) for check in checks if check.index]
-    damage = [asdict(damage) | {"path": str(damage.path), "repaired": repaired} for damage, repaired in settled]
+    damage = [
+        SettledDamage(str(one.path), one.problem, one.advice, one.repairable, one.unread, repaired)
+        for one, repaired in settled
+    ]
     incomplete = [
-        {
-            "key": check.store.key.id,
-            "images": len(check.unembedded),
-            "embedded": check.embedded,
-            "paths": check.unembedded,
-        }
+        IncompleteKey(check.store.key.id, len(check.unembedded), check.embedded, check.unembedded)
         for check in checks
         if check.unembedded
     ]
     return VerificationSummary(
         cache=str(path),
-        sound=all(entry["repaired"] for entry in damage)
-        and all(entry["embedded"] == entry["images"] for entry in incomplete),
+        sound=all(entry.repaired for entry in damage) and all(entry.embedded == entry.images for entry in incomplete),
         keys=len(checks),
         shards=sum(len(check.store.shards()) for check in checks),
         bytes=sum(check.store.n_bytes() for check in checks),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from sklearn.cluster import HDBSCAN, KMeans, MiniBatchKMeans
@@ -52,7 +52,7 @@ class Clustering:
     """
 
     method: str
-    params: dict[str, Any]
+    params: dict[str, int]
     clusters: Numbers = field(repr=False)
     silhouette: float | None
 
@@ -146,21 +146,18 @@ def cluster_by_density(reduced: Floats, min_cluster_size: int | None = None, see
     return _described("hdbscan", {"min_cluster_size": size}, found, reduced, seed)
 
 
-def agreement(clusters: Numbers, labels: Numbers) -> dict[str, float]:
-    """Return how well clusters (n_images,) agree with labels (n_images,), which no clustering has seen.
+def agreement(clusters: Numbers, labels: Numbers) -> tuple[float, float]:
+    """Return the adjusted Rand index and the normalised mutual information of clusters and labels, (n_images,) each.
 
-    ``ari`` is the adjusted Rand index: 1 where both group alike, about 0 by chance. ``nmi`` is the normalised mutual
-    information, between 0 and 1, which many small clusters flatter. Noise counts as one cluster.
+    The first is 1 where both group alike, about 0 by chance. The second is between 0 and 1, and many small clusters
+    flatter it. Noise counts as one cluster.
 
     References
     ----------
     Hubert & Arabie, "Comparing partitions", Journal of Classification 2, 1985.
     Strehl & Ghosh, "Cluster ensembles", JMLR 3, 2002.
     """
-    return {
-        "ari": float(adjusted_rand_score(labels, clusters)),
-        "nmi": float(normalized_mutual_info_score(labels, clusters)),
-    }
+    return float(adjusted_rand_score(labels, clusters)), float(normalized_mutual_info_score(labels, clusters))
 
 
 def project_on_plane(reduced: Floats, method: str = "auto", seed: int = 0) -> tuple[NDArray[np.float64], str]:
@@ -197,7 +194,7 @@ def project_on_plane(reduced: Floats, method: str = "auto", seed: int = 0) -> tu
     return np.asarray(points, dtype=np.float64), "umap"
 
 
-def _described(method: str, params: dict[str, Any], found: Numbers, reduced: Floats, seed: int) -> Clustering:
+def _described(method: str, params: dict[str, int], found: Numbers, reduced: Floats, seed: int) -> Clustering:
     """Give clusters numbers by their size, and measure how well they stand apart."""
     clusters = np.full(len(found), NOISE, dtype=np.intp)
     numbers, sizes = np.unique(found[found != NOISE], return_counts=True)

@@ -2,6 +2,7 @@
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +10,21 @@ import pytest
 
 import headstart.extractors.extraction.known_requests
 from headstart.extractors.cache.cache import EmbeddingCache
+from headstart.extractors.extraction.key_description import FidelityRow, KeyDescription
 from headstart.extractors.extraction.known_requests import describe_request, recall, remember
 from headstart.extractors.spec.settings import Settings
 from headstart.extractors.spec.tap import Tap
 
-KEY = {"id": "resnet18-0123", "backbone": "torchvision/resnet18", "weights": "none"}
+KEY = KeyDescription(
+    id="resnet18-0123",
+    backbone="torchvision/resnet18",
+    weights="none",
+    taps=["penultimate"],
+    precision="fp32",
+    decode="draft",
+    dtype="float32",
+    fidelity=FidelityRow(0.9999, 0.01, {"penultimate": {"cosine": 0.9999, "relative_error": 0.01}}, 8),
+)
 
 
 def request(backbone: str = "resnet18", weights: str = "none", **settings: Any) -> dict[str, Any]:
@@ -52,9 +63,9 @@ def test_a_file_called_like_a_reserved_word_is_no_weights_file(elsewhere: Path) 
 
 def test_what_was_remembered_is_recalled_for_an_equal_request_alone(cache: EmbeddingCache) -> None:
     remember(cache, request(), KEY)
-    remember(cache, request(dtype="float16"), KEY | {"id": "other"})
+    remember(cache, request(dtype="float16"), replace(KEY, id="other"))
     assert recall(cache.path, request()) == KEY
-    assert recall(cache.path, request(dtype="float16")) == KEY | {"id": "other"}
+    assert recall(cache.path, request(dtype="float16")) == replace(KEY, id="other")
     assert recall(cache.path, request(device="cpu")) is None
 
 
@@ -67,8 +78,8 @@ def test_what_is_remembered_already_is_not_written_again(cache: EmbeddingCache) 
 
 def test_a_request_that_led_to_another_key_is_recalled_with_the_last(cache: EmbeddingCache) -> None:
     remember(cache, request(), KEY)
-    remember(cache, request(), KEY | {"id": "later"})
-    assert recall(cache.path, request()) == KEY | {"id": "later"}
+    remember(cache, request(), replace(KEY, id="later"))
+    assert recall(cache.path, request()) == replace(KEY, id="later")
     assert len(json.loads((cache.path / "requests.json").read_text())) == 1
 
 
@@ -78,7 +89,7 @@ def test_a_request_that_led_to_another_key_is_recalled_with_the_last(cache: Embe
     ids=["timm's hub", "own code"],
 )
 def test_what_may_change_unseen_is_not_remembered(cache: EmbeddingCache, weights: str, canonical: str) -> None:
-    remember(cache, request(weights=weights), KEY | {"backbone": canonical})
+    remember(cache, request(weights=weights), replace(KEY, backbone=canonical))
     assert not (cache.path / "requests.json").exists()
 
 

@@ -114,7 +114,7 @@ def test_every_key_that_was_compacted_is_described_by_the_same_fields(embed: Cal
     summary = compact(embed(**both).cache)
     assert summary.changed
     fields = {"id", "rows", "dropped", "shards_before", "shards_after", "bytes_before", "bytes_after"}
-    assert [set(key) for key in summary.keys] == [fields, fields]
+    assert [set(vars(key)) for key in summary.keys] == [fields, fields]
 
 
 @pytest.mark.parametrize("command", ["verify", "compact", "export"])

@@ -27,12 +27,12 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_clusters_agree_with_labels_that_they_never_saw(cache: Path, tmp_path: Path) -> None:
     found = cluster(cache, k=(2, 3, 5), out=tmp_path / "out")
-    assert [row["method"] for row in found.methods] == ["kmeans", "hdbscan"]
-    assert found.methods[0]["params"] == {"k": 3}
-    assert [row["clusters"] for row in found.methods] == [3, 3]
-    assert found.methods[0]["ari"] == 1.0
-    assert found.methods[0]["nmi"] == pytest.approx(1.0)
-    assert {row["params"]["k"] for row in found.tried} == {2, 3, 5}
+    assert [row.method for row in found.methods] == ["kmeans", "hdbscan"]
+    assert found.methods[0].params == {"k": 3}
+    assert [row.clusters for row in found.methods] == [3, 3]
+    assert found.methods[0].ari == 1.0
+    assert found.methods[0].nmi == pytest.approx(1.0)
+    assert {row.params["k"] for row in found.tried} == {2, 3, 5}
     assert (found.images, found.target) == (90, "label")
 
 
@@ -65,7 +65,7 @@ def test_without_labels_there_is_nothing_to_agree_with(tmp_path: Path) -> None:
     flat = cache_of(tmp_path, generator.normal(size=(20, 4)), ["."] * 20)
     found = cluster(flat, k=(2,), out=tmp_path / "out")
     assert found.target is None
-    assert found.methods[0]["ari"] is None
+    assert found.methods[0].ari is None
     assert list(pd.read_csv(found.table).columns) == ["path", "kmeans", "hdbscan", "x", "y"]
     assert Path(found.page).read_text().count("<svg") == 2
 

@@ -92,9 +92,9 @@ def test_what_cannot_be_decoded_is_quarantined(embed: Embed, address: str, photo
 
 def test_the_summary_says_how_and_where_the_time_went(embed: Embed, address: str) -> None:
     (key,) = embed(dask=address, batch_size=4).keys
-    assert key["execution"]["batch_size"] == 4
-    assert key["fidelity"]["cosine"] > 0.999
-    assert all(key["stages"][stage] > 0 for stage in ("set up", "read", "decode", "forward", "write"))
+    assert key.execution.batch_size == 4
+    assert key.fidelity.cosine > 0.999
+    assert all(key.stages[stage] > 0 for stage in ("set up", "read", "decode", "forward", "write"))
 
 
 def test_no_more_shards_are_under_way_than_two_a_worker(

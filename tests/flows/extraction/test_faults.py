@@ -56,7 +56,7 @@ def test_a_read_only_cache_says_so_when_something_is_new(read_only: Path, embed:
 
 
 def test_a_read_only_cache_can_be_inspected_verified_exported_and_fitted(read_only: Path, tmp_path: Path) -> None:
-    assert inspect(read_only).keys[0]["missing"] == 0
+    assert inspect(read_only).keys[0].missing == 0
     assert verify(read_only).sound
     assert verify(read_only, repair=True).sound
     assert not compact(read_only).changed

@@ -18,6 +18,7 @@ import headstart.extractors.decoding.prefetch
 import headstart.flows.extraction.job
 from headstart.extractors.cache.cache import EmbeddingCache
 from headstart.extractors.errors import CacheError, ExtractorError, ImageSetError, NotReadError
+from headstart.extractors.extraction.key_description import KeyDescription
 from headstart.extractors.listing.cache_listing import read_listing
 from headstart.flows.errors import JobError
 from headstart.flows.extraction.choices import default_cache, pair_weights
@@ -41,25 +42,25 @@ def test_the_first_run_embeds_all_the_second_nothing_and_three_new_images_three(
 
 def test_a_key_says_what_was_used(embed: Embed) -> None:
     (key,) = embed(tap=["penultimate", "features.2:avg"]).keys
-    assert key["backbone"] == "headstart/small_cnn"
-    assert key["weights"] == "none (random, seed 0)"
-    assert key["taps"] == ["features.2:avg", "penultimate"]
-    assert (key["precision"], key["dtype"], key["embedded"], key["reused"]) == ("fp32", "float32", 36, 0)
+    assert key.backbone == "headstart/small_cnn"
+    assert key.weights == "none (random, seed 0)"
+    assert key.taps == ["features.2:avg", "penultimate"]
+    assert (key.precision, key.dtype, key.embedded, key.reused) == ("fp32", "float32", 36, 0)
 
 
 def test_to_describe_a_run_changes_nothing_of_it(photos: Path, tmp_path: Path) -> None:
     extraction = opened(EmbeddingCache(tmp_path / "cache", create=True), photos)
     embedded = run(extraction)
-    before = dict(extraction.times.seconds)
-    told = [describe_run(extraction, extraction.listing, embedded, opening=1000.0, seconds=9.0) for _ in range(2)]
+    before, key = dict(extraction.times.seconds), KeyDescription.of(extraction)
+    told = [describe_run(key, extraction, extraction.listing, embedded, opening=1000.0, seconds=9.0) for _ in range(2)]
     assert extraction.times.seconds == before
     assert told[0] == told[1]
-    assert told[0]["stages"]["set up"] == round(1000.0 + before["set up"], 3)
+    assert told[0].stages["set up"] == round(1000.0 + before["set up"], 3)
 
 
 def test_several_backbones_fill_several_keys_of_one_cache(embed: Embed) -> None:
     summary = embed(backbone=["small_cnn", "pixels"], weights=["none", "default"])
-    assert [key["backbone"] for key in summary.keys] == ["headstart/small_cnn", "headstart/pixels"]
+    assert [key.backbone for key in summary.keys] == ["headstart/small_cnn", "headstart/pixels"]
     assert summary.embedded == 72
     assert len(EmbeddingCache(summary.cache).stores()) == 2
 
@@ -224,7 +225,7 @@ def test_what_is_misspelt_is_told_before_a_cache_is_made(embed: Embed, tmp_path:
 
 def test_a_file_called_none_is_no_weights(embed: Embed, elsewhere: Path) -> None:
     (elsewhere / "none").write_text("not weights")
-    assert embed(weights="none").keys[0]["weights"] == "none (random, seed 0)"
+    assert embed(weights="none").keys[0].weights == "none (random, seed 0)"
 
 
 def test_an_image_that_cannot_be_read_this_time_is_read_next_time(

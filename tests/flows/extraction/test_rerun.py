@@ -17,6 +17,7 @@ from support.tar_shards import write_tar
 import headstart.extractors.extraction.known_requests
 import headstart.flows.extraction.job
 from headstart.extractors.cache.cache import EmbeddingCache
+from headstart.flows.output.json_values import plain
 
 Embed = Callable[..., Any]
 
@@ -26,9 +27,10 @@ OF_THE_KEY = ("id", "backbone", "weights", "taps", "precision", "decode", "dtype
 CHILD = """
 import json, sys
 from headstart.flows import extract
+from headstart.flows.output import plain
 summary = extract(**json.loads(sys.argv[1]))
 loaded = sorted({"torch", "torchvision", "timm", "PIL", "sklearn", "prefect", "dask"} & set(sys.modules))
-print(json.dumps([loaded, summary.images, summary.embedded, summary.reused, summary.quarantined, summary.keys]))
+print(json.dumps([loaded, summary.images, summary.embedded, summary.reused, summary.quarantined, plain(summary.keys)]))
 """
 
 
@@ -70,8 +72,8 @@ def files_of(folder: Path) -> dict[Path, tuple[int, int, int]]:
     return {path: (stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino) for path, stat in found}
 
 
-def of_the_key(key: dict[str, Any]) -> list[Any]:
-    return [key[name] for name in OF_THE_KEY]
+def of_the_key(key: Any) -> list[Any]:
+    return [plain(key)[name] for name in OF_THE_KEY]
 
 
 def save_weights(path: Path, seed: int) -> Path:
@@ -104,7 +106,7 @@ def test_a_rerun_loads_neither_torch_nor_what_decodes_and_says_the_same(
     assert loaded == []
     assert counts == [36, 0, 35, 1]
     assert [(key["embedded"], key["reused"], *of_the_key(key)) for key in keys] == [(0, 35, *of_the_key(first))]
-    assert first.keys() == keys[0].keys()
+    assert plain(first).keys() == keys[0].keys()
 
 
 def test_a_rerun_writes_nothing_so_that_a_cache_may_be_read_only(
@@ -178,15 +180,15 @@ def test_weights_that_were_replaced_under_the_same_name_are_loaded_and_embedded_
     os.utime(file, (LONG_AGO, LONG_AGO))
     (first,) = embed(weights=str(file)).keys
     (again,) = embed(weights=str(file)).keys
-    assert (again["embedded"], *of_the_key(again)) == (0, *of_the_key(first))
+    assert (again.embedded, *of_the_key(again)) == (0, *of_the_key(first))
     assert len(opened) == 1
     size = file.stat().st_size
     save_weights(file, seed=2)
     os.utime(file, (LONG_AGO, LONG_AGO))  # only the time of the inode tells
     assert file.stat().st_size == size
     (second,) = embed(weights=str(file)).keys
-    assert (second["embedded"], len(opened)) == (36, 2)
-    assert first["id"] != second["id"]
+    assert (second.embedded, len(opened)) == (36, 2)
+    assert first.id != second.id
 
 
 @pytest.mark.usefixtures("at_rest")
@@ -281,7 +283,7 @@ def test_one_new_backbone_among_several_opens_that_one_alone(embed: Embed, photo
     opened.clear()
     summary = embed(backbone=["small_cnn", "pixels"], weights=["none", "default"])
     assert opened == ["pixels"]
-    assert [(key["backbone"], key["embedded"], key["reused"]) for key in summary.keys] == [
+    assert [(key.backbone, key.embedded, key.reused) for key in summary.keys] == [
         ("headstart/small_cnn", 0, 36),
         ("headstart/pixels", 36, 0),
     ]

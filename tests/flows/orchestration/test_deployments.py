@@ -165,7 +165,7 @@ def test_refitting_takes_the_keys_of_the_weights_that_are_named_and_no_others(
     torch.save(network, tmp_path / "own.pth")
     cache = tmp_path / "cache"
     made = {
-        weights: extract(photos, "small_cnn", weights=weights, cache=cache, precision="fp32").keys[0]["id"]
+        weights: extract(photos, "small_cnn", weights=weights, cache=cache, precision="fp32").keys[0].id
         for weights in ("none", str(tmp_path / "own.pth"))
     }
     assert len(set(made.values())) == 2

@@ -41,7 +41,7 @@ def test_extraction_and_fit_leave_a_line_for_each_shard_candidate_and_fit(
     assert [(line["logger"], line["level"]) for line in shards] == [("headstart.extraction", "INFO")] * 2
     numbers = [tuple(line[name] for name in ("shard", "shards", "rows", "unreadable")) for line in shards]
     assert numbers == [(1, 2, 24, 0), (2, 2, 12, 0)]
-    assert {line["key"] for line in shards} == {extracted.keys[0]["id"]}
+    assert {line["key"] for line in shards} == {extracted.keys[0].id}
     assert shards[0]["message"].startswith("headstart/small_cnn, shard 1 of 2: 24 rows in ")
     assert all(line["seconds"] > 0 for line in shards)
     fitted = fit(extracted.cache, ["ridge", "dummy"], folds=2, out=tmp_path / "out")

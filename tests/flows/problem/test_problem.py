@@ -126,7 +126,7 @@ def test_copies_with_different_labels_are_noted(embed: Embed, photos: Path) -> N
 def test_only_the_keys_asked_for_take_part(embed: Embed) -> None:
     embed(backbone="pixels", weights="default")
     (key,) = embed().keys
-    assert [embedded.store.key.id for embedded in pose(embed, {"keys": [key["id"]]}).embedded] == [key["id"]]
+    assert [embedded.store.key.id for embedded in pose(embed, {"keys": [key.id]}).embedded] == [key.id]
 
 
 def test_a_key_that_lacks_images_is_left_out_with_a_note(embed: Embed, photos: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 from conftest import draw
 
 from headstart.extractors.errors import CacheError
-from headstart.flows.upkeep.inspection import inspect
+from headstart.flows.upkeep.inspection import QuarantinedImage, inspect
 
 Embed = Callable[..., Any]
 
@@ -25,18 +25,18 @@ def test_images_keys_bytes_labels_and_quarantine_are_counted(embed: Embed, photo
     summary = inspect(cache)
     assert (summary.images, summary.distinct) == (39, 37)
     assert summary.labels == {"label": 3}
-    assert summary.quarantined == [{"path": "owl/empty.png", "reason": "empty file (0 bytes)"}]
+    assert summary.quarantined == [QuarantinedImage("owl/empty.png", "empty file (0 bytes)")]
     pixels, small = summary.keys
-    assert (pixels["rows"], pixels["missing"], pixels["shape"]) == (37, 0, {"penultimate": [3072]})
-    assert (small["rows"], small["missing"], small["weights"]) == (36, 1, "none (random, seed 0)")
+    assert (pixels.rows, pixels.missing, pixels.shape) == (37, 0, {"penultimate": [3072]})
+    assert (small.rows, small.missing, small.weights) == (36, 1, "none (random, seed 0)")
     on_disk = sum(path.stat().st_size for path in cache.rglob("shard-*.h5"))
-    assert summary.bytes == pixels["bytes"] + small["bytes"] == on_disk
+    assert summary.bytes == pixels.bytes + small.bytes == on_disk
 
 
 def test_inspecting_loads_no_torch(embed: Embed) -> None:
     cache = embed().cache
     code = (
-        "import sys; from headstart.flows.upkeep.inspection import inspect; "
+        "import sys; from headstart.flows.upkeep.inspection import QuarantinedImage, inspect; "
         f"inspect({str(cache)!r}); sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

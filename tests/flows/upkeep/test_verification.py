@@ -65,12 +65,12 @@ def test_damage_is_found_repaired_byte_for_byte_and_nothing_else_is_embedded(sto
     damage(store.shards()[1], how)
     found = verify(cache_of(store).path)
     assert not found.sound
-    assert [entry["repaired"] for entry in found.damage] == [False] * (how != "gone")
-    assert [(entry["images"], entry["embedded"], len(entry["paths"])) for entry in found.incomplete] == [(12, 0, 12)]
+    assert [entry.repaired for entry in found.damage] == [False] * (how != "gone")
+    assert [(entry.images, entry.embedded, len(entry.paths)) for entry in found.incomplete] == [(12, 0, 12)]
     repaired = verify(cache_of(store).path, repair=True)
     assert repaired.sound
-    assert [entry["repaired"] for entry in repaired.damage] == [True] * (how != "gone")
-    assert [entry["embedded"] for entry in repaired.incomplete] == [12]
+    assert [entry.repaired for entry in repaired.damage] == [True] * (how != "gone")
+    assert [entry.embedded for entry in repaired.incomplete] == [12]
     assert features(store) == before
     assert content(store) == files
     check_cache(cache_of(store))
@@ -92,8 +92,8 @@ def test_a_repair_that_was_cut_short_is_finished_by_the_next(
             verify(cache_of(store).path, repair=True)
     between = verify(cache_of(store).path)
     assert not between.sound
-    assert [entry["problem"] for entry in between.damage] == ["a repair of this shard was cut short"]
-    assert [entry["images"] for entry in between.incomplete] == [12]
+    assert [entry.problem for entry in between.damage] == ["a repair of this shard was cut short"]
+    assert [entry.images for entry in between.incomplete] == [12]
     assert verify(cache_of(store).path, repair=True).sound
     assert features(store) == before
     assert not list(store.path.glob("*.damaged"))
@@ -140,7 +140,7 @@ def test_images_that_are_gone_are_counted_and_quarantined(store: EmbeddingStore,
         (photos / path).unlink()
     summary = verify(cache_of(store).path, repair=True)
     assert not summary.sound
-    assert [(entry["images"], entry["embedded"]) for entry in summary.incomplete] == [(12, 10)]
+    assert [(entry.images, entry.embedded) for entry in summary.incomplete] == [(12, 10)]
     assert summary.notes == ["2 images could not be read again (first: no such file) and are in quarantine"]
     assert read_listing(cache_of(store)).quarantined["path"].tolist() == lost
     assert verify(cache_of(store).path).sound
@@ -149,7 +149,7 @@ def test_images_that_are_gone_are_counted_and_quarantined(store: EmbeddingStore,
 def verify_paths(store: EmbeddingStore) -> list[str]:
     """Damage a shard; return the paths of its images."""
     damage(store.shards()[1], "flipped")
-    return list(verify(cache_of(store).path).incomplete[0]["paths"])
+    return list(verify(cache_of(store).path).incomplete[0].paths)
 
 
 @pytest.mark.parametrize("how", ["moved", "emptied"])
@@ -207,8 +207,8 @@ def test_the_advice_for_a_damaged_key_brings_its_rows_back(store: EmbeddingStore
     (store.path / "key.json").write_text("{")
     (cache_of(store).path / "requests.json").unlink()  # or it says where the weights came from
     (found,) = verify(cache_of(store).path, repair=True).damage
-    assert not found["repaired"]
-    assert "delete it and run 'headstart extract' with --backbone headstart/small_cnn" in found["advice"]
+    assert not found.repaired
+    assert "delete it and run 'headstart extract' with --backbone headstart/small_cnn" in found.advice
     (store.path / "key.json").unlink()
     summary = embed(tap=["penultimate", "features.2:avg"])
     assert (summary.embedded, summary.reused) == (0, 36)
@@ -220,7 +220,7 @@ def test_the_advice_for_a_damaged_listing_keeps_the_embeddings(store: EmbeddingS
     listing = cache_of(store).path / "listing.parquet"
     listing.write_bytes(listing.read_bytes()[:500])
     (found,) = verify(cache_of(store).path, repair=True).damage
-    assert "delete it and run 'headstart extract IMAGES --cache" in found["advice"]
+    assert "delete it and run 'headstart extract IMAGES --cache" in found.advice
     listing.unlink()
     assert embed(tap=["penultimate", "features.2:avg"]).embedded == 0
     assert verify(cache_of(store).path).sound

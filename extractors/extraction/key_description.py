@@ -1,0 +1,68 @@
+"""Description of a key: what people and programs are told of it, and what a cache remembers of a request."""
+
+from dataclasses import dataclass
+from typing import Any, Self
+
+from headstart.extractors.extraction.missing_rows import MissingRows
+
+
+@dataclass(frozen=True)
+class FidelityRow:
+    """How near features are to those of plain float32, as `extractors.tuning.Fidelity` measured it: overall, by tap."""
+
+    cosine: float
+    relative_error: float
+    taps: dict[str, dict[str, float]]
+    n_images: int
+
+
+@dataclass(frozen=True)
+class KeyDescription:
+    """A key of a cache.
+
+    Attributes
+    ----------
+    id, backbone, weights : str
+        The weights as people call them.
+    taps : list of str
+    precision, decode, dtype : str
+        As the key has them.
+    fidelity : FidelityRow or None
+        None where features were computed without a shortcut.
+    """
+
+    id: str
+    backbone: str
+    weights: str
+    taps: list[str]
+    precision: str
+    decode: str
+    dtype: str
+    fidelity: FidelityRow | None
+
+    @classmethod
+    def of(cls, extraction: MissingRows) -> Self:
+        """Say which key an extraction fills."""
+        key, found = extraction.store.key, extraction.fidelity.features
+        return cls(
+            id=key.id,
+            backbone=key.backbone,
+            weights=extraction.weights_name,
+            taps=list(key.taps),
+            precision=key.precision,
+            decode=key.decode,
+            dtype=key.dtype,
+            fidelity=FidelityRow(found.cosine, found.relative_error, found.taps, found.n_images) if found else None,
+        )
+
+    @classmethod
+    def read(cls, values: Any) -> Self:
+        """Rebuild what JSON made of one.
+
+        Raises
+        ------
+        TypeError
+            A field is unknown or missing.
+        """
+        fidelity = values.get("fidelity")
+        return cls(**values | {"fidelity": fidelity and FidelityRow(**fidelity)})
