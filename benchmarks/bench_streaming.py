@@ -73,8 +73,8 @@ from headstart.flows.fitting.job import fit
 
 began = time.time()
 found = fit(cache, heads, out=out, memory=memory)
-scores = {f"{row['head']} {row['params']}": row["score"] for row in found.leaderboard}
-tell(began, scores, found.winner["head"], found.test["scores"]["accuracy"]["value"], found.notes)
+scores = {f"{row.head} {row.params}": row.score for row in found.leaderboard}
+tell(began, scores, found.winner.head, found.test.scores["accuracy"].value, found.notes)
 """
 )
 COMMAND = (

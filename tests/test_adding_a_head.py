@@ -48,10 +48,10 @@ def test_a_toy_head_is_swept_by_its_fast_path_wins_and_is_saved(
     found = fit(cache, ["toy", "dummy"], out=tmp_path / "results", workers=1, metric="log_loss")
     toys = [one for one in found.leaderboard if one["head"] == "toy"]
     assert {one["params"]["sharpness"] for one in toys} == {0.1, 1.0, 10.0}
-    best = found.winner["params"]["sharpness"]
+    best = found.winner.params["sharpness"]
     assert toy_head.solved == [[0.1, 1.0, 10.0]] * 5 + [[best]] * 5, "the grid once a fold, then what is out of fold"
-    assert found.winner["head"] == "toy"
-    assert found.test["scores"]["accuracy"]["value"] >= 0.9
+    assert found.winner.head == "toy"
+    assert found.test.scores["accuracy"].value >= 0.9
     assert "toy" in Path(found.report).read_text()
     model, card = load_model(found.model)
     assert (card["head"], card["params"]) == ("toy", {"sharpness": best})

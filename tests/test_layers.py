@@ -43,9 +43,9 @@ STOREYS = {
         "errors stages memory arrays",
     ],
     "heads": [
-        "sweep",
+        "sweep report",
         "solvers analysis",
-        "neural report saving",
+        "neural saving",
         "estimators scoring registry splits",
         "row_by_row folds features prediction",
         "errors isolation",

@@ -29,9 +29,9 @@ def test_every_photograph_is_embedded_the_gif_too(extracted: ExtractionSummary) 
 
 def test_a_logistic_regression_reaches_94_per_cent_on_val(extracted: ExtractionSummary, tmp_path: Path) -> None:
     summary = fit(extracted.cache, ["logreg", "dummy"], out=tmp_path / "results")
-    assert (summary.test["split"], summary.test["n_images"], summary.test["n_train"]) == ("val", 153, 245)
-    assert summary.winner["split"] == "5-fold CV"
-    assert summary.test["scores"]["accuracy"]["value"] >= 0.94
+    assert (summary.test.split, summary.test.n_images, summary.test.n_train) == ("val", 153, 245)
+    assert summary.winner.split == "5-fold CV"
+    assert summary.test.scores["accuracy"].value >= 0.94
 
 
 def test_the_saved_model_predicts_what_it_was_scored_on_as_well(
@@ -42,7 +42,7 @@ def test_the_saved_model_predicts_what_it_was_scored_on_as_well(
     right = sum(
         (predict(summary.model, val / name, cache=tmp_path / name)["label"] == name).sum() for name in ("ants", "bees")
     )
-    assert right / 153 == summary.test["scores"]["accuracy"]["value"]
+    assert right / 153 == summary.test.scores["accuracy"].value
 
 
 def test_random_weights_are_far_worse_and_the_cache_says_what_they_are(
@@ -51,9 +51,9 @@ def test_random_weights_are_far_worse_and_the_cache_says_what_they_are(
     summary = extract(real_data / "data" / "hymenoptera", "mobilenet_v2", weights="none", cache=extracted.cache)
     (random,) = [key for key in summary.keys if key.weights == "none (random, seed 0)"]
     fitted = fit(extracted.cache, "logreg", out=tmp_path / "results")
-    assert fitted.winner["weights"] == "mobilenet_v2-imagenet.pth"
+    assert fitted.winner.weights == "mobilenet_v2-imagenet.pth"
     (control,) = fitted.controls
-    assert control["key"] == random["id"]
-    assert control["scores"]["accuracy"]["value"] < 0.75
-    kept = json.loads((Path(extracted.cache) / "embeddings" / random["id"] / "key.json").read_text())
+    assert control.key == random.id
+    assert control.scores["accuracy"].value < 0.75
+    kept = json.loads((Path(extracted.cache) / "embeddings" / random.id / "key.json").read_text())
     assert kept["key"]["weights"].startswith("random:")

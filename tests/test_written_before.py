@@ -58,5 +58,5 @@ def test_a_saved_model_predicts_the_same_for_images(tmp_path):
 def test_the_history_of_runs_is_read(cache):
     (run,), damaged = read_runs(cache.path / "runs")
     assert not damaged
-    assert run.winner["head"] == "ridge"
-    assert run.settings["folds"] == 3
+    assert run.winner.head == "ridge"
+    assert run.settings.folds == 3

@@ -1,5 +1,6 @@
 from .cache import EmbeddingCache as EmbeddingCache
 from .cache import EmbeddingStore as EmbeddingStore
+from .cache import KeyAbout as KeyAbout
 from .casting import find_lost as find_lost
 from .casting import store_as as store_as
 from .claims import UNREADABLE as UNREADABLE

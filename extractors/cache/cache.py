@@ -8,7 +8,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 import numpy.typing as npt
@@ -110,6 +110,20 @@ class EmbeddingCache:
         return store
 
 
+class KeyAbout(TypedDict, total=False):
+    """What ``key.json`` keeps beside the key, for people: it does not change the numbers.
+
+    What the weights are called and where they came from, the shape of one image's features by tap, on what they were
+    computed, and by which libraries.
+    """
+
+    weights_name: str
+    weights_source: str
+    shape: dict[str, list[int]]
+    device: str
+    versions: dict[str, str]
+
+
 @dataclass(frozen=True)
 class EmbeddingStore:
     """The sealed rows of one key.
@@ -120,13 +134,12 @@ class EmbeddingStore:
         Folder of the key, ``CACHE/embeddings/<id>``.
     key : EmbeddingKey
         What made the rows.
-    about : dict
-        What does not change the numbers but helps people: name of the weights, versions, batch size.
+    about : KeyAbout
     """
 
     path: Path
     key: EmbeddingKey
-    about: dict[str, Any] = field(default_factory=dict, compare=False)
+    about: KeyAbout = field(default_factory=KeyAbout, compare=False)
 
     @classmethod
     def read(cls, path: Path) -> "EmbeddingStore":
@@ -142,7 +155,7 @@ class EmbeddingStore:
             refuse_passing_fault(file, error)
             raise CacheError(f"{file}: cannot be read ({error}); 'headstart verify CACHE' says what to do") from error
 
-    def create(self, about: Mapping[str, Any]) -> None:
+    def create(self, about: KeyAbout) -> None:
         """Write ``key.json`` and clear away the part files of killed writers; do this before the first `seal`."""
         make_folder(self.path)
         remove_stale_parts(self.path)

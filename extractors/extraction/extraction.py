@@ -6,13 +6,13 @@ from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from headstart.extractors.arrays import Array
 from headstart.extractors.backbones import Backbone
-from headstart.extractors.cache import EmbeddingCache, store_as
+from headstart.extractors.cache import EmbeddingCache, KeyAbout, store_as
 from headstart.extractors.decoding import Decoding, Listed
 from headstart.extractors.extraction.engine import embed
 from headstart.extractors.extraction.missing_rows import MissingRows, cut_shards
@@ -269,7 +269,7 @@ class Extraction(MissingRows):
         """Made for the first shard: with the lock held, so that what another process decided meanwhile is taken up."""
         return self.prepare(len(self.missing))
 
-    def about(self) -> dict[str, Any]:
+    def about(self) -> KeyAbout:
         """Say what ``key.json`` keeps for people."""
         return {
             "weights_name": self.backbone.weights_name,

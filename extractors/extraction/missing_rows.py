@@ -4,12 +4,12 @@ import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from headstart.extractors.arrays import Array
-from headstart.extractors.cache import EmbeddingCache, take_turn
+from headstart.extractors.cache import EmbeddingCache, KeyAbout, take_turn
 from headstart.extractors.listing import CacheListing
 from headstart.extractors.spec import EmbeddingKey, StoredDtype
 from headstart.extractors.writer_lock import writer_lock
@@ -67,7 +67,7 @@ class MissingRows(ABC):
         """Divide so many images into shards."""
 
     @abstractmethod
-    def about(self) -> dict[str, Any]:
+    def about(self) -> KeyAbout:
         """Say what ``key.json`` keeps for people."""
 
     @contextmanager

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from headstart.extractors.cache import KeyAbout
 from headstart.extractors.decoding import Listed
 from headstart.extractors.images import ImageRoot
 from headstart.extractors.spec import EmbeddingKey, Settings, Tap
@@ -42,7 +42,7 @@ class Decided:
         With the precision and the decoding of the worker's device.
     sizes : dict of tap to tuple of int
         Shape of an image's features.
-    about : dict
+    about : KeyAbout
         What ``key.json`` keeps for people.
     fidelity : FidelityRecord
         What was measured.
@@ -54,7 +54,7 @@ class Decided:
 
     key: EmbeddingKey
     sizes: dict[str, tuple[int, ...]]
-    about: dict[str, Any]
+    about: KeyAbout
     fidelity: FidelityRecord
     reasons: list[str]
     execution: Execution | None = None

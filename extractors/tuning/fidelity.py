@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 
@@ -90,7 +90,7 @@ def compare_features(reference: Mapping[str, Array], features: Mapping[str, Arra
     reference, features : mapping of tap to float32 array (n_images, …)
         Of the same images, in the same order.
     """
-    taps: dict[str, Any] = {}
+    taps: dict[str, dict[str, float]] = {}
     for tap, exact in reference.items():
         a = exact.reshape(len(exact), -1).astype(np.float64)
         b = features[tap].reshape(len(exact), -1).astype(np.float64)

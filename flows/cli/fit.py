@@ -11,12 +11,12 @@ from headstart.flows.cli.options import CacheArgument, Json, with_options
 from headstart.flows.cli.scores import show_files, show_scores
 from headstart.flows.options import FitOptions
 from headstart.flows.output import emit_json, nearby, show_notes, table_of
-from headstart.heads.report import interval_text, score_text
+from headstart.heads.report import embedding_text, interval_text, score_text
 from headstart.heads.scoring import metric_name
 
 if TYPE_CHECKING:
     from headstart.flows.fit_summary import FitSummary
-    from headstart.flows.fitting import SeveralFits
+    from headstart.flows.fitting import Multilabel, SeveralFits, TargetRow
 
 
 @with_options(FitOptions)
@@ -65,7 +65,7 @@ def fit(
 def show_targets(summary: "SeveralFits") -> None:
     """Print one line a column: what won, its score on the test images, and on how many images it was fitted."""
     console = Console()
-    nested = any("nested" in fit.test for fit in summary.fits.values())
+    nested = any(fit.test.nested for fit in summary.fits.values())
     where = "in nested folds over all its images" if nested else "after the choice, on its own test images"
     console.print(f"\n{len(summary.fits)} label columns, each scored once, {where}:")
     table = table_of("target", "winner", "test", "95 %", "images")
@@ -73,8 +73,8 @@ def show_targets(summary: "SeveralFits") -> None:
         table.add_row(*map(escape, _cells(row)))
     console.print(table)
     for row in summary.targets:
-        if row["error"]:
-            show_notes([f"{row['target']} could not be fitted: {row['error']}"])
+        if row.error:
+            show_notes([f"{row.target} could not be fitted: {row.error}"])
     own = [(column, note) for column, fit in summary.fits.items() for note in fit.notes if note not in summary.notes]
     show_notes([*summary.notes, *(f"{column}: {note}" for column, note in own)])
     if summary.multilabel:
@@ -84,27 +84,24 @@ def show_targets(summary: "SeveralFits") -> None:
         console.print(f"report  {escape(nearby(fit.report))}", highlight=False, soft_wrap=True)
 
 
-def _cells(row: dict[str, Any]) -> tuple[str, str, str, str, str]:
-    if row["error"]:
-        return row["target"], "–", "failed", "", str(row["n_images"])
-    tap = [] if row["tap"] == "penultimate" else [row["tap"]]
+def _cells(row: "TargetRow") -> tuple[str, str, str, str, str]:
+    if row.label is None or row.tap is None or row.metric is None:
+        return row.target, "–", "failed", "", str(row.n_images)
     return (
-        row["target"],
-        " · ".join([row["label"], *tap, row["head"]]),
-        f"{score_text(row['metric'], row['score'])} {metric_name(row['metric'])}",
-        interval_text(row["metric"], row["low"], row["high"]),
-        str(row["n_images"]),
+        row.target,
+        f"{embedding_text(row.label, row.tap)} · {row.head}",
+        f"{score_text(row.metric, row.score)} {metric_name(row.metric)}",
+        interval_text(row.metric, row.low, row.high),
+        str(row.n_images),
     )
 
 
-def _show_multilabel(console: Console, found: dict[str, Any]) -> None:
-    console.print(
-        f"{found['n_columns']} columns of 0 and 1 taken together, each on its own test images:", highlight=False
-    )
+def _show_multilabel(console: Console, found: "Multilabel") -> None:
+    console.print(f"{found.n_columns} columns of 0 and 1 taken together, each on its own test images:", highlight=False)
     table = table_of("target", "ones", "accuracy", "F1", "average precision")
-    for column in found["columns"]:
-        scores = [score_text("accuracy", column[name]) for name in ("accuracy", "f1", "average_precision")]
-        table.add_row(escape(column["target"]), f"{column['n_positive']} of {column['n_test']}", *scores)
-    means = [score_text("accuracy", found[name]) for name in ("accuracy", "macro_f1", "average_precision")]
+    for column in found.columns:
+        scores = [score_text("accuracy", getattr(column, name)) for name in ("accuracy", "f1", "average_precision")]
+        table.add_row(escape(column.target), f"{column.n_positive} of {column.n_test}", *scores)
+    means = [score_text("accuracy", getattr(found, name)) for name in ("accuracy", "macro_f1", "average_precision")]
     table.add_row("[bold]mean[/]", "", *(f"[bold]{mean}[/]" for mean in means))
     console.print(table)

@@ -10,7 +10,7 @@ from rich.markup import escape
 
 from headstart.flows.cli.options import Json
 from headstart.flows.output import emit_json, show_notes, table_of
-from headstart.heads.report import interval_text, params_text, score_text
+from headstart.heads.report import NO_SCORE, embedding_text, interval_text, params_text, score_text
 from headstart.heads.scoring import NUMBER_METRICS, is_loss, metric_name
 
 if TYPE_CHECKING:
@@ -61,21 +61,21 @@ def show_ranking(ranking: "Ranking") -> None:
     console = Console()
     notes = list(ranking.notes)
     for table in ranking.tables:
-        metric, runs = table["metric"], table["runs"]
+        metric, runs = table.metric, table.runs
         console.print(
-            f"\n[bold]{escape(table['name'])}[/] · {escape(table['target'])}: {metric_name(metric)} on "
-            f"{escape(table['split'])}, {_images(table['n_test'])}",
+            f"\n[bold]{escape(table.name)}[/] · {escape(table.target)}: {metric_name(metric)} on "
+            f"{escape(table.split)}, {_images(table.n_test)}",
             highlight=False,
         )
         shown = table_of("run (UTC)", "winner", "test", "95 %", "chosen by")
         for row in runs[:_MOST_ROWS]:
-            test, selection = row["test"] or {}, row["selection"] or {}
+            test, selection = row.test or NO_SCORE, row.selection or NO_SCORE
             shown.add_row(
-                row["id"],
-                escape(_name(row)),
-                score_text(metric, test.get("value")),
-                escape(interval_text(metric, test.get("low"), test.get("high"))),
-                score_text(metric, selection.get("value")),
+                row.id,
+                escape(f"{embedding_text(row.label, row.tap)} · {row.head}"),
+                score_text(metric, test.value),
+                escape(interval_text(metric, test.low, test.high)),
+                score_text(metric, selection.value),
             )
         console.print(shown)
         if len(runs) > _MOST_ROWS:
@@ -92,7 +92,7 @@ def show_comparison(comparison: "RunComparison") -> None:
         table = table_of("what differs", "first", "second")
         table.columns[2].no_wrap = False
         for row in comparison.differences:
-            table.add_row(escape(row["what"]), escape(_text(row["first"])), escape(_text(row["second"])))
+            table.add_row(escape(row.what), escape(_text(row.first)), escape(_text(row.second)))
         console.print(table)
     else:
         console.print("nothing differs: the same settings, images, embedding and winner")
@@ -100,18 +100,13 @@ def show_comparison(comparison: "RunComparison") -> None:
     console.print(f"[bold]{escape(_verdict(comparison))}[/]", highlight=False)
 
 
-def _name(row: dict[str, Any]) -> str:
-    """Name a winner as shortly as it can be told apart: the tap only where it is not the usual one."""
-    return " · ".join((row["label"], *([] if row["tap"] == "penultimate" else [row["tap"]]), row["head"]))
-
-
 def _winner(run: "Run", metric: str) -> str:
-    winner, score = run.winner, run.test["scores"].get(metric, {})
-    params = f" ({params_text(winner['params'])})" if winner["params"] else ""
-    interval = interval_text(metric, score.get("low"), score.get("high"))
+    winner, score = run.winner, run.test.scores.get(metric, NO_SCORE)
+    params = f" ({params_text(winner.params)})" if winner.params else ""
+    interval = interval_text(metric, score.low, score.high)
     return (
-        f"{run.id} · {_name(winner)}{params}: "
-        f"{score_text(metric, score.get('value'))} {interval} on {_images(run.data['n_test'])}"
+        f"{run.id} · {embedding_text(winner.label, winner.tap)} · {winner.head}{params}: "
+        f"{score_text(metric, score.value)} {interval} on {_images(run.data.n_test)}"
     )
 
 
@@ -120,14 +115,14 @@ def _verdict(comparison: "RunComparison") -> str:
     if found is None:
         return f"cannot be told: {comparison.reason}"
     # By how much the better one leads: the difference as it is, or turned round.
-    leads = (found["value"] < 0) == is_loss(metric)
-    better, sign = ("first" if leads else "second"), (1 if found["value"] >= 0 else -1)
-    low, high = sorted((sign * found["low"], sign * found["high"]))
-    apart = _apart_text(metric, abs(found["value"]), low, high)
-    how = f"p = {_p_text(found['p_value'])}, {found['test']}, {_images(found['n_images'])}"
+    leads = (found.value < 0) == is_loss(metric)
+    better, sign = ("first" if leads else "second"), (1 if found.value >= 0 else -1)
+    low, high = sorted((sign * found.low, sign * found.high))
+    apart = _apart_text(metric, abs(found.value), low, high)
+    how = f"p = {_p_text(found.p_value)}, {found.test}, {_images(found.n_images)}"
     if comparison.significant:
         return f"significant: the {better} is better in {metric_name(metric)} by {apart}; {how}"
-    if found["value"] == 0:
+    if found.value == 0:
         return f"tied: no difference in {metric_name(metric)}; {how}"
     return f"tied: the {better} is ahead in {metric_name(metric)} by {apart}, which may be chance; {how}"
 

@@ -1,16 +1,29 @@
 """What a fit prints: the candidates, the one honest score, and where its files are."""
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.markup import escape
 
 from headstart.flows.output import MOST_ROWS, nearby, show_notes, table_of
-from headstart.heads.report import MEANING, fold_rows, interval_text, params_text, score_text, stability_text
+from headstart.heads.report import (
+    MEANING,
+    CandidateRow,
+    embedding_text,
+    fold_rows,
+    interval_text,
+    params_text,
+    score_text,
+    stability_text,
+)
 from headstart.heads.scoring import metric_name
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from headstart.flows.fit_summary import FitSummary
+    from headstart.heads.report import NestedRows, ScoreRow
 
 
 def show_fit(summary: "FitSummary") -> None:
@@ -22,54 +35,55 @@ def show_fit(summary: "FitSummary") -> None:
 def show_scores(summary: "FitSummary") -> None:
     """Print the leaderboard, notes and the one honest score."""
     console = Console()
-    metric = summary.winner["metric"]
-    best: dict[tuple[str, str, str], dict[str, Any]] = {}
+    metric = summary.winner.metric
+    best: dict[tuple[str, str, str], CandidateRow] = {}
     for row in summary.leaderboard:
-        best.setdefault((row["key"], row["tap"], row["head"]), row)
+        best.setdefault((row.key, row.tap, row.head), row)
     console.print(
-        f"\nChosen by {metric_name(metric)} in {summary.winner['split']}, {summary.test['n_train']} images to train on:"
+        f"\nChosen by {metric_name(metric)} in {summary.winner.split}, {summary.test.n_train} images to train on:"
     )
     table = table_of("features", "head", metric_name(metric), "95 %")
     for row in list(best.values())[:MOST_ROWS]:
-        score = "failed" if row["error"] else score_text(metric, row["score"])
-        params = f" [dim]{escape(params_text(row['params']))}[/]" if row["params"] else ""
+        reached = "failed" if row.error else score_text(metric, row.score)
+        params = f" [dim]{escape(params_text(row.params))}[/]" if row.params else ""
         table.add_row(
-            _features(row), row["head"] + params, score, escape(interval_text(metric, row["low"], row["high"]))
+            embedding_text(row.label, row.tap),
+            row.head + params,
+            reached,
+            escape(interval_text(metric, row.low, row.high)),
         )
     console.print(table)
     if len(best) > MOST_ROWS:
         show_notes([f"{len(best) - MOST_ROWS} more in {nearby(summary.table)}"])
-    failed = [row for row in summary.leaderboard if row["error"]]
+    failed = [row for row in summary.leaderboard if row.error]
     if failed:
-        show_notes([f"{len(failed)} candidates failed, first {failed[0]['head']}: {failed[0]['error']}"])
+        show_notes([f"{len(failed)} candidates failed, first {failed[0].head}: {failed[0].error}"])
     show_notes(summary.notes)
     test = summary.test
-    if nested := "nested" in test:
-        _show_folds(console, test, metric)
-        console.print(f"Every image scored once, on {test['split']} ({test['n_images']} images):", highlight=False)
+    if test.nested:
+        _show_folds(console, test.nested, metric)
+        console.print(f"Every image scored once, on {test.split} ({test.n_images} images):", highlight=False)
     else:
-        console.print(
-            f"Scored once, after the choice, on {test['split']} ({test['n_images']} images):", highlight=False
-        )
-    for row, scores in [(summary.winner, test["scores"]), *((row, row["scores"]) for row in summary.controls)]:
-        score, winning = scores[metric], row is summary.winner
-        name = f"{_features(row)} · {row['head']}"
-        if nested:  # what won differs from fold to fold
-            name = "the whole procedure" if winning else f"{_features(row)} alone"
-        interval = escape(interval_text(metric, score["low"], score["high"]))
+        console.print(f"Scored once, after the choice, on {test.split} ({test.n_images} images):", highlight=False)
+    for place, row in enumerate([replace(summary.winner, scores=test.scores), *summary.controls]):
+        score, winning = row.scores[metric], place == 0
+        name = f"{embedding_text(row.label, row.tap)} · {row.head}"
+        if test.nested:  # what won differs from fold to fold
+            name = "the whole procedure" if winning else f"{embedding_text(row.label, row.tap)} alone"
+        interval = escape(interval_text(metric, score.low, score.high))
         remark = "" if winning else " (for comparison)"
-        line = f"{score_text(metric, score['value']):>8} {interval:<14} {escape(name)}{remark}"
+        line = f"{score_text(metric, score.value):>8} {interval:<14} {escape(name)}{remark}"
         console.print(f"[bold green]{line}[/]" if winning else line, highlight=False, soft_wrap=True)
     if not summary.class_names:  # a number was predicted: errors in its own unit say more to a person than R² does
-        _show_errors(console, metric, test["scores"])
-    if nested:
+        _show_errors(console, metric, test.scores)
+    if test.nested:
         console.print(f"[dim]{MEANING}[/]", highlight=False)
 
 
-def _show_folds(console: Console, test: dict[str, Any], metric: str) -> None:
+def _show_folds(console: Console, nested: "NestedRows", metric: str) -> None:
     """Print what won without each outer fold, and how it did there."""
-    rows = fold_rows(test, metric)
-    console.print(stability_text(test), highlight=False)
+    rows = fold_rows(nested, metric)
+    console.print(stability_text(nested), highlight=False)
     table = table_of("fold", "chosen without it", metric_name(metric), "95 %", "images")
     for row in rows[:MOST_ROWS]:
         params = f" [dim]{escape(row['params'])}[/]" if row["params"] else ""
@@ -91,15 +105,10 @@ def show_files(summary: "FitSummary") -> None:
     console.print(f"report  {report}   ← open this in a browser", highlight=False, soft_wrap=True)
 
 
-def _show_errors(console: Console, metric: str, scores: dict[str, Any]) -> None:
+def _show_errors(console: Console, metric: str, scores: "Mapping[str, ScoreRow]") -> None:
     told = [
-        f"{metric_name(name)} {score_text(name, score['value'])} {interval_text(name, score['low'], score['high'])}"
+        f"{metric_name(name)} {score_text(name, score.value)} {interval_text(name, score.low, score.high)}"
         for name, score in scores.items()
         if name != metric
     ]
     console.print(escape(f"{'':>8} {', '.join(told)}"), highlight=False, soft_wrap=True)
-
-
-def _features(row: dict[str, Any]) -> str:
-    """Name an embedding as shortly as it can be told apart: the tap only where it is not the usual one."""
-    return str(row["label"]) if row["tap"] == "penultimate" else f"{row['label']} · {row['tap']}"

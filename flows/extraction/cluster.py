@@ -116,7 +116,7 @@ class Cluster:
     def _gone(self, error: BaseException) -> JobError:
         return JobError(f"the Dask scheduler at {self.name} went away ({type(error).__name__}); start it. {_GO_ON}")
 
-    def _restrictions(self) -> dict[str, Any]:
+    def _restrictions(self) -> dict[str, dict[str, int]]:
         """Asked when workers came or went: what a scheduler says of 64 takes longer than to send them a shard."""
         if self._asked_of is None or self._asked_of != self._n_workers:
             self._asked_of = self._n_workers

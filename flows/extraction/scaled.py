@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from headstart.extractors.arrays import Array
-from headstart.extractors.cache import EmbeddingCache
+from headstart.extractors.cache import EmbeddingCache, KeyAbout
 from headstart.extractors.extraction import Decided, ExtractionRequest, MissingRows, ShardResult, ShardWork, cut_shards
 from headstart.extractors.images import image_sources
 from headstart.extractors.listing import CacheListing
@@ -103,7 +103,7 @@ class ScaledExtraction(MissingRows):
             on_images(len(images))
         return result
 
-    def about(self) -> dict[str, Any]:
+    def about(self) -> KeyAbout:
         """Say what ``key.json`` keeps for people."""
         return self._decided.about
 
@@ -113,7 +113,7 @@ class ScaledExtraction(MissingRows):
 
     def _take_up(self, decided: Decided) -> None:
         self._decided = decided
-        self.weights_name, self.execution = str(decided.about["weights_name"]), decided.execution
+        self.weights_name, self.execution = decided.about["weights_name"], decided.execution
         self.fidelity, self.reasons = decided.fidelity, decided.reasons
 
 

@@ -3,12 +3,12 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from headstart.extractors.atomic import errors_explained
 from headstart.flows.errors import JobError
 from headstart.flows.fit_summary import FitSummary
 from headstart.flows.fitting.unfinished import UNFINISHED
+from headstart.flows.history import RunSettings
 from headstart.flows.options import FitOptions, as_list
 from headstart.flows.problem import Problem
 from headstart.heads.errors import HeadError
@@ -57,23 +57,23 @@ class Choices:
         """Of splits and heads."""
         return self.options.seed
 
-    def as_settings(self, target: str) -> dict[str, Any]:
+    def as_settings(self, target: str) -> RunSettings:
         """Return what the history of runs keeps of it, and of where a problem comes from."""
         asked = self.options
-        return {
-            "heads": self.heads,
-            "sweep": asked.sweep,
-            "metric": self.metric,
-            "folds": asked.folds,
-            "test_size": asked.test_size,
-            "seed": asked.seed,
-            "target": target,
-            "labels": str(asked.labels) if asked.labels else None,
-            "backbone": as_list(asked.backbone) if asked.backbone else None,
-            "calibrate": asked.calibrate,
-            "repeats": asked.repeats,
-            "nested": asked.nested,
-        }
+        return RunSettings(
+            heads=self.heads,
+            sweep=asked.sweep,
+            metric=self.metric,
+            folds=asked.folds,
+            test_size=asked.test_size,
+            seed=asked.seed,
+            target=target,
+            labels=str(asked.labels) if asked.labels else None,
+            backbone=as_list(asked.backbone) if asked.backbone else None,
+            calibrate=asked.calibrate,
+            repeats=asked.repeats,
+            nested=asked.nested,
+        )
 
 
 def choose(

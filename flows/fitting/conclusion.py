@@ -4,26 +4,24 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from headstart.extractors.memory import give_back_freed_memory
 from headstart.flows.fit_summary import FitSummary
 from headstart.flows.fitting.choices import Choices
 from headstart.flows.fitting.leaderboard import (
     compare_with_winner,
-    describe_rival,
     leaderboard_row,
     model_card,
-    plain_scores,
     tell_ties,
     write_leaderboard,
 )
 from headstart.flows.fitting.nested import NestedFit, describe_nested
 from headstart.flows.fitting.streamed import Streaming
-from headstart.flows.fitting.winner import Embedding, best_of_embeddings, score_others, score_winner
+from headstart.flows.fitting.winner import Embedding, score_others, score_winner
 from headstart.flows.history import keep_run, log_run, write_results
 from headstart.flows.problem import Problem
 from headstart.heads import HEADS
+from headstart.heads.report import CandidateRow, TestResult, score_rows
 from headstart.heads.saving import save_model
 from headstart.heads.splits import SplitPlan
 from headstart.heads.sweep import FinalScore, Result, select, training_curve
@@ -77,14 +75,14 @@ def conclude(
     if streaming:
         give_back_freed_memory()
     # The table first: whatever becomes of the model, what was tried is not lost.
-    write_results(out, [row | {"per_fold": one.per_fold} for row, one in zip(leaderboard, results, strict=True)])
-    test = {
-        "split": plan.test_name,
-        "n_images": len(scored.test.rows),
-        "n_train": len(plan.train),
-        "scores": plain_scores(scored.test.scores),
-        **({"nested": describe_nested(nested, problem, winner.candidate, metric)} if nested else {}),
-    }
+    write_results(out, leaderboard, [one.per_fold for one in results])
+    test = TestResult(
+        split=plan.test_name,
+        n_images=len(scored.test.rows),
+        n_train=len(plan.train),
+        scores=score_rows(scored.test.scores),
+        nested=describe_nested(nested, problem, winner.candidate, metric) if nested else None,
+    )
     others = (
         nested.controls if nested else score_others(problem, plan, results, winner, streaming, metric=metric, seed=seed)
     )
@@ -92,7 +90,7 @@ def conclude(
         leaderboard=leaderboard,
         winner=leaderboard[0],
         test=test,
-        controls=_describe_controls(results, leaderboard, others, metric),
+        controls=_describe_controls(leaderboard, others),
         model=str(out / "model"),
         report=str(out / "report.html"),
         table=str(out / "leaderboard.csv"),
@@ -123,25 +121,23 @@ def conclude(
 
 def _describe(
     problem: Problem, plan: SplitPlan, results: Sequence[Result], winner: Result, *, metric: str, seed: int
-) -> list[dict[str, Any]]:
+) -> list[CandidateRow]:
     """Return the leaderboard, best first."""
     split = "val" if plan.selection == "val" else f"{len(plan.first_folds)}-fold CV"
     split += f" × {plan.repeats}" if plan.repeats > 1 else ""
     rivals = compare_with_winner(problem, plan, results, winner, metric=metric, seed=seed)
     return [
-        leaderboard_row(problem, result, metric, split) | describe_rival(rivals.get(id(result))) for result in results
+        leaderboard_row(problem, result, metric, split, rival) for result, rival in zip(results, rivals, strict=True)
     ]
 
 
 def _describe_controls(
-    results: Sequence[Result],
-    leaderboard: Sequence[dict[str, Any]],
-    others: Mapping[Embedding, FinalScore],
-    metric: str,
-) -> list[dict[str, Any]]:
+    leaderboard: Sequence[CandidateRow], others: Mapping[Embedding, FinalScore]
+) -> list[CandidateRow]:
     """Return the best row of every other embedding than the winner's, with its scores on the test images."""
-    rows = {id(result): row for result, row in zip(results, leaderboard, strict=True)}
-    (_, *rest) = best_of_embeddings(results, metric).items()  # the winner's comes first
-    return [
-        rows[id(result)] | {"scores": plain_scores(others[place].scores)} for place, result in rest if place in others
-    ]
+    best: dict[Embedding, CandidateRow] = {}
+    for row in leaderboard:
+        if row.metric in row.scores:
+            best.setdefault((row.key, row.tap), row)
+    (_, *rest) = best.items()  # the winner's comes first
+    return [replace(row, scores=score_rows(others[place].scores)) for place, row in rest if place in others]

@@ -3,11 +3,13 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypedDict
+
+import numpy as np
+import numpy.typing as npt
 
 from headstart.flows.errors import JobError
 from headstart.flows.fitting.choices import Choices
-from headstart.flows.fitting.leaderboard import plain_scores
 from headstart.flows.fitting.sweep import sweep_problem
 from headstart.flows.fitting.unfinished import KeptResults
 from headstart.flows.fitting.winner import Embedding, score_others, score_winner
@@ -15,7 +17,7 @@ from headstart.flows.options import FitOptions
 from headstart.flows.problem import Problem
 from headstart.heads.errors import DataError
 from headstart.heads.registry import Candidate
-from headstart.heads.report import MEANING
+from headstart.heads.report import MEANING, NO_SCORE, FoldRow, NestedRows, score_rows
 from headstart.heads.splits import SplitPlan, plan_splits
 from headstart.heads.sweep import FinalScore, NestedPlan, OuterFold, open_client, plan_nested, pool_scores, select
 
@@ -43,6 +45,18 @@ class NestedFit:
     notes: list[str]
 
 
+class _Inside(TypedDict):
+    """How folds choose, with and without outer ones; as for `heads.splits.plan_splits`."""
+
+    folds: int
+    repeats: int
+    seed: int
+    split: npt.NDArray[Any] | None
+    groups: npt.NDArray[np.int64]
+    class_names: list[str]
+    stratify: bool
+
+
 def plan_fit(problem: Problem, options: FitOptions) -> tuple[SplitPlan, NestedPlan | None]:
     """Plan what fits, chooses and is scored; with nested folds, the plan of the model that is kept, and theirs.
 
@@ -54,22 +68,22 @@ def plan_fit(problem: Problem, options: FitOptions) -> tuple[SplitPlan, NestedPl
         As `heads.splits.plan_splits` and `heads.sweep.nested.plan_nested`.
     """
     nested, test_size = options.nested, options.test_size
-    inside: dict[str, Any] = {
-        "folds": options.folds,
-        "repeats": options.repeats,
-        "seed": options.seed,
-        "split": problem.split,
-        "groups": problem.groups,
-        "class_names": problem.class_names or [problem.target],
-        "stratify": problem.task == "classify",
-    }
-    if nested is None:
-        return plan_splits(problem.y, test_size=test_size, **inside), None
-    if test_size != FitOptions.test_size:
+    if nested is not None and test_size != FitOptions.test_size:
         raise JobError(
             f"--test-size {test_size:g} holds a share of the images back, and --nested {nested} every image in turn: "
             "leave one of the two out"
         )
+    inside = _Inside(
+        folds=options.folds,
+        repeats=options.repeats,
+        seed=options.seed,
+        split=problem.split,
+        groups=problem.groups,
+        class_names=problem.class_names or [problem.target],
+        stratify=problem.task == "classify",
+    )
+    if nested is None:
+        return plan_splits(problem.y, test_size=test_size, **inside), None
     plan = plan_nested(problem.y, n_outer=nested, **inside)
     return plan.whole, plan
 
@@ -133,8 +147,8 @@ def workers_for_all(choices: Choices, *, several: bool) -> Iterator[Choices]:
         yield replace(choices, options=replace(options, dask=client.scheduler.address))
 
 
-def describe_nested(found: NestedFit, problem: Problem, saved: Candidate, metric: str) -> dict[str, Any]:
-    """Return what summary, history and model card say of nested folds, as plain values.
+def describe_nested(found: NestedFit, problem: Problem, saved: Candidate, metric: str) -> NestedRows:
+    """Return what summary, history and model card say of nested folds.
 
     Parameters
     ----------
@@ -148,31 +162,35 @@ def describe_nested(found: NestedFit, problem: Problem, saved: Candidate, metric
     won = [fold.winner.candidate for fold in found.folds]
     same_head = [(one.key, one.tap, one.head) == (saved.key, saved.tap, saved.head) for one in won]
     same = [alike and one.params == saved.params for alike, one in zip(same_head, won, strict=True)]
-    return {
-        "meaning": MEANING,
-        "n_same": sum(same),
-        "n_same_head": sum(same_head),
-        "folds": [_describe_fold(number, fold, problem, metric) for number, fold in enumerate(found.folds, start=1)],
-    }
+    return NestedRows(
+        meaning=MEANING,
+        n_same=sum(same),
+        n_same_head=sum(same_head),
+        folds=[_describe_fold(number, fold, problem, metric) for number, fold in enumerate(found.folds, start=1)],
+    )
 
 
-def _describe_fold(number: int, fold: OuterFold, problem: Problem, metric: str) -> dict[str, Any]:
+def _describe_fold(number: int, fold: OuterFold, problem: Problem, metric: str) -> FoldRow:
     candidate, chosen = fold.winner.candidate, fold.winner.scores[metric]
-    scores = plain_scores(fold.test.scores)
-    score = scores.get(metric, dict.fromkeys(("value", "low", "high")))
-    return {
-        "fold": number,
-        "n_train": fold.n_train,
-        "n_images": len(fold.test.rows),
-        "label": problem.find(candidate.key, candidate.tap).label,
-        **{name: getattr(candidate, name) for name in ("backbone", "key", "tap", "head", "params")},
-        "metric": metric,
-        "chosen_by": chosen.value if chosen else None,
-        "score": score["value"],
-        "low": score["low"],
-        "high": score["high"],
-        "scores": scores,
-    }
+    scores = score_rows(fold.test.scores)
+    score = scores.get(metric, NO_SCORE)
+    return FoldRow(
+        fold=number,
+        n_train=fold.n_train,
+        n_images=len(fold.test.rows),
+        label=problem.find(candidate.key, candidate.tap).label,
+        backbone=candidate.backbone,
+        key=candidate.key,
+        tap=candidate.tap,
+        head=candidate.head,
+        params=candidate.params,
+        metric=metric,
+        chosen_by=chosen.value if chosen else None,
+        score=score.value,
+        low=score.low,
+        high=score.high,
+        scores=scores,
+    )
 
 
 def _pool(problem: Problem, parts: Sequence[FinalScore], seed: int) -> FinalScore:

@@ -25,22 +25,80 @@ from headstart.heads.report import params_text
 TABLE = "targets.csv"
 
 
+@dataclass(frozen=True, kw_only=True)
+class TargetRow:
+    """What came of one label column; what is not known where it could not be fitted is None.
+
+    Attributes
+    ----------
+    target : str
+    n_images : int
+        That have a label.
+    out : str
+        The column's results folder.
+    task, label, tap, head, params, metric
+        Of the winner.
+    score, low, high : float or None
+        By that metric, on the test images.
+    split : str or None
+        Which images these are.
+    n_test : int or None
+    error : str or None
+        Why the column could not be fitted.
+    """
+
+    target: str
+    n_images: int
+    out: str
+    task: str | None = None
+    label: str | None = None
+    tap: str | None = None
+    head: str | None = None
+    params: Mapping[str, object] | None = None
+    metric: str | None = None
+    score: float | None = None
+    low: float | None = None
+    high: float | None = None
+    split: str | None = None
+    n_test: int | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ColumnScore:
+    """The winner of one column of 0 and 1 on its test images; without probabilities there is no average precision."""
+
+    target: str
+    n_test: int
+    n_positive: int
+    accuracy: float
+    f1: float
+    average_precision: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Multilabel:
+    """Means over columns of 0 and 1, which count alike; None where a column has no such score."""
+
+    n_columns: int
+    accuracy: float | None
+    macro_f1: float | None
+    average_precision: float | None
+    columns: list[ColumnScore]
+
+
 @dataclass(frozen=True)
 class SeveralFits:
     """What fits of several label columns found.
 
     Attributes
     ----------
-    targets : list of dict
-        One a column: ``target, task, n_images, label, tap, head, params, metric, score, low, high`` (of the winner on
-        the test images), ``split, n_test, out`` (the column's results folder), ``error`` (why it could not be fitted,
-        or None; what is not known then is None).
+    targets : list of TargetRow
+        One a column.
     fits : dict of str to FitSummary
         By column, of those that were fitted.
-    multilabel : dict or None
-        Of two or more columns of 0 and 1, means over them: ``n_columns, accuracy, macro_f1, average_precision`` and
-        ``columns``, the same of each: ``target, n_test, n_positive, accuracy, f1, average_precision``. None of fewer
-        columns; the average precision is None where a winner gives no probabilities.
+    multilabel : Multilabel or None
+        Of two or more columns of 0 and 1.
     table : str
         ``targets`` as CSV.
     notes : list of str
@@ -49,9 +107,9 @@ class SeveralFits:
         Time of all of it.
     """
 
-    targets: list[dict[str, Any]]
+    targets: list[TargetRow]
     fits: dict[str, FitSummary]
-    multilabel: dict[str, Any] | None
+    multilabel: Multilabel | None
     table: str
     notes: list[str]
     seconds: float
@@ -139,9 +197,9 @@ def _fit_columns(
     options: FitOptions,
     root: Path,
     on_scores: Callable[[FitSummary], None] | None,
-) -> tuple[list[dict[str, Any]], dict[str, FitSummary]]:
+) -> tuple[list[TargetRow], dict[str, FitSummary]]:
     """Fit one column after the other; returns a row for each, and the summaries of those that could be fitted."""
-    rows: list[dict[str, Any]] = []
+    rows: list[TargetRow] = []
     fits: dict[str, FitSummary] = {}
     for column, folder in zip(labelled.columns, name_folders(labelled.columns, root), strict=True):
         started = time.monotonic()
@@ -152,40 +210,47 @@ def _fit_columns(
             fits[column] = fit_problem(problem, head, own, started=started, on_scores=on_scores)
             rows.append(_row(column, labelled, folder, fits[column]))
         except EXPECTED_ERRORS as error:  # one column must not cost the others; the table tells why
-            rows.append(_row(column, labelled, folder, None) | {"error": str(error)})
+            rows.append(replace(_row(column, labelled, folder, None), error=str(error)))
         _write(rows, root)
     if not fits:
-        raise JobError(f"none of {len(rows)} label columns could be fitted; {rows[0]['target']}: {rows[0]['error']}")
+        raise JobError(f"none of {len(rows)} label columns could be fitted; {rows[0].target}: {rows[0].error}")
     return rows, fits
 
 
-def _row(column: str, labelled: Labelled, folder: Path, fit: FitSummary | None) -> dict[str, Any]:
-    row: dict[str, Any] = {"target": column, "n_images": int(labelled.rows[column].notna().sum()), "out": str(folder)}
-    winner = dict.fromkeys(("task", "label", "tap", "head", "params", "metric", "score", "low", "high"))
-    test = dict.fromkeys(("split", "n_test"))
-    if fit is not None:
-        metric = fit.winner["metric"]
-        score = fit.test["scores"][metric]
-        winner |= {name: fit.winner[name] for name in ("label", "tap", "head", "params", "metric")}
-        winner |= {"score": score["value"], "low": score["low"], "high": score["high"]}
-        winner["task"] = "classify" if fit.class_names else "regress"
-        test = {"split": fit.test["split"], "n_test": fit.test["n_images"]}
-    return row | winner | test | {"error": None}
+def _row(column: str, labelled: Labelled, folder: Path, fit: FitSummary | None) -> TargetRow:
+    row = TargetRow(target=column, n_images=int(labelled.rows[column].notna().sum()), out=str(folder))
+    if fit is None:
+        return row
+    winner, score = fit.winner, fit.test.scores[fit.winner.metric]
+    return replace(
+        row,
+        task="classify" if fit.class_names else "regress",
+        label=winner.label,
+        tap=winner.tap,
+        head=winner.head,
+        params=winner.params,
+        metric=winner.metric,
+        score=score.value,
+        low=score.low,
+        high=score.high,
+        split=fit.test.split,
+        n_test=fit.test.n_images,
+    )
 
 
 def _is_binary(fit: FitSummary) -> bool:
     return fit.class_names in (["0", "1"], ["False", "True"])
 
 
-def _write(rows: Sequence[dict[str, Any]], root: Path) -> None:
-    told = [row | {"params": params_text(row["params"] or {})} for row in rows]
-    write_atomically(root / TABLE, pd.DataFrame(told).to_csv(index=False).encode())
+def _write(rows: Sequence[TargetRow], root: Path) -> None:
+    flat = [vars(row) | {"params": params_text(row.params or {})} for row in rows]
+    write_atomically(root / TABLE, pd.DataFrame(flat).to_csv(index=False).encode())
 
 
 _POSITIVE = ("1", "True")
 
 
-def score_columns(folders: Mapping[str, Path]) -> dict[str, Any] | None:
+def score_columns(folders: Mapping[str, Path]) -> Multilabel | None:
     """Score the winners of several columns of 0 and 1, each on its own test images; the means count columns alike.
 
     Accuracy, F1 of the ones and average precision are scikit-learn's.
@@ -197,36 +262,36 @@ def score_columns(folders: Mapping[str, Path]) -> dict[str, Any] | None:
 
     Returns
     -------
-    dict or None
-        ``n_columns, accuracy, macro_f1, average_precision, columns``, as `flows.fitting.several.SeveralFits` has it;
+    Multilabel or None
         None of fewer than two columns.
     """
     if len(folders) < 2:
         return None
-    columns = [{"target": name, **_score_column(folder)} for name, folder in folders.items()]
-    return {
-        "n_columns": len(columns),
-        "accuracy": _mean([column["accuracy"] for column in columns]),
-        "macro_f1": _mean([column["f1"] for column in columns]),
-        "average_precision": _mean([column["average_precision"] for column in columns]),
-        "columns": columns,
-    }
+    columns = [_score_column(name, folder) for name, folder in folders.items()]
+    return Multilabel(
+        n_columns=len(columns),
+        accuracy=_mean([column.accuracy for column in columns]),
+        macro_f1=_mean([column.f1 for column in columns]),
+        average_precision=_mean([column.average_precision for column in columns]),
+        columns=columns,
+    )
 
 
-def _score_column(folder: Path) -> dict[str, Any]:
+def _score_column(target: str, folder: Path) -> ColumnScore:
     kept = find_run(str(folder), [])
     table = read_predictions(kept.history, kept.run)
     true, predicted = (table[name].astype(str).isin(_POSITIVE).to_numpy() for name in ("true", "predicted"))
     of_true = table["probability_of_true"].to_numpy(dtype=np.float64)
     ranked = bool(np.isfinite(of_true).all() and true.any())  # without a single one there is no precision
     score = np.where(true, of_true, 1.0 - of_true)
-    return {
-        "n_test": len(table),
-        "n_positive": int(true.sum()),
-        "accuracy": float(accuracy_score(true, predicted)),
-        "f1": float(f1_score(true, predicted, zero_division=0.0)),
-        "average_precision": float(average_precision_score(true, score)) if ranked else None,
-    }
+    return ColumnScore(
+        target=target,
+        n_test=len(table),
+        n_positive=int(true.sum()),
+        accuracy=float(accuracy_score(true, predicted)),
+        f1=float(f1_score(true, predicted, zero_division=0.0)),
+        average_precision=float(average_precision_score(true, score)) if ranked else None,
+    )
 
 
 def _mean(values: list[Any]) -> float | None:

@@ -92,7 +92,7 @@ def plan_streaming(candidates: Sequence[Candidate], *, memory: float | None, das
     """
     if dask != "threads":
         return None
-    sets: dict[int, Any] = {id(one.features): one.features for one in candidates}
+    sets: dict[tuple[str, str], Any] = {(one.key, one.tap): one.features for one in candidates}
     needed = sum(4 * prod(features.shape) for features in sets.values())
     free = psutil.virtual_memory().available
     allowed = _SHARE * free if memory is None else memory

@@ -1,12 +1,14 @@
 from .comparison import RunComparison as RunComparison
 from .comparison import compare_runs as compare_runs
+from .ranking import RankedRun as RankedRun
 from .ranking import Ranking as Ranking
 from .ranking import rank_runs as rank_runs
 from .record import keep_run as keep_run
 from .record import log_run as log_run
+from .run import FORMAT_VERSION as FORMAT_VERSION
+from .run import Run as Run
+from .run import RunSettings as RunSettings
 from .runs import FOLDER as FOLDER
-from .runs import FORMAT_VERSION as FORMAT_VERSION
-from .runs import Run as Run
 from .runs import read_predictions as read_predictions
 from .runs import write_results as write_results
 from .search import KeptRun as KeptRun

@@ -1,17 +1,34 @@
 """Two runs side by side: what differs, and whether their winners differ on the images that both scored."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import pandas as pd
 
 from headstart.flows.errors import JobError
-from headstart.flows.history.runs import Run, read_predictions
+from headstart.flows.history.run import Run
+from headstart.flows.history.runs import read_predictions
 from headstart.flows.history.search import KeptRun
 from headstart.flows.output import plain
 from headstart.flows.problem import unite_groups
-from headstart.heads.scoring import METRICS, REGRESSION_METRICS, SIGNIFICANCE, Predictions, compare_paired, tied_numbers
+from headstart.heads.scoring import (
+    METRICS,
+    REGRESSION_METRICS,
+    SIGNIFICANCE,
+    Difference,
+    Predictions,
+    compare_paired,
+    tied_numbers,
+)
+
+
+@dataclass(frozen=True)
+class FactsApart:
+    """One thing, such as ``settings.seed``, that is another in each run; None where a run has no such thing."""
+
+    what: str
+    first: object
+    second: object
 
 
 @dataclass(frozen=True)
@@ -21,14 +38,13 @@ class RunComparison:
     Attributes
     ----------
     first, second : Run
-    differences : list of dict
-        ``what`` (such as ``settings.seed``), ``first``, ``second``: None where a run has no such thing.
+    differences : list of FactsApart
     metric : str
         What the winners are compared by.
     n_shared : int
         Test images that both scored.
-    difference : dict or None
-        The first winner minus the second on these images: ``metric, value, low, high, p_value, n_images, test``.
+    difference : Difference or None
+        The first winner minus the second on these images.
     significant : bool or None
         Its p-value is below 0.05.
     reason : str or None
@@ -39,10 +55,10 @@ class RunComparison:
 
     first: Run
     second: Run
-    differences: list[dict[str, Any]]
+    differences: list[FactsApart]
     metric: str
     n_shared: int
-    difference: dict[str, Any] | None
+    difference: Difference | None
     significant: bool | None
     reason: str | None
     notes: list[str]
@@ -63,19 +79,19 @@ def compare_runs(first: KeptRun, second: KeptRun, *, metric: str | None = None) 
         The metric is unknown, or the predictions of a run are gone.
     """
     runs, notes = (first.run, second.run), []
-    chosen = metric or runs[0].winner["metric"]
+    chosen = metric or runs[0].winner.metric
     if chosen not in METRICS and chosen not in REGRESSION_METRICS:
         raise JobError(f"no metric is called {chosen!r}; expected one of {', '.join([*METRICS, *REGRESSION_METRICS])}")
-    if runs[0].winner["metric"] != runs[1].winner["metric"]:
-        notes.append(f"the runs chose by {runs[0].winner['metric']} and by {runs[1].winner['metric']}")
+    if runs[0].winner.metric != runs[1].winner.metric:
+        notes.append(f"the runs chose by {runs[0].winner.metric} and by {runs[1].winner.metric}")
     notes += [
         f"{run.id} has nested folds: compared is what models that were chosen and fitted without an image say of it"
         for run in runs
-        if "nested" in run.test
+        if run.test.nested
     ]
     found, reason, n_shared = None, None, 0
-    if runs[0].data["target"] != runs[1].data["target"]:
-        reason = f"they learn different things: {runs[0].data['target']} and {runs[1].data['target']}"
+    if runs[0].data.target != runs[1].data.target:
+        reason = f"they learn different things: {runs[0].data.target} and {runs[1].data.target}"
     else:
         shared = _shared_images(first, second, notes)
         n_shared = len(shared)
@@ -88,37 +104,37 @@ def compare_runs(first: KeptRun, second: KeptRun, *, metric: str | None = None) 
         metric=chosen,
         n_shared=n_shared,
         difference=found,
-        significant=None if found is None else found["p_value"] < SIGNIFICANCE,
+        significant=None if found is None else found.p_value < SIGNIFICANCE,
         reason=reason,
         notes=notes,
     )
 
 
-def list_differences(first: Run, second: Run) -> list[dict[str, Any]]:
-    """Return what was asked for, was there, or won in one run and not in the other: ``what, first, second``."""
+def list_differences(first: Run, second: Run) -> list[FactsApart]:
+    """Return what was asked for, was there, or won in one run and not in the other."""
     mine, theirs = _facts(first), _facts(second)
     return [
-        {"what": name, "first": mine.get(name), "second": theirs.get(name)}
+        FactsApart(name, mine.get(name), theirs.get(name))
         for name in {**mine, **theirs}
         if mine.get(name) != theirs.get(name)
     ]
 
 
-def _facts(run: Run) -> dict[str, Any]:
-    winner = {name: run.winner[name] for name in ("head", "params", "tap", "split")}
+def _facts(run: Run) -> dict[str, object]:
+    winner = {name: getattr(run.winner, name) for name in ("head", "params", "tap", "split")}
     groups = {
         "settings": run.settings,
         "winner": winner,
-        "embedding": {name: value for name, value in run.embedding.items() if name != "taps"},
-        "data": run.data | {"n_train": run.test["n_train"], "split": run.test["split"]},
+        "embedding": {name: value for name, value in run.embedding.as_dict().items() if name != "taps"},
+        "data": vars(run.data) | {"n_train": run.test.n_train, "split": run.test.split},
         "versions": run.versions,
     }
     return _spread(plain(groups), "")
 
 
-def _spread(values: Mapping[str, Any], prefix: str) -> dict[str, Any]:
+def _spread(values: Mapping[str, object], prefix: str) -> dict[str, object]:
     """Write nested names with dots: ``embedding.preprocessing.resize``."""
-    spread: dict[str, Any] = {}
+    spread: dict[str, object] = {}
     for name, value in values.items():
         spread |= _spread(value, f"{prefix}{name}.") if isinstance(value, dict) else {f"{prefix}{name}": value}
     return spread
@@ -143,23 +159,23 @@ def _obstacle(shared: pd.DataFrame, runs: tuple[Run, Run], metric: str) -> str |
     if shared.empty:
         return "they have no test image in common: fit both with the same splits and seed"
     for run, side in zip(runs, ("first", "second"), strict=True):
-        if (metric in REGRESSION_METRICS) != (run.data.get("task") == "regress"):
+        if (metric in REGRESSION_METRICS) != (run.data.task == "regress"):
             return f"{run.id} has no {metric}: name another --metric"
         if metric == "log_loss" and shared[f"probability_of_true_{side}"].isna().any():
-            return f"{run.winner['head']} gives no probabilities, which a log-loss needs: name another --metric"
+            return f"{run.winner.head} gives no probabilities, which a log-loss needs: name another --metric"
     return None
 
 
-def _difference(shared: pd.DataFrame, metric: str) -> dict[str, Any]:
+def _difference(shared: pd.DataFrame, metric: str) -> Difference:
     # What either run holds together must be drawn together: groups of both, along whole chains.
     groups = unite_groups(shared["group_first"], shared["group_second"])
     if metric in REGRESSION_METRICS:
-        said = [shared[f"predicted_{side}"] for side in ("first", "second")]
-        return asdict(tied_numbers(metric, shared["true_first"], said[0], [said[1]], groups=groups)[0].difference)
+        numbers = [shared[f"predicted_{side}"] for side in ("first", "second")]
+        return tied_numbers(metric, shared["true_first"], numbers[0], [numbers[1]], groups=groups)[0].difference
     columns = [shared[name].astype(str) for name in ("true_first", "predicted_first", "predicted_second")]
     codes = pd.factorize(pd.concat(columns), sort=True)[0].reshape(3, len(shared))
     first, second = (
         Predictions(classes=codes[place], probability=shared[f"probability_of_true_{side}"].to_numpy())
         for place, side in ((1, "first"), (2, "second"))
     )
-    return asdict(compare_paired(metric, codes[0], first, second, groups=groups))
+    return compare_paired(metric, codes[0], first, second, groups=groups)

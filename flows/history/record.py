@@ -1,7 +1,7 @@
 """From a finished fit to its entry in the history of runs."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -14,8 +14,10 @@ import pandas as pd
 from headstart.extractors.atomic import write_atomically
 from headstart.extractors.cache import PIECE_ROWS, as_hex, sort_digests
 from headstart.extractors.errors import CacheError
-from headstart.flows.history.runs import FOLDER, Run, append_run, new_id
+from headstart.flows.history.run import Run, RunData, RunSettings, new_id
+from headstart.flows.history.runs import FOLDER, append_run
 from headstart.flows.output import log_event
+from headstart.heads.report import NO_SCORE
 
 if TYPE_CHECKING:  # 'headstart results' reads what is kept here, and should wait for neither scikit-learn nor Dask
     from headstart.flows.fit_summary import FitSummary
@@ -31,7 +33,7 @@ def keep_run(
     problem: "Problem",
     plan: "SplitPlan",
     test_score: "FinalScore",
-    settings: Mapping[str, Any],
+    settings: RunSettings,
 ) -> tuple[Run, list[str]]:
     """Add a fit to the history of its cache, and leave ``run.json``, the same entry, beside its model.
 
@@ -39,8 +41,7 @@ def keep_run(
     ----------
     summary, problem, plan, test_score
         Of the fit.
-    settings : mapping
-        What was asked for: heads, metric, folds, seed, …
+    settings : RunSettings
 
     Returns
     -------
@@ -71,32 +72,32 @@ def describe_run(
     problem: "Problem",
     plan: "SplitPlan",
     test_score: "FinalScore",
-    settings: Mapping[str, Any],
+    settings: RunSettings,
 ) -> Run:
     """Gather what the history keeps of a fit."""
     now, in_order = datetime.now(UTC), _sort_lines(problem)
-    store = problem.find(summary.winner["key"], summary.winner["tap"]).store
+    store = problem.find(summary.winner.key, summary.winner.tap).store
     libraries = ("headstart", "scikit-learn", "numpy", "torch")
     return Run(
         id=new_id(now),
         time=now.isoformat(timespec="seconds"),
-        settings=dict(settings),
+        settings=settings,
         versions={name: version(name) for name in libraries},
-        data={
-            "cache": str(_cache_of(problem).resolve()),
-            "name": problem.name,
-            "target": problem.target,
-            "task": problem.task,
-            "n_images": len(problem.y),
-            "n_classes": len(problem.class_names),
-            "n_test": len(test_score.rows),
-            "images": _digest(problem, in_order),
-            "train": _digest(problem, in_order, plan.train),
-            "test": _digest(problem, in_order, test_score.rows),
-        },
-        embedding=store.key.as_dict(),
-        winner=dict(summary.winner),
-        test=dict(summary.test),
+        data=RunData(
+            cache=str(_cache_of(problem).resolve()),
+            name=problem.name,
+            target=problem.target,
+            task=problem.task,
+            n_images=len(problem.y),
+            n_classes=len(problem.class_names),
+            n_test=len(test_score.rows),
+            images=_digest(problem, in_order),
+            train=_digest(problem, in_order, plan.train),
+            test=_digest(problem, in_order, test_score.rows),
+        ),
+        embedding=store.key,
+        winner=summary.winner,
+        test=summary.test,
         results=str(Path(summary.model).parent.resolve()),
         n_candidates=len(summary.leaderboard),
         seconds=summary.seconds,
@@ -106,14 +107,15 @@ def describe_run(
 def tabulate_predictions(problem: "Problem", test_score: "FinalScore") -> pd.DataFrame:
     """Return what the winner says of each test image, as `append_run` wants it."""
     true, probability = problem.y[test_score.rows], test_score.probability
-    said: dict[str, Any] = {"true": true, "predicted": test_score.predictions}
+    answers: list[Any] = [true, test_score.predictions]
     if problem.task == "classify":
-        said = {name: _named(classes, problem.class_names) for name, classes in said.items()}
+        answers = [_named(classes, problem.class_names) for classes in answers]
     of_true = np.full(len(true), np.nan) if probability is None else probability[np.arange(len(true)), true]
     return pd.DataFrame(
         {
             "digest": np.array(as_hex(problem.images.digest[test_score.rows]), dtype=object),
-            **said,
+            "true": answers[0],
+            "predicted": answers[1],
             "probability_of_true": of_true.astype(np.float32),
             "group": problem.groups[test_score.rows],
         }
@@ -158,21 +160,21 @@ def _cache_of(problem: "Problem") -> Path:
 
 def log_run(run: Run) -> None:
     """Log a fit that has come to its winner."""
-    metric = str(run.winner["metric"])
-    score = run.test["scores"].get(metric) or dict.fromkeys(("value", "low", "high"))
+    metric = run.winner.metric
+    score = run.test.scores.get(metric, NO_SCORE)
     log_event(
         "fit",
-        f"{run.winner['head']} won of {run.n_candidates}: {metric} {score['value']} on {run.test['n_images']} images",
+        f"{run.winner.head} won of {run.n_candidates}: {metric} {score.value} on {run.test.n_images} images",
         run=run.id,
-        cache=run.data["cache"],
+        cache=run.data.cache,
         results=run.results,
-        key=run.winner["key"],
-        head=run.winner["head"],
+        key=run.winner.key,
+        head=run.winner.head,
         metric=metric,
-        score=score["value"],
-        low=score["low"],
-        high=score["high"],
-        images=run.test["n_images"],
+        score=score.value,
+        low=score.low,
+        high=score.high,
+        images=run.test.n_images,
         candidates=run.n_candidates,
         seconds=run.seconds,
     )

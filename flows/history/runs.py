@@ -6,13 +6,8 @@ what runs have in common; a run on a cache that cannot be written keeps its hist
 """
 
 import io
-import json
-import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Self
 
 import pandas as pd
 import pyarrow as pa
@@ -21,78 +16,16 @@ import pyarrow.parquet as pq
 from headstart.extractors.atomic import append_line, errors_explained, write_atomically
 from headstart.extractors.writer_lock import writer_lock
 from headstart.flows.errors import JobError
-from headstart.flows.output import as_line, plain
+from headstart.flows.history.run import Run
+from headstart.flows.output import as_line
+from headstart.heads.report import NO_SCORE, CandidateRow
 from headstart.heads.scoring import METRICS, REGRESSION_METRICS
 
 FOLDER = "runs"
 TABLE = "results.parquet"
-FORMAT_VERSION = 1
 
 _LINES = "history.jsonl"
 _PREDICTIONS = ("digest", "true", "predicted", "probability_of_true", "group")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Run:
-    """One fit: what was asked for, on what, and what came of it.
-
-    Attributes
-    ----------
-    id, time : str
-        Sortable by time, in UTC; see `new_id`.
-    settings, versions : dict
-        What was asked for, and what computed it.
-    data : dict
-        ``cache, name, target, n_images, n_classes, n_test``, and digests ``images, train, test`` of which images with
-        which labels these were: runs are ranked together only on the same test images.
-    embedding : dict
-        The winner's key, as `EmbeddingKey.as_dict` gives it.
-    winner, test : dict
-        As in `FitSummary`.
-    results : str
-        Absolute path of the results folder.
-    n_candidates : int
-    seconds : float
-    """
-
-    id: str
-    time: str
-    settings: dict[str, Any]
-    versions: dict[str, Any]
-    data: dict[str, Any]
-    embedding: dict[str, Any]
-    winner: dict[str, Any]
-    test: dict[str, Any]
-    results: str
-    n_candidates: int
-    seconds: float
-
-    def as_line(self) -> str:
-        """Return one line of JSON without its end."""
-        return as_line({"format_version": FORMAT_VERSION} | plain(self))
-
-    @classmethod
-    def from_line(cls, line: bytes) -> Self:
-        """Read what `as_line` wrote.
-
-        Raises
-        ------
-        ValueError
-            The line is damaged, or of another format.
-        """
-        values = json.loads(line)
-        if not isinstance(values, dict) or values.get("format_version") != FORMAT_VERSION:
-            raise ValueError(f"expected a run in format {FORMAT_VERSION}")
-        for field in fields(cls):
-            found = values.get(field.name)
-            if found is None or (str(field.type).startswith("dict") and not isinstance(found, dict)):
-                raise ValueError(f"{field.name} is {found!r}")
-        return cls(**{field.name: values[field.name] for field in fields(cls)})
-
-
-def new_id(now: datetime | None = None) -> str:
-    """Return a run's id: date and time in UTC, then four hex digits that tell runs of one second apart."""
-    return f"{(now or datetime.now(UTC)):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
 
 
 def append_run(history: Path, run: Run, predictions: pd.DataFrame) -> None:
@@ -159,7 +92,9 @@ def read_predictions(history: Path, run: Run) -> pd.DataFrame:
     return pd.DataFrame(table)
 
 
-def write_results(folder: Path, rows: Sequence[Mapping[str, Any]]) -> Path:
+def write_results(
+    folder: Path, rows: Sequence[CandidateRow], per_fold: Sequence[Sequence[Mapping[str, float | None]]] = ()
+) -> Path:
     """Write ``results.parquet``: one row a candidate, in the order given, failed ones with their error.
 
     Columns are the leaderboard's, with ``params`` as JSON text; for each metric ``<metric>``, ``<metric>_low``,
@@ -169,9 +104,9 @@ def write_results(folder: Path, rows: Sequence[Mapping[str, Any]]) -> Path:
     ----------
     folder : Path
         It exists.
-    rows : sequence of mapping
-        As `flows.fitting.leaderboard_row` gives them; and where known ``per_fold`` (a list of metric → value, one a
-        fold), ``tied`` (bool) and ``p_value`` (float). What is absent is null.
+    rows : sequence of CandidateRow
+    per_fold : sequence of sequence of mapping, optional
+        Of each row metric → value, one mapping a fold. What is absent is null.
 
     Returns
     -------
@@ -183,16 +118,11 @@ def write_results(folder: Path, rows: Sequence[Mapping[str, Any]]) -> Path:
     CacheError
         The file system refuses.
     """
-    usual = REGRESSION_METRICS if any(row["metric"] in REGRESSION_METRICS for row in rows) else METRICS
-    metrics = list(dict.fromkeys([*usual, *(name for row in rows for name in row["scores"])]))
-    text, number = pa.string(), pa.float64()
-    types = dict.fromkeys(("backbone", "weights", "label", "key", "tap", "head", "params", "metric"), text)
-    types |= dict.fromkeys(("score", "low", "high"), number) | {"split": text}
-    for name in metrics:
-        types |= dict.fromkeys((name, f"{name}_low", f"{name}_high"), number) | {f"{name}_per_fold": pa.list_(number)}
-    types |= {"fit_seconds": number, "tied": pa.bool_(), "p_value": number}
-    types |= {"error": text, "warnings": pa.list_(text)}
-    table = pa.Table.from_pylist([_flat(row, metrics) for row in rows], schema=pa.schema(list(types.items())))
+    usual = REGRESSION_METRICS if any(row.metric in REGRESSION_METRICS for row in rows) else METRICS
+    metrics = list(dict.fromkeys([*usual, *(name for row in rows for name in row.scores)]))
+    folds = per_fold or [()] * len(rows)
+    flat = [_flat(row, own, metrics) for row, own in zip(rows, folds, strict=True)]
+    table = pa.Table.from_pylist(flat, schema=_schema(metrics))
     buffer = io.BytesIO()
     pq.write_table(table, buffer)
     path = folder / TABLE
@@ -200,10 +130,23 @@ def write_results(folder: Path, rows: Sequence[Mapping[str, Any]]) -> Path:
     return path
 
 
-def _flat(row: Mapping[str, Any], metrics: Sequence[str]) -> dict[str, Any]:
-    flat = {**row, "params": as_line(row["params"])}
+def _schema(metrics: Sequence[str]) -> pa.Schema:
+    text, number = pa.string(), pa.float64()
+    types = dict.fromkeys(("backbone", "weights", "label", "key", "tap", "head", "params", "metric"), text)
+    types |= dict.fromkeys(("score", "low", "high"), number) | {"split": text}
     for name in metrics:
-        score = row["scores"].get(name, {})
-        flat |= {name: score.get("value"), f"{name}_low": score.get("low"), f"{name}_high": score.get("high")}
-        flat[f"{name}_per_fold"] = [fold.get(name) for fold in row["per_fold"]] if row.get("per_fold") else None
+        types |= dict.fromkeys((name, f"{name}_low", f"{name}_high"), number) | {f"{name}_per_fold": pa.list_(number)}
+    types |= {"fit_seconds": number, "tied": pa.bool_(), "p_value": number}
+    types |= {"error": text, "warnings": pa.list_(text)}
+    return pa.schema(list(types.items()))
+
+
+def _flat(
+    row: CandidateRow, per_fold: Sequence[Mapping[str, float | None]], metrics: Sequence[str]
+) -> dict[str, object]:
+    flat = {**vars(row), "params": as_line(row.params)}
+    for name in metrics:
+        score = row.scores.get(name, NO_SCORE)
+        flat |= {name: score.value, f"{name}_low": score.low, f"{name}_high": score.high}
+        flat[f"{name}_per_fold"] = [fold.get(name) for fold in per_fold] or None
     return flat

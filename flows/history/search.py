@@ -8,7 +8,8 @@ from pathlib import Path
 from headstart.extractors.atomic import errors_explained
 from headstart.flows.errors import JobError
 from headstart.flows.history.record import RUN_FILE
-from headstart.flows.history.runs import FOLDER, Run, read_runs
+from headstart.flows.history.run import Run
+from headstart.flows.history.runs import FOLDER, read_runs
 
 
 @dataclass(frozen=True)
@@ -87,4 +88,4 @@ def _run_of_results(folder: Path) -> KeptRun:
         raise JobError(f"{path}: damaged ({error}); fit again") from error
     # The cache's history is the usual place; the results folder's own is for a cache that could not be written.
     beside = folder / FOLDER
-    return KeptRun(run, beside if (beside / f"{run.id}.parquet").is_file() else Path(run.data["cache"]) / FOLDER)
+    return KeptRun(run, beside if (beside / f"{run.id}.parquet").is_file() else Path(run.data.cache) / FOLDER)

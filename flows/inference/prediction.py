@@ -177,7 +177,7 @@ def _speak(head: Any, features: Any, class_names: list[str], *, all_classes: boo
         names = [f"probability_{name}" for name in class_names] if all_classes else []
         return pd.DataFrame({"label": [], "probability": []} | {name: [] for name in names})
     classes, probability = predict_classes(head, features, len(class_names))
-    columns: dict[str, Any] = {
+    columns = {
         "label": np.array(class_names, dtype=object)[classes],
         "probability": np.full(len(classes), np.nan)
         if probability is None

@@ -89,10 +89,10 @@ def measure_drifts(
 def _measure_one(
     experiment: Experiment, table: FitTable, listing: CacheListing, before: pd.DataFrame, new: list[str], run: Run
 ) -> NightDrift:
-    key, tap = str(run.winner["key"]), str(run.winner["tap"])
+    key, tap = run.winner.key, run.winner.tap
     store = EmbeddingStore.read(EmbeddingCache(experiment.cache).path / "embeddings" / key)
     sides = [_describe(digests, listing) for digests in (seen_digests(before), new)]
-    labels = _labels(experiment, table, listing) if run.data.get("task", "classify") == "classify" else None
+    labels = _labels(experiment, table, listing) if run.data.task == "classify" else None
     mix: list[str] = []
     if labels is not None:
         sides = [side.assign(label=side["digest"].map(labels)) for side in sides]

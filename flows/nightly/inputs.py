@@ -2,9 +2,9 @@
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
@@ -16,14 +16,35 @@ from headstart.flows.problem import choose_targets, merge_labels
 _LIBRARIES = ("headstart", "scikit-learn", "numpy", "scipy", "torch")
 _NO_MATTER = {"name", "dask", "labels"}  # where it runs; what a file of labels says is among the images
 
-Inputs = dict[str, dict[str, Any]]
+
+@dataclass(frozen=True, kw_only=True)
+class FitInputs:
+    """All that one fit goes by, as plain values.
+
+    Attributes
+    ----------
+    images : str
+        Digest of the images that have a label, with labels, splits and groups.
+    embeddings : list of str
+        Ids of the keys, sorted.
+    settings : dict
+        The table of the experiment.
+    versions : dict of str to str
+        Of what computes.
+    """
+
+    images: str
+    embeddings: list[str]
+    settings: dict[str, object]
+    versions: dict[str, str]
+
+
+Inputs = dict[str, FitInputs]
+"""Of each fit, by its name."""
 
 
 def describe_inputs(experiment: Experiment, listing: CacheListing, keys: Sequence[str]) -> Inputs:
-    """Return what each fit of an experiment goes by, by its name, as plain JSON values.
-
-    It is: digests of the images that have a label, with labels, splits and groups; the embeddings; the table of the
-    experiment; the versions of what computes. Names of files do not matter, nor do images without a label.
+    """Return what each fit of an experiment goes by; names of files do not matter, nor do images without a label.
 
     Parameters
     ----------
@@ -39,12 +60,12 @@ def describe_inputs(experiment: Experiment, listing: CacheListing, keys: Sequenc
         The images have no labels, or it is not clear which are meant.
     """
     return {
-        name_of(table): {
-            "images": _digest(*labelled_rows(experiment, table, listing)),
-            "embeddings": sorted(keys),
-            "settings": table.model_dump(mode="json", exclude=_NO_MATTER),
-            "versions": {name: version(name) for name in _LIBRARIES},
-        }
+        name_of(table): FitInputs(
+            images=_digest(*labelled_rows(experiment, table, listing)),
+            embeddings=sorted(keys),
+            settings=table.model_dump(mode="json", exclude=_NO_MATTER),
+            versions={name: version(name) for name in _LIBRARIES},
+        )
         for table in experiment.fit
     }
 
@@ -78,7 +99,7 @@ def why_refit(experiment: Experiment, before: Inputs | None, now: Inputs) -> lis
     Parameters
     ----------
     experiment : Experiment
-    before, now : dict
+    before, now : dict of str to FitInputs
         As `describe_inputs` gave them on the last night, or None on the first, and tonight.
     """
     if before is None:
@@ -93,17 +114,17 @@ def why_refit(experiment: Experiment, before: Inputs | None, now: Inputs) -> lis
     return list(dict.fromkeys(reasons))
 
 
-def _differences(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
+def _differences(before: FitInputs, now: FitInputs) -> list[str]:
     reasons = []
-    if before["images"] != now["images"]:
+    if before.images != now.images:
         reasons.append("the labelled images, their labels, splits or groups changed")
-    if before["embeddings"] != now["embeddings"]:
-        reasons.append(f"the embeddings are others: {', '.join(now['embeddings'])}")
-    settings = [name for name, value in now["settings"].items() if before["settings"].get(name) != value]
+    if before.embeddings != now.embeddings:
+        reasons.append(f"the embeddings are others: {', '.join(now.embeddings)}")
+    settings = [name for name, value in now.settings.items() if before.settings.get(name) != value]
     if settings:
         reasons.append(f"the experiment's fit changed: {', '.join(settings)}")
-    for library, found in now["versions"].items():
-        earlier = before["versions"].get(library)
+    for library, found in now.versions.items():
+        earlier = before.versions.get(library)
         reasons += [f"{library} {found} is installed, it was {earlier}"] if earlier != found else []
     return reasons
 

@@ -133,9 +133,9 @@ def list_alerts(scores: list[ScoreChange], drifts: list[NightDrift]) -> list[str
         if one.fell and one.now and one.before and one.difference:
             where = "" if alone else f"{one.name}: "
             alerts.append(
-                f"{where}{metric_name(one.metric)} fell from {score_text(one.metric, one.before['value'])} to "
-                f"{score_text(one.metric, one.now['value'])}, by more than chance: the difference's 95 % interval is "
-                f"{interval_text(one.metric, one.difference['low'], one.difference['high'])}"
+                f"{where}{metric_name(one.metric)} fell from {score_text(one.metric, one.before.value)} to "
+                f"{score_text(one.metric, one.now.value)}, by more than chance: the difference's 95 % interval is "
+                f"{interval_text(one.metric, one.difference.low, one.difference.high)}"
             )
     for drift in drifts:
         if drift.drifts:
@@ -154,4 +154,4 @@ def _earlier(last: NightRecord | None, name: str) -> KeptRun | None:
         return None
     # The cache's history is the usual place; the results folder's own is for a cache that could not be written.
     beside = Path(run.results) / FOLDER
-    return KeptRun(run, beside if (beside / f"{run.id}.parquet").is_file() else Path(run.data["cache"]) / FOLDER)
+    return KeptRun(run, beside if (beside / f"{run.id}.parquet").is_file() else Path(run.data.cache) / FOLDER)

@@ -8,16 +8,19 @@ import io
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
+from pydantic import TypeAdapter
 
 from headstart.extractors.atomic import make_folder, write_atomically
 from headstart.extractors.errors import CacheError
 from headstart.flows.history import FORMAT_VERSION, Run
 from headstart.flows.nightly.changes import SEEN_COLUMNS
+from headstart.flows.nightly.inputs import Inputs
+from headstart.flows.output import plain
 
 RECORD_FILE = "night.parquet"
 
@@ -32,14 +35,14 @@ class NightRecord:
     ----------
     seen : DataFrame
         `flows.nightly.changes.SEEN_COLUMNS` of every listed image.
-    inputs : dict
-        What the fits went by, as `flows.nightly.inputs.describe_inputs` gives it.
+    inputs : dict of str to FitInputs
+        What the fits went by, by their names.
     runs : dict of str to Run
         The last run of every fit, by its name.
     """
 
     seen: pd.DataFrame
-    inputs: dict[str, Any] = field(default_factory=dict)
+    inputs: Inputs = field(default_factory=dict)
     runs: dict[str, Run] = field(default_factory=dict)
 
     def write(self, folder: Path) -> None:
@@ -52,7 +55,7 @@ class NightRecord:
         """
         about = {
             "format_version": FORMAT_VERSION,
-            "inputs": self.inputs,
+            "inputs": plain(self.inputs),
             "runs": {name: run.as_line() for name, run in self.runs.items()},
         }
         table = pa.Table.from_pandas(self.seen[list(SEEN_COLUMNS)], preserve_index=False)
@@ -80,9 +83,10 @@ class NightRecord:
             if about["format_version"] != FORMAT_VERSION:
                 raise ValueError(f"format {about['format_version']}, expected {FORMAT_VERSION}")  # noqa: TRY301 - told as all else that is wrong with the file
             runs = {name: Run.from_line(line.encode()) for name, line in about["runs"].items()}
+            inputs = TypeAdapter(Inputs).validate_python(about["inputs"])
             seen = table.to_pandas()[list(SEEN_COLUMNS)]
         except (pa.ArrowInvalid, OSError, KeyError, TypeError, ValueError, AttributeError) as error:
             raise CacheError(
                 f"{path}: cannot be read ({error}); delete it, and the next night is taken for the first"
             ) from error
-        return cls(seen, about["inputs"], runs)
+        return cls(seen, inputs, runs)

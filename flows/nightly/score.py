@@ -2,11 +2,20 @@
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 from headstart.flows.errors import JobError
 from headstart.flows.history import KeptRun, compare_runs
-from headstart.heads.scoring import is_loss
+from headstart.heads.report import ScoreRow
+from headstart.heads.scoring import Score, is_loss
+
+
+@dataclass(frozen=True)
+class NightScore(ScoreRow):
+    """A winner's score on one night's test images, how many these were, and which head won."""
+
+    n_images: int
+    split: str
+    head: str
 
 
 @dataclass(frozen=True)
@@ -19,13 +28,12 @@ class ScoreChange:
         Of the fit.
     metric : str
         What tonight's winner was chosen by.
-    now, before : dict or None
-        ``value, low, high, n_images, split, head``: the score, its 95 % interval, and what was scored. None where the
-        metric was not measured.
+    now, before : NightScore or None
+        None where the metric was not measured.
     same_images : bool
         Both are scores of the same test images with the same labels.
-    difference : dict or None
-        ``value, low, high``: tonight minus before, with its 95 % interval.
+    difference : ScoreRow or None
+        Tonight minus before, with its 95 % interval.
     fell : bool
         The score is worse than before by more than chance: the difference's interval lies on the worse side of 0.
     remark : str
@@ -34,10 +42,10 @@ class ScoreChange:
 
     name: str
     metric: str
-    now: dict[str, Any] | None
-    before: dict[str, Any] | None = None
+    now: NightScore | None
+    before: NightScore | None = None
     same_images: bool = False
-    difference: dict[str, Any] | None = None
+    difference: ScoreRow | None = None
     fell: bool = False
     remark: str = ""
 
@@ -68,7 +76,7 @@ def compare_scores(name: str, before: KeptRun | None, now: KeptRun) -> ScoreChan
     1998 (method 10); Zou & Donner, "Construction of confidence limits about effect measures", Statistics in Medicine
     27, 2008 (for any two intervals).
     """
-    metric = str(now.run.winner["metric"])
+    metric = now.run.winner.metric
     tonight = _score_of(now, metric)
     if before is None or tonight is None:
         return ScoreChange(name, metric, tonight, remark="there is no earlier night to compare with")
@@ -78,7 +86,7 @@ def compare_scores(name: str, before: KeptRun | None, now: KeptRun) -> ScoreChan
         return ScoreChange(name, metric, tonight, earlier, remark=told)
     if before.run.id == now.run.id:
         return ScoreChange(name, metric, tonight, earlier, same_images=True, remark="not fitted again")
-    same = before.run.data["test"] == now.run.data["test"]
+    same = before.run.data.test == now.run.data.test
     difference, told = _paired(before, now, metric) if same else (None, "the test images changed")
     if difference is None:
         difference, told = join_intervals(earlier, tonight), f"by the intervals of both scores: {told}"
@@ -94,8 +102,8 @@ def compare_scores(name: str, before: KeptRun | None, now: KeptRun) -> ScoreChan
     )
 
 
-def join_intervals(before: dict[str, Any], now: dict[str, Any]) -> dict[str, float | None]:
-    """Return tonight's score minus the earlier one, with an interval from those of both: ``value, low, high``.
+def join_intervals(before: ScoreRow, now: ScoreRow) -> ScoreRow:
+    """Return tonight's score minus the earlier one, with an interval from those of both.
 
     An end that an infinite end goes into is None.
     """
@@ -103,39 +111,34 @@ def join_intervals(before: dict[str, Any], now: dict[str, Any]) -> dict[str, flo
     def reach(one: float | None, other: float | None) -> float | None:
         return None if one is None or other is None else math.hypot(one, other)
 
-    value = now["value"] - before["value"]
-    below = reach(_gap(now["value"], now["low"]), _gap(before["high"], before["value"]))
-    above = reach(_gap(now["high"], now["value"]), _gap(before["value"], before["low"]))
-    return {
-        "value": value,
-        "low": None if below is None else value - below,
-        "high": None if above is None else value + above,
-    }
+    value = _gap(now.value, before.value)
+    below = reach(_gap(now.value, now.low), _gap(before.high, before.value))
+    above = reach(_gap(now.high, now.value), _gap(before.value, before.low))
+    return ScoreRow(value, _gap(value, below), None if value is None or above is None else value + above)
 
 
 def _gap(larger: float | None, smaller: float | None) -> float | None:
     return None if larger is None or smaller is None else larger - smaller
 
 
-def _score_of(kept: KeptRun, metric: str) -> dict[str, Any] | None:
+def _score_of(kept: KeptRun, metric: str) -> NightScore | None:
     test = kept.run.test
-    score = test["scores"].get(metric)
-    if score is None or score["value"] is None:
+    score = test.scores.get(metric)
+    if score is None or score.value is None:
         return None
-    about = {"n_images": test["n_images"], "split": test["split"], "head": kept.run.winner["head"]}
-    return {name: score[name] for name in ("value", "low", "high")} | about
+    return NightScore(score.value, score.low, score.high, test.n_images, test.split, kept.run.winner.head)
 
 
 def _obstacle(before: KeptRun, now: KeptRun) -> str:
     """Say why the two learn different things; empty if they do not."""
     for what in ("target", "task"):
-        earlier, tonight = before.run.data.get(what), now.run.data.get(what)
+        earlier, tonight = getattr(before.run.data, what), getattr(now.run.data, what)
         if earlier != tonight:
             return f"not comparable: the {what} is {tonight}, it was {earlier}"
     return ""
 
 
-def _paired(before: KeptRun, now: KeptRun, metric: str) -> tuple[dict[str, Any] | None, str]:
+def _paired(before: KeptRun, now: KeptRun, metric: str) -> tuple[ScoreRow | None, str]:
     """Return the difference on the same test images, and how it was found; or None, and why there is none."""
     try:
         compared = compare_runs(now, before, metric=metric)
@@ -143,11 +146,13 @@ def _paired(before: KeptRun, now: KeptRun, metric: str) -> tuple[dict[str, Any] 
         return None, str(error)
     if compared.difference is None:
         return None, str(compared.reason)
-    difference = {end: compared.difference[end] for end in ("value", "low", "high")}
-    return difference, f"paired, on the same {compared.n_shared} test images"
+    found = compared.difference
+    return ScoreRow.of(
+        Score(found.value, found.low, found.high)
+    ), f"paired, on the same {compared.n_shared} test images"
 
 
-def _is_worse(metric: str, difference: dict[str, Any]) -> bool:
+def _is_worse(metric: str, difference: ScoreRow) -> bool:
     """Tell whether the whole interval of a difference lies on the worse side of 0."""
-    end = difference["low" if is_loss(metric) else "high"]
+    end = difference.low if is_loss(metric) else difference.high
     return end is not None and bool(end > 0 if is_loss(metric) else end < 0)

@@ -1,12 +1,11 @@
 """A night in words: one page for Prefect's UI, one screenful for a terminal."""
 
 import re
-from typing import Any
 
 from headstart.flows.nightly.drift import ALPHA, NightDrift
 from headstart.flows.nightly.night import NightSummary
-from headstart.flows.nightly.score import ScoreChange
-from headstart.heads.report import interval_text, score_text
+from headstart.flows.nightly.score import NightScore, ScoreChange
+from headstart.heads.report import ScoreRow, interval_text, score_text
 from headstart.heads.scoring import NUMBER_METRICS, is_loss, metric_name
 
 _KINDS = {"new": "new", "changed": "changed", "gone": "gone", "quarantined": "newly quarantined"}
@@ -105,19 +104,19 @@ def _score_row(score: ScoreChange) -> str:
     return _row(*cells, difference, score.remark)
 
 
-def _score(metric: str, score: dict[str, Any] | None) -> str:
+def _score(metric: str, score: NightScore | None) -> str:
     if score is None:
         return score_text(metric, None)
-    interval = interval_text(metric, score["low"], score["high"])
-    return f"{score_text(metric, score['value'])} {interval} on {score['n_images']} images"
+    interval = interval_text(metric, score.low, score.high)
+    return f"{score_text(metric, score.value)} {interval} on {score.n_images} images"
 
 
-def _difference(metric: str, difference: dict[str, Any]) -> str:
+def _difference(metric: str, difference: ScoreRow) -> str:
     """Write a difference with its sign: in points where scores are per cent."""
-    interval = interval_text(metric, difference["low"], difference["high"])
+    interval, value = interval_text(metric, difference.low, difference.high), difference.value or 0.0
     if is_loss(metric) or metric in NUMBER_METRICS:
-        return f"{difference['value']:+.3f} {interval}".strip()
-    return f"{100 * difference['value']:+.1f} points {interval}".strip()
+        return f"{value:+.3f} {interval}".strip()
+    return f"{100 * value:+.1f} points {interval}".strip()
 
 
 def _row(*cells: str) -> str:

@@ -36,19 +36,19 @@ def leave_fit_artifacts(name: str, fitted: FitSummary) -> None:
     slug = slug_of(name)
     rows = [
         {
-            "backbone": row["label"],
-            "tap": row["tap"],
-            "head": row["head"],
-            "parameters": params_text(row["params"]),
-            row["metric"]: score_text(row["metric"], row["score"]),
-            "95 %": interval_text(row["metric"], row["low"], row["high"]),
+            "backbone": row.label,
+            "tap": row.tap,
+            "head": row.head,
+            "parameters": params_text(row.params),
+            row.metric: score_text(row.metric, row.score),
+            "95 %": interval_text(row.metric, row.low, row.high),
         }
         for row in fitted.leaderboard
     ]
-    of_whom = "the score" if "nested" in fitted.test else "the winner's score"
-    chosen_by = f"Chosen by {fitted.winner['split']}; {of_whom} on {fitted.test['split']} stands in the report."
+    of_whom = "the score" if fitted.test.nested else "the winner's score"
+    chosen_by = f"Chosen by {fitted.winner.split}; {of_whom} on {fitted.test.split} stands in the report."
     create_table_artifact(key=f"{slug}-leaderboard", table=rows, description=chosen_by)
-    metric = fitted.winner["metric"]
+    metric = fitted.winner.metric
     if chart := cost_chart(fitted.leaderboard, metric):
         described = f"{metric_name(metric)} of each candidate against the seconds of its fit."
         create_image_artifact(key=f"{slug}-chart", image_url=_image_url(chart[0]), description=described)

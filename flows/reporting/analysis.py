@@ -1,7 +1,7 @@
 """What a person should know beside the score: calibration, labels that look wrong, images that are alike or unlike."""
 
-from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Self
+from dataclasses import dataclass, field, replace
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +11,9 @@ from headstart.flows.reporting.out_of_fold import OutOfFold
 from headstart.heads.analysis import (
     THRESHOLD,
     FewShotPoint,
+    NearCopies,
+    Outlier,
+    Suspect,
     expected_calibration_error,
     few_shot_curve,
     find_near_copies,
@@ -21,6 +24,7 @@ from headstart.heads.analysis import (
     temper,
 )
 from headstart.heads.registry import Candidate, find_head
+from headstart.heads.report import Reliability
 from headstart.heads.splits import SplitPlan
 from headstart.heads.sweep import FinalScore, NestedPlan
 
@@ -60,6 +64,15 @@ class Sides:
 
 
 @dataclass(frozen=True)
+class CopiesAcross:
+    """Near copies on different `sides`, which have a cosine of `threshold` at least."""
+
+    found: NearCopies
+    threshold: float
+    sides: Sides
+
+
+@dataclass(frozen=True)
 class Analysis:
     """What there is to say beside the score; rows are those of the problem.
 
@@ -67,24 +80,23 @@ class Analysis:
     ----------
     temperature : float or None
         That mends the winner's probabilities, fitted on images that chose it; None without probabilities.
-    reliability : dict or None
-        ``bins`` of the test images, as `heads.analysis.calibration.Bin`; ``error`` and ``by_chance``.
-    suspects : list of dict
-        ``row, given, suggested`` (class numbers), ``margin, probability`` (of the suggested class), worst first.
-    outliers : list of dict
-        ``row, score``, farthest first.
-    near_copies : dict or None
-        ``n_found, threshold`` and the nearest ``pairs``: ``left, right`` (rows), ``left_side, right_side, cosine``.
+    reliability : Reliability or None
+        Of the test images.
+    suspects : list of Suspect
+        Worst first.
+    outliers : list of Outlier
+        Farthest first.
+    near_copies : CopiesAcross or None
     few_shot : list of FewShotPoint
     notes : list of str
         For people, without asking.
     """
 
     temperature: float | None = None
-    reliability: dict[str, Any] | None = None
-    suspects: list[dict[str, Any]] = field(default_factory=list)
-    outliers: list[dict[str, Any]] = field(default_factory=list)
-    near_copies: dict[str, Any] | None = None
+    reliability: Reliability | None = None
+    suspects: list[Suspect] = field(default_factory=list)
+    outliers: list[Outlier] = field(default_factory=list)
+    near_copies: CopiesAcross | None = None
     few_shot: list[FewShotPoint] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
@@ -119,7 +131,7 @@ def analyse(
     copies, notes = _near_copies(problem, sides, features)
     return Analysis(
         temperature=oof.temperature if oof else None,
-        reliability=_reliability(problem, test_score, seed),
+        reliability=_reliability(problem, test_score, oof.temperature if oof else None, seed),
         suspects=_suspects(problem, oof) if oof else [],
         outliers=_outliers(plan, features),
         near_copies=copies,
@@ -128,38 +140,28 @@ def analyse(
     )
 
 
-def _reliability(problem: Problem, test_score: FinalScore, seed: int) -> dict[str, Any] | None:
+def _reliability(problem: Problem, test_score: FinalScore, temperature: float | None, seed: int) -> Reliability | None:
     if test_score.probability is None:
         return None
     true = problem.y[test_score.rows]
-    bins = reliability(true, test_score.probability)
     error = expected_calibration_error(true, test_score.probability, seed=seed)
-    return {"bins": [asdict(one) for one in bins], "error": error.value, "by_chance": error.by_chance}
+    return Reliability(bins=reliability(true, test_score.probability), error=error, temperature=temperature)
 
 
-def _suspects(problem: Problem, oof: OutOfFold) -> list[dict[str, Any]]:
-    tempered = temper(oof.probability, oof.temperature)
-    return [
-        {
-            "row": int(oof.rows[one.row]),
-            "given": one.given,
-            "suggested": one.suggested,
-            "margin": one.score,
-            "probability": float(tempered[one.row, one.suggested]),
-        }
-        for one in find_suspects(problem.y[oof.rows], tempered)
-    ]
+def _suspects(problem: Problem, oof: OutOfFold) -> list[Suspect]:
+    found = find_suspects(problem.y[oof.rows], temper(oof.probability, oof.temperature))
+    return [replace(one, row=int(oof.rows[one.row])) for one in found]
 
 
-def _outliers(plan: SplitPlan, features: npt.NDArray[np.float32]) -> list[dict[str, Any]]:
+def _outliers(plan: SplitPlan, features: npt.NDArray[np.float32]) -> list[Outlier]:
     rows = np.flatnonzero(sides_of(plan, len(features)) >= 0)
     found = find_outliers(features[rows], most=_MOST_OUTLIERS)
-    return [{"row": int(rows[one.row]), "score": one.score} for one in found]
+    return [replace(one, row=int(rows[one.row])) for one in found]
 
 
 def _near_copies(
     problem: Problem, sides: Sides, features: npt.NDArray[np.float32]
-) -> tuple[dict[str, Any] | None, list[str]]:
+) -> tuple[CopiesAcross | None, list[str]]:
     """Return near copies across the sides, and what to note of them."""
     counts = np.bincount(sides.of_image[sides.of_image >= 0]).astype(np.float64)
     pairs = float(counts.sum() ** 2 - (counts**2).sum()) / 2
@@ -167,25 +169,15 @@ def _near_copies(
         return None, [f"near copies across splits were not looked for: {pairs:.1e} pairs of images are too many"]
     threshold = _threshold(problem, sides.of_image, features)
     found = find_near_copies(features, sides.of_image, threshold=threshold, most=_MOST_PAIRS)
-    described = [
-        {
-            "left": int(left),
-            "right": int(right),
-            "left_side": sides.names[sides.of_image[left]],
-            "right_side": sides.names[sides.of_image[right]],
-            "cosine": float(cosine),
-        }
-        for (left, right), cosine in zip(found.rows, found.cosine, strict=True)
-    ]
     notes = []
     if found.n_found and threshold == THRESHOLD:  # of features that take unlike images for alike, the report tells
         left, right = problem.images.paths(found.rows[0])
-        told = (
+        alike = (
             f"{found.n_found} pairs of images {sides.across} look alike (cosine ≥ {threshold:.3f}), "
             f"first {left} and {right}: if they are copies, give them one group"
         )
-        notes = [told]
-    return {"n_found": found.n_found, "threshold": threshold, "pairs": described}, notes
+        notes = [alike]
+    return CopiesAcross(found, threshold, sides), notes
 
 
 def _threshold(problem: Problem, sides: npt.NDArray[np.integer], features: npt.NDArray[np.float32]) -> float:

@@ -70,7 +70,7 @@ def explain(
     if problem.task == "regress":
         write_number_report(summary, problem, evidence.test)
     else:
-        metric = summary.winner["metric"]
+        metric = summary.winner.metric
         write_report(summary, problem, plan, results, winner, evidence.test, found, metric=metric)
     return summary
 

@@ -24,7 +24,7 @@ def write_number_report(summary: FitSummary, problem: Problem, test_score: Final
         title=problem.name,
         target=problem.target,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
-        metric=summary.winner["metric"],
+        metric=summary.winner.metric,
         leaderboard=summary.leaderboard,
         test=summary.test,
         true=true,
@@ -39,8 +39,8 @@ def write_number_report(summary: FitSummary, problem: Problem, test_score: Final
 def _provenance(summary: FitSummary, problem: Problem) -> dict[str, str]:
     winner = summary.winner
     return {
-        "backbone": f"{winner['backbone']}, weights {winner['weights']}, tap {winner['tap']}",
-        "embedding": winner["key"],
+        "backbone": f"{winner.backbone}, weights {winner.weights}, tap {winner.tap}",
+        "embedding": winner.key,
         "images": f"{len(problem.y)} with a {problem.target}",
         "seed": str(summary.seed),
         "seconds": f"{summary.seconds:.1f}",

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -12,10 +12,19 @@ import pandas as pd
 
 from headstart.extractors.atomic import write_atomically
 from headstart.flows.problem import Problem
-from headstart.flows.reporting.analysis import Analysis
+from headstart.flows.reporting.analysis import Analysis, CopiesAcross
 from headstart.flows.reporting.thumbnails import read_thumbnails
-from headstart.heads.analysis import FewShotPoint
-from headstart.heads.report import ReportData, params_text, render_report
+from headstart.heads.report import (
+    CopyPair,
+    CopyPairs,
+    Curve,
+    Mistake,
+    OutlierRow,
+    ReportData,
+    SuspectRow,
+    params_text,
+    render_report,
+)
 from headstart.heads.splits import SplitPlan
 from headstart.heads.sweep import FinalScore, Result
 
@@ -53,8 +62,8 @@ def write_report(
         selection=plan.selection,
         test_name=plan.test_name,
         notes=summary.notes,
-        leaderboard=[_shown(row) for row in summary.leaderboard],
-        winner=_shown(summary.winner),
+        leaderboard=summary.leaderboard,
+        winner=summary.winner,
         test=summary.test,
         y_test=problem.y[test_score.rows],
         predicted=test_score.predictions,
@@ -65,21 +74,16 @@ def write_report(
         mistakes=_mistakes(problem, test_score),
         curves=_curves(summary, results),
         provenance=_provenance(summary, problem, winner),
-        controls=[_shown(row) for row in summary.controls],
-        few_shot=[_few_shot_point(point) for point in found.few_shot],
-        reliability=_reliability(found),
+        controls=summary.controls,
+        few_shot=found.few_shot,
+        reliability=found.reliability,
         suspects=_suspects(problem, found),
         outliers=_outliers(problem, found),
-        near_copies=_near_copies(problem, found),
+        near_copies=_near_copies(problem, found.near_copies),
         embedding_paths=problem.images.paths(shown),
         embedding_thumbnails=_hovered(problem, shown),
     )
     write_atomically(Path(summary.report), render_report(data).encode())
-
-
-def _shown(row: dict[str, Any]) -> dict[str, Any]:
-    scores = {metric: (score["value"], score["low"], score["high"]) for metric, score in row["scores"].items()}
-    return row | {"backbone": row["label"], "scores": scores}
 
 
 def _map_rows(plan: SplitPlan, n_images: int) -> npt.NDArray[np.intp]:
@@ -93,7 +97,7 @@ def _map_rows(plan: SplitPlan, n_images: int) -> npt.NDArray[np.intp]:
     return np.sort(np.random.default_rng(0).choice(rows, _MOST_POINTS, replace=False))
 
 
-def _mistakes(problem: Problem, test_score: FinalScore) -> list[dict[str, Any]]:
+def _mistakes(problem: Problem, test_score: FinalScore) -> list[Mistake]:
     """Show the most confident mistakes, of each pair of classes some."""
     true, predicted, probability = problem.y[test_score.rows], test_score.predictions, test_score.probability
     wrong = np.flatnonzero(true != predicted)
@@ -102,82 +106,59 @@ def _mistakes(problem: Problem, test_score: FinalScore) -> list[dict[str, Any]]:
         wrong = wrong[np.argsort(-confidence, kind="stable")]
     place = pd.DataFrame({"true": true[wrong], "predicted": predicted[wrong]}).groupby(["true", "predicted"]).cumcount()
     wrong = wrong[place.to_numpy() < _MOST_OF_A_PAIR][:_MOST_MISTAKES]
-    rows = test_score.rows[wrong]
     return [
-        {
-            "path": path,
-            "true": problem.class_names[true[at]],
-            "predicted": problem.class_names[predicted[at]],
-            "probability": None if probability is None else float(probability[at, predicted[at]]),
-            "thumbnail": picture,
-        }
-        for at, path, picture in zip(wrong, _paths(problem, rows), _pictures(problem, rows), strict=True)
+        Mistake(
+            path=path,
+            true=problem.class_names[true[at]],
+            predicted=problem.class_names[predicted[at]],
+            probability=None if probability is None else float(probability[at, predicted[at]]),
+            thumbnail=picture,
+        )
+        for at, (path, picture) in zip(wrong, _pictured(problem, test_score.rows[wrong]), strict=True)
     ]
 
 
-def _few_shot_point(point: FewShotPoint) -> dict[str, Any]:
-    return {
-        "images_per_class": point.images_per_class,
-        "n_train": point.n_train,
-        "value": point.accuracy,
-        "low": point.low,
-        "high": point.high,
-    }
-
-
-def _reliability(found: Analysis) -> dict[str, Any] | None:
-    if found.reliability is None:
-        return None
-    names = {"low": "accuracy_low", "high": "accuracy_high"}
-    bins = [{names.get(name, name): value for name, value in one.items()} for one in found.reliability["bins"]]
-    return found.reliability | {"bins": bins, "temperature": found.temperature}
-
-
-def _suspects(problem: Problem, found: Analysis) -> list[dict[str, Any]]:
+def _suspects(problem: Problem, found: Analysis) -> list[SuspectRow]:
     shown = found.suspects[:_MOST_SUSPECTS]
-    rows = np.array([one["row"] for one in shown], dtype=np.intp)
     return [
-        {
-            "path": path,
-            "given": problem.class_names[one["given"]],
-            "likely": problem.class_names[one["suggested"]],
-            "probability": one["probability"],
-            "thumbnail": picture,
-        }
-        for one, path, picture in zip(shown, _paths(problem, rows), _pictures(problem, rows), strict=True)
+        SuspectRow(
+            path=path,
+            given=problem.class_names[one.given],
+            likely=problem.class_names[one.suggested],
+            probability=one.probability,
+            thumbnail=picture,
+        )
+        for one, (path, picture) in zip(shown, _pictured(problem, [one.row for one in shown]), strict=True)
     ]
 
 
-def _outliers(problem: Problem, found: Analysis) -> list[dict[str, Any]]:
-    rows = np.array([one["row"] for one in found.outliers], dtype=np.intp)
+def _outliers(problem: Problem, found: Analysis) -> list[OutlierRow]:
+    pictured = _pictured(problem, [one.row for one in found.outliers])
     return [
-        {
-            "path": path,
-            "label": problem.class_names[problem.y[one["row"]]],
-            "score": one["score"],
-            "thumbnail": picture,
-        }
-        for one, path, picture in zip(found.outliers, _paths(problem, rows), _pictures(problem, rows), strict=True)
+        OutlierRow(path=path, label=problem.class_names[problem.y[one.row]], score=one.score, thumbnail=picture)
+        for one, (path, picture) in zip(found.outliers, pictured, strict=True)
     ]
 
 
-def _near_copies(problem: Problem, found: Analysis) -> dict[str, Any] | None:
-    if found.near_copies is None or not found.near_copies["pairs"]:
+def _near_copies(problem: Problem, across: CopiesAcross | None) -> CopyPairs | None:
+    if across is None or not across.found.n_found:
         return None
-    columns = {
-        side: np.array([pair[side] for pair in found.near_copies["pairs"]], dtype=np.intp) for side in ("left", "right")
-    }
-    shown = {side: (_paths(problem, rows), _pictures(problem, rows)) for side, rows in columns.items()}
+    rows, names, of_image = across.found.rows, across.sides.names, across.sides.of_image
     pairs = [
-        pair
-        | {
-            name: column[number]
-            for side, (paths, pictures) in shown.items()
-            for name, column in ((side, paths), (f"{side}_thumbnail", pictures))
-        }
-        for number, pair in enumerate(found.near_copies["pairs"])
+        CopyPair(
+            left=left[0],
+            right=right[0],
+            left_side=names[of_image[left_row]],
+            right_side=names[of_image[right_row]],
+            cosine=float(cosine),
+            left_thumbnail=left[1],
+            right_thumbnail=right[1],
+        )
+        for (left_row, right_row), cosine, left, right in zip(
+            rows, across.found.cosine, _pictured(problem, rows[:, 0]), _pictured(problem, rows[:, 1]), strict=True
+        )
     ]
-    return found.near_copies | {"pairs": pairs}
+    return CopyPairs(n_found=across.found.n_found, threshold=across.threshold, pairs=pairs)
 
 
 def _hovered(problem: Problem, shown: npt.NDArray[np.intp]) -> list[bytes | None]:
@@ -189,21 +170,23 @@ def _hovered(problem: Problem, shown: npt.NDArray[np.intp]) -> list[bytes | None
     return pictures
 
 
-def _paths(problem: Problem, rows: npt.NDArray[np.intp]) -> list[str]:
-    return problem.images.paths(rows)
+def _pictured(problem: Problem, rows: Sequence[int] | npt.NDArray[np.intp]) -> list[tuple[str, bytes | None]]:
+    """Return path and picture of images."""
+    at = np.asarray(rows, dtype=np.intp)
+    return list(zip(problem.images.paths(at), _pictures(problem, at), strict=True))
 
 
 def _pictures(problem: Problem, rows: npt.NDArray[np.intp], size: int = _THUMBNAIL) -> list[bytes | None]:
     return read_thumbnails(problem.root, problem.images.sources(rows), size)
 
 
-def _curves(summary: "FitSummary", results: Sequence[Result]) -> list[dict[str, Any]]:
+def _curves(summary: "FitSummary", results: Sequence[Result]) -> list[Curve]:
     """Take the training curve of the best candidate of each head that has one."""
-    best: dict[str, dict[str, Any]] = {}
+    best: dict[str, Curve] = {}
     for row, result in zip(summary.leaderboard, results, strict=True):
         if result.history:
-            name = f"{row['label']} · {row['head']} ({params_text(row['params'])})"
-            best.setdefault(row["head"], {"name": name, "history": result.history})
+            name = f"{row.label} · {row.head} ({params_text(row.params)})"
+            best.setdefault(row.head, Curve(name, result.history))
     return list(best.values())
 
 
@@ -215,7 +198,7 @@ def _provenance(summary: "FitSummary", problem: Problem, winner: Result) -> list
     return [
         ("images", f"{len(problem.images)} of {problem.root}"),
         ("target", f"{problem.target}: {len(problem.class_names)} classes"),
-        ("trained on", f"{summary.test['n_train']} images"),
+        ("trained on", f"{summary.test.n_train} images"),
         ("embedding key", key.key.id),
         ("backbone", key.key.backbone),
         ("weights", f"{key.about['weights_name']}, {key.key.weights}"),
@@ -223,6 +206,6 @@ def _provenance(summary: "FitSummary", problem: Problem, winner: Result) -> list
         ("preprocessing", preprocessing),
         ("computed in", f"{key.key.precision}, stored as {key.key.dtype}"),
         ("versions", versions),
-        ("candidates", f"{len(summary.leaderboard)} in {summary.seconds:.1f} s, chosen by {summary.winner['split']}"),
+        ("candidates", f"{len(summary.leaderboard)} in {summary.seconds:.1f} s, chosen by {summary.winner.split}"),
         ("seed", str(summary.seed)),
     ]

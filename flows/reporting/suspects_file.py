@@ -23,7 +23,7 @@ def write_suspects(out: Path, problem: Problem, found: Analysis) -> str | None:
     if not found.suspects:
         file.unlink(missing_ok=True)
         return None
-    table = pd.DataFrame(found.suspects)
+    table = pd.DataFrame([vars(one) for one in found.suspects])
     names = pd.Series(problem.class_names, dtype=object)
     table = pd.DataFrame(
         {
@@ -31,7 +31,7 @@ def write_suspects(out: Path, problem: Problem, found: Analysis) -> str | None:
             "given": names.to_numpy()[table["given"]],
             "suggested": names.to_numpy()[table["suggested"]],
             "probability": table["probability"].round(4),
-            "margin": table["margin"].round(4),
+            "margin": table["score"].round(4),
         }
     )
     write_atomically(file, table.to_csv(index=False, errors="backslashreplace").encode(errors="backslashreplace"))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from headstart.extractors.cache import (
     EmbeddingCache,
     EmbeddingStore,
+    KeyAbout,
     find_damage,
     find_dataset,
     read_digests,
@@ -166,7 +167,7 @@ def _images_at_hand(cache: EmbeddingCache, listing: CacheListing | None) -> None
         )
 
 
-def _load_same(key: EmbeddingKey, about: dict[str, str], named: str | None) -> "Backbone":
+def _load_same(key: EmbeddingKey, about: KeyAbout, named: str | None) -> "Backbone":
     """Load the backbone of a key, and refuse one that would give other numbers under its name."""
     from headstart.extractors.backbones import load_backbone, resolve_backbone  # noqa: PLC0415 - loads torch
 

@@ -1,3 +1,5 @@
+from .calibration import Bin as Bin
+from .calibration import CalibrationError as CalibrationError
 from .calibration import expected_calibration_error as expected_calibration_error
 from .calibration import fit_temperature_on_oof as fit_temperature_on_oof
 from .calibration import reliability as reliability
@@ -17,7 +19,10 @@ from .drift import measure_drift as measure_drift
 from .few_shot import FewShotPoint as FewShotPoint
 from .few_shot import few_shot_curve as few_shot_curve
 from .near_copies import THRESHOLD as THRESHOLD
+from .near_copies import NearCopies as NearCopies
 from .near_copies import find_near_copies as find_near_copies
 from .near_copies import sides_of as sides_of
+from .suspects import Outlier as Outlier
+from .suspects import Suspect as Suspect
 from .suspects import find_outliers as find_outliers
 from .suspects import find_suspects as find_suspects

@@ -29,12 +29,15 @@ class Suspect:
         Its class, and the most probable one.
     score : float
         Probability of the given class less that of the suggested one: from -1, surely wrong, to 0.
+    probability : float
+        Of the suggested class.
     """
 
     row: int
     given: int
     suggested: int
     score: float
+    probability: float
 
 
 @dataclass(frozen=True)
@@ -98,9 +101,9 @@ def find_suspects(y: ArrayLike, oof_probability: ArrayLike) -> list[Suspect]:
         n_jobs=1,
     )
     suggested = probability[rows].argmax(axis=1)
-    margin = probability[rows, labels[rows]] - probability[rows, suggested]
-    columns = zip(rows.tolist(), labels[rows].tolist(), suggested.tolist(), margin.tolist(), strict=True)
-    return [Suspect(*column) for column in columns]
+    likely = probability[rows, suggested]
+    columns = rows, labels[rows], suggested, probability[rows, labels[rows]] - likely, likely
+    return [Suspect(*one) for one in zip(*(column.tolist() for column in columns), strict=True)]
 
 
 def find_outliers(

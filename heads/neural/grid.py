@@ -115,7 +115,7 @@ def _stacks(
     estimators: Sequence[TorchClassifier], recipes: Sequence[Recipe], n_features: int, n_classes: int
 ) -> Iterator[list[int]]:
     """Yield the places in the grid of estimators that are trained as one stack."""
-    groups: list[tuple[dict[str, Any], list[int]]] = []
+    groups: list[tuple[dict[str, object], list[int]]] = []
     for place, (estimator, recipe) in enumerate(zip(estimators, recipes, strict=True)):
         settings = _shared_settings(estimator, recipe)
         same = next((places for known, places in groups if known == settings), None)
@@ -130,7 +130,7 @@ def _stacks(
             yield places[start : start + n_at_once]
 
 
-def _shared_settings(estimator: TorchClassifier, recipe: Recipe) -> dict[str, Any]:
+def _shared_settings(estimator: TorchClassifier, recipe: Recipe) -> dict[str, object]:
     """Return what has to be equal within a stack."""
     hidden = tuple(estimator.hidden_widths())
     free = {"learning_rate", "weight_decay", "hidden_sizes", "random_state"}

@@ -42,14 +42,14 @@ class Candidate(FeatureSet):
     ----------
     head : str
         A name in `HEADS_OF` its task, or ``module:Class``.
-    params : dict
+    params : mapping
         Hyper-parameters of the head's last step.
     task : {"classify", "regress"}
         Whether it tells classes apart or predicts a number: the head is of the registry for that.
     """
 
     head: str
-    params: dict[str, Any]
+    params: Mapping[str, Any]
     task: str = "classify"
 
 
@@ -113,8 +113,8 @@ def expand(
     return candidates
 
 
-def _combinations(head: Head, grid: Grid) -> list[dict[str, Any]]:
-    combinations = [dict(zip(grid, values, strict=True)) for values in product(*grid.values())]
+def _combinations(head: Head, grid: Grid) -> list[Mapping[str, Any]]:
+    combinations: list[Mapping[str, Any]] = [dict(zip(grid, values, strict=True)) for values in product(*grid.values())]
     if not combinations:
         empty = ", ".join(name for name, values in grid.items() if len(values) == 0)
         raise DataError(f"head {head.name!r}: no value was given for {empty}")

@@ -1,10 +1,12 @@
 """One self-contained HTML page about a fit, from plain values and arrays.
 
 data         Values that a page shows, checked.
+exhibits     Images, probabilities and curves that a page shows, as rows.
 galleries    Pictures of mistakes, labels to check, outliers and near copies.
 nested_text  Wording and table of a nested score.
 number_page  Page about heads that predict a number.
 page         Page about heads that tell classes apart.
+rows         Candidates and scores that a fit found, as rows.
 table        Table of candidates: which rows it opens with, and their drawn intervals.
 text         Wording of scores, intervals, candidates and the headline.
 """

@@ -1,13 +1,18 @@
 """What a report is made of, checked: everything that the page shows, as plain values and arrays."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from headstart.heads.errors import DataError
+from headstart.heads.report.exhibits import CopyPairs, Curve, Mistake, OutlierRow, Reliability, SuspectRow
+from headstart.heads.report.rows import CandidateRow, TestResult
+
+if TYPE_CHECKING:  # loads scikit-learn, for which a page need not wait
+    from headstart.heads.analysis import FewShotPoint
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,15 +35,11 @@ class ReportData:
         What the winner was scored on, as in ``test``, ``val`` or ``held-out 20 %``.
     notes : sequence of str
         What a reader must know, as in ``3 duplicates of test images were dropped from train``.
-    leaderboard : sequence of mappings
-        Best first: `backbone`, `tap`, `head`, `params` (a mapping), `metric`, `score`, `low`, `high`, `split`, `scores`
-        (metric → (value, low, high)), `fit_seconds`, `error` (str or None), and where rows were compared with the
-        winner in pairs `tied` (bool or None) and `p_value`. Scores are shares (0.954) or nats, None after a failure.
-    winner : mapping
+    leaderboard : sequence of CandidateRow
+        Best first.
+    winner : CandidateRow
         One of its rows.
-    test : mapping
-        `n_images`, `split` and `scores` (metric → mapping of `value`, `low` and `high`, or None); and `nested`, where
-        each image was scored by a model that was chosen and fitted without it (see `heads.report.fold_rows`).
+    test : TestResult
     y_test, predicted : (n_test,) int
         True and predicted classes of the test images.
     probability : (n_test, n_classes) float or None
@@ -47,31 +48,22 @@ class ReportData:
         For the map: at most about 2000 images, train and test.
     embedding_labels : (n_images,) int
     embedding_is_test : (n_images,) bool
-    mistakes : sequence of mappings
-        Most confident first, where there are probabilities: `path`, `true`, `predicted` (names),
-        `probability` (or None), `thumbnail` (JPEG or None). Up to 12 for each pair of classes, 120 in all: that many
+    mistakes : sequence of Mistake
+        Most confident first, where there are probabilities. Up to 12 for each pair of classes, 120 in all: that many
         thumbnails of 15 kB make 2.5 megabytes.
-    curves : sequence of mappings
-        `name`, and `history`: one mapping an epoch with `epoch`, `loss`, `val_loss` and `val_accuracy`.
+    curves : sequence of Curve
     provenance : sequence of (str, str)
         What was run: key, backbone, digest of the weights, preprocessing, versions, times, command.
-    controls : sequence of mappings
-        Rows as of the leaderboard whose `scores` are of the test images, for comparison with the winner's.
-    few_shot : sequence of mappings
-        The winner's accuracy by number of labels, fewest first: `images_per_class` (int, or None for all of them),
-        `n_train`, and `value`, `low` and `high` (shares).
-    reliability : mapping or None
-        `bins`, each with `low`, `high` (ends of the probability), `count`, `confidence`, `accuracy`, `accuracy_low` and
-        `accuracy_high`; `error`, the expected calibration error; `by_chance`, what a calibrated head would show of it;
-        and `temperature` (or None).
-    suspects : sequence of mappings
-        Images whose label looks wrong, worst first: `path`, `given` and `likely` (names), `probability` of the likely
-        one (or None), `thumbnail` (JPEG or None).
-    outliers : sequence of mappings
-        Images unlike all others, farthest first: `path`, `label` (a name), `score`, `thumbnail` (JPEG or None).
-    near_copies : mapping or None
-        `n_found`, `threshold`, and the first `pairs`: `left` and `right` (paths), `left_side` and `right_side` (as in
-        ``train``), `cosine`, `left_thumbnail` and `right_thumbnail` (JPEG or None).
+    controls : sequence of CandidateRow
+        Rows whose `scores` are of the test images, for comparison with the winner's.
+    few_shot : sequence of FewShotPoint
+        The winner's accuracy by number of labels, fewest first.
+    reliability : Reliability or None
+    suspects : sequence of SuspectRow
+        Worst first.
+    outliers : sequence of OutlierRow
+        Farthest first.
+    near_copies : CopyPairs or None
     embedding_paths : sequence of str
         (n_images,) paths of the points on the map, or none at all.
     embedding_thumbnails : sequence of bytes or None
@@ -91,24 +83,24 @@ class ReportData:
     selection: str
     test_name: str
     notes: Sequence[str]
-    leaderboard: Sequence[Mapping[str, Any]]
-    winner: Mapping[str, Any]
-    test: Mapping[str, Any]
+    leaderboard: Sequence[CandidateRow]
+    winner: CandidateRow
+    test: TestResult
     y_test: NDArray[np.integer]
     predicted: NDArray[np.integer]
     probability: NDArray[np.floating] | None
     embedding: NDArray[np.floating]
     embedding_labels: NDArray[np.integer]
     embedding_is_test: NDArray[np.bool_]
-    mistakes: Sequence[Mapping[str, Any]]
-    curves: Sequence[Mapping[str, Any]]
+    mistakes: Sequence[Mistake]
+    curves: Sequence[Curve]
     provenance: Sequence[tuple[str, str]]
-    controls: Sequence[Mapping[str, Any]] = ()
-    few_shot: Sequence[Mapping[str, Any]] = ()
-    reliability: Mapping[str, Any] | None = None
-    suspects: Sequence[Mapping[str, Any]] = ()
-    outliers: Sequence[Mapping[str, Any]] = ()
-    near_copies: Mapping[str, Any] | None = None
+    controls: Sequence[CandidateRow] = ()
+    few_shot: "Sequence[FewShotPoint]" = ()
+    reliability: Reliability | None = None
+    suspects: Sequence[SuspectRow] = ()
+    outliers: Sequence[OutlierRow] = ()
+    near_copies: CopyPairs | None = None
     embedding_paths: Sequence[str] = ()
     embedding_thumbnails: Sequence[bytes | None] = ()
 
@@ -148,13 +140,12 @@ class ReportData:
 
     def _check_scores(self) -> None:
         n_test = len(self.y_test)
-        if self.test["n_images"] != n_test:
+        if self.test.n_images != n_test:
             raise DataError(
-                f"report: test counts {self.test['n_images']} images, y_test holds {n_test}; pass those that it scored"
+                f"report: test counts {self.test.n_images} images, y_test holds {n_test}; pass those that it scored"
             )
-        scored = [metric for metric, score in self.test["scores"].items() if score is not None]
-        if self.metric not in scored:
+        if self.metric not in self.test.scores:
             raise DataError(
                 f"report: the winner was chosen by {self.metric!r}, but the test images were scored by "
-                f"{', '.join(scored) or 'nothing'}; score them by {self.metric!r} too"
+                f"{', '.join(self.test.scores) or 'nothing'}; score them by {self.metric!r} too"
             )

@@ -1,17 +1,17 @@
 """The report's pictures: mistakes, labels to check, images unlike all others, and near copies."""
 
 from base64 import b64encode
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 
 from headstart.heads.report.data import ReportData
+from headstart.heads.report.exhibits import CopyPair, Mistake, OutlierRow, SuspectRow
 
 OPENING = 24  # pictures that a gallery opens with
 
 
-def mistakes_gallery(data: ReportData) -> dict[str, Any]:
+def mistakes_gallery(data: ReportData) -> dict[str, object]:
     """Lay out the mistakes, with how sure the winner is where it is right and where it is wrong."""
     wrong = np.asarray(data.y_test) != np.asarray(data.predicted)
     confidence = None
@@ -25,8 +25,8 @@ def mistakes_gallery(data: ReportData) -> dict[str, Any]:
         key = None if pair is None else "{}-{}".format(*pair)
         entries.append(
             {
-                **_pictured(mistake, "thumbnail"),
-                "probability": _per_cent(mistake["probability"]),
+                **_pictured(mistake),
+                "probability": _per_cent(mistake.probability),
                 "pair": key,
                 "is_first": pair is not None and pair not in seen,
             }
@@ -42,45 +42,41 @@ def mistakes_gallery(data: ReportData) -> dict[str, Any]:
     }
 
 
-def pair_of(mistake: Mapping[str, Any], class_names: Sequence[str]) -> tuple[int, int] | None:
+def pair_of(mistake: Mistake, class_names: Sequence[str]) -> tuple[int, int] | None:
     """Return the numbers of a mistake's true and predicted class; None where a name is not among the classes."""
-    if mistake["true"] not in class_names or mistake["predicted"] not in class_names:
+    if mistake.true not in class_names or mistake.predicted not in class_names:
         return None
-    return class_names.index(mistake["true"]), class_names.index(mistake["predicted"])
+    return class_names.index(mistake.true), class_names.index(mistake.predicted)
 
 
-def suspects_gallery(data: ReportData) -> list[dict[str, Any]]:
+def suspects_gallery(data: ReportData) -> list[dict[str, object]]:
     """Lay out the images whose labels look wrong."""
-    return [
-        {**_pictured(suspect, "thumbnail"), "probability": _per_cent(suspect["probability"])}
-        for suspect in data.suspects
-    ]
+    return [{**_pictured(suspect), "probability": _per_cent(suspect.probability)} for suspect in data.suspects]
 
 
-def outliers_gallery(data: ReportData) -> list[dict[str, Any]]:
+def outliers_gallery(data: ReportData) -> list[dict[str, object]]:
     """Lay out the images unlike all others."""
-    return [{**_pictured(outlier, "thumbnail"), "score": f"{outlier['score']:.1f}"} for outlier in data.outliers]
+    return [{**_pictured(outlier), "score": f"{outlier.score:.1f}"} for outlier in data.outliers]
 
 
-def copies_gallery(data: ReportData) -> dict[str, Any] | None:
+def copies_gallery(data: ReportData) -> dict[str, object] | None:
     """Lay out the pairs of near copies; None where none was found or nobody looked."""
-    if data.near_copies is None or not data.near_copies["n_found"]:
+    if data.near_copies is None or not data.near_copies.n_found:
         return None
-    pairs = [
-        {**_pictured(pair, "left_thumbnail", "right_thumbnail"), "cosine": f"{pair['cosine']:.3f}"}
-        for pair in data.near_copies["pairs"]
-    ]
+    pairs = [{**_pictured(pair), "cosine": f"{pair.cosine:.3f}"} for pair in data.near_copies.pairs]
     return {
-        "n_found": data.near_copies["n_found"],
-        "threshold": f"{data.near_copies['threshold']:g}",
+        "n_found": data.near_copies.n_found,
+        "threshold": f"{data.near_copies.threshold:g}",
         "pairs": pairs,
     }
 
 
-def _pictured(entry: Mapping[str, Any], *pictures: str) -> dict[str, Any]:
-    """Return an entry whose pictures are base64."""
-    encoded = {key: entry[key] and b64encode(entry[key]).decode("ascii") for key in pictures}
-    return {**entry, **encoded}
+def _pictured(exhibit: Mistake | SuspectRow | OutlierRow | CopyPair) -> dict[str, object]:
+    """Return what an exhibit holds, its pictures as base64."""
+    return {
+        name: b64encode(value).decode("ascii") if isinstance(value, bytes) else value
+        for name, value in vars(exhibit).items()
+    }
 
 
 def _per_cent(share: float | None) -> str | None:

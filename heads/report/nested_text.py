@@ -1,9 +1,7 @@
 """How a nested score is told: what it is a number of, and what won without each outer fold."""
 
-from collections.abc import Mapping
-from typing import Any
-
-from headstart.heads.report.text import interval_text, params_text, score_text
+from headstart.heads.report.rows import NestedRows, TestResult
+from headstart.heads.report.text import embedding_text, interval_text, params_text, score_text
 
 MEANING = (
     "Each image was scored once, by a model that was chosen and fitted without it. The number is that of choosing and "
@@ -12,13 +10,12 @@ MEANING = (
 )
 
 
-def fold_rows(test: Mapping[str, Any], metric: str) -> list[dict[str, str]]:
+def fold_rows(nested: NestedRows, metric: str) -> list[dict[str, str]]:
     """Write what won without each outer fold, and its scores.
 
     Parameters
     ----------
-    test : mapping
-        With `nested`, as `flows.fit_summary.FitSummary.test` has it.
+    nested : NestedRows
     metric : str
         What chose the winners.
 
@@ -30,33 +27,33 @@ def fold_rows(test: Mapping[str, Any], metric: str) -> list[dict[str, str]]:
     """
     return [
         {
-            "fold": str(one["fold"]),
-            "features": one["label"] if one["tap"] == "penultimate" else f"{one['label']} · {one['tap']}",
-            "head": one["head"],
-            "params": params_text(one["params"]),
-            "chosen": score_text(metric, one["chosen_by"]),
-            "score": score_text(metric, one["score"]),
-            "interval": interval_text(metric, one["low"], one["high"]),
-            "n_images": str(one["n_images"]),
+            "fold": str(one.fold),
+            "features": embedding_text(one.label, one.tap),
+            "head": one.head,
+            "params": params_text(one.params),
+            "chosen": score_text(metric, one.chosen_by),
+            "score": score_text(metric, one.score),
+            "interval": interval_text(metric, one.low, one.high),
+            "n_images": str(one.n_images),
         }
-        for one in test["nested"]["folds"]
+        for one in nested.folds
     ]
 
 
-def nested_table(test: Mapping[str, Any], metric: str) -> dict[str, Any] | None:
+def nested_table(test: TestResult, metric: str) -> dict[str, object] | None:
     """Return what a report's section on nested folds shows; None where there are none."""
-    if "nested" not in test:
+    if test.nested is None:
         return None
-    return {"meaning": test["nested"]["meaning"], "stability": stability_text(test), "rows": fold_rows(test, metric)}
+    nested = test.nested
+    return {"meaning": nested.meaning, "stability": stability_text(nested), "rows": fold_rows(nested, metric)}
 
 
-def stability_text(test: Mapping[str, Any]) -> str:
+def stability_text(nested: NestedRows) -> str:
     """Say in how many outer folds the choice was that of the saved model."""
-    nested = test["nested"]
-    n_folds = len(nested["folds"])
-    if nested["n_same"] == n_folds:
+    n_folds = len(nested.folds)
+    if nested.n_same == n_folds:
         return f"The saved model's choice won in all {n_folds} outer folds."
-    told = f"The saved model's choice won in {nested['n_same'] or 'none'} of {n_folds} outer folds"
-    if nested["n_same_head"] == nested["n_same"]:
-        return f"{told}."
-    return f"{told}, and its head, with whatever parameters, in {nested['n_same_head']}."
+    won = f"The saved model's choice won in {nested.n_same or 'none'} of {n_folds} outer folds"
+    if nested.n_same_head == nested.n_same:
+        return f"{won}."
+    return f"{won}, and its head, with whatever parameters, in {nested.n_same_head}."

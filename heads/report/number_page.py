@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -12,7 +11,8 @@ from numpy.typing import NDArray
 
 from headstart.heads.report.charts import INK, STYLE, as_svg, panel
 from headstart.heads.report.nested_text import nested_table
-from headstart.heads.report.text import headline, interval_text, params_text, score_text
+from headstart.heads.report.rows import CandidateRow, TestResult
+from headstart.heads.report.text import ABSENT, headline, interval_text, params_text, score_text
 from headstart.heads.scoring import is_loss, metric_name
 
 _TEMPLATES = Path(__file__).parent / "templates"
@@ -32,10 +32,9 @@ class NumberReport:
         ISO 8601 time.
     metric : str
         What chose the winner.
-    leaderboard : sequence of mappings
-        Best first, the winner's row in front; as `flows.fitting.leaderboard` has them.
-    test : mapping
-        `n_images`, `split` and `scores` (metric → mapping of `value`, `low` and `high`).
+    leaderboard : sequence of CandidateRow
+        Best first, the winner's row in front.
+    test : TestResult
     true, predicted : float ndarray of shape (n_test,)
     worst : sequence of (path, true, predicted)
         Test images with the largest errors, worst first.
@@ -47,8 +46,8 @@ class NumberReport:
     target: str
     created: str
     metric: str
-    leaderboard: Sequence[Mapping[str, Any]]
-    test: Mapping[str, Any]
+    leaderboard: Sequence[CandidateRow]
+    test: TestResult
     true: NDArray[np.float64]
     predicted: NDArray[np.float64]
     worst: Sequence[tuple[str, float, float]]
@@ -65,20 +64,19 @@ def render_number_report(data: NumberReport) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    winner = {**data.leaderboard[0], "backbone": data.leaderboard[0]["label"]}
     page = environment.get_template("number_page.html.jinja").render(
         data=data,
-        headline=headline(data.metric, winner, data.test, data.test["split"]),
+        headline=headline(data.metric, data.leaderboard[0], data.test, data.test.split),
         nested=nested_table(data.test, data.metric),
         metric=metric_name(data.metric),
         lower_is_better=is_loss(data.metric),
         tiles=[
             {
                 "name": metric_name(name),
-                "value": score_text(name, score["value"]),
-                "interval": interval_text(name, score["low"], score["high"]),
+                "value": score_text(name, score.value),
+                "interval": interval_text(name, score.low, score.high),
             }
-            for name, score in data.test["scores"].items()
+            for name, score in data.test.scores.items()
         ],
         rows=[_row(row, data.metric) for row in data.leaderboard],
         worst=[
@@ -93,15 +91,15 @@ def render_number_report(data: NumberReport) -> str:
     return page.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
-def _row(row: Mapping[str, Any], metric: str) -> dict[str, Any]:
+def _row(row: CandidateRow, metric: str) -> dict[str, object]:
     return {
-        "name": " · ".join((row["label"], row["tap"], row["head"])),
-        "params": params_text(row["params"]),
-        "score": score_text(metric, row["score"]),
-        "interval": interval_text(metric, row["low"], row["high"]),
-        "seconds": f"{row['fit_seconds']:.2f} s",
-        "error": row["error"],
-        "tied": row["tied"],
+        "name": f"{row.label} · {row.tap} · {row.head}",
+        "params": params_text(row.params),
+        "score": score_text(metric, row.score),
+        "interval": interval_text(metric, row.low, row.high),
+        "seconds": ABSENT if row.fit_seconds is None else f"{row.fit_seconds:.2f} s",
+        "error": row.error,
+        "tied": row.tied,
     }
 
 

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -88,9 +87,9 @@ def render_report(data: ReportData) -> str:
         notes=data.notes,
         nested=nested_table(data.test, data.metric),
         headline=headline(data.metric, data.winner, data.test, data.test_name),
-        backbone=data.winner["backbone"],
+        backbone=data.winner.label,
         tiles=_tiles(data),
-        n_test=data.test["n_images"],
+        n_test=data.test.n_images,
         table=candidate_table(data.leaderboard, data.winner, data.test, data.metric),
         controls=controls_table(data.controls, data.winner, data.test, data.metric),
         cost=cost_chart(data.leaderboard, data.metric),
@@ -116,36 +115,36 @@ def _time_text(created: str) -> str:
     return f"{datetime.fromisoformat(created):%Y-%m-%d %H:%M %Z}".strip()
 
 
-def _tiles(data: ReportData) -> list[dict[str, Any]]:
+def _tiles(data: ReportData) -> list[dict[str, object]]:
     """Return one entry per metric of the test, the one that chose the winner first."""
-    scores = {metric: score for metric, score in data.test["scores"].items() if score is not None}
+    scores = data.test.scores
     return [
         {
             "name": metric_name(metric),
-            "value": score_text(metric, scores[metric]["value"]),
-            "interval": interval_text(metric, scores[metric]["low"], scores[metric]["high"]),
+            "value": score_text(metric, scores[metric].value),
+            "interval": interval_text(metric, scores[metric].low, scores[metric].high),
             "lower_is_better": is_loss(metric),
         }
         for metric in sorted(scores, key=lambda metric: metric != data.metric)
     ]
 
 
-def _few_shot(data: ReportData) -> dict[str, Any] | None:
+def _few_shot(data: ReportData) -> dict[str, object] | None:
     if not data.few_shot:
         return None
     rows = [
         {
-            "per_class": "all" if point["images_per_class"] is None else point["images_per_class"],
-            "n_train": point["n_train"],
-            "value": score_text("accuracy", point["value"]),
-            "interval": interval_text("accuracy", point["low"], point["high"]),
+            "per_class": "all" if point.images_per_class is None else point.images_per_class,
+            "n_train": point.n_train,
+            "value": score_text("accuracy", point.accuracy),
+            "interval": interval_text("accuracy", point.low, point.high),
         }
         for point in data.few_shot
     ]
     return {"svg": few_shot_chart(data.few_shot, len(data.class_names)), "rows": rows}
 
 
-def _confusion(data: ReportData) -> dict[str, Any]:
+def _confusion(data: ReportData) -> dict[str, object]:
     counts = confusion_counts(data.y_test, data.predicted, len(data.class_names))
     wrong = counts - np.diag(np.diag(counts))
     order = np.argsort(-wrong, axis=None, kind="stable")[:MOST_CONFUSIONS]
@@ -179,21 +178,21 @@ def _link(pair: tuple[int, int], kept: set[tuple[int, int]]) -> str:
     return "#pair-{}-{}".format(*pair) if pair in kept else "#mistakes"
 
 
-def _reliability(data: ReportData) -> dict[str, Any] | None:
-    if data.reliability is None or not any(each["count"] for each in data.reliability["bins"]):
+def _reliability(data: ReportData) -> dict[str, object] | None:
+    if data.reliability is None or not any(each.count for each in data.reliability.bins):
         return None
-    temperature = data.reliability["temperature"]
+    error, temperature = data.reliability.error, data.reliability.temperature
     return {
         "svg": reliability_chart(data.reliability),
-        "error": f"{100 * data.reliability['error']:.1f} %",
-        "by_chance": f"{100 * data.reliability['by_chance']:.1f} %",
+        "error": f"{100 * error.value:.1f} %",
+        "by_chance": f"{100 * error.by_chance:.1f} %",
         "temperature": None if temperature is None else f"{temperature:.2f}",
         "too_sure": temperature is not None and temperature > 1,
-        "n_bins": sum(1 for each in data.reliability["bins"] if each["count"]),
+        "n_bins": sum(1 for each in data.reliability.bins if each.count),
     }
 
 
-def _map(data: ReportData) -> dict[str, Any]:
+def _map(data: ReportData) -> dict[str, object]:
     labels = np.asarray(data.embedding_labels)
     is_test = np.asarray(data.embedding_is_test, dtype=bool)
     numbers, counts = np.unique(labels, return_counts=True)
@@ -219,22 +218,22 @@ def _map(data: ReportData) -> dict[str, Any]:
 
 def _rest_name(data: ReportData) -> str:
     """Say where a point of the map lies that is not in the test split; nested folds have none, and score each."""
-    if "nested" in data.test:
+    if data.test.nested:
         return data.test_name
     return "train or val" if data.selection == "val" else "train"
 
 
-def _curves(data: ReportData) -> dict[str, Any]:
-    trained = [curve for curve in data.curves if curve["history"]]
+def _curves(data: ReportData) -> dict[str, object]:
+    trained = [curve for curve in data.curves if curve.history]
     drawn = []
     for number, curve in enumerate(trained[:MOST_CURVES], start=1):
-        best = best_epoch(curve["history"])
+        best = best_epoch(curve.history)
         accuracy = None if best is None else best.get("val_accuracy")
         drawn.append(
             {
-                "name": curve["name"],
-                "svg": curve_chart(curve["history"], title=curve["name"], name=f"curve{number}"),
-                "epochs": len(curve["history"]),
+                "name": curve.name,
+                "svg": curve_chart(curve.history, title=curve.name, name=f"curve{number}"),
+                "epochs": len(curve.history),
                 "best": None if best is None else best["epoch"],
                 "val_loss": None if best is None else f"{best['val_loss']:.3f}",
                 "val_accuracy": None if accuracy is None else f"{100 * accuracy:.1f} %",

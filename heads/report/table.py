@@ -1,11 +1,11 @@
 """The report's table of candidates: which rows it opens with, and where their intervals are drawn."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from matplotlib.ticker import MaxNLocator
 
+from headstart.heads.report.rows import CandidateRow, ScoreRow, TestResult
 from headstart.heads.report.text import ABSENT, gain_text, interval_text, is_number, params_text, score_text
 from headstart.heads.scoring import is_loss, metric_name
 
@@ -38,17 +38,17 @@ def score_scale(metric: str, values: Sequence[float]) -> Scale:
 
 
 def candidate_table(
-    leaderboard: Sequence[Mapping[str, Any]], winner: Mapping[str, Any], test: Mapping[str, Any], metric: str
-) -> dict[str, Any]:
+    leaderboard: Sequence[CandidateRow], winner: CandidateRow, test: TestResult, metric: str
+) -> dict[str, object]:
     """Lay out the table of candidates.
 
     Parameters
     ----------
-    leaderboard : sequence of mappings
-        Best first, as in `heads.report.page.ReportData`.
-    winner : mapping
+    leaderboard : sequence of CandidateRow
+        Best first.
+    winner : CandidateRow
         One of them.
-    test : mapping
+    test : TestResult
         The winner's scores on the test images; they share the axis of the table.
     metric : str
         What is drawn.
@@ -59,47 +59,48 @@ def candidate_table(
         What the template's table reads: rows, of which some are `shown` at first, further metrics, ticks, floor, the
         honest score.
     """
-    honest = test["scores"][metric]
+    honest = test.scores[metric]
     floor = floor_score(leaderboard, metric)
-    drawn = [row[key] for row in leaderboard for key in ("score", "low", "high") if is_number(row[key])]
-    drawn += [honest[key] for key in ("value", "low", "high") if is_number(honest[key])]
-    scale = score_scale(metric, drawn)
-    others = list(dict.fromkeys(name for row in leaderboard for name in row["scores"] if name != metric))
-    rows = [_row(rank, row, winner, metric, others, scale, floor) for rank, row in enumerate(leaderboard, start=1)]
-    opening = _opening(leaderboard)
+    ends = [(row.score, row.low, row.high) for row in leaderboard] + [(honest.value, honest.low, honest.high)]
+    scale = score_scale(metric, [end for of_one in ends for end in of_one if end is not None and is_number(end)])
+    others = list(dict.fromkeys(name for row in leaderboard for name in row.scores if name != metric))
+    shown = _opening(leaderboard)
     return {
-        "rows": [row | {"shown": index in opening} for index, row in enumerate(rows)],
-        "heads": sorted({str(row["head"]) for row in leaderboard}),
-        "tested": any(row["p"] for row in rows),
-        "n_tied": sum(row["tied"] for row in rows),
-        "timed": any(is_number(row["fit_seconds"]) for row in leaderboard),
+        "rows": [
+            _row(row, metric, others, scale, floor)
+            | {"rank": rank, "shown": rank - 1 in shown, "is_winner": _is_same(row, winner)}
+            for rank, row in enumerate(leaderboard, start=1)
+        ],
+        "heads": sorted({row.head for row in leaderboard}),
+        "tested": any(p_text(row.p_value) for row in leaderboard),
+        "n_tied": sum(bool(row.tied) for row in leaderboard),
         "others": [metric_name(name) for name in others],
         "ticks": [
             (scale.position(tick), score_text(metric, tick, unit=False).removesuffix(".0")) for tick in scale.ticks
         ],
         "floor": None if floor is None else score_text(metric, floor),
         "floor_at": None if floor is None else scale.position(floor),
-        "winner": {"head": winner["head"], "params": params_text(winner["params"])},
-        "honest": _mark(honest["value"], honest["low"], honest["high"], metric, scale, None),
-        "honest_others": [score_text(name, (test["scores"].get(name) or {}).get("value")) for name in others],
-        "gain": gain_text(metric, winner["score"], floor),
+        "winner": {"head": winner.head, "params": params_text(winner.params)},
+        "honest": _mark(honest.value, honest.low, honest.high, metric, scale, None),
+        "honest_others": [score_text(name, _value(test.scores.get(name))) for name in others],
+        "gain": gain_text(metric, winner.score, floor),
     }
 
 
-def floor_score(leaderboard: Sequence[Mapping[str, Any]], metric: str) -> float | None:
+def floor_score(leaderboard: Sequence[CandidateRow], metric: str) -> float | None:
     """Return the best score of a head that never looks at the features; None where no `dummy` was tried."""
-    scores = [float(row["score"]) for row in leaderboard if row["head"] == "dummy" and is_number(row["score"])]
+    scores = [row.score for row in leaderboard if row.head == "dummy" and row.score is not None]
     return (min if is_loss(metric) else max)(scores, default=None)
 
 
 def controls_table(
-    controls: Sequence[Mapping[str, Any]], winner: Mapping[str, Any], test: Mapping[str, Any], metric: str
-) -> dict[str, Any] | None:
+    controls: Sequence[CandidateRow], winner: CandidateRow, test: TestResult, metric: str
+) -> dict[str, object] | None:
     """Lay out the scores of the controls on the test images below those of the winner; None without controls.
 
     Parameters
     ----------
-    controls : sequence of mappings
+    controls : sequence of CandidateRow
         As in `heads.report.page.ReportData`.
     winner, test, metric
         As for `candidate_table`.
@@ -111,69 +112,63 @@ def controls_table(
     """
     if not controls:
         return None
-    names = sorted((name for name, score in test["scores"].items() if score), key=lambda name: name != metric)
-    own = {name: tuple(test["scores"][name][key] for key in ("value", "low", "high")) for name in names}
+    names = sorted(test.scores, key=lambda name: name != metric)
     return {
         "metrics": [metric_name(name) for name in names],
         "rows": [
             {
-                "backbone": row["backbone"],
-                "tap": row["tap"],
-                "head": row["head"],
-                "params": params_text(row["params"]),
-                "is_winner": scores is own,
-                "scores": [_score_texts(name, scores.get(name)) for name in names],
+                "backbone": row.label,
+                "tap": row.tap,
+                "head": row.head,
+                "params": params_text(row.params),
+                "is_winner": place == 0,
+                "scores": [_score_texts(name, row.scores.get(name)) for name in names],
             }
-            for row, scores in [(winner, own), *((control, control["scores"]) for control in controls)]
+            for place, row in enumerate([replace(winner, scores=test.scores), *controls])
         ],
     }
 
 
-def _score_texts(metric: str, score: Sequence[float] | None) -> tuple[str, str]:
-    value, low, high = (None, None, None) if score is None else score
-    return score_text(metric, value), interval_text(metric, low, high)
+def _score_texts(metric: str, score: ScoreRow | None) -> tuple[str, str]:
+    if score is None:
+        return ABSENT, ""
+    return score_text(metric, score.value), interval_text(metric, score.low, score.high)
 
 
-def _opening(leaderboard: Sequence[Mapping[str, Any]]) -> set[int]:
+def _is_same(row: CandidateRow, other: CandidateRow) -> bool:
+    return (row.label, row.tap, row.head, row.params) == (other.label, other.tap, other.head, other.params)
+
+
+def _opening(leaderboard: Sequence[CandidateRow]) -> set[int]:
     """Return the rows to open with: all of few, of many the best setting of each backbone, tap and head."""
     if len(leaderboard) <= LONGEST:
         return set(range(len(leaderboard)))
     first: dict[tuple[str, str, str], int] = {}
     for index, row in enumerate(leaderboard):
-        first.setdefault((row["backbone"], row["tap"], row["head"]), index)
+        first.setdefault((row.label, row.tap, row.head), index)
     return set(list(first.values())[:LONGEST])
 
 
-def _row(
-    rank: int,
-    row: Mapping[str, Any],
-    winner: Mapping[str, Any],
-    metric: str,
-    others: Sequence[str],
-    scale: Scale,
-    floor: float | None,
-) -> dict[str, Any]:
+def _row(row: CandidateRow, metric: str, others: Sequence[str], scale: Scale, floor: float | None) -> dict[str, object]:
     return {
-        "rank": rank,
-        "backbone": row["backbone"],
-        "tap": row["tap"],
-        "head": row["head"],
-        "params": params_text(row["params"]),
-        "is_winner": all(row[key] == winner[key] for key in ("backbone", "tap", "head", "params")),
-        "is_floor": row["head"] == "dummy",
-        "mark": _mark(row["score"], row["low"], row["high"], metric, scale, floor),
-        "others": [score_text(name, _value(row["scores"].get(name))) for name in others],
-        "tied": bool(row.get("tied")),
-        "p": p_text(row.get("p_value")),
+        "backbone": row.label,
+        "tap": row.tap,
+        "head": row.head,
+        "params": params_text(row.params),
+        "is_floor": row.head == "dummy",
+        "mark": _mark(row.score, row.low, row.high, metric, scale, floor),
+        "others": [score_text(name, _value(row.scores.get(name))) for name in others],
+        "tied": bool(row.tied),
+        "p": p_text(row.p_value),
         "sort": _sort_keys(row, others),
-        "seconds": seconds_text(row["fit_seconds"]),
-        "error": row["error"],
+        "seconds": seconds_text(row.fit_seconds),
+        "error": row.error,
     }
 
 
 def _mark(
     value: float | None, low: float | None, high: float | None, metric: str, scale: Scale, floor: float | None
-) -> dict[str, Any] | None:
+) -> dict[str, object] | None:
     """Return a score as text and as positions on the axis; None where there is no score."""
     if value is None or not is_number(value):
         return None
@@ -190,15 +185,15 @@ def _mark(
     }
 
 
-def _sort_keys(row: Mapping[str, Any], others: Sequence[str]) -> dict[str, str]:
+def _sort_keys(row: CandidateRow, others: Sequence[str]) -> dict[str, str]:
     """Return what the page's script sorts by: numbers at full length, empty where there are none."""
-    numbers = {"score": row["score"], "p": row.get("p_value"), "fit": row["fit_seconds"]}
-    numbers |= {f"m{at}": _value(row["scores"].get(name)) for at, name in enumerate(others)}
+    numbers = {"score": row.score, "p": row.p_value, "fit": row.fit_seconds}
+    numbers |= {f"m{at}": _value(row.scores.get(name)) for at, name in enumerate(others)}
     return {key: repr(float(value)) if value is not None and is_number(value) else "" for key, value in numbers.items()}
 
 
-def _value(score: Sequence[float] | None) -> float | None:
-    return None if score is None else score[0]
+def _value(score: ScoreRow | None) -> float | None:
+    return None if score is None else score.value
 
 
 def seconds_text(seconds: float | None) -> str:

@@ -2,10 +2,11 @@
 
 import math
 from collections.abc import Mapping
-from typing import Any
 
+from headstart.heads.report.rows import CandidateRow, TestResult
 from headstart.heads.scoring import IN_THE_TARGETS_UNIT, is_loss, metric_name
 
+_USUAL_TAP = "penultimate"
 ABSENT = "\N{EN DASH}"
 
 
@@ -35,17 +36,22 @@ def interval_text(metric: str, low: float | None, high: float | None) -> str:
     return f"[{score_text(metric, low, unit=False)}, {score_text(metric, high, unit=False)}]"
 
 
-def params_text(params: Mapping[str, Any]) -> str:
+def params_text(params: Mapping[str, object]) -> str:
     """Write a head's parameters, as in ``C = 0.01, k = 5``."""
     return ", ".join(
         f"{name} = {value:g}" if isinstance(value, float) else f"{name} = {value}" for name, value in params.items()
     )
 
 
-def candidate_text(row: Mapping[str, Any]) -> str:
+def embedding_text(label: str, tap: str) -> str:
+    """Name an embedding as shortly as it can be told apart: the tap only where it is not the usual one."""
+    return label if tap == _USUAL_TAP else f"{label} · {tap}"
+
+
+def candidate_text(row: CandidateRow) -> str:
     """Name a candidate, as in ``mobilenet_v2 · penultimate · logreg (C = 0.01)``."""
-    params = params_text(row["params"])
-    return " · ".join((row["backbone"], row["tap"], row["head"])) + (f" ({params})" if params else "")
+    params = params_text(row.params)
+    return f"{row.label} · {row.tap} · {row.head}" + (f" ({params})" if params else "")
 
 
 def gain_text(metric: str, score: float | None, floor: float | None) -> str:
@@ -57,19 +63,19 @@ def gain_text(metric: str, score: float | None, floor: float | None) -> str:
     return f"{abs(100 * (score - floor)):.1f} points {'above' if score >= floor else 'below'}"
 
 
-def headline(metric: str, winner: Mapping[str, Any], test: Mapping[str, Any], test_name: str) -> str:
+def headline(metric: str, winner: CandidateRow, test: TestResult, test_name: str) -> str:
     """Write the one sentence to quote: what won, its score on the test images with its interval, and on how many.
 
     A score of nested folds is that of the whole procedure: what it won with, and is saved, stands behind it.
     """
-    score = test["scores"][metric]
+    score = test.scores[metric]
     parts = (
-        score_text(metric, score["value"]),
+        score_text(metric, score.value),
         metric_name(metric),
-        interval_text(metric, score["low"], score["high"]),
+        interval_text(metric, score.low, score.high),
     )
-    images = "1 image" if test["n_images"] == 1 else f"{test['n_images']} images"
-    told = f"{' '.join(filter(None, parts))} on {test_name}, {images}"
-    if "nested" in test:
-        return f"{told}, each scored once; saved: {candidate_text(winner)}"
-    return f"{candidate_text(winner)}: {told}, scored once"
+    images = "1 image" if test.n_images == 1 else f"{test.n_images} images"
+    scored = f"{' '.join(filter(None, parts))} on {test_name}, {images}"
+    if test.nested:
+        return f"{scored}, each scored once; saved: {candidate_text(winner)}"
+    return f"{candidate_text(winner)}: {scored}, scored once"

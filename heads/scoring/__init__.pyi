@@ -17,6 +17,7 @@ from .metrics import Score as Score
 from .metrics import is_loss as is_loss
 from .metrics import metric_name as metric_name
 from .paired import SIGNIFICANCE as SIGNIFICANCE
+from .paired import Difference as Difference
 from .paired import RunnerUp as RunnerUp
 from .paired import compare_paired as compare_paired
 from .paired import holm as holm

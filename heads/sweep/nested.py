@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from headstart.heads.splits import SplitPlan, checked_names, number_groups, plan
 from headstart.heads.sweep.run import FinalScore
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import ArrayLike, NDArray
 
@@ -106,10 +107,18 @@ def plan_nested(
     names = checked_names(labels, group_ids, class_names, 2 if stratify else 1)
     everything = np.arange(len(labels))
     held_out = cross_validate(labels, group_ids, everything, n_outer, seed, names, option="--nested")
-    inside: dict[str, Any] = {"folds": folds, "repeats": repeats, "seed": seed}
-    inside |= {"groups": group_ids, "class_names": names, "stratify": stratify}
+    plan_inside = partial(
+        plan_splits,
+        folds=folds,
+        repeats=repeats,
+        seed=seed,
+        groups=group_ids,
+        class_names=names,
+        stratify=stratify,
+    )
     outer = [
-        _plan_outer(labels, rows, f"outer fold {number}", inside) for number, (_, rows) in enumerate(held_out, start=1)
+        _plan_outer(labels, rows, f"outer fold {number}", plan_inside)
+        for number, (_, rows) in enumerate(held_out, start=1)
     ]
     notes = _notes_of(outer)
     rounds = [cross_validate(labels, group_ids, everything, folds, seed + number, names) for number in range(repeats)]
@@ -192,12 +201,12 @@ def _refuse_splits(split: Sequence[str | None] | NDArray[Any] | None) -> None:
         )
 
 
-def _plan_outer(labels: NDArray[Any], rows: Rows, name: str, inside: dict[str, Any]) -> SplitPlan:
+def _plan_outer(labels: NDArray[Any], rows: Rows, name: str, plan_inside: Callable[..., SplitPlan]) -> SplitPlan:
     """Plan folds inside all other images; `rows` are scored by what wins there."""
     side = np.full(len(labels), "train", dtype=object)
     side[rows] = "test"
     try:
-        return replace(plan_splits(labels, split=side, **inside), test_name=name)
+        return replace(plan_inside(labels, split=side), test_name=name)
     except DataError as error:
         raise DataError(f"without {name}: {error}") from error
 

@@ -190,11 +190,10 @@ def test_options_are_given_as_one_object_or_by_name(embed: Any, tmp_path: Path) 
     named = fit(cache, ["centroid", "knn"], folds=3, seed=1, out=tmp_path / "named")
     both = fit(cache, ["centroid", "knn"], options=replace(options, folds=5), folds=3, out=str(tmp_path / "both"))
     scores = [
-        [(row["head"], row["params"], row["split"], row["scores"]) for row in summary.leaderboard]
-        for summary in (one, named, both)
+        [(row.head, row.params, row.split, row.scores) for row in summary.leaderboard] for summary in (one, named, both)
     ]
     assert scores[0] == scores[1] == scores[2]
-    assert one.winner["split"] == "3-fold CV"
+    assert one.winner.split == "3-fold CV"
     assert [Path(summary.model).parent.name for summary in (one, named, both)] == ["one", "named", "both"]
 
 
@@ -204,7 +203,7 @@ def test_a_field_of_the_key_with_an_option_is_asked_for_kept_and_told(photos: Pa
     assert set(in_key) < set(names(ExtractOptions, "command")) & set(Experiment.model_fields)
     (told,) = extract(photos, "small_cnn", options=ExtractOptions(weights="none", cache=tmp_path / "c", **in_key)).keys
     key = EmbeddingCache(tmp_path / "c").stores()[0].key
-    assert in_key == {name: told[name] for name in in_key} == {name: getattr(key, name) for name in in_key}
+    assert in_key == {name: getattr(told, name) for name in in_key} == {name: getattr(key, name) for name in in_key}
     assert Settings.for_key(key, device="cpu", workers=3) == Settings(device="cpu", workers=3, **in_key)
 
 

@@ -1,6 +1,7 @@
 """Runs that no fit made: a history with known settings, scores and predictions."""
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,19 +9,44 @@ import numpy as np
 import pandas as pd
 
 from headstart.extractors.atomic import write_atomically
+from headstart.extractors.spec.key import EmbeddingKey
+from headstart.extractors.spec.preprocessing import Preprocessing
 from headstart.flows.history.record import RUN_FILE
-from headstart.flows.history.runs import Run, append_run
+from headstart.flows.history.run import Run, RunData, RunSettings
+from headstart.flows.history.runs import append_run
+from headstart.heads.report.rows import NO_SCORE, CandidateRow, ScoreRow, TestResult
 
 NAMES = np.array(["cat", "dog", "owl"], dtype=object)
 
 
-def score(value: float) -> dict[str, float]:
-    return {"value": value, "low": value - 0.02, "high": min(1.0, value + 0.02)}
+KEY = EmbeddingKey(
+    backbone="torchvision/resnet18",
+    weights="sha256:0123",
+    taps=("penultimate",),
+    preprocessing=Preprocessing(resize=232),
+)
+SETTINGS = RunSettings(heads=["logreg"], sweep=None, metric="accuracy", folds=5, test_size=0.2, seed=0, target="label")
+DATA = RunData(
+    cache="birds.headstart",
+    name="birds",
+    target="label",
+    n_images=1000,
+    n_classes=3,
+    n_test=200,
+    images="cccc",
+    train="bbbb",
+    test="aaaa",
+)
 
 
-def row(head: str = "logreg", accuracy: float | None = 0.9, **changes: Any) -> dict[str, Any]:
-    """Give a leaderboard row as `flows.fitting.leaderboard_row` writes it; without accuracy, of one that failed."""
+def score(value: float) -> ScoreRow:
+    return ScoreRow(value, value - 0.02, min(1.0, value + 0.02))
+
+
+def row(head: str = "logreg", accuracy: float | None = 0.9, **changes: Any) -> CandidateRow:
+    """Give a row of the leaderboard; without accuracy, of one that failed."""
     scores = {} if accuracy is None else {"accuracy": score(accuracy), "log_loss": score(1 - accuracy)}
+    ends = scores.get("accuracy", NO_SCORE)
     given: dict[str, Any] = {
         "backbone": "torchvision/resnet18",
         "weights": "IMAGENET1K_V1",
@@ -30,15 +56,15 @@ def row(head: str = "logreg", accuracy: float | None = 0.9, **changes: Any) -> d
         "head": head,
         "params": {"C": 0.01},
         "metric": "accuracy",
-        **(scores.get("accuracy", {"value": None, "low": None, "high": None})),
+        "score": ends.value,
+        "low": ends.low,
+        "high": ends.high,
         "split": "5-fold CV",
         "scores": scores,
         "fit_seconds": 0.25,
         "error": None if accuracy is not None else "ValueError: C must be positive",
-        "warnings": [],
     }
-    given["score"] = given.pop("value")
-    return given | changes
+    return CandidateRow(**(given | changes))
 
 
 def run_of(
@@ -55,22 +81,12 @@ def run_of(
     given: dict[str, Any] = {
         "id": f"20260102-0304{number:02d}-{number:04x}",
         "time": f"2026-01-02T03:04:{number:02d}+00:00",
-        "settings": {"head": ["logreg"], "seed": 0} | (settings or {}),
+        "settings": replace(SETTINGS, **(settings or {})),
         "versions": {"headstart": "0.1.0"},
-        "data": {
-            "cache": "birds.headstart",
-            "name": "birds",
-            "target": "label",
-            "n_images": 1000,
-            "n_classes": 3,
-            "n_test": 200,
-            "images": "cccc",
-            "train": "bbbb",
-            "test": test,
-        },
-        "embedding": {"backbone": "torchvision/resnet18", "precision": "fp32", "preprocessing": {"resize": 232}},
+        "data": replace(DATA, test=test),
+        "embedding": KEY,
         "winner": row(head, accuracy - 0.01),
-        "test": {"split": "test", "n_images": 200, "n_train": 800, "scores": scores},
+        "test": TestResult(split="test", n_images=200, n_train=800, scores=scores),
         "results": "birds.results",
         "n_candidates": 5,
         "seconds": 1.5,

@@ -3,7 +3,7 @@
 import io
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -134,7 +134,7 @@ def expand_remote(pattern: str) -> list[str]:
     return sorted(f"{urlsplit(pattern).scheme}://{name}" for name in found)
 
 
-def _listed(path: str, info: dict[str, Any]) -> ListedImage:
+def _listed(path: str, info: Mapping[str, Any]) -> ListedImage:
     image = ListedImage(path, mtime_ns=_changed_ns(info), etag=_tag(info))
     if info.get("type") == "directory":
         return image._replace(status=QUARANTINED, reason="is a folder, not a file")
@@ -147,13 +147,13 @@ def _listed(path: str, info: dict[str, Any]) -> ListedImage:
     return image if image.bytes else image._replace(status=QUARANTINED, reason=EMPTY_FILE)
 
 
-def _tag(info: dict[str, Any]) -> str | None:
+def _tag(info: Mapping[str, Any]) -> str | None:
     """Return what the store changes with every other content: its ETag, or the generation."""
     tag = info.get("ETag") or info.get("generation") or info.get("etag")
     return str(tag).strip('"') if tag else None
 
 
-def _changed_ns(info: dict[str, Any]) -> int:
+def _changed_ns(info: Mapping[str, Any]) -> int:
     changed = info.get("LastModified") or info.get("updated") or info.get("Last-Modified")
     try:
         if isinstance(changed, str):

@@ -4,7 +4,6 @@ import math
 from base64 import b64encode
 from collections.abc import Sequence
 from html import escape
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -105,7 +104,7 @@ def map_details(
     class_names: Sequence[str],
     paths: Sequence[str],
     thumbnails: Sequence[bytes | None],
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """Gather what the page's script shows of a point: its place in `map_chart`, class, path and picture.
 
     Parameters

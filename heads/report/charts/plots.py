@@ -1,7 +1,7 @@
 """Figures of scores: against the cost of the fit, the number of labels, and what a head says of itself."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 import matplotlib as mpl
 import numpy as np
@@ -9,10 +9,13 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 from numpy.typing import NDArray
 
-from headstart.heads.report import is_number, score_text
+from headstart.heads.report import CandidateRow, Reliability, is_number, score_text
 from headstart.heads.report.charts.charts import HEAT, TRAIN
 from headstart.heads.report.charts.svg import INK, STYLE, as_svg, panel, shortened
 from headstart.heads.scoring import is_loss, metric_name
+
+if TYPE_CHECKING:  # loads scikit-learn
+    from headstart.heads.analysis import FewShotPoint
 
 BRIEFEST = 1e-4  # seconds: what the clock of a fit resolves, and a place on the logarithmic axis for 0
 # Where a label may stand beside its point: offset in points of 1/72 inch, and how the text is aligned to it.
@@ -23,7 +26,7 @@ PLACES = [
 ]  # fmt: skip
 
 
-def cost_chart(leaderboard: Sequence[Mapping[str, Any]], metric: str, *, name: str = "cost") -> tuple[str, int] | None:
+def cost_chart(leaderboard: Sequence[CandidateRow], metric: str, *, name: str = "cost") -> tuple[str, int] | None:
     """Draw candidates' scores against the seconds of their fits, naming the best of each head.
 
     The axis holds the best of each head that looks at the features. Those far worse than these, as the dummy is, would
@@ -31,8 +34,8 @@ def cost_chart(leaderboard: Sequence[Mapping[str, Any]], metric: str, *, name: s
 
     Parameters
     ----------
-    leaderboard : sequence of mappings
-        Best first, as in `heads.report.page.ReportData`.
+    leaderboard : sequence of CandidateRow
+        Best first.
     metric : str
     name : str
         Prefix of every id in the SVG; unique in the page.
@@ -42,13 +45,13 @@ def cost_chart(leaderboard: Sequence[Mapping[str, Any]], metric: str, *, name: s
     (str, int) or None
         One `<svg>` element, and how many candidates were left out; None where fewer than two can be drawn.
     """
-    timed = [row for row in leaderboard if is_number(row["score"]) and is_number(row["fit_seconds"])]
+    timed = [row for row in leaderboard if is_number(row.score) and is_number(row.fit_seconds)]
     rows = _within_reach(timed)
     if len(rows) < 2:
         return None
     best = _best_of_heads(rows)
-    seconds = np.maximum([row["fit_seconds"] for row in rows], BRIEFEST)
-    scores = np.array([row["score"] for row in rows], dtype=float)
+    seconds = np.maximum(np.array([row.fit_seconds for row in rows], dtype=float), BRIEFEST)
+    scores = np.array([row.score for row in rows], dtype=float)
     first = np.array(sorted(best.values()))
     rest = np.setdiff1d(np.arange(len(rows)), first)
     with mpl.rc_context(STYLE):
@@ -72,13 +75,13 @@ def cost_chart(leaderboard: Sequence[Mapping[str, Any]], metric: str, *, name: s
         return as_svg(figure, name=name, label=label), len(timed) - len(rows)
 
 
-def few_shot_chart(curve: Sequence[Mapping[str, Any]], n_classes: int, *, name: str = "fewshot") -> str:
+def few_shot_chart(curve: "Sequence[FewShotPoint]", n_classes: int, *, name: str = "fewshot") -> str:
     """Draw accuracy against images per class, with 95 % intervals.
 
     Parameters
     ----------
-    curve : sequence of mappings
-        As `few_shot` of `heads.report.page.ReportData`, fewest first.
+    curve : sequence of FewShotPoint
+        Fewest first.
     n_classes : int
         Places the last point, all images, at their mean number per class.
     name : str
@@ -89,15 +92,15 @@ def few_shot_chart(curve: Sequence[Mapping[str, Any]], n_classes: int, *, name: 
     str
         One `<svg>` element.
     """
-    per_class = [point["images_per_class"] or point["n_train"] / n_classes for point in curve]
-    values, low, high = (np.array([point[key] for point in curve], dtype=float) for key in ("value", "low", "high"))
+    per_class = [point.images_per_class or point.n_train / n_classes for point in curve]
+    values, low, high = np.array([(point.accuracy, point.low, point.high) for point in curve]).T
     with mpl.rc_context(STYLE):
         figure, axes = panel(4.6, 2.8)
         axes.set_xscale("log")
         axes.fill_between(per_class, low, high, color=HEAT, alpha=0.18, linewidth=0)
         axes.plot(per_class, values, "o-", color=HEAT, linewidth=1.8, markersize=5)
         _quiet(axes)
-        names = ["all" if point["images_per_class"] is None else str(point["images_per_class"]) for point in curve]
+        names = ["all" if point.images_per_class is None else str(point.images_per_class) for point in curve]
         ticks = [at for at, size in enumerate(per_class) if size * 1.25 < per_class[-1]]  # room for the last one
         ticks.append(len(curve) - 1)
         axes.set_xticks([per_class[at] for at in ticks], [names[at] for at in ticks])
@@ -110,13 +113,12 @@ def few_shot_chart(curve: Sequence[Mapping[str, Any]], n_classes: int, *, name: 
         return as_svg(figure, name=name, label=label)
 
 
-def reliability_chart(reliability: Mapping[str, Any], *, name: str = "reliability") -> str:
+def reliability_chart(reliability: Reliability, *, name: str = "reliability") -> str:
     """Draw how often answers are right against how sure the head was of them, and how many there are of each kind.
 
     Parameters
     ----------
-    reliability : mapping
-        As `reliability` of `heads.report.page.ReportData`.
+    reliability : Reliability
     name : str
         Prefix of every id in the SVG; unique in the page.
 
@@ -125,9 +127,9 @@ def reliability_chart(reliability: Mapping[str, Any], *, name: str = "reliabilit
     str
         One `<svg>` element: the shares, and below them the counts.
     """
-    bins = [each for each in reliability["bins"] if each["count"]]
-    columns = ("confidence", "accuracy", "accuracy_low", "accuracy_high", "count")
-    sure, right, low, high, counts = (np.array([each[key] for each in bins], dtype=float) for key in columns)
+    bins = [each for each in reliability.bins if each.count]
+    columns = [(each.confidence, each.accuracy, each.low, each.high, each.count) for each in bins]
+    sure, right, low, high, counts = np.array(columns, dtype=float).T
     with mpl.rc_context(STYLE):
         figure, axes = panel(3.4, 3.4)
         start = 0.05 * np.floor(20 * min(sure.min(initial=0.95), low.min(initial=0.95)))
@@ -152,33 +154,33 @@ def reliability_chart(reliability: Mapping[str, Any], *, name: str = "reliabilit
         axes.yaxis.set_major_locator(MaxNLocator(5))
         label = (
             f"How often answers are right against how sure the head is, in {len(bins)} groups of "
-            f"{int(counts.sum())} images; the expected calibration error is {100 * reliability['error']:.1f} %."
+            f"{int(counts.sum())} images; the expected calibration error is {100 * reliability.error.value:.1f} %."
         )
         return as_svg(figure, name=name, label=label)
 
 
-def _best_of_heads(rows: Sequence[Mapping[str, Any]]) -> dict[str, int]:
+def _best_of_heads(rows: Sequence[CandidateRow]) -> dict[str, int]:
     """Return the index of the best row of each head."""
     best: dict[str, int] = {}
     for index, row in enumerate(rows):
-        best.setdefault(row["head"], index)
+        best.setdefault(row.head, index)
     return best
 
 
-def _within_reach(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+def _within_reach(rows: Sequence[CandidateRow]) -> list[CandidateRow]:
     """Leave out the dummy and what is worse than the worst of the heads' best by more than these lie apart."""
-    real = [row for row in rows if row["head"] != "dummy"]
-    best = [real[index]["score"] for index in _best_of_heads(real).values()]
+    real = [(row, row.score) for row in rows if row.head != "dummy" and row.score is not None]
+    best = [real[index][1] for index in _best_of_heads([row for row, _ in real]).values()]
     if not best:
         return []
     reach = max(max(best) - min(best), 0.02 * abs(max(best)))
-    return [row for row in real if min(best) - reach <= row["score"] <= max(best) + reach]
+    return [row for row, score in real if min(best) - reach <= score <= max(best) + reach]
 
 
-def _reach(row: Mapping[str, Any]) -> tuple[float, float]:
+def _reach(row: CandidateRow) -> tuple[float, float]:
     """Return how far the interval reaches below and above the score; nowhere where there is none."""
-    score, low, high = row["score"], row["low"], row["high"]
-    if not (is_number(low) and is_number(high)):
+    score, low, high = row.score, row.low, row.high
+    if score is None or low is None or high is None:
         return 0.0, 0.0
     return max(0.0, score - low), max(0.0, high - score)
 

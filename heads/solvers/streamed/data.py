@@ -103,15 +103,11 @@ def gather(
 def scaler_of(data: StreamedData, moments: Moments, *, with_std: bool = True) -> StandardScaler:
     """Return the scaler that scikit-learn would have fitted."""
     scaler = StandardScaler(with_std=with_std)
-    fitted: dict[str, Any] = {
-        "n_features_in_": data.stream.n_features,
-        "n_samples_seen_": np.int64(moments.n_images),
-        "mean_": moments.mean + data.sums.centre,
-        "var_": moments.variance if with_std else None,
-        "scale_": moments.scale if with_std else None,
-    }
-    for name, value in fitted.items():
-        setattr(scaler, name, value)
+    scaler.n_features_in_ = data.stream.n_features
+    scaler.n_samples_seen_ = np.int64(moments.n_images)
+    scaler.mean_ = moments.mean + data.sums.centre
+    scaler.var_ = moments.variance if with_std else None
+    scaler.scale_ = moments.scale if with_std else None
     return scaler
 
 

@@ -8,14 +8,16 @@ from typing import Any
 
 import numpy as np
 import pytest
-from support.synthetic_runs import keep, predictions_of, run_of
+from support.synthetic_runs import KEY, keep, predictions_of, run_of
 
+from headstart.extractors.spec.preprocessing import Preprocessing
 from headstart.flows.cli.app import main
 from headstart.flows.errors import JobError
-from headstart.flows.history.comparison import compare_runs, list_differences
-from headstart.flows.history.ranking import rank_runs
+from headstart.flows.history.comparison import FactsApart, compare_runs, list_differences
+from headstart.flows.history.ranking import ChosenBy, rank_runs
 from headstart.flows.history.runs import FOLDER
 from headstart.flows.history.search import KeptRun
+from headstart.heads.report.rows import ScoreRow
 
 Headstart = Callable[..., tuple[int, str, str]]
 
@@ -59,11 +61,11 @@ def compared(tmp_path: Path, first: Any, second: Any, *, metric: str | None = No
 
 def test_runs_on_the_same_images_are_ranked_by_test_score_and_others_stand_apart(history: Path) -> None:
     ranking = rank_runs([Path()])
-    assert [[row["head"] for row in table["runs"]] for table in ranking.tables] == [["lda"], ["knn", "logreg"]]
-    best = ranking.tables[1]["runs"][0]
-    assert best["test"] == {"value": 0.94, "low": 0.94 - 0.02, "high": 0.94 + 0.02}
-    assert best["selection"]["value"] == pytest.approx(0.93)
-    assert best["chosen_by"] == {"metric": "accuracy", "split": "5-fold CV"}
+    assert [[row.head for row in table.runs] for table in ranking.tables] == [["lda"], ["knn", "logreg"]]
+    best = ranking.tables[1].runs[0]
+    assert best.test == ScoreRow(0.94, 0.94 - 0.02, 0.94 + 0.02)
+    assert best.selection.value == pytest.approx(0.93)
+    assert best.chosen_by == ChosenBy("accuracy", "5-fold CV")
     assert "runs on other test images, or with other labels, stand in tables of their own" in ranking.notes
 
 
@@ -71,9 +73,9 @@ def test_by_a_loss_the_lowest_comes_first_and_runs_without_it_last(tmp_path: Pat
     for number, accuracy in enumerate([0.9, 0.95, 0.8]):
         keep(tmp_path / FOLDER, run_of(number, accuracy=accuracy))
     without = run_of(9, head="linear-svm")
-    keep(tmp_path / FOLDER, replace(without, test=without.test | {"scores": {}}))
-    runs = rank_runs([tmp_path], metric="log_loss").tables[0]["runs"]
-    assert [row["test"] and round(row["test"]["value"], 2) for row in runs] == [0.05, 0.1, 0.2, None]
+    keep(tmp_path / FOLDER, replace(without, test=replace(without.test, scores={})))
+    runs = rank_runs([tmp_path], metric="log_loss").tables[0].runs
+    assert [row.test and round(row.test.value, 2) for row in runs] == [0.05, 0.1, 0.2, None]
     with pytest.raises(JobError, match="no run has the metric 'macro_f1'; there are accuracy, log_loss"):
         rank_runs([tmp_path], metric="macro_f1")
 
@@ -90,8 +92,11 @@ def test_results_shows_what_won_how_well_and_when(headstart: Headstart, history:
 
 def test_names_as_long_as_they_come_still_fit(headstart: Headstart) -> None:
     long = run_of(1, head="linear-torch")
-    winner = long.winner | {"label": "vit_base_patch14_dinov2 (LVD142M)", "tap": "blocks.11.attn"}
-    run = keep(Path("c") / FOLDER, replace(long, winner=winner, settings={"labels": "/a/very/long/path" * 6}))
+    winner = replace(long.winner, label="vit_base_patch14_dinov2 (LVD142M)", tap="blocks.11.attn")
+    run = keep(
+        Path("c") / FOLDER,
+        replace(long, winner=winner, settings=replace(long.settings, labels="/a/very/long/path" * 6)),
+    )
     assert headstart("results")[0] == 0
     other = keep(Path("c") / FOLDER, run_of(2))
     assert headstart("compare", run.id, other.id)[0] == 0
@@ -167,15 +172,15 @@ def test_the_paired_test_matches_images_and_not_rows(tmp_path: Path) -> None:
     shuffled = predictions_of(8).sample(frac=1, random_state=0)
     found = compared(tmp_path, predictions_of(20), shuffled)
     assert (found.n_shared, found.notes) == (200, [])
-    assert found.difference["value"] == pytest.approx(-12 / 200)
-    assert found.difference["test"] == "exact McNemar"
-    assert found.difference["p_value"] == pytest.approx(2 * 0.5**12)
+    assert found.difference.value == pytest.approx(-12 / 200)
+    assert found.difference.test == "exact McNemar"
+    assert found.difference.p_value == pytest.approx(2 * 0.5**12)
     assert found.significant
 
 
 def test_only_shared_images_count_and_that_is_said(tmp_path: Path) -> None:
     found = compared(tmp_path, predictions_of(20), predictions_of(0, start=50, n_images=170))
-    assert (found.n_shared, found.difference["n_images"], found.difference["value"]) == (150, 150, 0.0)
+    assert (found.n_shared, found.difference.n_images, found.difference.value) == (150, 150, 0.0)
     assert "compared on the 150 images that both scored, of 200 and 170 test images" in found.notes
 
 
@@ -187,7 +192,7 @@ def test_copies_of_an_image_count_once(tmp_path: Path) -> None:
 def test_groups_of_either_run_are_drawn_together(tmp_path: Path) -> None:
     grouped = predictions_of(20).assign(group=np.arange(200) // 10)
     found = compared(tmp_path, predictions_of(0), grouped)
-    assert found.difference["test"] == "sign flips of groups"
+    assert found.difference.test == "sign flips of groups"
     assert not found.significant  # twenty mistakes, but of two groups
 
 
@@ -200,7 +205,7 @@ def test_images_that_were_relabelled_in_between_are_left_out(tmp_path: Path) -> 
 
 
 def test_runs_that_learn_different_things_cannot_be_told_apart(tmp_path: Path) -> None:
-    found = compared(tmp_path, predictions_of(2), predictions_of(9), data=run_of().data | {"target": "size"})
+    found = compared(tmp_path, predictions_of(2), predictions_of(9), data=replace(run_of().data, target="size"))
     assert (found.difference, found.significant) == (None, None)
     assert found.reason == "they learn different things: label and size"
 
@@ -214,12 +219,10 @@ def test_a_log_loss_needs_probabilities_of_both(tmp_path: Path) -> None:
 
 
 def test_nested_settings_differ_by_name_and_what_one_lacks_is_none() -> None:
-    first = run_of(embedding={"backbone": "resnet18", "preprocessing": {"resize": 232, "crop": 224}})
-    second = run_of(
-        embedding={"backbone": "resnet18", "preprocessing": {"resize": 256, "crop": 224}, "decode": "draft"}
-    )
+    first = run_of()
+    second = run_of(embedding=replace(KEY, preprocessing=Preprocessing(resize=256), decode="draft"))
     assert list_differences(first, second) == [
-        {"what": "embedding.preprocessing.resize", "first": 232, "second": 256},
-        {"what": "embedding.decode", "first": None, "second": "draft"},
+        FactsApart("embedding.preprocessing.resize", 232, 256),
+        FactsApart("embedding.decode", None, "draft"),
     ]
     assert list_differences(first, first) == []

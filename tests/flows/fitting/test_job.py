@@ -1,6 +1,5 @@
 """The job `fit`: what chose is told from what was scored, and everything that people keep is written."""
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from headstart.extractors.cache.shards import map_dataset
 from headstart.extractors.errors import CacheError
 from headstart.flows.errors import JobError
 from headstart.flows.fitting.job import fit
+from headstart.flows.output.json_values import plain
 from headstart.heads.errors import DataError, UnknownHeadError
 from headstart.heads.saving.model_file import load_model
 
@@ -35,11 +35,11 @@ def split_photos(tmp_path: Path) -> Path:
 def test_without_splits_a_fifth_is_held_back_and_folds_in_the_rest_choose(embed: Embed, elsewhere: Path) -> None:
     summary = fit(embed().cache, ["logreg", "dummy"])
     assert summary.winner == summary.leaderboard[0]
-    assert summary.winner["head"] == "logreg"
-    assert {row["split"] for row in summary.leaderboard} == {"5-fold CV"}
-    assert summary.test["split"] == "held-out fifth"
-    assert (summary.test["n_images"], summary.test["n_train"]) == (8, 28)
-    assert summary.test["scores"]["accuracy"]["value"] == 1.0
+    assert summary.winner.head == "logreg"
+    assert {row.split for row in summary.leaderboard} == {"5-fold CV"}
+    assert summary.test.split == "held-out fifth"
+    assert (summary.test.n_images, summary.test.n_train) == (8, 28)
+    assert summary.test.scores["accuracy"].value == 1.0
 
 
 @pytest.mark.parametrize(
@@ -61,32 +61,32 @@ def test_given_splits_decide_what_fits_what_chooses_and_what_is_scored(
     for name in left_out:
         shutil.rmtree(split_photos / name)
     summary = fit(embed(images=split_photos).cache, "centroid")
-    assert summary.winner["split"] == chosen_by
-    assert summary.test["split"] == scored_on
-    assert (summary.test["n_images"], summary.test["n_train"]) == (12, n_train)
+    assert summary.winner.split == chosen_by
+    assert summary.test.split == scored_on
+    assert (summary.test.n_images, summary.test.n_train) == (12, n_train)
 
 
 def test_a_leaderboard_row_says_what_was_tried_and_how_it_did(embed: Embed, elsewhere: Path) -> None:
     summary = fit(embed().cache, "logreg", metric="macro_f1")
     row = summary.winner
-    assert (row["backbone"], row["tap"], row["head"], row["metric"]) == (
+    assert (row.backbone, row.tap, row.head, row.metric) == (
         "headstart/small_cnn",
         "penultimate",
         "logreg",
         "macro_f1",
     )
-    assert set(row["params"]) == {"C"}
-    assert 0 <= row["low"] <= row["score"] <= row["high"] <= 1
-    assert row["score"] == row["scores"]["macro_f1"]["value"]
-    assert set(row["scores"]) == {"accuracy", "balanced_accuracy", "macro_f1", "log_loss"}
+    assert set(row.params) == {"C"}
+    assert 0 <= row.low <= row.score <= row.high <= 1
+    assert row.score == row.scores["macro_f1"].value
+    assert set(row.scores) == {"accuracy", "balanced_accuracy", "macro_f1", "log_loss"}
 
 
 def test_the_best_of_every_other_embedding_is_scored_for_comparison(embed: Embed, elsewhere: Path) -> None:
     embed(backbone="pixels", weights="default")
     summary = fit(embed().cache, ["centroid", "dummy"])
     assert len(summary.controls) == 1
-    assert {summary.winner["backbone"], summary.controls[0]["backbone"]} == {"headstart/small_cnn", "headstart/pixels"}
-    assert summary.controls[0]["scores"]["accuracy"]["value"] > 0.5
+    assert {summary.winner.backbone, summary.controls[0].backbone} == {"headstart/small_cnn", "headstart/pixels"}
+    assert summary.controls[0].scores["accuracy"].value > 0.5
 
 
 def test_model_report_and_table_are_written_where_the_summary_says(embed: Embed, elsewhere: Path) -> None:
@@ -99,7 +99,7 @@ def test_model_report_and_table_are_written_where_the_summary_says(embed: Embed,
     assert len(table) == len(summary.leaderboard)
     _, card = load_model(summary.model)
     assert card["class_names"] == list(CLASSES)
-    assert card["scores"]["test"] == json.loads(json.dumps(summary.test))
+    assert card["scores"]["test"] == plain(summary.test)
 
 
 def test_the_default_results_lie_beside_the_cache_s_name(embed: Embed, elsewhere: Path) -> None:
@@ -118,7 +118,7 @@ def test_the_saved_model_is_fitted_on_train_and_gives_the_score_that_was_reporte
     test = rows[rows["split"] == "test"]
     features = np.asarray(cache.stores()[0].view("penultimate", test["digest"].tolist()), dtype=np.float32)
     predicted = np.array(CLASSES)[model.predict(features)]
-    assert (predicted == test["label"]).mean() == summary.test["scores"]["accuracy"]["value"]
+    assert (predicted == test["label"]).mean() == summary.test.scores["accuracy"].value
 
 
 def test_the_same_seed_gives_the_same_leaderboard(embed: Embed, elsewhere: Path) -> None:
@@ -136,7 +136,7 @@ def test_an_image_of_test_that_is_also_in_train_is_dropped_from_train(
 
     shutil.copy(split_photos / "test" / "cat" / "0.png", split_photos / "train" / "cat" / "leak.png")
     summary = fit(embed(images=split_photos).cache, "centroid")
-    assert summary.test["n_train"] == 30
+    assert summary.test.n_train == 30
     assert any("1 train images are left out" in note for note in summary.notes)
 
 
@@ -147,7 +147,7 @@ def test_candidates_are_fitted_on_threads_or_processes_with_equal_scores(
     cache = embed().cache
     summary = fit(cache, ["centroid", "ridge"], dask=dask, workers=2)
     reference = fit(cache, ["centroid", "ridge"], workers=1)
-    assert [row["score"] for row in summary.leaderboard] == [row["score"] for row in reference.leaderboard]
+    assert [row.score for row in summary.leaderboard] == [row.score for row in reference.leaderboard]
 
 
 def test_a_single_class_is_refused(embed: Embed, tmp_path: Path, elsewhere: Path) -> None:
@@ -203,7 +203,7 @@ def test_results_are_not_written_among_other_files(embed: Embed, photos: Path, e
         with pytest.raises(JobError, match="holds other files than results"):
             fit(cache, "centroid", out=folder)
     fit(cache, "centroid", out="results")
-    assert fit(cache, "knn", out="results").winner["head"] == "knn"
+    assert fit(cache, "knn", out="results").winner.head == "knn"
 
 
 def test_a_cache_that_is_not_there_says_how_to_make_one(elsewhere: Path) -> None:
@@ -221,7 +221,7 @@ def test_rounds_of_choosing_are_named_and_everything_else_stays(embed: Embed, el
     cache = embed().cache
     once = fit(cache, ["logreg", "dummy"], folds=3, few_shot=True, out="once")
     often = fit(cache, ["logreg", "dummy"], folds=3, repeats=2, few_shot=True, out="often")
-    assert (once.winner["split"], often.winner["split"]) == ("3-fold CV", "3-fold CV × 2")
+    assert (once.winner.split, often.winner.split) == ("3-fold CV", "3-fold CV × 2")
     assert once.test == often.test  # the same images are held back, and the winner is the same
     assert pd.read_parquet("often/results.parquet")["accuracy_per_fold"].map(len).tolist() == [6] * len(
         often.leaderboard

@@ -7,19 +7,20 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from support.synthetic_runs import row
 
 from headstart.flows.fitting.job import fit
-from headstart.flows.fitting.leaderboard import describe_rival, tell_ties
+from headstart.flows.fitting.leaderboard import tell_ties
 
 
 def test_equals_are_tied_and_the_floor_is_not(embed: Callable[..., Any], elsewhere: Path) -> None:
     summary = fit(embed().cache, ["centroid", "ridge", "dummy"], folds=3)
-    assert (summary.winner["tied"], summary.winner["p_value"]) == (None, None)
-    by_head = {row["head"]: row for row in summary.leaderboard[1:]}
-    assert by_head["dummy"]["tied"] is False
-    assert by_head["dummy"]["p_value"] < 0.05
-    tied = [row for row in summary.leaderboard if row["tied"]]
-    assert all(row["p_value"] >= 0.05 for row in tied)
+    assert (summary.winner.tied, summary.winner.p_value) == (None, None)
+    by_head = {one.head: one for one in summary.leaderboard[1:]}
+    assert by_head["dummy"].tied is False
+    assert by_head["dummy"].p_value < 0.05
+    tied = [one for one in summary.leaderboard if one.tied]
+    assert all(one.p_value >= 0.05 for one in tied)
     (note,) = [note for note in summary.notes if "tied" in note]
     assert note.startswith(f"{len(tied)} of {len(summary.leaderboard) - 1} other candidates are tied with the winner")
     assert "dummy" not in note
@@ -28,32 +29,32 @@ def test_equals_are_tied_and_the_floor_is_not(embed: Callable[..., Any], elsewhe
 def test_every_candidate_is_kept_in_a_table(embed: Callable[..., Any], elsewhere: Path) -> None:
     summary = fit(embed().cache, ["knn", "dummy"], folds=3)
     table = pd.read_parquet(Path(summary.model).parent / "results.parquet")
-    assert table["head"].tolist() == [row["head"] for row in summary.leaderboard]
-    assert table["tied"].tolist() == [row["tied"] for row in summary.leaderboard]
-    _, *others = (row["p_value"] for row in summary.leaderboard)
+    assert table["head"].tolist() == [one.head for one in summary.leaderboard]
+    assert table["tied"].tolist() == [one.tied for one in summary.leaderboard]
+    _, *others = (one.p_value for one in summary.leaderboard)
     assert table["p_value"].tolist() == pytest.approx([np.nan, *others], nan_ok=True)
     assert others[-1] < 0.05
     # Arrow passes over what the table has no column for: nothing that the leaderboard says may go that way.
-    assert set(summary.winner) - {"scores"} <= set(table.columns)
+    assert set(vars(summary.winner)) - {"scores"} <= set(table.columns)
 
 
 def test_a_quick_sweep_is_what_is_done_unasked(embed: Callable[..., Any], elsewhere: Path) -> None:
     summary = fit(embed().cache, folds=3)
-    assert {row["head"] for row in summary.leaderboard} == {"logreg", "ridge", "knn", "centroid", "dummy"}
+    assert {one.head for one in summary.leaderboard} == {"logreg", "ridge", "knn", "centroid", "dummy"}
 
 
 def test_a_head_beside_a_sweep_brings_its_own_grid(embed: Callable[..., Any], elsewhere: Path) -> None:
     summary = fit(embed().cache, "lda", sweep="quick", folds=3)
-    tried = [row["params"] for row in summary.leaderboard if row["head"] == "lda"]
+    tried = [one.params for one in summary.leaderboard if one.head == "lda"]
     assert sorted(params["shrinkage"] for params in tried) == [0.1, 0.5, 0.9, 0.99]
 
 
 def test_no_tie_is_no_note() -> None:
-    assert tell_ties([{"head": "ridge", "params": {}} | describe_rival(None)]) == []
+    assert tell_ties([row("ridge")]) == []
 
 
 def test_only_a_few_ties_are_named() -> None:
-    rows = [{"head": f"head{number}", "params": {"k": 1}, "tied": True} for number in range(5)]
-    (note,) = tell_ties([{"head": "best", "params": {}, "tied": None}, *rows])
+    rows = [row(f"head{number}", params={"k": 1}, tied=True) for number in range(5)]
+    (note,) = tell_ties([row("best", params={}), *rows])
     assert note.endswith("head0 (k = 1), head1 (k = 1), head2 (k = 1) and 2 more")
     assert note.startswith("5 of 5 other candidates")

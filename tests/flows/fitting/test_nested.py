@@ -1,6 +1,5 @@
 """`fit` with nested folds: no image is scored by what it chose or fitted, and everything says so."""
 
-import json
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -20,11 +19,12 @@ from headstart.flows.fitting.choices import choose
 from headstart.flows.fitting.job import fit
 from headstart.flows.fitting.nested import fit_nested
 from headstart.flows.fitting.unfinished import kept_until_done
-from headstart.flows.history.comparison import compare_runs
+from headstart.flows.history.comparison import FactsApart, compare_runs
 from headstart.flows.history.ranking import rank_runs
 from headstart.flows.history.runs import read_predictions
 from headstart.flows.history.search import find_run
 from headstart.flows.options import FitOptions
+from headstart.flows.output.json_values import plain as as_json
 from headstart.flows.problem.problem import pose_problem
 from headstart.heads import HEADS, Head
 from headstart.heads.errors import DataError
@@ -94,65 +94,64 @@ def test_of_many_candidates_on_pure_noise_the_chosen_score_flatters_and_the_nest
     taps = {f"tap{number:02d}": draw.normal(size=(80, 3)) for number in range(30)}
     cache = many_taps(tmp_path, taps, draw.permutation(["heads", "tails"] * 40))
     summary = fit(cache, "centroid", nested=4, folds=3, out=tmp_path / "r")
-    score = summary.test["scores"]["accuracy"]
-    chosen = np.mean([one["chosen_by"] for one in summary.test["nested"]["folds"]])
-    assert min(chosen, summary.winner["score"]) > 0.6  # the best of 30 coins
-    assert score["low"] < 0.5 < score["high"]
-    assert chosen - score["value"] > 0.1
+    score = summary.test.scores["accuracy"]
+    chosen = np.mean([one.chosen_by for one in summary.test.nested.folds])
+    assert min(chosen, summary.winner.score) > 0.6  # the best of 30 coins
+    assert score.low < 0.5 < score.high
+    assert chosen - score.value > 0.1
 
 
 def test_the_nested_score_agrees_with_that_of_a_held_out_fifth(nested: FitSummary, plain: FitSummary) -> None:
-    mine, theirs = (summary.test["scores"]["accuracy"] for summary in (nested, plain))
-    assert theirs["low"] < mine["value"] < theirs["high"]
-    assert mine["high"] - mine["low"] < 0.6 * (theirs["high"] - theirs["low"])  # five times the images
+    mine, theirs = (summary.test.scores["accuracy"] for summary in (nested, plain))
+    assert theirs.low < mine.value < theirs.high
+    assert mine.high - mine.low < 0.6 * (theirs.high - theirs.low)  # five times the images
 
 
 def test_every_image_is_kept_once_with_what_was_said_without_it(nested: FitSummary) -> None:
     kept = run_of(nested)
     table = read_predictions(kept.history, kept.run)
-    assert (len(table), table["digest"].nunique(), kept.run.data["n_test"]) == (300, 300, 300)
+    assert (len(table), table["digest"].nunique(), kept.run.data.n_test) == (300, 300, 300)
     right = (table["true"].astype(str) == table["predicted"].astype(str)).mean()
-    assert right == pytest.approx(nested.test["scores"]["accuracy"]["value"])
-    assert kept.run.settings["nested"] == 3
+    assert right == pytest.approx(nested.test.scores["accuracy"].value)
+    assert kept.run.settings.nested == 3
 
 
 def test_summary_run_and_card_say_what_won_in_each_fold_and_what_the_number_means(nested: FitSummary) -> None:
-    told = nested.test["nested"]
-    assert (nested.test["split"], nested.test["n_images"], nested.test["n_train"]) == ("3 nested folds", 300, 300)
-    assert told["meaning"] == MEANING
-    assert [(one["fold"], one["n_train"], one["n_images"]) for one in told["folds"]] == [
+    told = nested.test.nested
+    assert (nested.test.split, nested.test.n_images, nested.test.n_train) == ("3 nested folds", 300, 300)
+    assert told.meaning == MEANING
+    assert [(one.fold, one.n_train, one.n_images) for one in told.folds] == [
         (1, 200, 100),
         (2, 200, 100),
         (3, 200, 100),
     ]
-    assert {(one["head"], one["tap"]) for one in told["folds"]} <= {("knn", "penultimate"), ("centroid", "penultimate")}
-    same = [one["head"] == nested.winner["head"] and one["params"] == nested.winner["params"] for one in told["folds"]]
-    assert told["n_same"] == sum(same)
-    mean = np.mean([one["scores"]["accuracy"]["value"] for one in told["folds"]])
-    assert mean == pytest.approx(nested.test["scores"]["accuracy"]["value"])  # folds of one size
-    plain_values = json.loads(json.dumps(nested.test))
-    assert run_of(nested).run.test == plain_values
-    assert load_model(nested.model)[1]["scores"]["test"] == plain_values
+    assert {(one.head, one.tap) for one in told.folds} <= {("knn", "penultimate"), ("centroid", "penultimate")}
+    same = [one.head == nested.winner.head and one.params == nested.winner.params for one in told.folds]
+    assert told.n_same == sum(same)
+    mean = np.mean([one.scores["accuracy"].value for one in told.folds])
+    assert mean == pytest.approx(nested.test.scores["accuracy"].value)  # folds of one size
+    assert run_of(nested).run.test == nested.test
+    assert load_model(nested.model)[1]["scores"]["test"] == as_json(nested.test)
 
 
 def test_the_model_that_is_saved_is_the_winner_of_folds_over_all_images_fitted_on_all(nested: FitSummary) -> None:
     model, _ = load_model(nested.model)
-    other = HEADS[nested.winner["head"]].make(nested.winner["params"], 0).fit(X.astype(np.float32), Y)
-    assert nested.winner["split"] == "2-fold CV"
+    other = HEADS[nested.winner.head].make(nested.winner.params, 0).fit(X.astype(np.float32), Y)
+    assert nested.winner.split == "2-fold CV"
     assert np.array_equal(model.predict_proba(X[:50]), other.predict_proba(X[:50]))
 
 
 def test_every_other_embedding_has_a_nested_score_for_comparison(nested: FitSummary) -> None:
     (control,) = nested.controls
-    assert control["tap"] == "noise"
-    assert control["scores"]["accuracy"]["low"] < 0.1 < control["scores"]["accuracy"]["high"]
+    assert control.tap == "noise"
+    assert control.scores["accuracy"].low < 0.1 < control.scores["accuracy"].high
 
 
 def test_a_nested_and_a_plain_run_are_compared_on_the_images_of_both(nested: FitSummary, plain: FitSummary) -> None:
     found = compare_runs(run_of(nested), run_of(plain))
     assert found.n_shared == 60
     assert found.significant is False
-    assert {"what": "settings.nested", "first": 3, "second": None} in found.differences
+    assert FactsApart("settings.nested", 3, None) in found.differences
     assert any("nested folds: compared is what models" in note for note in found.notes)
 
 
@@ -160,7 +159,7 @@ def test_nested_runs_are_ranked_among_themselves_and_it_is_said_of_what(
     nested: FitSummary, plain: FitSummary, digits: Path
 ) -> None:
     ranking = rank_runs([digits])
-    assert sorted(table["split"] for table in ranking.tables) == ["3 nested folds", "held-out fifth"]
+    assert sorted(table.split for table in ranking.tables) == ["3 nested folds", "held-out fifth"]
     assert any("scores on nested folds are of choosing and fitting" in note for note in ranking.notes)
 
 
@@ -180,7 +179,7 @@ def test_what_is_calibrated_with_is_never_of_the_outer_fold(tmp_path: Path, monk
     monkeypatch.setattr(out_of_fold, "fit_temperature_on_oof", counted)
     options: dict[str, Any] = {"nested": 3, "folds": 2}
     plain, mended = (
-        fit(cache, "logreg", calibrate=calibrate, out=tmp_path / str(calibrate), **options).test["scores"]
+        fit(cache, "logreg", calibrate=calibrate, out=tmp_path / str(calibrate), **options).test.scores
         for calibrate in (False, True)
     )
     assert given == [90, 60, 60, 60, 90]  # without it, the one for the report
@@ -206,8 +205,8 @@ def test_numbers_are_nested_too(tmp_path: Path) -> None:
     paths = [f"a/{number:05d}.png" for number in range(60)]
     pd.DataFrame({"path": paths, "size": features[:, 0] + 0.1 * draw.normal(size=60)}).to_csv(labels, index=False)
     summary = fit(cache, ["ridge", "dummy"], labels=labels, nested=3, folds=2, out=tmp_path / "r")
-    assert summary.test["scores"]["r2"]["value"] > 0.9
-    assert [one["head"] for one in summary.test["nested"]["folds"]] == ["ridge"] * 3
+    assert summary.test.scores["r2"].value > 0.9
+    assert [one.head for one in summary.test.nested.folds] == ["ridge"] * 3
     assert MEANING in Path(summary.report).read_text()
     assert "What won without each outer fold" in Path(summary.report).read_text()
 

@@ -38,24 +38,24 @@ def fitted(numbers: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory)
 
 
 def test_numbers_are_chosen_by_r2_in_folds_and_scored_once(fitted: FitSummary) -> None:
-    assert (fitted.winner["head"], fitted.winner["metric"], fitted.winner["split"]) == ("ridge", "r2", "5-fold CV")
-    assert set(fitted.test["scores"]) == {"r2", "mae", "rmse"}
-    assert (fitted.test["n_images"], fitted.test["n_train"]) == (24, 96)
-    score = fitted.test["scores"]["r2"]
-    assert 0.9 < score["low"] <= score["value"] <= score["high"] <= 1
+    assert (fitted.winner.head, fitted.winner.metric, fitted.winner.split) == ("ridge", "r2", "5-fold CV")
+    assert set(fitted.test.scores) == {"r2", "mae", "rmse"}
+    assert (fitted.test.n_images, fitted.test.n_train) == (24, 96)
+    score = fitted.test.scores["r2"]
+    assert 0.9 < score.low <= score.value <= score.high <= 1
 
 
 def test_the_floor_that_says_the_mean_is_last_and_not_tied(fitted: FitSummary) -> None:
     last = fitted.leaderboard[-1]
-    assert (last["head"], last["tied"]) == ("dummy", False)
-    assert -0.3 < last["score"] < 0.05
+    assert (last.head, last.tied) == ("dummy", False)
+    assert -0.3 < last.score < 0.05
 
 
 def test_table_parquet_and_page_are_written(fitted: FitSummary) -> None:
     folder = Path(fitted.table).parent
     assert len(pd.read_csv(fitted.table)) == len(fitted.leaderboard)
     table = pd.read_parquet(folder / "results.parquet")
-    assert table["r2"].tolist() == [row["score"] for row in fitted.leaderboard]
+    assert table["r2"].tolist() == [row.score for row in fitted.leaderboard]
     assert [len(folds) for folds in table["mae_per_fold"]] == [5] * len(table)
     page = Path(fitted.report).read_text(encoding="utf-8")
     assert page.count("<svg") == 2
@@ -72,7 +72,7 @@ def test_the_saved_model_gives_the_score_that_was_told(fitted: FitSummary, numbe
     said = model.predict(np.asarray(problem.embedded[0].features, dtype=np.float32)[rows])
     np.testing.assert_allclose(said, table["predicted"])
     np.testing.assert_allclose(problem.y[rows], table["true"])
-    assert np.abs(said - problem.y[rows]).mean() == pytest.approx(fitted.test["scores"]["mae"]["value"])
+    assert np.abs(said - problem.y[rows]).mean() == pytest.approx(fitted.test.scores["mae"].value)
     assert (card["task"], card["class_names"]) == ("regress", [])
 
 
@@ -80,26 +80,26 @@ def test_runs_of_numbers_are_ranked_and_compared_on_their_test_images(
     fitted: FitSummary, numbers: tuple[Path, Path], tmp_path: Path
 ) -> None:
     again = fit(numbers[0], "knn", labels=numbers[1], target="weight", out=tmp_path / "again")
-    ranked = next(table for table in rank_runs([numbers[0]]).tables if table["target"] == "weight")
-    heads = [row["head"] for row in ranked["runs"]]
+    ranked = next(table for table in rank_runs([numbers[0]]).tables if table.target == "weight")
+    heads = [row.head for row in ranked.runs]
     assert heads.index("ridge") < heads.index("knn")
     pair = [find_run(str(Path(summary.model).parent), []) for summary in (fitted, again)]
     found = compare_runs(*pair)
     assert found.significant
     assert found.difference is not None
-    expected = fitted.test["scores"]["r2"]["value"] - again.test["scores"]["r2"]["value"]
-    assert found.difference["value"] == pytest.approx(expected)
+    expected = fitted.test.scores["r2"].value - again.test.scores["r2"].value
+    assert found.difference.value == pytest.approx(expected)
 
 
 def test_the_metric_asked_for_orders_the_candidates(numbers: tuple[Path, Path], tmp_path: Path) -> None:
     summary = fit(numbers[0], HEADS, labels=numbers[1], target="weight", metric="mae", out=tmp_path / "mae")
-    scores = [row["score"] for row in summary.leaderboard]
+    scores = [row.score for row in summary.leaderboard]
     assert scores == sorted(scores)
 
 
 def test_whole_numbers_become_numbers_on_demand(numbers: tuple[Path, Path], tmp_path: Path) -> None:
     summary = fit(numbers[0], "ridge", labels=numbers[1], target="sunny", task="regress", out=tmp_path / "sunny")
-    assert summary.winner["metric"] == "r2"
+    assert summary.winner.metric == "r2"
     assert summary.class_names == []
 
 
@@ -150,4 +150,4 @@ def test_new_images_get_a_number(embed: Any, photos: Path, tmp_path: Path, elsew
 
 
 def test_all_images_with_a_number_take_part(fitted: FitSummary) -> None:
-    assert fitted.test["n_images"] + fitted.test["n_train"] == N_IMAGES
+    assert fitted.test.n_images + fitted.test.n_train == N_IMAGES

@@ -33,7 +33,7 @@ def several(numbers: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory
 
 
 def test_every_column_has_a_line_with_its_own_images_and_winner(several: SeveralFits) -> None:
-    found = {row["target"]: (row["task"], row["n_images"], row["metric"], row["head"]) for row in several.targets}
+    found = {row.target: (row.task, row.n_images, row.metric, row.head) for row in several.targets}
     assert found == {
         "weight": ("regress", N_IMAGES, "r2", "ridge"),
         "colour": ("classify", N_IMAGES - N_WITHOUT_COLOUR, "accuracy", "ridge"),
@@ -41,7 +41,7 @@ def test_every_column_has_a_line_with_its_own_images_and_winner(several: Several
         "sunny": ("classify", N_IMAGES, "accuracy", "ridge"),
         "wet": ("classify", N_IMAGES, "accuracy", "ridge"),
     }
-    assert all(row["error"] is None for row in several.targets)
+    assert all(row.error is None for row in several.targets)
 
 
 def test_a_missing_label_masks_its_image_in_that_column_alone(numbers: tuple[Path, Path]) -> None:
@@ -57,34 +57,34 @@ def test_a_column_is_fitted_as_it_is_alone(several: SeveralFits, numbers: tuple[
     alone = fit(numbers[0], ["ridge", "dummy"], labels=numbers[1], target="colour", out=tmp_path / "alone")
     together = several.fits["colour"]
     assert alone.test == together.test
-    assert [row["score"] for row in alone.leaderboard] == [row["score"] for row in together.leaderboard]
+    assert [row.score for row in alone.leaderboard] == [row.score for row in together.leaderboard]
 
 
 def test_each_column_has_a_results_folder_below_one_table(several: SeveralFits) -> None:
     table = pd.read_csv(several.table)
     assert table["target"].tolist() == ["weight", "colour", "shape", "sunny", "wet"]
     for row in several.targets:
-        assert Path(row["out"]) == Path(several.table).parent / row["target"]
-        assert (Path(row["out"]) / "model" / "model.json").exists()
-        assert (Path(row["out"]) / "report.html").exists()
+        assert Path(row.out) == Path(several.table).parent / row.target
+        assert (Path(row.out) / "model" / "model.json").exists()
+        assert (Path(row.out) / "report.html").exists()
 
 
 def test_columns_of_zero_and_one_have_means_of_scikit_learns_metrics(several: SeveralFits) -> None:
     found = several.multilabel
     assert found is not None
-    assert [column["target"] for column in found["columns"]] == ["sunny", "wet"]
+    assert [column.target for column in found.columns] == ["sunny", "wet"]
     expected: dict[str, list[float]] = {"accuracy": [], "f1": [], "average_precision": []}
     for column in ("sunny", "wet"):
         kept = find_run(str(Path(several.fits[column].model).parent), [])
         table = read_predictions(kept.history, kept.run)
         true, said = (table[name].astype(str) == "1" for name in ("true", "predicted"))
         of_one = table["probability_of_true"].where(true, 1 - table["probability_of_true"])
-        expected["accuracy"].append(several.fits[column].test["scores"]["accuracy"]["value"])
+        expected["accuracy"].append(several.fits[column].test.scores["accuracy"].value)
         expected["f1"].append(f1_score(true, said))
         expected["average_precision"].append(average_precision_score(true, of_one))
-    assert found["accuracy"] == pytest.approx(np.mean(expected["accuracy"]))
-    assert found["macro_f1"] == pytest.approx(np.mean(expected["f1"]))
-    assert found["average_precision"] == pytest.approx(np.mean(expected["average_precision"]))
+    assert found.accuracy == pytest.approx(np.mean(expected["accuracy"]))
+    assert found.macro_f1 == pytest.approx(np.mean(expected["f1"]))
+    assert found.average_precision == pytest.approx(np.mean(expected["average_precision"]))
 
 
 def test_without_probabilities_there_is_no_average_precision(numbers: tuple[Path, Path], tmp_path: Path) -> None:
@@ -92,17 +92,17 @@ def test_without_probabilities_there_is_no_average_precision(numbers: tuple[Path
         numbers[0], "linear-svm", targets=["sunny", "wet"], labels=numbers[1], out=tmp_path / "svm"
     ).multilabel
     assert found is not None
-    assert found["average_precision"] is None
-    assert found["macro_f1"] > 0.7
+    assert found.average_precision is None
+    assert found.macro_f1 > 0.7
 
 
 def test_a_column_that_cannot_be_fitted_costs_no_other(numbers: tuple[Path, Path], tmp_path: Path) -> None:
     found = fit_targets(
         numbers[0], "logreg", targets=["weight", "shape"], labels=numbers[1], out=tmp_path / "some", metric="macro_f1"
     )
-    assert [row["error"] is None for row in found.targets] == [False, True]
-    assert "'logreg' tells classes apart and predicts no numbers" in found.targets[0]["error"]
-    assert (found.targets[0]["score"], found.targets[1]["metric"]) == (None, "macro_f1")
+    assert [row.error is None for row in found.targets] == [False, True]
+    assert "'logreg' tells classes apart and predicts no numbers" in found.targets[0].error
+    assert (found.targets[0].score, found.targets[1].metric) == (None, "macro_f1")
     assert list(found.fits) == ["shape"]
 
 

@@ -25,15 +25,15 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def scores_of(found):
-    return {(row["head"], str(row["params"])): row["score"] for row in found.leaderboard}
+    return {(row.head, str(row.params)): row.score for row in found.leaderboard}
 
 
 def test_a_fit_in_blocks_finds_what_a_fit_in_memory_finds(cache: Path, tmp_path: Path) -> None:
     inside = fit(cache, HEADS, out=tmp_path / "inside", workers=1)
     outside = fit(cache, HEADS, out=tmp_path / "outside", memory=20_000)
     assert scores_of(outside) == pytest.approx(scores_of(inside), abs=0.0022)  # one of 480 images
-    accuracy = outside.test["scores"]["accuracy"]["value"]
-    assert accuracy == pytest.approx(inside.test["scores"]["accuracy"]["value"], abs=0.01)
+    accuracy = outside.test.scores["accuracy"].value
+    assert accuracy == pytest.approx(inside.test.scores["accuracy"].value, abs=0.01)
     assert not any("in float32" in note for note in inside.notes)
     assert (tmp_path / "outside" / "report.html").exists()
 
@@ -42,12 +42,12 @@ def test_a_fit_in_blocks_saves_a_model_that_predicts(cache: Path, tmp_path: Path
     found = fit(cache, ["ridge"], out=tmp_path / "out", memory=20_000)
     model, _ = load_model(found.model)
     accuracy = np.mean(model.predict(X[:600].astype(np.float32)) == Y[:600])
-    assert accuracy == pytest.approx(found.winner["score"], abs=0.1)
+    assert accuracy == pytest.approx(found.winner.score, abs=0.1)
 
 
 def test_a_note_says_why_and_what_is_left_out(cache: Path, tmp_path: Path) -> None:
     found = fit(cache, ["ridge", "knn", "dummy"], out=tmp_path / "out", memory=20_000)
-    assert {row["head"] for row in found.leaderboard} == {"ridge", "dummy"}
+    assert {row.head for row in found.leaderboard} == {"ridge", "dummy"}
     told = [note for note in found.notes if "in float32" in note]
     assert len(told) == 1
     assert told[0].startswith("the features take 57.6 kB in float32, more than 20.0 kB: they were read in blocks")
@@ -56,7 +56,7 @@ def test_a_note_says_why_and_what_is_left_out(cache: Path, tmp_path: Path) -> No
 
 def test_a_fit_that_fits_in_its_memory_holds_all_heads(cache: Path, tmp_path: Path) -> None:
     found = fit(cache, ["knn", "dummy"], out=tmp_path / "out", memory=600 * X.shape[1] * 4)
-    assert {row["head"] for row in found.leaderboard} == {"knn", "dummy"}
+    assert {row.head for row in found.leaderboard} == {"knn", "dummy"}
 
 
 def test_a_quarter_of_the_free_memory_is_the_limit(cache: Path, tmp_path: Path, monkeypatch) -> None:

@@ -1,7 +1,9 @@
 """What is kept of a fit: a table that plain pandas reads, and a history that neither a kill nor a neighbour harms."""
 
 import hashlib
+import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -14,7 +16,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from support.synthetic_runs import keep, predictions_of, row, run_of
+from support.synthetic_runs import SETTINGS, keep, predictions_of, row, run_of
 
 from headstart.extractors.cache.cache import EmbeddingCache
 from headstart.extractors.cache.digests import as_hex
@@ -22,10 +24,12 @@ from headstart.flows.errors import JobError
 from headstart.flows.fit_summary import FitSummary
 from headstart.flows.fitting.job import fit
 from headstart.flows.history.record import describe_run, keep_run, tabulate_predictions
-from headstart.flows.history.runs import FOLDER, append_run, new_id, read_predictions, read_runs, write_results
+from headstart.flows.history.run import Run, new_id
+from headstart.flows.history.runs import FOLDER, append_run, read_predictions, read_runs, write_results
 from headstart.flows.history.search import find_run, gather_runs
 from headstart.flows.problem.problem import Problem, pose_problem
 from headstart.flows.upkeep.verification import verify
+from headstart.heads.report.rows import ScoreRow
 from headstart.heads.splits import SplitPlan, plan_splits
 from headstart.heads.sweep.run import FinalScore
 
@@ -34,8 +38,8 @@ TESTS = Path(__file__).parent.parent.parent
 
 def test_a_table_has_one_row_a_candidate_and_plain_pandas_reads_its_types(tmp_path: Path) -> None:
     folds = [{"accuracy": 0.88, "log_loss": None}, {"accuracy": 0.92, "log_loss": 0.3}]
-    rows = [row(accuracy=0.9, per_fold=folds, tied=True), row("knn", None, params={})]
-    table = pd.read_parquet(write_results(tmp_path, rows))
+    rows = [row(accuracy=0.9, tied=True), row("knn", None, params={})]
+    table = pd.read_parquet(write_results(tmp_path, rows, [folds, []]))
     assert table["head"].tolist() == ["logreg", "knn"]
     assert table["params"].tolist() == ['{"C": 0.01}', "{}"]
     assert table.loc[0, ["score", "accuracy", "accuracy_low", "accuracy_high"]].tolist() == [0.9, 0.9, 0.88, 0.92]
@@ -56,9 +60,7 @@ def test_a_table_in_which_all_failed_has_the_same_columns_and_types(tmp_path: Pa
 
 
 def test_a_metric_that_only_some_heads_have_gets_columns(tmp_path: Path) -> None:
-    table = pd.read_parquet(
-        write_results(tmp_path, [row(), row(scores={"r2": {"value": 0.5, "low": 0.4, "high": 0.6}})])
-    )
+    table = pd.read_parquet(write_results(tmp_path, [row(), row(scores={"r2": ScoreRow(0.5, 0.4, 0.6)})]))
     assert table["r2"].tolist() == pytest.approx([np.nan, 0.5], nan_ok=True)
 
 
@@ -72,6 +74,39 @@ def test_runs_and_predictions_come_back_as_they_were_given(tmp_path: Path) -> No
     first, second = keep(tmp_path, run_of(1)), keep(tmp_path, run_of(2, head="knn"), predictions_of(7))
     assert read_runs(tmp_path) == ([first, second], [])
     pd.testing.assert_frame_equal(read_predictions(tmp_path, second), predictions_of(7), check_categorical=False)
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda line: line["winner"].pop("head"), "winner.head: Field required"),
+        (lambda line: line["winner"].update(heads="knn"), "winner.heads: Unexpected"),
+        (lambda line: line["settings"].update(fold=3), "settings.fold: Unexpected"),
+        (lambda line: line["test"]["scores"]["accuracy"].pop("low"), "test.scores.accuracy.low: Field required"),
+        (lambda line: line["data"].update(n_test="many"), "data.n_test: Input should be a valid integer"),
+        (lambda line: line["embedding"].pop("weights"), "embedding.weights: Field required"),
+        (lambda line: line.update(seconds=None), "seconds: Input should be a valid number"),
+    ],
+    ids=["missing", "misspelt", "of the settings", "of a score", "type", "of the key", "null"],
+)
+def test_a_run_with_a_field_that_is_missing_misspelt_or_of_another_type_is_refused(
+    damage: Callable[[dict[str, Any]], Any], message: str
+) -> None:
+    line = json.loads(run_of(1).as_line())
+    assert Run.from_line(json.dumps(line).encode()) == run_of(1)
+    damage(line)
+    with pytest.raises(ValueError, match=re.escape(message)):
+        Run.from_line(json.dumps(line).encode())
+
+
+def test_what_older_runs_did_not_have_is_what_they_went_by() -> None:
+    line = json.loads(run_of(1).as_line())
+    for name in ("calibrate", "repeats", "nested"):
+        del line["settings"][name]
+    for name in ("tied", "p_value", "warnings"):
+        del line["winner"][name]
+    del line["data"]["task"]
+    assert Run.from_line(json.dumps(line).encode()) == run_of(1)
 
 
 def test_ids_sort_by_time_and_differ_within_a_second() -> None:
@@ -135,7 +170,7 @@ def test_predictions_that_are_gone_or_damaged_are_said(tmp_path: Path) -> None:
 def test_runs_are_found_by_id_by_its_beginning_or_end_and_by_results_folder(tmp_path: Path) -> None:
     cache, out = tmp_path / "c.headstart", tmp_path / "c.results"
     here = run_of(1)
-    here = replace(here, data=here.data | {"cache": str(cache)})
+    here = replace(here, data=replace(here.data, cache=str(cache)))
     keep(cache / FOLDER, here, results=out)
     other = keep(cache / FOLDER, run_of(2))
     for word in (here.id, "20260102-030401", "0001", str(out)):
@@ -180,19 +215,19 @@ Fitted = tuple[FitSummary, Problem, SplitPlan, FinalScore]
 
 def test_a_fit_is_kept_in_its_cache_with_what_was_asked_and_found(fitted: Fitted, tmp_path: Path) -> None:
     summary, problem, plan, score = fitted
-    run, notes = keep_run(summary, problem, plan, score, {"head": ["centroid", "dummy"], "seed": 0})
+    run, notes = keep_run(summary, problem, plan, score, SETTINGS)
     assert notes == []
     kept, damaged = read_runs(tmp_path / "cache" / FOLDER)
     assert damaged == []
     (by_fit,) = [one for one in kept if one != run]  # the fit's own entry; both may be of one second
     assert len(kept) == 2
-    assert by_fit.settings["heads"] == ["centroid", "dummy"]
-    assert by_fit.winner["head"] == "centroid"
-    assert run.settings == {"head": ["centroid", "dummy"], "seed": 0}
-    assert (run.winner["head"], run.n_candidates) == ("centroid", len(summary.leaderboard))
-    assert run.test["scores"]["accuracy"] == summary.test["scores"]["accuracy"]
-    assert (run.data["n_images"], run.data["n_classes"], run.data["n_test"]) == (36, 3, 8)
-    assert run.embedding == problem.embedded[0].store.key.as_dict()
+    assert by_fit.settings.heads == ["centroid", "dummy"]
+    assert by_fit.winner.head == "centroid"
+    assert run.settings == SETTINGS
+    assert (run.winner.head, run.n_candidates) == ("centroid", len(summary.leaderboard))
+    assert run.test.scores["accuracy"] == summary.test.scores["accuracy"]
+    assert (run.data.n_images, run.data.n_classes, run.data.n_test) == (36, 3, 8)
+    assert run.embedding == problem.embedded[0].store.key
     assert find_run(str(Path(summary.model).parent), []).run == run
     assert verify(tmp_path / "cache").sound  # the history is no foreign body in a cache
 
@@ -200,8 +235,8 @@ def test_a_fit_is_kept_in_its_cache_with_what_was_asked_and_found(fitted: Fitted
 def test_the_leaderboard_of_a_fit_becomes_a_table(fitted: Fitted, tmp_path: Path) -> None:
     summary = fitted[0]
     table = pd.read_parquet(write_results(tmp_path, summary.leaderboard))
-    assert table["head"].tolist() == [row["head"] for row in summary.leaderboard]
-    assert table["accuracy"].tolist() == [row["score"] for row in summary.leaderboard]
+    assert table["head"].tolist() == [row.head for row in summary.leaderboard]
+    assert table["accuracy"].tolist() == [row.score for row in summary.leaderboard]
 
 
 def test_predictions_are_kept_by_image_with_class_names(fitted: Fitted) -> None:
@@ -215,21 +250,21 @@ def test_predictions_are_kept_by_image_with_class_names(fitted: Fitted) -> None:
 
 def test_other_labels_or_other_test_images_have_another_digest(fitted: Fitted) -> None:
     summary, problem, plan, score = fitted
-    run, _ = keep_run(summary, problem, plan, score, {})
+    run, _ = keep_run(summary, problem, plan, score, SETTINGS)
     relabelled = replace(problem, y=(problem.y + 1) % 3)
-    other, _ = keep_run(summary, relabelled, plan, score, {})
+    other, _ = keep_run(summary, relabelled, plan, score, SETTINGS)
     elsewhere = plan_splits(problem.y, groups=problem.groups, seed=1)
-    moved, _ = keep_run(summary, problem, elsewhere, replace(score, rows=elsewhere.test), {})
-    assert len({run.data["images"], other.data["images"]}) == 2
-    assert run.data["images"] == moved.data["images"]
-    assert len({run.data["test"], other.data["test"], moved.data["test"]}) == 3
+    moved, _ = keep_run(summary, problem, elsewhere, replace(score, rows=elsewhere.test), SETTINGS)
+    assert len({run.data.images, other.data.images}) == 2
+    assert run.data.images == moved.data.images
+    assert len({run.data.test, other.data.test, moved.data.test}) == 3
 
 
 def test_the_order_of_a_listing_does_not_change_the_digest_of_its_images(fitted: Fitted) -> None:
     summary, problem, plan, score = fitted
     turned = replace(problem, images=replace(problem.images, digest=problem.images.digest[::-1]), y=problem.y[::-1])
-    runs = [keep_run(summary, posed, plan, score, {})[0] for posed in (problem, turned)]
-    assert runs[0].data["images"] == runs[1].data["images"]
+    runs = [keep_run(summary, posed, plan, score, SETTINGS)[0] for posed in (problem, turned)]
+    assert runs[0].data.images == runs[1].data.images
 
 
 @pytest.mark.parametrize("task", ["classify", "regress"])
@@ -245,10 +280,10 @@ def test_the_digest_of_images_is_that_of_their_sorted_lines(
         copies = replace(copies, y=np.arange(36) % 5 / 3 - 1, class_names=[], task=task)
     labels = [copies.class_names[y] for y in copies.y] if copies.class_names else [repr(float(y)) for y in copies.y]
     lines = [f"{row.tobytes().hex()} {label}" for row, label in zip(digest, labels, strict=True)]
-    data = describe_run(summary, copies, plan, score, {}).data
+    data = describe_run(summary, copies, plan, score, SETTINGS).data
     for name, rows in (("images", range(36)), ("train", plan.train), ("test", plan.test)):
         told = "\n".join(sorted(lines[row] for row in rows))
-        assert data[name] == hashlib.sha256(told.encode()).hexdigest()[:16]
+        assert getattr(data, name) == hashlib.sha256(told.encode()).hexdigest()[:16]
 
 
 def test_a_cache_that_cannot_be_written_leaves_the_history_in_the_results_folder(
@@ -257,7 +292,7 @@ def test_a_cache_that_cannot_be_written_leaves_the_history_in_the_results_folder
     summary, problem, plan, score = fitted
     shutil.rmtree(tmp_path / "cache" / FOLDER)
     (tmp_path / "cache" / FOLDER).write_text("a file where the folder should be")
-    run, notes = keep_run(summary, problem, plan, score, {})
+    run, notes = keep_run(summary, problem, plan, score, SETTINGS)
     results = Path(summary.model).parent
     assert "the run is kept in cache.results/runs instead" in notes[0]
     assert read_runs(results / FOLDER) == ([run], [])

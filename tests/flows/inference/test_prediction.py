@@ -174,7 +174,7 @@ def test_predicting_leaves_the_listing_of_a_cache_alone(
     predict(model, new_images, cache=cache)
     again = embed(weights=str(encoder))
     assert (again.images, again.embedded) == (36, 0)
-    assert fit(cache, "centroid").winner["head"] == "centroid"
+    assert fit(cache, "centroid").winner.head == "centroid"
 
 
 def test_a_folder_without_one_readable_image_gives_reasons_and_no_label(model: str, new_images: Path) -> None:

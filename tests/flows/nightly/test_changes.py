@@ -8,6 +8,7 @@ from support.synthetic_runs import run_of
 
 from headstart.extractors.errors import CacheError
 from headstart.flows.nightly.changes import NightChanges, compare_listings, unseen_digests
+from headstart.flows.nightly.inputs import FitInputs
 from headstart.flows.nightly.record import RECORD_FILE, NightRecord
 
 
@@ -89,7 +90,11 @@ def test_the_first_of_each_kind_are_named_and_of_quarantined_images_the_reason()
 
 
 def test_a_record_reads_back_as_it_was_written(tmp_path: Path) -> None:
-    record = NightRecord(BEFORE, {"fit": {"images": "ab"}}, {"fit": run_of(3, accuracy=0.75)})
+    record = NightRecord(
+        BEFORE,
+        {"fit": FitInputs(images="ab", embeddings=["k"], settings={"folds": 3}, versions={"numpy": "2"})},
+        {"fit": run_of(3, accuracy=0.75)},
+    )
     record.write(tmp_path / "out")
     again = NightRecord.read(tmp_path / "out")
     assert again is not None

@@ -12,9 +12,10 @@ from headstart.flows.cli.app import main
 from headstart.flows.nightly.changes import NightChanges
 from headstart.flows.nightly.drift import NightDrift
 from headstart.flows.nightly.night import NightSummary, list_alerts
-from headstart.flows.nightly.score import ScoreChange
+from headstart.flows.nightly.score import NightScore, ScoreChange
 from headstart.flows.nightly.text import night_page
 from headstart.heads.analysis.drift import Drift
+from headstart.heads.report.rows import ScoreRow
 
 EXPERIMENT = """
 name = "Night Birds"
@@ -41,9 +42,9 @@ print(len(hold_night(experiment).alerts) > 0)
 @pytest.fixture
 def night() -> NightSummary:
     """A night with much to tell."""
-    score = {"value": 0.9, "low": 0.88, "high": 0.92, "n_images": 200, "split": "test", "head": "logreg"}
-    before = score | {"value": 0.95, "low": 0.93, "high": 0.97}
-    difference = {"value": -0.05, "low": -0.08, "high": -0.02}
+    score = NightScore(0.9, 0.88, 0.92, 200, "test", "logreg")
+    before = replace(score, value=0.95, low=0.93, high=0.97)
+    difference = ScoreRow(-0.05, -0.08, -0.02)
     remark = "by the intervals of both scores: the test images changed"
     drift = Drift(distance=0.1, null=0.02, p_value=0.001, n_old=1000, n_new=120)
     kinds = ("new", "changed", "gone", "quarantined")

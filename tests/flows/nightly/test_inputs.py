@@ -105,7 +105,7 @@ def test_other_embeddings_and_versions_matter(
     monkeypatch.setattr(
         "headstart.flows.nightly.inputs.version", lambda name: "99" if name == "headstart" else before_of[name]
     )
-    before_of = before["fit"]["versions"]
+    before_of = before["fit"].versions
     now = describe_inputs(experiment, listed(), ["key-2"])
     assert why_refit(experiment, before, now) == [
         "the embeddings are others: key-2",

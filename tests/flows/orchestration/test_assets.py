@@ -3,6 +3,7 @@
 import base64
 import logging
 import re
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from uuid import uuid4
@@ -11,6 +12,7 @@ from xml.etree import ElementTree as ET
 import pytest
 from prefect.assets import Asset
 from prefect.settings import PREFECT_API_URL, temporary_settings
+from support.report_example import candidate
 
 from headstart.extractors.extraction.shard_result import ShardResult
 from headstart.flows.orchestration.artifacts import _image_url, progress_artifact
@@ -44,8 +46,7 @@ def test_a_relative_place_is_named_from_the_root(tmp_path: Path, monkeypatch: py
 
 
 def test_a_figure_for_prefect_is_a_whole_picture_by_itself() -> None:
-    rows = [{"head": head, "score": score, "low": score, "high": score, "fit_seconds": 1.0 + score}
-            for head, score in (("logreg", 0.9), ("knn", 0.8))]  # fmt: skip
+    rows = [replace(candidate(head, score), fit_seconds=1.0 + score) for head, score in (("logreg", 0.9), ("knn", 0.8))]
     chart = cost_chart(rows, "accuracy")
     assert chart is not None
     kind, _, content = _image_url(chart[0]).partition(",")

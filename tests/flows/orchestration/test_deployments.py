@@ -146,7 +146,7 @@ def test_scheduled_nights_embed_every_image_once_and_score_what_they_fitted(
 
     runs, damaged = read_runs(cache.path / FOLDER)
     assert damaged == []
-    assert [run.winner["head"] for run in runs] == ["centroid", "centroid"]  # a night without news fits nothing
+    assert [run.winner.head for run in runs] == ["centroid", "centroid"]  # a night without news fits nothing
     page = next(page for page in pages() if "| new | 3 |" in page)
     for run in runs:
         assert score_text("accuracy", run.test["scores"]["accuracy"]["value"]) in page

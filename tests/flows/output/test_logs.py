@@ -51,8 +51,8 @@ def test_extraction_and_fit_leave_a_line_for_each_shard_candidate_and_fit(
     assert {line["head"] for line in candidates} == {"ridge", "dummy"}
     assert won["logger"] == "headstart.fit"
     assert won["run"] == json.loads((tmp_path / "out" / "run.json").read_text())["id"]
-    score = fitted.test["scores"]["accuracy"]
-    assert [won[name] for name in ("score", "low", "high")] == [score[name] for name in ("value", "low", "high")]
+    score = fitted.test.scores["accuracy"]
+    assert [won[name] for name in ("score", "low", "high")] == [score.value, score.low, score.high]
 
 
 def test_shards_on_dask_workers_leave_their_lines_too(

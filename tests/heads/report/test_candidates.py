@@ -1,9 +1,12 @@
 """The table of candidates: which rows it shows, and where their marks stand."""
 
+from dataclasses import replace
+
 import pytest
 from support.report_example import candidate, report_data
 from support.report_page import page, words
 
+from headstart.heads.report.rows import ScoreRow
 from headstart.heads.report.table import candidate_table, controls_table, score_scale
 
 
@@ -58,9 +61,9 @@ def test_the_table_opens_with_no_more_than_twenty_of_many_heads():
 def test_rows_that_are_tied_with_the_winner_say_so():
     first, second, third = (candidate(head, 0.9) for head in ("logreg", "knn", "lda"))
     rows = [
-        first | {"tied": None, "p_value": None},
-        second | {"tied": True, "p_value": 0.3456},
-        third | {"tied": False, "p_value": 0.0000321},
+        first,
+        replace(second, tied=True, p_value=0.3456),
+        replace(third, tied=False, p_value=0.0000321),
     ]
     table = candidate_table(rows, rows[0], report_data().test, "accuracy")
 
@@ -69,7 +72,7 @@ def test_rows_that_are_tied_with_the_winner_say_so():
 
 
 def test_where_nothing_is_tied_the_winner_is_called_better():
-    rows = [candidate("logreg", 0.9), candidate("knn", 0.5) | {"tied": False, "p_value": 0.001}]
+    rows = [candidate("logreg", 0.9), replace(candidate("knn", 0.5), tied=False, p_value=0.001)]
 
     assert "finds the winner better than every other one" in words(leaderboard=rows, winner=rows[0])
 
@@ -86,7 +89,7 @@ def test_numbers_are_sorted_at_full_length_and_missing_ones_are_empty():
 
 
 def test_controls_stand_below_the_winner_with_their_scores_on_the_test_images():
-    control = candidate("knn", 0.99, backbone="pixels") | {"scores": {"accuracy": (0.75, 0.7, 0.8)}}
+    control = replace(candidate("knn", 0.99, backbone="pixels"), scores={"accuracy": ScoreRow(0.75, 0.7, 0.8)})
     data = report_data()
 
     table = controls_table([control], data.winner, data.test, "accuracy")

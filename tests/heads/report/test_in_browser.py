@@ -3,11 +3,13 @@ import json
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from support.report_example import candidate, everything, history, mistake, report_data
 
+from headstart.heads.report.exhibits import Curve
 from headstart.heads.report.page import render_report
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -87,14 +89,14 @@ def crowded(tmp_path_factory):
             test_name=LONG,
             notes=[LONG, HOSTILE],
             class_names=names,
-            leaderboard=[*rows, candidate("lda", None) | {"error": LONG}],
+            leaderboard=[*rows, replace(candidate("lda", None), error=LONG)],
             winner=rows[0],
             probability=None,
             embedding=rng.normal(size=(25, 2)),
             embedding_labels=np.arange(25),
             embedding_is_test=rng.random(25) < 0.5,
             mistakes=[mistake(path=f"{LONG}/{LONG}", true=HOSTILE, predicted=LONG)] * 3,
-            curves=[{"name": LONG, "history": history(0.9, 0.4)}],
+            curves=[Curve(LONG, history(0.9, 0.4))],
             provenance=[(LONG, LONG), ("command", HOSTILE)],
             **parts,
         )

@@ -1,5 +1,7 @@
 """What the page's script does for a reader with a pointer, with keys alone, and with neither script nor wide window."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from support.report_browser import CHROMIUM, Browser
@@ -17,11 +19,15 @@ FIT, SCORE = "th[data-key='fit'] button", "th[data-key='score'] button"
 def leaderboard():
     """Return thirty candidates: ranks 1 to 30, fits that take 30 down to 1 seconds, and one failure."""
     rows = [
-        candidate(("logreg", "knn")[number % 2], 0.95 - number / 100, C=float(number))
-        | {"fit_seconds": 30.0 - number, "tied": number < 3, "p_value": 1 / (number + 1)}
+        replace(
+            candidate(("logreg", "knn")[number % 2], 0.95 - number / 100, C=float(number)),
+            fit_seconds=30.0 - number,
+            tied=number < 3,
+            p_value=1 / (number + 1),
+        )
         for number in range(30)
     ]
-    return [*rows, candidate("lda", None) | {"fit_seconds": None}]
+    return [*rows, replace(candidate("lda", None), fit_seconds=None)]
 
 
 @pytest.fixture(scope="module")

@@ -1,37 +1,30 @@
 """The page about predicted numbers: what it says, that it writes names as text, and that it loads nothing."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from support.report_example import candidate
 
 from headstart.heads.report.number_page import NumberReport, render_number_report, residual_chart, scatter_chart
+from headstart.heads.report.rows import ScoreRow, TestResult
 from headstart.heads.report.text import interval_text, score_text
 from headstart.heads.scoring.metrics import metric_name
 
-ROW = {
-    "label": "resnet18",
-    "tap": "penultimate",
-    "head": "ridge",
-    "params": {"alpha": 10.0},
-    "score": 0.91,
-    "low": 0.85,
-    "high": 0.95,
-    "fit_seconds": 0.5,
-    "error": None,
-    "tied": None,
-}
-SCORES = {"r2": {"value": 0.9, "low": 0.8, "high": 0.95}, "mae": {"value": 1.3, "low": None, "high": None}}
+ROW = replace(candidate("ridge", 0.91, backbone="resnet18", alpha=10.0), metric="r2", low=0.85, high=0.95)
+SCORES = {"r2": ScoreRow(0.9, 0.8, 0.95), "mae": ScoreRow(1.3, None, None)}
 TRUE = np.linspace(0.0, 10.0, 21)
 
 
 def page(**changes):
-    failed = ROW | {"head": "mlp", "score": None, "low": None, "high": None, "error": "it diverged"}
+    failed = replace(ROW, head="mlp", score=None, low=None, high=None, error="it diverged")
     given = {
         "title": "apples",
         "target": "weight",
         "created": "2026-01-02T03:04:05+00:00",
         "metric": "r2",
-        "leaderboard": [ROW, ROW | {"head": "knn", "tied": True}, failed],
-        "test": {"split": "test", "n_images": 21, "scores": SCORES},
+        "leaderboard": [ROW, replace(ROW, head="knn", tied=True), failed],
+        "test": TestResult(split="test", n_images=21, n_train=80, scores=SCORES),
         "true": TRUE,
         "predicted": TRUE + 0.5,
         "worst": [("a.png", 3.0, 5.5)],

@@ -5,11 +5,13 @@ from html import unescape
 
 import numpy as np
 import pytest
-from support.report_example import HEADLINE, history, mistake, report_data, thumbnail
+from support.report_example import HEADLINE, history, mistake, report_data, score_of_val, thumbnail
 from support.report_page import page, words
 
 from headstart.heads.errors import DataError
+from headstart.heads.report.exhibits import Curve
 from headstart.heads.report.page import render_report
+from headstart.heads.report.rows import ScoreRow
 
 
 def test_the_headline_is_one_sentence_to_quote(plain):
@@ -21,16 +23,15 @@ def test_the_title_of_the_page_carries_the_headline():
 
 
 def test_a_single_test_image_is_counted_in_the_singular():
-    test = {"n_images": 1, "split": "val", "scores": {"accuracy": {"value": 1.0, "low": 0.2, "high": 1.0}}}
+    test = score_of_val(1, accuracy=ScoreRow(1.0, 0.2, 1.0))
     one = {"test": test, "y_test": np.array([0]), "predicted": np.array([0]), "probability": None}
 
     assert "100.0 % accuracy [20.0, 100.0] on val, 1 image, scored once" in words(**one)
 
 
 def test_metrics_that_the_head_cannot_have_are_left_out():
-    scores = {"accuracy": {"value": 0.5, "low": 0.2, "high": 0.8}, "log_loss": None}
-
-    assert "lower is better" not in words(test={"n_images": 6, "split": "val", "scores": scores})
+    assert "lower is better" in words()
+    assert "lower is better" not in words(test=score_of_val(accuracy=ScoreRow(0.5, 0.2, 0.8)))
 
 
 def test_the_notes_and_the_time_are_shown(plain):
@@ -123,14 +124,14 @@ def test_a_curve_names_its_best_epoch():
     assert "Best of 3 epochs: 2, with validation loss 0.400 and accuracy 90.0 %" in words()
 
 
-@pytest.mark.parametrize("curves", [[], [{"name": "mlp", "history": []}]])
+@pytest.mark.parametrize("curves", [[], [Curve("mlp", [])]])
 def test_without_curves_there_is_no_section_and_no_link_to_it(curves):
     assert "torch heads" not in words(curves=curves)
     assert "Training" not in words(curves=curves)
 
 
 def test_curves_beyond_six_are_counted_and_not_drawn():
-    curves = [{"name": f"mlp {i}", "history": history(0.5, 0.4)} for i in range(8)]
+    curves = [Curve(f"mlp {i}", history(0.5, 0.4)) for i in range(8)]
 
     assert "2 more are not drawn." in words(curves=curves)
 
@@ -152,7 +153,7 @@ def test_what_was_run_is_listed_in_full(plain):
         ({"metric": "macro_f1"}, "chosen by 'macro_f1', but the test images were scored by accuracy, log_loss"),
         ({"embedding_paths": ["a.jpg"]}, "embedding_paths holds 1 entries, expected 8, one per image, or none"),
         ({"embedding_thumbnails": [None] * 9}, "embedding_thumbnails holds 9 entries, expected 8"),
-        ({"test": {"n_images": 7, "split": "val", "scores": {}}}, "test counts 7 images, y_test holds 6"),
+        ({"test": score_of_val(7)}, "test counts 7 images, y_test holds 6"),
     ],
 )
 def test_data_that_do_not_fit_together_are_refused(changes, message):

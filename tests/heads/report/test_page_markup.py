@@ -5,6 +5,7 @@ import hashlib
 import os
 import re
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from support.report_example import candidate, everything, history, mistake, repo
 from support.report_page import CSS, data_of, page
 
 import headstart.heads.report.page
+from headstart.heads.report.exhibits import Curve
 from headstart.heads.report.page import render_report
 
 HOSTILE = "<script>window.pwned = 1</script>\"'><img src=x onerror=alert(1)>"
@@ -20,7 +22,7 @@ HOSTILE = "<script>window.pwned = 1</script>\"'><img src=x onerror=alert(1)>"
 
 @pytest.fixture(scope="module")
 def hostile():
-    rows = [candidate(HOSTILE, 0.9, backbone=HOSTILE, C=HOSTILE), candidate("lda", None) | {"error": HOSTILE}]
+    rows = [candidate(HOSTILE, 0.9, backbone=HOSTILE, C=HOSTILE), replace(candidate("lda", None), error=HOSTILE)]
     return page(
         title=HOSTILE,
         class_names=[HOSTILE, "bees"],
@@ -30,7 +32,7 @@ def hostile():
         leaderboard=rows,
         winner=rows[0],
         mistakes=[mistake(path=HOSTILE, true=HOSTILE, predicted=HOSTILE)],
-        curves=[{"name": HOSTILE, "history": history(0.5, 0.4)}],
+        curves=[Curve(HOSTILE, history(0.5, 0.4))],
         provenance=[(HOSTILE, HOSTILE)],
         **everything(HOSTILE, HOSTILE),
     )
@@ -73,7 +75,7 @@ def test_the_policy_allows_inline_style_embedded_images_and_the_one_script_that_
 
 
 def test_ids_are_unique_and_links_lead_somewhere():
-    curves = [{"name": "mlp", "history": history(0.5, 0.4)}] * 3
+    curves = [Curve("mlp", history(0.5, 0.4))] * 3
     tags = page(curves=curves, **everything()).tags
     ids = Counter(attributes["id"] for _, attributes in tags if "id" in attributes)
 

@@ -1,9 +1,13 @@
 """The sections that a report may have: what they say, and that they are left out where there is nothing to say."""
 
+from dataclasses import replace
+
 import pytest
 from support.report_example import candidate, everything, mistake, report_data, thumbnail
 from support.report_page import page, words
 
+from headstart.heads.analysis.calibration import CalibrationError
+from headstart.heads.report.exhibits import CopyPairs, Reliability
 from headstart.heads.report.galleries import mistakes_gallery, pair_of
 
 OPTIONAL = {
@@ -34,8 +38,8 @@ def test_a_section_and_its_link_are_there_with_its_data_and_not_without(field, s
 @pytest.mark.parametrize(
     "changes",
     [
-        {"near_copies": {"n_found": 0, "threshold": 0.92, "pairs": []}},
-        {"reliability": {"bins": [], "error": 0.0, "by_chance": 0.0, "temperature": None}},
+        {"near_copies": CopyPairs(n_found=0, threshold=0.92, pairs=[])},
+        {"reliability": Reliability(bins=[], error=CalibrationError(0.0, 0.0), temperature=None)},
     ],
 )
 def test_a_section_with_nothing_in_it_is_left_out(changes):
@@ -55,13 +59,13 @@ def test_the_calibration_error_is_set_beside_what_chance_makes_of_it():
 
 @pytest.mark.parametrize(("temperature", "meaning"), [(1.25, "above 1, it is too sure"), (0.8, "below 1, it is surer")])
 def test_the_temperature_says_what_it_means(temperature, meaning):
-    text = words(reliability=everything()["reliability"] | {"temperature": temperature})
+    text = words(reliability=replace(everything()["reliability"], temperature=temperature))
 
     assert f"{temperature:.2f} What the head's log-probabilities are best divided by: {meaning}" in text
 
 
 def test_without_a_temperature_none_is_named():
-    assert "Temperature" not in words(reliability=everything()["reliability"] | {"temperature": None})
+    assert "Temperature" not in words(reliability=replace(everything()["reliability"], temperature=None))
 
 
 def test_a_suspect_shows_both_classes_and_its_path():
@@ -74,7 +78,7 @@ def test_a_suspect_shows_both_classes_and_its_path():
 def test_a_suspect_without_a_probability_shows_none():
     (suspect,) = everything()["suspects"]
 
-    assert "rather bees train/bees/b.jpg" in words(suspects=[suspect | {"probability": None}])
+    assert "rather bees train/bees/b.jpg" in words(suspects=[replace(suspect, probability=None)])
 
 
 def test_an_outlier_says_how_far_it_is():

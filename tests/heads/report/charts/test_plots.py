@@ -1,10 +1,11 @@
 """The figures of scores: what is drawn where, and what is left out."""
 
 import re
+from dataclasses import replace
 from xml.etree import ElementTree as ET
 
 import pytest
-from support.report_example import candidate, everything
+from support.report_example import candidate, everything, point
 
 from headstart.heads.report.charts.charts import HEAT
 from headstart.heads.report.charts.plots import cost_chart, few_shot_chart, reliability_chart
@@ -20,7 +21,7 @@ def texts(svg):
 
 def rows(*given):
     """Return rows of the leaderboard from (head, score, seconds)."""
-    return [candidate(head, score) | {"fit_seconds": seconds} for head, score, seconds in given]
+    return [replace(candidate(head, score), fit_seconds=seconds) for head, score, seconds in given]
 
 
 def dots(svg):
@@ -105,8 +106,7 @@ def test_the_last_point_of_the_curve_of_few_labels_is_called_all():
 
 
 def test_a_label_too_close_to_all_makes_room():
-    share = {"value": 0.7, "low": 0.6, "high": 0.8}
-    curve = [{"images_per_class": size, "n_train": 2 * (size or 55), **share} for size in (1, 50, None)]
+    curve = [point(size, 2 * (size or 55), 0.7, 0.6, 0.8) for size in (1, 50, None)]
 
     assert "50" not in texts(few_shot_chart(curve, 2))
 
@@ -120,6 +120,6 @@ def test_the_reliability_of_each_bin_lies_at_its_confidence():
 
 def test_a_bin_without_images_is_not_drawn():
     reliability = everything()["reliability"]
-    empty = {**reliability["bins"][0], "count": 0}
+    empty = replace(reliability.bins[0], count=0)
 
-    assert len(dots(reliability_chart(reliability | {"bins": [empty, reliability["bins"][1]]}))) == 1
+    assert len(dots(reliability_chart(replace(reliability, bins=[empty, reliability.bins[1]])))) == 1

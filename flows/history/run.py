@@ -1,0 +1,131 @@
+"""One fit as the history keeps it: what was asked for, on what, and what came of it."""
+
+import json
+import secrets
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cache
+from typing import ClassVar
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from headstart.extractors.spec import EmbeddingKey
+from headstart.flows.output import as_line, plain
+from headstart.heads.report import CandidateRow, TestResult
+
+FORMAT_VERSION = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunSettings:
+    """What was asked for, and `target` and `metric` as they were settled; see `flows.fitting.fit`.
+
+    Fields that older runs lack have the value that they went by.
+    """
+
+    heads: list[str]
+    sweep: str | None
+    metric: str
+    folds: int
+    test_size: float
+    seed: int
+    target: str
+    labels: str | None = None
+    backbone: list[str] | None = None
+    calibrate: bool = False
+    repeats: int = 1
+    nested: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunData:
+    """The images of a fit.
+
+    Attributes
+    ----------
+    cache, name, target, task : str
+        Absolute path of the cache, what the problem is called, the label column, and ``classify`` or ``regress``.
+    n_images, n_classes, n_test : int
+    images, train, test : str
+        Digests of which images with which labels these were: runs are ranked together only on the same test images.
+    """
+
+    cache: str
+    name: str
+    target: str
+    task: str = "classify"
+    n_images: int
+    n_classes: int
+    n_test: int
+    images: str
+    train: str
+    test: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """One fit.
+
+    Attributes
+    ----------
+    id, time : str
+        Sortable by time, in UTC; see `new_id`.
+    settings : RunSettings
+    versions : dict of str to str
+        What computed it.
+    data : RunData
+    embedding : EmbeddingKey
+        The winner's.
+    winner, test
+        As in `FitSummary`.
+    results : str
+        Absolute path of the results folder.
+    n_candidates : int
+    seconds : float
+    """
+
+    __pydantic_config__: ClassVar = ConfigDict(extra="forbid")  # also of all that a run is made of
+
+    id: str
+    time: str
+    settings: RunSettings
+    versions: dict[str, str]
+    data: RunData
+    embedding: EmbeddingKey
+    winner: CandidateRow
+    test: TestResult
+    results: str
+    n_candidates: int
+    seconds: float
+
+    def as_line(self) -> str:
+        """Return one line of JSON without its end."""
+        return as_line({"format_version": FORMAT_VERSION} | plain(self))
+
+    @classmethod
+    def from_line(cls, line: bytes) -> "Run":
+        """Read what `as_line` wrote.
+
+        Raises
+        ------
+        ValueError
+            The line is damaged, of another format, or a field of it is missing, unknown or of another type.
+        """
+        values = json.loads(line)
+        if not isinstance(values, dict) or values.pop("format_version", None) != FORMAT_VERSION:
+            raise ValueError(f"expected a run in format {FORMAT_VERSION}")
+        try:
+            return _reader().validate_python(values)
+        except ValidationError as error:
+            wrong = (f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
+            raise ValueError("; ".join(wrong)) from error
+
+
+@cache
+def _reader() -> TypeAdapter[Run]:
+    return TypeAdapter(Run)
+
+
+def new_id(now: datetime | None = None) -> str:
+    """Return a run's id: date and time in UTC, then four hex digits that tell runs of one second apart."""
+    return f"{(now or datetime.now(UTC)):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"

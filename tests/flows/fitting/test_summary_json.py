@@ -1,0 +1,126 @@
+"""The JSON of a fit, name by name: programs read it, whatever the summary is made of inside."""
+
+import json
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from support.array_cache import cache_of
+
+from headstart.flows.cli.app import main
+from headstart.flows.fit_summary import FitSummary
+from headstart.flows.fitting.job import fit
+from headstart.flows.history.run import Run, RunData, RunSettings
+from headstart.flows.history.runs import read_runs
+from headstart.flows.output.console import emit_json
+from headstart.heads.report.rows import CandidateRow, FoldRow, NestedRows, ScoreRow, TestResult
+
+SCORE = ["value", "low", "high"]
+ROW = ["backbone", "weights", "label", "key", "tap", "head", "params", "metric", "score", "low", "high", "split"]
+ROW += ["scores", "fit_seconds", "error", "warnings", "tied", "p_value"]
+TEST = ["split", "n_images", "n_train", "scores"]
+NESTED = ["meaning", "n_same", "n_same_head", "folds"]
+FOLD = ["fold", "n_train", "n_images", "label", "backbone", "key", "tap", "head", "params", "metric", "chosen_by"]
+FOLD += ["score", "low", "high", "scores"]
+SUMMARY = ["leaderboard", "winner", "test", "controls", "model", "report", "table", "class_names", "notes", "seed"]
+SUMMARY += ["seconds", "suspects"]
+RUN = ["id", "time", "settings", "versions", "data", "embedding", "winner", "test", "results", "n_candidates"]
+RUN += ["seconds"]
+SETTINGS = ["heads", "sweep", "metric", "folds", "test_size", "seed", "target", "labels", "backbone", "calibrate"]
+SETTINGS += ["repeats", "nested"]
+DATA = ["cache", "name", "target", "task", "n_images", "n_classes", "n_test", "images", "train", "test"]
+
+pytestmark = pytest.mark.usefixtures("quick_maps")
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    noise = np.random.default_rng(0).normal(size=(60, 8))
+    return cache_of(tmp_path_factory.mktemp("cache"), noise + np.arange(60)[:, None] % 2, ["cat", "dog"] * 30)
+
+
+def same(value: Any, said: Any, names: list[str]) -> None:
+    """Compare an object of JSON with what it was made of: its names in their order, and each value."""
+    assert list(said) == names
+    for name in names:
+        mine = getattr(value, name)
+        if name == "scores":
+            assert list(said[name]) == list(mine)
+            for metric, score in mine.items():
+                same(score, said[name][metric], SCORE)
+        elif name in ("winner", "test"):
+            same_score(mine, said[name]) if name == "test" else same(mine, said[name], ROW)
+        elif name in ("leaderboard", "controls"):
+            assert len(said[name]) == len(mine)
+            for row, of_row in zip(mine, said[name], strict=True):
+                same(row, of_row, ROW)
+        elif name == "folds" and isinstance(mine, list):
+            for row, of_row in zip(mine, said[name], strict=True):
+                same(row, of_row, FOLD)
+        else:
+            assert said[name] == mine, name
+
+
+def same_score(test: TestResult, said: Any) -> None:
+    if test.nested is None:
+        same(test, said, TEST)
+        return
+    same(test, {name: said[name] for name in TEST}, TEST)
+    assert list(said) == [*TEST, "nested"]
+    same(test.nested, said["nested"], NESTED)
+
+
+def test_the_names_are_those_of_the_dataclasses() -> None:
+    kinds = (ScoreRow, SCORE), (CandidateRow, ROW), (NestedRows, NESTED), (FoldRow, FOLD), (FitSummary, SUMMARY)
+    for kind, names in (*kinds, (Run, RUN), (RunSettings, SETTINGS), (RunData, DATA), (TestResult, [*TEST, "nested"])):
+        assert [field.name for field in fields(kind)] == names
+
+
+@pytest.mark.parametrize("nested", [None, 3], ids=["plain", "nested"])
+def test_the_json_of_a_fit_holds_every_field_as_it_was_found(
+    cache: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], nested: int | None
+) -> None:
+    summary = fit(cache, ["centroid", "ridge", "dummy"], nested=nested, folds=2, out=tmp_path / "r")
+    emit_json(summary)
+    same(summary, json.loads(capsys.readouterr().out), SUMMARY)
+    table = pd.read_csv(summary.table)
+    assert table.columns.tolist() == [*(name for name in ROW if name not in ("params", "scores")), "params"]
+    assert table["score"].tolist() == [row.score for row in summary.leaderboard]
+    card = json.loads((Path(summary.model) / "model.json").read_text())["scores"]
+    same_score(summary.test, card["test"])
+    assert list(card["selection"]) == ["metric", "score", "low", "high", "split"]
+
+
+def test_a_line_of_the_history_holds_every_field_and_is_read_back(cache: Path, tmp_path: Path) -> None:
+    fit(cache, ["centroid", "dummy"], folds=2, out=tmp_path / "r")
+    line = json.loads((tmp_path / "r" / "run.json").read_text())
+    assert line == json.loads((cache / "runs" / "history.jsonl").read_bytes().splitlines()[-1])
+    assert line.pop("format_version") == 1
+    (run,) = [one for one in read_runs(cache / "runs")[0] if one.id == line["id"]]
+    assert list(line) == RUN
+    assert (list(line["settings"]), list(line["data"])) == (SETTINGS, DATA)
+    assert (line["settings"], line["data"]) == (vars(run.settings), vars(run.data))
+    assert line["embedding"] == run.embedding.as_dict()
+    same(run.winner, line["winner"], ROW)
+    same_score(run.test, line["test"])
+
+
+def test_an_end_of_an_interval_that_is_infinite_is_null(capsys: pytest.CaptureFixture[str]) -> None:
+    emit_json({"score": ScoreRow(0.5, None, None), "infinite": float("inf"), "unknown": float("nan")})
+    found = json.loads(capsys.readouterr().out)
+    assert found == {"score": {"value": 0.5, "low": None, "high": None}, "infinite": None, "unknown": None}
+
+
+def test_the_command_prints_what_the_function_returns(
+    cache: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["fit", str(cache), "--head", "centroid", "dummy", "--folds", "2", "--json", "--out", str(tmp_path / "r")]
+    with pytest.raises(SystemExit, match="0"):
+        main(words)
+    said = json.loads(capsys.readouterr().out)
+    assert list(said) == SUMMARY
+    assert said["winner"] == said["leaderboard"][0]
+    assert list(said["test"]) == TEST
