@@ -147,7 +147,9 @@ class EmbeddingStore:
         file = path / "key.json"
         try:
             content = json.loads(file.read_bytes())
-            about = dict(content["about"])
+            about: KeyAbout = content["about"]
+            if not isinstance(about, dict):
+                raise TypeError(f"about is a {type(about).__name__}, expected an object")
             if content.get("sha256", _checksum(about)) != _checksum(about):
                 raise ValueError("its content does not give its checksum")
             return cls(path, EmbeddingKey.from_dict(content["key"]), about)

@@ -71,7 +71,7 @@ def test_a_sign_bit_in_the_index_is_found_and_healed_and_no_reader_falls_over_it
     index.write_bytes(data)
     assert features(store) == before
     (found,) = verify(cache_of(store).path).damage
-    assert (found["path"], found["problem"]) == (str(index), "its bytes do not give the checksum at its end")
+    assert (found.path, found.problem) == (str(index), "its bytes do not give the checksum at its end")
     healed(store, before)
 
 
@@ -88,8 +88,8 @@ def test_a_key_whose_only_shards_are_gone_is_not_sound_and_comes_back(store: Emb
     for shard in store.shards():
         shard.unlink()
     found = verify(cache_of(store).path)
-    assert [entry["problem"] for entry in found.damage] == ["has not one shard beside it"]
-    assert [entry["images"] for entry in found.incomplete] == [36]
+    assert [entry.problem for entry in found.damage] == ["has not one shard beside it"]
+    assert [entry.images for entry in found.incomplete] == [36]
     healed(store, before)
 
 
@@ -124,7 +124,7 @@ def test_a_shard_that_does_not_fit_its_key_is_found_and_healed(store: EmbeddingS
     change, problem = CHANGES[what]
     change(store.shards()[1])
     (found,) = verify(cache_of(store).path).damage
-    assert problem in found["problem"]
+    assert problem in found.problem
     healed(store, before)
 
 
@@ -152,7 +152,7 @@ def test_what_is_stored_elsewhere_is_never_read_and_is_healed(store: EmbeddingSt
         if how != "link":
             file[name].attrs["sha256"] = checksum
     (found,) = verify(cache_of(store).path).damage
-    assert "stored" in found["problem"]
+    assert "stored" in found.problem
     with pytest.raises(CacheError, match="stored"):
         features(store)
     healed(store, before)
@@ -167,7 +167,7 @@ def test_a_shape_that_the_file_is_too_short_for_gets_no_memory(store: EmbeddingS
         late.set_alloc_time(h5py.h5d.ALLOC_TIME_LATE)
         file.create_dataset(name, (12, 2**36), "f4", dcpl=late).attrs["sha256"] = "0" * 64
     (found,) = verify(cache_of(store).path).damage
-    assert "features/penultimate: " in found["problem"]
+    assert "features/penultimate: " in found.problem
     with pytest.raises(CacheError, match="features/penultimate: "):
         features(store)
 
@@ -207,7 +207,7 @@ def test_a_bit_in_the_schema_of_the_listing_is_found_and_the_images_are_listed_a
     sound, labels = file.read_bytes(), read_listing(cache_of(store)).rows["label"].tolist()
     file.write_bytes(sound.replace(b"label", b"larel"))
     (found,) = verify(cache_of(store).path).damage
-    assert found["path"] == str(file)
+    assert found.path == str(file)
     healed(store, before)
     assert read_listing(cache_of(store)).rows["label"].tolist() == labels
     assert not list(file.parent.glob("*.damaged"))
@@ -218,8 +218,8 @@ def test_a_listing_that_says_nothing_of_its_folder_is_left_with_what_to_do(store
     file.write_bytes(file.read_bytes()[:500])
     before = content(store)
     (found,) = verify(cache_of(store).path, repair=True).damage
-    assert not found["repaired"]
-    assert "delete it and run 'headstart extract IMAGES --cache" in found["advice"]
+    assert not found.repaired
+    assert "delete it and run 'headstart extract IMAGES --cache" in found.advice
     assert {path: data for path, data in content(store).items() if not path.endswith(".lock")} == {
         path: data for path, data in before.items() if not path.endswith(".lock")
     }
@@ -230,7 +230,7 @@ def test_a_folder_where_a_shard_should_be_is_moved_aside_and_leaves_no_litter(st
     shard.unlink()
     (shard / "in it").mkdir(parents=True)
     (found,) = verify(cache_of(store).path).damage
-    assert "is no file" in found["problem"]
+    assert "is no file" in found.problem
     healed(store, before)
     assert (shard.with_name(f"{shard.name}.strayed") / "in it").is_dir()
     assert not list(store.path.glob("*.damaged"))
@@ -264,8 +264,8 @@ def test_a_fault_of_disk_rights_or_memory_is_no_damage_and_nothing_is_touched(
             store.damaged()
     assert not summary.sound
     (found,) = summary.damage
-    assert (found["unread"], found["repaired"]) == (True, False)
-    assert os.strerror(number) in found["problem"]
+    assert (found.unread, found.repaired) == (True, False)
+    assert os.strerror(number) in found.problem
     assert "a shard could not be read, which may pass" in summary.notes[0]
     assert content(store) == before
     assert verify(cache_of(store).path).sound
@@ -303,7 +303,7 @@ def test_a_repair_that_fails_beside_one_that_ends_well_asks_again(
     monkeypatch.setattr("headstart.flows.upkeep.verification.repair_key", late)
     summary = verify(cache_of(store).path, repair=True)
     assert summary.sound
-    assert [entry["embedded"] for entry in summary.incomplete] == [12]
+    assert [entry.embedded for entry in summary.incomplete] == [12]
     assert features(store) == before
 
 
@@ -321,7 +321,7 @@ def test_a_repair_that_waited_for_another_is_sound(store: EmbeddingStore, monkey
     monkeypatch.setattr(repairing, "_load_same", late)
     summary = verify(cache_of(store).path, repair=True)
     assert summary.sound
-    assert [(entry["images"], entry["embedded"]) for entry in summary.incomplete] == [(12, 12)]
+    assert [(entry.images, entry.embedded) for entry in summary.incomplete] == [(12, 12)]
 
 
 def test_a_view_checks_the_bytes_of_a_shard_at_first_use_and_again_when_it_changed(store: EmbeddingStore) -> None:
