@@ -69,7 +69,9 @@ def update_listing(
         return replace(listing, written_ns=earlier.written_ns)
     with listing_lock(cache):
         # Another process may have listed other images while this one read files: what it listed is replaced, too.
-        replaced = earlier if _state_of(cache) == state else read_listing(cache)
+        replaced = earlier
+        if _state_of(cache) != state:
+            replaced = read_listing(cache) if has_listing(cache) else None
         if replaced:
             keep_other_sets(cache, replaced, listing, left_out)
         if len(left_out):  # before the listing that lacks them, or a kill in between would lose them
