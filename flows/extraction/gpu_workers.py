@@ -12,7 +12,8 @@ from distributed import Client, Nanny, Scheduler, SpecCluster
 from headstart.flows.errors import JobError
 
 _SILENT = logging.CRITICAL + 1
-_DASHBOARD = "127.0.0.1:0"  # a scheduler serves HTTP also without a dashboard: for this machine, on any free port
+_HOST = "127.0.0.1"
+_DASHBOARD = f"{_HOST}:0"  # a scheduler serves HTTP also without a dashboard: for this machine, on any free port
 
 
 @contextmanager
@@ -35,17 +36,18 @@ def open_gpu_client(workers: int | None) -> Iterator[tuple[Client, int]]:
 
 def _with_dask_cuda(count: int) -> SpecCluster:
     local = import_module("dask_cuda").LocalCUDACluster
-    return local(n_workers=count, threads_per_worker=1, dashboard_address=_DASHBOARD, silence_logs=_SILENT)
+    options = {"host": _HOST, "dashboard_address": _DASHBOARD, "silence_logs": _SILENT}
+    return local(n_workers=count, threads_per_worker=1, **options)
 
 
 def _one_each(count: int) -> SpecCluster:
     """Let each process see one GPU, as dask-cuda does; its pools of GPU memory are for data frames."""
-    options = {"host": "127.0.0.1", "nthreads": 1, "memory_limit": 0, "silence_logs": _SILENT}
+    options = {"host": _HOST, "nthreads": 1, "memory_limit": 0, "silence_logs": _SILENT}
     workers = {
         number: {"cls": Nanny, "options": options | {"env": {"CUDA_VISIBLE_DEVICES": gpu}}}
         for number, gpu in enumerate(_visible()[:count])
     }
-    scheduler = {"cls": Scheduler, "options": {"host": "127.0.0.1", "port": 0, "dashboard_address": _DASHBOARD}}
+    scheduler = {"cls": Scheduler, "options": {"host": _HOST, "port": 0, "dashboard_address": _DASHBOARD}}
     return SpecCluster(workers=workers, scheduler=scheduler, silence_logs=_SILENT)
 
 

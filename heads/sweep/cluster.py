@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import dask.config
 import numpy as np
 from dask.system import CPU_COUNT
-from distributed import CancelledError, Client, KilledWorker, LocalCluster, as_completed
+from distributed import CancelledError, Client, KilledWorker, LocalCluster, Worker, as_completed
 
 from headstart.heads.errors import DataError
 
@@ -54,7 +54,9 @@ def open_client(dask_: str, workers: int | None) -> Iterator[Client]:
         raise DataError(f"workers is {workers!r}, expected at least 1")
     if dask_ == "threads":
         with dask.config.set(_NO_PAGES):
-            cluster = LocalCluster(processes=False, n_workers=1, threads_per_worker=count, **quiet)
+            cluster = LocalCluster(
+                processes=False, n_workers=1, threads_per_worker=count, worker_class=_LoopbackWorker, **quiet
+            )
         with cluster, Client(cluster) as client, _left_at_once(cluster, executor_wait=False):
             yield client
     elif dask_ == "processes":
@@ -75,6 +77,14 @@ def open_client(dask_: str, workers: int | None) -> Iterator[Client]:
         raise DataError(
             f"dask is {dask_!r}, expected 'threads', 'processes' or a scheduler's address such as tcp://host:8786"
         )
+
+
+class _LoopbackWorker(Worker):
+    """A worker among threads, which have no host by which its HTTP server would know that it is for this machine."""
+
+    def start_http_server(self, routes: Any, dashboard_address: Any, *arguments: Any, **options: Any) -> None:
+        """Listen on loopback: to give the cluster this address draws pages, too, wherever bokeh is installed."""
+        super().start_http_server(routes, dashboard_address or "127.0.0.1:0", *arguments, **options)
 
 
 @contextmanager

@@ -1,0 +1,98 @@
+"""No command lets other machines in: whatever listens while it works, in any of its processes, listens on loopback."""
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.dask_processes import end
+from support.forked import Forked
+from support.prefect_queries import wait_for
+from support.process_trees import listeners, open_to_others
+
+HEAD = "support.gated_head:Gated"
+BACKBONE = "support.gated_model:build"
+EXPERIMENT = f"""
+images = "photos"
+batch_size = 8
+precision = "fp32"
+[[extract]]
+backbone = "{BACKBONE}"
+[fit]
+head = ["{HEAD}"]
+folds = 2
+"""
+
+
+class Gate:
+    """Where a command waits amid its work, until it is let through."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder, self._allowed = folder, folder / "allowed"
+        folder.mkdir(exist_ok=True)
+        self._allowed.write_text("0")
+
+    def reached(self) -> bool:
+        return any(self._folder.glob("waits-*"))
+
+    def open(self) -> None:
+        self._allowed.unlink()
+
+
+class Working(ExitStack):
+    """A command in a process of its own, with two gates: amid the first shard, and amid the first fit."""
+
+    def __init__(self, folder: Path, environment: dict[str, str], *words: object) -> None:
+        super().__init__()
+        self.gates = [Gate(folder), Gate(folder / "fit")]
+        self._log = folder / "log"
+        own = environment | {"GATE": str(folder)}
+        self.process = Forked("-m", "headstart", *words, env=own, out=self._log, cwd=folder)
+        self.callback(end, self.process)
+
+    def check_closed(self, gate: Gate) -> None:
+        """Look at all ports of the command when it waits at this gate, and let it through."""
+
+        def reached() -> bool:
+            assert self.process.poll() is None, self._log.read_text()
+            return gate.reached()
+
+        wait_for(reached, "the command to be amid its work")
+        assert self.process.pid is not None
+        assert listeners(self.process.pid)  # at least one: of Dask's scheduler, or of Prefect's server
+        assert open_to_others(self.process.pid) == []
+        gate.open()
+
+    def check_ended(self) -> None:
+        assert self.process.wait(timeout=240) == 0, self._log.read_text()
+
+
+@pytest.mark.parametrize("dask", ["threads", "processes"])
+def test_fit_listens_on_loopback_alone(
+    embed: Callable[..., Any], tmp_path: Path, environment: dict[str, str], dask: str
+) -> None:
+    cache = embed(backbone="pixels", weights="default").cache
+    with Working(tmp_path, environment, "fit", cache, "--head", HEAD, "--dask", dask, "--folds", "2") as working:
+        working.check_closed(working.gates[1])
+        working.check_ended()
+
+
+def test_extract_on_local_workers_listens_on_loopback_alone(
+    photos: Path, tmp_path: Path, environment: dict[str, str]
+) -> None:
+    words = ["extract", photos, "--backbone", BACKBONE, "--dask", "local", "--batch-size", "8"]
+    with Working(tmp_path, environment, *words) as working:
+        working.check_closed(working.gates[0])
+        working.check_ended()
+
+
+@pytest.mark.parametrize("command", ["run", "nightly"])
+def test_an_experiment_listens_on_loopback_alone_while_it_embeds_and_while_it_fits(
+    photos: Path, tmp_path: Path, environment: dict[str, str], command: str
+) -> None:
+    (tmp_path / "birds.toml").write_text(EXPERIMENT)
+    with Working(tmp_path, environment, command, "birds.toml") as working:
+        for gate in working.gates:
+            working.check_closed(gate)
+        working.check_ended()
