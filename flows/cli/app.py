@@ -3,9 +3,12 @@
 import gc
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from headstart.flows.cli.clustering import cluster
 from headstart.flows.cli.extract import backbones, extract, inspect, predict
@@ -16,9 +19,33 @@ from headstart.flows.cli.results import compare, results
 from headstart.flows.cli.signals import SIGTERM_STATUS, ended_by_sigterm, leave_if_threads_run
 from headstart.flows.cli.upkeep import compact, export, verify
 from headstart.flows.errors import EXPECTED_ERRORS
-from headstart.flows.output import fail, show_notes
+from headstart.flows.output import fail, replace_signs_that_the_terminal_lacks, show_notes, visible
+
+
+class _Commands(TyperGroup):
+    """Commands whose usage errors repeat what was typed, or what a pattern found, without steering the terminal."""
+
+    def make_context(self, *arguments: Any, **options: Any) -> Any:
+        with _readable():
+            return super().make_context(*arguments, **options)
+
+    def invoke(self, ctx: Any) -> Any:
+        with _readable():
+            return super().invoke(ctx)
+
+
+@contextmanager
+def _readable() -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        if isinstance(message := getattr(error, "message", None), str):  # typer's copy of click has no public types
+            error.message = visible(message)  # type: ignore[attr-defined]  # as just found
+        raise
+
 
 app = typer.Typer(
+    cls=_Commands,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -72,6 +99,7 @@ def main(arguments: list[str] | None = None) -> None:
         os.environ["PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL"] = "INFO"
     if arguments is None:
         gc.set_threshold(_OBJECTS, *gc.get_threshold()[1:])
+    replace_signs_that_the_terminal_lacks()
     words = spread_values(app, [word for word in given if word != "--debug"])
     try:
         with ended_by_sigterm():

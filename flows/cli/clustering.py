@@ -2,13 +2,10 @@
 
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
-from rich.markup import escape
-
 from headstart.extractors.spec import short_name
 from headstart.flows.cli.options import CacheArgument, Json, with_options
 from headstart.flows.exploring import ClusterOptions
-from headstart.flows.output import emit_json, nearby, show_notes, table_of
+from headstart.flows.output import Console, emit_json, escape, nearby, show_notes, table_of
 
 if TYPE_CHECKING:
     from headstart.flows.exploring import ClusterSummary

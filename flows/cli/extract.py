@@ -4,14 +4,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.markup import escape
 
 from headstart.extractors.spec import short_name
 from headstart.flows.cli.options import CacheArgument, ImagesArgument, Json, with_options
 from headstart.flows.inference import PredictOptions
 from headstart.flows.options import ExtractOptions
-from headstart.flows.output import MOST_ROWS, emit_json, fail, show_notes, size_text, table_of
+from headstart.flows.output import MOST_ROWS, Console, emit_json, escape, fail, show_notes, size_text, table_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -4,13 +4,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.markup import escape
 
 from headstart.flows.cli.options import CacheArgument, Json, with_options
 from headstart.flows.cli.scores import show_files, show_scores
 from headstart.flows.options import FitOptions
-from headstart.flows.output import emit_json, nearby, show_notes, table_of
+from headstart.flows.output import Console, emit_json, escape, nearby, show_notes, table_of
 from headstart.heads.report import embedding_text, interval_text, score_text
 from headstart.heads.scoring import metric_name
 

@@ -4,14 +4,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from headstart.flows.cli.extract import show_extraction
 from headstart.flows.cli.options import Json
 from headstart.flows.cli.scores import show_fit
-from headstart.flows.output import emit_json, show_notes
+from headstart.flows.output import Console, emit_json, escape, show_notes
 
 if TYPE_CHECKING:
     from headstart.flows.doctor import Finding

@@ -5,11 +5,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
-from rich.console import Console
-from rich.markup import escape
 
 from headstart.flows.cli.options import Json
-from headstart.flows.output import emit_json, show_notes, table_of
+from headstart.flows.output import Console, emit_json, escape, show_notes, table_of
 from headstart.heads.report import NO_SCORE, embedding_text, interval_text, params_text, score_text
 from headstart.heads.scoring import NUMBER_METRICS, is_loss, metric_name
 

@@ -3,10 +3,7 @@
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-from rich.markup import escape
-
-from headstart.flows.output import MOST_ROWS, nearby, show_notes, table_of
+from headstart.flows.output import MOST_ROWS, Console, escape, nearby, show_notes, table_of
 from headstart.heads.report import (
     MEANING,
     CandidateRow,

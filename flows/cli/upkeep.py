@@ -4,13 +4,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
-from rich.console import Console
-from rich.markup import escape
 from rich.padding import Padding
 from rich.text import Text
 
 from headstart.flows.cli.options import CacheArgument, Device, Json, Workers
-from headstart.flows.output import emit_json, nearby, show_notes, size_text, table_of
+from headstart.flows.output import Console, emit_json, escape, nearby, show_notes, size_text, table_of
 
 if TYPE_CHECKING:
     from headstart.flows.upkeep import CompactionSummary, ExportSummary, VerificationSummary

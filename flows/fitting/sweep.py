@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
-from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn
 from rich.text import Text
 
@@ -12,7 +11,7 @@ from headstart.flows.errors import JobError
 from headstart.flows.fitting.choices import Choices
 from headstart.flows.fitting.streamed import Streaming
 from headstart.flows.fitting.unfinished import KeptResults
-from headstart.flows.output import record_candidate, show_notes
+from headstart.flows.output import Console, record_candidate, show_notes
 from headstart.flows.problem import Problem
 from headstart.heads.errors import DataError
 from headstart.heads.registry import Candidate

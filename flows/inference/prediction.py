@@ -1,6 +1,5 @@
 """A saved model on new images: embed them with the very key that the model was fitted on, then let it speak."""
 
-import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,7 +20,7 @@ from headstart.flows.errors import JobError
 from headstart.flows.extraction import open_extraction, run_shards
 from headstart.flows.inference.options import PredictKeywords, PredictOptions
 from headstart.flows.options import taken
-from headstart.flows.output import progress_bar
+from headstart.flows.output import emit_text, progress_bar
 from headstart.heads.prediction import predict as predict_classes
 from headstart.heads.prediction import predict_numbers
 from headstart.heads.saving import load_model
@@ -149,9 +148,9 @@ def write_predictions(predictions: pd.DataFrame, out: Path | None) -> None:
     """
     check_out(out)
     if out is None:
-        predictions.to_csv(sys.stdout, index=False)
+        emit_text(predictions.to_csv(index=False))
     elif out.suffix == ".csv":
-        write_atomically(out, predictions.to_csv(index=False).encode())
+        write_atomically(out, predictions.to_csv(index=False).encode(errors="backslashreplace"))
     else:
         write_atomically(out, predictions.to_parquet(index=False))
 

@@ -14,3 +14,8 @@ from .logs import timed as timed
 from .progress import Advance as Advance
 from .progress import progress_bar as progress_bar
 from .progress import say_waiting as say_waiting
+from .terminal import Console as Console
+from .terminal import emit_text as emit_text
+from .terminal import escape as escape
+from .terminal import replace_signs_that_the_terminal_lacks as replace_signs_that_the_terminal_lacks
+from .terminal import visible as visible

@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from rich import box
-from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from headstart.flows.output.json_values import plain
+from headstart.flows.output.terminal import Console, escape
 
 MOST_ROWS = 12  # what prints by default fits a screen
 

@@ -1,0 +1,83 @@
+"""What reaches a terminal: nothing that steers it, and only signs that it has."""
+
+import codecs
+import io
+import re
+import sys
+from collections.abc import Iterable
+from typing import Any
+
+import rich.console
+import rich.markup
+from rich.console import ConsoleOptions, RenderableType
+from rich.segment import Segment
+from rich.text import Text
+
+_FALLBACK = "headstart.signs"
+_SIGNS = {
+    "→": "->", "←": "<-", "–": "-", "—": "-", "−": "-", "·": "*", "…": "...", "×": "x", "±": "+-", "≥": ">=", "≤": "<=",
+    "✓": "+", "✗": "x", "²": "2", "µ": "u", "“": '"', "”": '"',
+}  # fmt: skip
+# Control characters, which can write the clipboard or hide a line; marks that turn the order of what follows; and what
+# stands for bytes of a file name that are not UTF-8. Tabs and ends of lines stay.
+_STEERING = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+class Console(rich.console.Console):
+    """Rich's console, which shows what steers a terminal, and signs that this one lacks, as what can be read.
+
+    Whatever it prints comes by here: names in tables and notes, errors, progress. Colours are added afterwards.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(emoji=False, **options)  # a file may be called :cat:.png
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        """Make text safe before it is measured, so that columns stay straight."""
+        return super().render_str(self._shown(text), **options)
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        """Make safe what did not come as a string."""
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else segment._replace(text=self._shown(segment.text))
+
+    def _shown(self, text: str) -> str:
+        shown = visible(text)
+        return shown if shown.isascii() else shown.encode(self.encoding, _FALLBACK).decode(self.encoding)
+
+
+def visible(text: str) -> str:
+    """Write what steers a terminal by its number, as Python does: ``backslash x1b``."""
+    return _STEERING.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
+def escape(text: str) -> str:
+    """Have text of others shown as it is and on one line: no markup, no control characters."""
+    return rich.markup.escape(visible(text).replace("\n", "\\n"))
+
+
+def replace_signs_that_the_terminal_lacks() -> None:
+    """Let whatever is printed without a `Console`, as help is, never fail for a sign that the terminal has not."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors=_FALLBACK)
+
+
+def emit_text(text: str) -> None:
+    """Write a table of text to standard output: as UTF-8 into files and pipes, and to a terminal what it can show."""
+    if sys.stdout.isatty() or not isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.write(visible(text))
+        return
+    sys.stdout.flush()
+    sys.stdout.buffer.write(text.encode(errors="backslashreplace"))
+    sys.stdout.buffer.flush()
+
+
+def _fall_back(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    lacking = error.object[error.start : error.end]
+    return "".join(_SIGNS.get(sign) or sign.encode("ascii", "backslashreplace").decode() for sign in lacking), error.end
+
+
+codecs.register_error(_FALLBACK, _fall_back)
