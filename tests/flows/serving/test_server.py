@@ -4,7 +4,8 @@ import asyncio
 import json
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,8 @@ from prefect.client.orchestration import get_client
 from prefect.runner import Runner
 from prefect.settings import PREFECT_API_URL, temporary_settings
 from support.forked import Forked
-from support.prefect_queries import ask, post, wait_for, without_prefect
+from support.prefect_queries import ask, post, serving_prefect, wait_for, without_prefect
+from support.process_trees import listeners, open_to_others
 
 from headstart.flows.experiment.reading import read_experiment
 from headstart.flows.serving.schedules import read_when
@@ -209,3 +211,16 @@ def test_prefect_stores_no_result_and_of_a_failed_run_its_error_as_text(
 
 def test_a_deployment_is_paused_when_its_process_ends(runs: list[dict[str, Any]], prefect_server: str) -> None:
     assert deployment_called("served", prefect_server)["paused"]
+
+
+def test_serving_listens_on_loopback_alone_and_ends_soon_when_its_server_is_gone(tmp_path: Path) -> None:
+    (tmp_path / "served.toml").write_text(EXPERIMENT)
+    with ExitStack() as life:
+        server = life.enter_context(serving_prefect(tmp_path))
+        with serving(tmp_path, server, "--interval", "1d") as process:
+            assert process.pid is not None
+            wait_for(partial(listeners, process.pid), "the port on which runs are asked to stop")
+            assert open_to_others(process.pid) == []
+            life.close()
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(timeout=60) == 128 + signal.SIGTERM  # it tried for minutes
