@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 from rich import box
 from rich.table import Table
 
+from headstart.extractors.images import redacted
 from headstart.flows.output.json_values import plain
 from headstart.flows.output.terminal import Console, escape
 
@@ -21,7 +22,8 @@ def emit_json(value: Any) -> None:
 
 
 def fail(message: str) -> NoReturn:
-    """Print one clear line on standard error and end with exit status 1."""
+    """Print one clear line on standard error, without the passwords of addresses, and end with exit status 1."""
+    message = redacted(message) if "://" in message else message
     Console(stderr=True, soft_wrap=True).print(
         f"[bold red]headstart:[/] {escape(' '.join(message.split()))}", highlight=False
     )

@@ -1,4 +1,5 @@
 from .address import check_address as check_address
+from .address import redacted as redacted
 from .objects import expand_remote as expand_remote
 from .objects import look_up as look_up
 from .objects import open_object as open_object

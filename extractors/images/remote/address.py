@@ -9,6 +9,7 @@ from headstart.extractors.errors import ImageSetError
 SCHEMES = ("s3", "gs", "https", "http")
 _USER = re.compile(r"(?<=://)[^/\s@'\"]+@")
 _SIGNATURE = re.compile(r"(?<=[^\s'\"])\?[^\s'\"]+")
+_FRAGMENT = re.compile(r"(://[^\s'\"#]*)#[^\s'\"]+")
 
 
 def check_address(url: str) -> None:
@@ -46,8 +47,8 @@ def check_address(url: str) -> None:
 
 
 def redacted(text: str) -> str:
-    """Return a text in which every user, password and query of an address is left out."""
-    return _SIGNATURE.sub("?…", _USER.sub("…@", text))
+    """Return a text in which every user, password, query and fragment of an address is left out."""
+    return _FRAGMENT.sub(r"\1#…", _SIGNATURE.sub("?…", _USER.sub("…@", text)))
 
 
 def _is_loopback(host: str) -> bool:

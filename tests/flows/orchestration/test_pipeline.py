@@ -186,3 +186,23 @@ def test_a_misspelt_name_is_told_before_anything_starts(
     assert capsys.readouterr().err.startswith(f"headstart: {message}".replace("{path}", str(experiment)))
     assert not (tmp_path / "Three Animals.headstart").exists()
     assert not (tmp_path / "prefect" / "prefect.db").exists()
+
+
+@pytest.mark.parametrize(
+    ("line", "shown"),
+    [
+        ('images = "https://me:hunter2@example.org/birds.csv"', "https://…@example.org/birds.csv: an address with"),
+        ('images = "https://example.org/birds.csv#hunter2"', "https://example.org/birds.csv#…: an address with"),
+        ('images = "photos"\nscale = { dask = "tcp://me:hunter2@127.0.0.1:1" }', "dask = 'tcp://…@127.0.0.1:1'"),
+    ],
+)
+def test_a_secret_in_an_address_is_refused_before_prefect_keeps_it(
+    experiment: Path, environment: dict[str, str], tmp_path: Path, line: str, shown: str
+) -> None:
+    experiment.write_text(EXPERIMENT.replace('images = "photos"', f'{line}\ncache = "cache"'))
+    ran = run(experiment, environment)
+    assert ran.returncode == 1
+    assert shown in " ".join(ran.stderr.split())
+    assert "hunter2" not in ran.stderr + ran.stdout
+    experiment.unlink()
+    assert [path for path in tmp_path.rglob("*") if path.is_file() and b"hunter2" in path.read_bytes()] == []

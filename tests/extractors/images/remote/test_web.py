@@ -178,8 +178,11 @@ def test_these_addresses_are_taken(url: str) -> None:
 
 def test_what_is_shown_has_neither_password_nor_signature() -> None:
     text = "no answer from https://user:hunter2@example.org/a.png?X-Amz-Signature=hunter2&x=1, or s3://k:hunter2@b/c"
+    text += " of https://example.org/birds#token=hunter2"
 
-    assert redacted(text) == "no answer from https://…@example.org/a.png?… or s3://…@b/c"
+    assert redacted(text) == (
+        "no answer from https://…@example.org/a.png?… or s3://…@b/c of https://example.org/birds#…"
+    )
 
 
 @pytest.mark.parametrize(
