@@ -16,7 +16,7 @@ from headstart.flows.cli.fit import fit
 from headstart.flows.cli.operate import demo, doctor, nightly, run, serve
 from headstart.flows.cli.options import spread_values
 from headstart.flows.cli.results import compare, results
-from headstart.flows.cli.signals import SIGTERM_STATUS, ended_by_sigterm, leave_if_threads_run
+from headstart.flows.cli.signals import SIGNAL_STATUSES, ended_by_signals, leave_if_threads_run
 from headstart.flows.cli.upkeep import compact, export, verify
 from headstart.flows.errors import EXPECTED_ERRORS
 from headstart.flows.output import fail, replace_signs_that_the_terminal_lacks, show_notes, visible
@@ -92,7 +92,7 @@ for _command in (
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run a command: exit status 0 on success, 2 on a usage error, 1 on a failure, 130 on Ctrl-C, 143 on SIGTERM."""
+    """Run a command: exit status 0 on success, 2 on a usage error, 1 on a failure, 128 + N where signal N ends it."""
     given = sys.argv[1:] if arguments is None else arguments
     debug = "--debug" in given
     if debug:
@@ -102,10 +102,10 @@ def main(arguments: list[str] | None = None) -> None:
     replace_signs_that_the_terminal_lacks()
     words = spread_values(app, [word for word in given if word != "--debug"])
     try:
-        with ended_by_sigterm():
+        with ended_by_signals():
             _run_command(words, debug=debug)
     except SystemExit as end:
-        if arguments is None and end.code in (INTERRUPTED, SIGTERM_STATUS):
+        if arguments is None and end.code in (INTERRUPTED, *SIGNAL_STATUSES):
             leave_if_threads_run(int(end.code))
         raise
 

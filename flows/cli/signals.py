@@ -1,4 +1,4 @@
-"""SIGTERM ends a command as Ctrl-C does: what is embedded is sealed, and the exit status says which signal it was."""
+"""SIGTERM, and SIGHUP of a terminal that is closed, end a command as Ctrl-C does, with an exit status of their own."""
 
 import atexit
 import os
@@ -9,36 +9,49 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-SIGTERM_STATUS = 128 + signal.SIGTERM
+_ENDING = (signal.SIGTERM, signal.SIGHUP)
+SIGNAL_STATUSES = tuple(128 + number for number in _ENDING)
 
 
 @contextmanager
-def ended_by_sigterm() -> Iterator[None]:
-    """Turn SIGTERM into a KeyboardInterrupt, and however the block ends then, into exit status 143.
+def ended_by_signals() -> Iterator[None]:
+    """Turn SIGTERM and SIGHUP into a KeyboardInterrupt, and however the block ends then, into exit status 143 or 129.
 
-    Only the first counts: whoever sends another wants what the first asked for. Where SIGTERM is ignored, it stays so.
+    Only the first counts: whoever sends another wants what the first asked for. One that is ignored, as SIGHUP is by
+    nohup, stays so.
     """
     in_main_thread = threading.current_thread() is threading.main_thread()  # Python handles signals in no other
-    if not in_main_thread or signal.getsignal(signal.SIGTERM) is signal.SIG_IGN:
-        yield
-        return
-    came = False
+    heeded = [one for one in _ENDING if in_main_thread and signal.getsignal(one) is not signal.SIG_IGN]
+    terminals = [stream for stream in (1, 2) if os.isatty(stream)]  # not to be asked of one that is closed
+    came = 0
 
     def interrupt(number: int, _frame: FrameType | None) -> None:
         nonlocal came
-        came = True
-        signal.signal(number, signal.SIG_IGN)
+        came = number
+        for one in heeded:
+            signal.signal(one, signal.SIG_IGN)
+        if number == signal.SIGHUP:
+            _write_nowhere(terminals)
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, interrupt)
+    before = {one: signal.signal(one, interrupt) for one in heeded}
     try:
         yield
     except BaseException as end:
         if came:
-            raise SystemExit(SIGTERM_STATUS) from end
+            raise SystemExit(128 + came) from end
         raise
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for one, handler in before.items():
+            signal.signal(one, handler)
+
+
+def _write_nowhere(streams: list[int]) -> None:
+    """Lose what would be written to a terminal that is gone, which is an error in whoever writes."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in streams:
+        os.dup2(nowhere, stream)
+    os.close(nowhere)
 
 
 def leave_if_threads_run(status: int) -> None:

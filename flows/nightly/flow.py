@@ -21,6 +21,7 @@ from headstart.flows.orchestration import (
     record_embeddings,
     refuse_misspelt,
     slug_of,
+    tie_embedded_server,
 )
 
 ALERT = "Alert"
@@ -78,6 +79,7 @@ def hold_night(experiment: str | Path | Experiment, *, progress: bool = False) -
     checked = experiment if isinstance(experiment, Experiment) else read_experiment(experiment)
     check_allowed(checked)  # before the next line imports code of one's own
     refuse_misspelt(checked)
+    tie_embedded_server()
     night: Any = nightly(checked, progress)
     return night  # type: ignore[no-any-return]  # Prefect takes the summary out of the state that the flow returns
 

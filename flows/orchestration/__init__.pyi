@@ -3,6 +3,7 @@ from .assets import record_embeddings as record_embeddings
 from .cache_queue import ONE_AFTER_THE_OTHER as ONE_AFTER_THE_OTHER
 from .cache_queue import free_dead_runs as free_dead_runs
 from .cache_queue import share_limit as share_limit
+from .embedded_server import tie_embedded_server as tie_embedded_server
 from .extraction_tasks import extract_in_tasks as extract_in_tasks
 from .fit_tasks import fit_in_tasks as fit_in_tasks
 from .pipeline import RunSummary as RunSummary

@@ -6,12 +6,15 @@ from pathlib import Path
 from prefect import flow
 
 from headstart.extractors.backbones import resolve_backbone
+from headstart.extractors.images import check_address, is_url, redacted
 from headstart.extractors.spec import Tap
+from headstart.flows.errors import JobError
 from headstart.flows.experiment import Experiment, check_allowed, read_experiment
 from headstart.flows.extraction import ExtractionSummary
 from headstart.flows.fit_summary import FitSummary
 from headstart.flows.fitting import refuse_unusable
 from headstart.flows.orchestration.assets import record_embeddings
+from headstart.flows.orchestration.embedded_server import tie_embedded_server
 from headstart.flows.orchestration.extraction_tasks import extract_in_tasks
 from headstart.flows.orchestration.fit_tasks import fit_in_tasks
 from headstart.flows.orchestration.preparation import NO_PICKLE, experiment_at_work
@@ -60,19 +63,29 @@ def run(experiment: str | Path | Experiment, *, progress: bool = False) -> RunSu
     checked = experiment if isinstance(experiment, Experiment) else read_experiment(experiment)
     check_allowed(checked)  # before the next line imports code of one's own
     refuse_misspelt(checked)
+    tie_embedded_server()
     return run_experiment(checked, progress)
 
 
 def refuse_misspelt(experiment: Experiment) -> None:
-    """Tell what is misspelt now, and not when a server is up and half the work done.
+    """Tell what is misspelt now, and not when a server is up and half the work done, or has kept what is secret.
 
     Raises
     ------
+    ImageSetError
+        The images' address is refused, such as one with a password in it: parameters of a flow are kept for good.
     BackboneError, HeadError
         The experiment names something that does not exist, or a head that its task cannot use.
     JobError
-        So is a metric, or another option of a fit.
+        So is a metric, or another option of a fit; or a scheduler's address holds a password.
     """
+    if is_url(experiment.images):
+        check_address(experiment.images)
+    if experiment.scale and redacted(experiment.scale.dask) != experiment.scale.dask:
+        raise JobError(
+            f"[scale] dask = {redacted(experiment.scale.dask)!r}: an address with a password or a query, which Prefect "
+            "would keep; leave it out, and configure Dask's TLS"
+        )
     for spec in experiment.tap:
         Tap.parse(spec)
     for table in experiment.extract:

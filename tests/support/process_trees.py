@@ -31,3 +31,27 @@ def _listeners_of(process: psutil.Process) -> Iterator[str]:
         datagrams = connection.status == psutil.CONN_NONE and connection.laddr and not connection.raddr
         if connection.status == psutil.CONN_LISTEN or datagrams:
             yield connection.laddr.ip
+
+
+def servers_below(pid: int) -> list[psutil.Process]:
+    """Servers of Prefect that a process started."""
+    return [process for process in tree_of(pid) if "prefect.server.api.server:create_app" in _words_of(process)]
+
+
+def still_running(processes: list[psutil.Process]) -> list[psutil.Process]:
+    """Those that have not ended: one whose end nobody has asked for yet has ended."""
+    return [process for process in processes if _runs(process)]
+
+
+def _runs(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def _words_of(process: psutil.Process) -> list[str]:
+    try:
+        return process.cmdline()
+    except psutil.Error:
+        return []

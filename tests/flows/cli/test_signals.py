@@ -97,7 +97,7 @@ def test_a_second_sigterm_does_not_cut_short_what_the_first_one_began(
             os.kill(os.getpid(), signal.SIGTERM)
             done.append("sealed")
 
-    monkeypatch.setattr("headstart.flows.upkeep.inspection.inspect", work)
+    monkeypatch.setattr("headstart.flows.upkeep.inspect", work)
     with pytest.raises(SystemExit) as end:
         main(["inspect", "anything"])
     assert end.value.code == 143
