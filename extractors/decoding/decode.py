@@ -3,13 +3,14 @@
 Pillow decodes.
 """
 
+import ctypes
 import io
 import re
 import struct
 import warnings
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import IO, NamedTuple
 
 import numpy as np
@@ -23,6 +24,7 @@ from PIL import (
     PngImagePlugin,
     TiffImagePlugin,
     WebPImagePlugin,
+    _imaging,
 )
 
 from headstart.extractors.decoding.resizing import MAX_PIXELS, RESAMPLING, new_size, resize_and_crop
@@ -64,6 +66,11 @@ _DAMAGE: tuple[type[Exception], ...] = (
 # other threads.
 warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning, module=r"PIL\.")
+
+# libtiff writes what it finds damaged to standard error by itself, through the progress bar; Pillow silences its
+# warnings alone. A build of Pillow that hides or lacks libtiff keeps its lines.
+with suppress(AttributeError, OSError):
+    ctypes.CDLL(_imaging.__file__).TIFFSetErrorHandler(None)
 
 # What Pillow calls the formats whose names here are others.
 _NAMES = {"MPO": "JPEG", "WEBP": "WebP"}

@@ -29,8 +29,6 @@ from .reading import digest_bytes as digest_bytes
 from .reading import image_sources as image_sources
 from .reading import opened_archive as opened_archive
 from .reading import read_bytes as read_bytes
-from .remote import check_address as check_address
-from .remote import redacted as redacted
 from .roots import ENVIRONMENT as ENVIRONMENT
 from .roots import NOT_ALLOWED as NOT_ALLOWED
 from .roots import ImageRoot as ImageRoot

@@ -6,7 +6,8 @@ from pathlib import Path
 from prefect import flow
 
 from headstart.extractors.backbones import resolve_backbone
-from headstart.extractors.images import check_address, is_url, redacted
+from headstart.extractors.images import is_url
+from headstart.extractors.images.remote import check_address, redacted
 from headstart.extractors.spec import Tap
 from headstart.flows.errors import JobError
 from headstart.flows.experiment import Experiment, check_allowed, read_experiment

@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 from rich import box
 from rich.table import Table
 
-from headstart.extractors.images import redacted
+from headstart.extractors.images.remote import redacted
 from headstart.flows.output.json_values import plain
 from headstart.flows.output.terminal import Console, escape
 

@@ -8,8 +8,8 @@ from headstart.extractors.errors import ImageSetError
 
 SCHEMES = ("s3", "gs", "https", "http")
 _USER = re.compile(r"(?<=://)[^/\s@'\"]+@")
-_SIGNATURE = re.compile(r"(?<=[^\s'\"])\?[^\s'\"]+")
-_FRAGMENT = re.compile(r"(://[^\s'\"#]*)#[^\s'\"]+")
+_SIGNATURE = re.compile(r"(?<=[^\s'\"])\?(?!…)[^\s'\"]+")
+_FRAGMENT = re.compile(r"(://[^\s'\"#]*)#(?!…)[^\s'\"]+")
 
 
 def check_address(url: str) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from support.image_bytes import encode, noise, pixels, png, png_header
+from support.image_bytes import encode, noise, pixels, png, png_header, tiff
 
 from headstart.extractors.decoding.decode import MAX_PIXELS, decode_image, decode_rgb
 from headstart.extractors.errors import NotReadError, UnreadableImage
@@ -142,3 +142,9 @@ def test_a_wrong_suffix_does_not_matter_as_the_content_decides() -> None:
     data = encode(Image.new("RGB", (1, 1), (1, 2, 3)), "BMP")
 
     assert pixels(data) == [(1, 2, 3)]
+
+
+def test_libtiff_writes_nothing_through_the_progress_bar(capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(UnreadableImage, match="damaged TIFF"):
+        decode_rgb(tiff(50, b"no deflated pixels", bits=8, height=50, compression=8))
+    assert capfd.readouterr() == ("", "")
