@@ -102,7 +102,8 @@ import numpy as np
 from headstart.extractors.cache.cache import EmbeddingCache, EmbeddingView
 from headstart.heads.registry.candidates import FeatureSet, expand
 from headstart.heads.splits import plan_splits
-from headstart.heads.sweep.streamed import fit_streamed, score_test_streamed, sweep_streamed
+from headstart.heads.solvers.sums import Stream
+from headstart.heads.sweep import fit_final, score_test, sweep
 
 began = time.time()
 (store,) = EmbeddingCache(cache).stores()
@@ -110,11 +111,11 @@ places = np.load(Path(cache).parent / "places.npz")
 view = EmbeddingView(tuple(map(str, store.shards())), "penultimate", places["shard"], places["row"])
 y = places["y"]
 plan = plan_splits(y)
-some = expand([FeatureSet(features=view, backbone="made", tap="up", key="0")], heads)
-sample = int(min(192e6, memory / 2))
-found = sweep_streamed(some, y, plan, sample_bytes=sample)
-model = fit_streamed(found[0].candidate, y, plan, sample_bytes=sample)
-test = score_test_streamed(model, found[0].candidate, y, plan)
+stream = Stream(features=view, sample_bytes=int(min(192e6, memory / 2)))
+some = expand([FeatureSet(features=stream, backbone="made", tap="up", key="0")], heads)
+found = sweep(some, y, plan)
+model = fit_final(found[0].candidate, stream, y, plan)
+test = score_test(model, stream, y, plan)
 scores = {f"{one.candidate.head} {one.candidate.params}": one.scores["accuracy"].value for one in found}
 seconds = {f"{one.candidate.head} {one.candidate.params}": round(one.fit_seconds, 1) for one in found}
 tell(began, scores, found[0].candidate.head, test.scores["accuracy"].value, [seconds])

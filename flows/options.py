@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypedDict, TypeVar
 
 from headstart.extractors.images import Layout
 from headstart.extractors.spec import PENULTIMATE, Option, Settings, SettingsKeywords, shared_values
-from headstart.heads.scoring import METRICS, REGRESSION_METRICS
+from headstart.heads.scoring import metric_names
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -84,7 +84,7 @@ class FitOptions:
         Option(
             "What chooses the winner.",
             unset="accuracy, or r2 for numbers",
-            choices=(*METRICS, *REGRESSION_METRICS),
+            choices=tuple(metric_names()),
         ),
     ] = None
     folds: Annotated[int, Option("Folds of the cross-validation.", least=2)] = 5

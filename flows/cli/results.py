@@ -9,14 +9,18 @@ import typer
 from headstart.flows.cli.options import Json
 from headstart.flows.output import Console, emit_json, escape, show_notes, table_of
 from headstart.heads.report import NO_SCORE, embedding_text, interval_text, params_text, score_text
-from headstart.heads.scoring import NUMBER_METRICS, is_loss, metric_name
+from headstart.heads.scoring import find_metric, metric_name, metric_names
 
 if TYPE_CHECKING:
     from headstart.flows.history import Ranking, Run, RunComparison
 
+    MetricName = str
+else:  # typer shows, and takes, the names in the table
+    MetricName = Literal[tuple(metric_names())]
+
 
 MetricOption = Annotated[
-    Literal["accuracy", "balanced_accuracy", "macro_f1", "log_loss", "r2", "mae", "rmse"] | None,
+    MetricName | None,
     typer.Option(help="What to go by.", show_default="what the runs chose by"),
 ]
 
@@ -113,7 +117,7 @@ def _verdict(comparison: "RunComparison") -> str:
     if found is None:
         return f"cannot be told: {comparison.reason}"
     # By how much the better one leads: the difference as it is, or turned round.
-    leads = (found.value < 0) == is_loss(metric)
+    leads = (found.value > 0) == find_metric(metric).higher_is_better
     better, sign = ("first" if leads else "second"), (1 if found.value >= 0 else -1)
     low, high = sorted((sign * found.low, sign * found.high))
     apart = _apart_text(metric, abs(found.value), low, high)
@@ -127,10 +131,9 @@ def _verdict(comparison: "RunComparison") -> str:
 
 def _apart_text(metric: str, value: float, low: float, high: float) -> str:
     """Write how far two scores are apart: a loss in nats, what is written in per cent in points, else as a score."""
-    if metric in NUMBER_METRICS:
+    if find_metric(metric).unit not in ("share", "nats"):
         return f"{score_text(metric, value)} {interval_text(metric, low, high)}"
-    scale, unit = (1, "nats") if is_loss(metric) else (100, "points")
-    digits = 3 if is_loss(metric) else 1
+    scale, unit, digits = (100, "points", 1) if find_metric(metric).unit == "share" else (1, "nats", 3)
     return f"{scale * value:.{digits}f} {unit} [{scale * low:.{digits}f}, {scale * high:.{digits}f}]"
 
 

@@ -6,7 +6,7 @@ job          Job as a function: from a cache to a saved model.
 leaderboard  Rows of the leaderboard, and the card of the saved model.
 nested       Outer folds: the whole fit again without each, whose images its winner scores.
 several      Several label columns, each fitted by itself, from one reading of the labels.
-streamed     Choice to read features in blocks, and the steps of a fit that differ then.
+streamed     Choice to read features in blocks.
 sweep        Every candidate through every fold, with progress and results of an interrupted sweep.
 unfinished   Results of an unfinished sweep, kept so that the same command goes on from there.
 winner       Winner fitted on all of train and scored once, and the best of other embeddings.

@@ -1,6 +1,6 @@
 """What a fit goes by: the metric of its task, the heads of a sweep, its folder, and what the history says of it."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,10 +13,7 @@ from headstart.flows.options import FitOptions, as_list
 from headstart.flows.problem import Problem
 from headstart.heads.errors import HeadError
 from headstart.heads.registry import Grid, check_head, find_preset
-from headstart.heads.scoring import METRICS, REGRESSION_METRICS
-
-METRICS_OF: Mapping[str, Mapping[str, bool]] = {"classify": METRICS, "regress": REGRESSION_METRICS}
-"""By task: every metric, the usual one first, and whether higher is better."""
+from headstart.heads.scoring import METRICS_OF, metric_names
 
 OWN_FILES = ("leaderboard.csv", "model", UNFINISHED)
 """What marks a folder as results of a fit."""
@@ -112,9 +109,8 @@ def refuse_unknown_metric(metric: str | None) -> None:
     JobError
         No task has it.
     """
-    known = [name for metrics in METRICS_OF.values() for name in metrics]
-    if metric is not None and metric not in known:
-        raise JobError(f"no metric is called {metric!r}; expected one of {', '.join(known)}")
+    if metric is not None and metric not in metric_names():
+        raise JobError(f"no metric is called {metric!r}; expected one of {', '.join(metric_names())}")
 
 
 def choose_metric(problem: Problem, metric: str | None) -> str:

@@ -83,9 +83,7 @@ def conclude(
         scores=score_rows(scored.test.scores),
         nested=describe_nested(nested, problem, winner.candidate, metric) if nested else None,
     )
-    others = (
-        nested.controls if nested else score_others(problem, plan, results, winner, streaming, metric=metric, seed=seed)
-    )
+    others = nested.controls if nested else score_others(problem, plan, results, winner, metric=metric, seed=seed)
     summary = FitSummary(
         leaderboard=leaderboard,
         winner=leaderboard[0],

@@ -12,7 +12,7 @@ from headstart.flows.output import plain
 from headstart.flows.problem import Problem
 from headstart.heads.registry import Candidate
 from headstart.heads.report import NO_SCORE, CandidateRow, ScoreRow, TestResult, params_text, score_rows
-from headstart.heads.scoring import RunnerUp, tied_numbers, tied_with_winner
+from headstart.heads.scoring import RunnerUp, tied_with_winner
 from headstart.heads.splits import SplitPlan
 from headstart.heads.sweep import Result
 
@@ -102,11 +102,7 @@ def compare_with_winner(
     numbers = problem.groups[rows]
     groups = numbers if len(np.unique(numbers)) < len(numbers) else None
     others = [one for place in places if (one := results[place].predictions) is not None]
-    if problem.task == "regress":
-        values = [one.classes for one in others]
-        found = tied_numbers(metric, problem.y[rows], winner.predictions.classes, values, groups=groups, seed=seed)
-    else:
-        found = tied_with_winner(metric, problem.y[rows], winner.predictions, others, groups=groups, seed=seed)
+    found = tied_with_winner(metric, problem.y[rows], winner.predictions, others, groups=groups, seed=seed)
     for place, runner_up in zip(places, found, strict=True):
         rivals[place] = runner_up
     return rivals

@@ -121,7 +121,7 @@ def fit_nested(
         except DataError as error:
             raise DataError(f"without outer fold {number}: {error}") from error
         folds.append(OuterFold(winner=winner, n_train=len(outer.train), test=test))
-        others = score_others(problem, outer, results, winner, None, metric=metric, seed=seed)
+        others = score_others(problem, outer, results, winner, metric=metric, seed=seed)
         controls.append(others | {(winner.candidate.key, winner.candidate.tap): test})
     return NestedFit(
         plan=plan,

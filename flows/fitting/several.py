@@ -15,12 +15,13 @@ from headstart.extractors.atomic import write_atomically
 from headstart.extractors.cache import EmbeddingCache
 from headstart.flows.errors import EXPECTED_ERRORS, JobError
 from headstart.flows.fit_summary import FitSummary
-from headstart.flows.fitting.choices import METRICS_OF, OWN_FILES, open_results, refuse_unknown_metric
+from headstart.flows.fitting.choices import OWN_FILES, open_results, refuse_unknown_metric
 from headstart.flows.fitting.job import fit_problem
 from headstart.flows.history import find_run, read_predictions
 from headstart.flows.options import FitKeywords, FitOptions, as_list, taken
 from headstart.flows.problem import ALL, Labelled, gather_labelled, pose_column
 from headstart.heads.report import params_text
+from headstart.heads.scoring import METRICS_OF
 
 TABLE = "targets.csv"
 

@@ -7,6 +7,7 @@ from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn
 from rich.text import Text
 
 from headstart.extractors.errors import CacheError
+from headstart.extractors.memory import give_back_freed_memory
 from headstart.flows.errors import JobError
 from headstart.flows.fitting.choices import Choices
 from headstart.flows.fitting.streamed import Streaming
@@ -17,7 +18,7 @@ from headstart.heads.errors import DataError
 from headstart.heads.registry import Candidate
 from headstart.heads.report import params_text, score_text
 from headstart.heads.splits import SplitPlan
-from headstart.heads.sweep import Result, select
+from headstart.heads.sweep import Result, Running, select
 from headstart.heads.sweep import sweep as run_sweep
 
 
@@ -51,9 +52,7 @@ def sweep_problem(
 
         with _errors_explained(problem, options.dask):
             if streaming:
-                return streaming.sweep(
-                    problem, plan, metric=metric, seed=options.seed, on_result=receive, finished=finished
-                )
+                give_back_freed_memory()  # of posing the problem and planning splits, which took more than they left
             return run_sweep(
                 candidates,
                 problem.y,
@@ -61,10 +60,7 @@ def sweep_problem(
                 metric=metric,
                 groups=problem.groups,
                 seed=options.seed,
-                dask=options.dask,
-                workers=options.workers,
-                on_result=receive,
-                finished=finished,
+                running=Running(dask=options.dask, workers=options.workers, on_result=receive, finished=finished),
             )
 
 

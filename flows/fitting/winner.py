@@ -7,12 +7,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from headstart.extractors.memory import give_back_freed_memory
 from headstart.flows.fitting.streamed import Streaming
 from headstart.flows.problem import Problem
 from headstart.flows.reporting import OutOfFold, predict_out_of_fold
 from headstart.heads.analysis import with_temperature
 from headstart.heads.errors import DataError
 from headstart.heads.registry import Candidate
+from headstart.heads.solvers.sums import Stream
 from headstart.heads.splits import SplitPlan
 from headstart.heads.sweep import FinalScore, Result, fit_final, score_test
 
@@ -57,7 +59,7 @@ def score_winner(
         It cannot be calibrated.
     """
     if streaming:
-        return Scored(*streaming.score_once(problem, plan, candidate, seed))
+        return Scored(*_fit_and_score(problem, plan, candidate, seed))
     features = np.asarray(candidate.features, dtype=np.float32)
     final = fit_final(candidate, features, problem.y, plan, seed)
     oof = predict_out_of_fold(problem, plan, candidate, features, seed) if calibrate else None
@@ -72,7 +74,6 @@ def score_others(
     plan: SplitPlan,
     results: Sequence[Result],
     winner: Result,
-    streaming: Streaming | None,
     *,
     metric: str,
     seed: int,
@@ -80,7 +81,7 @@ def score_others(
     """Score the best candidate of every embedding that the winner's is not on the test images, after the choice."""
     best = best_of_embeddings(results, metric)
     return {
-        place: _score_once(problem, plan, result.candidate, seed, streaming)
+        place: _fit_and_score(problem, plan, result.candidate, seed)[1]
         for place, result in best.items()
         if place != (winner.candidate.key, winner.candidate.tap)
     }
@@ -95,14 +96,15 @@ def best_of_embeddings(results: Sequence[Result], metric: str) -> dict[Embedding
     return best
 
 
-def _score_once(
-    problem: Problem, plan: SplitPlan, candidate: Candidate, seed: int, streaming: Streaming | None
-) -> FinalScore:
-    if streaming:
-        return streaming.score_once(problem, plan, candidate, seed)[1]
-    features = np.asarray(candidate.features, dtype=np.float32)
+def _fit_and_score(problem: Problem, plan: SplitPlan, candidate: Candidate, seed: int) -> tuple[Any, FinalScore]:
+    """Fit a candidate on all of train, and score it on the test images."""
+    features: Any = candidate.features
+    if isinstance(features, Stream):
+        give_back_freed_memory()  # of the sweep
+    else:
+        features = np.asarray(features, dtype=np.float32)
     final = fit_final(candidate, features, problem.y, plan, seed)
-    return score_test(final, features, problem.y, plan, groups=problem.groups, seed=seed)
+    return final, score_test(final, features, problem.y, plan, groups=problem.groups, seed=seed)
 
 
 def _calibrated(final: Any, oof: OutOfFold | None, head: str) -> Any:

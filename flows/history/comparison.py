@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 
 from headstart.flows.errors import JobError
@@ -12,13 +13,13 @@ from headstart.flows.history.search import KeptRun
 from headstart.flows.output import plain
 from headstart.flows.problem import unite_groups
 from headstart.heads.scoring import (
-    METRICS,
-    REGRESSION_METRICS,
     SIGNIFICANCE,
     Difference,
+    Metric,
     Predictions,
     compare_paired,
-    tied_numbers,
+    find_metric,
+    metric_names,
 )
 
 
@@ -70,7 +71,7 @@ def compare_runs(first: KeptRun, second: KeptRun, *, metric: str | None = None) 
     Parameters
     ----------
     first, second : KeptRun
-    metric : {"accuracy", "balanced_accuracy", "macro_f1", "log_loss", "r2", "mae", "rmse"}, optional
+    metric : str, optional
         By default what the first run chose by.
 
     Raises
@@ -80,8 +81,8 @@ def compare_runs(first: KeptRun, second: KeptRun, *, metric: str | None = None) 
     """
     runs, notes = (first.run, second.run), []
     chosen = metric or runs[0].winner.metric
-    if chosen not in METRICS and chosen not in REGRESSION_METRICS:
-        raise JobError(f"no metric is called {chosen!r}; expected one of {', '.join([*METRICS, *REGRESSION_METRICS])}")
+    if chosen not in metric_names():
+        raise JobError(f"no metric is called {chosen!r}; expected one of {', '.join(metric_names())}")
     if runs[0].winner.metric != runs[1].winner.metric:
         notes.append(f"the runs chose by {runs[0].winner.metric} and by {runs[1].winner.metric}")
     notes += [
@@ -95,8 +96,8 @@ def compare_runs(first: KeptRun, second: KeptRun, *, metric: str | None = None) 
     else:
         shared = _shared_images(first, second, notes)
         n_shared = len(shared)
-        reason = _obstacle(shared, runs, chosen)
-        found = None if reason else _difference(shared, chosen)
+        reason = _obstacle(shared, runs, find_metric(chosen))
+        found = None if reason else _difference(shared, find_metric(chosen))
     return RunComparison(
         first=runs[0],
         second=runs[1],
@@ -155,27 +156,28 @@ def _shared_images(first: KeptRun, second: KeptRun, notes: list[str]) -> pd.Data
     return both.reset_index(drop=True)
 
 
-def _obstacle(shared: pd.DataFrame, runs: tuple[Run, Run], metric: str) -> str | None:
+def _obstacle(shared: pd.DataFrame, runs: tuple[Run, Run], metric: Metric) -> str | None:
     if shared.empty:
         return "they have no test image in common: fit both with the same splits and seed"
     for run, side in zip(runs, ("first", "second"), strict=True):
-        if (metric in REGRESSION_METRICS) != (run.data.task == "regress"):
-            return f"{run.id} has no {metric}: name another --metric"
-        if metric == "log_loss" and shared[f"probability_of_true_{side}"].isna().any():
+        if (metric.task == "regress") != (run.data.task == "regress"):
+            return f"{run.id} has no {metric.name}: name another --metric"
+        if metric.needs_probability and shared[f"probability_of_true_{side}"].isna().any():
             return f"{run.winner.head} gives no probabilities, which a log-loss needs: name another --metric"
     return None
 
 
-def _difference(shared: pd.DataFrame, metric: str) -> Difference:
+def _difference(shared: pd.DataFrame, metric: Metric) -> Difference:
     # What either run holds together must be drawn together: groups of both, along whole chains.
     groups = unite_groups(shared["group_first"], shared["group_second"])
-    if metric in REGRESSION_METRICS:
-        numbers = [shared[f"predicted_{side}"] for side in ("first", "second")]
-        return tied_numbers(metric, shared["true_first"], numbers[0], [numbers[1]], groups=groups)[0].difference
-    columns = [shared[name].astype(str) for name in ("true_first", "predicted_first", "predicted_second")]
-    codes = pd.factorize(pd.concat(columns), sort=True)[0].reshape(3, len(shared))
+    names = ("true_first", "predicted_first", "predicted_second")
+    if metric.task == "regress":
+        true, *predicted = (shared[name].to_numpy(np.float64) for name in names)
+    else:
+        columns = [shared[name].astype(str) for name in names]
+        true, *predicted = pd.factorize(pd.concat(columns), sort=True)[0].reshape(3, len(shared))
     first, second = (
-        Predictions(classes=codes[place], probability=shared[f"probability_of_true_{side}"].to_numpy())
-        for place, side in ((1, "first"), (2, "second"))
+        Predictions(classes=values, probability=shared[f"probability_of_true_{side}"].to_numpy())
+        for values, side in zip(predicted, ("first", "second"), strict=True)
     )
-    return compare_paired(metric, codes[0], first, second, groups=groups)
+    return compare_paired(metric.name, true, first, second, groups=groups)

@@ -8,7 +8,7 @@ from headstart.flows.errors import JobError
 from headstart.flows.history.run import Run
 from headstart.flows.history.search import gather_runs
 from headstart.heads.report import ScoreRow
-from headstart.heads.scoring import is_loss
+from headstart.heads.scoring import find_metric
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ def _table(runs: Sequence[Run], metric: str) -> RankingTable:
     def order(row: RankedRun) -> tuple[int, float]:
         if row.test is None or row.test.value is None:
             return 1, 0.0
-        return 0, row.test.value if is_loss(metric) else -row.test.value
+        return 0, find_metric(metric).better(row.test.value)
 
     return RankingTable(
         name=latest.name,

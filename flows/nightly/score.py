@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from headstart.flows.errors import JobError
 from headstart.flows.history import KeptRun, compare_runs
 from headstart.heads.report import ScoreRow
-from headstart.heads.scoring import Score, is_loss
+from headstart.heads.scoring import Score, find_metric
 
 
 @dataclass(frozen=True)
@@ -154,5 +154,6 @@ def _paired(before: KeptRun, now: KeptRun, metric: str) -> tuple[ScoreRow | None
 
 def _is_worse(metric: str, difference: ScoreRow) -> bool:
     """Tell whether the whole interval of a difference lies on the worse side of 0."""
-    end = difference.low if is_loss(metric) else difference.high
-    return end is not None and bool(end > 0 if is_loss(metric) else end < 0)
+    higher_is_better = find_metric(metric).higher_is_better
+    end = difference.high if higher_is_better else difference.low
+    return end is not None and bool(end < 0 if higher_is_better else end > 0)

@@ -6,7 +6,7 @@ from headstart.flows.nightly.drift import ALPHA, NightDrift
 from headstart.flows.nightly.night import NightSummary
 from headstart.flows.nightly.score import NightScore, ScoreChange
 from headstart.heads.report import ScoreRow, interval_text, score_text
-from headstart.heads.scoring import NUMBER_METRICS, is_loss, metric_name
+from headstart.heads.scoring import find_metric, metric_name
 
 _KINDS = {"new": "new", "changed": "changed", "gone": "gone", "quarantined": "newly quarantined"}
 
@@ -114,7 +114,7 @@ def _score(metric: str, score: NightScore | None) -> str:
 def _difference(metric: str, difference: ScoreRow) -> str:
     """Write a difference with its sign: in points where scores are per cent."""
     interval, value = interval_text(metric, difference.low, difference.high), difference.value or 0.0
-    if is_loss(metric) or metric in NUMBER_METRICS:
+    if find_metric(metric).unit != "share":
         return f"{value:+.3f} {interval}".strip()
     return f"{100 * value:+.1f} points {interval}".strip()
 

@@ -33,6 +33,11 @@ class FeatureSet:
     tap: str
     key: str
 
+    @property
+    def place(self) -> tuple[str, str]:
+        """Key and tap: what tells feature sets apart."""
+        return self.key, self.tap
+
 
 @dataclass(frozen=True, kw_only=True)
 class Candidate(FeatureSet):
@@ -51,6 +56,11 @@ class Candidate(FeatureSet):
     head: str
     params: Mapping[str, Any]
     task: str = "classify"
+
+    @property
+    def identity(self) -> tuple[str, ...]:
+        """What tells candidates apart."""
+        return *self.place, self.task, self.head, repr(sorted(self.params.items()))
 
 
 def check_head(task: str, name: str) -> None:

@@ -59,10 +59,13 @@ class StreamedFit:
         hyper-parameters, and returns for each choice the fitted pipelines, one for each fit.
     params : frozenset of str
         The hyper-parameters that it knows.
+    needs_gram : bool
+        Whether it goes by the products of all features with each other, which take a pass to sum.
     """
 
     place: str
     params: frozenset[str]
+    needs_gram: bool = False
 
     def fit(self, data: Any, grid: Sequence[Mapping[str, Any]], seed: int) -> list[list[Any]]:
         """Import the function and call it."""

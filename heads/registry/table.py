@@ -101,7 +101,9 @@ for _head in (
             divisible=False,
             across_folds=True,
         ),
-        streamed=StreamedFit(place="headstart.heads.solvers.streamed.ridge:stream_ridge", params=frozenset({"alpha"})),
+        streamed=StreamedFit(
+            place="headstart.heads.solvers.streamed.ridge:stream_ridge", params=frozenset({"alpha"}), needs_gram=True
+        ),
     ),
     Head(
         name="linear-svm",

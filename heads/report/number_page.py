@@ -13,7 +13,7 @@ from headstart.heads.report.charts import INK, STYLE, as_svg, panel
 from headstart.heads.report.nested_text import nested_table
 from headstart.heads.report.rows import CandidateRow, TestResult
 from headstart.heads.report.text import ABSENT, headline, interval_text, params_text, score_text
-from headstart.heads.scoring import is_loss, metric_name
+from headstart.heads.scoring import find_metric, metric_name
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _COLOUR = "#2f6db5"  # a mid tone: 3:1 against a white and against a near-black page
@@ -69,7 +69,7 @@ def render_number_report(data: NumberReport) -> str:
         headline=headline(data.metric, data.leaderboard[0], data.test, data.test.split),
         nested=nested_table(data.test, data.metric),
         metric=metric_name(data.metric),
-        lower_is_better=is_loss(data.metric),
+        lower_is_better=not find_metric(data.metric).higher_is_better,
         tiles=[
             {
                 "name": metric_name(name),

@@ -37,7 +37,7 @@ from headstart.heads.report.galleries import (
 from headstart.heads.report.nested_text import nested_table
 from headstart.heads.report.table import candidate_table, controls_table
 from headstart.heads.report.text import headline, interval_text, score_text
-from headstart.heads.scoring import is_loss, metric_name
+from headstart.heads.scoring import find_metric, metric_name
 
 __all__ = ["ReportData", "project", "render_report"]
 
@@ -81,7 +81,7 @@ def render_report(data: ReportData) -> str:
         created=_time_text(data.created),
         class_names=data.class_names,
         metric=metric_name(data.metric),
-        lower_is_better=is_loss(data.metric),
+        lower_is_better=not find_metric(data.metric).higher_is_better,
         selection=data.selection,
         test_name=data.test_name,
         notes=data.notes,
@@ -123,7 +123,7 @@ def _tiles(data: ReportData) -> list[dict[str, object]]:
             "name": metric_name(metric),
             "value": score_text(metric, scores[metric].value),
             "interval": interval_text(metric, scores[metric].low, scores[metric].high),
-            "lower_is_better": is_loss(metric),
+            "lower_is_better": not find_metric(metric).higher_is_better,
         }
         for metric in sorted(scores, key=lambda metric: metric != data.metric)
     ]

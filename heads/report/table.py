@@ -7,7 +7,7 @@ from matplotlib.ticker import MaxNLocator
 
 from headstart.heads.report.rows import CandidateRow, ScoreRow, TestResult
 from headstart.heads.report.text import ABSENT, gain_text, interval_text, is_number, params_text, score_text
-from headstart.heads.scoring import is_loss, metric_name
+from headstart.heads.scoring import find_metric, metric_name
 
 LONGEST = 20  # rows that the table opens with
 
@@ -31,7 +31,7 @@ def score_scale(metric: str, values: Sequence[float]) -> Scale:
     if low == high:
         low, high = low - 0.05, high + 0.05
     ticks = [float(tick) for tick in MaxNLocator(4, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high)]
-    if not is_loss(metric):
+    if find_metric(metric).unit == "share":
         ticks = [tick for tick in ticks if -1e-9 <= tick <= 1 + 1e-9]
     # The locator steps over the ends of the data; without the steps that clipping took, the data's ends do.
     return Scale(low=min(low, ticks[0]), high=max(high, ticks[-1]), ticks=tuple(ticks))
@@ -90,7 +90,7 @@ def candidate_table(
 def floor_score(leaderboard: Sequence[CandidateRow], metric: str) -> float | None:
     """Return the best score of a head that never looks at the features; None where no `dummy` was tried."""
     scores = [row.score for row in leaderboard if row.head == "dummy" and row.score is not None]
-    return (min if is_loss(metric) else max)(scores, default=None)
+    return (max if find_metric(metric).higher_is_better else min)(scores, default=None)
 
 
 def controls_table(

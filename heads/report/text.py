@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 
 from headstart.heads.report.rows import CandidateRow, TestResult
-from headstart.heads.scoring import IN_THE_TARGETS_UNIT, is_loss, metric_name
+from headstart.heads.scoring import find_metric, metric_name
 
 _USUAL_TAP = "penultimate"
 ABSENT = "\N{EN DASH}"
@@ -22,9 +22,10 @@ def score_text(metric: str, value: float | None, *, unit: bool = True) -> str:
     """
     if value is None or not math.isfinite(value):
         return ABSENT
-    if metric in IN_THE_TARGETS_UNIT:
+    kind = find_metric(metric).unit
+    if kind == "target":
         return f"{value:#.4g}".rstrip(".")  # 1.300 beside 1.126, and 1234 without a point
-    if is_loss(metric) or metric == "r2":
+    if kind != "share":
         return f"{value:.3f}"
     return f"{100 * value:.1f} %" if unit else f"{100 * value:.1f}"
 
@@ -58,7 +59,7 @@ def gain_text(metric: str, score: float | None, floor: float | None) -> str:
     """Write how far a score lies from the floor, in points or in a loss's unit; empty where one of them is missing."""
     if score is None or floor is None or not (math.isfinite(score) and math.isfinite(floor)):
         return ""
-    if is_loss(metric):
+    if find_metric(metric).unit != "share":
         return f"{abs(score - floor):.3f} {'below' if score <= floor else 'above'}"
     return f"{abs(100 * (score - floor)):.1f} points {'above' if score >= floor else 'below'}"
 

@@ -1,16 +1,24 @@
-"""Scores of predictions, with 95 % intervals."""
+"""Scores of predictions, classes or numbers, with 95 % intervals; here those of classes."""
 
 from __future__ import annotations
 
-import threading
-from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from headstart.heads.errors import DataError
+from headstart.heads.scoring.functions import ClassSums
 from headstart.heads.scoring.intervals import MetricIntervals
-from headstart.heads.scoring.resampling import count_true, most_together, parts_of_units, sum_resamples
+from headstart.heads.scoring.metrics import METRICS, SMALLEST_PROBABILITY, Score
+from headstart.heads.scoring.regression import measure_numbers, score_numbers
+from headstart.heads.scoring.resampling import (
+    count_true,
+    draw_resamples,
+    most_together,
+    number_units,
+    parts_of_units,
+    sum_resamples,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -18,15 +26,6 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     Doubles = NDArray[np.float64]
-from headstart.heads.scoring.metrics import METRICS, Score
-
-SMALLEST_PROBABILITY = float(np.finfo(np.float64).eps)
-"""Where the log-loss clips, like scikit-learn's: one certain mistake costs 36 nats and not infinitely many."""
-
-_DRAWS_AT_ONCE = 4_000_000  # drawn unit numbers held in memory at a time, 32 MB
-_MOST_KEPT = 32_000_000  # draws kept from one candidate to the next, 128 MB
-
-_drawing = threading.Lock()
 
 
 class _Said(NamedTuple):
@@ -39,7 +38,9 @@ class _Said(NamedTuple):
 def measure(
     y_true: ArrayLike, probability: ArrayLike | None, y_pred: ArrayLike, n_classes: int
 ) -> dict[str, float | None]:
-    """Return every metric of `METRICS`, without intervals; parameters as for `score_predictions`."""
+    """Return every metric of the task, without intervals; parameters as for `score_predictions`."""
+    if not n_classes:
+        return measure_numbers(y_true, y_pred)
     true = np.asarray(y_true).astype(np.intp)
     return _values(true, _checked(true, probability, y_pred, n_classes), n_classes)
 
@@ -54,7 +55,7 @@ def score_predictions(
     seed: int = 0,
     n_resamples: int = 1000,
 ) -> dict[str, Score | None]:
-    """Return every metric of `METRICS` with its 95 % interval.
+    """Return every metric of the task with its 95 % interval; those of numbers are `score_numbers`'.
 
     Accuracy, balanced accuracy (mean recall of the classes in `y_true`), macro-F1 (mean F1 of the classes in `y_true`
     or `y_pred`) and log-loss (mean negative log probability of the true class, in nats) are scikit-learn's.
@@ -68,8 +69,10 @@ def score_predictions(
 
     Parameters
     ----------
-    y_true, y_pred : int array of shape (n_images,)
-        Classes, 0 … n_classes - 1.
+    y_true, y_pred : array of shape (n_images,)
+        Classes, 0 … n_classes - 1, as int; or numbers.
+    n_classes : int
+        0 of numbers.
     probability : array of shape (n_images, n_classes) or (n_images,), or None
         Of every class, or of the true class alone. Without it the log-loss is None.
     groups : int array of shape (n_images,) or None
@@ -119,15 +122,17 @@ def score_together(
     DataError
         There is no image, or the shapes of any candidate do not agree.
     """
+    if not n_classes:
+        return [
+            score_numbers(y_true, numbers, groups=groups, seed=seed, n_resamples=n_resamples)
+            for _, numbers in candidates
+        ]
     true = np.asarray(y_true).astype(np.intp)
     said = [_checked(true, probability, pred, n_classes) for probability, pred in candidates]
     values = [_values(true, one, n_classes) for one in said]
-    units = np.arange(len(true)) if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1]
-    if len(units) != len(true):
-        raise DataError(f"{len(units)} groups were given for {len(true)} images, expected one for each")
+    units = number_units(groups, len(true))
     if len(true) > 1 and not units.any():  # a single group
-        widest = {name: (0.0, 1.0 if higher else -np.log(SMALLEST_PROBABILITY)) for name, higher in METRICS.items()}
-        ends = [widest] * len(said)
+        ends = [{name: metric.ends for name, metric in METRICS.items()}] * len(said)
     else:
         ends = list(_intervals(values, true, said, units, n_classes, seed, n_resamples))
     return [
@@ -160,30 +165,17 @@ def _checked(true: NDArray[np.intp], probability: ArrayLike | None, y_pred: Arra
 def _values(true: NDArray[np.intp], said: _Said, n_classes: int) -> dict[str, float | None]:
     counts = [np.bincount(classes, minlength=n_classes) for classes in (true[said.pred == true], true, said.pred)]
     loss = 0.0 if said.loss is None else said.loss.sum()
-    values = metrics_of_sums(np.append(np.concatenate(counts), loss)[None], n_classes)
-    return {name: None if name == "log_loss" and said.loss is None else float(values[name][0]) for name in METRICS}
-
-
-def metrics_of_sums(sums: Doubles, n_classes: int) -> dict[str, Doubles]:
-    """Return every metric (n_sets,) of sets of images, each a row of summed parts (n_sets, 3 n_classes + 1).
-
-    The columns are: images that are right, by class; true, by class; predicted, by class; log-loss.
-    """
-    right, true, pred, loss = np.split(sums, [n_classes, 2 * n_classes, 3 * n_classes], axis=1)
-    n_images = true.sum(axis=1)
+    values = metrics_of_sums(np.append(np.concatenate(counts), loss)[None])
     return {
-        "accuracy": right.sum(axis=1) / n_images,
-        "balanced_accuracy": _mean_where(right, true),
-        "macro_f1": _mean_where(2 * right, true + pred),
-        "log_loss": loss[:, 0] / n_images,
+        name: None if metric.needs_probability and said.loss is None else float(values[name][0])
+        for name, metric in METRICS.items()
     }
 
 
-def _mean_where(numerator: Doubles, denominator: Doubles) -> Doubles:
-    """Return the mean over classes of the quotient, leaving out classes whose denominator is 0."""
-    present = denominator > 0
-    quotient = np.divide(numerator, denominator, out=np.zeros_like(numerator), where=present)
-    return np.asarray(quotient.sum(axis=1) / present.sum(axis=1))
+def metrics_of_sums(sums: Doubles) -> dict[str, Doubles]:
+    """Return every metric (n_sets,) of sets of images, each a row of sums, as `ClassSums` has them side by side."""
+    each = ClassSums.of(sums)
+    return {name: np.asarray(metric.of(each).values) for name, metric in METRICS.items()}
 
 
 def _intervals(
@@ -204,34 +196,7 @@ def _intervals(
         parts = [parts_of_units(true, pred, loss, units, n_classes) for pred, loss in said[some]]
         drawn: list[list[dict[str, Doubles]]] = [[] for _ in parts]
         for number, sums in sum_resamples(counts, parts, draw_resamples(counts.shape[0], seed, n_resamples)):
-            drawn[number].append(metrics_of_sums(sums, n_classes))
+            drawn[number].append(metrics_of_sums(sums))
         for own, part, blocks in zip(values[some], parts, drawn, strict=True):
             metrics = {name: np.concatenate([block[name] for block in blocks]) for name in METRICS}
             yield intervals.ends(own, part[:, :n_classes], metrics)
-
-
-def draw_resamples(n_units: int, seed: int, n_resamples: int) -> Iterable[NDArray[np.float32]]:
-    """Return blocks (n_block, n_units): how often each resample holds each unit.
-
-    The draws of a small set are kept, for the next candidates are scored on the same ones: drawing takes longer than
-    all the rest of scoring. Of threads that want them at once, one draws them and the others wait.
-    """
-    if n_units * n_resamples > _MOST_KEPT:
-        return _draw(n_units, seed, n_resamples)
-    with _drawing:
-        return _kept_draws(n_units, seed, n_resamples)
-
-
-@lru_cache(maxsize=1)
-def _kept_draws(n_units: int, seed: int, n_resamples: int) -> list[NDArray[np.float32]]:
-    return list(_draw(n_units, seed, n_resamples))
-
-
-def _draw(n_units: int, seed: int, n_resamples: int) -> Iterator[NDArray[np.float32]]:
-    generator = np.random.default_rng(seed)
-    n_block = max(1, _DRAWS_AT_ONCE // n_units)
-    for start in range(0, n_resamples, n_block):
-        counts = np.empty((min(n_block, n_resamples - start), n_units), dtype=np.float32)
-        for row in counts:  # one at a time stays in the processor's cache: five times as fast as all at once
-            row[:] = np.bincount(generator.integers(n_units, size=n_units, dtype=np.uint32), minlength=n_units)
-        yield counts

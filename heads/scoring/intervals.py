@@ -8,10 +8,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy.stats import norm, t
 
+from headstart.heads.scoring.metrics import METRICS
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from numpy.typing import NDArray
+
+    from headstart.heads.scoring.metrics import Metric
 
     Doubles = NDArray[np.float64]
 
@@ -116,20 +120,25 @@ class MetricIntervals:
         drawn : mapping of str to float64 ndarray of shape (n_resamples,)
             Every metric over resamples of the units.
         """
-        n_units, n_images = self._n_units, self._n_images
-        # Resamples of G groups vary (G-1) / G as much as new sets of G groups do.
-        variances = {name: float(drawn[name].var()) * n_units / max(1, n_units - 1) for name in drawn}
-        if not self._grouped:
-            variances["balanced_accuracy"] = recall_variance(np.asarray(right.sum(axis=0)), self._counts)
-        accuracy = float(values["accuracy"] or 0.0)
-        if self._grouped:
-            spread = cluster_variance(np.asarray(right.sum(axis=1)), self._sizes)
+        return {
+            name: self._end(METRICS[name], values[name], right, of_resamples) for name, of_resamples in drawn.items()
+        }
+
+    def _end(self, metric: Metric, value: float | None, right: Any, drawn: Doubles) -> tuple[float, float]:
+        if metric.unit != "share":
+            low, high = np.percentile(drawn, [50 * (1 - CONFIDENCE), 50 * (1 + CONFIDENCE)])
+            return float(low), float(high)
+        share = float(value or 0.0)
+        if metric.spread == "right":
+            if self._grouped:
+                variance = cluster_variance(np.asarray(right.sum(axis=1)), self._sizes)
+            else:
+                variance = share * (1 - share) / self._n_images
+            size = effective_size(share, variance, self._n_images, self._n_images**2 / float((self._sizes**2).sum()))
         else:
-            spread = accuracy * (1 - accuracy) / n_images
-        where_none = n_images**2 / float((self._sizes**2).sum())
-        effective = {"accuracy": effective_size(accuracy, spread, n_images, where_none)}
-        for name in ("balanced_accuracy", "macro_f1"):
-            effective[name] = effective_size(float(values[name] or 0.0), variances[name], *self._sizes_of_means)
-        tails = np.percentile(drawn["log_loss"], [50 * (1 - CONFIDENCE), 50 * (1 + CONFIDENCE)])
-        ends = {name: wilson(float(values[name] or 0.0), size, self._reach) for name, size in effective.items()}
-        return {**ends, "log_loss": (float(tails[0]), float(tails[1]))}
+            if metric.spread == "recalls" and not self._grouped:
+                variance = recall_variance(np.asarray(right.sum(axis=0)), self._counts)
+            else:  # resamples of G groups vary (G-1) / G as much as new sets of G groups do
+                variance = float(drawn.var()) * self._n_units / max(1, self._n_units - 1)
+            size = effective_size(share, variance, *self._sizes_of_means)
+        return wilson(share, size, self._reach)

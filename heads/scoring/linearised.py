@@ -10,9 +10,9 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from headstart.heads.errors import DataError
-from headstart.heads.scoring.classification import SMALLEST_PROBABILITY, metrics_of_sums
+from headstart.heads.scoring.functions import ClassSums, OfClasses
 from headstart.heads.scoring.intervals import effective_size, mean_size, quantile, wilson
-from headstart.heads.scoring.metrics import METRICS, Score
+from headstart.heads.scoring.metrics import METRICS, SMALLEST_PROBABILITY, Metric, Score, find_metric
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -21,16 +21,14 @@ if TYPE_CHECKING:
     Rows = NDArray[np.intp]
 
 
-_KNOWN = ("accuracy", "balanced_accuracy", "macro_f1", "log_loss")  # what `gradient` has a branch for
-
-
 @dataclass(frozen=True, kw_only=True)
 class Predictions:
     """What a candidate says of every image.
 
     Parameters
     ----------
-    classes : int ndarray of shape (n_images,)
+    classes : ndarray of shape (n_images,)
+        Classes as int; or the numbers, of a regressor.
     probability : ndarray of shape (n_images, n_classes) or (n_images,), or None
         Of every class, or of the true class alone, which is all that a log-loss needs.
     """
@@ -45,34 +43,37 @@ class ScoredImages:
 
     Parameters
     ----------
+    y, classes : int ndarray of shape (n_images,)
+        The true classes and the predicted ones.
     right, loss : float64 ndarray of shape (n_images,)
         1 where the class is right; minus the log probability of the true class, in nats, for the log-loss only.
-    classes : int ndarray of shape (n_images,)
-        The predicted ones.
     sums : float64 ndarray of shape (3 n_classes + 1,)
-        As `heads.scoring.classification.metrics_of_sums` has them.
+        As `heads.scoring.functions.ClassSums` has them in a row.
     """
 
+    y: NDArray[Any]
+    classes: NDArray[Any]
     right: Doubles
     loss: Doubles
-    classes: NDArray[Any]
     sums: Doubles
 
     def value(self, metric: str) -> float:
-        """Return the metric over all images.
+        """Return the metric over all images."""
+        return float(_at(metric, self.sums).values[0])
 
-        Raises
-        ------
-        DataError
-            The metric's parts are unknown.
-        """
-        _refuse_unknown(metric)
-        return float(metrics_of_sums(self.sums[None], len(self.sums) // 3)[metric][0])
-
-    def parts(self, y: NDArray[Any], slopes: Doubles) -> Doubles:
+    def parts(self, slopes: Doubles) -> Doubles:
         """Return what each image (n_images,) adds to a metric with this `gradient` (3 n_classes + 1,)."""
         right, true, predicted = slopes[:-1].reshape(3, -1)
-        return np.asarray(right[y] * self.right + true[y] + predicted[self.classes] + slopes[-1] * self.loss)
+        return np.asarray(right[self.y] * self.right + true[self.y] + predicted[self.classes] + slopes[-1] * self.loss)
+
+    def own_parts(self, metric: str) -> Doubles:
+        """Return what each image (n_images,) adds to a metric near its value."""
+        return self.parts(gradient(metric, self.sums))
+
+    def less(self, other: ScoredImages, metric: str) -> Doubles:
+        """Return what each image adds to the difference, linearised at the point that no exchange of the two moves."""
+        slopes = gradient(metric, (self.sums + other.sums) / 2)
+        return self.parts(slopes) - other.parts(slopes)
 
 
 def score_images(metric: str, y: NDArray[Any], predictions: Predictions, n_classes: int) -> ScoredImages:
@@ -81,27 +82,18 @@ def score_images(metric: str, y: NDArray[Any], predictions: Predictions, n_class
     Raises
     ------
     DataError
-        The metric's parts are unknown, there is no image, shapes do not agree, or a log-loss lacks probabilities.
+        The metric is unknown, there is no image, shapes do not agree, or a log-loss lacks probabilities.
     """
-    _refuse_unknown(metric)
-    classes, n_images = np.asarray(predictions.classes), len(y)
+    found, classes, n_images = find_metric(metric, "classify"), np.asarray(predictions.classes), len(y)
     if n_images == 0 or y.shape != (n_images,) or classes.shape != (n_images,):
         raise DataError(
             f"labels have shape {y.shape}, predictions {classes.shape}; expected (n_images,) of at least one"
         )
-    loss = _losses(y, predictions.probability) if metric == "log_loss" else np.zeros(n_images)
+    loss = _losses(y, predictions.probability) if found.needs_probability else np.zeros(n_images)
     right = (classes == y).astype(np.float64)
     counts = [np.bincount(y, right, n_classes), np.bincount(y, None, n_classes), np.bincount(classes, None, n_classes)]
-    return ScoredImages(right=right, loss=loss, classes=classes, sums=np.append(np.concatenate(counts), loss.sum()))
-
-
-def _refuse_unknown(metric: str) -> None:
-    if metric not in _KNOWN:
-        raise _unknown(metric)
-
-
-def _unknown(metric: str) -> DataError:
-    return DataError(f"what an image adds to {metric!r} is unknown; expected one of {', '.join(_KNOWN)}")
+    sums = np.append(np.concatenate(counts), loss.sum())
+    return ScoredImages(y=y, classes=classes, right=right, loss=loss, sums=sums)
 
 
 def _losses(y: NDArray[Any], probability: NDArray[Any] | None) -> Doubles:
@@ -118,32 +110,17 @@ def _losses(y: NDArray[Any], probability: NDArray[Any] | None) -> Doubles:
 def gradient(metric: str, sums: Doubles) -> Doubles:
     """Return the gradient of a metric in the sums (3 n_classes + 1,).
 
-    No metric changes when all sums double, so over a candidate's own images the parts add up to 0 (Euler's theorem).
-
     Raises
     ------
     DataError
-        The metric's parts are unknown.
+        The metric is unknown.
     """
-    right, true, predicted = sums[:-1].reshape(3, -1)
-    n_images = true.sum()
-    slopes = np.zeros((3, len(true)))
-    if metric == "accuracy":
-        slopes[0], slopes[1] = 1 / n_images, -right.sum() / n_images**2
-    elif metric == "balanced_accuracy":
-        there = true > 0
-        slopes[0, there] = 1 / true[there] / there.sum()
-        slopes[1, there] = -right[there] / true[there] ** 2 / there.sum()
-    elif metric == "macro_f1":
-        there = true + predicted > 0
-        size = (true + predicted)[there]
-        slopes[0, there] = 2 / size / there.sum()
-        slopes[1:, there] = -2 * right[there] / size**2 / there.sum()
-    elif metric == "log_loss":
-        slopes[1] = -sums[-1] / n_images**2
-    else:
-        raise _unknown(metric)
-    return np.append(slopes.ravel(), 1 / n_images if metric == "log_loss" else 0.0)
+    return _at(metric, sums).gradient()
+
+
+def _at(metric: str, sums: Doubles) -> OfClasses:
+    found: OfClasses = find_metric(metric, "classify").of(ClassSums.of(sums[None]))
+    return found
 
 
 class LargeScores:
@@ -174,36 +151,42 @@ class LargeScores:
         per_unit = csr_array((np.ones(len(y)), (units, y)), shape=(int(units.max()) + 1, n_classes))
         self._n_units = per_unit.shape[0]
         sizes = np.asarray(per_unit.sum(axis=1), dtype=np.float64)
-        self._sizes = {
-            "accuracy": (float(len(y)), len(y) ** 2 / float((sizes**2).sum())),
-            **dict.fromkeys(("balanced_accuracy", "macro_f1"), mean_size(per_unit)),
-        }
+        self._size_of_share = (float(len(y)), len(y) ** 2 / float((sizes**2).sum()))
+        self._size_of_mean = mean_size(per_unit)
 
     def values(self, predictions: Predictions, rows: slice) -> dict[str, float | None]:
         """Return every metric of some of the images, without intervals."""
         of_true = None if predictions.probability is None else predictions.probability[rows]
         some = Predictions(classes=predictions.classes[rows], probability=of_true)
-        scored = score_images("accuracy" if of_true is None else "log_loss", self._y[rows], some, self._n_classes)
-        return {name: None if self._lacks(name, some) else scored.value(name) for name in METRICS}
+        return {
+            name: None if scored is None else scored.value(name)
+            for name, scored in self._scored(self._y[rows], some).items()
+        }
 
     def scores(self, predictions: Predictions) -> dict[str, Score | None]:
         """Return every metric with its 95 % interval; the log-loss of a head without probabilities is None."""
-        kind = "accuracy" if predictions.probability is None else "log_loss"
-        scored = score_images(kind, self._y, predictions, self._n_classes)
-        return {name: None if self._lacks(name, predictions) else self._score(name, scored) for name in METRICS}
+        return {
+            name: None if scored is None else self._score(METRICS[name], scored)
+            for name, scored in self._scored(self._y, predictions).items()
+        }
 
-    def _lacks(self, name: str, predictions: Predictions) -> bool:
-        return name == "log_loss" and predictions.probability is None
+    def _scored(self, y: Rows, predictions: Predictions) -> dict[str, ScoredImages | None]:
+        """Return what every metric goes by; None where it needs probabilities that there are not."""
+        given = [one for one in METRICS.values() if predictions.probability is not None or not one.needs_probability]
+        # Of all that is given, the log-loss needs most.
+        needy = max(given, key=lambda metric: metric.needs_probability)
+        scored = score_images(needy.name, y, predictions, self._n_classes)
+        return {name: scored if one in given else None for name, one in METRICS.items()}
 
-    def _score(self, name: str, scored: ScoredImages) -> Score:
-        value = scored.value(name)
-        parts = scored.parts(self._y, gradient(name, scored.sums))
+    def _score(self, metric: Metric, scored: ScoredImages) -> Score:
+        value, parts = scored.value(metric.name), scored.own_parts(metric.name)
         if self._units is not None:
             parts = np.bincount(self._units, parts).astype(np.float64, copy=False)
         variance = float(parts @ parts) * self._n_units / max(1, self._n_units - 1)
         reach = quantile(None if self._units is None else max(2, self._n_units))
-        if name == "log_loss":
+        if metric.unit != "share":
             half = reach * math.sqrt(variance)
-            return Score(value, max(0.0, value - half), value + half)
-        low, high = wilson(value, effective_size(value, variance, *self._sizes[name]), reach)
+            return Score(value, max(metric.ends[0], value - half), value + half)
+        sizes = self._size_of_share if metric.spread == "right" else self._size_of_mean
+        low, high = wilson(value, effective_size(value, variance, *sizes), reach)
         return Score(value, min(low, value), max(high, value))

@@ -1,18 +1,21 @@
-"""The metrics as data: their names, what people call them, which way is better, and in what they are written."""
+"""The metrics as data: one row each, that says how it is called, written and compared, and names its function."""
 
 from __future__ import annotations
 
+import math
+import sys
 from dataclasses import dataclass
+from importlib import import_module
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal
+
+from headstart.heads.errors import DataError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
-METRICS: Mapping[str, bool] = MappingProxyType(
-    {"accuracy": True, "balanced_accuracy": True, "macro_f1": True, "log_loss": False}
-)
-"""Every metric's name, and whether higher is better."""
+SMALLEST_PROBABILITY = sys.float_info.epsilon
+"""Where the log-loss clips, like scikit-learn's: one certain mistake costs 36 nats and not infinitely many."""
 
 
 @dataclass(frozen=True)
@@ -24,25 +27,168 @@ class Score:
     high: float
 
 
-REGRESSION_METRICS: Mapping[str, bool] = MappingProxyType({"r2": True, "mae": False, "rmse": False})
-"""Every metric's name, and whether higher is better."""
+@dataclass(frozen=True, kw_only=True)
+class Metric:
+    """One way to score predictions: a function of sums over images.
+
+    Parameters
+    ----------
+    name : str
+        What people type, and what tables and histories keep.
+    title : str
+        Its name in words.
+    higher_is_better : bool
+    unit : {"share", "nats", "target", "none"}
+        In what it is written: shares in per cent, errors in the target's own unit.
+    task : {"classify", "regress"}
+    function : str or callable
+        Of `heads.scoring.functions`, as ``module:function``: importing a row loads no numpy. Of a set of sums it gives
+        the value, and what an image adds near it, which intervals and paired tests go by.
+    ends : (float, float)
+        Between which it lies.
+    spread : {"resamples", "recalls", "right"}
+        Where a share's variance comes from: the bootstrap, the classes' recalls, or, of the share of right images, the
+        binomial; that one has McNemar's exact test, too.
+    """
+
+    name: str
+    title: str
+    higher_is_better: bool
+    unit: Literal["share", "nats", "target", "none"]
+    task: Literal["classify", "regress"]
+    function: str | Callable[[Any], Any]
+    ends: tuple[float, float] = (0.0, 1.0)
+    spread: Literal["resamples", "recalls", "right"] = "resamples"
+
+    def of(self, sums: Any) -> Any:
+        """Return the function's values and linearisation at these sums."""
+        if isinstance(self.function, str):
+            module, _, name = self.function.partition(":")
+            return getattr(import_module(module), name)(sums)
+        return self.function(sums)
+
+    @property
+    def needs_probability(self) -> bool:
+        """Whether it goes by the probability of the true class, which some heads do not give."""
+        return self.unit == "nats"
+
+    def better(self, value: float) -> float:
+        """Return what orders values, the lowest being the best."""
+        return -value if self.higher_is_better else value
 
 
-_METRIC_NAMES = {"macro_f1": "macro F1", "log_loss": "log-loss", "r2": "R²", "mae": "MAE", "rmse": "RMSE"}
+_registered: dict[str, dict[str, Metric]] = {"classify": {}, "regress": {}}
+
+METRICS: Mapping[str, Metric] = MappingProxyType(_registered["classify"])
+"""Every metric of classes by name, the usual one first."""
+
+REGRESSION_METRICS: Mapping[str, Metric] = MappingProxyType(_registered["regress"])
+"""Every metric of predicted numbers by name, the usual one first."""
+
+METRICS_OF: Mapping[str, Mapping[str, Metric]] = MappingProxyType({"classify": METRICS, "regress": REGRESSION_METRICS})
+"""By task."""
 
 
-IN_THE_TARGETS_UNIT = ("mae", "rmse")
+def register_metric(metric: Metric) -> None:
+    """Add a metric to those of its task.
+
+    Raises
+    ------
+    DataError
+        The name is taken.
+    """
+    if metric.name in metric_names():
+        raise DataError(f"metric {metric.name!r} is registered already; register yours under another name")
+    _registered[metric.task][metric.name] = metric
 
 
-NUMBER_METRICS = ("r2", *IN_THE_TARGETS_UNIT)
-"""Metrics of predicted numbers: none is written in per cent."""
+def metric_names() -> list[str]:
+    """Return the names of all metrics, of every task."""
+    return [name for metrics in METRICS_OF.values() for name in metrics]
 
 
-def metric_name(metric: str) -> str:
+def find_metric(name: str, task: str | None = None) -> Metric:
+    """Return the metric of this name, of one task or of any.
+
+    Raises
+    ------
+    DataError
+        There is none.
+    """
+    known = METRICS_OF[task] if task else {**METRICS, **REGRESSION_METRICS}
+    if name not in known:
+        kind = {None: "", "classify": " of classes", "regress": " of numbers"}[task]
+        raise DataError(f"no metric{kind} is called {name!r}; expected one of {', '.join(known)}")
+    return known[name]
+
+
+def metric_name(name: str) -> str:
     """Return a metric's name in words."""
-    return _METRIC_NAMES.get(metric, metric.replace("_", " "))
+    return find_metric(name).title
 
 
-def is_loss(metric: str) -> bool:
-    """Say whether lower is better; such a metric has no upper bound and is not written in per cent."""
-    return metric.endswith("loss") or metric in IN_THE_TARGETS_UNIT
+for _metric in (
+    Metric(
+        name="accuracy",
+        title="accuracy",
+        higher_is_better=True,
+        unit="share",
+        task="classify",
+        function="headstart.heads.scoring.functions:accuracy",
+        spread="right",
+    ),
+    Metric(
+        name="balanced_accuracy",
+        title="balanced accuracy",
+        higher_is_better=True,
+        unit="share",
+        task="classify",
+        function="headstart.heads.scoring.functions:balanced_accuracy",
+        spread="recalls",
+    ),
+    Metric(
+        name="macro_f1",
+        title="macro F1",
+        higher_is_better=True,
+        unit="share",
+        task="classify",
+        function="headstart.heads.scoring.functions:macro_f1",
+    ),
+    Metric(
+        name="log_loss",
+        title="log-loss",
+        higher_is_better=False,
+        unit="nats",
+        task="classify",
+        function="headstart.heads.scoring.functions:log_loss",
+        ends=(0.0, -math.log(SMALLEST_PROBABILITY)),
+    ),
+    Metric(
+        name="r2",
+        title="R²",
+        higher_is_better=True,
+        unit="none",
+        task="regress",
+        function="headstart.heads.scoring.functions:r2",
+        ends=(-math.inf, 1.0),
+    ),
+    Metric(
+        name="mae",
+        title="MAE",
+        higher_is_better=False,
+        unit="target",
+        task="regress",
+        function="headstart.heads.scoring.functions:mae",
+        ends=(0.0, math.inf),
+    ),
+    Metric(
+        name="rmse",
+        title="RMSE",
+        higher_is_better=False,
+        unit="target",
+        task="regress",
+        function="headstart.heads.scoring.functions:rmse",
+        ends=(0.0, math.inf),
+    ),
+):
+    register_metric(_metric)

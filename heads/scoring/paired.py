@@ -9,27 +9,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy.stats import binomtest
 
-from headstart.heads.errors import DataError
-from headstart.heads.scoring.classification import SMALLEST_PROBABILITY
 from headstart.heads.scoring.intervals import CONFIDENCE, quantile, wilson
-from headstart.heads.scoring.linearised import Predictions, ScoredImages, gradient, score_images
-from headstart.heads.scoring.metrics import METRICS
+from headstart.heads.scoring.linearised import Predictions, ScoredImages, score_images
+from headstart.heads.scoring.metrics import Metric, find_metric
+from headstart.heads.scoring.regression import ScoredNumbers
+from headstart.heads.scoring.resampling import number_units
 from headstart.heads.scoring.sign_flips import flip_signs
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import ArrayLike, NDArray
 
     Doubles = NDArray[np.float64]
 
 SIGNIFICANCE = 1 - CONFIDENCE
-
-# How far apart two candidates can be at all.
-_MOST_APART = {
-    **dict.fromkeys(("accuracy", "balanced_accuracy", "macro_f1"), 1.0),
-    "log_loss": -math.log(SMALLEST_PROBABILITY),
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,18 +83,20 @@ def compare_paired(
     """Return the difference of two candidates in a metric, with its 95 % interval and a two-sided p-value.
 
     Accuracy over independent images has McNemar's exact test and Newcombe's interval (his method 10). Everything else
-    is a sum over units (images, or groups as wholes) of what each adds to the difference, macro-F1 after linearising
-    it halfway between the two: if the candidates are equal, each unit's part could as well have the other sign. The
-    p-value is the share of 2000 random flips whose sum is at least as far from 0. Where fewer than 10 are, or there are
-    more than 20 000 units, it is the tail of the normal limit at Σ parts / √(Σ parts²), and no less than 2 / 2^m where
-    m units differ. The interval is then the linearised difference's: normal for images, Student's for groups. It and
-    the p-value are made in two ways, and may disagree at the border; where no unit differs it is a point.
+    is a sum over units (images, or groups as wholes) of what each adds to the difference, macro-F1 after linearising it
+    halfway between the two, and of numbers that of the absolute errors for MAE, and of the squared errors for RMSE and
+    R², which order candidates alike: if the candidates are equal, each unit's part could as well have the other sign.
+    The p-value is the share of 2000 random flips whose sum is at least as far from 0. Where fewer than 10 are, or there
+    are more than 20 000 units, it is the tail of the normal limit at Σ parts / √(Σ parts²), and no less than 2 / 2^m
+    where m units differ. The interval is then the linearised difference's: normal for images, Student's for groups. It
+    and the p-value are made in two ways, and may disagree at the border; where no unit differs it is a point.
 
     Parameters
     ----------
-    metric : {"accuracy", "balanced_accuracy", "macro_f1", "log_loss"}
-    y : int array of shape (n_images,)
-        True classes, 0 … n_classes - 1.
+    metric : str
+        Of classes or of numbers.
+    y : array of shape (n_images,)
+        True classes, 0 … n_classes - 1, as int; or numbers.
     first, second : Predictions
         Of the same images in the same order, which neither was fitted on.
     groups : int array of shape (n_images,) or None
@@ -111,7 +107,8 @@ def compare_paired(
     Raises
     ------
     DataError
-        The metric is unknown, a log-loss lacks probabilities, or shapes do not agree.
+        The metric is unknown or does not exist because the numbers do not vary, a log-loss lacks probabilities, or
+        shapes do not agree.
 
     References
     ----------
@@ -195,25 +192,24 @@ def _compare(
     seed: int,
 ) -> list[Difference]:
     """Compare one candidate with several others; see `compare_paired`."""
-    if metric not in METRICS:
-        raise DataError(f"no metric is called {metric!r}; expected one of {', '.join(METRICS)}")
     true = np.asarray(y)
-    units = np.arange(len(true)) if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1]
-    if len(units) != len(true):
-        raise DataError(f"{len(units)} groups were given for {len(true)} images, expected one for each")
-    everyone = (true, *(np.asarray(side.classes) for side in (first, *others)))
-    n_classes = 1 + max(int(classes.max(initial=0)) for classes in everyone)
-    one = score_images(metric, true, first, n_classes)
+    kind = find_metric(metric, "regress" if true.dtype.kind == "f" else None)
+    units = number_units(groups, len(true))
+    grouped = int(units.max(initial=0)) + 1 < len(true)
     # One after another: of millions of images, a few pairs take as much memory as all else.
-    pairs = (_Pair(metric, true, units, one, score_images(metric, true, other, n_classes)) for other in others)
-    grouped = int(units.max()) + 1 < len(true)
-    if metric == "accuracy" and not grouped:
+    sides = _sides(kind, true, (first, *others))
+    one = next(sides)
+    pairs = (_Pair(kind, units, one, other, grouped) for other in sides)
+    if kind.spread == "right" and not grouped:
         test = "exact McNemar"
-        found = [(pair.value, pair.newcombe(), pair.mcnemar()) for pair in pairs]
+        found = [(pair.value, _newcombe(table), _mcnemar(table)) for pair in pairs for table in [pair.table()]]
     else:
         test = "sign flips of groups" if grouped else "sign flips of images"
-        parts = [(pair.value, pair.interval(grouped=grouped), pair.halfway()) for pair in pairs]
-        p_values = flip_signs(np.array([halfway for *_, halfway in parts]).T, seed) if parts else []
+        parts = [(pair.value, pair.interval(), pair.flipped()) for pair in pairs]
+        columns = np.array([flipped for *_, flipped in parts]).T
+        if kind.task == "regress":  # sums of rows and of columns, and so p-values, differ in the last bit
+            columns = np.ascontiguousarray(columns)
+        p_values = flip_signs(columns, seed) if parts else []
         found = [(value, ends, p) for (value, ends, _), p in zip(parts, p_values, strict=True)]
     return [
         Difference(metric=metric, value=value, low=low, high=high, p_value=p, n_images=len(true), test=test)
@@ -221,62 +217,79 @@ def _compare(
     ]
 
 
+def _sides(
+    metric: Metric, true: NDArray[Any], everyone: Sequence[Predictions]
+) -> Iterator[ScoredImages | ScoredNumbers]:
+    """Yield what each candidate says beside what is true."""
+    if metric.task == "regress":
+        yield from (ScoredNumbers.of(true, side.classes) for side in everyone)
+        return
+    n_classes = 1 + max(int(np.asarray(classes).max(initial=0)) for classes in (true, *(s.classes for s in everyone)))
+    yield from (score_images(metric.name, true, side, n_classes) for side in everyone)
+
+
 @dataclass(frozen=True)
 class _Pair:
     """Two candidates on the same images; `units` (n_images,) numbers the images, or their groups, from 0."""
 
-    metric: str
-    y: NDArray[Any]
+    metric: Metric
     units: NDArray[Any]
-    first: ScoredImages
-    second: ScoredImages
+    first: Any
+    second: Any
+    grouped: bool
 
     @property
     def value(self) -> float:
-        return self.first.value(self.metric) - self.second.value(self.metric)
+        return float(self.first.value(self.metric.name) - self.second.value(self.metric.name))
 
-    def halfway(self) -> Doubles:
-        """Return what each unit adds to the difference, linearised at the point that no exchange of the two moves."""
-        slopes = gradient(self.metric, (self.first.sums + self.second.sums) / 2)
-        parts = self.first.parts(self.y, slopes) - self.second.parts(self.y, slopes)
-        return np.bincount(self.units, parts).astype(np.float64, copy=False)
+    def flipped(self) -> Doubles:
+        """Return what each unit adds to the difference: where the two are equal, its sign is chance."""
+        return self._by_unit(self.first.less(self.second, self.metric.name))
 
-    def interval(self, *, grouped: bool) -> tuple[float, float]:
+    def interval(self) -> tuple[float, float]:
         """Return the linearised difference's interval: G / (G-1) Σ parts² is the variance over G units."""
-        most = _MOST_APART[self.metric]
-        own = [side.parts(self.y, gradient(self.metric, side.sums)) for side in (self.first, self.second)]
-        parts = np.bincount(self.units, own[0] - own[1])
+        lowest, highest = self.metric.ends
+        most = highest - lowest
+        parts = self._by_unit(self.first.own_parts(self.metric.name) - self.second.own_parts(self.metric.name))
+        if self.metric.task == "regress":
+            parts -= parts.mean()  # which is 0 but for rounding
         n_units = len(parts)
         if n_units == 1:  # says nothing of how units differ
             return -most, most
-        reach = quantile(n_units if grouped else None) * math.sqrt(n_units / (n_units - 1) * float((parts**2).sum()))
+        spread = math.sqrt(n_units / (n_units - 1) * float((parts**2).sum()))
+        reach = quantile(n_units if self.grouped else None) * spread
         return max(-most, self.value - reach), min(most, self.value + reach)
 
-    def _table(self) -> tuple[int, int, int, int]:
+    def _by_unit(self, parts: Doubles) -> Doubles:
+        return np.bincount(self.units, parts).astype(np.float64, copy=False)
+
+    def table(self) -> tuple[int, int, int, int]:
         """Count images that both have right, the first alone, the second alone, neither."""
         first, second = self.first.right > 0, self.second.right > 0
         cells = (first & second, first & ~second, ~first & second, ~first & ~second)
         both, first_alone, second_alone, neither = (int(cell.sum()) for cell in cells)
         return both, first_alone, second_alone, neither
 
-    def mcnemar(self) -> float:
-        _, first_alone, second_alone, _ = self._table()
-        n_apart = first_alone + second_alone
-        return float(binomtest(first_alone, n_apart).pvalue) if n_apart else 1.0
 
-    def newcombe(self) -> tuple[float, float]:
-        """Return Newcombe's interval: Wilson's of both accuracies, joined with their correlation φ."""
-        both, first_alone, second_alone, neither = self._table()
-        n_images, reach = len(self.y), quantile()
-        one, two = (both + first_alone) / n_images, (both + second_alone) / n_images
-        (low_1, high_1), (low_2, high_2) = wilson(one, n_images, reach), wilson(two, n_images, reach)
-        margins = (both + first_alone) * (second_alone + neither) * (both + second_alone) * (first_alone + neither)
-        together = float(both * neither - first_alone * second_alone)
-        together = max(0.0, together - n_images / 2) if together > 0 else together
-        phi = together / math.sqrt(margins) if margins else 0.0
+def _mcnemar(table: tuple[int, int, int, int]) -> float:
+    _, first_alone, second_alone, _ = table
+    n_apart = first_alone + second_alone
+    return float(binomtest(first_alone, n_apart).pvalue) if n_apart else 1.0
 
-        def joined(a: float, b: float) -> float:
-            return math.sqrt(max(0.0, a * a - 2 * phi * a * b + b * b))
 
-        difference = one - two
-        return difference - joined(one - low_1, high_2 - two), difference + joined(high_1 - one, two - low_2)
+def _newcombe(table: tuple[int, int, int, int]) -> tuple[float, float]:
+    """Return Newcombe's interval: Wilson's of both accuracies, joined with their correlation φ."""
+    both, first_alone, second_alone, neither = table
+    n_images, reach = sum(table), quantile()
+    one, two = (both + first_alone) / n_images, (both + second_alone) / n_images
+    (low_1, high_1), (low_2, high_2) = wilson(one, n_images, reach), wilson(two, n_images, reach)
+    margins = (both + first_alone) * (second_alone + neither) * (both + second_alone) * (first_alone + neither)
+    together = float(both * neither - first_alone * second_alone)
+    together = max(0.0, together - n_images / 2) if together > 0 else together
+    phi = together / math.sqrt(margins) if margins else 0.0
+
+    def joined(a: float, b: float) -> float:
+        return math.sqrt(max(0.0, a * a - 2 * phi * a * b + b * b))
+
+    difference = one - two
+    return difference - joined(one - low_1, high_2 - two), difference + joined(high_1 - one, two - low_2)

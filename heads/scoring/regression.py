@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy.stats import norm
 
 from headstart.heads.errors import DataError
-from headstart.heads.scoring.classification import draw_resamples
+from headstart.heads.scoring.functions import NumberErrors, NumberSums, OfNumbers
 from headstart.heads.scoring.intervals import quantile
-from headstart.heads.scoring.metrics import Score
+from headstart.heads.scoring.metrics import REGRESSION_METRICS, Score, find_metric
+from headstart.heads.scoring.resampling import draw_resamples, number_units
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     Doubles = NDArray[np.float64]
-from headstart.heads.scoring.metrics import REGRESSION_METRICS
 
 _NO_SPREAD = 1e-12  # of the whole set's squares: below it, rounding is all that is left of a resample's
 
@@ -65,12 +66,10 @@ def score_numbers(
     """
     parts = _parts(np.asarray(y_true), np.asarray(y_pred))
     values = measure_numbers(y_true, y_pred)
-    units = np.arange(len(parts)) if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1]
-    if len(units) != len(parts):
-        raise DataError(f"{len(units)} groups were given for {len(parts)} images, expected one for each")
+    units = number_units(groups, len(parts))
     n_units = int(units.max()) + 1
     if n_units == 1:
-        ends = {name: (-math.inf, 1.0) if name == "r2" else (0.0, math.inf) for name in REGRESSION_METRICS}
+        ends = {name: metric.ends for name, metric in REGRESSION_METRICS.items()}
     else:
         per_unit: Doubles = np.column_stack([np.bincount(units, column, n_units) for column in parts.T]).astype(
             np.float64
@@ -100,13 +99,62 @@ def _parts(true: NDArray[Any], pred: NDArray[Any]) -> Doubles:
     return np.column_stack([np.ones(len(true)), away, away**2, np.abs(error), error**2])
 
 
+@dataclass(frozen=True)
+class ScoredNumbers:
+    """A candidate's numbers beside the true ones; `parts` are what each image adds, (n_images, 5)."""
+
+    parts: Doubles
+
+    @classmethod
+    def of(cls, true: ArrayLike, predicted: ArrayLike) -> ScoredNumbers:
+        """Put predicted numbers (n_images,) beside the true ones."""
+        return cls(_parts(np.asarray(true, dtype=np.float64), np.asarray(predicted, dtype=np.float64)))
+
+    def value(self, metric: str) -> float:
+        """Return the metric over all images.
+
+        Raises
+        ------
+        DataError
+            It does not exist, because the numbers do not vary.
+        """
+        value = float(self._at(metric).values[0])
+        if not math.isfinite(value):
+            raise DataError(f"{metric} does not exist where all {len(self.parts)} numbers are equal; compare by mae")
+        return value
+
+    def own_parts(self, metric: str) -> Doubles:
+        """Return what each image (n_images,) adds to a metric near its value."""
+        return self._at(metric).parts(self.errors)
+
+    def less(self, other: ScoredNumbers, metric: str) -> Doubles:
+        """Return what each image adds to a difference that orders candidates as the metric does."""
+        kind = self._at(metric).errors
+        mine, theirs = (getattr(side.errors, kind) for side in (self, other))
+        return np.asarray(mine - theirs)
+
+    @property
+    def errors(self) -> NumberErrors:
+        """Those of each image."""
+        return NumberErrors(*np.ascontiguousarray(self.parts.T[2:]))
+
+    def _at(self, metric: str) -> OfNumbers:
+        sums = _sums_of(self.parts.sum(axis=0)[None], self.parts)
+        found: OfNumbers = find_metric(metric, "regress").of(sums)
+        return found
+
+
 def _metrics_of_sums(sums: Doubles, parts: Doubles) -> dict[str, Doubles]:
     """Return every metric (n_sets,) of sets of images, each a row of summed parts; NaN where it does not exist."""
-    n_images, away, squares, absolute, errors = sums.T
+    each = _sums_of(sums, parts)
+    return {name: np.asarray(metric.of(each).values) for name, metric in REGRESSION_METRICS.items()}
+
+
+def _sums_of(sums: Doubles, parts: Doubles) -> NumberSums:
+    n_images, away, squares, absolute, squared = sums.T
     spread = squares - away**2 / n_images
     varies = spread > _NO_SPREAD * max(float(parts[:, 2].sum()), np.finfo(np.float64).tiny)
-    unexplained = np.divide(errors, spread, out=np.full(len(spread), np.nan), where=varies)
-    return {"r2": 1.0 - unexplained, "mae": absolute / n_images, "rmse": np.sqrt(errors / n_images)}
+    return NumberSums(n_images, np.where(varies, spread, np.nan), absolute, squared)
 
 
 def _percentiles(per_unit: Doubles, parts: Doubles, seed: int, n_resamples: int) -> dict[str, tuple[float, float]]:

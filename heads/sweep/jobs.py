@@ -49,7 +49,7 @@ def submit_jobs(
     submit: Callable[..., Any],
     candidates: Sequence[Candidate],
     heads: Mapping[str, Head],
-    sources: Mapping[int, Any],
+    sources: Mapping[tuple[str, str], Any],
     task: Any,
     size: SweepSize,
 ) -> dict[Any, Candidate]:
@@ -62,8 +62,8 @@ def submit_jobs(
     candidates : sequence of Candidate
     heads : mapping of str to Head
         By name.
-    sources : mapping of int to Future
-        Features by the identity of a candidate's `features`: results travel without them.
+    sources : mapping of (str, str) to Future
+        Features by a candidate's `place`: results travel without them.
     task : Future
         What all candidates have in common.
     size : SweepSize
@@ -72,7 +72,7 @@ def submit_jobs(
     n_jobs = len(together) * size.n_folds + len(alone)
     futures: dict[Any, Candidate] = {}
     for group, solver in together:
-        features, head = sources[id(group[0].features)], heads[group[0].head]
+        features, head = sources[group[0].place], heads[group[0].head]
         if solver.across_folds:
             jobs = _cut_across(group, solver, size)
         else:
@@ -86,7 +86,7 @@ def submit_jobs(
                 future = submit(pick_result, scored, number, bare[number], head, features, task)
                 futures[future] = group[number]
     for candidate in alone:
-        features = sources[id(candidate.features)]
+        features = sources[candidate.place]
         future = submit(run_trial, replace(candidate, features=None), heads[candidate.head], features, task)
         futures[future] = candidate
     return futures
@@ -96,12 +96,12 @@ def _grouped(
     candidates: Sequence[Candidate],
 ) -> tuple[list[tuple[list[Candidate], GridSolver]], list[Candidate]]:
     """Return the candidates that share a head's solver, and those that go by themselves."""
-    groups: dict[tuple[int, str], tuple[list[Candidate], GridSolver]] = {}
+    groups: dict[tuple[tuple[str, str], str], tuple[list[Candidate], GridSolver]] = {}
     alone = []
     for candidate in candidates:
         solver = solver_of(candidate)
         if solver:
-            groups.setdefault((id(candidate.features), candidate.head), ([], solver))[0].append(candidate)
+            groups.setdefault((candidate.place, candidate.head), ([], solver))[0].append(candidate)
         else:
             alone.append(candidate)
     together = [(group, solver) for group, solver in groups.values() if len(group) > 1]

@@ -10,9 +10,9 @@ import numpy as np
 
 from headstart.heads.errors import DataError
 from headstart.heads.folds import check_folds, cross_validate
-from headstart.heads.scoring import score_numbers, score_predictions
+from headstart.heads.scoring import score_predictions
 from headstart.heads.splits import SplitPlan, checked_names, number_groups, plan_splits
-from headstart.heads.sweep.run import FinalScore
+from headstart.heads.sweep.final import FinalScore
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -182,11 +182,8 @@ def pool_scores(
     predictions = np.concatenate([part.predictions for part in parts])[order]
     given = [part.probability for part in parts if part.probability is not None]
     probability = np.concatenate(given)[order] if len(given) == len(parts) else None
-    if predictions.dtype.kind == "f":
-        scores = score_numbers(true, predictions, groups=groups, seed=seed)
-    else:
-        n_classes = int(true.max()) + 1
-        scores = score_predictions(true.astype(np.intp), probability, predictions, n_classes, groups=groups, seed=seed)
+    n_classes = 0 if predictions.dtype.kind == "f" else int(true.max()) + 1
+    scores = score_predictions(true, probability, predictions, n_classes, groups=groups, seed=seed)
     return FinalScore(rows=rows[order], predictions=predictions, probability=probability, scores=scores)
 
 

@@ -1,34 +1,32 @@
-"""Candidates x folds → results, in parallel on Dask; then the winner, fitted and scored once."""
+"""Candidates x folds → results, in parallel on Dask, or in few passes over features that are read in blocks."""
 
 from __future__ import annotations
 
 import math
-import warnings
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 import numpy as np
-from sklearn.base import is_regressor
-from sklearn.exceptions import ConvergenceWarning
 
 from headstart.heads.errors import DataError, WorkerLostError
 from headstart.heads.features import feature_matrix
 from headstart.heads.isolation import quiet_and_single_threaded
-from headstart.heads.prediction import predict, predict_numbers
 from headstart.heads.registry import find_head
-from headstart.heads.scoring import METRICS, REGRESSION_METRICS, Score, score_numbers, score_predictions
+from headstart.heads.scoring import find_metric
+from headstart.heads.solvers.sums import Stream
 from headstart.heads.sweep.cluster import ReadOnce, gather, open_client, place
 from headstart.heads.sweep.jobs import SweepSize, submit_jobs
+from headstart.heads.sweep.streamed import refuse_unstreamed, run_streamed
 from headstart.heads.sweep.trial import Result, Task
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from numpy.typing import ArrayLike, NDArray
-    from sklearn.base import BaseEstimator
 
     from headstart.heads.registry import Candidate, Head
+    from headstart.heads.scoring import Metric, Score
     from headstart.heads.splits import SplitPlan
 
 
@@ -36,7 +34,29 @@ _LOST = (
     "every process that fitted it ended without a word, at last with no other job beside it: it needs more memory than "
     "there is, or its code ends the process"
 )
-_HIGHER_IS_BETTER = {**METRICS, **REGRESSION_METRICS}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Running:
+    """How a sweep is run, which changes none of its results.
+
+    Parameters
+    ----------
+    dask : str
+        "threads" share the features; "processes" start a local cluster (a script must guard its main part by
+        `if __name__ == "__main__"`); a scheduler's address such as "tcp://10.0.0.5:8786" is used and left running.
+    workers : int or None
+        Threads or processes; None takes every core. A scheduler at an address has its own.
+    on_result : callable or None
+        Called in the sweep's thread with each result as it arrives.
+    finished : sequence of Result
+        Of an earlier sweep of the same candidates, data and plan, which was interrupted: these are not fitted again.
+    """
+
+    dask: str = "threads"
+    workers: int | None = None
+    on_result: Callable[[Result], None] | None = None
+    finished: Sequence[Result] = ()
 
 
 def sweep(
@@ -47,63 +67,60 @@ def sweep(
     metric: str = "accuracy",
     groups: ArrayLike | None = None,
     seed: int = 0,
-    dask: str = "threads",
-    workers: int | None = None,
-    on_result: Callable[[Result], None] | None = None,
-    finished: Sequence[Result] = (),
+    running: Running | None = None,
 ) -> list[Result]:
     """Fit every candidate in every fold; return results, best first (of equals the lowest log-loss), failed ones last.
 
     Parameters
     ----------
     candidates : sequence of Candidate
+        Whose features are in memory, or a `Stream`: these are read in blocks, in this thread, for heads that can.
     y : array of shape (n_images,)
         Classes, 0 … n_classes - 1, of the whole image set; or numbers, where the metric is one of numbers.
     plan : SplitPlan
         Its folds compare the candidates; its test rows are not touched.
-    metric : {"accuracy", "balanced_accuracy", "macro_f1", "log_loss"} or {"r2", "mae", "rmse"}
+    metric : str
         What orders the results, and says whether heads tell classes apart or predict numbers.
     groups : int array of shape (n_images,) or None
         Images that intervals draw together.
     seed : int
         Of the heads and of the intervals.
-    dask : str
-        "threads" share the features; "processes" start a local cluster (a script must guard its main part by
-        `if __name__ == "__main__"`); a scheduler's address such as "tcp://10.0.0.5:8786" is used and left running.
-    workers : int or None
-        Threads or processes; None takes every core. A scheduler at an address has its own.
-    on_result : callable or None
-        Called in this thread with each result as it arrives.
-    finished : sequence of Result
-        Of an earlier sweep of the same candidates, data and plan, which was interrupted: these are not fitted again.
+    running : Running, optional
 
     Raises
     ------
     DataError
-        Features cannot be used (see `feature_matrix`), every candidate failed, or an argument is unknown.
+        Features cannot be used (see `feature_matrix`), a candidate cannot be streamed, every candidate failed, or an
+        argument is unknown.
     UnknownHeadError
         A candidate's head is not registered.
     """
+    running = running or Running()
     labels = _checked_labels(y, metric, candidates)
     task = Task(
         y=labels,
-        n_classes=0 if metric in REGRESSION_METRICS else int(labels.max()) + 1,
+        n_classes=0 if labels.dtype.kind == "f" else int(labels.max()) + 1,
         plan=plan,
         groups=None if groups is None else np.asarray(groups),
         seed=seed,
     )
     heads = {candidate.head: find_head(candidate.head, candidate.task) for candidate in candidates}
-    results, known = list(finished), {id(result.candidate) for result in finished}
+    refuse_unstreamed([candidate for candidate in candidates if _is_streamed(candidate)])
+    results, known = list(running.finished), {result.candidate.identity for result in running.finished}
 
     def receive(candidate: Candidate, outcome: Result | BaseException) -> None:
         if isinstance(outcome, BaseException):  # Dask's; what a head raises is in its result
             outcome = Result(candidate=candidate, error=f"{type(outcome).__name__}: {outcome}")
         results.append(replace(outcome, candidate=candidate))
-        if on_result is not None:
-            on_result(results[-1])
+        if running.on_result is not None:
+            running.on_result(results[-1])
 
-    if rest := [candidate for candidate in candidates if id(candidate) not in known]:
-        _run_jobs(rest, heads, task, dask, workers, receive)
+    rest = [candidate for candidate in candidates if candidate.identity not in known]
+    if streamed := [one for one in rest if _is_streamed(one)]:
+        for result in run_streamed(streamed, task):
+            receive(result.candidate, result)
+    if held := [one for one in rest if not _is_streamed(one)]:
+        _run_jobs(held, heads, task, running, receive)
     return order_results(results, candidates, metric)
 
 
@@ -113,13 +130,14 @@ def order_results(results: Sequence[Result], candidates: Sequence[Candidate], me
     Raises
     ------
     DataError
-        All failed.
+        All failed, or there is no such metric.
     """
     if all(result.error is not None for result in results):
         reason = results[0].error if results else "there is none"
         raise DataError(f"none of {len(results)} candidates could be fitted; the first reason: {reason}")
-    order = {id(candidate): place for place, candidate in enumerate(candidates)}
-    return sorted(results, key=lambda result: (*_rank(result, metric), order[id(result.candidate)]))
+    order = {candidate.identity: place for place, candidate in enumerate(candidates)}
+    kind = find_metric(metric)
+    return sorted(results, key=lambda result: (*_rank(result, kind), order[result.candidate.identity]))
 
 
 def select(results: Sequence[Result], metric: str = "accuracy") -> Result:
@@ -128,95 +146,38 @@ def select(results: Sequence[Result], metric: str = "accuracy") -> Result:
     Raises
     ------
     DataError
-        No result has this metric, because all failed or, for the log-loss, none gives probabilities.
+        There is no such metric, or no result has it, because all failed or, for the log-loss, none gives probabilities.
     """
-    best = min(results, key=lambda result: _rank(result, metric), default=None)
+    kind = find_metric(metric)
+    best = min(results, key=lambda result: _rank(result, kind), default=None)
     if best is None or not _is_finite(best.scores.get(metric)):
         raise DataError(f"none of {len(results)} results has a {metric}; choose by another metric or try other heads")
     return best
 
 
-def fit_final(candidate: Candidate, X: ArrayLike, y: ArrayLike, plan: SplitPlan, seed: int = 0) -> BaseEstimator:
-    """Return the candidate's head, fitted on the train rows of `X` (n_images, n_features) and `y` (n_images,)."""
-    rows = np.ascontiguousarray(np.asarray(X)[plan.train], dtype=np.float32)
-    model = find_head(candidate.head, candidate.task).make(candidate.params, seed)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # the sweep's result has reported it for this candidate
-        return model.fit(rows, np.asarray(y)[plan.train])
-
-
-@dataclass(frozen=True, kw_only=True)
-class FinalScore:
-    """What a fitted head says about the test images.
-
-    Parameters
-    ----------
-    rows : int ndarray of shape (n_test,)
-        The plan's test rows.
-    predictions : ndarray of shape (n_test,)
-        Classes, 0 … n_classes - 1, as int; or numbers as float64.
-    probability : float64 ndarray of shape (n_test, n_classes), or None
-        None for heads without probabilities.
-    scores : dict of str to Score or None
-        Every metric with its interval.
-    """
-
-    rows: NDArray[np.intp]
-    predictions: NDArray[Any]
-    probability: NDArray[np.float64] | None
-    scores: dict[str, Score | None]
-
-
-def score_test(
-    model: Any, X: ArrayLike, y: ArrayLike, plan: SplitPlan, *, groups: ArrayLike | None = None, seed: int = 0
-) -> FinalScore:
-    """Score a fitted head on the plan's test rows: once, after everything has been chosen.
-
-    Parameters
-    ----------
-    model : fitted scikit-learn classifier or regressor
-    X : array-like of shape (n_images, n_features)
-    y : array of shape (n_images,)
-        Classes as int, or numbers for a regressor.
-    plan : SplitPlan
-    groups : int array of shape (n_images,) or None
-        Images that intervals draw together.
-    seed : int
-        Of the intervals.
-    """
-    together = None if groups is None else np.asarray(groups)[plan.test]
-    if is_regressor(model):
-        numbers = predict_numbers(model, np.asarray(X)[plan.test])
-        found = score_numbers(np.asarray(y)[plan.test], numbers, groups=together, seed=seed)
-        return FinalScore(rows=plan.test, predictions=numbers, probability=None, scores=found)
-    labels = np.asarray(y).astype(np.intp)
-    n_classes = int(labels.max()) + 1
-    predictions, probability = predict(model, np.asarray(X)[plan.test], n_classes)
-    scores = score_predictions(labels[plan.test], probability, predictions, n_classes, groups=together, seed=seed)
-    return FinalScore(rows=plan.test, predictions=predictions, probability=probability, scores=scores)
+def _is_streamed(candidate: Candidate) -> bool:
+    return isinstance(candidate.features, Stream)
 
 
 def _checked_labels(y: ArrayLike, metric: str, candidates: Sequence[Candidate]) -> NDArray[Any]:
     """Return classes as int or numbers as float64, as the metric wants them, if the candidates' heads want the same."""
-    if metric not in _HIGHER_IS_BETTER:
-        raise DataError(f"no metric is called {metric!r}; expected one of {', '.join(_HIGHER_IS_BETTER)}")
-    task = "regress" if metric in REGRESSION_METRICS else "classify"
+    task = find_metric(metric).task
     if any(candidate.task != task for candidate in candidates):
         raise DataError(f"the metric {metric} is for heads that {task}; choose another metric, or other heads")
     return np.asarray(y).astype(np.float64 if task == "regress" else np.intp)
 
 
-def _rank(result: Result, metric: str) -> tuple[int, float, float]:
+def _rank(result: Result, metric: Metric) -> tuple[int, float, float]:
     """Return what sorts results: scored before unscored before failed, better before worse.
 
     On few images many candidates are right equally often; of these, the one surer where it was right comes first.
     """
     if result.error is not None:
         return 2, 0.0, 0.0
-    score, loss = result.scores[metric], result.scores.get("log_loss")
+    score, loss = result.scores.get(metric.name), result.scores.get("log_loss")
     if not _is_finite(score):
         return 1, 0.0, 0.0
-    return 0, -score.value if _HIGHER_IS_BETTER[metric] else score.value, loss.value if _is_finite(loss) else math.inf
+    return 0, metric.better(score.value), loss.value if _is_finite(loss) else math.inf
 
 
 def _is_finite(score: Score | None) -> TypeGuard[Score]:
@@ -228,21 +189,20 @@ def _run_jobs(
     candidates: Sequence[Candidate],
     heads: Mapping[str, Head],
     task: Task,
-    dask: str,
-    workers: int | None,
+    running: Running,
     receive: Callable[[Candidate, Result | BaseException], None],
 ) -> None:
-    shared = dask == "threads"
+    shared = running.dask == "threads"
     sources, width = _checked_sources(candidates, len(task.y), shared=shared)
-    with quiet_and_single_threaded(), open_client(dask, workers) as client:
+    with quiet_and_single_threaded(), open_client(running.dask, running.workers) as client:
 
         def start(some: Sequence[Candidate]) -> dict[Any, Candidate]:
-            used = dict.fromkeys(id(candidate.features) for candidate in some)
+            used = dict.fromkeys(candidate.place for candidate in some)
             return submit_jobs(
                 partial(client.submit, pure=False),
                 some,
                 heads,
-                {number: place(client, sources[number], in_process=shared) for number in used},
+                {name: place(client, sources[name], in_process=shared) for name in used},
                 place(client, task, in_process=shared),
                 SweepSize.of(task, width, max(1, sum(client.nthreads().values()))),
             )
@@ -253,18 +213,23 @@ def _run_jobs(
                 receive(candidate, WorkerLostError(_LOST))
 
 
-def _checked_sources(candidates: Sequence[Candidate], n_images: int, *, shared: bool) -> tuple[dict[int, object], int]:
-    """Check each feature set once and return what workers get, by identity of its features, and the most columns.
+def _checked_sources(
+    candidates: Sequence[Candidate], n_images: int, *, shared: bool
+) -> tuple[dict[tuple[str, str], object], int]:
+    """Check each feature set once and return what workers get, by key and tap, and the most columns.
 
     Threads share one float32 matrix. Processes get the object itself where it pickles small, read it once each, and
     cast fold by fold.
     """
-    sources: dict[int, object] = {}
-    widths = []
+    sets = {candidate.place: candidate for candidate in candidates}
     for candidate in candidates:
-        if id(candidate.features) not in sources:
-            X = feature_matrix(candidate.features, n_images, f"{candidate.backbone}/{candidate.tap}")
-            widths.append(X.shape[1])
-            by_value = shared or isinstance(candidate.features, np.ndarray | list | tuple)
-            sources[id(candidate.features)] = X if by_value else ReadOnce(candidate.features)
+        if candidate.features is not sets[candidate.place].features:
+            raise DataError(f"two feature sets have the key and tap {candidate.place}; give each a name of its own")
+    sources: dict[tuple[str, str], object] = {}
+    widths = []
+    for name, candidate in sets.items():
+        X = feature_matrix(candidate.features, n_images, f"{candidate.backbone}/{candidate.tap}")
+        widths.append(X.shape[1])
+        by_value = shared or isinstance(candidate.features, np.ndarray | list | tuple)
+        sources[name] = X if by_value else ReadOnce(candidate.features)
     return sources, max(widths)

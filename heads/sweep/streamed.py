@@ -1,158 +1,97 @@
-"""A sweep over features that do not fit in memory: few passes over them, for the heads that can."""
+"""Candidates on features that do not fit in memory: few passes over them, for the heads that can."""
 
 from __future__ import annotations
 
 import time
 import warnings
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
 from headstart.heads.errors import DataError
-from headstart.heads.prediction import predict, widen_classes
+from headstart.heads.prediction import widen_classes
 from headstart.heads.registry import StreamedFit, streamed_fit_of, streamed_heads
 from headstart.heads.scoring import LargeScores, Predictions
 from headstart.heads.solvers.streamed import StreamedData, gather
 from headstart.heads.solvers.sums import (
-    BLOCK_BYTES,
-    SAMPLE_BYTES,
     Parts,
     Stream,
     part_of_train,
     parts_of_folds,
     split_by_part,
 )
-from headstart.heads.sweep.run import FinalScore, order_results
-from headstart.heads.sweep.trial import Result, Task
+from headstart.heads.sweep.trial import Result
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Iterator, Sequence
 
-    from numpy.typing import ArrayLike, NDArray
+    from numpy.typing import NDArray
 
     from headstart.heads.registry import Candidate
     from headstart.heads.splits import SplitPlan
+    from headstart.heads.sweep.trial import Task
 
 
-def sweep_streamed(
-    candidates: Sequence[Candidate],
-    y: ArrayLike,
-    plan: SplitPlan,
-    *,
-    metric: str = "accuracy",
-    groups: ArrayLike | None = None,
-    seed: int = 0,
-    block_bytes: int = BLOCK_BYTES,
-    sample_bytes: int = SAMPLE_BYTES,
-    on_result: Callable[[Result], None] | None = None,
-    finished: Sequence[Result] = (),
-) -> list[Result]:
-    """Do what `heads.sweep.run.sweep` does, reading features in blocks; return results, best first.
-
-    Parameters
-    ----------
-    candidates : sequence of Candidate
-        Of `streamed_heads`. Their features are arrays, or have `shape` and a `take(rows)` that is array-like.
-    y, plan, metric, groups, seed, on_result, finished
-        As for `sweep`.
-    block_bytes, sample_bytes : int
-        Of features that are held in float32: of those being read, and of those that temperatures are fitted on and
-        L-BFGS begins with.
+def run_streamed(candidates: Sequence[Candidate], task: Task) -> Iterator[Result]:
+    """Fit and score candidates whose features are streams, those of one stream together; yield results as they come.
 
     Raises
     ------
     DataError
-        Features cannot be used, a candidate cannot be streamed, or every candidate failed.
+        Features cannot be used.
+    """
+    parts = parts_of_folds(task.plan, len(task.y))
+    scored = np.concatenate([rows for _, rows in task.plan.folds])
+    scores = LargeScores(task.y[scored], task.n_classes, None if task.groups is None else task.groups[scored])
+    groups: dict[tuple[str, str], list[Candidate]] = {}
+    for candidate in candidates:
+        groups.setdefault(candidate.place, []).append(candidate)
+    for group in groups.values():
+        stream = _stream_of(group[0])
+        data = gather(
+            stream, task.y, task.n_classes, parts, with_gram=_needs_gram(group), sample_bytes=stream.sample_bytes
+        )
+        fitted, failed = _fit_heads(data, group, task.seed)
+        yield from failed
+        yield from score_streamed_folds(stream, fitted, task, scores)
+
+
+def refuse_unstreamed(candidates: Sequence[Candidate]) -> None:
+    """Tell of candidates that need all features at once.
+
+    Raises
+    ------
+    DataError
+        There are such.
     """
     unable = sorted({candidate.head for candidate in candidates if not streamed_fit_of(candidate)})
     if unable:
         raise DataError(
             f"{', '.join(unable)} cannot be fitted on streamed features; these can: {', '.join(streamed_heads())}"
         )
-    labels = np.asarray(y).astype(np.intp)
-    task = Task(
-        y=labels,
-        n_classes=int(labels.max()) + 1,
-        plan=plan,
-        groups=None if groups is None else np.asarray(groups),
-        seed=seed,
-    )
-    parts = parts_of_folds(plan, len(labels))
-    scored = np.concatenate([rows for _, rows in plan.folds])
-    scores = LargeScores(labels[scored], task.n_classes, None if task.groups is None else task.groups[scored])
-    results, known = list(finished), {id(result.candidate) for result in finished}
-    for group in _by_features([candidate for candidate in candidates if id(candidate) not in known]):
-        stream = _stream_of(group[0], block_bytes)
-        data = gather(stream, labels, task.n_classes, parts, with_gram=_needs_gram(group), sample_bytes=sample_bytes)
-        fitted, failed = _fit_heads(data, group, seed)
-        for result in [*failed, *score_streamed_folds(stream, fitted, task, scores)]:
-            results.append(result)
-            if on_result is not None:
-                on_result(result)
-    return order_results(results, candidates, metric)
 
 
-def fit_streamed(
-    candidate: Candidate,
-    y: ArrayLike,
-    plan: SplitPlan,
-    seed: int = 0,
-    *,
-    block_bytes: int = BLOCK_BYTES,
-    sample_bytes: int = SAMPLE_BYTES,
-) -> Any:
-    """Do what `heads.sweep.run.fit_final` does, reading features in blocks; arguments as for `sweep_streamed`."""
-    labels = np.asarray(y).astype(np.intp)
+def fit_streamed(candidate: Candidate, stream: Stream, labels: NDArray[np.intp], plan: SplitPlan, seed: int) -> Any:
+    """Return the candidate's head, fitted on the train rows of a stream; labels (n_images,) are 0 … n_classes - 1."""
     data = gather(
-        _stream_of(candidate, block_bytes),
+        stream,
         labels,
         int(labels.max()) + 1,
         part_of_train(plan, len(labels)),
         with_gram=_needs_gram([candidate]),
-        sample_bytes=sample_bytes,
+        sample_bytes=stream.sample_bytes,
     )
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # the sweep's result has reported it for this candidate
-        return _way_of(candidate).fit(data, [candidate.params], seed)[0][0]
+    return _way_of(candidate).fit(data, [candidate.params], seed)[0][0]
 
 
-def score_test_streamed(
-    model: Any,
-    candidate: Candidate,
-    y: ArrayLike,
-    plan: SplitPlan,
-    *,
-    groups: ArrayLike | None = None,
-    block_bytes: int = BLOCK_BYTES,
-) -> FinalScore:
-    """Do what `heads.sweep.run.score_test` does, reading the candidate's features in blocks."""
-    labels = np.asarray(y).astype(np.intp)
-    n_classes = int(labels.max()) + 1
-    blocks = _stream_of(candidate, block_bytes).blocks(plan.test)
-    parts = [predict(model, block.features, n_classes)[1] for block in blocks]
-    probability = np.concatenate([part for part in parts if part is not None])
-    true = labels[plan.test]
-    said = Predictions(classes=probability.argmax(axis=1), probability=probability[np.arange(len(true)), true])
-    scores = LargeScores(true, n_classes, None if groups is None else np.asarray(groups)[plan.test]).scores(said)
-    return FinalScore(rows=plan.test, predictions=said.classes, probability=probability, scores=scores)
-
-
-def _by_features(candidates: Sequence[Candidate]) -> Iterable[list[Candidate]]:
-    groups: dict[int, list[Candidate]] = {}
-    for candidate in candidates:
-        groups.setdefault(id(candidate.features), []).append(candidate)
-    return groups.values()
-
-
-def _stream_of(candidate: Candidate, block_bytes: int) -> Stream:
-    name = f"{candidate.backbone}/{candidate.tap}"
-    return Stream(features=candidate.features, name=name, block_bytes=block_bytes)
+def _stream_of(candidate: Candidate) -> Stream:
+    return replace(cast("Stream", candidate.features), name=f"{candidate.backbone}/{candidate.tap}")
 
 
 def _needs_gram(candidates: Sequence[Candidate]) -> bool:
-    return any(candidate.head == "ridge" for candidate in candidates)
+    return any(_way_of(candidate).needs_gram for candidate in candidates)
 
 
 def _way_of(candidate: Candidate) -> StreamedFit:

@@ -11,7 +11,7 @@ import numpy as np
 from headstart.heads.errors import DataError
 from headstart.heads.isolation import isolated_job
 from headstart.heads.prediction import predict, predict_numbers
-from headstart.heads.scoring import Predictions, measure, measure_numbers, score_numbers, score_together
+from headstart.heads.scoring import Predictions, measure, score_together
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -141,7 +141,7 @@ def _run(
             predict(model, scored, task.n_classes) if task.n_classes else (predict_numbers(model, scored), None)
         )
     said = SaidInFolds(candidate=candidate, parts=parts, fit_seconds=fit_seconds, history=history, warnings=texts)
-    return score_folds([said], task)[0] if task.n_classes else _score_number_folds(said, task)
+    return score_folds([said], task)[0]
 
 
 def score_folds(said: Sequence[SaidInFolds], task: Task) -> list[Result]:
@@ -164,6 +164,7 @@ def score_folds(said: Sequence[SaidInFolds], task: Task) -> list[Result]:
     )
     for (number, own), scored in zip(measured.items(), scores, strict=True):
         of_true = None if own.of_true is None else own.of_true.astype(np.float32)
+        values = own.classes.astype(np.int32) if task.n_classes else own.classes
         results[number] = Result(
             candidate=said[number].candidate,
             scores=scored,
@@ -171,13 +172,13 @@ def score_folds(said: Sequence[SaidInFolds], task: Task) -> list[Result]:
             fit_seconds=said[number].fit_seconds,
             history=said[number].history,
             warnings=said[number].warnings,
-            predictions=Predictions(classes=own.classes.astype(np.int32), probability=of_true),
+            predictions=Predictions(classes=values, probability=of_true),
         )
     return [results[number] for number in range(len(said))]
 
 
 class _Measured(NamedTuple):
-    """Metrics by fold; and classes (n_scored,) and the true class's probability (n_scored,), fold after fold."""
+    """Metrics by fold; fold after fold classes or numbers (n_scored,), and the true class's probability (n_scored,)."""
 
     per_fold: list[dict[str, float | None]]
     classes: NDArray[Any]
@@ -205,20 +206,6 @@ def _drawn_together(task: Task, rows: NDArray[np.intp]) -> NDArray[Any] | None:
     if task.groups is not None:
         return task.groups[rows]
     return rows if task.plan.repeats > 1 else None
-
-
-def _score_number_folds(said: SaidInFolds, task: Task) -> Result:
-    rows, parts = [rows for _, rows in task.plan.folds], [part for part, _ in said.parts]
-    every_row, numbers = np.concatenate(rows), np.concatenate(parts)
-    return Result(
-        candidate=said.candidate,
-        scores=score_numbers(task.y[every_row], numbers, groups=_drawn_together(task, every_row), seed=task.seed),
-        per_fold=[measure_numbers(task.y[scored], part) for scored, part in zip(rows, parts, strict=True)],
-        fit_seconds=said.fit_seconds,
-        history=said.history,
-        warnings=said.warnings,
-        predictions=Predictions(classes=numbers),
-    )
 
 
 def training_curve(model: Any) -> History | None:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from headstart.heads.report import CandidateRow, Reliability, is_number, score_text
 from headstart.heads.report.charts.charts import HEAT, TRAIN
 from headstart.heads.report.charts.svg import INK, STYLE, as_svg, panel, shortened
-from headstart.heads.scoring import is_loss, metric_name
+from headstart.heads.scoring import find_metric, metric_name
 
 if TYPE_CHECKING:  # loads scikit-learn
     from headstart.heads.analysis import FewShotPoint
@@ -196,7 +196,7 @@ def _quiet(axes: Axes) -> None:
 def _score_axis(axes: Axes, metric: str) -> None:
     axes.yaxis.set_major_locator(MaxNLocator(5))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: score_text(metric, value).replace(".0 %", " %")))
-    axes.set_ylabel(f"{metric_name(metric)}{', lower is better' if is_loss(metric) else ''}")
+    axes.set_ylabel(f"{metric_name(metric)}{'' if find_metric(metric).higher_is_better else ', lower is better'}")
 
 
 def _name_points(

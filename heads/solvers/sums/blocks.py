@@ -39,13 +39,20 @@ class Stream:
         An array, or something whose `take(rows)` is array-like, such as a view of a cache.
     name : str
         Begins error messages.
-    block_bytes : int
-        Of a block in float32.
+    block_bytes, sample_bytes : int
+        Of what is held in float32: of a block that is being read, and of the sample that temperatures are fitted on and
+        L-BFGS begins with.
     """
 
     features: Any
     name: str = "features"
     block_bytes: int = BLOCK_BYTES
+    sample_bytes: int = SAMPLE_BYTES
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """That of the features."""
+        return tuple(self.features.shape)
 
     @property
     def n_features(self) -> int:
@@ -56,10 +63,9 @@ class Stream:
         DataError
             Features are no matrix.
         """
-        shape = tuple(self.features.shape)
-        if len(shape) != 2:
-            feature_matrix(np.empty((0, *shape[1:]), np.float32), 0, self.name)  # says what is wrong with that
-        return int(shape[1])
+        if len(self.shape) != 2:
+            feature_matrix(np.empty((0, *self.shape[1:]), np.float32), 0, self.name)  # says what is wrong with that
+        return int(self.shape[1])
 
     def blocks(self, rows: Rows) -> Iterator[Block]:
         """Read these images, sorted rows (n,), a block at a time.

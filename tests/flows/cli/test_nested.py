@@ -19,6 +19,7 @@ from headstart.flows.fitting.job import fit
 from headstart.flows.fitting.unfinished import UNFINISHED, KeptResults, say_kept
 from headstart.flows.orchestration import fit_tasks
 from headstart.heads.report.nested_text import MEANING
+from headstart.heads.sweep.run import Running
 from headstart.heads.sweep.trial import Result
 
 
@@ -34,9 +35,9 @@ def swept(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     left: list[int] = []
     sweep = problem_sweep.run_sweep
 
-    def counted(candidates: Any, *arguments: Any, finished: Any, **options: Any) -> Any:
-        left.append(len(candidates) - len(finished))
-        return sweep(candidates, *arguments, finished=finished, **options)
+    def counted(candidates: Any, *arguments: Any, running: Running, **options: Any) -> Any:
+        left.append(len(candidates) - len(running.finished))
+        return sweep(candidates, *arguments, running=running, **options)
 
     monkeypatch.setattr(problem_sweep, "run_sweep", counted)
     return left

@@ -92,7 +92,8 @@ def peak():
 
 from headstart.heads.registry.candidates import FeatureSet, expand
 from headstart.heads.splits import plan_splits
-from headstart.heads.sweep.streamed import fit_streamed, sweep_streamed
+from headstart.heads.solvers.sums import Stream
+from headstart.heads.sweep import fit_final, sweep
 import headstart.heads.solvers.streamed.logreg  # torch, before the clock starts
 
 X = np.load(sys.argv[1], mmap_mode="r")
@@ -103,10 +104,11 @@ class View:
 y = np.load(sys.argv[2])
 plan = plan_splits(y, folds=3)
 grid = {"ridge": {"alpha": (1.0, 100.0)}, "logreg": {"C": (0.01,)}, "centroid": {}}
-some = expand([FeatureSet(features=View(), backbone="b", tap="t", key="k")], list(grid), grid)
+stream = Stream(features=View(), sample_bytes=8_000_000, block_bytes=2_000_000)
+some = expand([FeatureSet(features=stream, backbone="b", tap="t", key="k")], list(grid), grid)
 before = peak()
-found = sweep_streamed(some, y, plan, sample_bytes=8_000_000, block_bytes=2_000_000)
-fit_streamed(found[0].candidate, y, plan, sample_bytes=8_000_000, block_bytes=2_000_000)
+found = sweep(some, y, plan)
+fit_final(found[0].candidate, stream, y, plan)
 print(json.dumps({"grew": peak() - before, "failed": [one.error for one in found if one.error]}))
 """
 

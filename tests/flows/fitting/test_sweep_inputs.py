@@ -14,7 +14,7 @@ from headstart.flows.problem.problem import pose_problem
 from headstart.heads.registry.candidates import FeatureSet, expand
 from headstart.heads.splits import plan_splits
 from headstart.heads.sweep import cluster as sweep_cluster
-from headstart.heads.sweep.run import sweep
+from headstart.heads.sweep.run import Running, sweep
 
 N_IMAGES, N_FEATURES = 400, 256
 
@@ -41,7 +41,9 @@ def test_workers_get_some_bytes_an_image_however_wide_the_embeddings_are(
     quiet = {"dashboard_address": "127.0.0.1:0", "silence_logs": 60, "protocol": "tcp://"}
     with LocalCluster(processes=False, n_workers=1, threads_per_worker=2, **quiet) as cluster:
         candidates = expand([source], ["dummy", "centroid", "ridge"])
-        assert len(sweep(candidates, problem.y, plan, dask=cluster.scheduler_address)) == len(candidates)
+        assert len(sweep(candidates, problem.y, plan, running=Running(dask=cluster.scheduler_address))) == len(
+            candidates
+        )
     view_bytes, task_bytes = sizes  # each once, for all candidates and folds
     assert view_bytes < 16 * N_IMAGES + 1000
     assert task_bytes < 8 * N_IMAGES * (len(plan.folds) + 3) + 2000

@@ -31,7 +31,7 @@ from headstart.flows.problem.problem import Problem, pose_problem
 from headstart.flows.upkeep.verification import verify
 from headstart.heads.report.rows import ScoreRow
 from headstart.heads.splits import SplitPlan, plan_splits
-from headstart.heads.sweep.run import FinalScore
+from headstart.heads.sweep.final import FinalScore
 
 TESTS = Path(__file__).parent.parent.parent
 

@@ -24,7 +24,8 @@ from headstart.heads import (
 from headstart.heads.registry import table
 from headstart.heads.registry.candidates import FeatureSet, expand
 from headstart.heads.splits import plan_splits
-from headstart.heads.sweep.run import fit_final, sweep
+from headstart.heads.sweep.final import fit_final
+from headstart.heads.sweep.run import Running, sweep
 
 
 @pytest.fixture
@@ -120,7 +121,7 @@ def test_an_own_head_is_swept_beside_built_in_ones_and_the_winner_refitted(modul
     features = FeatureSet(features=X, backbone="pixels", tap="raw", key="k")
     plan = plan_splits(Y, folds=3, seed=0)
     candidates = expand([features], ["my_heads:make", "centroid"], {"my_heads:make": {"power": [1, 2]}})
-    results = sweep(candidates, Y, plan, workers=1)
+    results = sweep(candidates, Y, plan, running=Running(workers=1))
     assert {(result.candidate.head, result.error) for result in results} == {
         ("my_heads:make", None),
         ("centroid", None),

@@ -17,7 +17,8 @@ from headstart.heads.registry.lookup import find_head
 from headstart.heads.registry.presets import PRESETS, REGRESSION_PRESETS, find_preset
 from headstart.heads.registry.table import REGRESSORS
 from headstart.heads.splits import plan_splits
-from headstart.heads.sweep.run import fit_final, score_test, select, sweep
+from headstart.heads.sweep.final import fit_final, score_test
+from headstart.heads.sweep.run import select, sweep
 
 GENERATOR = np.random.default_rng(0)
 X = GENERATOR.normal(size=(240, 8)).astype(np.float32)

@@ -3,6 +3,7 @@
 import pytest
 from support.report_example import candidate
 
+from headstart.heads.errors import DataError
 from headstart.heads.report.table import seconds_text
 from headstart.heads.report.text import candidate_text, gain_text, interval_text, params_text, score_text
 from headstart.heads.scoring.metrics import metric_name
@@ -68,10 +69,16 @@ def test_a_candidate_without_parameters_has_no_brackets():
 
 @pytest.mark.parametrize(
     ("metric", "expected"),
-    [("balanced_accuracy", "balanced accuracy"), ("macro_f1", "macro F1"), ("log_loss", "log-loss"), ("auc", "auc")],
+    [("balanced_accuracy", "balanced accuracy"), ("macro_f1", "macro F1"), ("log_loss", "log-loss")],
 )
 def test_metrics_have_names_in_words(metric, expected):
     assert metric_name(metric) == expected
+
+
+def test_an_unknown_metric_is_refused_and_not_taken_for_a_share():
+    for ask in (lambda: metric_name("auc"), lambda: score_text("auc", 0.5), lambda: gain_text("auc", 0.5, 0.4)):
+        with pytest.raises(DataError, match=r"no metric is called 'auc'; expected one of accuracy, .*, rmse"):
+            ask()
 
 
 @pytest.mark.parametrize(

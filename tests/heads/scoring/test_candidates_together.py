@@ -8,9 +8,9 @@ import pytest
 from headstart.heads.errors import DataError
 from headstart.heads.scoring import classification as evaluate
 from headstart.heads.scoring import resampling as resampled_sums
-from headstart.heads.scoring.classification import draw_resamples, score_predictions, score_together
+from headstart.heads.scoring.classification import score_predictions, score_together
 from headstart.heads.scoring.metrics import METRICS
-from headstart.heads.scoring.resampling import most_together
+from headstart.heads.scoring.resampling import draw_resamples, most_together
 
 ENDS = ("value", "low", "high")
 
@@ -18,7 +18,7 @@ ENDS = ("value", "low", "high")
 @pytest.fixture(autouse=True)
 def no_draws():
     """Let no test find what another one has drawn."""
-    evaluate._kept_draws.cache_clear()
+    resampled_sums._kept_draws.cache_clear()
 
 
 def candidates_of(n_images, n_classes, n_candidates=5):
@@ -97,7 +97,7 @@ def test_threads_that_want_the_same_resamples_at_once_draw_them_once(monkeypatch
         threading.Event().wait(0.2)  # long enough for the other thread to come
         yield np.ones((1, 5), dtype=np.float32)
 
-    monkeypatch.setattr(evaluate, "_draw", draw)
+    monkeypatch.setattr(resampled_sums, "_draw", draw)
     threads = [threading.Thread(target=lambda: both.append(draw_resamples(5, 0, 1))) for _ in range(2)]
     threads[0].start()
     begun.wait()
@@ -113,7 +113,7 @@ def test_a_failed_draw_leaves_the_next_one_free(monkeypatch):
         raise MemoryError
 
     with monkeypatch.context() as patch:
-        patch.setattr(evaluate, "_draw", fail)
+        patch.setattr(resampled_sums, "_draw", fail)
         with pytest.raises(MemoryError):
             draw_resamples(5, 0, 1)
     (counts,) = draw_resamples(5, 0, 1)

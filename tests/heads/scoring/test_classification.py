@@ -61,7 +61,8 @@ def test_without_probabilities_there_is_no_log_loss():
 def test_the_table_of_metrics_names_what_is_scored_and_which_way_is_better():
     y, probability, predicted = predictions()
     assert list(score_predictions(y, probability, predicted, 4)) == list(METRICS)
-    assert METRICS == {"accuracy": True, "balanced_accuracy": True, "macro_f1": True, "log_loss": False}
+    directions = {"accuracy": True, "balanced_accuracy": True, "macro_f1": True, "log_loss": False}
+    assert {name: metric.higher_is_better for name, metric in METRICS.items()} == directions
 
 
 def test_accuracy_of_independent_images_has_wilsons_interval():

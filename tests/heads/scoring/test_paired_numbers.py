@@ -4,11 +4,16 @@ import numpy as np
 import pytest
 
 from headstart.heads.errors import DataError
-from headstart.heads.scoring.metrics import REGRESSION_METRICS
-from headstart.heads.scoring.paired_numbers import _influences, tied_numbers
-from headstart.heads.scoring.regression import measure_numbers
+from headstart.heads.scoring.linearised import Predictions
+from headstart.heads.scoring.paired import tied_with_winner
+from headstart.heads.scoring.regression import ScoredNumbers, measure_numbers
 
 METRICS = ["r2", "mae", "rmse"]
+
+
+def tied_numbers(metric, true, winner, runners_up, **options):
+    first, *others = (Predictions(classes=numbers) for numbers in (winner, *runners_up))
+    return tied_with_winner(metric, true, first, others, **options)
 
 
 def predictions(seed, noises, n_images=150):
@@ -76,11 +81,8 @@ def test_a_metric_of_classes_is_refused():
         tied_numbers("accuracy", [1.0, 2.0], [1.0, 2.0], [[1.0, 2.0]])
 
 
-def test_a_metric_whose_parts_are_unknown_is_refused_and_not_taken_for_squared_errors(monkeypatch):
-    monkeypatch.setattr(
-        "headstart.heads.scoring.paired_numbers.REGRESSION_METRICS", {**REGRESSION_METRICS, "medae": False}
-    )
+def test_an_unknown_metric_is_refused_and_not_taken_for_squared_errors():
     with pytest.raises(DataError, match=r"'medae'.*expected one of r2, mae, rmse"):
         tied_numbers("medae", [1.0, 2.0], [1.0, 2.0], [[1.0, 2.5]])
     with pytest.raises(DataError, match=r"'medae'.*expected one of r2, mae, rmse"):
-        _influences("medae", np.array([1.0, 2.0]), np.array([1.0, 2.5]))
+        ScoredNumbers.of([1.0, 2.0], [1.0, 2.5]).own_parts("medae")

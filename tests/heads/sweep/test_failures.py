@@ -1,5 +1,7 @@
 """What a sweep does with a candidate that fails or warns, with an interruption, and with what it cannot use."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from sklearn.dummy import DummyClassifier
@@ -8,7 +10,8 @@ from support.sweep_example import CHEAP, PIXELS, PLAN, X, Y, broken
 from headstart.heads import HEADS, DataError, UnknownHeadError
 from headstart.heads.registry.candidates import Candidate, FeatureSet, expand
 from headstart.heads.scoring.metrics import Score
-from headstart.heads.sweep.run import fit_final, select, sweep
+from headstart.heads.sweep.final import fit_final
+from headstart.heads.sweep.run import Running, order_results, select, sweep
 from headstart.heads.sweep.trial import Result
 
 
@@ -78,7 +81,7 @@ def test_interrupting_cancels_the_rest_and_raises(temporary_head, tmp_path):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        sweep(many, Y, PLAN, workers=1, on_result=interrupt)
+        sweep(many, Y, PLAN, running=Running(workers=1, on_result=interrupt))
     assert len(list(tmp_path.iterdir())) < 300
 
 
@@ -94,8 +97,11 @@ def test_features_that_are_not_finite_are_refused_before_anything_runs():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"dask": "thread"}, "dask is 'thread', expected 'threads', 'processes' or a scheduler's address"),
-        ({"workers": 0}, "workers is 0, expected at least 1"),
+        (
+            {"running": Running(dask="thread")},
+            "dask is 'thread', expected 'threads', 'processes' or a scheduler's address",
+        ),
+        ({"running": Running(workers=0)}, "workers is 0, expected at least 1"),
         ({"metric": "f1"}, "no metric is called 'f1'; expected one of accuracy"),
     ],
 )
@@ -113,3 +119,16 @@ def test_nothing_is_selected_by_a_metric_that_no_result_has():
     results = sweep(expand([PIXELS], ["linear-svm"], {"linear-svm": {}}), Y, PLAN)
     with pytest.raises(DataError, match="none of 1 results has a log_loss"):
         select(results, "log_loss")
+
+
+def test_two_feature_sets_of_one_name_are_refused_and_not_taken_for_each_other():
+    other = replace(PIXELS, features=X + 1)
+    with pytest.raises(DataError, match="two feature sets have the key and tap"):
+        sweep(expand([PIXELS, other], ["dummy"]), Y, PLAN)
+
+
+def test_an_unknown_metric_is_refused_wherever_results_are_ordered():
+    results = [Result(candidate=broken(), scores={"accuracy": Score(0.5, 0.4, 0.6)})]
+    for ask in (select, lambda some, metric: order_results(some, [broken()], metric)):
+        with pytest.raises(DataError, match="no metric is called 'auc'; expected one of accuracy"):
+            ask(results, "auc")

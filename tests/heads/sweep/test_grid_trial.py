@@ -75,7 +75,7 @@ def cut(n_candidates, n_workers, *, n_folds=5, n_rounds=1, most_cells=1000, most
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("headstart.heads.sweep.jobs.solver_of", lambda _: path)
         candidates = expand([PIXELS], ["logreg"], {"logreg": {"C": [float(C) for C in range(1, n_candidates + 1)]}})
-        sources = {id(PIXELS.features): "features"}
+        sources = {PIXELS.place: "features"}
         futures = submit_jobs(submit, candidates, {"logreg": HEADS["logreg"]}, sources, "task", size)
     assert sorted(candidate.params["C"] for candidate in futures.values()) == list(range(1, n_candidates + 1))
     return [arguments[1] for name, arguments in jobs if name == "run_solver"], jobs

@@ -16,7 +16,7 @@ import numpy as np
 from headstart.heads import HEADS, Head, register
 from headstart.heads.registry.candidates import Candidate
 from headstart.heads.splits import plan_splits
-from headstart.heads.sweep.run import sweep
+from headstart.heads.sweep.run import Running, sweep
 
 announced = Path(sys.argv[2])
 
@@ -33,9 +33,9 @@ if __name__ == "__main__":
     source = {"features": np.ones((20, 2)), "backbone": "b", "tap": "t", "key": "k", "head": "slow"}
     candidates = [Candidate(**source, params={"number": number}) for number in (0, 1)]
     y = np.tile([0, 1], 10)
-    options = {"dask": sys.argv[1], "workers": 2, "on_result": lambda _: announced.touch()}
+    running = Running(dask=sys.argv[1], workers=2, on_result=lambda _: announced.touch())
     try:
-        sweep(candidates, y, plan_splits(y, folds=2), **options)
+        sweep(candidates, y, plan_splits(y, folds=2), running=running)
     except KeyboardInterrupt:
         sys.exit(130)
 """

@@ -9,8 +9,8 @@ from headstart.heads.errors import DataError
 from headstart.heads.report.nested_text import stability_text
 from headstart.heads.scoring.classification import score_predictions
 from headstart.heads.scoring.regression import score_numbers
+from headstart.heads.sweep.final import FinalScore
 from headstart.heads.sweep.nested import _notes_of, plan_nested, pool_scores
-from headstart.heads.sweep.run import FinalScore
 
 Y = np.tile([0, 1, 2], 20)  # 60 images
 PAIRS = np.arange(60) // 2  # groups of two

@@ -13,7 +13,8 @@ from headstart.heads import HEADS
 from headstart.heads.registry.candidates import FeatureSet, expand
 from headstart.heads.scoring.classification import score_predictions
 from headstart.heads.splits import plan_splits
-from headstart.heads.sweep.run import fit_final, score_test, select, sweep
+from headstart.heads.sweep.final import fit_final, score_test
+from headstart.heads.sweep.run import Running, select, sweep
 
 
 def test_results_come_back_best_first():
@@ -92,7 +93,9 @@ def test_a_scheduler_at_an_address_gives_the_same_results_and_is_left_running(sc
     candidates = expand([PIXELS], CHEAP)
     expected = [(r.candidate.params, r.scores) for r in sweep(candidates, Y, PLAN)]
     for _ in range(2):
-        assert [(r.candidate.params, r.scores) for r in sweep(candidates, Y, PLAN, dask=scheduler)] == expected
+        assert [
+            (r.candidate.params, r.scores) for r in sweep(candidates, Y, PLAN, running=Running(dask=scheduler))
+        ] == expected
     with Client(scheduler) as client:
         assert client.submit(sum, [1, 2]).result() == 3
 
@@ -103,9 +106,9 @@ def test_processes_give_the_same_results_and_print_nothing(capfd):
 
             return load_digits().data[:300].astype(np.float16)
 
-    source = FeatureSet(features=View(), backbone="pixels", tap="raw", key="k")
+    source = FeatureSet(features=View(), backbone="pixels", tap="raw", key="view")
     candidates = [*expand([source], CHEAP), broken()]
-    results = sweep(candidates, Y, PLAN, dask="processes", workers=1)
+    results = sweep(candidates, Y, PLAN, running=Running(dask="processes", workers=1))
     expected = sweep([*expand([PIXELS], CHEAP), broken()], Y, PLAN)
     assert [(r.candidate.params, r.scores) for r in results] == [(r.candidate.params, r.scores) for r in expected]
     assert capfd.readouterr() == ("", "")
@@ -120,7 +123,10 @@ def test_results_keep_the_candidates_that_went_in():
 def test_each_result_is_announced_once_in_the_calling_thread():
     seen = []
     results = sweep(
-        expand([PIXELS], CHEAP), Y, PLAN, on_result=lambda result: seen.append((result, threading.current_thread()))
+        expand([PIXELS], CHEAP),
+        Y,
+        PLAN,
+        running=Running(on_result=lambda result: seen.append((result, threading.current_thread()))),
     )
     assert sorted(id(result) for result, _ in seen) == sorted(map(id, results))
     assert {thread for _, thread in seen} == {threading.current_thread()}

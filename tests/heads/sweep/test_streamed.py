@@ -8,13 +8,22 @@ from support.streaming_example import GRIDS, N_FEATURES, PLAN, OnlyRows, X, Y, c
 
 from headstart.heads.errors import DataError
 from headstart.heads.registry.candidates import streamed_heads
+from headstart.heads.solvers.sums import Stream
 from headstart.heads.splits import plan_splits
-from headstart.heads.sweep.run import fit_final, score_test, sweep
-from headstart.heads.sweep.streamed import fit_streamed, score_test_streamed, sweep_streamed
+from headstart.heads.sweep.final import fit_final, score_test
+from headstart.heads.sweep.run import Running, sweep
 
 BLOCK = 4 * N_FEATURES * 100  # a hundred rows
 SAMPLE = 4 * N_FEATURES * 300
 NO_BOUND = 10**9
+
+
+SMALL = {"block_bytes": BLOCK, "sample_bytes": SAMPLE}
+
+
+def sweep_streamed(some, y, plan, *, on_result=None, finished=(), **sizes):
+    streamed = [replace(one, features=Stream(features=one.features, **sizes)) for one in some]
+    return sweep(streamed, y, plan, running=Running(on_result=on_result, finished=finished))
 
 
 def by_params(results):
@@ -23,12 +32,12 @@ def by_params(results):
 
 @pytest.fixture(scope="module")
 def in_memory():
-    return by_params(sweep(candidates(X, *GRIDS), Y, PLAN, workers=1))
+    return by_params(sweep(candidates(X, *GRIDS), Y, PLAN, running=Running(workers=1)))
 
 
 @pytest.fixture(scope="module")
 def streamed():
-    found = sweep_streamed(candidates(OnlyRows(X, 300), *GRIDS), Y, PLAN, block_bytes=BLOCK, sample_bytes=SAMPLE)
+    found = sweep_streamed(candidates(OnlyRows(X, 300), *GRIDS), Y, PLAN, **SMALL)
     return by_params(found)
 
 
@@ -89,7 +98,7 @@ def test_the_winner_is_the_stock_estimator_with_all_that_fit_sets(head, n_classe
     features, y = embeddings(n_classes)
     plan = plan_splits(y, folds=3)
     candidate = candidates(features, head)[-1]
-    ours = fit_streamed(candidate, y, plan, block_bytes=BLOCK, sample_bytes=SAMPLE)
+    ours = fit_final(candidate, Stream(features=features, **SMALL), y, plan)
     theirs = fit_final(candidate, features, y, plan)
     assert type(ours) is type(theirs)
     pairs = zip(ours, theirs, strict=True) if hasattr(theirs, "steps") else [(ours, theirs)]
@@ -106,11 +115,9 @@ def test_the_winner_is_the_stock_estimator_with_all_that_fit_sets(head, n_classe
 
 @pytest.mark.parametrize("head", ["ridge", "logreg"])
 def test_a_streamed_winner_scores_as_in_memory_on_the_test_images(head):
-    inside, outside = (candidates(features, head)[1] for features in (X, OnlyRows(X, 300)))
-    ours = score_test_streamed(
-        fit_streamed(outside, Y, PLAN, block_bytes=BLOCK, sample_bytes=SAMPLE), outside, Y, PLAN, block_bytes=BLOCK
-    )
-    theirs = score_test(fit_final(inside, X, Y, PLAN), X, Y, PLAN)
+    candidate, stream = candidates(X, head)[1], Stream(features=OnlyRows(X, 300), **SMALL)
+    ours = score_test(fit_final(candidate, stream, Y, PLAN), stream, Y, PLAN)
+    theirs = score_test(fit_final(candidate, X, Y, PLAN), X, Y, PLAN)
     assert np.array_equal(ours.rows, theirs.rows)
     assert ours.scores["accuracy"].value == pytest.approx(theirs.scores["accuracy"].value, abs=0.003)
     np.testing.assert_allclose(ours.probability, theirs.probability, atol=0.03)
@@ -118,13 +125,13 @@ def test_a_streamed_winner_scores_as_in_memory_on_the_test_images(head):
 
 def test_ridge_reads_the_images_once_to_fit_and_once_to_score():
     features = OnlyRows(X, 300)
-    sweep_streamed(candidates(features, "ridge"), Y, PLAN, block_bytes=BLOCK, sample_bytes=SAMPLE)
+    sweep_streamed(candidates(features, "ridge"), Y, PLAN, **SMALL)
     assert features.n_read == 2 * len(PLAN.train) + 300  # the sample
 
 
 def test_logistic_regression_passes_over_all_images_a_few_times():
     features = OnlyRows(X, 300)
-    sweep_streamed(candidates(features, "logreg"), Y, PLAN, block_bytes=BLOCK, sample_bytes=SAMPLE)
+    sweep_streamed(candidates(features, "logreg"), Y, PLAN, **SMALL)
     assert features.n_read < 40 * len(PLAN.train)  # from a sample of 300; of larger ones fewer
 
 
@@ -133,7 +140,7 @@ def test_a_validation_set_is_one_fold():
     plan = plan_splits(Y, split=split)
     ours, theirs = (
         run(candidates(X, "ridge", "centroid"), Y, plan, **more)
-        for run, more in ((sweep_streamed, {"block_bytes": BLOCK}), (sweep, {"workers": 1}))
+        for run, more in ((sweep_streamed, {"block_bytes": BLOCK}), (sweep, {"running": Running(workers=1)}))
     )
     for name, one in by_params(theirs).items():
         assert np.array_equal(by_params(ours)[name].predictions.classes, one.predictions.classes)
@@ -157,14 +164,14 @@ def test_images_that_are_not_finite_are_named():
     rows = [int(PLAN.train[5]), int(PLAN.train[900])]
     broken[rows, 3] = np.nan
     with pytest.raises(DataError, match="NaN or infinite") as caught:
-        sweep_streamed(candidates(broken, "centroid"), Y, PLAN, block_bytes=BLOCK, sample_bytes=SAMPLE)
+        sweep_streamed(candidates(broken, "centroid"), Y, PLAN, **SMALL)
     assert rows[0] in caught.value.rows
 
 
 def test_one_bad_choice_fails_by_itself():
     good, bad = candidates(X, "ridge")[0], replace(candidates(X, "ridge")[1], params={"alpha": -1.0})
     found = sweep_streamed([good, bad], Y, PLAN)
-    assert found[0].candidate is good
+    assert found[0].candidate.params == good.params
     assert found[0].error is None
     assert found[1].error == "ValueError: alpha is -1.0, expected a number above 0"
 
@@ -185,7 +192,8 @@ def test_what_was_finished_before_is_not_fitted_again():
     first = sweep_streamed(some, Y, PLAN)
     features = OnlyRows(X, 0)
     again = [replace(one, features=features) for one in some]
-    done = [replace(result, candidate=again[some.index(result.candidate)]) for result in first]
+    order = [one.params for one in some]
+    done = [replace(result, candidate=again[order.index(result.candidate.params)]) for result in first]
     assert sweep_streamed(again, Y, PLAN, finished=done) == done
 
 

@@ -9,7 +9,7 @@ from threadpoolctl import threadpool_limits
 
 from headstart.heads.registry.candidates import expand
 from headstart.heads.registry.head import GridSolver
-from headstart.heads.sweep.run import sweep
+from headstart.heads.sweep.run import Running, sweep
 
 COUNTING = GridSolver(place="support.thread_count_path:solve", params=frozenset({"alpha"}), divisible=False)
 
@@ -35,7 +35,7 @@ def test_jobs_in_threads_have_one_thread_each(jobs, tmp_path, monkeypatch):
     with threadpool_limits(2):
         try:
             allow_many(tmp_path)
-            sweep(jobs, Y, PLAN, workers=2)
+            sweep(jobs, Y, PLAN, running=Running(workers=2))
             assert torch.get_num_threads() == 2
         finally:
             torch.set_num_threads(before)
@@ -48,5 +48,5 @@ def test_jobs_in_processes_have_one_thread_each(jobs, tmp_path):
     options = {"dashboard_address": "127.0.0.1:0", "silence_logs": 60, "memory_limit": 0}
     env = many | {PLACE: str(tmp_path)}
     with LocalCluster(n_workers=1, threads_per_worker=1, env=env, **options) as cluster:
-        sweep(jobs, Y, PLAN, dask=cluster.scheduler_address)
+        sweep(jobs, Y, PLAN, running=Running(dask=cluster.scheduler_address))
     check(tmp_path, n_processes=1)

@@ -17,7 +17,7 @@ from headstart.heads.registry import table as registry
 from headstart.heads.registry.candidates import Candidate, FeatureSet, expand
 from headstart.heads.registry.head import GridSolver
 from headstart.heads.sweep import cluster as sweep_cluster
-from headstart.heads.sweep.run import sweep
+from headstart.heads.sweep.run import Running, sweep
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +64,7 @@ def test_each_process_reads_the_features_once_for_all_candidates_and_folds(sched
             return load_digits().data[:300].astype(np.float16)
 
     source = FeatureSet(features=View(), backbone="pixels", tap="raw", key="k")
-    results = sweep(expand([source], ["dummy", "centroid", "ridge", "knn"]), Y, PLAN, dask=scheduler)
+    results = sweep(expand([source], ["dummy", "centroid", "ridge", "knn"]), Y, PLAN, running=Running(dask=scheduler))
     reads = Counter(int(path.name.partition("-")[0]) for path in tmp_path.iterdir())
     assert reads.pop(os.getpid()) == 1  # the check before anything runs
     assert set(reads.values()) == {1}
@@ -101,8 +101,9 @@ def test_a_worker_that_is_killed_costs_the_job_that_it_ran_and_no_other(schedule
         candidates,
         Y,
         PLAN,
-        dask=scheduler,
-        on_result=lambda result: (tmp_path / f"seen-{result.candidate.params['number']}").touch(),
+        running=Running(
+            dask=scheduler, on_result=lambda result: (tmp_path / f"seen-{result.candidate.params['number']}").touch()
+        ),
     )
     killer.join()
     assert len(results) == 12
@@ -127,7 +128,10 @@ def test_a_candidate_that_ends_every_worker_fails_with_a_reason_and_the_others_f
         "headstart.heads.sweep.jobs.solver_of", lambda candidate: deadly if candidate.head == "ridge" else None
     )
     ridges = expand([PIXELS], ["ridge"], {"ridge": {"alpha": [1.0, 10.0]}})
-    results = {str(r.candidate.params): r for r in sweep([*numbered(6, act), *ridges], Y, PLAN, dask=scheduler)}
+    results = {
+        str(r.candidate.params): r
+        for r in sweep([*numbered(6, act), *ridges], Y, PLAN, running=Running(dask=scheduler))
+    }
     lost = results.pop("{'number': 3}")
     assert lost.error.startswith("WorkerLostError: every process that fitted it ended without a word")
     assert (
@@ -146,7 +150,7 @@ def test_a_head_that_exits_fails_like_any_other(numbered):
         if number == 1:
             raise SystemExit(3)
 
-    first, second = sweep(numbered(2, act), Y, PLAN, workers=1)
+    first, second = sweep(numbered(2, act), Y, PLAN, running=Running(workers=1))
     assert (first.error, second.error) == (None, "SystemExit: 3")
 
 

@@ -1,0 +1,111 @@
+"""The winner, fitted on all of train and scored once; its features are in memory or read in blocks."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from sklearn.base import is_regressor
+from sklearn.exceptions import ConvergenceWarning
+
+from headstart.heads.prediction import predict, predict_numbers
+from headstart.heads.registry import find_head
+from headstart.heads.scoring import LargeScores, Predictions, Score, score_predictions
+from headstart.heads.solvers.sums import Stream
+from headstart.heads.sweep.streamed import fit_streamed
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+    from headstart.heads.registry import Candidate
+    from headstart.heads.splits import SplitPlan
+
+
+@dataclass(frozen=True, kw_only=True)
+class FinalScore:
+    """What a fitted head says about the test images.
+
+    Parameters
+    ----------
+    rows : int ndarray of shape (n_test,)
+        The plan's test rows.
+    predictions : ndarray of shape (n_test,)
+        Classes, 0 … n_classes - 1, as int; or numbers as float64.
+    probability : float64 ndarray of shape (n_test, n_classes), or None
+        None for heads without probabilities.
+    scores : dict of str to Score or None
+        Every metric with its interval.
+    """
+
+    rows: NDArray[np.intp]
+    predictions: NDArray[Any]
+    probability: NDArray[np.float64] | None
+    scores: dict[str, Score | None]
+
+
+def fit_final(candidate: Candidate, X: ArrayLike | Stream, y: ArrayLike, plan: SplitPlan, seed: int = 0) -> Any:
+    """Return the candidate's head, fitted on the train rows of `X` (n_images, n_features) and `y` (n_images,)."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # the sweep's result has reported it for this candidate
+        if isinstance(X, Stream):
+            return fit_streamed(candidate, X, np.asarray(y).astype(np.intp), plan, seed)
+        rows = np.ascontiguousarray(np.asarray(X)[plan.train], dtype=np.float32)
+        model: Any = find_head(candidate.head, candidate.task).make(candidate.params, seed)
+        return model.fit(rows, np.asarray(y)[plan.train])
+
+
+def score_test(
+    model: Any,
+    X: ArrayLike | Stream,
+    y: ArrayLike,
+    plan: SplitPlan,
+    *,
+    groups: ArrayLike | None = None,
+    seed: int = 0,
+) -> FinalScore:
+    """Score a fitted head on the plan's test rows: once, after everything has been chosen.
+
+    Parameters
+    ----------
+    model : fitted scikit-learn classifier or regressor
+    X : array-like of shape (n_images, n_features), or Stream
+        Of a stream the intervals are those of `LargeScores`.
+    y : array of shape (n_images,)
+        Classes as int, or numbers for a regressor.
+    plan : SplitPlan
+    groups : int array of shape (n_images,) or None
+        Images that intervals draw together.
+    seed : int
+        Of the intervals.
+    """
+    rows = plan.test
+    together = None if groups is None else np.asarray(groups)[rows]
+    probability = None
+    if is_regressor(model):
+        true, n_classes = np.asarray(y)[rows], 0
+        predictions: NDArray[Any] = predict_numbers(model, np.asarray(X)[rows])
+    else:
+        labels = np.asarray(y).astype(np.intp)
+        true, n_classes = labels[rows], int(labels.max()) + 1
+        if isinstance(X, Stream):
+            return _score_stream(model, X, true, n_classes, rows, together)
+        predictions, probability = predict(model, np.asarray(X)[rows], n_classes)
+    scores = score_predictions(true, probability, predictions, n_classes, groups=together, seed=seed)
+    return FinalScore(rows=rows, predictions=predictions, probability=probability, scores=scores)
+
+
+def _score_stream(
+    model: Any,
+    stream: Stream,
+    true: NDArray[np.intp],
+    n_classes: int,
+    rows: NDArray[np.intp],
+    groups: NDArray[Any] | None,
+) -> FinalScore:
+    parts = [predict(model, block.features, n_classes)[1] for block in stream.blocks(rows)]
+    probability = np.concatenate([part for part in parts if part is not None])
+    said = Predictions(classes=probability.argmax(axis=1), probability=probability[np.arange(len(true)), true])
+    scores = LargeScores(true, n_classes, groups).scores(said)
+    return FinalScore(rows=rows, predictions=said.classes, probability=probability, scores=scores)
