@@ -1,6 +1,7 @@
 """What docs/architecture.md lists under "A head" is all that one needs: a toy goes from its row to predictions."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +14,7 @@ from headstart import fit
 from headstart.heads import register
 from headstart.heads.errors import ModelFileError
 from headstart.heads.registry import table
-from headstart.heads.saving import archive, load_model, model_file
-
-TYPE = "support.toy_head.ToyClassifier"
+from headstart.heads.saving import load_model
 
 
 @pytest.fixture
@@ -28,13 +27,6 @@ def row(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.fixture
-def trusted(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Name its type in `heads/saving/archive.py`."""
-    monkeypatch.setattr(model_file, "TRUSTED_TYPES", (*archive.TRUSTED_TYPES, TYPE))
-    monkeypatch.setattr(archive, "ALLOWED_NODES", archive.ALLOWED_NODES | {(TYPE, "ObjectNode")})
-
-
-@pytest.fixture
 def cache(tmp_path: Path) -> Path:
     generator = np.random.default_rng(0)
     codes = np.resize(np.arange(3), 120)
@@ -42,9 +34,7 @@ def cache(tmp_path: Path) -> Path:
     return cache_of(tmp_path, features, [f"class-{code}" for code in codes])
 
 
-def test_a_toy_head_is_swept_by_its_fast_path_wins_and_is_saved(
-    row: None, trusted: None, cache: Path, tmp_path: Path
-) -> None:
+def test_a_toy_head_is_swept_by_its_fast_path_wins_and_is_saved(row: None, cache: Path, tmp_path: Path) -> None:
     found = fit(cache, ["toy", "dummy"], out=tmp_path / "results", workers=1, metric="log_loss")
     toys = [one for one in found.leaderboard if one["head"] == "toy"]
     assert {one["params"]["sharpness"] for one in toys} == {0.1, 1.0, 10.0}
@@ -70,7 +60,8 @@ def test_the_fast_path_of_the_toy_gives_what_the_head_gives() -> None:
 
 
 def test_a_head_whose_type_is_not_named_says_so_before_its_model_is_needed(
-    row: None, cache: Path, tmp_path: Path
+    row: None, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setitem(table._registered["classify"], "toy", replace(TOY, estimator=""))
     with pytest.raises(ModelFileError, match=r"ToyClassifier \(ObjectNode\)"):
         fit(cache, "toy", out=tmp_path / "results", workers=1)

@@ -90,6 +90,9 @@ class Head:
         Values of the hyper-parameters tried by default: every combination is one candidate.
     task : {"classify", "regress"}
         Whether it tells classes apart or predicts a number.
+    estimator : str
+        ``module.Class`` of its last step, which a saved model may then hold: parameters and numpy arrays, and no method
+        that runs anything they hold. Empty of scikit-learn's own.
     solver : GridSolver, optional
     streamed : StreamedFit, optional
     """
@@ -99,6 +102,7 @@ class Head:
     make: Callable[[Mapping[str, Any], int], BaseEstimator]
     grid: Grid
     task: str = "classify"
+    estimator: str = ""
     solver: GridSolver | None = None
     streamed: StreamedFit | None = None
 

@@ -65,6 +65,7 @@ for _head in (
         name="centroid",
         summary="Nearest class mean on centred, unit-length features; strong with very few images a class.",
         make=_made_by("headstart.heads.estimators.centroid:make_centroid"),
+        estimator="headstart.heads.estimators.centroid.NearestMeanClassifier",
         grid={},
         streamed=StreamedFit(place="headstart.heads.solvers.streamed.centroid:stream_centroid", params=frozenset()),
     ),
@@ -72,6 +73,7 @@ for _head in (
         name="knn",
         summary="The k most similar images by cosine vote, nearer ones louder; no training.",
         make=_made_by("headstart.heads.estimators.neighbors:make_knn"),
+        estimator="headstart.heads.estimators.neighbors.NearestImagesClassifier",
         grid={"n_neighbors": (1, 5, 20)},
         solver=GridSolver(
             place="headstart.heads.solvers.knn:solve_knn", params=frozenset({"n_neighbors", "metric"}), divisible=False
@@ -81,6 +83,7 @@ for _head in (
         name="logreg",
         summary="Logistic regression, the usual linear probe, with good probabilities.",
         make=_made_by("headstart.heads.estimators.stock:make_logreg"),
+        estimator="headstart.heads.estimators.stock.LogisticRegression",
         grid={"C": (0.001, 0.01, 0.1, 1.0, 10.0)},
         solver=GridSolver(
             place="headstart.heads.solvers.logistic.grid:solve_logreg",
@@ -94,6 +97,7 @@ for _head in (
         name="ridge",
         summary="Least squares with an L2 penalty, solved exactly; the fastest linear head.",
         make=_made_by("headstart.heads.estimators.ridge:make_ridge"),
+        estimator="headstart.heads.estimators.ridge.RidgeSoftmaxClassifier",
         grid={"alpha": (1.0, 10.0, 100.0, 1000.0, 10000.0)},
         solver=GridSolver(
             place="headstart.heads.solvers.ridge:solve_ridge",
@@ -115,6 +119,7 @@ for _head in (
         name="lda",
         summary="Linear discriminant analysis with a shrunk covariance.",
         make=_made_by("headstart.heads.estimators.lda:make_lda"),
+        estimator="headstart.heads.estimators.lda.ShrunkDiscriminantClassifier",
         grid={"shrinkage": (0.1, 0.5, 0.9, 0.99)},
         solver=GridSolver(
             place="headstart.heads.solvers.lda:solve_lda", params=frozenset({"shrinkage"}), divisible=False
@@ -124,6 +129,7 @@ for _head in (
         name="linear-torch",
         summary="Softmax layer trained by SGD with a stepped learning rate, as in the transfer-learning tutorials.",
         make=_made_by("headstart.heads.neural.linear_torch:make_linear_torch"),
+        estimator="headstart.heads.neural.linear_torch.TorchLinearClassifier",
         grid={"learning_rate": (0.01, 0.1)},
         solver=GridSolver(
             place="headstart.heads.neural.grid:solve_linear_torch", params=frozenset(_TRAINED), divisible=True
@@ -133,6 +139,7 @@ for _head in (
         name="mlp",
         summary="One hidden layer with dropout, trained by Adam, stopped early.",
         make=_made_by("headstart.heads.neural.mlp:make_mlp"),
+        estimator="headstart.heads.neural.mlp.TorchMLPClassifier",
         grid={"hidden_sizes": ((128,), (512,)), "dropout": (0.0, 0.5)},
         solver=GridSolver(
             place="headstart.heads.neural.grid:solve_mlp", params=frozenset({"hidden_sizes", *_TRAINED}), divisible=True
@@ -142,24 +149,28 @@ for _head in (
         name="svm-rbf",
         summary="Support vector machine with an RBF kernel, for up to 20 000 images; labels but no probabilities.",
         make=_made_by("headstart.heads.estimators.svm:make_svm_rbf"),
+        estimator="headstart.heads.estimators.svm.RbfSupportVectorClassifier",
         grid={"C": (1.0, 10.0), "gamma_factor": (0.3, 1.0)},
     ),
     Head(
         name="boosting",
         summary="Gradient-boosted trees, stopped early; slow on many features and classes.",
         make=_made_by("headstart.heads.estimators.boosting:make_boosting"),
+        estimator="headstart.heads.estimators.boosting.BoostedTreesClassifier",
         grid={"min_samples_leaf": (5, 20)},
     ),
     Head(
         name="naive-bayes",
         summary="Gaussian naive Bayes with tempered probabilities; one pass over the images.",
         make=_made_by("headstart.heads.estimators.naive_bayes:make_naive_bayes"),
+        estimator="headstart.heads.estimators.naive_bayes.GaussianBayesClassifier",
         grid={"var_smoothing": (0.01, 0.1, 1.0)},
     ),
     Head(
         name="cosine",
         summary="Softmax over scaled cosines (Baseline++): no class wins by longer weights.",
         make=_made_by("headstart.heads.estimators.cosine:make_cosine"),
+        estimator="headstart.heads.estimators.cosine.CosineClassifier",
         grid={"C": (1.0, 10.0, 100.0, 1000.0)},
     ),
     Head(
@@ -173,6 +184,7 @@ for _head in (
         name="knn",
         summary="The mean of the k most similar images by cosine, nearer ones louder; no training.",
         make=_made_by("headstart.heads.estimators.neighbors:make_knn_regressor"),
+        estimator="headstart.heads.estimators.neighbors.NearestImagesRegressor",
         grid={"n_neighbors": (1, 5, 20)},
         task="regress",
     ),
@@ -180,6 +192,7 @@ for _head in (
         name="ridge",
         summary="Least squares with an L2 penalty, solved exactly; the fastest linear head.",
         make=_made_by("headstart.heads.estimators.ridge:make_ridge_regressor"),
+        estimator="headstart.heads.estimators.ridge.RidgeRegressor",
         grid={"alpha": (1.0, 10.0, 100.0, 1000.0, 10000.0)},
         task="regress",
     ),
@@ -187,6 +200,7 @@ for _head in (
         name="mlp",
         summary="One hidden layer with dropout, trained by Adam on squared errors, stopped early.",
         make=_made_by("headstart.heads.neural.mlp:make_mlp_regressor"),
+        estimator="headstart.heads.neural.mlp.TorchMLPRegressor",
         grid={"hidden_sizes": ((128,), (512,)), "dropout": (0.0, 0.5)},
         task="regress",
     ),
@@ -194,6 +208,7 @@ for _head in (
         name="boosting",
         summary="Gradient-boosted trees by squared error, stopped early; slow on many features.",
         make=_made_by("headstart.heads.estimators.boosting:make_boosting_regressor"),
+        estimator="headstart.heads.estimators.boosting.BoostedTreesRegressor",
         grid={"min_samples_leaf": (5, 20)},
         task="regress",
     ),

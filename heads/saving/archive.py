@@ -1,4 +1,4 @@
-"""What may stand in a `head.skops`: a fixed list of types, checked before anything is built.
+"""What may stand in a `head.skops`: types that the table of heads names, checked before anything is built.
 
 skops alone trusts all of scikit-learn's estimators. Some of these index C arrays by numbers from the file, so that a
 planted one ends the process or reads memory that is not its own. Here only what the registered heads write passes.
@@ -12,31 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from headstart.heads.errors import ModelFileError
+from headstart.heads.registry import HEADS_OF
 
-TRUSTED_TYPES = (
-    "headstart.heads.estimators.boosting.BoostedTreesClassifier",
-    "headstart.heads.estimators.boosting.BoostedTreesRegressor",
-    "headstart.heads.estimators.centroid.NearestMeanClassifier",
-    "headstart.heads.estimators.cosine.CosineClassifier",
-    "headstart.heads.estimators.lda.ShrunkDiscriminantClassifier",
-    "headstart.heads.estimators.stock.LogisticRegression",
-    "headstart.heads.neural.linear_torch.TorchLinearClassifier",
-    "headstart.heads.neural.mlp.TorchMLPClassifier",
-    "headstart.heads.neural.mlp.TorchMLPRegressor",
-    "headstart.heads.estimators.naive_bayes.GaussianBayesClassifier",
-    "headstart.heads.estimators.neighbors.NearestImagesClassifier",
-    "headstart.heads.estimators.neighbors.NearestImagesRegressor",
-    "headstart.heads.estimators.ridge.RidgeRegressor",
-    "headstart.heads.estimators.ridge.RidgeSoftmaxClassifier",
-    "headstart.heads.estimators.svm.RbfSupportVectorClassifier",
-)
-"""Our own estimators: parameters and numpy arrays, and no method that runs anything they hold.
-
-Nothing is ever added here on the word of a file.
-"""
-
-_ESTIMATORS = (
-    *TRUSTED_TYPES,
+_OF_SCIKIT_LEARN = (
     "sklearn.dummy.DummyClassifier",
     "sklearn.dummy.DummyRegressor",
     "sklearn.linear_model._logistic.LogisticRegression",  # of models saved before there was one of our own
@@ -45,25 +23,39 @@ _ESTIMATORS = (
     "sklearn.preprocessing._data.StandardScaler",
     "sklearn.svm._classes.LinearSVC",
 )
-_EARLIER_MODULES = {
-    f"heads.{name.rsplit('.', 2)[1]}": name.rsplit(".", 1)[0] for name in TRUSTED_TYPES if "stock" not in name
-}
-"""Where our own types stood when models were first saved, and where they stand now."""
-
 _NUMPY_TYPES = ("ndarray", "bool", "float32", "float64", "int32", "int64")
 
-ALLOWED_NODES = frozenset(
+_PLAIN_NODES = frozenset(
     {
         ("builtins.dict", "DictNode"),
         ("builtins.list", "ListNode"),
         ("builtins.str", "JsonNode"),  # None, numbers and strings alike: skops names them all str
         ("builtins.str", "TypeNode"),  # the type of a dict's keys
         ("builtins.tuple", "TupleNode"),
-        *((name, "ObjectNode") for name in _ESTIMATORS),
+        *((name, "ObjectNode") for name in _OF_SCIKIT_LEARN),
         *((f"numpy.{name}", "NdArrayNode") for name in _NUMPY_TYPES),
     }
 )
-"""(type, skops' way of building it) of everything that a registered head is made of."""
+
+
+def trusted_types() -> list[str]:
+    """Return the estimators that rows of the table of heads name, as "module.Class".
+
+    Nothing is ever added here on the word of a file.
+    """
+    return sorted({head.estimator for heads in HEADS_OF.values() for head in heads.values() if head.estimator})
+
+
+def allowed_nodes() -> frozenset[tuple[str, str]]:
+    """Return (type, skops' way of building it) of everything that a registered head is made of."""
+    return _PLAIN_NODES | {(name, "ObjectNode") for name in trusted_types()}
+
+
+def _earlier_modules() -> dict[str, str]:
+    """Return where our own types stand now, by where they stood when models were first saved."""
+    modules = {name.rpartition(".")[0] for name in trusted_types()}
+    return {f"heads.{module.rpartition('.')[2]}": module for module in modules if not module.endswith(".stock")}
+
 
 SCHEMA_FILE = "schema.json"
 LARGEST_SCHEMA = 20_000_000  # bytes; a head's is some 20 kB, and 4 kB more for each epoch of a training curve
@@ -78,11 +70,12 @@ def with_names_of_today(data: bytes, where: Path) -> bytes:
         It is no archive that `check_archive` could take.
     """
     schema = _read_schema(data, where)
-    moved = [node for node in _nodes(schema) if str(node.get("__module__")) in _EARLIER_MODULES]
+    now = _earlier_modules()
+    moved = [node for node in _nodes(schema) if str(node.get("__module__")) in now]
     if not moved:
         return data
     for node in moved:
-        node["__module__"] = _EARLIER_MODULES[node["__module__"]]
+        node["__module__"] = now[node["__module__"]]
     renamed = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(data)) as archive, zipfile.ZipFile(renamed, "w") as copy:
         for member in archive.infolist():
@@ -100,21 +93,21 @@ def check_archive(data: bytes, where: Path, own: frozenset[str] = frozenset()) -
     where : Path
         For messages.
     own : frozenset of str
-        Types beyond `ALLOWED_NODES` that a person has named, as "module.Class": objects of Python with a state.
+        Types beyond `allowed_nodes` that a person has named, as "module.Class": objects of Python with a state.
 
     Raises
     ------
     ModelFileError
         It is no such archive, is compressed, unfolds to more than its own size, or holds a type that is not allowed.
     """
-    schema = _read_schema(data, where)
+    schema, allowed = _read_schema(data, where), allowed_nodes()
     refused: set[str] = set()
     containers: dict[int, bool] = {}
     owners: dict[str, int] = {}
     for node in _nodes(schema):
         loader = str(node.get("__loader__"))
         name = f"{node.get('__module__')}.{node.get('__class__')}"
-        if (name, loader) not in ALLOWED_NODES and not (loader == "ObjectNode" and name in own):
+        if (name, loader) not in allowed and not (loader == "ObjectNode" and name in own):
             refused.add(f"{name} ({loader})")
             continue
         if loader == "NdArrayNode":

@@ -1,7 +1,7 @@
 """A fitted head on disk: a folder with `head.skops` and `model.json`, read back without pickle.
 
 What is read back may come from anywhere, so loading runs no code of the file's choosing: skops rebuilds objects of
-the types on a fixed list only (`archive`), and what the card says is checked (`card`). A user's
+the types that the table of heads names only (`archive`), and what the card says is checked (`card`). A user's
 own types pass where the user names them, at each load again.
 """
 
@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from headstart.heads.errors import ModelFileError, OwnHeadError
 from headstart.heads.registry import find_head, load_object
-from headstart.heads.saving.archive import TRUSTED_TYPES, check_archive, with_names_of_today
+from headstart.heads.saving.archive import check_archive, trusted_types, with_names_of_today
 from headstart.heads.saving.card import CARD_FILE, FORMAT_VERSION, check_card, read_bytes, read_card
 
 if TYPE_CHECKING:
@@ -149,7 +149,7 @@ def _rebuild(data: bytes, path: Path, own: frozenset[str]) -> Any:
     data = with_names_of_today(data, path)
     check_archive(data, path, own)
     try:
-        return skops.io.loads(data, trusted=[*TRUSTED_TYPES, *own])
+        return skops.io.loads(data, trusted=[*trusted_types(), *own])
     except UntrustedTypesFoundException as error:
         raise ModelFileError(
             f"{path}: not loaded, because it holds types that are not trusted and could run code: {error}"

@@ -56,6 +56,7 @@ TOY = Head(
     name="toy",
     summary="The nearest class mean, as sure as it is asked to be.",
     make=make_toy,
+    estimator="support.toy_head.ToyClassifier",
     grid={"sharpness": (0.1, 1.0, 10.0)},
     solver=GridSolver(
         place=f"{__name__}:solve_toy",
