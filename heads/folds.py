@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypedDict
 
 import numpy as np
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
@@ -79,3 +80,54 @@ def check_folds(
 def unit_name(group_ids: Rows) -> str:
     """Say what is counted: images, or groups of them."""
     return "images" if len(np.unique(group_ids)) == len(group_ids) else "groups"
+
+
+class DrawKeywords(TypedDict, total=False):
+    """The fields of `Draw`, by name."""
+
+    test_size: float
+    folds: int
+    repeats: int
+    seed: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Draw:
+    """How images are drawn into folds, and which are held back.
+
+    Parameters
+    ----------
+    test_size : float
+        Share of the images, or groups, held back where no split is given, between 0 and 1.
+    folds : int
+        Of the cross-validation, at least 2.
+    repeats : int
+        Rounds of it, each with other folds; where val chooses, of heads with another seed. At least 1.
+    seed : int
+        Of everything drawn here; each round has the next one.
+
+    Raises
+    ------
+    DataError
+        One is out of its range.
+    """
+
+    test_size: float = 0.2
+    folds: int = 5
+    repeats: int = 1
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not 0 < self.test_size < 1:
+            raise DataError(f"test_size is {self.test_size!r}, expected a share between 0 and 1, such as 0.2")
+        if self.folds < 2:
+            raise DataError(f"folds is {self.folds!r}, expected at least 2")
+        if self.repeats < 1:
+            raise DataError(f"repeats is {self.repeats!r}, expected at least 1")
+
+    def rounds(self, labels: NDArray[Any], group_ids: Rows, rows: Rows, names: list[str]) -> list[tuple[Rows, Rows]]:
+        """Return the folds of all rounds over these rows, as `cross_validate` has them."""
+        each = (
+            cross_validate(labels, group_ids, rows, self.folds, self.seed + at, names) for at in range(self.repeats)
+        )
+        return [fold for folds in each for fold in folds]

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 import numpy as np
 from sklearn.model_selection import StratifiedShuffleSplit
 
 from headstart.heads.errors import DataError
-from headstart.heads.folds import check_folds, cross_validate, unit_name
+from headstart.heads.folds import Draw, check_folds, unit_name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import ArrayLike, NDArray
+
+    from headstart.heads.folds import DrawKeywords
 
     Rows = NDArray[np.intp]
 
@@ -71,12 +73,9 @@ def plan_splits(
     *,
     split: Sequence[str | None] | NDArray[Any] | None = None,
     groups: ArrayLike | None = None,
-    test_size: float = 0.2,
-    folds: int = 5,
-    repeats: int = 1,
-    seed: int = 0,
     class_names: Sequence[str] | None = None,
     stratify: bool = True,
+    **drawn: Unpack[DrawKeywords],
 ) -> SplitPlan:
     """Plan an experiment from labels, the splits that were given, if any, and groups that must not be torn apart.
 
@@ -100,18 +99,12 @@ def plan_splits(
         The given split of each image.
     groups : int array of shape (n_images,) or None
         Images with the same number stay together (one patient, one film, one digest); with None all are independent.
-    test_size : float
-        Share of the images, or groups, held back where no split is given, between 0 and 1.
-    folds : int
-        Of the cross-validation, at least 2.
-    repeats : int
-        Rounds of it, each with other folds; where val chooses, of heads with another seed. At least 1.
-    seed : int
-        Of everything drawn here; each round has the next one.
     class_names : sequence of str or None
         For messages; without `stratify` one name, of what the numbers measure.
     stratify : bool
         Whether every part gets its share of each class; False draws images or groups alike, whatever their `y`.
+    **drawn
+        ``test_size, folds, repeats, seed`` of `Draw`.
 
     Raises
     ------
@@ -119,34 +112,28 @@ def plan_splits(
         A single class, an unknown split name, nothing to train on, a class with fewer images (or groups) than folds, or
         a `test_size` or `folds` out of its range.
     """
+    draw = Draw(**drawn)
     # Without strata all images are of one class for whatever is drawn here.
     labels = np.asarray(y) if stratify else np.zeros(len(np.asarray(y)), dtype=np.intp)
     fewest = 2 if stratify else 1
     group_ids = np.arange(len(labels)) if groups is None else number_groups(np.asarray(groups))
     names = checked_names(labels, group_ids, class_names, fewest)
-    if not 0 < test_size < 1:
-        raise DataError(f"test_size is {test_size!r}, expected a share between 0 and 1, such as 0.2")
-    if folds < 2:
-        raise DataError(f"folds is {folds!r}, expected at least 2")
-    if repeats < 1:
-        raise DataError(f"repeats is {repeats!r}, expected at least 1")
     notes: list[str] = []
     sides = _sides(split, len(labels), notes)
     dropped = _straddling(sides, group_ids, notes)
     train, val, test = (np.flatnonzero(sides == name) for name in SPLIT_NAMES)
     test_name = "test" if len(test) else "val"
     if not len(test) and not len(val):
-        train, test = _hold_back(labels, group_ids, train, test_size, seed, names)
+        train, test = _hold_back(labels, group_ids, train, draw.test_size, draw.seed, names)
         share = len(test) / (len(train) + len(test))  # whole groups can be more or less than was asked for
         test_name = "held-out fifth" if 0.15 <= share < 0.25 else f"held-out {share:.2g} of the images"
     elif not len(test):
         val, test = test, val
     _check_train(labels, train, test, names, notes, fewest)
     if len(val):
-        planned, selection = [(train, val)] * repeats, "val"
+        planned, selection = [(train, val)] * draw.repeats, "val"
     else:
-        rounds = [cross_validate(labels, group_ids, train, folds, seed + number, names) for number in range(repeats)]
-        planned, selection = [fold for one in rounds for fold in one], "cv"
+        planned, selection = draw.rounds(labels, group_ids, train, names), "cv"
         check_folds(labels, train, planned, names, notes, fewest)
     return SplitPlan(
         folds=planned,
@@ -156,7 +143,7 @@ def plan_splits(
         test_name=test_name,
         dropped=dropped,
         notes=notes,
-        repeats=repeats,
+        repeats=draw.repeats,
     )
 
 

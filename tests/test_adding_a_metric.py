@@ -60,23 +60,23 @@ def cache(tmp_path: Path) -> Path:
 def test_a_toy_metric_chooses_and_stands_in_every_table(row: None, cache: Path, tmp_path: Path) -> None:
     found = fit(cache, ["ridge", "centroid", "dummy"], out=tmp_path / "one", workers=1, metric="error_rate")
     other = fit(cache, ["dummy"], out=tmp_path / "two", workers=1, metric="error_rate")
-    scores = [one["score"] for one in found.leaderboard]
+    scores = [one.score for one in found.leaderboard]
     assert scores == sorted(scores), "lower is better"
-    assert scores == pytest.approx([1 - one["scores"]["accuracy"]["value"] for one in found.leaderboard])
-    assert found.leaderboard[-1]["head"] == "dummy"
-    assert found.leaderboard[-1]["p_value"] < 0.05
-    assert found.winner["low"] <= found.winner["score"] <= found.winner["high"]
+    assert scores == pytest.approx([1 - one.scores["accuracy"].value for one in found.leaderboard])
+    assert found.leaderboard[-1].head == "dummy"
+    assert found.leaderboard[-1].p_value < 0.05
+    assert found.winner.low <= found.winner.score <= found.winner.high
     page = Path(found.report).read_text()
     assert "share of wrong images" in page
-    assert f"{100 * found.test['scores']['error_rate']['value']:.1f} %" in page
+    assert f"{100 * found.test.scores['error_rate'].value:.1f} %" in page
     (ranked,) = rank_runs([cache]).tables
-    assert [run["test"]["value"] for run in ranked["runs"]] == sorted(run["test"]["value"] for run in ranked["runs"])
+    assert [run.test.value for run in ranked.runs] == sorted(run.test.value for run in ranked.runs)
     runs = [find_run(str(Path(one.model).parent), []) for one in (found, other)]
     compared = compare_runs(*runs)
     assert compared.metric == "error_rate"
     assert compared.significant
     assert compared.difference is not None
-    assert compared.difference["value"] < 0
+    assert compared.difference.value < 0
 
 
 def test_intervals_and_tests_of_a_toy_are_those_of_the_metric_that_it_mirrors(row: None) -> None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 
 from headstart.heads.errors import DataError
-from headstart.heads.folds import check_folds, cross_validate
+from headstart.heads.folds import Draw, check_folds, cross_validate
 from headstart.heads.scoring import score_predictions
 from headstart.heads.splits import SplitPlan, checked_names, number_groups, plan_splits
 from headstart.heads.sweep.final import FinalScore
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
+    from headstart.heads.folds import DrawKeywords
     from headstart.heads.sweep.trial import Result
 
     Rows = NDArray[np.intp]
@@ -66,11 +67,9 @@ def plan_nested(
     n_outer: int,
     split: Sequence[str | None] | NDArray[Any] | None = None,
     groups: ArrayLike | None = None,
-    folds: int = 5,
-    repeats: int = 1,
-    seed: int = 0,
     class_names: Sequence[str] | None = None,
     stratify: bool = True,
+    **drawn: Unpack[DrawKeywords],
 ) -> NestedPlan:
     """Plan outer folds over all images, stratified and with groups kept whole, and what chooses inside each.
 
@@ -80,7 +79,7 @@ def plan_nested(
 
     Parameters
     ----------
-    y, groups, folds, repeats, seed, class_names, stratify
+    y, groups, class_names, stratify, **drawn
         As for `heads.splits.plan_splits`.
     n_outer : int
         Outer folds, at least 2.
@@ -102,27 +101,19 @@ def plan_nested(
     if n_outer < 2:
         raise DataError(f"nested is {n_outer!r}, expected at least 2 outer folds")
     _refuse_splits(split)
+    draw = Draw(**drawn)
     labels = np.asarray(y) if stratify else np.zeros(len(np.asarray(y)), dtype=np.intp)
     group_ids = np.arange(len(labels)) if groups is None else number_groups(np.asarray(groups))
     names = checked_names(labels, group_ids, class_names, 2 if stratify else 1)
     everything = np.arange(len(labels))
-    held_out = cross_validate(labels, group_ids, everything, n_outer, seed, names, option="--nested")
-    plan_inside = partial(
-        plan_splits,
-        folds=folds,
-        repeats=repeats,
-        seed=seed,
-        groups=group_ids,
-        class_names=names,
-        stratify=stratify,
-    )
+    held_out = cross_validate(labels, group_ids, everything, n_outer, draw.seed, names, option="--nested")
+    plan_inside = partial(plan_splits, **drawn, groups=group_ids, class_names=names, stratify=stratify)
     outer = [
         _plan_outer(labels, rows, f"outer fold {number}", plan_inside)
         for number, (_, rows) in enumerate(held_out, start=1)
     ]
     notes = _notes_of(outer)
-    rounds = [cross_validate(labels, group_ids, everything, folds, seed + number, names) for number in range(repeats)]
-    planned = [fold for one in rounds for fold in one]
+    planned = draw.rounds(labels, group_ids, everything, names)
     check_folds(labels, everything, planned, names, notes, 2 if stratify else 1)
     whole = SplitPlan(
         folds=planned,
@@ -132,7 +123,7 @@ def plan_nested(
         test_name=f"{n_outer} nested folds",
         dropped=np.empty(0, dtype=np.intp),
         notes=notes,
-        repeats=repeats,
+        repeats=draw.repeats,
     )
     return NestedPlan(outer=outer, whole=whole)
 
