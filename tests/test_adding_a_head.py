@@ -36,8 +36,8 @@ def cache(tmp_path: Path) -> Path:
 
 def test_a_toy_head_is_swept_by_its_fast_path_wins_and_is_saved(row: None, cache: Path, tmp_path: Path) -> None:
     found = fit(cache, ["toy", "dummy"], out=tmp_path / "results", workers=1, metric="log_loss")
-    toys = [one for one in found.leaderboard if one["head"] == "toy"]
-    assert {one["params"]["sharpness"] for one in toys} == {0.1, 1.0, 10.0}
+    toys = [one for one in found.leaderboard if one.head == "toy"]
+    assert {one.params["sharpness"] for one in toys} == {0.1, 1.0, 10.0}
     best = found.winner.params["sharpness"]
     assert toy_head.solved == [[0.1, 1.0, 10.0]] * 5 + [[best]] * 5, "the grid once a fold, then what is out of fold"
     assert found.winner.head == "toy"

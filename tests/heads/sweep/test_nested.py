@@ -7,6 +7,7 @@ import pytest
 
 from headstart.heads.errors import DataError
 from headstart.heads.report.nested_text import stability_text
+from headstart.heads.report.rows import NestedRows
 from headstart.heads.scoring.classification import score_predictions
 from headstart.heads.scoring.regression import score_numbers
 from headstart.heads.sweep.final import FinalScore
@@ -151,4 +152,5 @@ def test_an_image_that_is_missing_or_scored_twice_is_refused(parts):
     ],
 )
 def test_how_stable_the_choice_was_is_told(n_same, n_same_head, told):
-    assert stability_text({"nested": {"folds": [{}] * 5, "n_same": n_same, "n_same_head": n_same_head}}) == told
+    nested = NestedRows(meaning="", n_same=n_same, n_same_head=n_same_head, folds=[None] * 5)
+    assert stability_text(nested) == told
