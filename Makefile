@@ -3,7 +3,7 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 BIN := .venv/bin
 
-.PHONY: install demo test lint bench clean
+.PHONY: install demo test pytest lint bench clean
 
 install: .venv/installed
 
@@ -18,12 +18,15 @@ install: .venv/installed
 demo: install
 	@$(BIN)/headstart demo
 
-# One process a core, each with one thread; a file stays together, for some share what takes long to make. Those that
-# start processes come first: the last file to end would leave the other cores waiting.
-test: install lint
+# Types are checked beside the tests, for mypy keeps one core busy and leaves the others idle.
+test: install
 	$(BIN)/python -m compileall -q extractors flows heads # many tests start processes, each of which would compile them
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder \
-		tests/test_benchmarks.py tests/flows tests
+	$(MAKE) -j 2 lint pytest
+
+# One process a core, each with one thread; a file stays together, for some share what takes long to make. Their order is
+# that of tests/conftest.py.
+pytest: install
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 lint: install
 	$(BIN)/ruff check
