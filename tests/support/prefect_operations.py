@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from signal import SIGINT
 from typing import Any
@@ -48,13 +49,14 @@ class Operations:
         run = {"parameters": {"experiment": experiment}}
         post(self.server, f"deployments/{self.deployments[name]['id']}/create_flow_run", run)
 
-    def schedule(self, name: str, experiment: dict[str, Any], seconds: int) -> None:
-        schedule = {"schedule": {"interval": seconds}, "parameters": {"experiment": experiment}, "active": True}
-        post(self.server, f"deployments/{self.deployments[name]['id']}/schedules", [schedule])
-
-    def pause(self, name: str) -> None:
-        """Start no more runs by the schedule."""
-        post(self.server, f"deployments/{self.deployments[name]['id']}/pause_deployment", {})
+    def schedule(self, name: str, experiment: dict[str, Any]) -> None:
+        """Schedule a deployment for now and for the same time of every day after."""
+        deployment, now = f"deployments/{self.deployments[name]['id']}", datetime.now(UTC).isoformat()
+        every_day = {"interval": 86_400, "anchor_date": now}
+        schedule = {"schedule": every_day, "parameters": {"experiment": experiment}, "active": True}
+        post(self.server, f"{deployment}/schedules", [schedule])
+        # The server's own look at schedules is up to two seconds away, and plans nothing for then that has passed.
+        post(self.server, f"{deployment}/schedule", {"start_time": now, "end_time": now})
 
     def runs(self, name: str) -> list[dict[str, Any]]:
         """The runs of a deployment so far, those that began."""
