@@ -105,7 +105,9 @@ def test_the_memory_benchmark_compares_the_peaks_of_few_and_many_images(capsys: 
     assert found["bytes_an_image"] == pytest.approx((many["peak"] - few["peak"]) / 50, abs=1)
 
 
-def test_the_rerun_benchmark_reports_a_rerun_with_nothing_new(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_rerun_benchmark_reports_a_rerun_with_nothing_new(
+    forking: None, capsys: pytest.CaptureFixture[str]
+) -> None:
     found = report("bench_rerun", capsys, "--images", "120", "--rounds", "1")
     assert found["images"] == 120
     assert 0 < found["rerun_inside_s"] < found["rerun_s"]
@@ -138,6 +140,7 @@ def test_the_sweep_benchmark_sets_both_sides_beside_each_other(capsys: pytest.Ca
 
 
 def test_the_scale_benchmark_tells_idle_workers_from_their_work_and_sizes_listing_and_index(
+    forking: None,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     size = ["--workers", "2", "--shards", "3", "--shard-images", "40", "--rate", "400", "--rows", "2000"]

@@ -15,12 +15,16 @@ def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield address
 
 
-@pytest.fixture
-def quick_maps(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Reports whose map shows the first two features: t-SNE of 600 images takes longer than all of their fit."""
-    monkeypatch.setattr(
-        "headstart.heads.report.page.project", lambda embedding: np.asarray(embedding, np.float64)[:, :2]
-    )
+@pytest.fixture(scope="module", autouse=True)
+def _quick_maps() -> Iterator[None]:
+    """Reports whose map shows the first two features: t-SNE takes longer than most fits. Other processes draw it."""
+
+    def project(embedding: np.ndarray) -> np.ndarray:
+        return np.pad(np.asarray(embedding, np.float64), ((0, 0), (0, 2)))[:, :2]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("headstart.heads.report.page.project", project)
+        yield
 
 
 @pytest.fixture

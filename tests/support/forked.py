@@ -19,14 +19,28 @@ from tempfile import TemporaryDirectory
 
 FORKING = get_context("forkserver")
 PRELOADED = [
+    "asyncpg",  # this and what else Prefect needs take it longer to import than itself
+    "beartype.claw",
     "cleanlab.filter",
+    "cryptography.x509",
+    "cyclopts",
+    "docket",
     "fastapi",
+    "griffe",
     "h5py",
     "httpx",
-    "jinja2",
+    "h2.connection",
+    "jinja2_humanize_extension",
+    "jsonschema",
     "matplotlib.backends.backend_svg",
+    "matplotlib.figure",
     "pandas",
+    "pathspec",
+    "pendulum",
+    "prometheus_client",
     "pyarrow.parquet",
+    "pydantic_settings",
+    "redis.asyncio",
     "rich.console",
     "scipy.stats",
     "sklearn.discriminant_analysis",
@@ -36,7 +50,9 @@ PRELOADED = [
     "sqlalchemy.ext.asyncio",
     "torch",
     "torchvision",
+    "tornado.web",
     "typer",
+    "websockets.asyncio.client",
 ]
 
 

@@ -16,7 +16,6 @@ from headstart.heads.saving.model_file import load_model
 
 HEADS = ["ridge", "logreg", "centroid"]
 ROOT = Path(__file__).parents[3]
-pytestmark = pytest.mark.usefixtures("quick_maps")
 
 
 @pytest.fixture(scope="module")

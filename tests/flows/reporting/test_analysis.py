@@ -11,7 +11,6 @@ from headstart.flows.fitting.job import fit
 from headstart.heads.errors import DataError
 
 NAMES = np.array(["ant", "bee", "cat"])
-pytestmark = pytest.mark.usefixtures("quick_maps")
 
 
 def blobs(n_images: int, *, spread: float = 1.0, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
