@@ -154,7 +154,7 @@ def test_scheduled_nights_embed_every_image_once_and_score_what_they_fitted(
     assert damaged == []
     assert [run.winner.head for run in runs] == ["centroid", "centroid"]  # a night without news fits nothing
     for run in runs:
-        assert score_text("accuracy", run.test["scores"]["accuracy"]["value"]) in page
+        assert score_text("accuracy", run.test.scores["accuracy"].value) in page
     with Client(dask.address) as client:
         loaded = client.run(lambda: "headstart.extractors.extraction.shard_work" in __import__("sys").modules)
     assert len(loaded) == 2
