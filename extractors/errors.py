@@ -1,4 +1,4 @@
-"""What can go wrong between an image and its embedding, each also rooted in the fitting builtin."""
+"""Errors on the way from an image to its embedding, each also rooted in the fitting builtin."""
 
 import errno
 import os

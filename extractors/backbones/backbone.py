@@ -1,4 +1,4 @@
-"""What a backbone is: a frozen module with everything that is needed to read features out of it."""
+"""A backbone: a frozen module with everything that is needed to read features out of it."""
 
 from dataclasses import dataclass
 

@@ -168,7 +168,7 @@ def _hub_file(architecture: str, config: Any) -> Path:
 
 
 def _hub_names(config: Any) -> list[str]:
-    """Return what the weights may be called in the hub, in timm's own order: safetensors first."""
+    """Return the names that the weights may have in the hub, in timm's own order: safetensors first."""
     name = config.hf_hub_filename or "pytorch_model.bin"
     safe = {"pytorch_model.bin": "model.safetensors"}.get(name, str(Path(name).with_suffix(".safetensors")))
     return [safe, name] if name.endswith((".bin", ".pth")) else [name]

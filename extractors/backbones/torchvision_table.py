@@ -93,7 +93,7 @@ def _torchvision_models() -> Any:
 
 
 def describe(architecture: str) -> BackboneInfo:
-    """Return what is published about a model with its default weights, without building it."""
+    """Return the published facts about a model with its default weights, without building it."""
     member = default_weights(architecture)
     top1 = member.meta.get("_metrics", {}).get("ImageNet-1K", {}).get("acc@1")
     crop = member.transforms().crop_size

@@ -111,7 +111,7 @@ class EmbeddingCache:
 
 
 class KeyAbout(TypedDict, total=False):
-    """What ``key.json`` keeps beside the key, for people: it does not change the numbers.
+    """Facts that ``key.json`` keeps beside the key, for people: they do not change the numbers.
 
     What the weights are called and where they came from, the shape of one image's features by tap, on what they were
     computed, and by which libraries.

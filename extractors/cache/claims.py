@@ -1,4 +1,4 @@
-"""What a shard's datasets claim, and whether their bytes are those that were sealed, before they are believed."""
+"""Claims of a shard's datasets, and whether their bytes are those that were sealed, before they are believed."""
 
 import hashlib
 import math
@@ -20,11 +20,11 @@ UNREADABLE = (
     RuntimeError,  # a RecursionError is one
     MemoryError,
 )
-"""What libraries and parsers raise on a file whose bytes changed."""
+"""Errors that libraries and parsers raise on a file whose bytes changed."""
 
 
 class Flaw(ValueError):  # noqa: N818 - `shards` turns it into an error or a reason
-    """What is wrong with a shard that can be opened."""
+    """A fault of a shard that can be opened."""
 
 
 class Place(NamedTuple):

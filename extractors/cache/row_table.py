@@ -131,7 +131,7 @@ _COLUMNS: dict[str, tuple[str, tuple[int, ...]]] = {
 
 @dataclass(frozen=True, eq=False)
 class IndexFile:
-    """What an index file says.
+    """Content of an index file.
 
     Attributes
     ----------

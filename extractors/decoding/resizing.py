@@ -19,7 +19,7 @@ RESAMPLING = {
 
 
 def resize_and_crop(image: Image.Image, preprocessing: Preprocessing) -> NDArray[np.uint8]:
-    """Return what the backbone sees of an upright RGB image, (crop height, crop width, 3) uint8."""
+    """Return the pixels that the backbone sees of an upright RGB image, (crop height, crop width, 3) uint8."""
     width, height = new_size(image.size, preprocessing.resize)
     crop_height, crop_width = preprocessing.crop
     left, top = _margin(width, crop_width), _margin(height, crop_height)
@@ -35,7 +35,7 @@ def resize_and_crop(image: Image.Image, preprocessing: Preprocessing) -> NDArray
 
 
 def new_size(size: tuple[int, int], resize: int | tuple[int, int] | None) -> tuple[int, int]:
-    """Return what an image of `size` (width, height) is resized to, as (width, height)."""
+    """Return the size that an image of `size` (width, height) is resized to, as (width, height)."""
     width, height = size
     if resize is None:
         return width, height
@@ -49,7 +49,7 @@ def new_size(size: tuple[int, int], resize: int | tuple[int, int] | None) -> tup
 def _resized_window(
     image: Image.Image, size: tuple[int, int], window: tuple[int, int, int, int], resampling: Image.Resampling
 ) -> Image.Image:
-    """Return what `window` shows of the image resized to `size`, without making the rest; black outside the image."""
+    """Return the part in `window` of the image resized to `size`, without making the rest; black outside the image."""
     (left, right), (top, bottom) = ((max(window[axis], 0), min(window[axis + 2], size[axis])) for axis in (0, 1))
     # The part of the image that is seen, with what the filter reaches beyond it (3 pixels for Lanczos, more where it
     # makes the image smaller). It is cut out first because Pillow keeps a box as 32-bit floats, too coarse for a place

@@ -1,4 +1,4 @@
-"""What was asked of a cache before, and the key that it led to: a rerun with nothing new needs no network, nor torch.
+"""Earlier requests to a cache, and the key that each led to: a rerun with nothing new needs no network, nor torch.
 
 The key follows from the weights, from the libraries and from what the machine can do. All of it is compared, and where
 anything differs the backbone is loaded as if nothing were known.
@@ -61,7 +61,7 @@ def describe_request(
 
 
 def recall(cache: Path, request: Request) -> KeyDescription | None:
-    """Return what `remember` kept for an equal request; None where there is none."""
+    """Return the key that `remember` kept for an equal request; None where there is none."""
     return next((key for known, key in _read(cache) if known == request), None)
 
 
@@ -88,7 +88,7 @@ def remember(cache: EmbeddingCache, request: Request, key: KeyDescription) -> No
 
 
 def recall_weights(cache: Path, key_id: str) -> dict[str, Any] | None:
-    """Return what ``key.json`` keeps for people of the weights and libraries of a key; None where it is not known."""
+    """Return the facts on a key's weights and libraries that ``key.json`` keeps for people; None if not known."""
     for request, key in _read(cache):
         if key.id == key_id and {"weights", "versions", "settings"} <= request.keys():
             named = {"weights_name": key.weights, "weights_source": request["weights"]}

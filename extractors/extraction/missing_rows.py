@@ -26,7 +26,7 @@ _MANY_UNINDEXED = 64  # reading so many shards takes about as long as opening al
 
 
 class MissingRows(ABC):
-    """What one key lacks of a listing; whoever computes it, here or elsewhere, derives from this.
+    """Rows that one key lacks of a listing; whoever computes them, here or elsewhere, derives from this.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What is sent to a worker on another machine, and what it answers: names, paths, keys and digests, never an array."""
+"""Requests to a worker on another machine, and its answers: names, paths, keys and digests, never an array."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,7 +34,7 @@ class ExtractionRequest:
 
 @dataclass(frozen=True)
 class Decided:
-    """What one worker found out for all.
+    """Findings of one worker, for all.
 
     Attributes
     ----------

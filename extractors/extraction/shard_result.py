@@ -1,4 +1,4 @@
-"""What comes of the images of a shard: rows to seal, and reasons for those that give none."""
+"""Results for the images of a shard: rows to seal, and reasons for those that give none."""
 
 from dataclasses import dataclass, field
 
@@ -9,7 +9,7 @@ from headstart.extractors.arrays import Array
 
 @dataclass(frozen=True)
 class ShardResult:
-    """What came of one shard.
+    """Result of one shard.
 
     Attributes
     ----------
@@ -31,7 +31,7 @@ class ShardResult:
 
 @dataclass
 class EmbeddedRows:
-    """What came of images so far, batch by batch.
+    """Results for the images so far, batch by batch.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""What a worker on any machine does of an extraction: settle the key, prepare the forward pass, embed one shard.
+"""A worker's part of an extraction, on any machine: settle the key, prepare the forward pass, embed one shard.
 
 All that it is given are names, paths and keys; a backbone is loaded once and kept for the next call. Whoever gives the
 work holds the lock of the key, and has the turn.
@@ -29,7 +29,7 @@ from headstart.extractors.tuning import Execution
 
 @dataclass
 class _Slot:
-    """What a worker keeps between calls: one network at a time, and one call at a time."""
+    """State that a worker keeps between calls: one network at a time, and one call at a time."""
 
     lock: threading.Lock = field(default_factory=threading.Lock)
     request: ExtractionRequest | None = None
@@ -141,7 +141,7 @@ def _seal(store: EmbeddingStore, turn: str, wanted: list[Listed], done: Embedded
 
 
 def _left_by_earlier_try(store: EmbeddingStore, wanted: list[Listed]) -> list[Listed] | None:
-    """Return what an earlier try of the same images did not seal; None where there was none.
+    """Return the images that an earlier try of the same ones did not seal; None where there was none.
 
     Only the file of that name is looked at: to ask all shards for each new one would be quadratic.
     """

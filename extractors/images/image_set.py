@@ -1,4 +1,4 @@
-"""What every kind of image set is listed as: one row an image, the same columns wherever it came from."""
+"""Rows that every kind of image set is listed as: one row an image, the same columns wherever it came from."""
 
 import os
 import stat

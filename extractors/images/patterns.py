@@ -53,7 +53,7 @@ def expand_pattern(pattern: str) -> tuple[Path, list[str]]:
 
 
 def expand_braces(pattern: str) -> list[str]:
-    """Return what a shell makes of ranges such as {000..012}: leading zeros keep the width."""
+    """Return the names that a shell makes of ranges such as {000..012}: leading zeros keep the width."""
     found = _BRACES.search(pattern)
     if found is None:
         return [pattern]

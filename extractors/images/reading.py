@@ -21,7 +21,7 @@ _CHUNK_BYTES = 1 << 20
 
 
 def image_sources(rows: pd.DataFrame) -> list[ImageSource]:
-    """Return what `read_bytes` needs of each row of a listing, also of one that has been through Parquet."""
+    """Return the source of each row, as `read_bytes` needs it, also of a listing that has been through Parquet."""
     in_archive = rows["archive"].notna()
     return [
         ImageSource(path, archive if archived else None, int(offset) if archived else None, int(size))

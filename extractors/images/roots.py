@@ -1,4 +1,4 @@
-"""What the paths of an image set are relative to: a folder, or the prefix of an object store or web server."""
+"""Roots that the paths of an image set are relative to: a folder, or the prefix of an object store or web server."""
 
 import json
 import os
@@ -52,7 +52,7 @@ def place_of(root: ImageRoot, path: str) -> str:
 
 
 def split_place(place: ImageRoot) -> tuple[ImageRoot, str]:
-    """Return what a file or object lies in, and its name."""
+    """Return the root that a file or object lies in, and its name."""
     if isinstance(place, RemoteRoot):
         above, _, name = place.url.rpartition("/")
         return RemoteRoot(above), name

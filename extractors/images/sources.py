@@ -238,7 +238,7 @@ def reader_of(root: ImageRoot, image: ImageSource) -> Reads:
 
 
 def titles() -> list[str]:
-    """Return what there is to list, for people: folder per class, tar shards and so on."""
+    """Return the titles of all that can be listed, for people: folder per class, tar shards and so on."""
     return [source.title for source in SOURCES if source.title]
 
 

@@ -136,7 +136,7 @@ class _Unfolding:
 
 
 def _checksums_behind(descriptor: bytes) -> set[int]:
-    """Return what may be the checksum behind a member: there may be a signature before it, or not."""
+    """Return the numbers that may be the checksum behind a member: there may be a signature before it, or not."""
     starts = (0, 4) if descriptor[:4] == _DESCRIPTOR_SIGNATURE else (0,)
     return {int.from_bytes(descriptor[start : start + 4], "little") for start in starts}
 

@@ -1,4 +1,4 @@
-"""What a listing claims, checked before it is believed: columns, types, digests, paths, number of rows."""
+"""Claims of a listing, checked before it is believed: columns, types, digests, paths, number of rows."""
 
 from typing import Any
 

@@ -45,7 +45,7 @@ def opened_listing(cache: EmbeddingCache) -> Iterator[pq.ParquetFile]:
 
 
 def origin_of(schema: pa.Schema) -> dict[str, Any]:
-    """Return what the images were listed from: ``root``, ``kind`` and ``written_ns``.
+    """Return the origin of the listed images: ``root``, ``kind`` and ``written_ns``.
 
     Raises
     ------

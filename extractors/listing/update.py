@@ -98,7 +98,7 @@ def _hash_unknown(rows: pd.DataFrame, root: ImageRoot, workers: int, on_image: C
 
 
 def _state_of(cache: EmbeddingCache) -> tuple[int, int] | None:
-    """Return what tells the stored listing from one that replaces it; None where there is none."""
+    """Return the inode and time that tell the stored listing from one that replaces it; None where there is none."""
     try:
         found = (cache.path / FILE).stat()
     except FileNotFoundError:

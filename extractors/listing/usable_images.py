@@ -47,7 +47,7 @@ class UsableImages:
         return self if mask.all() else UsableImages(self.digest[mask], self.files.filter(pa.array(mask)))
 
     def sources(self, rows: "Sequence[int] | npt.NDArray[np.intp]") -> list[ImageSource]:
-        """Return what `extractors.images.reading.read_bytes` needs of a few rows."""
+        """Return the sources of a few rows, as `extractors.images.reading.read_bytes` needs them."""
         if not len(rows):
             return []
         # Slices and no `take`: it copies the whole column for one row of it.

@@ -84,7 +84,7 @@ def _parts(layer: str, convolution: str, norm: str) -> bool:
 
 
 class SelfAttention(nn.Module):
-    """What `torch.nn.MultiheadAttention` computes for one input that attends to itself, without turning its axes.
+    """Attention of `torch.nn.MultiheadAttention` for one input that attends to itself, without turning its axes.
 
     Torch's own module turns (n_images, n_tokens, n_features) round and back, which makes its products slow in bfloat16
     and slower still when compiled.

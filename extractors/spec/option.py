@@ -1,4 +1,4 @@
-"""What an option is, said once beside the field that holds it; commands, tables and tests are made of that."""
+"""Definition of an option, given once beside the field that holds it; commands, tables and tests are made of that."""
 
 from collections.abc import Sequence
 from dataclasses import MISSING, dataclass, fields

@@ -1,4 +1,4 @@
-"""What happens to an image between decoding and the backbone, as plain numbers that go into the cache key."""
+"""Steps of an image between decoding and the backbone, as plain numbers that go into the cache key."""
 
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, Self

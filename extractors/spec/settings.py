@@ -56,7 +56,7 @@ class Settings:
 
     @property
     def as_asked(self) -> dict[str, Any]:
-        """What a key has as it was asked for; all others are tried on the first images, see `extractors.tuning`."""
+        """Values that a key has as asked for; all others are tried on the first images, see `extractors.tuning`."""
         return {name: getattr(self, name) for name in shared_values(EmbeddingKey, self) if name not in _TRIED}
 
     @property

@@ -1,4 +1,4 @@
-"""What a tap is: the name of a layer and a pooling; reading it out is `extractors.network.taps`, which needs torch."""
+"""A tap: the name of a layer and a pooling; reading it out is `extractors.network.taps`, which needs torch."""
 
 import difflib
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What the option `--weights` may mean: a reserved word, the name of published weights, or a file; needs no torch."""
+"""Meanings of the option `--weights`: a reserved word, the name of published weights, or a file; needs no torch."""
 
 from pathlib import Path
 

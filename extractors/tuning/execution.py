@@ -17,7 +17,7 @@ _FILE = "execution.json"
 
 @dataclass(frozen=True)
 class Execution:
-    """What decides the bits of a row besides its key, taken up again by the run that goes on.
+    """Choices that decide the bits of a row besides its key, taken up again by the run that goes on.
 
     Attributes
     ----------

@@ -49,7 +49,7 @@ class Fidelity:
 
 @dataclass(frozen=True)
 class FidelityRecord:
-    """What was measured for a key, kept beside its rows so that the next run decides alike without measuring.
+    """Measurements for a key, kept beside its rows so that the next run decides alike without measuring.
 
     Attributes
     ----------

@@ -46,7 +46,7 @@ class Damage:
 
     @classmethod
     def unknown(cls, path: Path, error: UnavailableError) -> Self:
-        """Return what is said of a file that could not be read this time."""
+        """Return the report on a file that could not be read this time."""
         problem, _, advice = _without_path(str(error), path).partition("; ")
         return cls(path, problem, advice, unread=True)
 

@@ -27,7 +27,7 @@ _Mask = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Compaction:
-    """What is to be done with the shards of one key.
+    """Plan for the shards of one key.
 
     Attributes
     ----------

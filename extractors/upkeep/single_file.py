@@ -27,7 +27,7 @@ PIECE_BYTES = 16 * 2**20
 
 @dataclass(frozen=True)
 class Export:
-    """What goes into the file.
+    """Content of the file to write.
 
     Parameters
     ----------

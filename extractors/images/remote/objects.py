@@ -148,7 +148,7 @@ def _listed(path: str, info: Mapping[str, Any]) -> ListedImage:
 
 
 def _tag(info: Mapping[str, Any]) -> str | None:
-    """Return what the store changes with every other content: its ETag, or the generation."""
+    """Return the tag that the store changes with every other content: its ETag, or the generation."""
     tag = info.get("ETag") or info.get("generation") or info.get("etag")
     return str(tag).strip('"') if tag else None
 

@@ -116,7 +116,7 @@ class RangeFile(io.RawIOBase):
 
 
 def ask(url: str, call: Callable[[Any], _Result]) -> _Result:
-    """Return what `call` makes of the store at an address.
+    """Return the result of `call` on the store at an address.
 
     A web server that is busy or cut off is asked twice more; the stores' own libraries do so by themselves.
 
@@ -148,7 +148,7 @@ def _get(url: str, start: int, end: int) -> bytes:
 
 
 def _cause(url: str, error: Exception) -> Exception:
-    """Return what was wrong: fsspec says of all that fails on the web that it is not there."""
+    """Return the error that was the cause: fsspec says of all that fails on the web that it is not there."""
     hidden = error.__cause__ if urlsplit(url).scheme in _WEB else None
     return hidden if isinstance(error, FileNotFoundError) and isinstance(hidden, Exception) else error
 
@@ -161,8 +161,8 @@ def _reason(error: Exception) -> str:
         return "no such object"
     if isinstance(error, PermissionError) or status in (401, 403):
         return "the store refuses access; check the credentials in the environment"
-    said = redacted(" ".join(str(error).split()))[:300]
-    return f"the store does not give it ({type(error).__name__}{': ' if said else ''}{said})"
+    message = redacted(" ".join(str(error).split()))[:300]
+    return f"the store does not give it ({type(error).__name__}{': ' if message else ''}{message})"
 
 
 def _may_pass(error: Exception) -> bool:

@@ -1,4 +1,4 @@
-"""What the `.cls` and `.json` members of tar shards say about the images of their sample."""
+"""Labels that the `.cls` and `.json` members of tar shards give to the images of their sample."""
 
 import json
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ Scalar = str | int | float | bool | None
 
 @dataclass
 class Sample:
-    """What is known of one sample besides its images: its class, the scalars of its JSON, and why one is unreadable."""
+    """Facts about one sample besides its images: its class, the scalars of its JSON, and why one is unreadable."""
 
     class_name: str | None = None
     scalars: dict[str, Scalar] = field(default_factory=dict)

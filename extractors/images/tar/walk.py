@@ -22,7 +22,7 @@ _DAMAGE = (
 
 @dataclass
 class TarContents:
-    """What one tar file holds: `samples` goes along with `images`, and `defect` is the row for what cannot be read."""
+    """Content of one tar file: `samples` goes along with `images`, and `defect` is the row for what cannot be read."""
 
     images: list[ListedImage] = field(default_factory=list)
     samples: list[Sample | None] = field(default_factory=list)
