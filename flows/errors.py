@@ -1,4 +1,4 @@
-"""What can go wrong in a job as a whole; the packages below have their own trees."""
+"""Errors of a job as a whole; the packages below have their own trees."""
 
 from headstart.extractors.errors import ExtractorError
 from headstart.heads.errors import HeadError

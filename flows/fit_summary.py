@@ -1,4 +1,4 @@
-"""What a fit found, for programs and people."""
+"""Results of a fit, for programs and people."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from headstart.heads.report import CandidateRow, TestResult
 
 @dataclass(frozen=True)
 class FitSummary:
-    """What a fit found.
+    """Results of a fit.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""What the jobs may be asked for: each option once, with its default and all that commands and tables say of it.
+"""Options of the jobs: each once, with its default and all that commands and tables say of it.
 
 A job takes its options as one object, or by name: ``fit(cache, "knn", folds=3)``. Type checkers know the names by the
 ``…Keywords`` beside each class; the command's options and the experiment file's fields are made of the class itself.
@@ -25,7 +25,7 @@ _Options = TypeVar("_Options", bound="DataclassInstance")
 
 @dataclass(frozen=True, kw_only=True)
 class FitOptions:
-    """What a fit may be asked for, beside the cache and the heads.
+    """Options of a fit, beside the cache and the heads.
 
     Parameters
     ----------
@@ -136,7 +136,7 @@ class FitKeywords(TypedDict, total=False):
 
 @dataclass(frozen=True, kw_only=True)
 class _Source:
-    """What images are embedded with, and where to; first among the options of an extraction."""
+    """Options for what images are embedded with, and where to; first among the options of an extraction."""
 
     weights: Annotated[
         str | Sequence[str], Option("default, none (random), a published name, or a .safetensors or .pth file.")
@@ -149,7 +149,7 @@ class _Source:
 
 @dataclass(frozen=True, kw_only=True)
 class ExtractOptions(Settings, _Source):
-    """What an extraction may be asked for, beside the images and the backbones.
+    """Options of an extraction, beside the images and the backbones.
 
     Parameters
     ----------

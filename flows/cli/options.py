@@ -46,15 +46,15 @@ def with_options(holder: type) -> Callable[[_Command], _Command]:
 
 
 def _parameter(one: OptionField) -> inspect.Parameter:
-    said, spelt = one.option, one.option.flag
+    option, spelt = one.option, one.option.flag
     if one.kind is bool:
         spelt = spelt or f"--{one.name.replace('_', '-')}"
     shown = typer.Option(
         one.default,
         *([spelt] if spelt else []),
-        help=said.help or None,
-        min=said.least,
-        show_default=said.unset or True,
+        help=option.help or None,
+        min=option.least,
+        show_default=option.unset or True,
     )
     return inspect.Parameter(one.name, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=shown, annotation=one.choice)
 

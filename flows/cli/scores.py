@@ -103,9 +103,9 @@ def show_files(summary: "FitSummary") -> None:
 
 
 def _show_errors(console: Console, metric: str, scores: "Mapping[str, ScoreRow]") -> None:
-    told = [
+    texts = [
         f"{metric_name(name)} {score_text(name, score.value)} {interval_text(name, score.low, score.high)}"
         for name, score in scores.items()
         if name != metric
     ]
-    console.print(escape(f"{'':>8} {', '.join(told)}"), highlight=False, soft_wrap=True)
+    console.print(escape(f"{'':>8} {', '.join(texts)}"), highlight=False, soft_wrap=True)

@@ -1,4 +1,4 @@
-"""What a look at an installation found: one line a thing, and the next step where it is not well."""
+"""Findings of a look at an installation: one line a thing, and the next step where it is not well."""
 
 from dataclasses import dataclass
 from typing import Literal

@@ -1,4 +1,4 @@
-"""What is installed, and which weights are on disk."""
+"""Libraries that are installed, and weights that are on disk."""
 
 import platform
 from collections.abc import Iterator
@@ -31,8 +31,8 @@ def check_libraries() -> list[Finding]:
         found = f"Python {platform.python_version()} runs this; headstart needs {python}"
         wrong.append(Finding("Python", "fail", found, "make an environment with a Python that fits, and install again"))
     wrong = wrong or list(_load_all())
-    told = f"headstart {version('headstart')}, Python {platform.python_version()}, {len(needed)} libraries that fit"
-    return wrong or [Finding("libraries", "ok", told)]
+    summary = f"headstart {version('headstart')}, Python {platform.python_version()}, {len(needed)} libraries that fit"
+    return wrong or [Finding("libraries", "ok", summary)]
 
 
 def _check_bound(bound: Requirement) -> Finding | None:

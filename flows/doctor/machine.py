@@ -1,4 +1,4 @@
-"""What the machine has: cores, bfloat16, GPUs, a compiler, and free disk."""
+"""Equipment of the machine: cores, bfloat16, GPUs, a compiler, and free disk."""
 
 import os
 import shutil

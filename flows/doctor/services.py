@@ -59,13 +59,13 @@ def check_dask(address: str) -> Finding:
         )
         if found != mine
     ]
-    told = f"{where} has {len(threads)} workers with {sum(threads.values())} threads"
+    summary = f"{where} has {len(threads)} workers with {sum(threads.values())} threads"
     if not threads:
-        return Finding("Dask", "warn", told, f"start some by 'dask worker {where}'")
+        return Finding("Dask", "warn", summary, f"start some by 'dask worker {where}'")
     if apart:
         advice = "install one version on scheduler, workers and here"
-        return Finding("Dask", "warn", f"{told}; {', '.join(apart)}", advice)
-    return Finding("Dask", "ok", told)
+        return Finding("Dask", "warn", f"{summary}; {', '.join(apart)}", advice)
+    return Finding("Dask", "ok", summary)
 
 
 def _first_line(error: Exception) -> str:

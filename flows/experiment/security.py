@@ -1,4 +1,4 @@
-"""What a run may touch: an experiment's parameters against the limits of its table and of the serving process."""
+"""Check what a run may touch: an experiment's parameters against the limits of its table and of the serving process."""
 
 import os
 from pathlib import Path
@@ -74,7 +74,7 @@ _ADVICE = "whoever serves the run may add it to [security]"
 
 
 def narrow_limits(pinned: str | None, asked: str | None) -> str | None:
-    """Return what both of two values of the environment variable allow; None where neither limits anything.
+    """Return limits that allow what both values of the environment variable allow; None where neither limits anything.
 
     Raises
     ------
@@ -86,7 +86,7 @@ def narrow_limits(pinned: str | None, asked: str | None) -> str | None:
 
 
 def _limits_of(experiment: Experiment) -> SecurityTable:
-    """Return what both the environment and the experiment allow."""
+    """Return limits that allow what both the environment and the experiment allow."""
     return _narrower(_understood(os.environ.get(ENVIRONMENT)), experiment.security)
 
 

@@ -23,9 +23,9 @@ def _with_options(holder: type) -> Callable[[type[_AnyTable]], type[_AnyTable]]:
 
     def completed(table: type[_AnyTable]) -> type[_AnyTable]:
         options: dict[str, Any] = {
-            one.name: (one.kind, Field(default=one.default, ge=said.least, gt=said.above, lt=said.below))
+            one.name: (one.kind, Field(default=one.default, ge=option.least, gt=option.above, lt=option.below))
             for one in options_of(holder)
-            if (said := one.option).table
+            if (option := one.option).table
         }
         return create_model(
             table.__name__, __base__=table, __module__=table.__module__, __doc__=table.__doc__, **options
@@ -71,7 +71,7 @@ class FitTable(_Table):
 
     @property
     def options(self) -> FitOptions:
-        """What the fit is asked for; the rest is the experiment's."""
+        """Options of the fit; the rest is the experiment's."""
         return FitOptions(**shared_values(FitOptions, self))
 
 
@@ -143,5 +143,5 @@ class Experiment(_Table):
 
     @property
     def settings(self) -> Settings:
-        """What the extraction computes with."""
+        """Settings that the extraction computes with."""
         return Settings(**shared_values(Settings, self))

@@ -1,4 +1,4 @@
-"""What `cluster` found, as its page, its command and its callers read it."""
+"""Results of `cluster`, as its page, its command and its callers read it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ class ClusteringRow:
 
 @dataclass(frozen=True)
 class ClusterSummary:
-    """What was found.
+    """Results of a clustering.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""What a clustering may be asked for."""
+"""Options of a clustering."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from headstart.extractors.spec import Option
 
 @dataclass(frozen=True, kw_only=True)
 class ClusterOptions:
-    """What a clustering may be asked for, beside the cache.
+    """Options of a clustering, beside the cache.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What an extraction is asked for, settled and checked before anything is read: cache, backbones, weights, device."""
+"""Choices for an extraction, settled and checked before anything is read: cache, backbones, weights, device."""
 
 import re
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from headstart.flows.errors import JobError
 
 @dataclass(frozen=True)
 class Wanted:
-    """What images are to be embedded with.
+    """Backbones, weights and settings that images are to be embedded with.
 
     Attributes
     ----------

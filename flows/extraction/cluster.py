@@ -1,4 +1,4 @@
-"""Where shards are embedded when one process is not enough: Dask workers here, one a GPU, or on a cluster."""
+"""Dask workers that embed shards when one process is not enough: here, one for each GPU, or on a cluster."""
 
 import logging
 import os
@@ -39,11 +39,11 @@ class Cluster:
     ----------
     client : Client
     name : str
-        The scheduler's address, or what was asked for.
+        The scheduler's address, or the name that was asked for.
     decoding_threads : int or None
-        Of each worker, where they share this machine.
+        Number for each worker, where the workers share this machine.
     show : bool
-        Say on standard error that workers are waited for.
+        Write on standard error when the run waits for workers.
     """
 
     client: Client
@@ -68,16 +68,16 @@ class Cluster:
         return count
 
     def limit(self) -> int:
-        """Say how many shards should be under way now."""
+        """Return the number of shards that should be under way now."""
         return _IN_FLIGHT * max(1, self.n_workers())
 
     def run(self, what: Work, *arguments: Any) -> Any:
-        """Have one worker call a function of `extractors.extraction.shard_work`, and wait for what it returns.
+        """Have one worker call a function of `extractors.extraction.shard_work`, and wait for its result.
 
         Raises
         ------
         ExtractorError
-            What it raises.
+            The function raised it.
         JobError
             The workers end without a word, cannot import headstart, or the scheduler is gone.
         """
@@ -110,14 +110,14 @@ class Cluster:
             self._under_way.discard(future)
 
     def stop(self) -> None:
-        """Cancel what has not begun; a shard that is being embedded ends on its worker."""
+        """Cancel calls that have not begun; a shard that is being embedded is finished on its worker."""
         self.client.cancel(list(self._under_way), force=True)
 
     def _gone(self, error: BaseException) -> JobError:
         return JobError(f"the Dask scheduler at {self.name} went away ({type(error).__name__}); start it. {_GO_ON}")
 
     def _restrictions(self) -> dict[str, dict[str, int]]:
-        """Asked when workers came or went: what a scheduler says of 64 takes longer than to send them a shard."""
+        """Ask only when workers came or went: the answer about 64 workers takes longer than sending them a shard."""
         if self._asked_of is None or self._asked_of != self._n_workers:
             self._asked_of = self._n_workers
             workers = self.client.scheduler_info()["workers"].values()
@@ -127,7 +127,7 @@ class Cluster:
 
 @contextmanager
 def cluster_on_demand(dask_: str, workers: int | None, *, show: bool) -> Iterator[Callable[[], Cluster]]:
-    """Yield a function that opens the cluster when it is first called: a run with nothing new needs none.
+    """Yield a function that opens the cluster when it is first called: a run with nothing new needs no cluster.
 
     Parameters
     ----------
@@ -137,12 +137,12 @@ def cluster_on_demand(dask_: str, workers: int | None, *, show: bool) -> Iterato
     workers : int or None
         Processes on this machine; by default one for four cores, or for each GPU.
     show : bool
-        Say on standard error that workers are waited for.
+        Write on standard error when the run waits for workers.
 
     Raises
     ------
     JobError
-        The name is unknown; when it is called: no scheduler answers, or there is no GPU.
+        The name is unknown; or, when the function is called, no scheduler answers or there is no GPU.
     """
     if not re.fullmatch(DASK_PATTERN, dask_):
         raise JobError(f"dask is {dask_!r}, expected local, cuda or a scheduler's address such as tcp://host:8786")
@@ -183,7 +183,7 @@ def _connected(address: str) -> Iterator[Client]:
 
 
 def _wait_for_a_worker(cluster: Cluster) -> None:
-    """Wait as long as it takes, until it can be asked whether any has a GPU: those of a batch system queue."""
+    """Wait, however long, for a worker that can be asked whether it has a GPU: workers of a batch system queue."""
     while not cluster.n_workers():
         with suppress(TimeoutError):
             cluster.client.wait_for_workers(1, timeout=_WAIT_S)

@@ -1,4 +1,4 @@
-"""An extraction whose shards are embedded by Dask workers: what is decided once, and how many are under way."""
+"""Extraction whose shards are embedded by Dask workers: decisions made once, and the number of shards under way."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -31,7 +31,7 @@ class Finished(Protocol):
     """A future, of threads or of Prefect."""
 
     def result(self) -> ShardResult:
-        """Return what came of the shard, or raise what was raised."""
+        """Return the result of the shard, or raise the exception that ended it."""
 
     def add_done_callback(self, fn: Callable[[Any], None], /) -> None:
         """Call `fn` with the future when it is done."""
@@ -40,8 +40,8 @@ class Finished(Protocol):
 class ScaledExtraction(MissingRows):
     """The rows of a listing that one key still lacks, computed by Dask workers.
 
-    A worker settles the key and prepares the forward pass, because this machine may have no GPU; the others do as it
-    decided. This process keeps the lock of the key, cuts the shards, and waits.
+    A worker settles the key and prepares the forward pass, because this machine may have no GPU; the other workers
+    follow its decisions. This process holds the lock of the key, cuts the shards, and waits.
 
     Parameters
     ----------
@@ -52,7 +52,7 @@ class ScaledExtraction(MissingRows):
     request : ExtractionRequest
         Backbone, weights, taps, settings.
     shard_images : int
-        Images a shard, at most.
+        Largest number of images in a shard.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class ScaledExtraction(MissingRows):
 
     @contextmanager
     def writing(self, on_wait: Callable[[Path], None] | None = None) -> Iterator[None]:
-        """Be the only run that writes this key, see `MissingRows.writing`, and prepare the forward pass."""
+        """Make this run the only one that writes this key, see `MissingRows.writing`, and prepare the forward pass."""
         with super().writing(on_wait):
             if self.shards:
                 with self.times.measure("set up"):
@@ -104,7 +104,7 @@ class ScaledExtraction(MissingRows):
         return result
 
     def about(self) -> KeyAbout:
-        """Say what ``key.json`` keeps for people."""
+        """Return the part of ``key.json`` that is for people."""
         return self._decided.about
 
     def _cut(self, n_images: int) -> list[Array]:
@@ -119,16 +119,16 @@ class ScaledExtraction(MissingRows):
 
 @dataclass(frozen=True)
 class Scale:
-    """Where the shards of an extraction go.
+    """Cluster that embeds the shards of an extraction.
 
     Attributes
     ----------
     cluster : callable
         Opens the cluster when it is first called.
     place : str
-        What it was asked for as.
+        The name by which the cluster was asked for.
     shard_images : int
-        Images a shard, at most.
+        Largest number of images in a shard.
     """
 
     cluster: Callable[[], Cluster]
@@ -144,7 +144,7 @@ class Scale:
         taps: Sequence[Tap],
         settings: Settings,
     ) -> ScaledExtraction:
-        """Have a worker load a backbone, and find out what the cache lacks of it."""
+        """Have a worker load a backbone, and find the rows of it that the cache lacks."""
         cluster = self.cluster()
         request = ExtractionRequest(
             cache=cache.path.absolute(),
@@ -160,23 +160,24 @@ class Scale:
 def on_workers(
     dask: str, workers: int | None = None, *, shard_images: int | None = None, show: bool = False
 ) -> Iterator[Scale]:
-    """Scale extractions out; see `flows.extraction.cluster.cluster_on_demand`."""
+    """Yield a scale for extractions on Dask workers; see `flows.extraction.cluster.cluster_on_demand`."""
     with cluster_on_demand(dask, workers, show=show) as cluster:
         yield Scale(cluster, dask, shard_images or SHARD_IMAGES)
 
 
 def embed_in_flight(extraction: ScaledExtraction, results: list[ShardResult], start: Callable[[int], Finished]) -> None:
-    """Start every shard, a few for each worker at a time, and add what came of each to `results`.
+    """Start every shard, a few for each worker at a time, and add the result of each to `results`.
 
-    After an error no more are started, and those that were are waited for: their rows are sealed. Then it is raised.
+    After an error no more shards are started. Those that were started are waited for, so that their rows are sealed;
+    then the error is raised.
 
     Parameters
     ----------
     extraction : ScaledExtraction
-        Within its `writing`.
+        An extraction inside its `writing` context.
     results : list of ShardResult
     start : callable
-        Takes the number of a shard.
+        Takes the number of a shard and starts it.
     """
     finished: SimpleQueue[Finished] = SimpleQueue()
     waiting, n_under_way = iter(range(len(extraction.shards))), 0
@@ -210,7 +211,7 @@ def embed_in_flight(extraction: ScaledExtraction, results: list[ShardResult], st
 
 
 def run_scaled(extraction: ScaledExtraction, results: list[ShardResult], *, progress: bool) -> None:
-    """Have every shard that is missing embedded; adds what came of each to `results`."""
+    """Have every missing shard embedded, and add the result of each to `results`."""
     name = short_name(extraction.store.key.backbone)
     with (
         extraction.writing(on_wait=say_waiting if progress else None),
@@ -228,7 +229,7 @@ def run_scaled(extraction: ScaledExtraction, results: list[ShardResult], *, prog
 
 
 def _sample(listing: CacheListing) -> CacheListing:
-    """Take the first images and the largest, in their order: shortcuts are tried on them."""
+    """Return the first and the largest images, in their order, as the sample on which shortcuts are tried."""
     distinct = listing.distinct
     largest = np.argsort(-distinct["bytes"].to_numpy(), kind="stable")[: _SAMPLED // 4]
     kept = np.union1d(np.arange(min(_SAMPLED, len(distinct))), largest)

@@ -1,4 +1,4 @@
-"""What an extraction tells of itself: each key that it filled or found complete, and the whole."""
+"""Summary of an extraction: each key that it filled or found complete, and the whole."""
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -16,7 +16,7 @@ if TYPE_CHECKING:  # it loads torch, which a rerun with nothing new does without
 
 @dataclass(frozen=True)
 class KeySummary(KeyDescription):
-    """What an extraction did for one key.
+    """Summary of an extraction for one key.
 
     Attributes
     ----------
@@ -41,7 +41,7 @@ class KeySummary(KeyDescription):
 
 @dataclass(frozen=True)
 class ExtractionSummary:
-    """What an extraction did.
+    """Summary of an extraction.
 
     Attributes
     ----------

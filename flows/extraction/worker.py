@@ -1,4 +1,4 @@
-"""What runs on a Dask worker; the scheduler imports this, too, and should not have to load torch for it."""
+"""Code that runs on a Dask worker; the scheduler imports this, too, and should not have to load torch for it."""
 
 import os
 import pickle
@@ -44,7 +44,7 @@ def work(what: Work, packed: bytes) -> Any:
 
 @dataclass
 class _AtWork:
-    """What the calls under way in this process may read; it is the process's, so all of them share it."""
+    """Limits on what the calls under way in this process may read; it is the process's, so all of them share it."""
 
     changed: threading.Condition = field(default_factory=threading.Condition)
     n_calls: int = 0

@@ -1,4 +1,4 @@
-"""What a fit goes by: the metric of its task, the heads of a sweep, its folder, and what the history says of it."""
+"""Choices of a fit: the metric of its task, the heads of a sweep, its folder, and its record in the history."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,12 +16,12 @@ from headstart.heads.registry import Grid, check_head, find_preset
 from headstart.heads.scoring import METRICS_OF, metric_names
 
 OWN_FILES = ("leaderboard.csv", "model", UNFINISHED)
-"""What marks a folder as results of a fit."""
+"""Files that mark a folder as results of a fit."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Choices:
-    """What a fit of one problem goes by, settled.
+    """Choices that a fit of one problem goes by, settled.
 
     Attributes
     ----------
@@ -55,7 +55,7 @@ class Choices:
         return self.options.seed
 
     def as_settings(self, target: str) -> RunSettings:
-        """Return what the history of runs keeps of it, and of where a problem comes from."""
+        """Return the settings that the history of runs keeps of it, and of where a problem comes from."""
         asked = self.options
         return RunSettings(
             heads=self.heads,

@@ -1,4 +1,4 @@
-"""From the results of a sweep to a winner: fitted, scored once, compared and saved."""
+"""Choose the winner of a sweep, fit it, score it once, compare it with the others and save it."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -41,13 +41,13 @@ def conclude(
     Parameters
     ----------
     problem, plan, results
-        Of a sweep; the results are left without their predictions.
+        Those of a sweep; the predictions of the results are removed.
     choices : Choices
-        As for the sweep; its folder exists.
+        The same as for the sweep; its folder exists.
     streaming : Streaming or None
         How features are read in blocks; then the winner is neither analysed nor calibrated.
     nested : NestedFit or None
-        What nested folds found: their score stands where that of the winner on test images would.
+        Results of nested folds: their score takes the place of the winner's score on test images.
 
     Raises
     ------
@@ -132,7 +132,7 @@ def _describe(
 def _describe_controls(
     leaderboard: Sequence[CandidateRow], others: Mapping[Embedding, FinalScore]
 ) -> list[CandidateRow]:
-    """Return the best row of every other embedding than the winner's, with its scores on the test images."""
+    """Return the best row of every embedding except the winner's, with its scores on the test images."""
     best: dict[Embedding, CandidateRow] = {}
     for row in leaderboard:
         if row.metric in row.scores:

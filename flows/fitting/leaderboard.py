@@ -1,4 +1,4 @@
-"""What a fit found: rows of the leaderboard, and the card of the saved model."""
+"""Results of a fit: rows of the leaderboard, and the card of the saved model."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The whole fit again without each outer fold, whose images are scored by what won there."""
+"""Repeat the whole fit without each outer fold, and score the fold's images by the winner of that fit."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -24,18 +24,18 @@ from headstart.heads.sweep import FinalScore, NestedPlan, OuterFold, open_client
 
 @dataclass(frozen=True)
 class NestedFit:
-    """What nested folds found.
+    """Results of nested folds.
 
     Attributes
     ----------
     plan : NestedPlan
     folds : list of OuterFold
     test : FinalScore
-        Of all images, each scored by the winner of the sweep without its fold.
+        Score on all images, each predicted by the winner of the sweep without its fold.
     controls : dict of (key, tap) to FinalScore
-        The same for every embedding alone: the best candidate on it won.
+        The same for every embedding alone, with its best candidate as the winner.
     notes : list of str
-        What a person should know.
+        Remarks for a person.
     """
 
     plan: NestedPlan
@@ -46,7 +46,7 @@ class NestedFit:
 
 
 class _Inside(TypedDict):
-    """How folds choose, with and without outer ones; as for `heads.splits.plan_splits`."""
+    """Arguments of the folds that choose, with and without outer ones; see `heads.splits.plan_splits`."""
 
     folds: int
     repeats: int
@@ -58,14 +58,14 @@ class _Inside(TypedDict):
 
 
 def plan_fit(problem: Problem, options: FitOptions) -> tuple[SplitPlan, NestedPlan | None]:
-    """Plan what fits, chooses and is scored; with nested folds, the plan of the model that is kept, and theirs.
+    """Plan which images fit, choose and are scored; with nested folds, for the kept model and for the folds.
 
     Raises
     ------
     JobError
         Both nested folds and a share to hold back are asked for.
     DataError
-        As `heads.splits.plan_splits` and `heads.sweep.nested.plan_nested`.
+        See `heads.splits.plan_splits` and `heads.sweep.nested.plan_nested`.
     """
     nested, test_size = options.nested, options.test_size
     if nested is not None and test_size != FitOptions.test_size:
@@ -95,15 +95,15 @@ def fit_nested(
     choices: Choices,
     keep: Callable[[SplitPlan], KeptResults],
 ) -> NestedFit:
-    """Sweep without each outer fold in turn, fit what wins there, and score it once on the fold.
+    """Sweep without each outer fold in turn, fit the winner of that sweep, and score it once on the fold.
 
     Parameters
     ----------
     problem, candidates, choices
-        As for `flows.fitting.sweep.sweep_problem`.
+        The same as for `flows.fitting.sweep.sweep_problem`.
     plan : NestedPlan
     keep : callable
-        What `flows.fitting.unfinished.kept_until_done` yields.
+        The function that `flows.fitting.unfinished.kept_until_done` yields.
 
     Raises
     ------
@@ -138,7 +138,7 @@ def fit_nested(
 
 @contextmanager
 def workers_for_all(choices: Choices, *, several: bool) -> Iterator[Choices]:
-    """Start processes once for several sweeps, which takes seconds; yields what each sweep goes by."""
+    """Start processes, which takes seconds, once for several sweeps; yields the choices for each sweep."""
     options = choices.options
     if options.dask != "processes" or not several:
         yield choices
@@ -148,7 +148,7 @@ def workers_for_all(choices: Choices, *, several: bool) -> Iterator[Choices]:
 
 
 def describe_nested(found: NestedFit, problem: Problem, saved: Candidate, metric: str) -> NestedRows:
-    """Return what summary, history and model card say of nested folds.
+    """Return the description of nested folds for summary, history and model card.
 
     Parameters
     ----------
@@ -157,7 +157,7 @@ def describe_nested(found: NestedFit, problem: Problem, saved: Candidate, metric
     saved : Candidate
         The winner over all images.
     metric : str
-        What chose the winners.
+        The metric that chose the winners.
     """
     won = [fold.winner.candidate for fold in found.folds]
     same_head = [(one.key, one.tap, one.head) == (saved.key, saved.tap, saved.head) for one in won]
@@ -201,8 +201,8 @@ def _notes(folds: Sequence[OuterFold]) -> list[str]:
     silent = sum(fold.test.probability is None for fold in folds)
     if not silent or folds[0].test.predictions.dtype.kind == "f" or silent == len(folds):
         return []
-    told = (
+    note = (
         f"the winners of {silent} of {len(folds)} outer folds give no probabilities: there is no log-loss and no "
         "reliability over all images"
     )
-    return [told]
+    return [note]

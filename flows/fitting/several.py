@@ -28,7 +28,7 @@ TABLE = "targets.csv"
 
 @dataclass(frozen=True, kw_only=True)
 class TargetRow:
-    """What came of one label column; what is not known where it could not be fitted is None.
+    """Results for one label column; values that are not known because it could not be fitted are None.
 
     Attributes
     ----------
@@ -90,7 +90,7 @@ class Multilabel:
 
 @dataclass(frozen=True)
 class SeveralFits:
-    """What fits of several label columns found.
+    """Results of fits of several label columns.
 
     Attributes
     ----------

@@ -58,13 +58,13 @@ def plan_streaming(candidates: Sequence[Candidate], *, memory: float | None, das
     able = [one for one in candidates if streamed_fit_of(one)]
     unable = sorted({one.head for one in candidates if not streamed_fit_of(one)})
     limit = f"a quarter of the {size_text(free)} that are free" if memory is None else size_text(int(memory))
-    told = f"the features take {size_text(needed)} in float32, more than {limit}"
+    shortage = f"the features take {size_text(needed)} in float32, more than {limit}"
     if not able:
         raise JobError(
-            f"{told}, which {', '.join(unable)} cannot do without; these can: --head {' '.join(streamed_heads())}"
+            f"{shortage}, which {', '.join(unable)} cannot do without; these can: --head {' '.join(streamed_heads())}"
         )
     missing = "suspects, outliers and near copies were not looked for"
-    notes = [f"{told}: they were read in blocks, temperatures were fitted on a sample, and {missing}"]
+    notes = [f"{shortage}: they were read in blocks, temperatures were fitted on a sample, and {missing}"]
     if unable:
         notes.append(f"{', '.join(unable)} cannot be fitted on features read in blocks and were left out")
     # A small budget is for tests and small machines; with a large one more in memory would gain little.

@@ -109,8 +109,8 @@ def sweep_bar(
         yield lambda _: None
         return
     if finished:
-        told = f"{len(finished)} of {n_candidates} candidates were fitted before the interruption"
-        show_notes([f"{stage}: {told}" if stage else told])
+        note = f"{len(finished)} of {n_candidates} candidates were fitted before the interruption"
+        show_notes([f"{stage}: {note}" if stage else note])
     counted = TextColumn("{task.completed}/{task.total} candidates")
     columns = [TextColumn(stage or "fitting"), BarColumn(12), counted, _Best()]
     with Progress(*columns, console=Console(stderr=True)) as bars:

@@ -1,4 +1,4 @@
-"""What an unfinished sweep has found so far, kept so that the same command goes on from there.
+"""Results of an unfinished sweep so far, kept so that the same command goes on from there.
 
 One line of JSON a result, in the results folder. A line counts once its end is there, so whatever ends the process
 costs at most the result that was being written. Lines are found by a digest of all that decides a result: where labels,
@@ -62,7 +62,7 @@ class KeptResults:
         self.n_kept = self.n_candidates = 0
 
     def find(self, candidates: Sequence[Candidate]) -> list[Result]:
-        """Return what an earlier sweep found of these candidates."""
+        """Return the results of an earlier sweep for these candidates."""
         wanted = {self._digest(candidate): candidate for candidate in candidates}
         found = [
             _result(self._lines[digest], candidate) for digest, candidate in wanted.items() if digest in self._lines
@@ -125,7 +125,7 @@ def kept_until_done(
 
 
 def _read_lines(file: Path) -> dict[str, _Values]:
-    """Return what the lines of a file say, by digest; one that was cut short says nothing."""
+    """Return the values on the lines of a file, by digest; a line that was cut short has none."""
     with errors_explained(file):
         content = file.read_bytes() if file.exists() else b""
     lines = {}
@@ -157,8 +157,8 @@ def _digest_common(problem: Problem, plan: SplitPlan, seed: int, *, streamed: bo
 
 def _described(result: Result) -> _Values:
     values: _Values = {name: getattr(result, name) for name in _FIELDS}
-    if (said := result.predictions) is not None:
-        values["predictions"] = {one.name: _packed(getattr(said, one.name)) for one in fields(said)}
+    if (predictions := result.predictions) is not None:
+        values["predictions"] = {one.name: _packed(getattr(predictions, one.name)) for one in fields(predictions)}
     return values
 
 

@@ -1,4 +1,4 @@
-"""A winner, fitted on all of train and scored once; and the best of every other embedding, for comparison."""
+"""Fit a winner on all of train and score it once, and the best of every other embedding for comparison."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,12 +19,12 @@ from headstart.heads.splits import SplitPlan
 from headstart.heads.sweep import FinalScore, Result, fit_final, score_test
 
 Embedding = tuple[str, str]
-"""Key id and tap."""
+"""Id of the key, and tap."""
 
 
 @dataclass(frozen=True)
 class Scored:
-    """The winner fitted on all of train, what it says of the test images and, if asked, of its own images."""
+    """Winner fitted on all of train, its score on the test images and, if asked, predictions for its own images."""
 
     final: Any
     test: FinalScore
@@ -47,16 +47,16 @@ def score_winner(
     Parameters
     ----------
     problem, plan, streaming, calibrate, seed
-        As for `flows.fitting.conclusion.conclude`.
+        The same as for `flows.fitting.conclusion.conclude`.
     candidate : Candidate
         The winner.
     known : FinalScore or None
-        Of the models of nested folds; then all images are fitted on, and none is left to score this one.
+        Score of the models of nested folds; the winner is then fitted on all images, and none is left to score it.
 
     Raises
     ------
     DataError
-        It cannot be calibrated.
+        The winner cannot be calibrated.
     """
     if streaming:
         return Scored(*_fit_and_score(problem, plan, candidate, seed))
@@ -78,7 +78,7 @@ def score_others(
     metric: str,
     seed: int,
 ) -> dict[Embedding, FinalScore]:
-    """Score the best candidate of every embedding that the winner's is not on the test images, after the choice."""
+    """Score on the test images, after the choice, the best candidate of every embedding except the winner's."""
     best = best_of_embeddings(results, metric)
     return {
         place: _fit_and_score(problem, plan, result.candidate, seed)[1]

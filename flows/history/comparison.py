@@ -34,7 +34,7 @@ class FactsApart:
 
 @dataclass(frozen=True)
 class RunComparison:
-    """What tells two runs apart.
+    """Comparison of two runs.
 
     Attributes
     ----------
@@ -112,7 +112,7 @@ def compare_runs(first: KeptRun, second: KeptRun, *, metric: str | None = None) 
 
 
 def list_differences(first: Run, second: Run) -> list[FactsApart]:
-    """Return what was asked for, was there, or won in one run and not in the other."""
+    """Return the facts that differ: asked for, there, or won in one run and not in the other."""
     mine, theirs = _facts(first), _facts(second)
     return [
         FactsApart(name, mine.get(name), theirs.get(name))

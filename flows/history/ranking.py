@@ -13,7 +13,7 @@ from headstart.heads.scoring import find_metric
 
 @dataclass(frozen=True)
 class ChosenBy:
-    """What a run itself chose by, and on which images."""
+    """Metric that a run itself chose by, and on which images."""
 
     metric: str
     split: str

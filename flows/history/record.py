@@ -105,7 +105,7 @@ def describe_run(
 
 
 def tabulate_predictions(problem: "Problem", test_score: "FinalScore") -> pd.DataFrame:
-    """Return what the winner says of each test image, as `append_run` wants it."""
+    """Return the winner's predictions for each test image, as `append_run` wants it."""
     true, probability = problem.y[test_score.rows], test_score.probability
     answers: list[Any] = [true, test_score.predictions]
     if problem.task == "classify":

@@ -18,7 +18,7 @@ FORMAT_VERSION = 1
 
 @dataclass(frozen=True, kw_only=True)
 class RunSettings:
-    """What was asked for, and `target` and `metric` as they were settled; see `flows.fitting.fit`.
+    """Options that were asked for, and `target` and `metric` as they were settled; see `flows.fitting.fit`.
 
     Fields that older runs lack have the value that they went by.
     """

@@ -1,4 +1,4 @@
-"""What fits found, kept: a table of every candidate, and a history with one line a run.
+"""Results of fits, kept: a table of every candidate, and a history with one line a run.
 
 The history is a folder ``runs``: ``history.jsonl``, and beside it ``<id>.parquet`` with what the winner of each run
 said of every test image. It lies in the cache, since results folders are overwritten by the next fit and the cache is
@@ -75,7 +75,7 @@ def read_runs(history: Path) -> tuple[list[Run], list[str]]:
 
 
 def read_predictions(history: Path, run: Run) -> pd.DataFrame:
-    """Return what a run's winner said of its test images, as `append_run` was given it.
+    """Return the predictions of a run's winner for its test images, as `append_run` was given it.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""What a prediction may be asked for."""
+"""Options of a prediction."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from headstart.flows.options import Progress
 
 @dataclass(frozen=True, kw_only=True)
 class PredictOptions:
-    """What a prediction may be asked for, beside the model and the images.
+    """Options of a prediction, beside the model and the images.
 
     Parameters
     ----------

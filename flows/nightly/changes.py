@@ -1,4 +1,4 @@
-"""What changed in an image set since the last night: new, changed, gone, and newly quarantined images."""
+"""Changes of an image set since the last night: new, changed, gone, and newly quarantined images."""
 
 from dataclasses import dataclass, field
 
@@ -7,7 +7,7 @@ import pandas as pd
 from headstart.extractors.images import OK
 
 SEEN_COLUMNS = ("path", "digest", "status", "reason")
-"""What a night keeps of each image, as a listing has it."""
+"""Columns of a listing that a night keeps of each image."""
 
 SHOWN = 5  # examples of each kind that are told; the numbers are of all
 

@@ -80,9 +80,9 @@ def measure_drifts(
     if not new:
         return []
     found = [_measure_one(experiment, table, listing, before, new, runs[name_of(table)]) for table in experiment.fit]
-    told = [one for one in found if one.test.p_value is not None]
-    adjusted = holm([float(one.test.p_value or 0.0) for one in told], len(told))
-    corrected = {one.name: p for one, p in zip(told, adjusted, strict=True)}
+    tested = [one for one in found if one.test.p_value is not None]
+    adjusted = holm([float(one.test.p_value or 0.0) for one in tested], len(tested))
+    corrected = {one.name: p for one, p in zip(tested, adjusted, strict=True)}
     return [replace(one, p_adjusted=corrected.get(one.name)) for one in found]
 
 
@@ -142,8 +142,8 @@ def _describe_mix(old: "pd.Series[Any]", new: "pd.Series[Any]") -> list[str]:
         0.0
     )
     largest = (shares["new"] - shares["old"]).abs().sort_values(ascending=False, kind="stable").index
-    told = [
+    shifts = [
         f"{name} {shares.loc[name, 'old']:.0%} → {shares.loc[name, 'new']:.0%}" for name in largest[:_CLASSES_SHOWN]
     ]
     unseen = sorted(set(new) - set(old))
-    return [*told, *([f"new classes: {', '.join(unseen[:_CLASSES_SHOWN])}"] if unseen else [])]
+    return [*shifts, *([f"new classes: {', '.join(unseen[:_CLASSES_SHOWN])}"] if unseen else [])]

@@ -44,7 +44,7 @@ Inputs = dict[str, FitInputs]
 
 
 def describe_inputs(experiment: Experiment, listing: CacheListing, keys: Sequence[str]) -> Inputs:
-    """Return what each fit of an experiment goes by; names of files do not matter, nor do images without a label.
+    """Return the inputs of each fit of an experiment; names of files do not matter, nor do images without a label.
 
     Parameters
     ----------
@@ -71,7 +71,7 @@ def describe_inputs(experiment: Experiment, listing: CacheListing, keys: Sequenc
 
 
 def name_of(table: FitTable) -> str:
-    """Return what tells a ``fit`` table of an experiment from the others; a single one may have no name."""
+    """Return the name of a ``fit`` table among those of an experiment; a single one may have no name."""
     return table.name or "fit"
 
 
@@ -131,6 +131,6 @@ def _differences(before: FitInputs, now: FitInputs) -> list[str]:
 
 def _digest(rows: pd.DataFrame, column: str) -> str:
     """Return one digest of images, labels, splits and groups, in whatever order they are listed."""
-    told = rows[["digest", column, "split", "group"]].astype(object)
-    hashes = pd.util.hash_pandas_object(told.where(told.notna(), "").astype(str), index=False)
+    values = rows[["digest", column, "split", "group"]].astype(object)
+    hashes = pd.util.hash_pandas_object(values.where(values.notna(), "").astype(str), index=False)
     return hashlib.sha256(hashes.sort_values().to_numpy().tobytes()).hexdigest()[:16]

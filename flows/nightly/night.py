@@ -22,7 +22,7 @@ from headstart.heads.scoring import metric_name
 
 @dataclass(frozen=True)
 class NightSummary:
-    """What a night found and did.
+    """Findings and actions of a night.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""What the last completed night saw and left, kept beside the results: the next night compares with it.
+"""Record of what the last completed night saw and left, kept beside the results: the next night compares with it.
 
 It is one file, replaced as a whole and at the very end. A night that fails or is killed leaves it as it was, so that
 the next one sees everything that changed since the last night that was told to somebody.
@@ -29,7 +29,7 @@ _METADATA = b"headstart"
 
 @dataclass(frozen=True)
 class NightRecord:
-    """What a night saw and left.
+    """Record of what a night saw and left.
 
     Attributes
     ----------

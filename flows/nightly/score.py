@@ -82,14 +82,14 @@ def compare_scores(name: str, before: KeptRun | None, now: KeptRun) -> ScoreChan
         return ScoreChange(name, metric, tonight, remark="there is no earlier night to compare with")
     earlier = _score_of(before, metric)
     if earlier is None or (unlike := _obstacle(before, now)):
-        told = f"not comparable: the last night has no {metric}" if earlier is None else unlike
-        return ScoreChange(name, metric, tonight, earlier, remark=told)
+        remark = f"not comparable: the last night has no {metric}" if earlier is None else unlike
+        return ScoreChange(name, metric, tonight, earlier, remark=remark)
     if before.run.id == now.run.id:
         return ScoreChange(name, metric, tonight, earlier, same_images=True, remark="not fitted again")
     same = before.run.data.test == now.run.data.test
-    difference, told = _paired(before, now, metric) if same else (None, "the test images changed")
+    difference, remark = _paired(before, now, metric) if same else (None, "the test images changed")
     if difference is None:
-        difference, told = join_intervals(earlier, tonight), f"by the intervals of both scores: {told}"
+        difference, remark = join_intervals(earlier, tonight), f"by the intervals of both scores: {remark}"
     return ScoreChange(
         name,
         metric,
@@ -98,7 +98,7 @@ def compare_scores(name: str, before: KeptRun | None, now: KeptRun) -> ScoreChan
         same_images=same,
         difference=difference,
         fell=_is_worse(metric, difference),
-        remark=told,
+        remark=remark,
     )
 
 

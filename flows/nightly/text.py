@@ -37,14 +37,14 @@ def night_page(night: NightSummary) -> str:
 
 
 def night_lines(night: NightSummary) -> list[str]:
-    """Return what a terminal shows of a night."""
+    """Return the lines that a terminal shows of a night."""
     lines = [headline(night), f"images  {', '.join(f'{number} {kind}' for kind, number, _ in _changes(night))}"]
     lines += [f"        quarantined {path}" for path in night.changes.examples["quarantined"]]
     lines.append(f"heads   {refit_text(night)}")
     for score in night.scores:
         before = f", before {_score(score.metric, score.before)}" if score.before else ""
-        told = f"{metric_name(score.metric)} {_score(score.metric, score.now)}{before} ({score.remark})"
-        lines.append(f"score   {score.name}: {told}")
+        change = f"{metric_name(score.metric)} {_score(score.metric, score.now)}{before} ({score.remark})"
+        lines.append(f"score   {score.name}: {change}")
     return [*lines, *(f"drift   {text}" for text in drift_texts(night))]
 
 
@@ -81,12 +81,12 @@ def _drift_text(drift: NightDrift) -> str:
     mix = f"; class mix {', '.join(drift.mix)}" if drift.mix else ""
     if test.p_value is None or test.distance is None or test.null is None or drift.p_adjusted is None:
         return f"{where}: {test.reason}{mix}."
-    told = "the new images drift" if drift.drifts else "no drift found"
+    verdict = "the new images drift" if drift.drifts else "no drift found"
     within = (
         "within their classes: another mix of classes is no drift" if drift.within_classes else "whatever their class"
     )
     return (
-        f"{where}: {told}, p = {drift.p_adjusted:.3f} (alert below {ALPHA}); squared MMD {test.distance:.4f}, by "
+        f"{where}: {verdict}, p = {drift.p_adjusted:.3f} (alert below {ALPHA}); squared MMD {test.distance:.4f}, by "
         f"chance below {test.null:.4f} in 19 of 20 nights; {test.n_new} new against {test.n_old} old images, "
         f"{within}{mix}."
     )

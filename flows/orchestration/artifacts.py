@@ -1,4 +1,4 @@
-"""What a run leaves in Prefect's UI: how far it is, its leaderboard as a table and as a picture, and its report."""
+"""Artifacts of a run in Prefect's UI: how far it is, its leaderboard as a table and as a picture, and its report."""
 
 import base64
 import re
@@ -83,16 +83,16 @@ def progress_artifact(name: str, total: int, also: Advance) -> Advance:
         run_logger().debug("no progress bar: %s", error)
         return also
     artifact = cast("UUID", created)  # a coroutine only where a flow is asynchronous; none of ours is
-    done, told, one_at_a_time = 0, time.monotonic(), threading.Lock()
+    done, updated, one_at_a_time = 0, time.monotonic(), threading.Lock()
 
     def advance(count: int) -> None:
-        nonlocal done, told
+        nonlocal done, updated
         also(count)
         with one_at_a_time:
             done += count
             now = time.monotonic()
-            if now - told >= _UPDATE_EVERY_S or done >= total:
-                told = now
+            if now - updated >= _UPDATE_EVERY_S or done >= total:
+                updated = now
                 _tell(artifact, min(100.0, 100.0 * done / total))
 
     return advance

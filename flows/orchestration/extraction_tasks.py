@@ -63,7 +63,7 @@ def extract_in_tasks(experiment: Experiment, *, progress: bool) -> ExtractionSum
 
 
 def wanted_by(experiment: Experiment) -> Wanted:
-    """Return what an experiment embeds its images with."""
+    """Return the backbones, taps and settings that an experiment embeds its images with, and where."""
     return Wanted(
         backbones=[(table.backbone, table.weights) for table in experiment.extract],
         taps=[Tap.parse(spec) for spec in experiment.tap],

@@ -23,7 +23,7 @@ from headstart.flows.orchestration.preparation import NO_PICKLE, experiment_at_w
 
 @dataclass(frozen=True)
 class RunSummary:
-    """What a run did.
+    """Summary of a run.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""What every flow does before its first task: settle the paths, ask whether they are allowed, and wait for its turn."""
+"""Steps of every flow before its first task: settle the paths, ask whether they are allowed, and wait for its turn."""
 
 import os
 from collections.abc import Iterator

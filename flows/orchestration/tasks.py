@@ -1,4 +1,4 @@
-"""What a task says of itself in Prefect's log: one line that tells an operator something."""
+"""Log of a task in Prefect: one line that tells an operator something."""
 
 from typing import TYPE_CHECKING, Any
 

@@ -1,4 +1,4 @@
-"""What the commands show: JSON on standard output for programs, tables that fit one screen of 80 columns for people."""
+"""Output of the commands: JSON on standard output for programs, tables that fit one screen of 80 columns for people."""
 
 import json
 import sys

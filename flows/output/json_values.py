@@ -8,7 +8,7 @@ from typing import Any
 
 
 def plain(value: Any, *, finite: bool = True) -> Any:
-    """Return what JSON can hold.
+    """Return a value that JSON can hold.
 
     A dataclass becomes an object of its fields, or of what its own `as_dict` gives; a field whose metadata say
     ``unsaid_if_none`` is left out where it is None. NumPy's arrays and numbers become Python's; a number that is not

@@ -1,4 +1,4 @@
-"""What reaches a terminal: nothing that steers it, and only signs that it has."""
+"""Text that reaches a terminal: nothing that steers it, and only signs that it has."""
 
 import codecs
 import io

@@ -21,7 +21,7 @@ from headstart.flows.problem.label_columns import choose_targets, encode_target,
 
 @dataclass(frozen=True)
 class Problem:
-    """What is to be learned, as arrays over the labelled images of a cache.
+    """Problem to be learned, as arrays over the labelled images of a cache.
 
     Attributes
     ----------
@@ -147,7 +147,7 @@ def gather_labelled(
 
 
 def pose_column(labelled: Labelled, column: str, *, task: str | None = None) -> Problem:
-    """Return what is to be learned of one label column; images without a label there are left out of it alone.
+    """Return the problem of learning one label column; images without a label there are left out of it alone.
 
     Parameters
     ----------

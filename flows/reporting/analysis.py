@@ -1,4 +1,4 @@
-"""What a person should know beside the score: calibration, labels that look wrong, images that are alike or unlike."""
+"""Findings to read beside the score: calibration, labels that look wrong, images that are alike or unlike."""
 
 from dataclasses import dataclass, field, replace
 from typing import Self
@@ -74,7 +74,7 @@ class CopiesAcross:
 
 @dataclass(frozen=True)
 class Analysis:
-    """What there is to say beside the score; rows are those of the problem.
+    """Findings beside the score; rows are those of the problem.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""What stands beside a winner's score: what its images and probabilities look like, and the report."""
+"""Explanation of a winner's score: how its images and probabilities look, and the report."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -21,7 +21,7 @@ from headstart.heads.sweep import FinalScore, NestedPlan, Result
 
 @dataclass(frozen=True, kw_only=True)
 class Evidence:
-    """What a fit leaves to look at beside its winner's score.
+    """Data that a fit leaves to look at beside its winner's score.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""What the winner says of the images that chose it, each without having been fitted on it."""
+"""Predictions of the winner for the images that chose it, each by a model that was not fitted on it."""
 
 from dataclasses import dataclass, replace
 
@@ -18,7 +18,7 @@ _FOLDS = 5  # where a val split chose the winner
 
 @dataclass(frozen=True)
 class OutOfFold:
-    """What the winner says of images that it was not fitted on: `probability` (n_rows, n_classes) for these `rows`."""
+    """Predictions for images that the winner was not fitted on: `probability` (n_rows, n_classes) for these `rows`."""
 
     rows: npt.NDArray[np.intp]
     probability: npt.NDArray[np.float64]

@@ -37,7 +37,7 @@ class When(BaseModel):
 
     @property
     def text(self) -> str:
-        """What a person is told of it."""
+        """Schedule in words, for a person."""
         if self.cron:
             return f"by cron {self.cron!r}, {self.timezone}"
         if self.interval:
@@ -45,7 +45,7 @@ class When(BaseModel):
         return "whenever its images change" if self.watch else "on demand"
 
     def schedules(self) -> list[Any]:
-        """Return what Prefect is to keep: one schedule, or none."""
+        """Return the schedules that Prefect is to keep: one, or none."""
         if self.cron:
             return [CronSchedule(cron=self.cron, timezone=self.timezone)]
         return [IntervalSchedule(interval=self.interval)] if self.interval else []
@@ -79,9 +79,9 @@ def read_when(cron: str | None, interval: str | float | None, *, watch: bool, ti
         fault = error.errors()[0]
         option = "--timezone" if fault["loc"] == ("timezone",) else "--cron"
         given = timezone if option == "--timezone" else cron
-        said = fault["msg"].removeprefix("Value error, ")
+        text = fault["msg"].removeprefix("Value error, ")
         raise JobError(
-            f"{option} {given!r}: {said}; five fields are expected, minute hour day month weekday, such as '0 2 * * *' "
+            f"{option} {given!r}: {text}; five fields are expected, minute hour day month weekday, such as '0 2 * * *' "
             "for two every night, and a time zone such as Europe/Berlin"
         ) from error
     return when

@@ -31,7 +31,7 @@ LOOK_EVERY_S = 60.0
 
 @dataclass(frozen=True)
 class Served:
-    """What is being served.
+    """Deployment that is being served.
 
     Attributes
     ----------

@@ -27,7 +27,7 @@ from headstart.flows.output import progress_bar, say_waiting
 
 @dataclass(frozen=True)
 class CompactedKey:
-    """What a compaction did with the shards of one key; attributes are as of the summary."""
+    """Summary of a compaction of the shards of one key; attributes are as of the summary."""
 
     id: str
     rows: int
@@ -40,7 +40,7 @@ class CompactedKey:
 
 @dataclass(frozen=True)
 class CompactionSummary:
-    """What a compaction did.
+    """Summary of a compaction.
 
     Attributes
     ----------

@@ -14,7 +14,7 @@ from headstart.flows.errors import JobError
 
 @dataclass(frozen=True)
 class ExportSummary:
-    """What was exported.
+    """Summary of an export.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""What a cache holds: images, keys, bytes, and what is in quarantine."""
+"""Contents of a cache: images, keys, bytes, and what is in quarantine."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,7 +35,7 @@ class QuarantinedImage:
 
 @dataclass(frozen=True)
 class CacheSummary:
-    """What a cache holds.
+    """Contents of a cache.
 
     Attributes
     ----------

@@ -52,7 +52,7 @@ class IncompleteKey:
 
 @dataclass(frozen=True)
 class VerificationSummary:
-    """What a cache was found to be.
+    """Findings of a check of a cache.
 
     Attributes
     ----------
@@ -171,7 +171,7 @@ def _restored(cache: EmbeddingCache, damage: Damage, notes: list[str]) -> bool:
 
 @dataclass
 class _KeyCheck:
-    """What was found of one key, and what became of it."""
+    """Findings about one key, and what became of it."""
 
     store: EmbeddingStore
     damages: list[Damage]
