@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from headstart.extractors.atomic import write_atomically
-from headstart.extractors.cache import UNREADABLE, EmbeddingCache
+from headstart.extractors.cache import UNREADABLE, EmbeddingCache, KeyAbout
 from headstart.extractors.extraction.key_description import KeyDescription
 from headstart.extractors.listing import RACY_NS
 from headstart.extractors.spec import FORMAT_VERSION, Settings, Tap, find_weights_file
@@ -87,13 +87,16 @@ def remember(cache: EmbeddingCache, request: Request, key: KeyDescription) -> No
     write_atomically(cache.path / _FILE, content.encode())
 
 
-def recall_weights(cache: Path, key_id: str) -> dict[str, Any] | None:
+def recall_weights(cache: Path, key_id: str) -> KeyAbout | None:
     """Return the facts on a key's weights and libraries that ``key.json`` keeps for people; None if not known."""
     for request, key in _read(cache):
         if key.id == key_id and {"weights", "versions", "settings"} <= request.keys():
-            named = {"weights_name": key.weights, "weights_source": request["weights"]}
-            versions = {name: request["versions"].get(name) for name in ("torch", "torchvision", "pillow")}
-            return named | {"device": request["settings"].get("device"), "versions": versions}
+            return KeyAbout(
+                weights_name=key.weights,
+                weights_source=request["weights"],
+                device=request["settings"].get("device"),
+                versions={name: request["versions"].get(name) for name in ("torch", "torchvision", "pillow")},
+            )
     return None
 
 

@@ -82,7 +82,7 @@ def read_manifest(manifest: Path | str) -> pd.DataFrame:
         raise ImageSetError(f"{manifest}: unknown kind of table; give a .csv or .parquet file")
     table = _with_split(_read_table(manifest))
     _check_columns(table, manifest)
-    columns: dict[str, Any] = {}
+    columns: dict[str, pd.Series[Any]] = {}
     for name in table.columns:
         if name == "path":
             columns[name] = text_series(_paths(table[name], manifest))

@@ -17,10 +17,11 @@ from headstart.flows.fitting.leaderboard import (
 )
 from headstart.flows.fitting.nested import NestedFit, describe_nested
 from headstart.flows.fitting.streamed import Streaming
-from headstart.flows.fitting.winner import Embedding, score_others, score_winner
+from headstart.flows.fitting.winner import Embedding, Scored, score_others, score_winner
 from headstart.flows.history import keep_run, log_run, write_results
 from headstart.flows.problem import Problem
 from headstart.heads import HEADS
+from headstart.heads.registry import Candidate
 from headstart.heads.report import CandidateRow, TestResult, score_rows
 from headstart.heads.saving import save_model
 from headstart.heads.splits import SplitPlan
@@ -54,7 +55,7 @@ def conclude(
     DataError
         No candidate has the metric, or the winner cannot be calibrated.
     """
-    metric, seed, out, options = choices.metric, choices.seed, choices.folder, choices.options
+    metric, seed, options = choices.metric, choices.seed, choices.options
     winner = select(results, metric)
     at = [one is winner for one in results].index(True)
     scored = score_winner(
@@ -75,7 +76,8 @@ def conclude(
     if streaming:
         give_back_freed_memory()
     # The table first: whatever becomes of the model, what was tried is not lost.
-    write_results(out, leaderboard, [one.per_fold for one in results])
+    write_results(choices.folder, leaderboard, [one.per_fold for one in results])
+    others = nested.controls if nested else score_others(problem, plan, results, winner, metric=metric, seed=seed)
     test = TestResult(
         split=plan.test_name,
         n_images=len(scored.test.rows),
@@ -83,38 +85,51 @@ def conclude(
         scores=score_rows(scored.test.scores),
         nested=describe_nested(nested, problem, winner.candidate, metric) if nested else None,
     )
-    others = nested.controls if nested else score_others(problem, plan, results, winner, metric=metric, seed=seed)
-    summary = FitSummary(
-        leaderboard=leaderboard,
-        winner=leaderboard[0],
-        test=test,
-        controls=_describe_controls(leaderboard, others),
-        model=str(out / "model"),
-        report=str(out / "report.html"),
-        table=str(out / "leaderboard.csv"),
-        class_names=problem.class_names,
-        notes=[*problem.notes, *plan.notes, *(nested.notes if nested else []), *tell_ties(leaderboard)],
-        seed=seed,
-        seconds=round(time.monotonic() - choices.started, 3),
+    notes = [*problem.notes, *plan.notes, *(nested.notes if nested else []), *tell_ties(leaderboard)]
+    summary = _summarise(
+        choices, leaderboard, test, _describe_controls(leaderboard, others), problem.class_names, notes
     )
     run, kept = keep_run(summary, problem, plan, scored.test, choices.as_settings(problem.target))
     log_run(run)
     summary = replace(summary, notes=[*summary.notes, *kept])
     if choices.on_scores:
         choices.on_scores(summary)
-    card = model_card(problem, winner.candidate, leaderboard[0], test)
-    save_model(out / "model", scored.final, card, own=[] if winner.candidate.head in HEADS else [winner.candidate.head])
-    write_leaderboard(Path(summary.table), summary.leaderboard)
+    _save(problem, winner.candidate, scored, summary)
     from headstart.flows.reporting import Evidence, explain  # noqa: PLC0415 - loads what draws; scores need not wait
 
-    evidence = Evidence(
-        test=scored.test,
-        features=scored.features,
-        out_of_fold=scored.out_of_fold,
-        outer=nested.plan if nested else None,
-        unseen=streaming.notes if streaming else None,
-    )
+    outer, unseen = nested.plan if nested else None, streaming.notes if streaming else None
+    evidence = Evidence(scored.test, scored.features, scored.out_of_fold, outer, unseen)
     return explain(summary, problem, plan, results, winner, evidence, few_shot=options.few_shot)
+
+
+def _summarise(
+    choices: Choices,
+    leaderboard: list[CandidateRow],
+    test: TestResult,
+    controls: list[CandidateRow],
+    class_names: list[str],
+    notes: list[str],
+) -> FitSummary:
+    return FitSummary(
+        leaderboard=leaderboard,
+        winner=leaderboard[0],
+        test=test,
+        controls=controls,
+        model=str(choices.folder / "model"),
+        report=str(choices.folder / "report.html"),
+        table=str(choices.folder / "leaderboard.csv"),
+        class_names=class_names,
+        notes=notes,
+        seed=choices.seed,
+        seconds=round(time.monotonic() - choices.started, 3),
+    )
+
+
+def _save(problem: Problem, candidate: Candidate, scored: Scored, summary: FitSummary) -> None:
+    """Write the model and the leaderboard."""
+    card = model_card(problem, candidate, summary.winner, summary.test)
+    save_model(summary.model, scored.final, card, own=[] if candidate.head in HEADS else [candidate.head])
+    write_leaderboard(Path(summary.table), summary.leaderboard)
 
 
 def _describe(

@@ -101,14 +101,37 @@ class Analysis:
     notes: list[str] = field(default_factory=list)
 
 
+@dataclass(frozen=True)
+class Evidence:
+    """Data that a fit leaves to look at beside its winner's score.
+
+    Attributes
+    ----------
+    test : FinalScore
+        What the winner says of the images that it is scored on.
+    features : float32 array of shape (n_images, n_features), optional
+        The winner's; None where they are read in blocks.
+    out_of_fold : OutOfFold, optional
+        What it says of its own images, where that is known already.
+    outer : NestedPlan, optional
+        The outer folds, where each of them was scored.
+    unseen : list of str, optional
+        Notes on why the images are not looked at.
+    """
+
+    test: FinalScore
+    features: npt.NDArray[np.float32] | None = None
+    out_of_fold: OutOfFold | None = None
+    outer: NestedPlan | None = None
+    unseen: list[str] | None = None
+
+
 def analyse(
     problem: Problem,
     plan: SplitPlan,
-    sides: Sides,
     winner: Candidate,
-    features: npt.NDArray[np.float32],
+    evidence: Evidence,
     oof: OutOfFold | None,
-    test_score: FinalScore,
     *,
     few_shot: bool,
     seed: int,
@@ -117,21 +140,22 @@ def analyse(
 
     Parameters
     ----------
-    problem, plan, sides
+    problem, plan
     winner : Candidate
-    features : float32 array (n_images, n_features)
-        The winner's.
+    evidence : Evidence
+        With features.
     oof : OutOfFold or None
         `predict_out_of_fold` of the winner.
-    test_score : FinalScore
     few_shot : bool
         Whether to fit the winner on few images of each class, which takes some hundred fits.
     seed : int
     """
+    features = np.asarray(evidence.features)
+    sides = Sides.of_folds(evidence.outer) if evidence.outer else Sides.of_plan(plan, len(problem.y))
     copies, notes = _near_copies(problem, sides, features)
     return Analysis(
         temperature=oof.temperature if oof else None,
-        reliability=_reliability(problem, test_score, oof.temperature if oof else None, seed),
+        reliability=_reliability(problem, evidence.test, oof.temperature if oof else None, seed),
         suspects=_suspects(problem, oof) if oof else [],
         outliers=_outliers(plan, features),
         near_copies=copies,

@@ -1,47 +1,19 @@
 """Explanation of a winner's score: how its images and probabilities look, and the report."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-
-import numpy as np
-import numpy.typing as npt
 
 from headstart.flows.fit_summary import FitSummary
 from headstart.flows.problem import Problem
-from headstart.flows.reporting.analysis import Analysis, Sides, analyse
+from headstart.flows.reporting.analysis import Analysis, Evidence, analyse
 from headstart.flows.reporting.number_report import write_number_report
-from headstart.flows.reporting.out_of_fold import OutOfFold, predict_out_of_fold
+from headstart.flows.reporting.out_of_fold import predict_out_of_fold
 from headstart.flows.reporting.report import write_report
 from headstart.flows.reporting.suspects_file import write_suspects
 from headstart.heads.registry import Candidate
 from headstart.heads.splits import SplitPlan
-from headstart.heads.sweep import FinalScore, NestedPlan, Result
-
-
-@dataclass(frozen=True, kw_only=True)
-class Evidence:
-    """Data that a fit leaves to look at beside its winner's score.
-
-    Attributes
-    ----------
-    test : FinalScore
-        What the winner says of the images that it is scored on.
-    features : float32 array of shape (n_images, n_features), optional
-        The winner's; None where they are read in blocks.
-    out_of_fold : OutOfFold, optional
-        What it says of its own images, where that is known already.
-    outer : NestedPlan, optional
-        The outer folds, where each of them was scored.
-    unseen : list of str, optional
-        Notes on why the images are not looked at.
-    """
-
-    test: FinalScore
-    features: npt.NDArray[np.float32] | None = None
-    out_of_fold: OutOfFold | None = None
-    outer: NestedPlan | None = None
-    unseen: list[str] | None = None
+from headstart.heads.sweep import Result
 
 
 def explain(
@@ -80,9 +52,7 @@ def _look_at(
 ) -> Analysis:
     if evidence.unseen is not None:
         return Analysis(notes=evidence.unseen)
-    features = evidence.features
-    if problem.task == "regress" or features is None:
+    if problem.task == "regress" or evidence.features is None:
         return Analysis()
-    sides = Sides.of_folds(evidence.outer) if evidence.outer else Sides.of_plan(plan, len(problem.y))
-    oof = evidence.out_of_fold or predict_out_of_fold(problem, plan, candidate, features, seed)
-    return analyse(problem, plan, sides, candidate, features, oof, evidence.test, few_shot=few_shot, seed=seed)
+    oof = evidence.out_of_fold or predict_out_of_fold(problem, plan, candidate, evidence.features, seed)
+    return analyse(problem, plan, candidate, evidence, oof, few_shot=few_shot, seed=seed)
