@@ -1,4 +1,4 @@
-"""What can go wrong between an array and a fitted head, each also rooted in the fitting builtin."""
+"""Errors between an array and a fitted head, each also rooted in the fitting builtin."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""What candidates that run side by side must not do to each other: fight over cores, print warnings, make all wait."""
+"""Isolation of candidates that run side by side: they must not fight over cores, print warnings or make all wait."""
 
 import gc
 import sys

@@ -1,4 +1,4 @@
-"""What a fitted head says about images: numbers, or classes with one probability column each whatever its fold held."""
+"""Predictions of a fitted head: numbers, or classes with one probability column each whatever its fold held."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What heads say about rows, each by itself: a row's numbers do not depend on how many others are asked about."""
+"""Predictions of heads for rows, each by itself: a row's numbers do not depend on how many others are asked about."""
 
 from collections.abc import Callable
 from typing import Any
@@ -13,7 +13,7 @@ _ROWS_AT_ONCE = 1024  # a block of so many rows in float64 stays in the processo
 
 
 def ask_rows(ask: Callable[[Doubles], Any], X: NDArray[Any]) -> NDArray[Any]:
-    """Return what `ask` says about the rows of `X`, in their order; it is given a block of them at a time, in float64.
+    """Return the answers of `ask` for rows of `X`, in their order; it is given a block of rows at a time, in float64.
 
     How a matrix product sums up a row depends on the processor, on the number of rows and on the row's place among
     them. In float32 a score then changes by 1e-7 of its terms with an image's neighbours, and a label where two classes

@@ -29,7 +29,7 @@ SIZES = (1, 2, 5, 10, 20, 50, None)
 
 @dataclass(frozen=True, kw_only=True)
 class FewShotPoint:
-    """What a head reaches with so many images of each class.
+    """Accuracy of a head with so many images of each class.
 
     Attributes
     ----------
@@ -217,10 +217,10 @@ def _variance_of_draws(size: int | None, folds: list[_Fold], right: list[Doubles
 
 
 def _spread(right: Doubles, units: Rows) -> float:
-    """Return the variance between draws (n_draws, n_scored) on as many images as one likes.
+    """Variance between draws (n_draws, n_scored), as it would be on infinitely many images.
 
-    That on these images alone is larger by what draw and image have between them, estimated from what the means of
-    both leave over; the variance over images holds it already.
+    The variance on these images alone is larger by the interaction of draw and image, estimated from what the means of
+    both leave over; the variance over images holds that already.
     """
     of_draw = right.mean(axis=1)
     left = right - of_draw[:, None] - right.mean(axis=0) + right.mean()

@@ -149,5 +149,5 @@ class _Worst:
         self._rows, self._cosine = self._rows[order], self._cosine[order]
 
     def sorted(self) -> NearCopies:
-        """Return what was kept; rounding may lift a cosine above 1."""
+        """Return the pairs that were kept; rounding may lift a cosine above 1."""
         return NearCopies(self._rows, np.minimum(self._cosine, 1.0), self._n_found)

@@ -14,14 +14,14 @@ from sklearn.utils.extmath import row_norms
 from headstart.heads.errors import DataError, ModelFileError
 
 METRICS = ("cosine", "euclidean")
-"""What `make_knn` knows as nearness."""
+"""Measures of nearness that `make_knn` knows."""
 
 ROUNDING = 5e-7
 """Distances below this share of an image's length are a few roundings of its float32 features, and count as 0."""
 
 
 class NearestImages:
-    """What the nearest-neighbour classifier and regressor share; it stands before scikit-learn's in their bases."""
+    """Common part of the nearest-neighbour classifier and regressor; it stands before scikit-learn's in their bases."""
 
     def kneighbors(self, X: Any = None, n_neighbors: int | None = None, return_distance: bool = True) -> Any:
         """Return the distances and row numbers of the nearest fitted images, (n_images, k) each.

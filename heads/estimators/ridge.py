@@ -85,7 +85,7 @@ class RidgeSoftmaxClassifier(SoftmaxClassifier):
 
 
 def class_targets(codes: NDArray[np.intp], n_classes: int) -> Doubles:
-    """Return what the scores are fitted to, (n_images, n_classes): 1 for an image's own class, -1 for the others."""
+    """Return the targets of the scores, (n_images, n_classes): 1 for an image's own class, -1 for the others."""
     return np.where(codes[:, None] == np.arange(n_classes), 1.0, -1.0)
 
 

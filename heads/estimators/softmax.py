@@ -1,4 +1,4 @@
-"""What the project's own heads share: one score per class, the highest wins, and a softmax makes probabilities."""
+"""Common part of the project's own heads: one score per class, the highest wins, and a softmax makes probabilities."""
 
 from collections.abc import Callable
 from typing import Any, Self
@@ -103,7 +103,7 @@ def fit_temperature(scores: Floats, codes: NDArray[np.intp], n_known: int | None
 
 
 def fit_temperatures(scores: Floats, codes: NDArray[np.intp], n_known: int | None = None) -> Doubles:
-    """Return what `fit_temperature` finds for each of many sets of scores of the same images, (n_sets,).
+    """Return the temperature, as `fit_temperature`'s, of each of many sets of scores of the same images, (n_sets,).
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What the torch heads share as scikit-learn estimators: torch trains, numpy arrays stay, numpy predicts."""
+"""Common base of the torch heads as scikit-learn estimators: torch trains, numpy arrays stay, numpy predicts."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -67,7 +67,7 @@ class TorchLayers:
         self.history_, self.best_epoch_ = trained.history, trained.best_epoch
 
     def outputs(self, X: Floats) -> Doubles:
-        """Return what the layers make of features, (n_images, n_outputs), in float64."""
+        """Return the layers' outputs for features, (n_images, n_outputs), in float64."""
         return ask_rows(partial(forward, list(zip(self.coefs_, self.intercepts_, strict=True))), X)
 
     def recipe(self) -> Recipe:
@@ -98,7 +98,7 @@ class TorchLayers:
     def stacked_optimizer(
         self, parameters: list[torch.Tensor], rates: torch.Tensor, decays: torch.Tensor, stretch: float
     ) -> StackedOptimizer:
-        """Return what `_make_optimizer` gives for a stack of models, at learning rates and weight decays of their own.
+        """Return `_make_optimizer`'s counterpart for stacked models, each with its own learning rate and weight decay.
 
         Parameters
         ----------

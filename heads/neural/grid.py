@@ -41,7 +41,7 @@ def solve_mlp(
     grid: Sequence[Mapping[str, Any]],
     seed: int,
 ) -> list[NDArray[np.float64]]:
-    """Return what every perceptron of a grid, fitted on one fold, says about the scored images.
+    """Return the probabilities that every perceptron of a grid, fitted on one fold, gives to the scored images.
 
     Parameters
     ----------
@@ -76,7 +76,7 @@ def solve_linear_torch(
     grid: Sequence[Mapping[str, Any]],
     seed: int,
 ) -> list[NDArray[np.float64]]:
-    """Return what every softmax layer of a grid, fitted on one fold, says about the scored images.
+    """Return the probabilities that every softmax layer of a grid, fitted on one fold, gives to the scored images.
 
     Parameters, returns and what is raised are those of `solve_mlp`; the grid's are of `TorchLinearClassifier`.
     """
@@ -131,7 +131,7 @@ def _stacks(
 
 
 def _shared_settings(estimator: TorchClassifier, recipe: Recipe) -> dict[str, object]:
-    """Return what has to be equal within a stack."""
+    """Return the settings that have to be equal within a stack."""
     hidden = tuple(estimator.hidden_widths())
     free = {"learning_rate", "weight_decay", "hidden_sizes", "random_state"}
     if hidden:

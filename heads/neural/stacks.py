@@ -37,7 +37,7 @@ _IMAGES_AT_ONCE = 1024
 
 @dataclass(frozen=True, kw_only=True)
 class Knobs:
-    """What differs between the models of a stack.
+    """Settings that differ between the models of a stack.
 
     Parameters
     ----------

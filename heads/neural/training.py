@@ -59,7 +59,7 @@ class Recipe:
 
 @dataclass(frozen=True, kw_only=True)
 class Training:
-    """What training gives, without any torch object.
+    """Outcome of training, without any torch object.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What a sweep compares: one feature matrix, one head, one choice of its hyper-parameters."""
+"""Candidates of a sweep: each is one feature matrix, one head, one choice of its hyper-parameters."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class Candidate(FeatureSet):
 
     @property
     def identity(self) -> tuple[str, ...]:
-        """What tells candidates apart."""
+        """Place, task, head and hyper-parameters, which tell candidates apart."""
         return *self.place, self.task, self.head, repr(sorted(self.params.items()))
 
 

@@ -80,7 +80,7 @@ REGRESSION_PRESETS: Mapping[str, Mapping[str, Grid]] = MappingProxyType(
 
 
 def find_preset(name: str, task: str = "classify") -> Mapping[str, Grid]:
-    """Return what a preset tries, for "classify" or "regress".
+    """Return a preset's heads, each with its grid, for "classify" or "regress".
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""What a report is made of, checked: everything that the page shows, as plain values and arrays."""
+"""Data of a report, checked: everything that the page shows, as plain values and arrays."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What the report shows of images and probabilities: mistakes, labels to check, near copies, reliability, curves."""
+"""Exhibits of images and probabilities in the report: mistakes, labels to check, near copies, reliability, curves."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -72,7 +72,7 @@ def copies_gallery(data: ReportData) -> dict[str, object] | None:
 
 
 def _pictured(exhibit: Mistake | SuspectRow | OutlierRow | CopyPair) -> dict[str, object]:
-    """Return what an exhibit holds, its pictures as base64."""
+    """Return an exhibit's fields by name, its pictures as base64."""
     return {
         name: b64encode(value).decode("ascii") if isinstance(value, bytes) else value
         for name, value in vars(exhibit).items()

@@ -41,7 +41,7 @@ def fold_rows(nested: NestedRows, metric: str) -> list[dict[str, str]]:
 
 
 def nested_table(test: TestResult, metric: str) -> dict[str, object] | None:
-    """Return what a report's section on nested folds shows; None where there are none."""
+    """Return the content of a report's section on nested folds; None where there are none."""
     if test.nested is None:
         return None
     nested = test.nested

@@ -1,4 +1,4 @@
-"""What a fit found, row by row: candidates with their scores, and the one score on images that chose nothing."""
+"""Findings of a fit, row by row: candidates with their scores, and the one score on images that chose nothing."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -89,7 +89,7 @@ class CandidateRow:
 
 @dataclass(frozen=True, kw_only=True)
 class FoldRow:
-    """What won without one outer fold, and how it scored there.
+    """Winner without one outer fold, and its score there.
 
     Attributes
     ----------
@@ -128,7 +128,7 @@ class FoldRow:
 
 @dataclass(frozen=True, kw_only=True)
 class NestedRows:
-    """What nested folds found.
+    """Findings of nested folds.
 
     Attributes
     ----------

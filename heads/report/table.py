@@ -186,7 +186,7 @@ def _mark(
 
 
 def _sort_keys(row: CandidateRow, others: Sequence[str]) -> dict[str, str]:
-    """Return what the page's script sorts by: numbers at full length, empty where there are none."""
+    """Return the keys that the page's script sorts by: numbers at full length, empty where there are none."""
     numbers = {"score": row.score, "p": row.p_value, "fit": row.fit_seconds}
     numbers |= {f"m{at}": _value(row.scores.get(name)) for at, name in enumerate(others)}
     return {key: repr(float(value)) if value is not None and is_number(value) else "" for key, value in numbers.items()}

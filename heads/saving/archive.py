@@ -1,4 +1,4 @@
-"""What may stand in a `head.skops`: types that the table of heads names, checked before anything is built.
+"""Types allowed in a `head.skops`: those that the table of heads names, checked before anything is built.
 
 skops alone trusts all of scikit-learn's estimators. Some of these index C arrays by numbers from the file, so that a
 planted one ends the process or reads memory that is not its own. Here only what the registered heads write passes.

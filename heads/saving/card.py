@@ -24,7 +24,7 @@ CARD_FIELDS: dict[str, type] = {
     "versions": dict,
     "sha256": str,
 }
-"""What `model.json` must hold, and as which JSON type; whatever else stands there is kept."""
+"""Fields that `model.json` must hold, each with its JSON type; whatever else stands there is kept."""
 
 EMBEDDING_FIELDS: dict[str, type] = {
     "backbone": str,
@@ -34,7 +34,7 @@ EMBEDDING_FIELDS: dict[str, type] = {
     "precision": str,
     "dtype": str,
 }
-"""What the card's `embedding` must hold, and as which JSON type."""
+"""Fields that the card's `embedding` must hold, each with its JSON type."""
 
 
 def read_card(path: Path) -> dict[str, Any]:

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     Doubles = NDArray[np.float64]
 
 
-class _Said(NamedTuple):
-    """What a candidate said of images (n_images,): which classes, and what each costs in log-loss."""
+class _Predicted(NamedTuple):
+    """Predictions of a candidate for images (n_images,): their classes, and the log-loss of each image."""
 
     pred: NDArray[np.intp]
     loss: Doubles | None
@@ -108,7 +108,7 @@ def score_together(
     seed: int = 0,
     n_resamples: int = 1000,
 ) -> list[dict[str, Score | None]]:
-    """Return what `score_predictions` does of each of several candidates, on the same resamples of the same images.
+    """Return each candidate's scores, as `score_predictions` gives them, on the same resamples of the same images.
 
     Parameters
     ----------
@@ -128,13 +128,13 @@ def score_together(
             for _, numbers in candidates
         ]
     true = np.asarray(y_true).astype(np.intp)
-    said = [_checked(true, probability, pred, n_classes) for probability, pred in candidates]
-    values = [_values(true, one, n_classes) for one in said]
+    predicted = [_checked(true, probability, pred, n_classes) for probability, pred in candidates]
+    values = [_values(true, one, n_classes) for one in predicted]
     units = number_units(groups, len(true))
     if len(true) > 1 and not units.any():  # a single group
-        ends = [{name: metric.ends for name, metric in METRICS.items()}] * len(said)
+        ends = [{name: metric.ends for name, metric in METRICS.items()}] * len(predicted)
     else:
-        ends = list(_intervals(values, true, said, units, n_classes, seed, n_resamples))
+        ends = list(_intervals(values, true, predicted, units, n_classes, seed, n_resamples))
     return [
         {name: None if value is None else _widened(value, *own[name]) for name, value in one.items()}
         for one, own in zip(values, ends, strict=True)
@@ -146,28 +146,30 @@ def _widened(value: float, low: float, high: float) -> Score:
     return Score(value, min(low, value), max(high, value))
 
 
-def _checked(true: NDArray[np.intp], probability: ArrayLike | None, y_pred: ArrayLike, n_classes: int) -> _Said:
+def _checked(true: NDArray[np.intp], probability: ArrayLike | None, y_pred: ArrayLike, n_classes: int) -> _Predicted:
     pred, n_images = np.asarray(y_pred).astype(np.intp), len(true)
     if n_images == 0 or true.shape != (n_images,) or pred.shape != (n_images,):
         raise DataError(
             f"labels have shape {true.shape}, predictions {pred.shape}; expected (n_images,) of at least one"
         )
     if probability is None:
-        return _Said(pred, None)
+        return _Predicted(pred, None)
     of_true = np.asarray(probability, dtype=np.float64)
     if of_true.shape not in ((n_images, n_classes), (n_images,)):
         raise DataError(f"probabilities have shape {of_true.shape}, expected {(n_images, n_classes)}")
     if of_true.ndim == 2:
         of_true = of_true[np.arange(n_images), true]
-    return _Said(pred, -np.log(np.clip(of_true, SMALLEST_PROBABILITY, 1.0 - SMALLEST_PROBABILITY)))
+    return _Predicted(pred, -np.log(np.clip(of_true, SMALLEST_PROBABILITY, 1.0 - SMALLEST_PROBABILITY)))
 
 
-def _values(true: NDArray[np.intp], said: _Said, n_classes: int) -> dict[str, float | None]:
-    counts = [np.bincount(classes, minlength=n_classes) for classes in (true[said.pred == true], true, said.pred)]
-    loss = 0.0 if said.loss is None else said.loss.sum()
+def _values(true: NDArray[np.intp], predicted: _Predicted, n_classes: int) -> dict[str, float | None]:
+    counts = [
+        np.bincount(classes, minlength=n_classes) for classes in (true[predicted.pred == true], true, predicted.pred)
+    ]
+    loss = 0.0 if predicted.loss is None else predicted.loss.sum()
     values = metrics_of_sums(np.append(np.concatenate(counts), loss)[None])
     return {
-        name: None if metric.needs_probability and said.loss is None else float(values[name][0])
+        name: None if metric.needs_probability and predicted.loss is None else float(values[name][0])
         for name, metric in METRICS.items()
     }
 
@@ -181,7 +183,7 @@ def metrics_of_sums(sums: Doubles) -> dict[str, Doubles]:
 def _intervals(
     values: Sequence[dict[str, float | None]],
     true: NDArray[np.intp],
-    said: Sequence[_Said],
+    predicted: Sequence[_Predicted],
     units: NDArray[np.intp],
     n_classes: int,
     seed: int,
@@ -191,9 +193,9 @@ def _intervals(
     counts = count_true(true, units, n_classes)
     intervals = MetricIntervals(counts)
     at_once = most_together(len(true), n_classes, n_resamples)
-    for first in range(0, len(said), at_once):
+    for first in range(0, len(predicted), at_once):
         some = slice(first, first + at_once)
-        parts = [parts_of_units(true, pred, loss, units, n_classes) for pred, loss in said[some]]
+        parts = [parts_of_units(true, pred, loss, units, n_classes) for pred, loss in predicted[some]]
         drawn: list[list[dict[str, Doubles]]] = [[] for _ in parts]
         for number, sums in sum_resamples(counts, parts, draw_resamples(counts.shape[0], seed, n_resamples)):
             drawn[number].append(metrics_of_sums(sums))

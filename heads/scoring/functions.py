@@ -27,7 +27,7 @@ class ClassSums(NamedTuple):
 
     @classmethod
     def of(cls, rows: Doubles) -> ClassSums:
-        """Return those that lie side by side in rows (n_sets, 3 n_classes + 1)."""
+        """Return the sums that lie side by side in rows (n_sets, 3 n_classes + 1)."""
         n_classes = rows.shape[1] // 3
         right, true, predicted, loss = np.split(rows, [n_classes, 2 * n_classes, 3 * n_classes], axis=1)
         return cls(right, true, predicted, loss[:, 0])

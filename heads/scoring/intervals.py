@@ -90,7 +90,7 @@ def mean_size(per_unit: Any) -> tuple[float, float]:
 
 
 class MetricIntervals:
-    """What the intervals of all candidates have in common; `heads.scoring.score_predictions` says how they are made.
+    """Common basis of the intervals of all candidates; `heads.scoring.score_predictions` says how they are made.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What each image adds to a metric: metrics are functions of sums over images, and nearly linear in them."""
+"""Contributions of images to a metric: metrics are functions of sums over images, and nearly linear in them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Predictions:
-    """What a candidate says of every image.
+    """Predictions of a candidate for every image.
 
     Parameters
     ----------
@@ -62,16 +62,16 @@ class ScoredImages:
         return float(_at(metric, self.sums).values[0])
 
     def parts(self, slopes: Doubles) -> Doubles:
-        """Return what each image (n_images,) adds to a metric with this `gradient` (3 n_classes + 1,)."""
+        """Return each image's contribution (n_images,) to a metric with this `gradient` (3 n_classes + 1,)."""
         right, true, predicted = slopes[:-1].reshape(3, -1)
         return np.asarray(right[self.y] * self.right + true[self.y] + predicted[self.classes] + slopes[-1] * self.loss)
 
     def own_parts(self, metric: str) -> Doubles:
-        """Return what each image (n_images,) adds to a metric near its value."""
+        """Return each image's contribution (n_images,) to a metric near its value."""
         return self.parts(gradient(metric, self.sums))
 
     def less(self, other: ScoredImages, metric: str) -> Doubles:
-        """Return what each image adds to the difference, linearised at the point that no exchange of the two moves."""
+        """Return each image's part in the difference, linearised at the point that no exchange of the two moves."""
         slopes = gradient(metric, (self.sums + other.sums) / 2)
         return self.parts(slopes) - other.parts(slopes)
 
@@ -171,7 +171,7 @@ class LargeScores:
         }
 
     def _scored(self, y: Rows, predictions: Predictions) -> dict[str, ScoredImages | None]:
-        """Return what every metric goes by; None where it needs probabilities that there are not."""
+        """Return the scored images of every metric; None where it needs probabilities that there are not."""
         given = [one for one in METRICS.values() if predictions.probability is not None or not one.needs_probability]
         # Of all that is given, the log-loss needs most.
         needy = max(given, key=lambda metric: metric.needs_probability)

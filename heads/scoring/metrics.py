@@ -73,7 +73,7 @@ class Metric:
         return self.unit == "nats"
 
     def better(self, value: float) -> float:
-        """Return what orders values, the lowest being the best."""
+        """Return the sort key of a value, the lowest being the best."""
         return -value if self.higher_is_better else value
 
 

@@ -243,7 +243,7 @@ class _Pair:
         return float(self.first.value(self.metric.name) - self.second.value(self.metric.name))
 
     def flipped(self) -> Doubles:
-        """Return what each unit adds to the difference: where the two are equal, its sign is chance."""
+        """Return each unit's contribution to the difference: where the two are equal, its sign is chance."""
         return self._by_unit(self.first.less(self.second, self.metric.name))
 
     def interval(self) -> tuple[float, float]:

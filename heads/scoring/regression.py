@@ -82,7 +82,7 @@ def score_numbers(
 
 
 def _parts(true: NDArray[Any], pred: NDArray[Any]) -> Doubles:
-    """Return what each image adds to the metrics, (n_images, 5): 1, its number less the mean, squared; |error|, error².
+    """Return each image's terms of the metrics, (n_images, 5): 1, its number less the mean, squared; |error|, error².
 
     Every metric is a function of their sums, so a resample is one row of a matrix product.
     """
@@ -124,11 +124,11 @@ class ScoredNumbers:
         return value
 
     def own_parts(self, metric: str) -> Doubles:
-        """Return what each image (n_images,) adds to a metric near its value."""
+        """Return each image's contribution (n_images,) to a metric near its value."""
         return self._at(metric).parts(self.errors)
 
     def less(self, other: ScoredNumbers, metric: str) -> Doubles:
-        """Return what each image adds to a difference that orders candidates as the metric does."""
+        """Return each image's contribution to a difference that orders candidates as the metric does."""
         kind = self._at(metric).errors
         mine, theirs = (getattr(side.errors, kind) for side in (self, other))
         return np.asarray(mine - theirs)

@@ -58,7 +58,7 @@ def parts_of_units(
     units: NDArray[np.intp],
     n_classes: int,
 ) -> Any:
-    """Return what each unit adds to a candidate's metrics, sparse (n_units, 2 n_classes + 1).
+    """Return each unit's contributions to a candidate's metrics, sparse (n_units, 2 n_classes + 1).
 
     The columns are: images that are right, by class; predicted, by class; log-loss. With the images of each class,
     which all candidates have in common, every metric is a function of their sums, so a resample is one row of a matrix

@@ -15,7 +15,7 @@ Singles = NDArray[np.float32]
 
 
 class Spectrum(NamedTuple):
-    """What every shrinkage has in common, for the covariance S = ZᵀZ of features Z less their classes' means M.
+    """Decomposition that all shrinkages share, for the covariance S = ZᵀZ of features Z less their classes' means M.
 
     Parameters
     ----------

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class FinalScore:
-    """What a fitted head says about the test images.
+    """Predictions of a fitted head for the test images, and their scores.
 
     Parameters
     ----------
@@ -106,6 +106,6 @@ def _score_stream(
 ) -> FinalScore:
     parts = [predict(model, block.features, n_classes)[1] for block in stream.blocks(rows)]
     probability = np.concatenate([part for part in parts if part is not None])
-    said = Predictions(classes=probability.argmax(axis=1), probability=probability[np.arange(len(true)), true])
-    scores = LargeScores(true, n_classes, groups).scores(said)
-    return FinalScore(rows=rows, predictions=said.classes, probability=probability, scores=scores)
+    predictions = Predictions(classes=probability.argmax(axis=1), probability=probability[np.arange(len(true)), true])
+    scores = LargeScores(true, n_classes, groups).scores(predictions)
+    return FinalScore(rows=rows, predictions=predictions.classes, probability=probability, scores=scores)

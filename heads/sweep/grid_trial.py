@@ -12,7 +12,7 @@ import numpy as np
 from headstart.heads.features import contiguous_rows
 from headstart.heads.isolation import isolated_job
 from headstart.heads.prediction import widen_classes
-from headstart.heads.sweep.trial import Result, SaidInFolds, Task, run_trial, score_folds
+from headstart.heads.sweep.trial import PredictedInFolds, Result, Task, run_trial, score_folds
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 
 
 Cells = Mapping[int, Mapping[int, Mapping[str, Any]]]
-"""What a job tries: by fold, by number in the grid, the hyper-parameters."""
+"""Hyper-parameters that a job tries, by fold, then by number in the grid."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class SolvedPart:
-    """What one head said of some folds' images, for some of its hyper-parameters.
+    """Probabilities that one head gives to some folds' images, for some of its hyper-parameters.
 
     Parameters
     ----------
@@ -107,19 +107,19 @@ def score_group(candidates: Mapping[int, Candidate], parts: Sequence[SolvedPart]
     if any(part.error for part in parts):
         return {}
     texts = list(dict.fromkeys(text for part in parts for text in part.warnings))
-    said = []
+    predicted = []
     for number, candidate in candidates.items():
         own = {cell: part for part in parts for cell in part.probabilities if cell[1] == number}
         probabilities = [own[cell].probabilities[cell] for cell in sorted(own)]
-        said.append(
-            SaidInFolds(
+        predicted.append(
+            PredictedInFolds(
                 candidate=candidate,
                 parts=[(probability.argmax(axis=1), probability) for probability in probabilities],
                 fit_seconds=sum(part.seconds / len(part.probabilities) for part in own.values()),
                 warnings=texts,
             )
         )
-    return dict(zip(candidates, score_folds(said, task), strict=True))
+    return dict(zip(candidates, score_folds(predicted, task), strict=True))
 
 
 def pick_result(

@@ -1,4 +1,4 @@
-"""Which jobs a sweep is made of: a candidate through all folds, or a head's whole grid on one fold or several."""
+"""Jobs of a sweep: a candidate through all folds, or a head's whole grid on one fold or several."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _JOBS_A_WORKER = 2  # with fewer, the last job to end leaves the other workers w
 
 @dataclass(frozen=True, kw_only=True)
 class SweepSize:
-    """What decides how a sweep is cut into jobs."""
+    """Counts and limits that decide how a sweep is cut into jobs."""
 
     n_folds: int
     n_rounds: int
@@ -33,7 +33,7 @@ class SweepSize:
 
     @classmethod
     def of(cls, task: Task, n_features: int, n_workers: int) -> SweepSize:
-        """Return that of a task on features of up to so many columns."""
+        """Return the size of a task's sweep on features of up to so many columns."""
         # Of each fit on a fold: two scores an image and class, and of ten steps of L-BFGS their own and the gradients'.
         numbers = max(1, task.n_classes) * (2 * len(task.y) + 22 * n_features)
         return cls(
@@ -53,19 +53,19 @@ def submit_jobs(
     task: Any,
     size: SweepSize,
 ) -> dict[Any, Candidate]:
-    """Return each candidate by the future of its result.
+    """Submit a sweep's jobs and return each candidate by the future of its result.
 
     Parameters
     ----------
     submit : callable
-        A Dask client's: a function and its arguments → a future, which may be an argument of another.
+        A Dask client's: takes a function and its arguments, and returns a future, which may be an argument of another.
     candidates : sequence of Candidate
     heads : mapping of str to Head
         By name.
     sources : mapping of (str, str) to Future
         Features by a candidate's `place`: results travel without them.
     task : Future
-        What all candidates have in common.
+        The `Task` that all candidates share.
     size : SweepSize
     """
     together, alone = _grouped(candidates)
@@ -95,7 +95,7 @@ def submit_jobs(
 def _grouped(
     candidates: Sequence[Candidate],
 ) -> tuple[list[tuple[list[Candidate], GridSolver]], list[Candidate]]:
-    """Return the candidates that share a head's solver, and those that go by themselves."""
+    """Return groups of candidates that share features and a head's solver, and the candidates that go by themselves."""
     groups: dict[tuple[tuple[str, str], str], tuple[list[Candidate], GridSolver]] = {}
     alone = []
     for candidate in candidates:
@@ -109,7 +109,10 @@ def _grouped(
 
 
 def _cut_by_fold(group: list[Candidate], solver: GridSolver, size: SweepSize, n_wanted: int) -> Iterator[Cells]:
-    """Cut a group where workers would have too few jobs; neighbours, which take equally long, go to different parts."""
+    """Yield a group's jobs, each of one fold, with the grid cut into parts where workers would have too few jobs.
+
+    Neighbours in the grid, which take equally long, go to different parts.
+    """
     n_parts = min(n_wanted, size.n_workers, len(group)) if solver.divisible else 1
     for first in range(n_parts):
         for fold in range(size.n_folds):
@@ -117,7 +120,10 @@ def _cut_by_fold(group: list[Candidate], solver: GridSolver, size: SweepSize, n_
 
 
 def _cut_across(group: list[Candidate], solver: GridSolver, size: SweepSize) -> list[Cells]:
-    """Cut all folds of a group into equal parts, as many for each worker; of a fold that is cut, as above."""
+    """Cut all folds of a group into equal parts, the same number for each worker.
+
+    Where a fold is cut, neighbours in the grid go to different parts, as in `_cut_by_fold`.
+    """
     order = [*range(0, len(group), 2), *range(1, len(group), 2)]
     # A part of more folds than a round has would be made of ever smaller stretches of images.
     fewest = size.n_rounds
@@ -135,7 +141,7 @@ def _cut_across(group: list[Candidate], solver: GridSolver, size: SweepSize) -> 
 def _cut_scoring(
     jobs: Sequence[Cells], n_candidates: int, size: SweepSize
 ) -> Iterator[tuple[tuple[int, ...], list[int]]]:
-    """Yield what is scored together: which jobs' parts, and which candidates, all of which wait for the same jobs."""
+    """Yield groups to score together: places of jobs, and numbers of candidates, which all wait for these same jobs."""
     groups: dict[tuple[int, ...], list[int]] = {}
     for number in range(n_candidates):
         places = tuple(place for place, cells in enumerate(jobs) if any(number in some for some in cells.values()))

@@ -54,7 +54,7 @@ class NestedPlan:
 
 @dataclass(frozen=True, kw_only=True)
 class OuterFold:
-    """What came of one outer fold: who won on the `n_train` other images, and what it says of the fold's own."""
+    """Outcome of one outer fold: the winner on the `n_train` other images, and its predictions for the fold's own."""
 
     winner: Result
     n_train: int

@@ -1,4 +1,4 @@
-"""What a head says of images that it was not fitted on, with the probability of every class."""
+"""Predictions of a head for images that it was not fitted on, with the probability of every class."""
 
 from __future__ import annotations
 

@@ -168,7 +168,7 @@ def _checked_labels(y: ArrayLike, metric: str, candidates: Sequence[Candidate]) 
 
 
 def _rank(result: Result, metric: Metric) -> tuple[int, float, float]:
-    """Return what sorts results: scored before unscored before failed, better before worse.
+    """Return the sort key of a result: scored before unscored before failed, better before worse.
 
     On few images many candidates are right equally often; of these, the one surer where it was right comes first.
     """

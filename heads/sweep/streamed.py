@@ -155,9 +155,9 @@ def score_streamed_folds(
         for fold, here in split_by_part(folds, block.rows):
             rows, shared = block.rows[here], _Transformed(block.features[here])
             for number, one in enumerate(fitted):
-                said = shared.predict(one.models[fold], task.n_classes)
-                classes[number, place[rows]] = said.argmax(axis=1)
-                of_true[number, place[rows]] = said[np.arange(len(rows)), task.y[rows]]
+                probability = shared.predict(one.models[fold], task.n_classes)
+                classes[number, place[rows]] = probability.argmax(axis=1)
+                of_true[number, place[rows]] = probability[np.arange(len(rows)), task.y[rows]]
     slices = [slice(end - len(rows), end) for end, (_, rows) in zip(ends, task.plan.folds, strict=True)]
     return [
         _result(one, Predictions(classes=classes[number], probability=of_true[number]), slices, scores)
@@ -183,16 +183,16 @@ class _Transformed:
         return widen_classes(last.predict_proba(features), last.classes_, n_classes)
 
 
-def _result(one: FittedInFolds, said: Predictions, folds: Sequence[slice], scores: LargeScores) -> Result:
-    wrong = 0 if said.probability is None else int((~np.isfinite(said.probability)).sum())
+def _result(one: FittedInFolds, predictions: Predictions, folds: Sequence[slice], scores: LargeScores) -> Result:
+    wrong = 0 if predictions.probability is None else int((~np.isfinite(predictions.probability)).sum())
     if wrong:
         reason = f"DataError: {wrong} images have probabilities that are not finite; try other hyper-parameters"
         return Result(candidate=one.candidate, error=reason, warnings=one.warnings)
     return Result(
         candidate=one.candidate,
-        scores=scores.scores(said),
-        per_fold=[scores.values(said, fold) for fold in folds],
+        scores=scores.scores(predictions),
+        per_fold=[scores.values(predictions, fold) for fold in folds],
         fit_seconds=one.seconds,
         warnings=one.warnings,
-        predictions=said,
+        predictions=predictions,
     )

@@ -29,7 +29,7 @@ History = list[dict[str, float | int | None]]
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
-    """What all candidates of a sweep have in common.
+    """Data and settings that all candidates of a sweep share.
 
     Parameters
     ----------
@@ -52,7 +52,7 @@ class Task:
 
 @dataclass(frozen=True, kw_only=True)
 class Result:
-    """What one candidate reached.
+    """Outcome of one candidate.
 
     Parameters
     ----------
@@ -85,8 +85,8 @@ class Result:
 
 
 @dataclass(frozen=True, kw_only=True)
-class SaidInFolds:
-    """What a candidate said of every fold's images, and what fitting took and said.
+class PredictedInFolds:
+    """Predictions of a candidate for every fold's images, with the seconds, training curve and warnings of fitting.
 
     Parameters
     ----------
@@ -140,15 +140,17 @@ def _run(
         parts.append(
             predict(model, scored, task.n_classes) if task.n_classes else (predict_numbers(model, scored), None)
         )
-    said = SaidInFolds(candidate=candidate, parts=parts, fit_seconds=fit_seconds, history=history, warnings=texts)
-    return score_folds([said], task)[0]
+    predicted = PredictedInFolds(
+        candidate=candidate, parts=parts, fit_seconds=fit_seconds, history=history, warnings=texts
+    )
+    return score_folds([predicted], task)[0]
 
 
-def score_folds(said: Sequence[SaidInFolds], task: Task) -> list[Result]:
+def score_folds(predicted: Sequence[PredictedInFolds], task: Task) -> list[Result]:
     """Score what candidates said of every fold's images; one whose probabilities are not finite gives its reason."""
     results: dict[int, Result] = {}
     measured: dict[int, _Measured] = {}
-    for number, one in enumerate(said):
+    for number, one in enumerate(predicted):
         try:
             measured[number] = _measure_folds(one, task)
         except DataError as error:
@@ -166,15 +168,15 @@ def score_folds(said: Sequence[SaidInFolds], task: Task) -> list[Result]:
         of_true = None if own.of_true is None else own.of_true.astype(np.float32)
         values = own.classes.astype(np.int32) if task.n_classes else own.classes
         results[number] = Result(
-            candidate=said[number].candidate,
+            candidate=predicted[number].candidate,
             scores=scored,
             per_fold=own.per_fold,
-            fit_seconds=said[number].fit_seconds,
-            history=said[number].history,
-            warnings=said[number].warnings,
+            fit_seconds=predicted[number].fit_seconds,
+            history=predicted[number].history,
+            warnings=predicted[number].warnings,
             predictions=Predictions(classes=values, probability=of_true),
         )
-    return [results[number] for number in range(len(said))]
+    return [results[number] for number in range(len(predicted))]
 
 
 class _Measured(NamedTuple):
@@ -185,9 +187,9 @@ class _Measured(NamedTuple):
     of_true: NDArray[np.float64] | None
 
 
-def _measure_folds(said: SaidInFolds, task: Task) -> _Measured:
+def _measure_folds(predicted: PredictedInFolds, task: Task) -> _Measured:
     per_fold, of_true = [], []
-    for number, ((classes, probability), (_, rows)) in enumerate(zip(said.parts, task.plan.folds, strict=True)):
+    for number, ((classes, probability), (_, rows)) in enumerate(zip(predicted.parts, task.plan.folds, strict=True)):
         y = task.y[rows]
         if probability is not None and not np.isfinite(probability).all():
             raise DataError(
@@ -197,12 +199,12 @@ def _measure_folds(said: SaidInFolds, task: Task) -> _Measured:
         per_fold.append(measure(y, probability, classes, task.n_classes))
         if probability is not None:
             of_true.append(probability[np.arange(len(y)), y])
-    every_class = np.concatenate([classes for classes, _ in said.parts])
+    every_class = np.concatenate([classes for classes, _ in predicted.parts])
     return _Measured(per_fold, every_class, np.concatenate(of_true) if of_true else None)
 
 
 def _drawn_together(task: Task, rows: NDArray[np.intp]) -> NDArray[Any] | None:
-    """Return what intervals draw as one: groups, or all scores of an image where it has several."""
+    """Return the units that intervals draw as one: groups, or all scores of an image where it has several."""
     if task.groups is not None:
         return task.groups[rows]
     return rows if task.plan.repeats > 1 else None

@@ -168,7 +168,10 @@ def _best_of_heads(rows: Sequence[CandidateRow]) -> dict[str, int]:
 
 
 def _within_reach(rows: Sequence[CandidateRow]) -> list[CandidateRow]:
-    """Leave out the dummy and what is worse than the worst of the heads' best by more than these lie apart."""
+    """Leave out the dummy, candidates without a score, and scores far outside the range of the heads' best ones.
+
+    Far is more than the width of that range, or than 2 % of the highest of these where that is more.
+    """
     real = [(row, row.score) for row in rows if row.head != "dummy" and row.score is not None]
     best = [real[index][1] for index in _best_of_heads([row for row, _ in real]).values()]
     if not best:

@@ -23,7 +23,7 @@ _WIDTH = 32
 
 
 class AnchoredLoss:
-    """What a `SoftmaxLoss` gives, exact at the points where it is anchored and close to it in their neighbourhood.
+    """Approximation of a `SoftmaxLoss`, exact at the points where it is anchored and close in their neighbourhood.
 
     Parameters
     ----------

@@ -106,7 +106,7 @@ class Search:
 
 
 def _another_size(size: Tensor, gain: Tensor, slope: Tensor, slope_there: Tensor) -> Tensor:
-    """Return what to try after steps of `size` with a `gain` in value, from the slopes at both ends.
+    """Return the sizes to try after steps of `size` with a `gain` in value, from the slopes at both ends.
 
     The minimum of the cubic through both ends, or one nearer to that of a parabola, as in scipy's line search after its
     first trial: Moré & Thuente, "Line search algorithms with guaranteed sufficient decrease", ACM TOMS 20, 1994.

@@ -1,7 +1,8 @@
-"""Standardisation on the side of the weights, so that fits on different images of one matrix share its products.
+"""Standardisation of weights in place of features, so that fits on different images of one matrix share its products.
 
-w · (x - m) / s = (w / s) · x - (w / s) · m, where m and s are of the images that a fit uses. Points are flat:
-(n_problems, n_classes · (n_features + 1)), each class's weights followed by its intercept, for standardised features.
+w · (x - m) / s = (w / s) · x - (w / s) · m, where m and s are mean and scale of the images that a fit uses.
+Points are flat: (n_problems, n_classes · (n_features + 1)), each class's weights followed by its intercept, for
+standardised features.
 """
 
 from __future__ import annotations
@@ -22,13 +23,13 @@ _ABSENT = -1e30  # a score that no softmax sees
 
 
 class WeightScaling:
-    """What logistic regressions with different C on different parts of the images have to do with one feature matrix.
+    """Scaling and penalties of logistic regressions with different C on different parts of the images of one matrix.
 
     Parameters
     ----------
     sums : PartSums
     parts : Parts
-        Which parts each fit uses.
+        The parts that each fit uses.
     fits : int ndarray of shape (n_problems,)
         The fit of each problem.
     strengths : float64 ndarray of shape (n_problems,)
@@ -38,7 +39,7 @@ class WeightScaling:
     ----------
     fits : int64 tensor of shape (n_problems,)
     penalties : float32 tensor of shape (n_problems,)
-        What the squares of weights, by half, cost beside the mean cross-entropy. Intercepts cost nothing.
+        Factors of half the sum of squared weights, added to the mean cross-entropy. Intercepts cost nothing.
     n_classes, n_problems, n_params : int
     """
 
@@ -58,30 +59,30 @@ class WeightScaling:
 
     @property
     def first_lengths(self) -> Tensor:
-        """How long scipy's first step is, (n_problems,): of two classes -w/2 and w/2 are together shorter than w."""
+        """Length of scipy's first step, (n_problems,): of two classes, -w/2 and w/2 together are shorter than w."""
         return torch.from_numpy(np.where(self._n_present > 2, 1.0, 0.5**0.5)).float()
 
     def of_features(self, problems: Tensor, points: Tensor) -> tuple[Tensor, Tensor]:
-        """Return points (n, n_params) as weights (n_classes, n, n_features) and intercepts (n_classes, n) of features.
+        """Return the weights (n_classes, n, n_features) and intercepts (n_classes, n) at points (n, n_params).
 
-        Features less the centre of the sums, not standardised.
+        They are for features that are less the centre of the sums, but not standardised.
         """
         weights, intercepts = self.change(problems, points)
         return weights, intercepts.add_(self._absent[:, self.fits[problems]])
 
     def change(self, problems: Tensor, steps: Tensor) -> tuple[Tensor, Tensor]:
-        """Return what steps (n, n_params) change of what `of_features` returns."""
+        """Return the changes that steps (n, n_params) make to the weights and intercepts of `of_features`."""
         fits = self.fits[problems]
         by_class = steps.view(len(steps), self.n_classes, -1).transpose(0, 1).contiguous()
         weights = by_class[..., :-1] / self._scales[fits]
         return weights, by_class[..., -1] - torch.einsum("cnf,nf->cn", weights, self._means[fits])
 
     def places(self, problems: Tensor) -> list[Tensor]:
-        """Return for each part the places among problems (n,) of those that use it."""
+        """Return, for each part, the places among problems (n,) of the problems whose fits use it."""
         return [torch.nonzero(used[self.fits[problems]])[:, 0] for used in self._used]
 
     def targets(self, counts: NDArray[np.float64], sums: NDArray[np.float64]) -> Targets:
-        """Return what true classes add, from the images of each part: see `PartSums` for counts and sums."""
+        """Return the true classes' terms, from counts and sums of each part's images, as `PartSums` has them."""
         used = self._used.double().T
         by_class = torch.from_numpy(sums).flatten(1)
         each, summed = used @ torch.from_numpy(counts), (used @ by_class).view(len(used), self.n_classes, -1)
@@ -95,7 +96,7 @@ class WeightScaling:
         ----------
         problems, points : tensors of shape (n,) and (n, n_params)
         sums : SoftmaxSums
-            At what `of_features` returns, over the images of each problem.
+            At the weights and intercepts of `of_features`, over the images of each problem.
         targets : Targets
             Of the same images.
         """
@@ -110,7 +111,7 @@ class WeightScaling:
 
 
 class Targets(NamedTuple):
-    """What the true classes of some images add to the derivatives of a loss, wherever that is evaluated.
+    """Terms that the true classes of some images add to the derivatives of a loss, wherever that is evaluated.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What every streamed head is given, and the stock scalers that it makes of sums."""
+"""Input of every streamed head, and the stock scalers that it makes of sums."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class StreamedData:
         return len(self.parts.fits)
 
     def moments(self, fit: int) -> Moments:
-        """Return what the features of a fit are standardised by."""
+        """Return the moments that standardise the features of a fit."""
         return self.sums.moments(self.parts.fits[fit])
 
     def counts(self, fit: int) -> NDArray[np.intp]:

@@ -99,7 +99,7 @@ def _search_turned(data: StreamedData, loss: StreamedLoss, tol: float, max_iter:
 
 
 class StreamedLoss:
-    """What `heads.solvers.logistic.loss.SoftmaxLoss` is, of images read in blocks.
+    """Counterpart of `heads.solvers.logistic.loss.SoftmaxLoss` for images read in blocks.
 
     Problems are numbered C by C, and fit after fit within each.
 

@@ -104,7 +104,7 @@ class PartSums:
     grams: list[Doubles] | None
 
     def moments(self, used: NDArray[np.bool_]) -> Moments:
-        """Return those of the union of some parts, bool (n_parts,), as scikit-learn's `StandardScaler` has them."""
+        """Return the moments of a union of parts, bool (n_parts,), as scikit-learn's `StandardScaler` has them."""
         n_images = int(self.counts[used].sum())
         mean = self.sums[used].sum(axis=(0, 1)) / n_images
         squares = self.squares[used].sum(axis=0) / n_images
@@ -135,7 +135,7 @@ class PartSums:
 
 
 class Moments(NamedTuple):
-    """What features are standardised by, float64 (n_features,) each, of so many images; the mean is less the centre."""
+    """Moments that standardise features, float64 (n_features,) each, of so many images; the mean is less the centre."""
 
     mean: Doubles
     variance: Doubles
