@@ -117,7 +117,7 @@ def test_a_variable_that_holds_torch_back_is_named(
 
 @pytest.mark.parametrize(("fast", "says"), [(True, "in hardware on cpu"), (False, "computes in fp32")])
 def test_bf16_is_told_as_extraction_decides_it(monkeypatch: pytest.MonkeyPatch, fast: bool, says: str) -> None:
-    monkeypatch.setattr("headstart.extractors.network.device.has_fast_bf16", lambda _: fast)
+    monkeypatch.setattr("headstart.extractors.network.has_fast_bf16", lambda _: fast)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     finding = check_low_precision()
     assert finding.state == "ok"
@@ -149,7 +149,7 @@ def test_a_gpu_that_torch_cannot_use_is_told(monkeypatch: pytest.MonkeyPatch, cu
 def test_a_missing_compiler_matters_as_much_as_compiling_is_wanted(
     monkeypatch: pytest.MonkeyPatch, wanted: str, state: str
 ) -> None:
-    monkeypatch.setattr("headstart.extractors.network.compilation.find_compiler", lambda: None)
+    monkeypatch.setattr("headstart.extractors.network.find_compiler", lambda: None)
     assert check_compiler(wanted).state == state
 
 
