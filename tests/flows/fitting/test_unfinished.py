@@ -141,11 +141,11 @@ def test_nothing_is_reused_where_what_decides_a_result_has_changed(
 def test_images_are_digested_as_lines_of_hex_however_many_are_written_at_once(
     tmp_path: Path, cache: Path, problem: Problem, plan: SplitPlan, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    lines = "\n".join(read_listing(EmbeddingCache(cache)).usable["digest"])
     fed: list[bytes] = []
     monkeypatch.setattr(kept_results.hashlib, "sha256", lambda: SimpleNamespace(update=fed.append, hexdigest=str))
     monkeypatch.setattr(kept_results, "PIECE_ROWS", 7)
     KeptResults(tmp_path, problem, plan, 0)
-    lines = "\n".join(read_listing(EmbeddingCache(cache)).usable["digest"])
     assert lines.encode() in b"".join(fed)
 
 
