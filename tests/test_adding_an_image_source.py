@@ -44,7 +44,7 @@ def test_a_toy_source_is_extracted_fitted_and_predicted(row: None, elsewhere: Pa
     assert (again.embedded, toy_source.reads) == (0, [])
 
     found = fit(first.cache, ["centroid"], out=elsewhere / "results")
-    assert found.test["scores"]["accuracy"]["value"] == 1.0
+    assert found.test.scores["accuracy"].value == 1.0
 
     table = predict(found.model, "toy://new")
     assert table["path"].tolist() == ["new/cat", "new/dog", "new/owl"]

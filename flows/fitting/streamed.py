@@ -68,7 +68,7 @@ def plan_streaming(candidates: Sequence[Candidate], *, memory: float | None, das
     if unable:
         notes.append(f"{', '.join(unable)} cannot be fitted on features read in blocks and were left out")
     # A small budget is for tests and small machines; with a large one more in memory would gain little.
-    sizes: dict[str, Any] = {
+    sizes = {
         "block_bytes": int(min(BLOCK_BYTES, allowed / 8)),
         "sample_bytes": int(min(SAMPLE_BYTES, allowed / 2)),
     }

@@ -61,7 +61,7 @@ def test_a_read_only_cache_can_be_inspected_verified_exported_and_fitted(read_on
     assert verify(read_only, repair=True).sound
     assert not compact(read_only).changed
     assert export(read_only, tmp_path / "x.npy").images == 36
-    assert fit(read_only, ["centroid"], out=tmp_path / "results").winner["head"] == "centroid"
+    assert fit(read_only, ["centroid"], out=tmp_path / "results").winner.head == "centroid"
 
 
 def test_a_read_only_cache_that_is_damaged_says_why_it_cannot_be_repaired(read_only: Path) -> None:
@@ -99,7 +99,7 @@ def test_a_listing_of_more_images_than_there_are_still_fits_and_the_next_run_for
 ) -> None:
     cache = embed().cache
     shutil.rmtree(photos / "owl")
-    assert fit(cache, ["centroid"], out=tmp_path / "before").test["n_images"] > 0
+    assert fit(cache, ["centroid"], out=tmp_path / "before").test.n_images > 0
     assert verify(cache).sound
     summary = embed()
     assert (summary.images, summary.embedded, summary.reused) == (24, 0, 24)

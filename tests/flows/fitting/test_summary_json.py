@@ -33,8 +33,6 @@ SETTINGS = ["heads", "sweep", "metric", "folds", "test_size", "seed", "target", 
 SETTINGS += ["repeats", "nested"]
 DATA = ["cache", "name", "target", "task", "n_images", "n_classes", "n_test", "images", "train", "test"]
 
-pytestmark = pytest.mark.usefixtures("quick_maps")
-
 
 @pytest.fixture(scope="module")
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
