@@ -68,8 +68,6 @@ def plan_streaming(candidates: Sequence[Candidate], *, memory: float | None, das
     if unable:
         notes.append(f"{', '.join(unable)} cannot be fitted on features read in blocks and were left out")
     # A small budget is for tests and small machines; with a large one more in memory would gain little.
-    sizes = {
-        "block_bytes": int(min(BLOCK_BYTES, allowed / 8)),
-        "sample_bytes": int(min(SAMPLE_BYTES, allowed / 2)),
-    }
-    return Streaming([replace(one, features=Stream(features=one.features, **sizes)) for one in able], notes)
+    block, sample = int(min(BLOCK_BYTES, allowed / 8)), int(min(SAMPLE_BYTES, allowed / 2))
+    streams = [Stream(features=one.features, block_bytes=block, sample_bytes=sample) for one in able]
+    return Streaming([replace(one, features=own) for one, own in zip(able, streams, strict=True)], notes)
