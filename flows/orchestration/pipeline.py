@@ -6,7 +6,7 @@ from pathlib import Path
 from prefect import flow
 
 from headstart.extractors.backbones import resolve_backbone
-from headstart.extractors.images import is_url
+from headstart.extractors.images import has_own_scheme, is_url
 from headstart.extractors.images.remote import check_address, redacted
 from headstart.extractors.spec import Tap
 from headstart.flows.errors import JobError
@@ -80,7 +80,7 @@ def refuse_misspelt(experiment: Experiment) -> None:
     JobError
         So is a metric, or another option of a fit; or a scheduler's address holds a password.
     """
-    if is_url(experiment.images):
+    if is_url(experiment.images) and not has_own_scheme(experiment.images):
         check_address(experiment.images)
     if experiment.scale and redacted(experiment.scale.dask) != experiment.scale.dask:
         raise JobError(
