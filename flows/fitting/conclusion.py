@@ -22,7 +22,7 @@ from headstart.flows.history import keep_run, log_run, write_results
 from headstart.flows.problem import Problem
 from headstart.heads import HEADS
 from headstart.heads.registry import Candidate
-from headstart.heads.report import CandidateRow, TestResult, score_rows
+from headstart.heads.report import CandidateRow, NestedRows, TestResult, score_rows
 from headstart.heads.saving import save_model
 from headstart.heads.splits import SplitPlan
 from headstart.heads.sweep import FinalScore, Result, select, training_curve
@@ -58,15 +58,8 @@ def conclude(
     metric, seed, options = choices.metric, choices.seed, choices.options
     winner = select(results, metric)
     at = [one is winner for one in results].index(True)
-    scored = score_winner(
-        problem,
-        plan,
-        winner.candidate,
-        streaming,
-        calibrate=options.calibrate,
-        seed=seed,
-        known=nested.test if nested else None,
-    )
+    known, calibrate = nested.test if nested else None, options.calibrate
+    scored = score_winner(problem, plan, winner.candidate, streaming, calibrate=calibrate, seed=seed, known=known)
     if winner.history is None:  # what was fitted together with others keeps no curve
         results[at] = winner = replace(winner, history=training_curve(scored.final))
     leaderboard = _describe(problem, plan, results, winner, metric=metric, seed=seed)
@@ -78,13 +71,8 @@ def conclude(
     # The table first: whatever becomes of the model, what was tried is not lost.
     write_results(choices.folder, leaderboard, [one.per_fold for one in results])
     others = nested.controls if nested else score_others(problem, plan, results, winner, metric=metric, seed=seed)
-    test = TestResult(
-        split=plan.test_name,
-        n_images=len(scored.test.rows),
-        n_train=len(plan.train),
-        scores=score_rows(scored.test.scores),
-        nested=describe_nested(nested, problem, winner.candidate, metric) if nested else None,
-    )
+    folds = describe_nested(nested, problem, winner.candidate, metric) if nested else None
+    test = _describe_test(plan, scored.test, folds)
     notes = [*problem.notes, *plan.notes, *(nested.notes if nested else []), *tell_ties(leaderboard)]
     summary = _summarise(
         choices, leaderboard, test, _describe_controls(leaderboard, others), problem.class_names, notes
@@ -100,6 +88,13 @@ def conclude(
     outer, unseen = nested.plan if nested else None, streaming.notes if streaming else None
     evidence = Evidence(scored.test, scored.features, scored.out_of_fold, outer, unseen)
     return explain(summary, problem, plan, results, winner, evidence, few_shot=options.few_shot)
+
+
+def _describe_test(plan: SplitPlan, score: FinalScore, folds: NestedRows | None) -> TestResult:
+    n_images, n_train = len(score.rows), len(plan.train)
+    return TestResult(
+        split=plan.test_name, n_images=n_images, n_train=n_train, scores=score_rows(score.scores), nested=folds
+    )
 
 
 def _summarise(
