@@ -34,6 +34,7 @@ head = ["support.gated_head:Gated"]
 folds = 2
 """
 SEALED = "interrupted; what was embedded is sealed, and the same command goes on from there"
+TESTS = Path(__file__).parents[2]  # where the gates are
 PATIENCE_S = 60  # it hung for 150
 
 
@@ -51,7 +52,7 @@ def folder(tmp_path: Path) -> Path:
 @pytest.fixture
 def at_work(folder: Path, environment: dict[str, str]) -> Iterator[Terminal]:
     """The run in a terminal."""
-    own = environment | {"GATE": str(folder), "TERM": "xterm", "COLUMNS": "200"}
+    own = environment | {"GATE": str(folder), "TERM": "xterm", "COLUMNS": "200", "PYTHONPATH": str(TESTS)}
     with Terminal("-c", PROGRAM, "run", "birds.toml", env=own, cwd=folder) as terminal:
         yield terminal
 
@@ -117,7 +118,7 @@ def test_a_run_that_is_killed_takes_its_server_along(run: Forked) -> None:
 
 def test_a_terminal_that_is_closed_ends_its_run_and_the_server(folder: Path, environment: dict[str, str]) -> None:
     (folder / "allowed").write_text("1")
-    own = environment | {"GATE": str(folder), "TERM": "xterm"}
+    own = environment | {"GATE": str(folder), "TERM": "xterm", "PYTHONPATH": str(TESTS)}
     terminal = subprocess.Popen([sys.executable, "-c", CLOSED_BY_SIGTERM, PROGRAM], env=own, cwd=folder)
     try:
         wait_for(lambda: list(folder.glob("waits-*")), "the run to be amid its shard")
