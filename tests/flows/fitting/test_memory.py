@@ -38,7 +38,7 @@ def fit_without_heads(cache):
     KeptResults(Path(sys.argv[3]), problem, plan, 0)
     score = SimpleNamespace(rows=plan.test, predictions=problem.y[plan.test], probability=None)
     embedded = problem.embedded[0]
-    winner = {"key": embedded.store.key.id, "tap": embedded.tap}
+    winner = SimpleNamespace(key=embedded.store.key.id, tap=embedded.tap)
     summary = SimpleNamespace(winner=winner, test={}, model=sys.argv[3], leaderboard=[], seconds=0.0)
     describe_run(summary, problem, plan, score, {})
     tabulate_predictions(problem, score)
