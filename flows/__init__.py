@@ -1,4 +1,4 @@
-"""What runs, when and where: the jobs of Headstart as plain functions, as Prefect flows, and as a command line.
+"""The jobs of Headstart as plain functions, as Prefect flows, and as a command line.
 
 demo         Whole job on a small scale, offline: pre-train, extract, fit and report on handwritten digits.
 errors       Tree of what can go wrong in a job as a whole.

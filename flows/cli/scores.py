@@ -1,4 +1,4 @@
-"""What a fit prints: the candidates, the one honest score, and where its files are."""
+"""Printout of a fit: the candidates, the one honest score, and where its files are."""
 
 from dataclasses import replace
 from typing import TYPE_CHECKING

@@ -1,4 +1,4 @@
-"""What stands beside a winner's score: the analysis of its images, and the page.
+"""Evidence beside a winner's score: the analysis of its images, and the page.
 
 analysis       Analysis for a person: calibration, suspects, outliers, near copies, few-shot curve.
 explanation    Order of the steps from a concluded fit to its report.

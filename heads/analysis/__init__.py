@@ -1,4 +1,4 @@
-"""What a person should know beside a score; no room knows another.
+"""Analyses that a person should see beside a score; no room knows another.
 
 calibration  Reliability of probabilities, and the temperature that mends them.
 clustering   Groups of like images by k-means and HDBSCAN, on reduced embeddings.
