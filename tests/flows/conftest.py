@@ -1,17 +1,42 @@
 """What the tests of flows share: one real Prefect server, and environments that know of it or of none."""
 
-from collections.abc import Iterator
+import fcntl
+import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from shutil import copyfile
 
 import numpy as np
 import pytest
+from support.forked import run_forked
 from support.prefect_queries import serving_prefect, without_prefect
 
 
 @pytest.fixture(scope="session")
-def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def settle_prefect(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], Path]:
+    """Make a folder a home of Prefect with a database that is up to date: made anew, each costs seven seconds."""
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base  # by all processes of this run of pytest
+    made = shared / "prefect" / "prefect.db"
+    with (shared / "prefect.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not made.exists():
+            own = without_prefect() | {"PREFECT_HOME": str(made.parent)}
+            ran = run_forked("-m", "prefect", "server", "database", "upgrade", "-y", env=own)
+            assert ran.returncode == 0, ran.stderr
+
+    def settle(home: Path) -> Path:
+        home.mkdir(exist_ok=True)
+        copyfile(made, home / made.name)
+        return home
+
+    return settle
+
+
+@pytest.fixture(scope="session")
+def prefect_server(tmp_path_factory: pytest.TempPathFactory, settle_prefect: Callable[[Path], Path]) -> Iterator[str]:
     """A Prefect server on loopback; yields its API's address. Runs and artifacts of other tests lie in it, too."""
-    with serving_prefect(tmp_path_factory.mktemp("server")) as address:
+    with serving_prefect(settle_prefect(tmp_path_factory.mktemp("server"))) as address:
         yield address
 
 
@@ -28,9 +53,9 @@ def _quick_maps() -> Iterator[None]:
 
 
 @pytest.fixture
-def environment(tmp_path: Path) -> dict[str, str]:
+def environment(tmp_path: Path, settle_prefect: Callable[[Path], Path]) -> dict[str, str]:
     """The environment of a process with a Prefect of its own, without a server."""
-    return without_prefect() | {"PREFECT_HOME": str(tmp_path / "prefect"), "OMP_NUM_THREADS": "1"}
+    return without_prefect() | {"PREFECT_HOME": str(settle_prefect(tmp_path / "prefect")), "OMP_NUM_THREADS": "1"}
 
 
 @pytest.fixture

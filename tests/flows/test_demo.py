@@ -6,6 +6,7 @@ import re
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -38,11 +39,11 @@ Shown = tuple[Path, "subprocess.CompletedProcess[str]"]
 
 
 @pytest.fixture(scope="module")
-def shown(tmp_path_factory: pytest.TempPathFactory) -> Shown:
+def shown(tmp_path_factory: pytest.TempPathFactory, settle_prefect: Callable[[Path], Path]) -> Shown:
     """The folder of a demonstration, and what it printed on a terminal of 80 columns."""
     folder = tmp_path_factory.mktemp("demo")
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
-    environment |= {"PREFECT_HOME": str(folder / "prefect"), "COLUMNS": "80"}
+    environment |= {"PREFECT_HOME": str(settle_prefect(folder / "prefect")), "COLUMNS": "80"}
     ran = subprocess.run(
         [sys.executable, "-m", "headstart", "demo"],
         cwd=folder,

@@ -12,6 +12,7 @@ import runpy
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Mapping
 from multiprocessing import get_context, set_start_method
 from pathlib import Path
@@ -75,6 +76,7 @@ class Forked(FORKING.Process):  # type: ignore[name-defined]  # made at run time
 
     What it writes is appended to the files `out` and `err`; without the latter, all of it to the former. No subclass of
     a test's: a process would import that test, and this project's packages with it, before it has its environment.
+    Where `out` is a terminal, the process is what runs in it.
     """
 
     def __init__(
@@ -91,14 +93,24 @@ class Forked(FORKING.Process):  # type: ignore[name-defined]  # made at run time
         os.environ.update(self._env)
         os.chdir(self._cwd or ".")
         for stream, file in enumerate(self._files, start=1):
-            opened = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+            opened = os.open(file, os.O_RDWR | os.O_CREAT | os.O_APPEND)
+            if os.isatty(opened):
+                os.login_tty(opened)  # which is all three streams
+                sys.stdin, sys.stdout, sys.stderr = (
+                    open(0, closefd=False),
+                    *(open(n, "w", 1, closefd=False) for n in (1, 2)),
+                )
+                break
             os.dup2(opened, stream)
             os.close(opened)
         set_start_method(None, force=True)
         try:
             become(*self._command)
         finally:
-            atexit._run_exitfuncs()  # a forked process ends without
+            # A forked process ends without either. In this order: what waits for threads would else ask, for more than
+            # a minute, a server that was ended.
+            threading._shutdown()  # type: ignore[attr-defined]  # what Python itself calls
+            atexit._run_exitfuncs()
 
     def poll(self) -> int | None:
         return self.exitcode

@@ -1,4 +1,7 @@
-"""No command lets other machines in: whatever listens while it works, in any of its processes, listens on loopback."""
+"""No command lets other machines in: whatever listens while it works, in any of its processes, listens on loopback.
+
+`headstart run` is looked at in `test_run_signals`.
+"""
 
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -87,12 +90,11 @@ def test_extract_on_local_workers_listens_on_loopback_alone(
         working.check_ended()
 
 
-@pytest.mark.parametrize("command", ["run", "nightly"])
-def test_an_experiment_listens_on_loopback_alone_while_it_embeds_and_while_it_fits(
-    photos: Path, tmp_path: Path, environment: dict[str, str], command: str
+def test_a_night_listens_on_loopback_alone_while_it_embeds_and_while_it_fits(
+    photos: Path, tmp_path: Path, environment: dict[str, str]
 ) -> None:
     (tmp_path / "birds.toml").write_text(EXPERIMENT)
-    with Working(tmp_path, environment, command, "birds.toml") as working:
+    with Working(tmp_path, environment, "nightly", "birds.toml") as working:
         for gate in working.gates:
             working.check_closed(gate)
         working.check_ended()

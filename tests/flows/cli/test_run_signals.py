@@ -1,8 +1,6 @@
 """However `headstart run` ends in a terminal, soon or by force, its embedded Prefect server ends with it."""
 
 import signal
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -10,9 +8,8 @@ import psutil
 import pytest
 from conftest import draw
 from support.cache_contract import check_cache
-from support.forked import Forked
 from support.prefect_queries import wait_for
-from support.process_trees import servers_below, still_running, tree_of
+from support.process_trees import listeners, open_to_others, servers_below, still_running, tree_of
 from support.terminals import Terminal
 
 from headstart.extractors.cache.cache import EmbeddingCache
@@ -34,7 +31,6 @@ head = ["support.gated_head:Gated"]
 folds = 2
 """
 SEALED = "interrupted; what was embedded is sealed, and the same command goes on from there"
-TESTS = Path(__file__).parents[2]  # where the gates are
 PATIENCE_S = 60  # it hung for 150
 
 
@@ -50,11 +46,18 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def at_work(folder: Path, environment: dict[str, str]) -> Iterator[Terminal]:
+def run(folder: Path, environment: dict[str, str]) -> Iterator[Terminal]:
     """The run in a terminal."""
-    own = environment | {"GATE": str(folder), "TERM": "xterm", "COLUMNS": "200", "PYTHONPATH": str(TESTS)}
+    own = environment | {"GATE": str(folder), "TERM": "xterm", "COLUMNS": "200"}
     with Terminal("-c", PROGRAM, "run", "birds.toml", env=own, cwd=folder) as terminal:
         yield terminal
+
+
+@pytest.fixture
+def run_amid_shard(run: Terminal, folder: Path) -> Terminal:
+    """The run amid its second shard."""
+    wait_amid("shard", run, folder)
+    return run
 
 
 def wait_until(terminal: Terminal, ready: Callable[[], object], what: str) -> None:
@@ -67,12 +70,21 @@ def wait_until(terminal: Terminal, ready: Callable[[], object], what: str) -> No
 
 def wait_amid(phase: str, terminal: Terminal, folder: Path) -> None:
     if phase == "start":
-        wait_until(terminal, lambda: servers_below(terminal.process.pid), "Prefect's server to start")
+        wait_until(terminal, lambda: servers_below(terminal.pid), "Prefect's server to start")
         return
-    if phase == "shard":
-        (folder / "allowed").write_text("1")
-    gate = folder / "fit" if phase == "fit" else folder
-    wait_until(terminal, lambda: list(gate.glob("waits-*")), f"the run to be amid its {phase}")
+    (folder / "allowed").write_text("1")
+    wait_until(terminal, lambda: list(folder.glob("waits-*")), "the run to be amid its second shard")
+    check_ports(terminal)
+    if phase == "fit":
+        (folder / "allowed").unlink()
+        wait_until(terminal, lambda: list((folder / "fit").glob("waits-*")), "the run to be amid its fit")
+        check_ports(terminal)
+
+
+def check_ports(terminal: Terminal) -> None:
+    """Whatever listens, in any of its processes, listens on loopback."""
+    assert listeners(terminal.pid)  # at least one: Prefect's server
+    assert open_to_others(terminal.pid) == []
 
 
 def check_all_ended(processes: list[psutil.Process]) -> None:
@@ -80,89 +92,48 @@ def check_all_ended(processes: list[psutil.Process]) -> None:
 
 
 @pytest.mark.parametrize("phase", ["start", "shard", "fit"])
-def test_ctrl_c_ends_a_run_with_130_and_nothing_is_left_running(phase: str, at_work: Terminal, folder: Path) -> None:
-    wait_amid(phase, at_work, folder)
-    started = tree_of(at_work.process.pid)
-    at_work.press_ctrl_c()
-    assert at_work.process.wait(PATIENCE_S) == 130, at_work.shown
+def test_ctrl_c_ends_a_run_with_130_and_nothing_is_left_running(phase: str, run: Terminal, folder: Path) -> None:
+    wait_amid(phase, run, folder)
+    started = tree_of(run.pid)
+    run.press_ctrl_c()
+    assert run.process.wait(PATIENCE_S) == 130, run.shown
     check_all_ended(started)
-    assert SEALED in " ".join(at_work.shown.split())
+    run.close()
+    assert SEALED in " ".join(run.shown.split())
     for word in ("defect", "Traceback"):
-        assert word not in at_work.shown
+        assert word not in run.shown
     if phase != "start":
         (store,) = EmbeddingCache(folder / "birds.headstart").stores()
         check_cache(EmbeddingCache(folder / "birds.headstart"), complete=phase == "fit")
         assert store.n_rows() == (8 if phase == "shard" else 24)
 
 
-@pytest.fixture
-def run(folder: Path, environment: dict[str, str]) -> Iterator[Forked]:
-    """The run without a terminal, amid its second shard: what a terminal's end does is not done here."""
-    (folder / "allowed").write_text("1")
-    own = environment | {"GATE": str(folder)}
-    process = Forked("-c", PROGRAM, "run", "birds.toml", env=own, out=folder / "log", cwd=folder)
-    wait_for(lambda: list(folder.glob("waits-*")), "the run to be amid its shard")
-    yield process
-    process.send_signal(signal.SIGKILL)
-    process.wait(timeout=PATIENCE_S)
-
-
-def test_a_run_that_is_killed_takes_its_server_along(run: Forked) -> None:
-    assert run.pid is not None
-    (server,) = servers_below(run.pid)
-    started = tree_of(run.pid)
-    assert server in started
-    run.send_signal(signal.SIGKILL)
+def test_a_terminal_that_is_closed_ends_its_run_and_the_server(run_amid_shard: Terminal, folder: Path) -> None:
+    started = tree_of(run_amid_shard.pid)
+    assert len(servers_below(run_amid_shard.pid)) == 1
+    run_amid_shard.close()
+    assert run_amid_shard.process.wait(PATIENCE_S) == 128 + signal.SIGHUP
     check_all_ended(started)
-
-
-def test_a_terminal_that_is_closed_ends_its_run_and_the_server(folder: Path, environment: dict[str, str]) -> None:
-    (folder / "allowed").write_text("1")
-    own = environment | {"GATE": str(folder), "TERM": "xterm", "PYTHONPATH": str(TESTS)}
-    terminal = subprocess.Popen([sys.executable, "-c", CLOSED_BY_SIGTERM, PROGRAM], env=own, cwd=folder)
-    try:
-        wait_for(lambda: list(folder.glob("waits-*")), "the run to be amid its shard")
-        started = tree_of(terminal.pid)
-        assert len(servers_below(terminal.pid)) == 1
-    finally:
-        terminal.terminate()
-        terminal.wait()
-    check_all_ended(started)
-    assert (folder / "status").read_text() == str(128 + signal.SIGHUP)
     check_cache(EmbeddingCache(folder / "birds.headstart"), complete=False)
 
 
-# What shows a terminal, until SIGTERM closes it, and keeps how the command in it ended.
-CLOSED_BY_SIGTERM = """
-import os, signal, sys, threading
-ours, theirs = os.openpty()
-command = os.fork()
-if not command:
-    os.close(ours)
-    os.login_tty(theirs)
-    os.execv(sys.executable, [sys.executable, "-c", sys.argv[1], "run", "birds.toml"])
-os.close(theirs)
-def close(*_):
-    os.dup2(os.open(os.devnull, os.O_RDONLY), ours)
-    ended = os.waitstatus_to_exitcode(os.waitpid(command, 0)[1])
-    open("status", "w").write(str(ended))
-    os._exit(0)
-signal.signal(signal.SIGTERM, close)
-while True:
-    os.read(ours, 4096)
-"""
+def test_a_run_that_is_killed_takes_its_server_along(run_amid_shard: Terminal) -> None:
+    (server,) = servers_below(run_amid_shard.pid)
+    started = tree_of(run_amid_shard.pid)
+    assert server in started
+    run_amid_shard.process.send_signal(signal.SIGKILL)
+    check_all_ended(started)
 
 
-def test_a_server_that_was_left_behind_ends_at_the_next_start_and_no_other_does(run: Forked) -> None:
-    assert run.pid is not None
-    (server,) = servers_below(run.pid)
+def test_a_server_that_was_left_behind_ends_at_the_next_start_and_no_other_does(run_amid_shard: Terminal) -> None:
+    (server,) = servers_below(run_amid_shard.pid)
     end_servers_left_behind()
     assert still_running([server])
-    for process in tree_of(run.pid)[1:]:  # what would end the server
+    for process in tree_of(run_amid_shard.pid)[1:]:  # what would end the server
         if process != server:
             process.kill()
-    run.send_signal(signal.SIGKILL)
-    run.wait(timeout=PATIENCE_S)
+    run_amid_shard.process.send_signal(signal.SIGKILL)
+    run_amid_shard.process.wait(timeout=PATIENCE_S)
     assert still_running([server])
     end_servers_left_behind()
     check_all_ended([server])

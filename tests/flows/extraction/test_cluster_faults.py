@@ -2,7 +2,7 @@
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -173,12 +173,11 @@ def test_a_flow_whose_scheduler_is_restarted_goes_on_when_it_is_retried(
 
 
 def test_a_flow_outlives_a_restart_of_prefects_server(
-    dask: DaskProcesses, photos: Path, environment: dict[str, str]
+    dask: DaskProcesses, photos: Path, environment: dict[str, str], settle_prefect: Callable[[Path], Path]
 ) -> None:
     experiment = photos.parent / "restarted server.toml"
     experiment.write_text(EXPERIMENT.format(address=dask.address, shard_images=SHARD_IMAGES))
-    home, port = photos.parent / "server", free_port()
-    home.mkdir()
+    home, port = settle_prefect(photos.parent / "server"), free_port()
     worker = dask.start_worker()
     with serving_prefect(home, port) as server:
         flow = Running(experiment, environment | {"PREFECT_API_URL": server}, dask)

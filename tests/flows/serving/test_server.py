@@ -3,7 +3,7 @@
 import asyncio
 import json
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
@@ -213,10 +213,12 @@ def test_a_deployment_is_paused_when_its_process_ends(runs: list[dict[str, Any]]
     assert deployment_called("served", prefect_server)["paused"]
 
 
-def test_serving_listens_on_loopback_alone_and_ends_soon_when_its_server_is_gone(tmp_path: Path) -> None:
+def test_serving_listens_on_loopback_alone_and_ends_soon_when_its_server_is_gone(
+    tmp_path: Path, settle_prefect: Callable[[Path], Path]
+) -> None:
     (tmp_path / "served.toml").write_text(EXPERIMENT)
     with ExitStack() as life:
-        server = life.enter_context(serving_prefect(tmp_path))
+        server = life.enter_context(serving_prefect(settle_prefect(tmp_path / "server")))
         with serving(tmp_path, server, "--interval", "1d") as process:
             assert process.pid is not None
             wait_for(partial(listeners, process.pid), "the port on which runs are asked to stop")
