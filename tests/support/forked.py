@@ -96,10 +96,7 @@ class Forked(FORKING.Process):  # type: ignore[name-defined]  # made at run time
             opened = os.open(file, os.O_RDWR | os.O_CREAT | os.O_APPEND)
             if os.isatty(opened):
                 os.login_tty(opened)  # which is all three streams
-                sys.stdin, sys.stdout, sys.stderr = (
-                    open(0, closefd=False),
-                    *(open(n, "w", 1, closefd=False) for n in (1, 2)),
-                )
+                sys.stdin, sys.stdout, sys.stderr = (os.fdopen(n, "w" if n else "r", closefd=False) for n in range(3))
                 break
             os.dup2(opened, stream)
             os.close(opened)
