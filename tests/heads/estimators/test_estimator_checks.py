@@ -20,15 +20,15 @@ from headstart.heads.neural.mlp import TorchMLPClassifier, TorchMLPRegressor
         NearestMeanClassifier(),
         NearestImagesClassifier(),
         LogisticRegression(max_iter=1000),
-        TorchLinearClassifier(),
-        TorchMLPClassifier(),
+        TorchLinearClassifier(min_steps=80),
+        TorchMLPClassifier(learning_rate=0.01, min_steps=80),
         RbfSupportVectorClassifier(),
         BoostedTreesClassifier(max_iter=20),
         GaussianBayesClassifier(),
         CosineClassifier(),
         RidgeRegressor(),
         NearestImagesRegressor(),
-        TorchMLPRegressor(),
+        TorchMLPRegressor(learning_rate=0.01, min_steps=80),
         BoostedTreesRegressor(max_iter=20),
     ]
 )
