@@ -6,6 +6,7 @@ galleries    Pictures of mistakes, labels to check, outliers and near copies.
 nested_text  Wording and table of a nested score.
 number_page  Page about heads that predict a number.
 page         Page about heads that tell classes apart.
+rendering    Template filled in.
 rows         Candidates and scores that a fit found, as rows.
 table        Table of candidates: which rows it opens with, and their drawn intervals.
 text         Wording of scores, intervals, candidates and the headline.

@@ -2,20 +2,19 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import matplotlib as mpl
 import numpy as np
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from numpy.typing import NDArray
 
 from headstart.heads.report.charts import INK, STYLE, as_svg, panel
 from headstart.heads.report.nested_text import nested_table
+from headstart.heads.report.rendering import render
 from headstart.heads.report.rows import CandidateRow, TestResult
+from headstart.heads.report.table import score_tiles
 from headstart.heads.report.text import ABSENT, headline, interval_text, params_text, score_text
 from headstart.heads.scoring import find_metric, metric_name
 
-_TEMPLATES = Path(__file__).parent / "templates"
 _COLOUR = "#2f6db5"  # a mid tone: 3:1 against a white and against a near-black page
 _MOST_POINTS = 3000
 
@@ -57,27 +56,14 @@ class NumberReport:
 
 def render_number_report(data: NumberReport) -> str:
     """Render the page: HTML that loads nothing, runs nothing, and is the same for the same data."""
-    environment = Environment(
-        loader=FileSystemLoader(_TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    page = environment.get_template("number_page.html.jinja").render(
+    return render(
+        "number_page.html.jinja",
         data=data,
         headline=headline(data.metric, data.leaderboard[0], data.test, data.test.split),
         nested=nested_table(data.test, data.metric),
         metric=metric_name(data.metric),
         lower_is_better=not find_metric(data.metric).higher_is_better,
-        tiles=[
-            {
-                "name": metric_name(name),
-                "value": score_text(name, score.value),
-                "interval": interval_text(name, score.low, score.high),
-            }
-            for name, score in data.test.scores.items()
-        ],
+        tiles=score_tiles(data.test.scores, data.metric),
         rows=[_row(row, data.metric) for row in data.leaderboard],
         worst=[
             {"path": path, "true": f"{true:.5g}", "predicted": f"{predicted:.5g}", "error": f"{predicted - true:+.4g}"}
@@ -85,10 +71,7 @@ def render_number_report(data: NumberReport) -> str:
         ],
         scatter=scatter_chart(data.true, data.predicted, data.target),
         residuals=residual_chart(data.true, data.predicted, data.target),
-        css=(_TEMPLATES / "page.css").read_text(encoding="utf-8"),
     )
-    # A path that is no UTF-8 reaches Python as lone surrogates, which cannot be written: show them as \udcff.
-    return page.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _row(row: CandidateRow, metric: str) -> dict[str, object]:

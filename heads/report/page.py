@@ -4,10 +4,8 @@ from base64 import b64encode
 from collections.abc import Sequence
 from datetime import datetime
 from hashlib import sha256
-from pathlib import Path
 
 import numpy as np
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from headstart.heads.report.charts import (
     COUNTED_CLASSES,
@@ -35,13 +33,13 @@ from headstart.heads.report.galleries import (
     suspects_gallery,
 )
 from headstart.heads.report.nested_text import nested_table
-from headstart.heads.report.table import candidate_table, controls_table
+from headstart.heads.report.rendering import part, render
+from headstart.heads.report.table import candidate_table, controls_table, score_tiles
 from headstart.heads.report.text import headline, interval_text, score_text
 from headstart.heads.scoring import find_metric, metric_name
 
 __all__ = ["ReportData", "project", "render_report"]
 
-TEMPLATES = Path(__file__).parent / "templates"
 MOST_CURVES = 6
 MOST_CONFUSIONS = 6
 LEGEND_CLASSES = len(PALETTE)
@@ -67,16 +65,9 @@ def render_report(data: ReportData) -> str:
     DataError
         The embedding is empty or not finite.
     """
-    # FileSystemLoader and not PackageLoader: the templates lie beside this file, not in a folder of their own.
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    css, script = ((TEMPLATES / name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
-    page = environment.get_template("page.html.jinja").render(
+    script = part("page.js")
+    return render(
+        "page.html.jinja",
         title=data.title,
         created=_time_text(data.created),
         class_names=data.class_names,
@@ -88,7 +79,7 @@ def render_report(data: ReportData) -> str:
         nested=nested_table(data.test, data.metric),
         headline=headline(data.metric, data.winner, data.test, data.test_name),
         backbone=data.winner.label,
-        tiles=_tiles(data),
+        tiles=score_tiles(data.test.scores, data.metric),
         n_test=data.test.n_images,
         table=candidate_table(data.leaderboard, data.winner, data.test, data.metric),
         controls=controls_table(data.controls, data.winner, data.test, data.metric),
@@ -103,30 +94,13 @@ def render_report(data: ReportData) -> str:
         copies=copies_gallery(data),
         curves=_curves(data),
         provenance=data.provenance,
-        css=css,
         script=script,
         digest=b64encode(sha256(script.encode()).digest()).decode("ascii"),
     )
-    # A path that is no UTF-8 reaches Python as lone surrogates, which cannot be written: show them as \udcff.
-    return page.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _time_text(created: str) -> str:
     return f"{datetime.fromisoformat(created):%Y-%m-%d %H:%M %Z}".strip()
-
-
-def _tiles(data: ReportData) -> list[dict[str, object]]:
-    """Return one entry per metric of the test, the one that chose the winner first."""
-    scores = data.test.scores
-    return [
-        {
-            "name": metric_name(metric),
-            "value": score_text(metric, scores[metric].value),
-            "interval": interval_text(metric, scores[metric].low, scores[metric].high),
-            "lower_is_better": not find_metric(metric).higher_is_better,
-        }
-        for metric in sorted(scores, key=lambda metric: metric != data.metric)
-    ]
 
 
 def _few_shot(data: ReportData) -> dict[str, object] | None:

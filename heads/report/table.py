@@ -1,6 +1,6 @@
 """The report's table of candidates: which rows it opens with, and where their intervals are drawn."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from matplotlib.ticker import MaxNLocator
@@ -35,6 +35,19 @@ def score_scale(metric: str, values: Sequence[float]) -> Scale:
         ticks = [tick for tick in ticks if -1e-9 <= tick <= 1 + 1e-9]
     # The locator steps over the ends of the data; without the steps that clipping took, the data's ends do.
     return Scale(low=min(low, ticks[0]), high=max(high, ticks[-1]), ticks=tuple(ticks))
+
+
+def score_tiles(scores: Mapping[str, ScoreRow], metric: str) -> list[dict[str, object]]:
+    """Tiles of the test's scores, one a metric, the one that chose the winner first."""
+    return [
+        {
+            "name": metric_name(name),
+            "value": score_text(name, scores[name].value),
+            "interval": interval_text(name, scores[name].low, scores[name].high),
+            "lower_is_better": not find_metric(name).higher_is_better,
+        }
+        for name in sorted(scores, key=lambda name: name != metric)
+    ]
 
 
 def candidate_table(
