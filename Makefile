@@ -26,7 +26,7 @@ test: install
 # One process a core, each with one thread; a file stays together, for some share what takes long to make. Their order is
 # that of tests/conftest.py.
 pytest: install
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(shell $(BIN)/python -c "import os; print(os.cpu_count() + 1)") --dist loadfile --no-loadscope-reorder
 
 lint: install
 	$(BIN)/ruff check
