@@ -10,6 +10,10 @@ class ExtractorError(Exception):
     """Anything that `extractors` raises on purpose; the message says what, where, found, expected and the next step."""
 
 
+class SettingsError(ExtractorError, ValueError):
+    """Settings exclude each other."""
+
+
 class ImageSetError(ExtractorError, ValueError):
     """An image set cannot be listed: it is missing, empty, or its manifest is wrong."""
 

@@ -29,6 +29,8 @@ class KeyDescription:
         As the key has them.
     fidelity : FidelityRow or None
         None where features were computed without a shortcut.
+    exact : bool
+        As the key has it.
     """
 
     id: str
@@ -39,6 +41,7 @@ class KeyDescription:
     decode: str
     dtype: str
     fidelity: FidelityRow | None
+    exact: bool = False
 
     @classmethod
     def of(cls, extraction: MissingRows) -> Self:
@@ -53,6 +56,7 @@ class KeyDescription:
             decode=key.decode,
             dtype=key.dtype,
             fidelity=FidelityRow(found.cosine, found.relative_error, found.taps, found.n_images) if found else None,
+            exact=key.exact,
         )
 
     @classmethod

@@ -13,6 +13,7 @@ FORMAT_VERSION = 1  # raise it when decoding, pooling or the shard layout change
 Precision = Literal["fp32", "bf16"]
 StoredDtype = Literal["float16", "float32"]
 Decode = Literal["full", "draft", "nvjpeg"]
+_AS_BEFORE = (("decode", "full"), ("exact", False))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +37,9 @@ class EmbeddingKey:
     decode : {"full", "draft", "nvjpeg"}
         ``full`` is Pillow's decoding; ``draft`` lets it decode large JPEGs at a fraction of their size, and ``nvjpeg``
         decodes and resizes JPEGs on a GPU.
+    exact : bool
+        Each image is computed by itself, on one thread and without shortcuts: the bits of a row depend on nothing but
+        the kind of processor and the versions of the libraries.
     view : str
         Which view of an image a row embeds; ``whole`` is the image as it is.
     format_version : int
@@ -49,6 +53,7 @@ class EmbeddingKey:
     precision: Precision = "fp32"
     dtype: StoredDtype = "float32"
     decode: Decode = "full"
+    exact: bool = False
     view: str = "whole"
     format_version: int = FORMAT_VERSION
 
@@ -65,9 +70,8 @@ class EmbeddingKey:
     def as_dict(self) -> dict[str, Any]:
         """Return plain JSON values; `from_dict` reads them back."""
         values = _every_field(self)
-        if self.decode == "full":
-            del values["decode"]  # keys that were made before there was a choice keep their ids
-        return values
+        # Keys that were made before there was a choice keep their ids.
+        return {name: value for name, value in values.items() if (name, value) not in _AS_BEFORE}
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:

@@ -4,6 +4,7 @@ import os
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, TypedDict
 
+from headstart.extractors.errors import SettingsError
 from headstart.extractors.spec.key import Decode, EmbeddingKey, StoredDtype
 from headstart.extractors.spec.option import Option, shared_values
 
@@ -15,7 +16,7 @@ _TRIED = ("precision", "decode")
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """How to compute; only what a key has a field for changes the numbers: `precision`, `decode` and `dtype`.
+    """How to compute; only what a key has a field for changes the numbers: `precision`, `decode`, `dtype`, `exact`.
 
     Parameters
     ----------
@@ -31,9 +32,17 @@ class Settings:
     dtype : {"float16", "float32"}
         Stored features; float16 halves the cache and is refused where it would lose more than its rounding.
     batch_size : int, optional
-        Images a forward pass; by default that of the key's rows, or what the first images show to be fastest.
+        Images a forward pass; by default that of the key's rows, or what is fast on most processors.
+    exact : bool
+        Compute each image by itself, on one thread and without shortcuts; with ``auto``, in float32 of pixels that were
+        decoded in full.
     workers : int, optional
         Decoding threads; by default one a core.
+
+    Raises
+    ------
+    SettingsError
+        `exact` beside a batch size or compilation.
     """
 
     precision: Annotated[
@@ -46,8 +55,17 @@ class Settings:
     compile: Annotated[Literal["auto", "on", "off"], Option("auto compiles the network where it pays.")] = "auto"
     device: Device = "auto"
     dtype: Annotated[StoredDtype, Option("What the cache stores.")] = "float32"
-    batch_size: Annotated[int | None, Option("Images a forward pass.", unset="the fastest", least=1)] = None
+    batch_size: Annotated[
+        int | None, Option("Images a forward pass.", unset="8, compiled 16, on a GPU 128", least=1)
+    ] = None
+    exact: Annotated[bool, Option("The same bits on every machine of a kind; slower.")] = False
     workers: Workers = None
+
+    def __post_init__(self) -> None:
+        if self.exact and (self.batch_size or self.compile == "on"):
+            raise SettingsError(
+                "exact takes each image by itself and compiles nothing; leave out the batch size and what is compiled"
+            )
 
     @classmethod
     def for_key(cls, key: EmbeddingKey, *, device: str = "auto", workers: int | None = None) -> "Settings":
@@ -75,4 +93,5 @@ class SettingsKeywords(TypedDict, total=False):
     device: str
     dtype: StoredDtype
     batch_size: int | None
+    exact: bool
     workers: int | None

@@ -1,11 +1,11 @@
 """As fast as the features allow: shortcuts are measured on the first images before they are taken.
 
-batch_size    Timing of batch sizes on this machine.
 execution     Way a key is computed (batch size, compiling, threads), kept, for it decides the last bits.
 fidelity      Distance of a run's features from those of the plain network in float32.
 first_images  First images of a listing, on which the ways to compute are compared.
 preparation   Preparation of a run's forward pass, checked against the plain network.
 shortcuts     Choice of bfloat16 and drafted JPEGs, which settles the key before a row is made.
+work          Count of what a forward pass computes, by which it is decided whether to compile.
 """
 
 import lazy_loader

@@ -1,4 +1,3 @@
-from .batch_size import time_batches as time_batches
 from .execution import Execution as Execution
 from .fidelity import LOWEST_COSINE as LOWEST_COSINE
 from .fidelity import FidelityRecord as FidelityRecord

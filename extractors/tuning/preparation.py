@@ -1,4 +1,7 @@
-"""Make the forward pass of a run: as fast as it pays for so many images, and checked against the plain network."""
+"""Make the forward pass of a run: as fast as it pays for so many images, and checked against the plain network.
+
+By counts alone, never by a clock: two runs over the same images on machines of one kind decide alike.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -9,17 +12,17 @@ from headstart.extractors.arrays import Array
 from headstart.extractors.network import CannotCompile, ForwardPass
 from headstart.extractors.spec import Decode, EmbeddingKey, Settings
 from headstart.extractors.stages import StageTimes
-from headstart.extractors.tuning.batch_size import time_batches
 from headstart.extractors.tuning.execution import Execution
 from headstart.extractors.tuning.fidelity import LOWEST_COSINE, Fidelity
 from headstart.extractors.tuning.first_images import FirstImages
+from headstart.extractors.tuning.work import seconds_of
 
-_CPU_SIZES, _GPU_SIZES = (8, 16, 32), (128, 256, 512)  # to try, the usual one first
-_FEW = 256  # so few images are embedded before anything is found out about them
-_WORTH_CALIBRATING = 20.0  # seconds that the forward passes take otherwise
-_WORTH_COMPILING = 60.0  # compiling takes 5–20 s, and makes up for half of the rest
-# Compiled programs write less to memory, and batches of 16 gain 2–11 % on 8 in five networks of five.
+# Of batches of 8, 16 and 32, small ones are the fastest on most processors; compiled programs write less to memory, and
+# batches of 16 gain 2–11 % on 8 in five networks of five.
+_USUAL = {"cpu": 8, "cuda": 128}
 _SMALLEST_COMPILED = 16
+_FEW = 256  # so few images are embedded before anything is found out about them
+_WORTH_COMPILING = 60.0  # seconds of forward passes: compiling takes 5–20 s, and makes up for half of the rest
 
 
 @dataclass(frozen=True)
@@ -71,15 +74,17 @@ def prepare(
             times=times,
         )
 
-    usual = _sizes(first.device)[0]
-    execution = known or Execution(batch_size=usual, device=kind, threads=torch.get_num_threads(), images=n_missing)
+    if key.exact:
+        execution = Execution(batch_size=1, plain=True, device=kind, threads=1, images=n_missing)
+        return Prepared(make(1, plain=True), execution, None)
+    usual = Execution(batch_size=_USUAL[kind], device=kind, threads=torch.get_num_threads(), images=n_missing)
+    execution = known or usual
     execution = replace(execution, batch_size=settings.batch_size or execution.batch_size)
     before = dict(times.seconds)
     with times.measure("set up"), execution.threads_set():
         images = first.decoded(key.decode)
-        if not known and len(images):
-            sizes = (settings.batch_size,) if settings.batch_size else _sizes(first.device)
-            execution = _calibrated(make, images, sizes, execution)
+        if not known and n_missing >= _FEW and len(images):
+            execution = _compiled_where_it_pays(execution, make(execution.batch_size), images)
         if settings.compile != "auto":
             execution = _as_asked(execution, compiled=settings.compile == "on")
         if execution.compiled and not known and not settings.batch_size:
@@ -94,31 +99,17 @@ def prepare(
     return prepared
 
 
-def _sizes(device: torch.device) -> tuple[int, ...]:
-    return _CPU_SIZES if device.type == "cpu" else _GPU_SIZES
-
-
-def _calibrated(
-    make: Callable[..., ForwardPass], images: Array, sizes: tuple[int, ...], execution: Execution
-) -> Execution:
-    """Choose the batch size, and whether to compile, by how long the forward passes of the run will take."""
-    n_images = execution.images
-    if n_images < _FEW:
-        return execution
-    seconds = time_batches(make, images, sizes, enough=lambda each: each * n_images < _WORTH_CALIBRATING)
-    best = min(seconds, key=lambda size: seconds[size])
-    total = seconds[best] * n_images
-    rates = ", ".join(f"{size}: {1 / each:.0f}" for size, each in seconds.items())
-    compiled = total >= _WORTH_COMPILING
-    notes = (
-        f"images/s uncompiled, by batch size: {rates}",
-        f"{'' if compiled else 'not '}compiled: without it {n_images} forward passes take {total:.0f} s",
+def _compiled_where_it_pays(execution: Execution, forward: ForwardPass, images: Array) -> Execution:
+    seconds = seconds_of(forward, images) * execution.images
+    compiled = seconds >= _WORTH_COMPILING
+    note = (
+        f"{'' if compiled else 'not '}compiled: without it {execution.images} forward passes count as {seconds:.0f} s"
     )
-    return replace(execution, batch_size=best, compiled=compiled, notes=notes)
+    return replace(execution, compiled=compiled, notes=(note,))
 
 
 def _as_asked(execution: Execution, *, compiled: bool) -> Execution:
-    notes = (*execution.notes[:1], f"{'' if compiled else 'not '}compiled, as asked")
+    notes = (f"{'' if compiled else 'not '}compiled, as asked",)
     return execution if execution.compiled == compiled else replace(execution, compiled=compiled, notes=notes)
 
 
@@ -137,7 +128,7 @@ def _compared(
             if fidelity.accepted or insist:
                 return Prepared(forward, execution, fidelity)
             reason = f"its features have a cosine of {fidelity.cosine:.4f} to float32, under {LOWEST_COSINE}"
-        execution = replace(execution, compiled=False, notes=(*execution.notes[:1], f"not compiled: {reason}"))
+        execution = replace(execution, compiled=False, notes=(f"not compiled: {reason}",))
     forward = make(size)
     fidelity = first.compare(forward, decode)
     if fidelity.accepted or insist:

@@ -36,6 +36,12 @@ def settle_key(
     DeviceError
         The device cannot decode.
     """
+    if settings.exact:  # no shortcut is tried
+        settings = replace(
+            settings,
+            decode="full" if settings.decode == "auto" else settings.decode,
+            precision="fp32" if settings.precision == "auto" else settings.precision,
+        )
     fast: Decode = "nvjpeg" if first.device.type == "cuda" else "draft"
     wanted = replace(
         plain,

@@ -1,6 +1,6 @@
 """How a run computes is decided by what it costs, taken up again, and stepped back from where it goes wrong."""
 
-from collections.abc import Callable
+import time
 from pathlib import Path
 from typing import Any
 
@@ -35,21 +35,9 @@ def first(photos: Path, tmp_path: Path) -> FirstImages:
 
 
 @pytest.fixture
-def seconds(monkeypatch: pytest.MonkeyPatch) -> dict[int, float]:
-    """Seconds an image by batch size, instead of the clock's; sizes that were timed get a key in `timed`."""
-    costs = {8: 0.01, 16: 0.005, 32: 0.02}
-
-    def timed(make: Any, _images: Any, sizes: Any, enough: Callable[[float], bool]) -> dict[int, float]:
-        found: dict[int, float] = {}
-        for size in sizes:
-            assert make(size).batch_size == size
-            found[size] = costs[size]
-            if enough(costs[size]):
-                break
-        return found
-
-    monkeypatch.setattr(headstart.extractors.tuning.preparation, "time_batches", timed)
-    return costs
+def seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An image counts as 5 ms."""
+    monkeypatch.setattr(headstart.extractors.tuning.preparation, "seconds_of", lambda *_: 0.005)
 
 
 @pytest.fixture
@@ -74,37 +62,37 @@ def run(
     return prepare(first, described, settings, recorded, n_missing, StageTimes())
 
 
-def test_few_images_are_embedded_without_ado(first: FirstImages, seconds: dict[int, float]) -> None:
+def test_few_images_are_embedded_without_ado(first: FirstImages, seconds: None) -> None:
     prepared = run(first, 255)
     assert prepared.execution == Execution(batch_size=8, threads=torch.get_num_threads(), images=255)
     assert prepared.forward.batch_size == 8
 
 
-def test_the_fastest_batch_size_is_taken_where_the_run_is_long(
-    first: FirstImages, seconds: dict[int, float], compiled: list[bool]
-) -> None:
-    execution = run(first, 10_000).execution
-    assert execution.batch_size == 16
-    assert execution.notes[0] == "images/s uncompiled, by batch size: 8: 100, 16: 200, 32: 50"
+def test_a_busy_machine_decides_as_an_idle_one(first: FirstImages, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Slow(ForwardPass):
+        def start(self, images: Any) -> Any:
+            time.sleep(0.25)  # by the clock, 300 such passes would be worth compiling
+            return super().start(images)
 
-
-def test_a_short_run_is_not_calibrated(first: FirstImages, seconds: dict[int, float], compiled: list[bool]) -> None:
-    assert run(first, 1000).execution.notes[0] == "images/s uncompiled, by batch size: 8: 100"
+    idle = run(first, 300).execution
+    assert idle.notes == ("not compiled: without it 300 forward passes count as 0 s",)
+    monkeypatch.setattr(headstart.extractors.tuning.preparation, "ForwardPass", Slow)
+    assert run(first, 300).execution == idle
 
 
 @pytest.mark.parametrize(("n_missing", "pays"), [(11_000, False), (13_000, True)])  # at 0.005 s: a minute lies between
 def test_it_is_compiled_where_that_pays(
-    first: FirstImages, seconds: dict[int, float], compiled: list[bool], n_missing: int, pays: bool
+    first: FirstImages, seconds: None, compiled: list[bool], n_missing: int, pays: bool
 ) -> None:
     prepared = run(first, n_missing)
     assert prepared.execution.compiled is pays
     assert compiled[-1] is pays
-    assert prepared.execution.notes[1].startswith("compiled: " if pays else "not compiled: ")
+    assert prepared.execution.notes[0].startswith("compiled: " if pays else "not compiled: ")
 
 
 @pytest.mark.parametrize(("asked", "expected"), [("on", True), ("off", False)])
 def test_the_person_has_the_last_word(
-    first: FirstImages, seconds: dict[int, float], compiled: list[bool], asked: Any, expected: bool
+    first: FirstImages, seconds: None, compiled: list[bool], asked: Any, expected: bool
 ) -> None:
     settings = Settings(device="cpu", compile=asked, batch_size=32)
     for n_missing in (10, MANY):
@@ -114,21 +102,28 @@ def test_the_person_has_the_last_word(
 
 @pytest.mark.parametrize(("asked", "expected"), [(None, 16), (8, 8)])
 def test_a_compiled_network_takes_larger_batches_unless_the_person_says_otherwise(
-    first: FirstImages, seconds: dict[int, float], compiled: list[bool], asked: int | None, expected: int
+    first: FirstImages, seconds: None, compiled: list[bool], asked: int | None, expected: int
 ) -> None:
-    seconds[8] = 0.001
     execution = run(first, MANY, Settings(device="cpu", batch_size=asked)).execution
     assert (execution.compiled, execution.batch_size) == (True, expected)
 
 
-def test_what_was_asked_for_is_said(first: FirstImages, seconds: dict[int, float], compiled: list[bool]) -> None:
+def test_what_was_asked_for_is_said(first: FirstImages, seconds: None, compiled: list[bool]) -> None:
     assert run(first, 10, Settings(device="cpu", compile="on")).execution.notes == ("compiled, as asked",)
-    assert run(first, MANY, Settings(device="cpu", compile="off")).execution.notes[1] == "not compiled, as asked"
+    assert run(first, MANY, Settings(device="cpu", compile="off")).execution.notes == ("not compiled, as asked",)
 
 
-def test_what_was_recorded_is_taken_up_again(
-    first: FirstImages, seconds: dict[int, float], compiled: list[bool]
+def test_what_is_exact_is_computed_one_by_one_on_one_thread_without_shortcuts(
+    first: FirstImages, seconds: None, compiled: list[bool]
 ) -> None:
+    for n_missing in (10, MANY):
+        prepared = run(first, n_missing, Settings(device="cpu", exact=True), exact=True)
+        assert prepared.execution == Execution(batch_size=1, plain=True, threads=1, images=n_missing)
+        assert prepared.forward.batch_size == 1
+    assert compiled == [False, False]
+
+
+def test_what_was_recorded_is_taken_up_again(first: FirstImages, seconds: None, compiled: list[bool]) -> None:
     recorded = Execution(batch_size=5, compiled=True, threads=1, images=MANY)
     prepared = run(first, MANY - 1, recorded=recorded)
     assert prepared.execution == recorded
@@ -136,7 +131,7 @@ def test_what_was_recorded_is_taken_up_again(
 
 
 def test_for_more_images_than_before_it_is_decided_anew(
-    first: FirstImages, seconds: dict[int, float], compiled: list[bool]
+    first: FirstImages, seconds: None, compiled: list[bool]
 ) -> None:
     recorded = Execution(batch_size=5, threads=1, images=100)
     execution = run(first, MANY, recorded=recorded).execution
@@ -144,15 +139,15 @@ def test_for_more_images_than_before_it_is_decided_anew(
 
 
 def test_what_was_recorded_on_another_device_is_decided_anew(
-    first: FirstImages, seconds: dict[int, float], compiled: list[bool]
+    first: FirstImages, seconds: None, compiled: list[bool]
 ) -> None:
     recorded = Execution(batch_size=512, device="cuda", threads=1, images=MANY)
     execution = run(first, 10_000, recorded=recorded).execution
-    assert (execution.batch_size, execution.device, execution.images) == (16, "cpu", 10_000)
+    assert (execution.batch_size, execution.device, execution.images) == (8, "cpu", 10_000)
 
 
 def test_where_it_cannot_be_compiled_it_runs_without_and_says_why(
-    first: FirstImages, seconds: dict[int, float], monkeypatch: pytest.MonkeyPatch
+    first: FirstImages, seconds: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Refusing(ForwardPass):
         def __init__(self, *arguments: Any, compiled: bool, **options: Any) -> None:
@@ -167,7 +162,7 @@ def test_where_it_cannot_be_compiled_it_runs_without_and_says_why(
     monkeypatch.setattr(headstart.extractors.tuning.preparation, "ForwardPass", Refusing)
     prepared = run(first, MANY)
     assert not prepared.execution.compiled
-    assert prepared.execution.notes[1] == "not compiled: there is no C++ compiler here"
+    assert prepared.execution.notes[0] == "not compiled: there is no C++ compiler here"
     assert len(prepared.forward(first.whole)["penultimate"]) == 8
 
 
@@ -200,7 +195,7 @@ class Off:
 )
 def test_a_way_that_is_too_far_off_is_not_taken(
     first: FirstImages,
-    seconds: dict[int, float],
+    seconds: None,
     monkeypatch: pytest.MonkeyPatch,
     wrong: set[str],
     compiled_at_last: bool,
@@ -215,7 +210,7 @@ def test_a_way_that_is_too_far_off_is_not_taken(
     assert prepared.fidelity.cosine > 0.9999
 
 
-def test_the_comparison_is_with_float32_without_any_shortcut(first: FirstImages, seconds: dict[int, float]) -> None:
+def test_the_comparison_is_with_float32_without_any_shortcut(first: FirstImages, seconds: None) -> None:
     fidelity = run(first, 10, precision="bf16").fidelity
     assert fidelity is not None
     assert fidelity.n_images == 8
@@ -223,9 +218,7 @@ def test_the_comparison_is_with_float32_without_any_shortcut(first: FirstImages,
     assert 0 < fidelity.taps["penultimate"]["relative_error"] < 0.1
 
 
-def test_where_no_image_can_be_read_nothing_is_timed(
-    first: FirstImages, photos: Path, seconds: dict[int, float]
-) -> None:
+def test_where_no_image_can_be_read_nothing_is_timed(first: FirstImages, photos: Path, seconds: None) -> None:
     for path in photos.rglob("*.png"):
         path.write_bytes(b"no image")
     prepared = run(first, MANY)
@@ -233,7 +226,7 @@ def test_where_no_image_can_be_read_nothing_is_timed(
     assert not prepared.execution.compiled
 
 
-def test_preparing_counts_as_set_up_and_as_nothing_else(first: FirstImages, seconds: dict[int, float]) -> None:
+def test_preparing_counts_as_set_up_and_as_nothing_else(first: FirstImages, seconds: None) -> None:
     times = StageTimes()
     key = EmbeddingKey(backbone="x/net", weights="", taps=("penultimate",), preprocessing=first.backbone.preprocessing)
     forward = prepare(first, key, AUTO, None, 10, times).forward
