@@ -23,7 +23,7 @@ from headstart.extractors.listing.cache_listing import has_listing, read_listing
 UNPICKLERS = {"pickle", "cPickle", "cloudpickle", "dill", "joblib", "marshal", "shelve"}
 # Where one of them is imported, and why that is no danger.
 KNOWN = {
-    "extractors/backbones/weights.py": "only to catch what torch's restricted reader raises",
+    "extractors/backbones/torch_files.py": "only to catch what torch's restricted reader raises",
     "flows/extraction/worker.py": "messages between a run and its own Dask workers; Dask unpickles all that it gets",
 }
 

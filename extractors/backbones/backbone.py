@@ -33,6 +33,8 @@ class Backbone:
         How many class and register tokens stand before the image's own in (n_images, n_tokens, d) outputs.
     class_token : bool
         The first prefix token is a class token. False for a ViT that has registers only.
+    notes : tuple of str
+        What a person should know of how a file's weights were read.
     """
 
     name: str
@@ -44,6 +46,7 @@ class Backbone:
     channels_last: bool = False
     prefix_tokens: int = 0
     class_token: bool = True
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

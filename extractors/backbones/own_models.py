@@ -13,7 +13,8 @@ from torch import nn
 
 from headstart.extractors.backbones import small_cnn
 from headstart.extractors.backbones.backbone import Backbone, BackboneInfo, freeze
-from headstart.extractors.backbones.strict_loading import load_strictly, n_classes_of, strip_prefixes
+from headstart.extractors.backbones.fitting_entry import find_entry
+from headstart.extractors.backbones.strict_loading import load_strictly
 from headstart.extractors.backbones.weights import read_checkpoint, sha256_of_state, unknown_weights
 from headstart.extractors.errors import BackboneError, WeightsError
 from headstart.extractors.spec import Preprocessing, is_file_argument
@@ -81,10 +82,7 @@ def load_own(architecture: str, *, weights: str, seed: int) -> Backbone:
     """
     own = OWN[architecture]
     name = f"headstart/{architecture}"
-    n_classes = _SMALL_CNN_CLASSES
-    if own.head and is_file_argument(weights):
-        n_classes = n_classes_of(strip_prefixes(read_checkpoint(Path(weights)).state), own.head) or n_classes
-    module = _seeded(lambda: own.build(n_classes), seed)
+    module = _seeded(lambda: own.build(_SMALL_CNN_CLASSES), seed)
     if weights == "default" and module.state_dict():
         raise WeightsError(
             f"{name} has no published weights; give your own by --weights FILE, or random by --weights none"
@@ -184,6 +182,7 @@ def _loaded(
     name: str, module: nn.Module, preprocessing: Preprocessing, head: str | None, weights: str, seed: int
 ) -> Backbone:
     own = module.state_dict()
+    notes: tuple[str, ...] = ()
     if not own and weights in {"default", "none"}:
         digest, weights_name = "none", "none (no parameters)"
     elif not own:
@@ -194,8 +193,10 @@ def _loaded(
         digest, weights_name = f"state-sha256:{sha256_of_state(own)}", f"as built by {name}"
     elif is_file_argument(weights):
         checkpoint = read_checkpoint(Path(weights))
-        load_strictly(module, strip_prefixes(checkpoint.state, own), name=name, checkpoint=checkpoint, head=head)
+        entry = find_entry(checkpoint, module, head)
+        load_strictly(module, entry.state, name=name, checkpoint=checkpoint, head=entry.head)
+        head, notes = entry.head, entry.notes
         digest, weights_name = checkpoint.digest, Path(weights).name
     else:
         raise unknown_weights(name, weights, ())
-    return Backbone(name, digest, weights_name, freeze(module), preprocessing, head)
+    return Backbone(name, digest, weights_name, freeze(module), preprocessing, head, notes=notes)

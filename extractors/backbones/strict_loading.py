@@ -1,5 +1,6 @@
 """Put a checkpoint into a module, strictly: every weight of the one is in the other, in the same shape."""
 
+import re
 from collections.abc import Collection, Mapping
 from typing import Any
 
@@ -11,7 +12,10 @@ from headstart.extractors.backbones.weights import Checkpoint
 from headstart.extractors.errors import WeightsError
 
 # What DataParallel, torch.compile and self-supervised training put in front of every name.
-_PREFIXES = ("module.", "_orig_mod.", "backbone.", "encoder.")
+_PREFIXES = ("module.", "_orig_mod.", "model.", "net.", "network.", "backbone.", "encoder.")
+_QUANTISED = re.compile(r"zero_point|fake_quant|activation_post_process|\.(SCB|absmax|quant_map|qweight|qzeros)\b")
+# A convolution for other channels, as `_other_shapes` writes it.
+_CHANNELS = re.compile(r"expected \((\d+), 3, (\d+, \d+)\) found \(\1, (?P<found>\d+), \2\)")
 _SHOWN = 3
 
 
@@ -37,16 +41,12 @@ def strip_prefixes(state: Mapping[str, torch.Tensor], expected: Collection[str] 
     return state
 
 
-def n_classes_of(state: Mapping[str, torch.Tensor], head: str | None) -> int | None:
-    """Return the rows of the head's weight, or None for a checkpoint without its classifier."""
-    weight = state.get(f"{head}.weight")
-    return len(weight) if weight is not None and weight.ndim > 0 and len(weight) > 0 else None
-
-
 def load_strictly(
     module: nn.Module, state: Mapping[str, torch.Tensor], *, name: str, checkpoint: Checkpoint, head: str | None
 ) -> None:
     """Copy `state` into `module`; only the classifier may be missing, as a whole, and `MissingHead` then replaces it.
+
+    A classifier may have another number of classes than the module was built with.
 
     Parameters
     ----------
@@ -64,6 +64,8 @@ def load_strictly(
     WeightsError
         A weight is missing, unexpected, of another shape, or no floating-point number where one is needed.
     """
+    if head:
+        _resize_head(module.get_submodule(head), state.get(f"{head}.weight"))
     expected = module.state_dict()
     head_names = {key for key in expected if head and key.startswith(f"{head}.")}
     wrong = _integers_for_floats(expected, state)
@@ -71,17 +73,27 @@ def load_strictly(
         missing, unexpected = module.load_state_dict(_with_version(module, state), strict=False)
     except (RuntimeError, ValueError) as error:
         # Some modules rename or rebuild while they load, so shapes are compared only once that has failed.
-        shapes = _other_shapes(expected, state)
-        if not shapes:
+        wrong = _other_shapes(expected, state) + wrong
+        if not wrong:
             raise WeightsError(f"{name}: {checkpoint.source} cannot be loaded: {error}") from error
         missing, unexpected = sorted(expected.keys() - state.keys()), sorted(state.keys() - expected.keys())
-        raise WeightsError(_mismatch(name, checkpoint, missing, unexpected, shapes + wrong)) from error
+        raise _mismatch(name, checkpoint, missing, unexpected, wrong) from error
     if head_names and set(missing) == head_names:
         parent, _, leaf = str(head).rpartition(".")
         setattr(module.get_submodule(parent), leaf, MissingHead())
         missing = []
     if missing or unexpected or wrong:
-        raise WeightsError(_mismatch(name, checkpoint, missing, unexpected, wrong))
+        raise _mismatch(name, checkpoint, missing, unexpected, wrong)
+
+
+def _resize_head(layer: nn.Module, weight: torch.Tensor | None) -> None:
+    """Give a classifier as many outputs as a checkpoint's, whose values are copied into it afterwards."""
+    if not isinstance(layer, nn.Linear | nn.Conv2d) or weight is None or weight.shape[1:] != layer.weight.shape[1:]:
+        return
+    layer.weight = nn.Parameter(torch.empty_like(weight, dtype=layer.weight.dtype))
+    if layer.bias is not None:
+        layer.bias = nn.Parameter(layer.bias.new_empty(len(weight)))
+    setattr(layer, "out_features" if isinstance(layer, nn.Linear) else "out_channels", len(weight))
 
 
 def _with_version(module: nn.Module, state: Mapping[str, torch.Tensor]) -> Mapping[str, torch.Tensor]:
@@ -118,17 +130,34 @@ def _integers_for_floats(expected: Mapping[str, torch.Tensor], state: Mapping[st
 
 def _mismatch(
     name: str, checkpoint: Checkpoint, missing: Collection[str], unexpected: Collection[str], wrong: Collection[str]
-) -> str:
+) -> WeightsError:
     parts = [
         f"{what} {', '.join(list(names)[:_SHOWN])}"
         + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
         for what, names in (("missing:", missing), ("unexpected:", unexpected), ("different:", wrong))
         if names
     ]
-    guess = guess_architecture(strip_prefixes(checkpoint.state))
-    hint = (
-        f"By its size it is for {guess}: give --backbone {guess}"
-        if guess and guess != name
-        else "Give the backbone it was trained as, or another file by --weights"
+    return WeightsError(
+        f"{name}: {checkpoint.source} does not fit this architecture; {'; '.join(parts)}. "
+        f"{_next_step(name, checkpoint, wrong)}"
     )
-    return f"{name}: {checkpoint.source} does not fit this architecture; {'; '.join(parts)}. {hint}"
+
+
+def _next_step(name: str, checkpoint: Checkpoint, wrong: Collection[str]) -> str:
+    if any(_QUANTISED.search(key) for entry in checkpoint.entries.values() for key in entry) or any(
+        " found torch." in one for one in wrong
+    ):
+        return "These weights are quantised; give those in floating-point numbers from which they were made"
+    channels = [match for one in wrong if (match := _CHANNELS.search(one)) and match["found"] != "3"]
+    if channels and len(wrong) == 1:
+        taken = "1 channel" if channels[0]["found"] == "1" else f"{channels[0]['found']} channels"
+        return (
+            f"It was trained on images of {taken}, and images here have 3, grey ones too; give "
+            "weights for 3 channels, or the network as a callable of yours that makes its own input of them "
+            "(--backbone MODULE:CALLABLE)"
+        )
+    for entry in checkpoint.entries.values():
+        guess = guess_architecture(strip_prefixes(entry))
+        if guess and guess != name:
+            return f"By its size it is for {guess}: give --backbone {guess}"
+    return "Give the backbone it was trained as, or another file by --weights"

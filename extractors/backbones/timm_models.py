@@ -4,7 +4,11 @@ import contextlib
 import difflib
 import importlib.util
 import math
-from collections.abc import Iterator
+import re
+import sys
+import warnings
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any, get_args
@@ -13,7 +17,8 @@ import torch
 from torch import nn
 
 from headstart.extractors.backbones.backbone import Backbone, BackboneInfo, freeze
-from headstart.extractors.backbones.strict_loading import load_strictly, n_classes_of, strip_prefixes
+from headstart.extractors.backbones.fitting_entry import find_entry
+from headstart.extractors.backbones.strict_loading import load_strictly
 from headstart.extractors.backbones.weights import (
     CONNECT_SECONDS,
     not_fetched,
@@ -24,6 +29,9 @@ from headstart.extractors.backbones.weights import (
 )
 from headstart.extractors.errors import BackboneError, WeightsError
 from headstart.extractors.spec import Interpolation, Preprocessing, is_file_argument
+
+# Tensors whose shapes go with the size of the images.
+_POSITIONS = re.compile(r"pos_embed|relative_position_bias_table|attention_biases|rel_pos")
 
 
 def is_installed() -> bool:
@@ -75,8 +83,7 @@ def load_timm(architecture: str, *, weights: str, seed: int) -> Backbone:
         digest = f"state-sha256:{sha256_of_state(module.state_dict())}"
         weights_name = module.pretrained_cfg.get("tag") or "default"
     elif is_file_argument(weights):
-        module, digest = _from_file(timm, architecture, Path(weights))
-        weights_name = Path(weights).name
+        return _from_file(timm, architecture, Path(weights))
     else:
         raise unknown_weights(name, weights, ())
     return _backbone(name, module, digest, weights_name, _preprocessing(timm, module, name))
@@ -121,17 +128,37 @@ def _create(timm: Any, architecture: str, *, seed: int = 0, **options: Any) -> A
         return timm.create_model(architecture, **options)
 
 
-def _from_file(timm: Any, architecture: str, path: Path) -> tuple[Any, str]:
+def _from_file(timm: Any, architecture: str, path: Path) -> Backbone:
     checkpoint = read_checkpoint(path)
     module = _create(timm, architecture)
-    state = strip_prefixes(checkpoint.state, module.state_dict())
-    head = _head(module)
-    n_classes = n_classes_of(state, head)
-    if n_classes is not None and n_classes != module.num_classes:
-        module = _create(timm, architecture, num_classes=n_classes)
-        head = _head(module)
-    load_strictly(module, state, name=f"timm/{architecture}", checkpoint=checkpoint, head=head)
-    return module, checkpoint.digest
+    name = f"timm/{architecture}"
+    entry = find_entry(checkpoint, module, _head(module), free=_POSITIONS)
+    positions = {key: tensor.shape for key, tensor in module.state_dict().items() if _POSITIONS.search(key)}
+    other_size = entry.fits and any(entry.state[key].shape != shape for key, shape in positions.items())
+    state, notes = entry.state, entry.notes
+    if other_size:
+        state = _resampled(module, state, f"{name}: {path}")
+        notes = (*notes, f"the positions of {path.name} are for images of another size, and were resampled")
+    load_strictly(module, state, name=name, checkpoint=checkpoint, head=entry.head)
+    # Resampled numbers go with timm's version, so that the file alone would not tell them.
+    digest = f"state-sha256:{sha256_of_state(module.state_dict())}" if other_size else checkpoint.digest
+    backbone = _backbone(name, module, digest, path.name, _preprocessing(timm, module, name))
+    return replace(backbone, head=entry.head, notes=notes)
+
+
+def _resampled(module: nn.Module, state: Mapping[str, torch.Tensor], where: str) -> Mapping[str, torch.Tensor]:
+    """Return a state dict whose positions timm has brought to the module's size, where its family has a way."""
+    way = getattr(sys.modules[type(module).__module__], "checkpoint_filter_fn", None)
+    try:
+        with warnings.catch_warnings():  # of how timm calls torch
+            warnings.simplefilter("ignore", UserWarning)
+            resampled: Mapping[str, torch.Tensor] = way(dict(state), module) if way else state
+    except (RuntimeError, AssertionError) as error:
+        raise WeightsError(
+            f"{where}: its positions are for images of another size, and timm cannot resample them (the images were "
+            "no squares?); give weights for square images"
+        ) from error
+    return resampled
 
 
 def _pretrained(timm: Any, architecture: str) -> Any:

@@ -3,6 +3,8 @@
 import math
 import re
 from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,8 @@ from torch import nn
 from torchvision import models
 
 from headstart.extractors.backbones.backbone import Backbone, freeze
-from headstart.extractors.backbones.strict_loading import load_strictly, n_classes_of, strip_prefixes
+from headstart.extractors.backbones.fitting_entry import find_entry
+from headstart.extractors.backbones.strict_loading import load_strictly
 from headstart.extractors.backbones.torchvision_table import TABLE, default_weights, published_weights
 from headstart.extractors.backbones.weights import (
     Checkpoint,
@@ -27,6 +30,8 @@ from headstart.extractors.spec import Preprocessing, is_file_argument
 # Their auxiliary classifiers only help training, and are left out whether a checkpoint has them or not.
 _AUXILIARY = {"googlenet": ("aux1.", "aux2."), "inception_v3": ("AuxLogits.",)}
 _IMAGENET_CLASSES = 1000
+# A ViT's, whose shape goes with the size of the images.
+_POSITIONS = re.compile(r"encoder\.pos_embedding")
 
 
 def load_torchvision(architecture: str, *, weights: str, seed: int) -> Backbone:
@@ -56,7 +61,7 @@ def load_torchvision(architecture: str, *, weights: str, seed: int) -> Backbone:
     if is_file_argument(weights):
         path = Path(weights)
         checkpoint = read_checkpoint(path)
-        return _from_checkpoint(architecture, checkpoint, _recipe(architecture, path, checkpoint), path.name)
+        return _from_checkpoint(architecture, checkpoint, None, path.name)
     raise unknown_weights(name, weights, published)
 
 
@@ -80,33 +85,34 @@ def find_head(module: nn.Module, n_classes: int) -> str:
 
 def _random(architecture: str, seed: int) -> Backbone:
     member = default_weights(architecture)
-    module = _build(architecture, _IMAGENET_CLASSES, _image_size(member), seed=seed)
+    module = _build(architecture, _image_size(member), seed=seed)
     digest = f"random:{sha256_of_state(module.state_dict())}"
     return _backbone(architecture, module, digest, f"none (random, seed {seed})", _preprocessing(member))
 
 
 def _from_checkpoint(architecture: str, checkpoint: Checkpoint, member: Any, weights_name: str) -> Backbone:
-    state = _renamed(architecture, strip_prefixes(checkpoint.state))
-    image_size = _image_size_of(architecture, state) or _image_size(member)
-    head = TABLE[architecture][0] if architecture in TABLE else None
-    module = _build(architecture, n_classes_of(state, head) or _IMAGENET_CLASSES, image_size)
-    head = head or find_head(module, _IMAGENET_CLASSES)
-    load_strictly(module, state, name=f"torchvision/{architecture}", checkpoint=checkpoint, head=head)
-    preprocessing = _preprocessing(member)
+    """Build a model for a checkpoint; `member` is None where that is a file, which may be of any size of image."""
+    name = f"torchvision/{architecture}"
+    built = _image_size(member or default_weights(architecture))
+    module = _build(architecture, built)
+    head = TABLE[architecture][0] if architecture in TABLE else find_head(module, _IMAGENET_CLASSES)
+    entry = find_entry(checkpoint, module, head, renamed=partial(_renamed, architecture), free=_POSITIONS)
+    member = member or _recipe(architecture, weights_name, entry.state)
+    image_size = _image_size_of(architecture, entry.state) or _image_size(member)
+    if image_size != built and architecture.startswith("vit_"):
+        module = _build(architecture, image_size)
+    load_strictly(module, entry.state, name=name, checkpoint=checkpoint, head=entry.head)
+    preprocessing, notes = _preprocessing(member), entry.notes
     if architecture.startswith("vit_") and preprocessing.crop != (image_size, image_size):
         # Fine-tuned at a size at which nothing was published: the position embedding admits no other.
         preprocessing = Preprocessing(resize=image_size, crop=(image_size, image_size))
-    return _backbone(architecture, module, checkpoint.digest, weights_name, preprocessing, head=head)
+        notes = (*notes, f"{weights_name} takes images of {image_size} pixels a side, and gets them so")
+    backbone = _backbone(architecture, module, checkpoint.digest, weights_name, preprocessing)
+    return replace(backbone, head=entry.head, notes=notes)
 
 
 def _backbone(
-    architecture: str,
-    module: nn.Module,
-    digest: str,
-    weights_name: str,
-    preprocessing: Preprocessing,
-    *,
-    head: str | None = None,
+    architecture: str, module: nn.Module, digest: str, weights_name: str, preprocessing: Preprocessing
 ) -> Backbone:
     known = TABLE[architecture][0] if architecture in TABLE else None
     return Backbone(
@@ -115,15 +121,15 @@ def _backbone(
         weights_name=weights_name,
         module=freeze(module),
         preprocessing=preprocessing,
-        head=head or known or find_head(module, _IMAGENET_CLASSES),
+        head=known or find_head(module, _IMAGENET_CLASSES),
         channels_last=architecture.startswith("swin_"),
         prefix_tokens=1 if architecture.startswith("vit_") else 0,
     )
 
 
-def _build(architecture: str, n_classes: int, image_size: int, *, seed: int | None = None) -> nn.Module:
+def _build(architecture: str, image_size: int, *, seed: int | None = None) -> nn.Module:
     """Build a model, leaving the process's random state alone; `seed` is None where a checkpoint follows."""
-    options: dict[str, Any] = {"num_classes": n_classes}
+    options: dict[str, Any] = {"num_classes": _IMAGENET_CLASSES}
     if architecture in _AUXILIARY:
         # transform_input turns ImageNet's mean and std into the ones these two were trained with. torchvision sets it
         # with its weights; a state dict does not say. A checkpoint is taken for one of theirs or fine-tuned from one.
@@ -145,15 +151,15 @@ def _renamed(architecture: str, state: Mapping[str, torch.Tensor]) -> Mapping[st
     return state
 
 
-def _recipe(architecture: str, path: Path, checkpoint: Checkpoint) -> Any:
+def _recipe(architecture: str, file_name: str, state: Mapping[str, torch.Tensor]) -> Any:
     """Return the published weights whose preprocessing goes with a file: its namesake, or else the first published.
 
     A ViT takes the first whose image size is that of the file's position embedding.
     """
     members = list(published_weights(architecture).values())
-    size = _image_size_of(architecture, strip_prefixes(checkpoint.state))
+    size = _image_size_of(architecture, state)
     fitting = [member for member in members if size in {None, _image_size(member)}]
-    return next((member for member in members if published_file(member).name == path.name), (fitting or members)[0])
+    return next((member for member in members if published_file(member).name == file_name), (fitting or members)[0])
 
 
 def _image_size(member: Any) -> int:

@@ -4,12 +4,9 @@ import contextlib
 import difflib
 import hashlib
 import http.client
-import pickle
-import re
 import socket
 import sys
-import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,14 +16,14 @@ import safetensors
 import safetensors.torch
 import torch
 
+from headstart.extractors.backbones.torch_files import read_torch_file
 from headstart.extractors.errors import WeightsError
 from headstart.extractors.spec import SUFFIXES
 
 # Long enough for a slow line to answer, short enough that a machine without network gets its error soon.
 CONNECT_SECONDS = 10.0
 
-# Training scripts wrap the state dict in one of these, beside the epoch, the optimiser and the like.
-_WRAPPERS = ("state_dict", "model_state_dict", "model")
+_MOST_LEVELS = 4  # of dicts in dicts in which weights are looked for
 
 
 @dataclass(frozen=True)
@@ -35,15 +32,16 @@ class Checkpoint:
 
     Parameters
     ----------
-    state : mapping of str to torch.Tensor
-        On the CPU, in the file's dtypes.
+    entries : mapping of str to mapping of str to torch.Tensor
+        Each dict in the file that holds tensors, by the names that lead to it, with dots between ("" for the whole
+        file); the tensors on the CPU, in the file's dtypes. At least one.
     digest : str
         "sha256:<hex of the file>".
     source : str
         Where it was read, for messages.
     """
 
-    state: Mapping[str, torch.Tensor]
+    entries: Mapping[str, Mapping[str, torch.Tensor]]
     digest: str
     source: str
 
@@ -85,77 +83,74 @@ def sha256_of_state(state: Mapping[str, torch.Tensor]) -> str:
 
 
 def read_checkpoint(path: Path) -> Checkpoint:
-    """Read a `.safetensors`, `.pth` or `.pt` file; nothing in it can run code.
-
-    A state dict inside a training script's dictionary ("state_dict", "model" or "model_state_dict") is taken out.
+    """Read what `torch.save` or safetensors wrote, told by its first bytes; nothing in it can run code.
 
     Raises
     ------
     WeightsError
-        The file is missing, empty, damaged, of another kind, or holds more than tensors.
+        The file is missing, empty, damaged, of another kind, or holds no tensors by name.
     """
     if not path.exists():
         raise WeightsError(f"{path}: no such file; --weights takes the path of a {' / '.join(SUFFIXES)} file")
     if not path.is_file():
         raise WeightsError(f"{path} is a folder; --weights takes one file ({', '.join(SUFFIXES)})")
-    if path.suffix.lower() not in SUFFIXES:
-        raise WeightsError(f"{path}: found the suffix {path.suffix!r}, expected one of {', '.join(SUFFIXES)}")
     try:
         if path.stat().st_size == 0:
             raise WeightsError(f"{path} is empty (0 bytes): the copy or download did not finish; fetch it again")
+        content = _reader_of(path)(path)
         digest = sha256_of_file(path)
-        content = _read_safetensors(path) if path.suffix.lower() == ".safetensors" else _read_torch(path)
     except OSError as error:
         raise WeightsError(f"{path}: cannot be read: {error}") from error
-    return Checkpoint(_only_tensors(_unwrap(content), path), f"sha256:{digest}", str(path))
+    return Checkpoint(_entries_of(content, path), f"sha256:{digest}", str(path))
 
 
-def _read_safetensors(path: Path) -> dict[str, torch.Tensor]:
+def _reader_of(path: Path) -> Callable[[Path], object]:
+    """Return the function that reads a file, as its first bytes tell; the suffix decides only where they do not."""
+    with path.open("rb") as file:
+        start = file.read(9)
+    if start.startswith((b"PK", b"\x80")):
+        return read_torch_file
+    if path.suffix.lower() == ".safetensors" or start[6:] == b"\0\0{":  # behind the length of the header
+        return _read_safetensors
+    if path.name.lower().endswith(SUFFIXES):
+        return read_torch_file
+    raise WeightsError(f"{path}: found the suffix {path.suffix!r}, expected one of {', '.join(SUFFIXES)}")
+
+
+def _read_safetensors(path: Path) -> object:
     try:
         return safetensors.torch.load_file(path, device="cpu")
     except safetensors.SafetensorError as error:
         raise WeightsError(f"{path}: no readable safetensors file, damaged or cut short? ({error})") from error
 
 
-def _read_torch(path: Path) -> object:
-    try:
-        with warnings.catch_warnings():
-            # A newer pickle protocol than torch's own is either read or refused; no need to warn before.
-            warnings.filterwarnings("ignore", message="Detected pickle protocol", category=UserWarning)
-            return torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        refused = re.search(r"GLOBAL (\S+)", str(error))
-        what = f" ({refused[1]})" if refused else ""
-        raise WeightsError(
-            f"{path} is damaged, or holds more than tensors{what}, which could run code and is not loaded; where it "
-            "was made, save a state_dict (torch.save(model.state_dict(), …)) or convert it to .safetensors"
-        ) from error
-    except (RuntimeError, EOFError, ValueError, LookupError) as error:
-        # torch has no exception of its own for a damaged file; which one comes depends on where the file breaks off.
-        first_line = str(error).partition("\n")[0]
-        raise WeightsError(f"{path}: no readable checkpoint, damaged or cut short? ({first_line})") from error
-
-
-def _unwrap(content: object) -> object:
-    while isinstance(content, dict):
-        inner = next((content[key] for key in _WRAPPERS if isinstance(content.get(key), dict)), None)
-        if inner is None:
-            break
-        content = inner
-    return content
-
-
-def _only_tensors(content: object, path: Path) -> Mapping[str, torch.Tensor]:
+def _entries_of(content: object, path: Path) -> dict[str, Mapping[str, torch.Tensor]]:
+    """Find the dicts in a file that hold tensors, the outer before the inner."""
     if not isinstance(content, dict):
         raise WeightsError(f"{path}: found a {type(content).__name__}, expected a state dict (names → tensors)")
     if not content:
         raise WeightsError(f"{path}: the state dict is empty; save model.state_dict() again")
-    for name, value in content.items():
-        if not isinstance(name, str) or not isinstance(value, torch.Tensor):
-            raise WeightsError(
-                f"{path}: entry {name!r} is a {type(value).__name__}, expected tensors only; save model.state_dict()"
-            )
-    return content
+    entries: dict[str, Mapping[str, torch.Tensor]] = {}
+    level, seen = {"": content}, {id(content)}  # a dict may stand in a crafted file a million times
+    for _ in range(_MOST_LEVELS):
+        deeper: dict[str, Any] = {}
+        for place, found in level.items():
+            tensors = {name: value for name, value in found.items() if _is_named(name, value, torch.Tensor)}
+            if tensors:  # the dict itself, where it holds nothing else, for its version metadata
+                entries[place] = found if len(tensors) == len(found) else tensors
+            for name, value in found.items():
+                if _is_named(name, value, dict) and id(value) not in seen:
+                    seen.add(id(value))
+                    deeper[f"{place}.{name}".lstrip(".")] = value
+        level = deeper
+    if not entries:
+        shown = ", ".join(f"{name!r}: {type(value).__name__}" for name, value in list(content.items())[:3])
+        raise WeightsError(f"{path}: no tensors by name in it (found {shown}); save model.state_dict()")
+    return entries
+
+
+def _is_named(name: object, value: object, kind: type) -> bool:
+    return isinstance(name, str) and isinstance(value, kind)
 
 
 def published_file(member: Any) -> Path:
@@ -177,18 +172,18 @@ def read_published(member: Any, backbone: str) -> Checkpoint:
         return Checkpoint(_load_published(member, path), f"sha256:{digest}", str(path))
     try:
         with short_timeouts():
-            state = _load_published(member, path)
+            entries = _load_published(member, path)
     except (OSError, http.client.HTTPException, RuntimeError) as error:
         # RuntimeError: what arrived has not the hash of its name; torch.hub has thrown it away.
         raise not_fetched(f"{backbone}: weights {member.name}", member.url, path, error) from error
-    return Checkpoint(state, f"sha256:{sha256_of_file(path)}", str(path))
+    return Checkpoint(entries, f"sha256:{sha256_of_file(path)}", str(path))
 
 
-def _load_published(member: Any, path: Path) -> Mapping[str, torch.Tensor]:
+def _load_published(member: Any, path: Path) -> dict[str, Mapping[str, torch.Tensor]]:
     # torch.hub writes "Downloading: …" to standard output, which belongs to --json.
     with contextlib.redirect_stdout(sys.stderr):
         content = member.get_state_dict(progress=False, check_hash=True, map_location="cpu", weights_only=True)
-    return _only_tensors(content, path)
+    return _entries_of(content, path)
 
 
 def _check_published(path: Path) -> str:

@@ -150,7 +150,8 @@ class Extraction(MissingRows):
             preprocessing=backbone.preprocessing,
             **settings.as_asked,
         )
-        key, self.fidelity, self.reasons = settle_key(plain, settings, self._first, lambda key: cache.store(key).path)
+        key, self.fidelity, reasons = settle_key(plain, settings, self._first, lambda key: cache.store(key).path)
+        self.reasons = [*backbone.notes, *reasons]
         super().__init__(cache, listing, key)
         # Rows without a key.json would be rows of nobody: it is written too where nothing but this file is missing.
         if len(self.listing.distinct) and not self.store.is_created:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-SUFFIXES = (".safetensors", ".pth", ".pt")
+SUFFIXES = (".safetensors", ".pth", ".pt", ".ckpt", ".bin", ".pth.tar")
 RESERVED_WEIGHTS = ("default", "none")
 
 
@@ -10,7 +10,7 @@ def is_file_argument(weights: str) -> bool:
     """Tell whether `weights` means a file (which may be missing) and not the name of published weights."""
     if weights in RESERVED_WEIGHTS:
         return False  # also where a file is called so
-    return Path(weights).suffix.lower() in SUFFIXES or "/" in weights or "\\" in weights or Path(weights).exists()
+    return weights.lower().endswith(SUFFIXES) or "/" in weights or "\\" in weights or Path(weights).exists()
 
 
 def find_weights_file(weights: str) -> Path | None:

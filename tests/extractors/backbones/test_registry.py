@@ -100,6 +100,7 @@ def test_a_vit_file_is_built_for_the_image_size_of_its_position_embedding(
     torch.save(state, tmp_path / "vit.pth")
     backbone = load_backbone("vit_b_16", weights=str(tmp_path / "vit.pth"))
     assert backbone.preprocessing == preprocessing
+    assert backbone.notes == ("vit.pth takes images of 128 pixels a side, and gets them so",)[: image_size == 128]
     with TapReader(backbone, [Tap()]) as read:
         assert read(torch.zeros(1, 3, image_size, image_size))["penultimate"].shape == (1, 8)
 
