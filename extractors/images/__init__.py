@@ -4,7 +4,7 @@ columns    Columns of cells as they are written: numbers only where writing them
 folders    Folders of classes, perhaps below train/, val/ and test/, or of images without classes.
 image_set  Table that every source is listed as: one row an image, the same columns.
 layout     First folders as splits or as classes, and folders that hold no images of the set.
-manifests  CSV and Parquet tables with a column `path` and what else is known of each image.
+manifests  CSV and Parquet tables that name images, and what else is known of each.
 patterns   File names with globs and brace ranges: which are patterns, and what they stand for.
 prefixes   Addresses that are no single file: all that lies below one.
 reading    Bytes of one image wherever it lies, bounded in size, and their digest.

@@ -15,6 +15,7 @@ from headstart.extractors.images.roots import ImageRoot
 IMAGE_SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 OK, QUARANTINED = "ok", "quarantined"
 EMPTY_FILE = "empty file (0 bytes)"
+NO_SUCH_FILE = "no such file"
 DIGEST_COLUMN = "digest"  # added later by the cache, so no label may have this name
 
 
@@ -68,6 +69,8 @@ class ImageSet:
         Suffix in lower case ("" for none) → number of files passed over because they are no images.
     left_out : int
         Images that were found too, but are beyond the limit that was asked for.
+    notes : tuple of str
+        What a person should know of how the source was read.
     """
 
     root: ImageRoot
@@ -75,6 +78,7 @@ class ImageSet:
     rows: pd.DataFrame
     ignored: dict[str, int]
     left_out: int = 0
+    notes: tuple[str, ...] = ()
 
 
 def label_columns(rows: pd.DataFrame) -> list[str]:
@@ -110,7 +114,7 @@ def listed_file(path: str, found: os.stat_result) -> ListedImage:
 def os_reason(error: OSError) -> str:
     """Say in a few words why the operating system does not give a file."""
     if isinstance(error, (FileNotFoundError, NotADirectoryError)):
-        return "no such file"
+        return NO_SUCH_FILE
     return (error.strerror or type(error).__name__).lower()
 
 

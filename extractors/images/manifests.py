@@ -1,7 +1,8 @@
-"""Image sets that are tables: a CSV or Parquet manifest with a column `path`, and what else is known of each image."""
+"""Image sets that are tables: a CSV or Parquet manifest that names images, and what else is known of each."""
 
 import io
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -10,18 +11,20 @@ import pandas as pd
 from headstart.extractors.errors import ImageSetError
 from headstart.extractors.images.columns import typed_column
 from headstart.extractors.images.image_set import (
-    DIGEST_COLUMN,
-    LISTING_COLUMNS,
+    IMAGE_SUFFIXES,
+    NO_SUCH_FILE,
+    OK,
     QUARANTINED,
     ImageSet,
     ListedImage,
+    is_hidden,
     listed_file,
     listing_frame,
     os_reason,
     refuse_duplicates,
     text_series,
 )
-from headstart.extractors.images.layout import split_of
+from headstart.extractors.images.layout import is_litter, split_of
 from headstart.extractors.images.remote import check_address
 from headstart.extractors.images.roots import (
     NOT_ALLOWED,
@@ -32,16 +35,35 @@ from headstart.extractors.images.roots import (
     place_of,
     split_place,
 )
+from headstart.extractors.images.tables import (
+    find_places,
+    names_images,
+    read_text_table,
+    with_our_names,
+    with_slashes,
+)
 
-MANIFEST_SUFFIXES = (".csv", ".parquet")
+MANIFEST_SUFFIXES = (".csv", ".tsv", ".txt", ".parquet")
 _OWN_COLUMNS = ("path", "split", "group")
-_SPLIT_COLUMNS = ("set", "subset", "partition", "phase", "fold", "usage", "split_name", "data_split", "dataset_split")
+_SPLIT_COLUMNS = (
+    "split",
+    "set",
+    "subset",
+    "partition",
+    "phase",
+    "fold",
+    "usage",
+    "split_name",
+    "data_split",
+    "dataset_split",
+)
 
 
 def list_manifest(place: ImageRoot) -> ImageSet:
     """List the images named by a manifest, a file or an address, in its own order.
 
-    Paths are relative to the manifest's folder, absolute, or URLs; a manifest at an address names no files. `split` and
+    Paths are relative to the manifest's folder, absolute, or URLs; a manifest at an address names no files. Where not
+    one of them is there, they may be names of files below, without folders or suffix. `split` and
     `group` are optional, and splits may stand in a column called set, subset, partition or the like, if it holds
     nothing else; every other column is a label column and keeps its dtype. Only an empty cell is missing, so that a
     class may be called NA or None. What cannot be found keeps its row, quarantined.
@@ -49,23 +71,31 @@ def list_manifest(place: ImageRoot) -> ImageSet:
     Raises
     ------
     ImageSetError
-        The table cannot be read, has no rows or no column `path`; a path is missing or stands twice; a split is
-        unknown; or another column has the name of a listing column, or holds lists or other containers.
+        The table cannot be read, has no rows or no column that names images; a path is missing or stands twice; a
+        split is unknown; or a column holds lists or other containers.
     """
-    table = read_manifest(place.url if isinstance(place, RemoteRoot) else place)
+    notes: list[str] = []
+    table = read_manifest(place.url if isinstance(place, RemoteRoot) else place, notes)
     nothing = [None] * len(table)
     splits, groups = (table.get(name, nothing) for name in ("split", "group"))
     root, _ = split_place(place)
     images = [
         image._replace(split=split, group=group)
-        for image, split, group in zip(_look_up(root, table["path"].tolist()), splits, groups, strict=True)
+        for image, split, group in zip(_find(root, table["path"].tolist(), place, notes), splits, groups, strict=True)
     ]
     labels = {name: table[name] for name in table.columns if name not in _OWN_COLUMNS}
-    return ImageSet(root, "manifest", listing_frame(images, labels), {})
+    return ImageSet(root, "manifest", listing_frame(images, labels), {}, notes=tuple(notes))
 
 
-def read_manifest(manifest: Path | str) -> pd.DataFrame:
-    """Read a table that has a column `path`, as it would be listed, but without looking for the images.
+def read_manifest(manifest: Path | str, notes: list[str] | None = None) -> pd.DataFrame:
+    """Read a table that names images, as it would be listed, but without looking for the images.
+
+    Parameters
+    ----------
+    manifest : Path or str
+        A file, or an address.
+    notes : list of str, optional
+        Takes what was guessed, and what is called otherwise than in the table.
 
     Returns
     -------
@@ -80,8 +110,21 @@ def read_manifest(manifest: Path | str) -> pd.DataFrame:
     """
     if PurePosixPath(manifest).suffix.lower() not in MANIFEST_SUFFIXES:
         raise ImageSetError(f"{manifest}: unknown kind of table; give a .csv or .parquet file")
-    table = _with_split(_read_table(manifest))
-    _check_columns(table, manifest)
+    notes = [] if notes is None else notes
+    return checked_columns(with_our_names(_read_table(manifest, notes), manifest, notes), manifest)
+
+
+def checked_columns(table: pd.DataFrame, manifest: Path | str) -> pd.DataFrame:
+    """Return the columns of a table, `path` among them, in the types and spellings of a listing.
+
+    Raises
+    ------
+    ImageSetError
+        As `list_manifest`.
+    """
+    table = _with_split(table)
+    if table.empty:
+        raise ImageSetError(f"{manifest}: no rows below the header; name at least one image")
     columns: dict[str, pd.Series[Any]] = {}
     for name in table.columns:
         if name == "path":
@@ -95,20 +138,14 @@ def read_manifest(manifest: Path | str) -> pd.DataFrame:
     return pd.DataFrame(columns)
 
 
-def _read_table(manifest: Path | str) -> pd.DataFrame:
+def _read_table(manifest: Path | str, notes: list[str]) -> pd.DataFrame:
     suffix = PurePosixPath(manifest).suffix.lower()
     try:
-        content = io.BytesIO(_content(manifest))  # Arrow takes no path that is not UTF-8
+        content = _content(manifest)
         if suffix == ".parquet":
-            return pd.read_parquet(content).reset_index(drop=True)
-        table = pd.read_csv(
-            content,
-            dtype=str,  # 001 stays 001
-            keep_default_na=False,
-            na_values=[""],
-            encoding="utf-8-sig",  # spreadsheets put a byte-order mark in front
-        )
-        labels = [name for name in table.columns if name not in _OWN_COLUMNS]
+            return pd.read_parquet(io.BytesIO(content))  # Arrow takes no path that is not UTF-8
+        table = read_text_table(content, notes)
+        labels = [name for name in table.columns if name not in _OWN_COLUMNS and not names_images(name)]
         table = table.assign(**{name: typed_column(table[name]) for name in labels if table.columns.is_unique})
     except ImageSetError:
         raise  # it is a ValueError, too
@@ -141,21 +178,6 @@ def _content(manifest: Path | str) -> bytes:
     from headstart.extractors.images.remote import read_whole  # noqa: PLC0415 - local images do without
 
     return read_whole(manifest)
-
-
-def _check_columns(table: pd.DataFrame, manifest: Path | str) -> None:
-    names = ", ".join(map(str, table.columns))
-    if "path" not in table:
-        raise ImageSetError(
-            f"{manifest}: no column `path` (found: {names or 'none'}); call the column of file names `path`"
-        )
-    clashes = [name for name in table.columns if name in (*LISTING_COLUMNS, DIGEST_COLUMN) and name not in _OWN_COLUMNS]
-    if clashes:
-        raise ImageSetError(
-            f"{manifest}: {', '.join(clashes)} would overwrite a column of the listing; rename it or leave it out"
-        )
-    if table.empty:
-        raise ImageSetError(f"{manifest}: no rows below the header; name at least one image")
 
 
 def _paths(column: "pd.Series[Any]", manifest: Path | str) -> list[str]:
@@ -216,6 +238,30 @@ def _check_addresses(paths: Sequence[str], manifest: Path | str) -> None:
                 f"{manifest}: row {number}, counted from 1 below the header: {path} leads out of the manifest's own "
                 "place; write a path below it, or a whole address"
             )
+
+
+def _find(root: ImageRoot, paths: list[str], manifest: ImageRoot, notes: list[str]) -> list[ListedImage]:
+    """Return the row of each image, in order; where none is where its path says, it may be written in another way."""
+    rows = dict(zip(paths, _look_up(root, paths), strict=True))
+    slashed = with_slashes(paths, lambda path: rows[path].status != OK, notes)
+    if slashed != paths:
+        rows = dict(zip(slashed, _look_up(root, slashed), strict=True))
+        paths = slashed
+    several: dict[str, str] = {}
+    if isinstance(root, Path) and not any(is_url(path) or rows[path].reason != NO_SUCH_FILE for path in paths):
+        paths, several = find_places(paths, _files_below(root), notes)
+        rows |= dict(zip(paths, _look_up(root, paths), strict=True))
+    refuse_duplicates(paths, manifest, "keep one row for each image")
+    return [rows[path]._replace(reason=several[path]) if path in several else rows[path] for path in paths]
+
+
+def _files_below(root: Path) -> Iterator[str]:
+    """Yield the images below a folder, but for those in hidden ones and in rubbish."""
+    for folder, folders, files in os.walk(root):
+        folders[:] = [name for name in folders if not (is_hidden(name) or is_litter(name))]
+        for name in files:
+            if name.lower().endswith(IMAGE_SUFFIXES) and not is_hidden(name):
+                yield str(Path(folder, name).relative_to(root))
 
 
 def _look_up(root: ImageRoot, paths: Sequence[str]) -> list[ListedImage]:

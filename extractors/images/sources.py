@@ -107,9 +107,16 @@ SOURCES: tuple[Source, ...] = (
         claims="headstart.extractors.images.patterns:stands_for_several",
     ),
     Source(
+        title="Parquet file of images",
+        lists="headstart.extractors.images.tables.embedded:list_embedded",
+        suffixes=(".parquet",),
+        claims="headstart.extractors.images.tables.embedded:holds_images",
+        reads="headstart.extractors.images.tables.embedded:read_embedded",
+    ),
+    Source(
         title="CSV or Parquet manifest",
         lists="headstart.extractors.images.manifests:list_manifest",
-        suffixes=(".csv", ".parquet"),
+        suffixes=(".csv", ".tsv", ".txt", ".parquet"),
     ),
     Source(
         title="tar shards",

@@ -161,7 +161,7 @@ def list_into(
     cache: EmbeddingCache, found: ImageSet, *, workers: int, progress: bool
 ) -> tuple[CacheListing, list[str]]:
     """List an image set in a cache, reading only what is new or changed; returns the listing and notes for people."""
-    notes = []
+    notes = list(found.notes)
     if found.ignored:
         notes.append(
             f"passed over {sum(found.ignored.values())} files that are no images ({count_by_suffix(found.ignored)})"

@@ -10,7 +10,15 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from headstart.extractors.images import ImageRoot, are_whole_numbers, label_columns, read_manifest, relative_path
+from headstart.extractors.images import (
+    ImageRoot,
+    are_whole_numbers,
+    label_columns,
+    read_manifest,
+    refuse_duplicates,
+    relative_path,
+)
+from headstart.extractors.images.tables import find_places, with_slashes
 from headstart.extractors.listing import UsableImages
 from headstart.flows.errors import JobError
 
@@ -50,9 +58,10 @@ def merge_labels(file: Path, rows: pd.DataFrame, root: ImageRoot, notes: list[st
     JobError
         None of its paths is among the images.
     """
-    table = read_manifest(file)
+    table = read_manifest(file, notes)
     own = label_columns(table)
-    table = table.assign(path=table["path"].map(lambda path: relative_path(root, path)))
+    table = table.assign(path=_among(table["path"].map(lambda path: relative_path(root, path)), rows["path"], notes))
+    refuse_duplicates(table["path"].tolist(), file, "keep one row for each image")
     known = table["path"].isin(rows["path"])
     if not known.any():
         raise JobError(
@@ -67,6 +76,15 @@ def merge_labels(file: Path, rows: pd.DataFrame, root: ImageRoot, notes: list[st
     columns = [name for name in ("split", "group") if name in table] + own
     merged = rows.drop(columns=[*label_columns(rows), *(name for name in columns if name in rows)], errors="ignore")
     return merged.merge(table[["path", *columns]], how="left", on="path", validate="1:1")
+
+
+def _among(paths: "pd.Series[Any]", images: "pd.Series[Any]", notes: list[str]) -> list[str]:
+    """Return paths as the listing has them, where a table writes them as on Windows, or without folder or suffix."""
+    known = set(images)
+    written = with_slashes(paths.tolist(), lambda path: path not in known, notes)
+    if known.isdisjoint(written):
+        written, _ = find_places(written, known, notes)
+    return written
 
 
 def note_conflicts(

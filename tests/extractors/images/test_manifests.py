@@ -158,7 +158,6 @@ def test_a_null_character_in_a_name_is_quarantined(folder: Path) -> None:
             "path,label\na.jpg,x,y\nb.jpg,z,w\n",
             "rows have more cells than the header; put cells that hold a comma in quotes",
         ),
-        ("path,bytes,digest\na.jpg,1,2\n", "bytes, digest would overwrite a column of the listing"),
         ("path,label\na.jpg,x\n,y\n,z\n", r"2 rows without a path \(row 2, 3, counted from 1 below the header\)"),
         (
             "path,split\na.jpg,train\nb.jpg,first\nc.jpg,hold\n",
@@ -228,13 +227,6 @@ def test_a_table_that_is_not_there_or_of_another_kind_is_refused(folder: Path, n
 def test_many_duplicates_are_counted_and_the_first_three_named(csv: Write) -> None:
     with pytest.raises(ImageSetError, match=r"5 paths .* \('0', '1', '2', …\)"):
         list_images(csv("path\n" + "".join(f"{number}\n" for number in [*range(5)] * 2)))
-
-
-def test_a_csv_that_is_not_utf8_is_refused(folder: Path) -> None:
-    (folder / "set.csv").write_bytes(b"path\ncaf\xe9.jpg\n")
-
-    with pytest.raises(ImageSetError, match=r"set\.csv: not a csv table \(.*can't decode byte 0xe9"):
-        list_images(folder / "set.csv")
 
 
 def test_a_damaged_parquet_file_is_refused(folder: Path) -> None:
