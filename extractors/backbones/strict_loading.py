@@ -1,6 +1,7 @@
 """Put a checkpoint into a module, strictly: every weight of the one is in the other, in the same shape."""
 
 import re
+from collections import Counter
 from collections.abc import Collection, Mapping
 from typing import Any
 
@@ -17,6 +18,7 @@ _QUANTISED = re.compile(r"zero_point|fake_quant|activation_post_process|\.(SCB|a
 # A convolution for other channels, as `_other_shapes` writes it.
 _CHANNELS = re.compile(r"expected \((\d+), 3, (\d+, \d+)\) found \(\1, (?P<found>\d+), \2\)")
 _SHOWN = 3
+_WRAPPERS = 3  # around a network, of which an architecture is guessed
 
 
 class MissingHead(nn.Identity):
@@ -157,7 +159,12 @@ def _next_step(name: str, checkpoint: Checkpoint, wrong: Collection[str]) -> str
             "(--backbone MODULE:CALLABLE)"
         )
     for entry in checkpoint.entries.values():
-        guess = guess_architecture(strip_prefixes(entry))
-        if guess and guess != name:
-            return f"By its size it is for {guess}: give --backbone {guess}"
+        inner: Mapping[str, torch.Tensor] = entry
+        for _ in range(_WRAPPERS):
+            guess = guess_architecture(strip_prefixes(inner))
+            if guess and guess != name:
+                return f"By its size it is for {guess}: give --backbone {guess}"
+            ((most, _),) = Counter(key.partition(".")[0] for key in inner).most_common(1)
+            within = {key.partition(".")[2]: inner[key] for key in inner if key.startswith(f"{most}.")}
+            inner = within or inner
     return "Give the backbone it was trained as, or another file by --weights"

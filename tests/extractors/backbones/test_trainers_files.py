@@ -227,6 +227,12 @@ def test_a_dict_that_stands_in_itself_many_times_is_looked_at_once(tmp_path):
         read_checkpoint(tmp_path / "x.pth")
 
 
+def test_another_architecture_is_named_behind_wrappers_and_beside_other_weights(tmp_path):
+    state = prefixed("model.net.", models.squeezenet1_1(weights=None).state_dict()) | {"criterion.weight": torch.ones(3)}
+    with pytest.raises(WeightsError, match="it is for torchvision/squeezenet1_1"):
+        loaded(LIGHTNING | {"state_dict": state}, tmp_path)
+
+
 @pytest.mark.parametrize("n_channels", [1, 5])
 def test_other_numbers_of_channels_are_said_plainly(tmp_path, n_channels):
     changed = STATE | {"features.0.weight": torch.ones(16, n_channels, 3, 3)}
