@@ -21,6 +21,7 @@ from .image_set import text_series as text_series
 from .layout import Layout as Layout
 from .layout import is_litter as is_litter
 from .layout import split_of as split_of
+from .manifests import checked_columns as checked_columns
 from .manifests import read_manifest as read_manifest
 from .patterns import expand_braces as expand_braces
 from .patterns import expand_pattern as expand_pattern

@@ -43,7 +43,7 @@ from headstart.extractors.images.tables import (
     with_slashes,
 )
 
-MANIFEST_SUFFIXES = (".csv", ".tsv", ".txt", ".parquet")
+MANIFEST_SUFFIXES = (".csv", ".tsv", ".csv.gz", ".tsv.gz", ".parquet")
 _OWN_COLUMNS = ("path", "split", "group")
 _SPLIT_COLUMNS = (
     "split",
@@ -108,7 +108,7 @@ def read_manifest(manifest: Path | str, notes: list[str] | None = None) -> pd.Da
     ImageSetError
         As `list_manifest`.
     """
-    if PurePosixPath(manifest).suffix.lower() not in MANIFEST_SUFFIXES:
+    if not PurePosixPath(manifest).name.lower().endswith(MANIFEST_SUFFIXES):
         raise ImageSetError(f"{manifest}: unknown kind of table; give a .csv or .parquet file")
     notes = [] if notes is None else notes
     return checked_columns(with_our_names(_read_table(manifest, notes), manifest, notes), manifest)

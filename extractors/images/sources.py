@@ -116,7 +116,7 @@ SOURCES: tuple[Source, ...] = (
     Source(
         title="CSV or Parquet manifest",
         lists="headstart.extractors.images.manifests:list_manifest",
-        suffixes=(".csv", ".tsv", ".txt", ".parquet"),
+        suffixes=(".csv", ".tsv", ".csv.gz", ".tsv.gz", ".parquet"),
     ),
     Source(
         title="tar shards",

@@ -28,13 +28,13 @@ from headstart.extractors.images import (
     ImageSource,
     ListedImage,
     RemoteRoot,
+    checked_columns,
     displayable,
     listing_frame,
     opened_archive,
     place_of,
     split_place,
 )
-from headstart.extractors.images.manifests import checked_columns
 from headstart.extractors.images.tables.names import with_our_names
 
 if TYPE_CHECKING:

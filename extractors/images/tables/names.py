@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from headstart.extractors.errors import ImageSetError
-from headstart.extractors.images.image_set import DIGEST_COLUMN, IMAGE_SUFFIXES, LISTING_COLUMNS
+from headstart.extractors.images import DIGEST_COLUMN, IMAGE_SUFFIXES, LISTING_COLUMNS
 
 _OWN = ("path", "split", "group")
 # From the surest to the least; compared in lower case, with _ for blanks and hyphens.

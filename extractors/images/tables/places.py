@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import PurePosixPath
 
-from headstart.extractors.images.roots import is_url
+from headstart.extractors.images import is_url
 
 
 def with_slashes(paths: Sequence[str], missing: Callable[[str], bool], notes: list[str]) -> list[str]:

@@ -2,13 +2,17 @@
 
 import codecs
 import csv
+import gzip
 import io
 import re
+import zlib
 
 import pandas as pd
 
 from headstart.extractors.images.tables.names import names_images
 
+_PACKED = b"\x1f\x8b"  # by gzip
+_MOST_BYTES = 2 * 2**30  # that a packed table may unfold to
 _SEPARATORS = (",", ";", "\t", "|")
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -29,7 +33,7 @@ def read_text_table(content: bytes, notes: list[str]) -> pd.DataFrame:
     ValueError
         The parser's and the codec's errors.
     """
-    text = _decoded(content, notes)
+    text = _decoded(_unpacked(content) if content.startswith(_PACKED) else content, notes)
     separator = ""
     if hint := _HINT.match(text):
         text, separator = text[hint.end() :], hint[1]
@@ -46,6 +50,16 @@ def read_text_table(content: bytes, notes: list[str]) -> pd.DataFrame:
     table.columns = [str(name).strip() for name in table.columns]
     table = _without_row_numbers(table)
     return _with_points(table, notes) if separator == ";" else table
+
+
+def _unpacked(content: bytes) -> bytes:
+    try:
+        unpacked = gzip.GzipFile(fileobj=io.BytesIO(content)).read(_MOST_BYTES + 1)
+    except (EOFError, zlib.error) as error:
+        raise ValueError(f"it is packed and damaged: {error}") from error
+    if len(unpacked) > _MOST_BYTES:
+        raise ValueError(f"it unfolds to more than {_MOST_BYTES} bytes")
+    return unpacked
 
 
 def _decoded(content: bytes, notes: list[str]) -> str:

@@ -228,7 +228,8 @@ def test_a_dict_that_stands_in_itself_many_times_is_looked_at_once(tmp_path):
 
 
 def test_another_architecture_is_named_behind_wrappers_and_beside_other_weights(tmp_path):
-    state = prefixed("model.net.", models.squeezenet1_1(weights=None).state_dict()) | {"criterion.weight": torch.ones(3)}
+    other = models.squeezenet1_1(weights=None).state_dict()
+    state = prefixed("model.net.", other) | {"criterion.weight": torch.ones(3)}
     with pytest.raises(WeightsError, match="it is for torchvision/squeezenet1_1"):
         loaded(LIGHTNING | {"state_dict": state}, tmp_path)
 

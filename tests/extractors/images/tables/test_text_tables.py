@@ -1,6 +1,7 @@
 """CSV tables as people have them are listed as a plain one is; what had to be guessed is said."""
 
 import codecs
+import gzip
 from pathlib import Path
 
 import pandas as pd
@@ -9,6 +10,7 @@ import pytest
 from headstart.extractors.errors import ImageSetError
 from headstart.extractors.images.image_set import label_columns
 from headstart.extractors.images.sources import list_images
+from headstart.extractors.images.tables import text_tables
 
 PLAIN = 'path,label,age\nimages/a.jpg,ant,1\nimages/b.jpg,"bee, red",2\nimages/é.jpg,,3\n'
 
@@ -32,7 +34,7 @@ def separated(by: str) -> str:
 
 
 @pytest.mark.parametrize("separator", [";", "\t", "|"])
-@pytest.mark.parametrize("name", ["set.csv", "set.tsv", "set.txt", "SET.CSV"])
+@pytest.mark.parametrize("name", ["set.csv", "set.tsv", "SET.CSV"])
 def test_any_usual_separator_is_found(folder: Path, separator: str, name: str) -> None:
     plain, _ = listed(folder, PLAIN)
     rows, notes = listed(folder, separated(separator), name)
@@ -90,6 +92,19 @@ def test_latin_1_is_guessed_and_named(folder: Path, encoding: str) -> None:
     assert "not UTF-8 and was read as Latin-1" in notes
     assert ("images/é.jpg" if encoding == "latin-1" else "“bee, red") in notes
     assert rows["label"].iloc[1] == ("“bee, red" if encoding == "cp1252" else "bee, red")
+
+
+def test_a_packed_table_is_unpacked(folder: Path) -> None:
+    rows, _ = listed(folder, gzip.compress(PLAIN.encode()), "set.csv.gz")
+    assert rows["path"].tolist() == ["images/a.jpg", "images/b.jpg", "images/é.jpg"]
+    with pytest.raises(ImageSetError, match="not a gz table"):
+        listed(folder, gzip.compress(PLAIN.encode())[:-20], "set.csv.gz")
+
+
+def test_a_packed_table_unfolds_to_no_more_than_a_limit(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(text_tables, "_MOST_BYTES", 1000)
+    with pytest.raises(ImageSetError, match="unfolds to more than 1000 bytes"):
+        listed(folder, gzip.compress(b"path\n" + b"a" * 10000), "set.csv.gz")
 
 
 def test_bytes_that_are_no_text_are_refused(folder: Path) -> None:
