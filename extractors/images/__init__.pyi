@@ -26,6 +26,7 @@ from .manifests import read_manifest as read_manifest
 from .patterns import expand_braces as expand_braces
 from .patterns import expand_pattern as expand_pattern
 from .patterns import is_pattern as is_pattern
+from .patterns import stands_for_several as stands_for_several
 from .reading import digest_bytes as digest_bytes
 from .reading import image_sources as image_sources
 from .reading import opened_archive as opened_archive

@@ -1,8 +1,7 @@
 """Image sets that are tables: a CSV or Parquet manifest that names images, and what else is known of each."""
 
 import io
-import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -11,20 +10,18 @@ import pandas as pd
 from headstart.extractors.errors import ImageSetError
 from headstart.extractors.images.columns import typed_column
 from headstart.extractors.images.image_set import (
-    IMAGE_SUFFIXES,
     NO_SUCH_FILE,
     OK,
     QUARANTINED,
     ImageSet,
     ListedImage,
-    is_hidden,
     listed_file,
     listing_frame,
     os_reason,
     refuse_duplicates,
     text_series,
 )
-from headstart.extractors.images.layout import is_litter, split_of
+from headstart.extractors.images.layout import split_of
 from headstart.extractors.images.remote import check_address
 from headstart.extractors.images.roots import (
     NOT_ALLOWED,
@@ -36,6 +33,7 @@ from headstart.extractors.images.roots import (
     split_place,
 )
 from headstart.extractors.images.tables import (
+    files_below,
     find_places,
     names_images,
     read_text_table,
@@ -249,19 +247,10 @@ def _find(root: ImageRoot, paths: list[str], manifest: ImageRoot, notes: list[st
         paths = slashed
     several: dict[str, str] = {}
     if isinstance(root, Path) and not any(is_url(path) or rows[path].reason != NO_SUCH_FILE for path in paths):
-        paths, several = find_places(paths, _files_below(root), notes)
+        paths, several = find_places(paths, files_below(root), notes)
         rows |= dict(zip(paths, _look_up(root, paths), strict=True))
     refuse_duplicates(paths, manifest, "keep one row for each image")
     return [rows[path]._replace(reason=several[path]) if path in several else rows[path] for path in paths]
-
-
-def _files_below(root: Path) -> Iterator[str]:
-    """Yield the images below a folder, but for those in hidden ones and in rubbish."""
-    for folder, folders, files in os.walk(root):
-        folders[:] = [name for name in folders if not (is_hidden(name) or is_litter(name))]
-        for name in files:
-            if name.lower().endswith(IMAGE_SUFFIXES) and not is_hidden(name):
-                yield str(Path(folder, name).relative_to(root))
 
 
 def _look_up(root: ImageRoot, paths: Sequence[str]) -> list[ListedImage]:

@@ -102,16 +102,16 @@ SOURCES: tuple[Source, ...] = (
         lays_out=True,
     ),
     Source(
-        title="",
-        lists="headstart.extractors.images.tar.archives:list_pattern",
-        claims="headstart.extractors.images.patterns:stands_for_several",
-    ),
-    Source(
         title="Parquet file of images",
         lists="headstart.extractors.images.tables.embedded:list_embedded",
         suffixes=(".parquet",),
         claims="headstart.extractors.images.tables.embedded:holds_images",
-        reads="headstart.extractors.images.tables.embedded:read_embedded",
+        reads="headstart.extractors.images.tables.embedded_bytes:read_embedded",
+    ),
+    Source(
+        title="",
+        lists="headstart.extractors.images.tar.archives:list_pattern",
+        claims="headstart.extractors.images.patterns:stands_for_several",
     ),
     Source(
         title="CSV or Parquet manifest",

@@ -1,9 +1,10 @@
 """Tables as people have them: any separator and encoding, any usual name for the images, or the images themselves.
 
-embedded     Parquet files that hold the images' bytes, as those of the Hugging Face hub do.
-names        Column that names the images, and columns that would overwrite one of the listing's.
-places       Names that are no paths as they stand: Windows separators, ids without folder or suffix.
-text_tables  CSV by whichever separator, in whichever encoding.
+embedded        Parquet files that hold the images themselves, as those of the Hugging Face hub do.
+embedded_bytes  Bytes of the images in a Parquet file, each by its number.
+names           Column that names the images, and columns that would overwrite one of the listing's.
+places          Names that are no paths as they stand: Windows separators, ids without folder or suffix.
+text_tables     CSV by whichever separator, in whichever encoding.
 """
 
 import lazy_loader

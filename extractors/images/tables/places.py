@@ -1,9 +1,10 @@
 """Names of images that are no paths as they stand: with the separators of Windows, or without folder or suffix."""
 
-from collections.abc import Callable, Iterable, Sequence
-from pathlib import PurePosixPath
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path, PurePosixPath
 
-from headstart.extractors.images import is_url
+from headstart.extractors.images import IMAGE_SUFFIXES, is_hidden, is_litter, is_url
 
 
 def with_slashes(paths: Sequence[str], missing: Callable[[str], bool], notes: list[str]) -> list[str]:
@@ -14,6 +15,15 @@ def with_slashes(paths: Sequence[str], missing: Callable[[str], bool], notes: li
         path, new = next(iter(changed.items()))
         notes.append(f"{len(changed)} paths have the separators of Windows and were read with slashes: {path} is {new}")
     return [changed.get(path, path) for path in paths]
+
+
+def files_below(root: Path) -> Iterator[str]:
+    """Yield the images below a folder, but for those in hidden ones and in rubbish."""
+    for folder, folders, files in os.walk(root):
+        folders[:] = [name for name in folders if not (is_hidden(name) or is_litter(name))]
+        for name in files:
+            if name.lower().endswith(IMAGE_SUFFIXES) and not is_hidden(name):
+                yield str(Path(folder, name).relative_to(root))
 
 
 def find_places(names: Sequence[str], files: Iterable[str], notes: list[str]) -> tuple[list[str], dict[str, str]]:

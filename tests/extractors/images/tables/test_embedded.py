@@ -16,7 +16,7 @@ from headstart.extractors.errors import ImageSetError, NotReadError
 from headstart.extractors.images.image_set import ImageSet, label_columns
 from headstart.extractors.images.reading import digest_bytes, image_sources, read_bytes
 from headstart.extractors.images.sources import list_images
-from headstart.extractors.images.tables.embedded import read_embedded
+from headstart.extractors.images.tables.embedded_bytes import read_embedded
 
 IMAGES = [f"image {number} ".encode() * (number + 1) for number in range(70)]
 STRUCT = pa.struct({"bytes": pa.binary(), "path": pa.string()})
@@ -83,6 +83,22 @@ def test_splits_groups_and_clashes_are_a_manifests_and_containers_are_left_out(t
     assert label_columns(found.rows) == ["label_status"]
     assert "columns that hold no labels are left out: boxes, mask" in found.notes
     assert read_all(found) == IMAGES[:2]
+
+
+def test_shards_of_a_pattern_are_one_set_whose_names_tell_the_splits(tmp_path: Path) -> None:
+    for number, split in enumerate(["train-00000-of-00002", "train-00001-of-00002", "validation-00000-of-00001"]):
+        made = written(tmp_path, embedded(IMAGES[number * 3 : number * 3 + 3]), label=["ant", "bee", "ant"])
+        made.rename(tmp_path / f"{split}.parquet")
+    found = list_images(tmp_path / "*.parquet")
+    assert found.root == tmp_path
+    assert found.rows["split"].tolist() == ["train"] * 6 + ["val"] * 3
+    assert found.rows["label"].tolist() == ["ant", "bee", "ant"] * 3
+    assert found.rows["path"].iloc[4] == "train-00001-of-00002.parquet/1.jpg"
+    assert read_all(found) == IMAGES[:9]
+    assert list_images(tmp_path / "train-{00000..00001}-of-00002.parquet").rows["split"].isna().all()
+    pd.DataFrame({"path": ["a.jpg"]}).to_parquet(tmp_path / "validation.parquet")
+    with pytest.raises(ImageSetError, match=r"validation\.parquet: no column of images"):
+        list_images(tmp_path / "*.parquet")
 
 
 @pytest.mark.parametrize("kind", [pa.binary(), pa.large_binary()])
