@@ -21,7 +21,7 @@ _PLAIN = (
 # Wrappers that may stand around a part of a network, too.
 _INNER_WRAPPERS = re.compile(r"(?<![^.])(_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module)\.")
 # Names that classifiers, and what stands in their place, have at the top of a network.
-_HEADS = re.compile(r"(\w+_)?(fc|heads?|classifiers?|linear|logits|proj|projector|projection|predictor)\d*")
+_HEADS = re.compile(r"(\w+_)?(fc|heads?(_dist)?|classifiers?|linear|logits|proj|projector|projection|predictor)\d*")
 _TELLING = 10  # with fewer tensors, a network could be found by chance as a part of another
 _COUNTERS = "num_batches_tracked"  # old files have none
 _COUNT_OF_AVERAGES = "n_averaged"  # torch's AveragedModel has it beside the network
@@ -172,11 +172,11 @@ def _choose(
     if not ranked:
         raise WeightsError(
             f"{checkpoint.source} holds {len(different)} networks that fit ({names}), and none is plainly the one that "
-            "is meant; save that entry alone: torch.save(torch.load(FILE, weights_only=True)[NAME], 'weights.pth')"
+            "is meant; save that one alone: torch.save(network.state_dict(), 'weights.pth')"
         )
     chosen = different[ranked[0][1]]
     note = f"{checkpoint.source} holds {len(different)} networks that fit ({names}); {chosen.name!r} is taken"
-    return chosen, [f"{note}: for another, save its entry alone"]
+    return chosen, [f"{note}: for another, save that one alone"]
 
 
 def _without_other_head(

@@ -106,6 +106,14 @@ class TestTimm:
         assert torch.equal(backbone.module(images), fine_tuned(images))
         assert backbone.weights.startswith("sha256:")
 
+    def test_both_classifiers_of_a_distilled_model_are_left_out(self, tmp_path):
+        timm = pytest.importorskip("timm")
+        trained = timm.create_model("deit_tiny_distilled_patch16_224", num_classes=3).eval()
+        torch.save({"model": trained.state_dict()}, tmp_path / "x.pth")
+        backbone = load_backbone("timm/deit_tiny_distilled_patch16_224", weights=str(tmp_path / "x.pth"))
+        assert torch.equal(backbone.module.pos_embed, trained.pos_embed)
+        assert "head.weight, head.bias and 2 more" in backbone.notes[0]
+
     def test_weights_in_the_hubs_cache_need_no_network(self, tmp_path, monkeypatch):
         timm = pytest.importorskip("timm")
         torch.manual_seed(3)

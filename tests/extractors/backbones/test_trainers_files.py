@@ -91,7 +91,7 @@ def test_the_network_goes_before_its_average_and_both_are_named(tmp_path):
 
 
 def test_of_twins_none_is_taken_by_chance(tmp_path):
-    with pytest.raises(WeightsError, match=r"2 networks that fit \('student', 'teacher'\).*save that entry alone"):
+    with pytest.raises(WeightsError, match=r"2 networks that fit \('student', 'teacher'\).*save that one alone"):
         loaded({"student": STATE, "teacher": OTHER}, tmp_path)
     assert is_whole(loaded({"student": STATE, "teacher": STATE}, tmp_path))  # equal ones are one
 
