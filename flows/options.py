@@ -167,6 +167,8 @@ class ExtractOptions(Settings, _Source):
         Take only this many images, spread over the classes.
     layout : {"classes", "splits"}, optional
         What the first folders of the images are; by default as their names say.
+    rehash : bool
+        Read every image again, also where nothing about its file has changed.
     dask : str, optional
         Embed on Dask workers: ``local``, ``cuda`` (one for each GPU here), or the address of a scheduler.
     progress : bool
@@ -175,6 +177,7 @@ class ExtractOptions(Settings, _Source):
 
     limit: Annotated[int | None, Option("Take only so many images, spread over the classes.", least=1)] = None
     layout: Annotated[Layout | None, Option("What the first folders are.", unset="as their names say")] = None
+    rehash: Annotated[bool, Option("Read every image again, whatever is known of its file.", table=False)] = False
     dask: Annotated[
         str | None,
         Option("Embed on Dask workers: local, cuda, or a scheduler (tcp://…).", unset="this process", table=False),
@@ -195,6 +198,7 @@ class ExtractKeywords(SettingsKeywords, total=False):
     cache: str | Path | None
     limit: int | None
     layout: Layout | None
+    rehash: bool
     dask: str | None
     progress: bool
 

@@ -6,6 +6,7 @@ from .image_set import IMAGE_SUFFIXES as IMAGE_SUFFIXES
 from .image_set import LISTING_COLUMNS as LISTING_COLUMNS
 from .image_set import OK as OK
 from .image_set import QUARANTINED as QUARANTINED
+from .image_set import STAMP_COLUMNS as STAMP_COLUMNS
 from .image_set import ImageSet as ImageSet
 from .image_set import ImageSource as ImageSource
 from .image_set import ListedImage as ListedImage

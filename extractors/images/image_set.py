@@ -14,6 +14,7 @@ from headstart.extractors.images.roots import ImageRoot
 
 IMAGE_SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 OK, QUARANTINED = "ok", "quarantined"
+_LARGEST_INODE = 2**63 - 1  # some file systems number to 2**64, and columns hold int64
 EMPTY_FILE = "empty file (0 bytes)"
 NO_SUCH_FILE = "no such file"
 DIGEST_COLUMN = "digest"  # added later by the cache, so no label may have this name
@@ -32,9 +33,12 @@ class ListedImage(NamedTuple):
     status: str = OK
     reason: str = ""
     etag: str | None = None
+    file_inode: int = 0
+    changed_ns: int = 0
 
 
 LISTING_COLUMNS: tuple[str, ...] = ListedImage._fields
+STAMP_COLUMNS = ("file_inode", "changed_ns")  # what tells two files of one size and time apart
 
 
 class ImageSource(NamedTuple):
@@ -63,8 +67,9 @@ class ImageSet:
         `archive` is that file relative to `root`, `offset` the member's first byte in it. `bytes` is the size in
         bytes and `mtime_ns` the time of change in nanoseconds (a member has its archive's). `split` is "train", "val",
         "test" or None. `status` is "ok" or "quarantined", for the `reason` beside it. `etag` is what an object store
-        or web server changes with the content, None for files. Text columns have dtype object, and None where nothing
-        is known.
+        or web server changes with the content, None for files. `file_inode` and `changed_ns` are the file's number and
+        the time at which anything about it changed, which no program sets (a member has its archive's); 0 where the
+        file system has none. Text columns have dtype object, and None where nothing is known.
     ignored : dict of str to int
         Suffix in lower case ("" for none) → number of files passed over because they are no images.
     left_out : int
@@ -92,7 +97,8 @@ def listing_frame(images: Sequence[ListedImage], labels: Mapping[str, "pd.Series
     columns: dict[str, Any] = {name: pd.Series(values[name], dtype=object) for name in LISTING_COLUMNS}
     columns["offset"] = pd.array(values["offset"], dtype="Int64")
     columns["bytes"] = np.array(values["bytes"], dtype=np.int64)
-    columns["mtime_ns"] = np.array(values["mtime_ns"], dtype=np.int64)
+    for name in ("mtime_ns", *STAMP_COLUMNS):
+        columns[name] = np.array(values[name], dtype=np.int64)
     return pd.DataFrame(columns | dict(labels))
 
 
@@ -103,7 +109,13 @@ def text_series(values: Iterable[object]) -> "pd.Series[Any]":
 
 def listed_file(path: str, found: os.stat_result) -> ListedImage:
     """Return the row of a file from its stat, quarantined where no image can be read from it."""
-    image = ListedImage(path, bytes=found.st_size, mtime_ns=found.st_mtime_ns)
+    image = ListedImage(
+        path,
+        bytes=found.st_size,
+        mtime_ns=found.st_mtime_ns,
+        file_inode=found.st_ino & _LARGEST_INODE,
+        changed_ns=found.st_ctime_ns,
+    )
     if stat.S_ISDIR(found.st_mode):
         return image._replace(bytes=0, status=QUARANTINED, reason="is a folder, not a file")
     if not stat.S_ISREG(found.st_mode):

@@ -4,6 +4,7 @@ from .cache_listing import listed_root as listed_root
 from .cache_listing import read_listing as read_listing
 from .known_digests import RACY_NS as RACY_NS
 from .known_digests import check_left_out as check_left_out
+from .known_digests import count_changed_unseen as count_changed_unseen
 from .known_digests import find_known_digests as find_known_digests
 from .listing_file import listing_lock as listing_lock
 from .other_sets import forget_other_sets as forget_other_sets

@@ -12,7 +12,15 @@ import pyarrow.parquet as pq
 from headstart.extractors.atomic import write_atomically
 from headstart.extractors.cache import UNREADABLE, EmbeddingCache
 from headstart.extractors.errors import ImageSetError
-from headstart.extractors.images import DIGEST_COLUMN, OK, QUARANTINED, ImageRoot, parse_root
+from headstart.extractors.images import (
+    DIGEST_COLUMN,
+    LISTING_COLUMNS,
+    OK,
+    QUARANTINED,
+    STAMP_COLUMNS,
+    ImageRoot,
+    parse_root,
+)
 from headstart.extractors.listing.checking import check_rows
 from headstart.extractors.listing.listing_file import FILE, as_rows, opened_listing, origin_of
 from headstart.extractors.listing.sealing import sealed_parquet
@@ -84,9 +92,10 @@ class CacheListing:
             A label column mixes types that Parquet cannot hold.
         """
         try:
-            # Files have no tag, and a listing of files is as it was before there were other images.
-            tagged = self.rows["etag"].notna().any()
-            return pa.Table.from_pandas(self.rows if tagged else self.rows.drop(columns="etag"), preserve_index=False)
+            # Files have no tag and objects no stamps: a column that says nothing is not kept.
+            empty = [] if self.rows["etag"].notna().any() else ["etag"]
+            empty += [name for name in STAMP_COLUMNS if not self.rows[name].any()]
+            return pa.Table.from_pandas(self.rows.drop(columns=empty), preserve_index=False)
         except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
             raise ImageSetError(
                 f"{self.root}: a label column mixes types ({'; '.join(map(str, error.args))}); give it one type"
@@ -145,6 +154,7 @@ def read_with_table(cache: EmbeddingCache) -> tuple[CacheListing, pa.Table]:
         table = file.read()
         origin, rows = origin_of(table.schema), as_rows(table)
         check_rows(rows)
-        if "etag" not in rows:
-            rows.insert(list(rows).index("reason") + 1, "etag", pd.Series([None] * len(rows), dtype=object))
+        for name in (name for name in LISTING_COLUMNS if name not in rows):
+            nothing = [0] * len(rows) if name in STAMP_COLUMNS else pd.Series([None] * len(rows), dtype=object)
+            rows.insert(LISTING_COLUMNS.index(name), name, nothing)
         return CacheListing(rows, parse_root(origin["root"]), origin["kind"], origin["written_ns"]), table

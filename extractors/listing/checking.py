@@ -7,11 +7,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from headstart.extractors.images import DIGEST_COLUMN, LISTING_COLUMNS, OK, QUARANTINED
+from headstart.extractors.images import DIGEST_COLUMN, LISTING_COLUMNS, OK, QUARANTINED, STAMP_COLUMNS
 
-_NUMBERS = ("offset", "bytes", "mtime_ns")
+_NUMBERS = ("offset", "bytes", "mtime_ns", *STAMP_COLUMNS)
 _FEW_ROWS = 100_000
-_LATER = ("etag",)  # listings of files have none
+_LATER = ("etag", *STAMP_COLUMNS)  # listings of files have no tag, others no stamps, and those of before neither
 
 
 def check_columns(file: pq.ParquetFile, n_bytes: int) -> None:

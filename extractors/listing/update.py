@@ -15,6 +15,7 @@ from headstart.extractors.images import (
     DIGEST_COLUMN,
     OK,
     QUARANTINED,
+    STAMP_COLUMNS,
     ImageRoot,
     ImageSet,
     ImageSource,
@@ -27,6 +28,7 @@ from headstart.extractors.listing.listing_file import FILE, listing_lock
 from headstart.extractors.listing.other_sets import keep_other_sets
 
 _HASHED_AHEAD = 1024
+_TICK_NS = 10_000_000  # of the slowest clock that a kernel gives files, beside those of whole seconds
 
 
 def update_listing(
@@ -36,8 +38,9 @@ def update_listing(
     workers: int,
     on_image: Callable[[int], None] | None = None,
     write: bool = True,
+    rehash: bool = False,
 ) -> CacheListing:
-    """List `images` in the cache: what is known by path, size, time and tag keeps its digest, the rest is read.
+    """List `images` in the cache: what is known to be the file of before keeps its digest, the rest is read.
 
     Parameters
     ----------
@@ -51,22 +54,30 @@ def update_listing(
         Called with 1 for each image whose digest is settled.
     write : bool
         False leaves the cache as it is: its listing is used for the digests that it knows, and not replaced.
+    rehash : bool
+        Read every file, whatever is known of it.
     """
     rows = images.rows.assign(**{DIGEST_COLUMN: pd.Series([None] * len(images.rows), dtype=object)})
     written_ns = time.time_ns()
     state = _state_of(cache)
     earlier, stored = read_with_table(cache) if has_listing(cache) else (None, None)
     known = find_known_digests(cache, images.root, earlier)
-    carry_over(rows, known)
+    if not rehash:
+        carry_over(rows, known)
+    _wait_for_the_clock(rows)
     hashed = _hash_unknown(rows, images.root, workers, on_image)
     listing = CacheListing(rows, images.root, images.kind, written_ns)
     if not write:
         return listing
     left_out = known[~known["path"].isin(rows["path"])] if images.left_out else known.iloc[:0]
-    # Where nothing is new, a later time is worth writing only after files were hashed again because they had changed
-    # just before they were listed. It saves time and no more, so a cache that may not be written does without.
-    if earlier and _is_stored(listing, earlier, stored) and not (hashed and os.access(cache.path, os.W_OK)):
-        return replace(listing, written_ns=earlier.written_ns)
+    # Where nothing is new, later times are worth writing only after files were hashed again because they had changed
+    # just before they were listed, or are other files now. It saves time and no more, so a cache that may not be
+    # written does without.
+    if earlier and (listing.root, listing.kind) == (earlier.root, earlier.kind):
+        table = listing.as_table()
+        worth = hashed or not table.equals(stored)
+        if _without_stamps(table).equals(_without_stamps(stored)) and not (worth and os.access(cache.path, os.W_OK)):
+            return replace(listing, written_ns=earlier.written_ns)
     with listing_lock(cache):
         # Another process may have listed other images while this one read files: what it listed is replaced, too.
         replaced = earlier
@@ -106,9 +117,15 @@ def _state_of(cache: EmbeddingCache) -> tuple[int, int] | None:
     return found.st_ino, found.st_mtime_ns
 
 
-def _is_stored(listing: CacheListing, earlier: CacheListing, stored: pa.Table) -> bool:
-    """Tell whether what is stored differs from a listing by its time at most."""
-    return (listing.root, listing.kind) == (earlier.root, earlier.kind) and listing.as_table().equals(stored)
+def _wait_for_the_clock(rows: pd.DataFrame) -> None:
+    """Let the clock of the file system go on where a file changed within its tick, so that the next change shows."""
+    unread = (rows["status"] == OK) & rows[DIGEST_COLUMN].isna()
+    if unread.any() and 0 <= time.time_ns() - rows.loc[unread, "changed_ns"].max() < _TICK_NS:
+        time.sleep(_TICK_NS / 1e9)
+
+
+def _without_stamps(table: pa.Table) -> pa.Table:
+    return table.drop_columns([name for name in STAMP_COLUMNS if name in table.column_names])
 
 
 def _hash(

@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, TypeVar, Unpack
 from headstart.extractors.cache import EmbeddingCache, EmbeddingStore
 from headstart.extractors.extraction import KeyDescription, Request, recall, remember
 from headstart.extractors.images import ImageSet, count_by_suffix, list_images
-from headstart.extractors.listing import CacheListing, listed_root, listing_lock, read_listing, update_listing
+from headstart.extractors.listing import (
+    CacheListing,
+    count_changed_unseen,
+    listed_root,
+    listing_lock,
+    read_listing,
+    update_listing,
+)
 from headstart.extractors.spec import Settings, Tap, find_weights_file, short_name
 from headstart.flows.extraction.choices import Wanted, default_cache, pair_weights, refuse_unknown
 from headstart.flows.extraction.gpu_lock import device_lock
@@ -71,7 +78,9 @@ def extract(
             opening, embed_missing = stack.enter_context(on_workers(dask, show=progress)).open, run_scaled
         found = list_images(images, limit=options.limit, layout=options.layout)
         folder = EmbeddingCache(path, create=True)
-        listing, notes = list_into(folder, found, workers=wanted.settings.n_workers, progress=progress)
+        listing, notes = list_into(
+            folder, found, workers=wanted.settings.n_workers, progress=progress, rehash=options.rehash
+        )
         return extract_each(
             folder,
             listing,
@@ -158,7 +167,7 @@ def quarantine(cache: EmbeddingCache, listing: CacheListing, results: Sequence["
 
 
 def list_into(
-    cache: EmbeddingCache, found: ImageSet, *, workers: int, progress: bool
+    cache: EmbeddingCache, found: ImageSet, *, workers: int, progress: bool, rehash: bool = False
 ) -> tuple[CacheListing, list[str]]:
     """List an image set in a cache, reading only what is new or changed; returns the listing and notes for people."""
     notes = list(found.notes)
@@ -172,7 +181,11 @@ def list_into(
     if earlier and earlier != found.root:
         notes.append(f"the cache listed {earlier} before; its embeddings are kept, its listing is replaced")
     with progress_bar("reading", len(found.rows), show=progress) as advance:
-        listing = update_listing(cache, found, workers=workers, on_image=advance)
+        before = read_listing(cache) if rehash and earlier == found.root else None
+        listing = update_listing(cache, found, workers=workers, on_image=advance, rehash=rehash)
+    if before:
+        n_changed = count_changed_unseen(before, listing)
+        notes.append(f"every file was read: {n_changed} had changed where nothing but the content showed it")
     return listing, notes
 
 

@@ -7,10 +7,19 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import BinaryIO
 
-from headstart.extractors.images import EMPTY_FILE, IMAGE_SUFFIXES, QUARANTINED, ListedImage, displayable, is_hidden
+from headstart.extractors.images import (
+    EMPTY_FILE,
+    IMAGE_SUFFIXES,
+    QUARANTINED,
+    STAMP_COLUMNS,
+    ListedImage,
+    displayable,
+    is_hidden,
+)
 from headstart.extractors.images.tar.labels import Sample
 
 _BLOCK = tarfile.BLOCKSIZE
+_OF_ARCHIVE = ("mtime_ns", "etag", *STAMP_COLUMNS)  # a member is as new as its archive
 _LARGEST = 2**48
 _DAMAGE = (
     tarfile.TarError,  # a header that is cut or does not fit its checksum, data that ends too early
@@ -54,7 +63,7 @@ def walk_tar(file: BinaryIO, archive: ListedImage) -> TarContents:
                 if member.isdir():
                     continue
                 row = _listed_member(member, archive.path, archive.bytes, by_name)
-                row = row._replace(mtime_ns=archive.mtime_ns, etag=archive.etag)
+                row = row._replace(**{name: getattr(archive, name) for name in _OF_ARCHIVE})
                 by_name[member.name] = row  # hidden or not, a hard link may lead here
                 if not is_hidden(member.name):
                     _add_member(contents, by_key, row, file)

@@ -58,6 +58,8 @@ def test_listing_columns_come_first_and_the_rest_are_labels(tree: Tree) -> None:
         "status",
         "reason",
         "etag",
+        "file_inode",
+        "changed_ns",
     )
     assert label_columns(rows.assign(digest="ab", weight=1.0)) == ["label", "weight"]
 

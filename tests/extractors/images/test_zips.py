@@ -18,7 +18,7 @@ from support.zip_files import change_entry, entry_offset, write_zip, zip_folder
 
 from headstart.extractors.cache.cache import EmbeddingCache
 from headstart.extractors.errors import ImageSetError, NotAllowedError, NotReadError
-from headstart.extractors.images.image_set import ImageSource
+from headstart.extractors.images.image_set import STAMP_COLUMNS, ImageSource
 from headstart.extractors.images.reading import digest_bytes, image_sources, read_bytes
 from headstart.extractors.images.roots import ENVIRONMENT, NOT_ALLOWED
 from headstart.extractors.images.sources import list_images
@@ -55,7 +55,7 @@ def test_the_rows_are_those_of_the_folder(
 
     assert (there.kind, there.root, there.ignored) == ("zip", tmp_path, here.ignored)
     assert there.rows["path"].tolist() == [f"x.ZIP/{inside}{path}" for path in here.rows["path"]]
-    columns = [name for name in here.rows if name not in {"path", "archive", "offset", "mtime_ns"}]
+    columns = [name for name in here.rows if name not in {"path", "archive", "offset", "mtime_ns", *STAMP_COLUMNS}]
     assert there.rows[columns].equals(here.rows[columns])
     assert set(there.rows["mtime_ns"]) == {(tmp_path / "x.ZIP").stat().st_mtime_ns}
     read = [

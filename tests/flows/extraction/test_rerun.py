@@ -15,6 +15,7 @@ from support.cache_contract import check_cache
 from support.tar_shards import write_tar
 
 import headstart.extractors.extraction.known_requests
+import headstart.extractors.images.folders
 import headstart.flows.extraction.job
 from headstart.extractors.cache.cache import EmbeddingCache
 from headstart.flows.output.json_values import plain
@@ -299,3 +300,20 @@ def test_a_limited_listing_says_so_and_costs_the_next_full_run_nothing(
     full = embed()
     assert (full.images, full.embedded, full.notes) == (36, 0, [])
     assert opened == []
+
+
+def test_a_rerun_that_is_asked_to_reads_every_file_and_says_what_had_changed_unseen(
+    embed: Embed, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = embed()
+    states = {path: path.stat() for path in photos.rglob("*.png")}
+    draw(photos / "cat" / "00.png", 2, seed=4711)  # as on a file system that shows nothing of it
+    original = headstart.extractors.images.folders.listed_file
+    monkeypatch.setattr(
+        headstart.extractors.images.folders, "listed_file", lambda path, _: original(path, states[photos / path])
+    )
+    assert embed().embedded == 0
+    again = embed(rehash=True)
+    assert (again.embedded, again.reused) == (1, first.images - 1)
+    assert "every file was read: 1 had changed where nothing but the content showed it" in again.notes
+    assert embed(rehash=True).notes[0].startswith("every file was read: 0 had")
