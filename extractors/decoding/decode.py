@@ -11,40 +11,20 @@ import warnings
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import cache
+from importlib import import_module
 from typing import IO, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import (
-    BmpImagePlugin,
-    GifImagePlugin,
-    Image,
-    ImageFile,
-    JpegImagePlugin,
-    PngImagePlugin,
-    TiffImagePlugin,
-    WebPImagePlugin,
-    _imaging,
-)
+from PIL import Image, ImageFile, JpegImagePlugin, TiffImagePlugin, _imaging
 
 from headstart.extractors.decoding.resizing import MAX_PIXELS, RESAMPLING, new_size, resize_and_crop
 from headstart.extractors.errors import NotReadError, UnreadableImage
+from headstart.extractors.images import READ, Format, format_of
 from headstart.extractors.spec import Preprocessing
 
 JPEG_SIGNATURE = re.compile(rb"\xff\xd8\xff")
-
-# Format, how its files begin, and its reader. Files in other formats are refused, above all PostScript, for which
-# Pillow runs a program. The readers are called directly because Image.open hides why a reader gave up, and warns of
-# sizes by a limit of its own, which no thread can silence for itself.
-_Reader = Callable[[IO[bytes], str], ImageFile.ImageFile]
-_FORMATS: tuple[tuple[str, re.Pattern[bytes], _Reader], ...] = (
-    ("JPEG", JPEG_SIGNATURE, JpegImagePlugin.jpeg_factory),  # also MPO, which begins with a whole JPEG
-    ("PNG", re.compile(rb"\x89PNG\r\n\x1a\n"), PngImagePlugin.PngImageFile),
-    ("WebP", re.compile(rb"RIFF....WEBPVP8", re.DOTALL), WebPImagePlugin.WebPImageFile),
-    ("GIF", re.compile(rb"GIF8[79]a"), GifImagePlugin.GifImageFile),
-    ("BMP", re.compile(rb"BM"), BmpImagePlugin.BmpImageFile),
-    ("TIFF", re.compile(rb"II[*+]\0|MM\0[*+]"), TiffImagePlugin.TiffImageFile),
-)
 
 # What Pillow was seen to raise on damaged files, or says that it raises. It is caught around Pillow's reading alone.
 _DAMAGE: tuple[type[Exception], ...] = (
@@ -56,6 +36,7 @@ _DAMAGE: tuple[type[Exception], ...] = (
     zlib.error,  # a compressed PNG chunk that is none
     TypeError,  # a TIFF tag of another type than its place asks for
     LookupError,  # a header field of unknown value, or a list in a header that is too short
+    RuntimeError,  # an AVIF that its codec does not take
     OverflowError,  # a TIFF offset beyond what a file can have
     Image.DecompressionBombError,  # a frame or tile far larger than the image's header says
     Warning,  # of damage, in a process that turns warnings into errors later than the filters below
@@ -73,9 +54,9 @@ with suppress(AttributeError, OSError):
     ctypes.CDLL(_imaging.__file__).TIFFSetErrorHandler(None)
 
 # What Pillow calls the formats whose names here are others.
-_NAMES = {"MPO": "JPEG", "WEBP": "WebP"}
+_NAMES = {"MPO": "JPEG", "WEBP": "WebP", "JPEG2000": "JPEG 2000", "PPM": "PNM"}
 
-EXIF_ORIENTATION, _TIFF_BITS_PER_SAMPLE, _TIFF_PHOTOMETRIC = 274, 258, 262
+EXIF_ORIENTATION, _TIFF_SUBFILE, _TIFF_BITS_PER_SAMPLE, _TIFF_PHOTOMETRIC = 274, 254, 258, 262
 # EXIF 2.32, section 4.6.4: how to turn the stored pixels so that they stand upright.
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -123,7 +104,7 @@ def decode_image(data: bytes, preprocessing: Preprocessing, *, draft: bool = Fal
 
 
 def decode_rgb(data: bytes) -> Image.Image:
-    """Decode a JPEG, PNG, WebP, GIF, BMP or TIFF to an upright RGB image, whatever its file is called.
+    """Decode an image of a format in `extractors.images.formats.READ` to upright RGB, whatever its file is called.
 
     The first frame of an animation is taken, EXIF orientation is applied, and 16 bits a channel become 8 by their upper
     byte. Transparent pixels are laid on white: cut-outs are mostly made for a white page, and the colour that is stored
@@ -163,15 +144,39 @@ def _open(data: bytes) -> ImageFile.ImageFile:
     """Open by the format that the first bytes show; the size is checked before any pixel is decoded."""
     if not data:
         raise UnreadableImage("empty file (0 bytes)")
-    found = next(((name, reader) for name, signature, reader in _FORMATS if signature.match(data)), None)
-    if found is None:
-        raise UnreadableImage(f"not an image in a known format ({', '.join(name for name, _, _ in _FORMATS)})")
-    name, reader = found
-    with _damage_explained(name):
-        image = reader(io.BytesIO(data), "")
+    found = format_of(data)
+    if found is None or not found.reader:
+        known = f"not an image in a known format ({', '.join(one.name for one in READ)})"
+        raise UnreadableImage(f"{known}, but {found.name}; {found.instead}" if found else known)
+    with _damage_explained(found.name):
+        image = _reader_of(found)(io.BytesIO(data), "")
+    if isinstance(image, TiffImagePlugin.TiffImageFile) and _is_preview(image):
+        raise UnreadableImage(
+            "a TIFF that begins with a preview, as a camera's raw formats do; develop it to JPEG or TIFF"
+        )
     if image.width * image.height > MAX_PIXELS:
         raise UnreadableImage(f"{image.width} × {image.height} pixels is over the limit of {MAX_PIXELS:_}")
     return image
+
+
+@cache
+def _reader_of(found: Format) -> Callable[[IO[bytes], str], ImageFile.ImageFile]:
+    """Return Pillow's reader of a format.
+
+    It is called directly because Image.open hides why a reader gave up, and warns of sizes by a limit of its own, which
+    no thread can silence for itself.
+    """
+    module, _, name = found.reader.partition(":")
+    try:
+        reader: Callable[[IO[bytes], str], ImageFile.ImageFile] = getattr(import_module(f"PIL.{module}"), name)
+    except ImportError as error:
+        raise UnreadableImage(f"{found.name}, which this Pillow cannot read; update it") from error
+    return reader
+
+
+def _is_preview(image: TiffImagePlugin.TiffImageFile) -> bool:
+    kind = image.tag_v2.get(_TIFF_SUBFILE, 0)
+    return isinstance(kind, int) and bool(kind & 1)
 
 
 def _load_rgb(image: ImageFile.ImageFile) -> Image.Image:

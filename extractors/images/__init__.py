@@ -2,6 +2,7 @@
 
 columns    Columns of cells as they are written: numbers only where writing them back gives every cell.
 folders    Folders of classes, perhaps below train/, val/ and test/, or of images without classes.
+formats    Formats of images by their first bytes: which are read, and which stay closed.
 image_set  Table that every source is listed as: one row an image, the same columns.
 layout     First folders as splits or as classes, and folders that hold no images of the set.
 manifests  CSV and Parquet tables that name images, and what else is known of each.

@@ -1,8 +1,15 @@
 from .columns import are_whole_numbers as are_whole_numbers
 from .columns import typed_column as typed_column
+from .formats import EXPECTED as EXPECTED
+from .formats import IMAGE_SUFFIXES as IMAGE_SUFFIXES
+from .formats import READ as READ
+from .formats import START_BYTES as START_BYTES
+from .formats import Format as Format
+from .formats import format_of as format_of
+from .formats import is_image_name as is_image_name
+from .formats import may_be_image as may_be_image
 from .image_set import DIGEST_COLUMN as DIGEST_COLUMN
 from .image_set import EMPTY_FILE as EMPTY_FILE
-from .image_set import IMAGE_SUFFIXES as IMAGE_SUFFIXES
 from .image_set import LISTING_COLUMNS as LISTING_COLUMNS
 from .image_set import OK as OK
 from .image_set import QUARANTINED as QUARANTINED

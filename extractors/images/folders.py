@@ -4,11 +4,12 @@ import heapq
 import os
 from collections import Counter
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
 
 from headstart.extractors.errors import ImageSetError
+from headstart.extractors.images.formats import EXPECTED, begins_like_image, is_image_name
 from headstart.extractors.images.image_set import (
-    IMAGE_SUFFIXES,
     QUARANTINED,
     ImageSet,
     ListedImage,
@@ -24,6 +25,9 @@ from headstart.extractors.images.layout import Layout, is_litter, split_folders
 from headstart.extractors.images.roots import NOT_ALLOWED, ImageRoot, is_allowed
 from headstart.extractors.images.sources import SOURCES
 from headstart.extractors.images.tar import list_archives
+
+_LOOKED_AT_ONCE = 16
+_Found = tuple[str, os.DirEntry[str], bool]  # path below the root, and whether it leads out of what may be read
 
 
 def is_folder(place: ImageRoot) -> bool:
@@ -48,7 +52,7 @@ def list_folder(place: ImageRoot, layout: Layout | None = None) -> ImageSet:
     files = [path for path in sorted(root.iterdir()) if path.name[0] != "."]
     if shards := [path.name for path in files if path.suffix.lower() == ".tar"]:
         return list_archives(root, shards)
-    expected = f"expected {', '.join(IMAGE_SUFFIXES)}, or .tar shards"
+    expected = f"expected {EXPECTED}, or .tar shards"
     if not ignored:
         raise ImageSetError(f"{root}: the folder is empty; {expected}")
     found = f"{ignored.total()} files, none an image ({count_by_suffix(ignored)})"
@@ -60,10 +64,11 @@ def list_folder(place: ImageRoot, layout: Layout | None = None) -> ImageSet:
 def scan_folder(root: Path) -> tuple[list[ListedImage], Counter[str]]:
     """List every image below a folder, sorted by path, and count the other files by suffix.
 
-    Names that begin with a dot are passed over; folders of thumbnails and deleted files are counted. Links to folders
-    are followed, but every folder is listed once, however many paths lead to it: under its own path where it has one
-    below `root`, else under the first link to it in the order of their paths. A folder below `root` that cannot be read
-    becomes one quarantined row, because its images cannot be named.
+    An image is what is called like one, and what begins like one. Names that begin with a dot are passed over; folders
+    of thumbnails and deleted files are counted. Links to folders are followed, but every folder is listed once, however
+    many paths lead to it: under its own path where it has one below `root`, else under the first link to it in the
+    order of their paths. A folder below `root` that cannot be read becomes one quarantined row, because its images
+    cannot be named.
 
     Raises
     ------
@@ -72,6 +77,7 @@ def scan_folder(root: Path) -> tuple[list[ListedImage], Counter[str]]:
     """
     images: list[ListedImage] = []
     ignored: Counter[str] = Counter()
+    others: list[_Found] = []  # which are not called like images
     listed: set[tuple[int, int]] = set()
     pending = [(False, "", _identity(root.stat()))]  # a heap: links wait until no folder proper is left
     while pending:
@@ -94,16 +100,18 @@ def scan_folder(root: Path) -> tuple[list[ListedImage], Counter[str]]:
                 continue
             path = f"{folder}/{entry.name}" if folder else entry.name
             leads_out = entry.is_symlink() and not is_allowed(entry.path)
-            if _leads_to_folder(entry):
-                there = NOT_ALLOWED if leads_out else _identity_or_reason(entry)
-                if isinstance(there, str):
-                    images.append(_quarantined(path, there))
+            if not _leads_to_folder(entry):
+                if is_image_name(entry.name):
+                    images.append(_quarantined(path, NOT_ALLOWED) if leads_out else _listed_entry(entry, path))
                 else:
-                    heapq.heappush(pending, (entry.is_symlink(), path, there))
-            elif f".{entry.name.rpartition('.')[2].lower()}" in IMAGE_SUFFIXES:  # pathlib is 10 times slower
-                images.append(_quarantined(path, NOT_ALLOWED) if leads_out else _listed_entry(entry, path))
+                    others.append((path, entry, leads_out))
+                continue
+            there = NOT_ALLOWED if leads_out else _identity_or_reason(entry)
+            if isinstance(there, str):
+                images.append(_quarantined(path, there))
             else:
-                ignored[PurePosixPath(entry.name).suffix.lower()] += 1
+                heapq.heappush(pending, (entry.is_symlink(), path, there))
+    _tell_images(others, images, ignored)
     images.sort(key=lambda image: image.path)
     refuse_duplicates([image.path for image in images], root, "rename those whose names are not valid UTF-8")
     return images, ignored
@@ -144,6 +152,25 @@ def _is_passed_over(entry: os.DirEntry[str], ignored: Counter[str]) -> bool:
         ignored[f"{entry.name}/"] += 1
         return True
     return entry.name.startswith(".")
+
+
+def _tell_images(others: Sequence[_Found], images: list[ListedImage], ignored: Counter[str]) -> None:
+    """Look into files that are not called like images, many at once: a file server answers each after a while."""
+
+    def looks(other: _Found) -> bool:
+        _, entry, leads_out = other
+        try:
+            return not leads_out and entry.is_file() and begins_like_image(entry.path)
+        except OSError:  # a link that leads to itself
+            return False
+
+    with ThreadPoolExecutor(_LOOKED_AT_ONCE, thread_name_prefix="look") as pool:
+        kinds = list(pool.map(looks, others))
+    for (path, entry, _), is_image in zip(others, kinds, strict=True):
+        if is_image:
+            images.append(_listed_entry(entry, path))
+        else:
+            ignored[PurePosixPath(entry.name).suffix.lower()] += 1
 
 
 def _listed_entry(entry: os.DirEntry[str], path: str) -> ListedImage:

@@ -12,7 +12,6 @@ import pandas as pd
 from headstart.extractors.errors import ImageSetError
 from headstart.extractors.images.roots import ImageRoot
 
-IMAGE_SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 OK, QUARANTINED = "ok", "quarantined"
 _LARGEST_INODE = 2**63 - 1  # some file systems number to 2**64, and columns hold int64
 EMPTY_FILE = "empty file (0 bytes)"

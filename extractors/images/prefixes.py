@@ -2,7 +2,8 @@
 
 from headstart.extractors.errors import ImageSetError
 from headstart.extractors.images.folders import folder_image_set
-from headstart.extractors.images.image_set import IMAGE_SUFFIXES, ImageSet, count_by_suffix
+from headstart.extractors.images.formats import EXPECTED, is_image_name
+from headstart.extractors.images.image_set import ImageSet, count_by_suffix
 from headstart.extractors.images.layout import Layout
 from headstart.extractors.images.remote import scan_prefix
 from headstart.extractors.images.roots import ImageRoot, RemoteRoot
@@ -25,7 +26,7 @@ def list_prefix(place: ImageRoot, layout: Layout | None = None) -> ImageSet:
         This process may not read there.
     """
     url = str(place)
-    if url.lower().endswith(IMAGE_SUFFIXES):
+    if is_image_name(url):
         raise ImageSetError(f"{url}: a single image; give the address above it, or a manifest that names it")
     images, ignored, shards = scan_prefix(url)
     if images:
@@ -33,4 +34,4 @@ def list_prefix(place: ImageRoot, layout: Layout | None = None) -> ImageSet:
     if shards:
         return list_archives(place, shards)
     found = f"{ignored.total()} objects, none an image ({count_by_suffix(ignored)})" if ignored else "nothing is there"
-    raise ImageSetError(f"{url}: {found}; expected {', '.join(IMAGE_SUFFIXES)}, or .tar shards; check the address")
+    raise ImageSetError(f"{url}: {found}; expected {EXPECTED}, or .tar shards; check the address")

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from headstart.extractors.errors import ImageSetError, NotAllowedError
+from headstart.extractors.images.formats import begins_like_image, is_image_name
 from headstart.extractors.images.patterns import is_pattern
 from headstart.extractors.images.remote import check_address
 from headstart.extractors.images.roots import NOT_ALLOWED, ImageRoot, RemoteRoot, is_allowed, is_url
@@ -230,9 +231,7 @@ def source_at(place: ImageRoot) -> Source:
 
 
 def _unclaimed(place: ImageRoot) -> ImageSetError:
-    from headstart.extractors.images.image_set import IMAGE_SUFFIXES  # noqa: PLC0415 - loads pandas
-
-    if str(place).lower().endswith(IMAGE_SUFFIXES):
+    if is_image_name(str(place)) or (isinstance(place, Path) and begins_like_image(place)):
         return ImageSetError(f"{place}: a single image; give the folder that it lies in")
     return ImageSetError(f"{place}: unknown kind of file; expected {', '.join(titles())}")
 

@@ -3,20 +3,22 @@
 The format: https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT.
 """
 
+import io
 import stat
 import struct
 import zipfile
 import zlib
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from io import BufferedReader
 from pathlib import PurePosixPath
+from typing import BinaryIO
 
 from headstart.extractors.errors import ImageSetError, NotReadError
 from headstart.extractors.images.folders import folder_image_set
+from headstart.extractors.images.formats import EXPECTED, START_BYTES, format_of, is_image_name, may_be_image
 from headstart.extractors.images.image_set import (
     EMPTY_FILE,
-    IMAGE_SUFFIXES,
     QUARANTINED,
     ImageSet,
     ImageSource,
@@ -28,7 +30,7 @@ from headstart.extractors.images.image_set import (
 )
 from headstart.extractors.images.layout import Layout, is_litter, split_of
 from headstart.extractors.images.reading import opened_archive, opened_at
-from headstart.extractors.images.roots import ImageRoot, split_place
+from headstart.extractors.images.roots import ImageRoot, RemoteRoot, split_place
 
 _DAMAGE = (zipfile.BadZipFile, NotImplementedError, ValueError, OverflowError, EOFError, struct.error)
 # In front of a member: signature, flags, method, checksum, lengths of name and extra.
@@ -37,6 +39,7 @@ _SIGNATURE, _DESCRIPTOR_SIGNATURE = b"PK\x03\x04", b"PK\x07\x08"
 _READ = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _ENCRYPTED, _CHECKSUM_FOLLOWS = 0x1, 0x8
 _METHODS = {1: "shrink", 6: "implode", 9: "deflate64", 12: "bzip2", 14: "lzma", 93: "zstd", 95: "xz"}
+_LOOKED_AT = 4096  # folded bytes, of which the first unfolded ones come
 _MOST_FOLDS, _FREE_BYTES = 100, 64 * 2**20  # an image that is over both is a canvas of one colour
 _CHANGED = "no longer as listed; the zip file has changed since"
 
@@ -67,10 +70,10 @@ def list_zip(place: ImageRoot, layout: Layout | None = None) -> ImageSet:
                 f"{place}: no whole zip file ({error}); it may have been cut on its way: fetch it again, or unpack "
                 "what can be unpacked and give the folder"
             ) from error
-    images, ignored = _images_among(members, archive, end)
+        images, ignored = _images_among(members, archive, end, lambda member: _begins_like_image(file, member, root))
     if not images:
         found = f"{ignored.total()} members, none an image ({count_by_suffix(ignored)})" if ignored else "no members"
-        raise ImageSetError(f"{place}: {found}; expected {', '.join(IMAGE_SUFFIXES)}")
+        raise ImageSetError(f"{place}: {found}; expected {EXPECTED}")
     paths = [image.path for image in images]
     refuse_duplicates(paths, place, "give each member a name of its own")
     inside = len(_common_folder(paths))
@@ -142,7 +145,7 @@ def _checksums_behind(descriptor: bytes) -> set[int]:
 
 
 def _images_among(
-    members: Sequence[zipfile.ZipInfo], archive: ListedImage, end: int
+    members: Sequence[zipfile.ZipInfo], archive: ListedImage, end: int, looks: Callable[[zipfile.ZipInfo], bool]
 ) -> tuple[list[ListedImage], Counter[str]]:
     """Return the images by their names inside the archive, sorted, and count what else is there by suffix."""
     images: list[ListedImage] = []
@@ -156,15 +159,34 @@ def _images_among(
         if name.endswith("/") or is_hidden(name):
             continue
         litter = next((folder for folder in name.split("/")[:-1] if is_litter(folder)), None)
-        if litter or suffix not in IMAGE_SUFFIXES:
+        reason = _flaw_of(member, name, end) or ("its bytes are another member's, too, as in a zip bomb" * overlaps)
+        if litter or not (is_image_name(name) or (not reason and looks(member))):
             ignored[f"{litter}/" if litter else suffix] += 1
             continue
-        reason = _flaw_of(member, name, end) or ("its bytes are another member's, too, as in a zip bomb" * overlaps)
         row = archive._replace(
             path=name, archive=archive.path, offset=member.header_offset, bytes=member.file_size, reason=reason
         )
         images.append(row._replace(status=QUARANTINED) if reason else row)
     return sorted(images, key=lambda image: image.path), ignored
+
+
+def _begins_like_image(file: BinaryIO, member: zipfile.ZipInfo, root: ImageRoot) -> bool:
+    """Look into a member that is not called like an image; at an address that is a request, so only in doubt."""
+    if isinstance(root, RemoteRoot) and not may_be_image(member.filename):
+        return False
+    file.seek(member.header_offset)
+    header = file.read(_HEADER.size)
+    if len(header) < _HEADER.size or header[:4] != _SIGNATURE:
+        return False
+    _, _, method, _, *lengths = _HEADER.unpack(header)
+    file.seek(sum(lengths), io.SEEK_CUR)
+    start = file.read(_LOOKED_AT)
+    if method == zipfile.ZIP_DEFLATED:
+        try:
+            start = zlib.decompressobj(-zlib.MAX_WBITS).decompress(start, START_BYTES)
+        except zlib.error:
+            return False
+    return format_of(start[: member.file_size]) is not None
 
 
 def _name_of(member: zipfile.ZipInfo) -> str:

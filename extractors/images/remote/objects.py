@@ -13,7 +13,16 @@ from typing import Any, BinaryIO
 from urllib.parse import urlsplit
 
 from headstart.extractors.errors import ImageSetError, NotAllowedError, NotReadError
-from headstart.extractors.images import EMPTY_FILE, IMAGE_SUFFIXES, QUARANTINED, ListedImage, is_litter
+from headstart.extractors.images import (
+    EMPTY_FILE,
+    QUARANTINED,
+    START_BYTES,
+    ListedImage,
+    format_of,
+    is_image_name,
+    is_litter,
+    may_be_image,
+)
 from headstart.extractors.images.remote.address import check_address
 from headstart.extractors.images.remote.store import RangeFile, ask
 
@@ -23,6 +32,8 @@ _AT_ONCE = 32  # requests; each mostly waits
 
 def scan_prefix(url: str) -> tuple[list[ListedImage], Counter[str], list[str]]:
     """List every image below an address of an object store, sorted by path, and count the other objects by suffix.
+
+    An image is what is called like one, and what begins like one, unless its name says that it is something else.
 
     Names that begin with a dot are passed over, as in a folder.
 
@@ -50,6 +61,7 @@ def scan_prefix(url: str) -> tuple[list[ListedImage], Counter[str], list[str]]:
     images: list[ListedImage] = []
     ignored: Counter[str] = Counter()
     shards: list[str] = []
+    others: list[tuple[str, dict[str, Any]]] = []  # which are not called like images
     for name, info in sorted(found.items()):
         path = name.removeprefix(above)
         parts = path.split("/")
@@ -58,13 +70,25 @@ def scan_prefix(url: str) -> tuple[list[ListedImage], Counter[str], list[str]]:
         if litter := next((part for part in parts[:-1] if is_litter(part)), None):
             ignored[f"{litter}/"] += 1
             continue
-        suffix = PurePosixPath(path).suffix.lower()
-        if suffix in IMAGE_SUFFIXES:
+        if is_image_name(path):
             images.append(_listed(path, info))
         else:
+            others.append((path, info))
+
+    def looks(other: tuple[str, dict[str, Any]]) -> bool:
+        path, info = other
+        return bool(info.get("size")) and may_be_image(path) and _begins_like_image(f"{url}/{path}")
+
+    with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="look") as pool:
+        kinds = list(pool.map(looks, others))
+    for (path, info), is_image in zip(others, kinds, strict=True):
+        if is_image:
+            images.append(_listed(path, info))
+        else:
+            suffix = PurePosixPath(path).suffix.lower()
             ignored[suffix] += 1
             shards += [path] if suffix == ".tar" and "/" not in path else []
-    return images, ignored, shards
+    return sorted(images, key=lambda image: image.path), ignored, shards
 
 
 def look_up(places: Iterable[tuple[str, str]]) -> list[ListedImage]:
@@ -132,6 +156,14 @@ def expand_remote(pattern: str) -> list[str]:
     except NotReadError as error:
         raise ImageSetError(f"{pattern}: cannot be listed: {error}") from error
     return sorted(f"{urlsplit(pattern).scheme}://{name}" for name in found)
+
+
+def _begins_like_image(url: str) -> bool:
+    try:
+        start: bytes = ask(url, lambda store: store.cat_file(url, start=0, end=START_BYTES))
+    except (NotReadError, NotAllowedError, ImageSetError):
+        return False
+    return format_of(start) is not None
 
 
 def _listed(path: str, info: Mapping[str, Any]) -> ListedImage:

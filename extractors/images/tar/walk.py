@@ -9,12 +9,15 @@ from typing import BinaryIO
 
 from headstart.extractors.images import (
     EMPTY_FILE,
-    IMAGE_SUFFIXES,
+    OK,
     QUARANTINED,
     STAMP_COLUMNS,
+    START_BYTES,
     ListedImage,
     displayable,
+    format_of,
     is_hidden,
+    is_image_name,
 )
 from headstart.extractors.images.tar.labels import Sample
 
@@ -122,7 +125,7 @@ def _add_member(contents: TarContents, by_key: dict[str, Sample], row: ListedIma
     stem, _, extension = base.partition(".")
     sample = by_key.setdefault(f"{folder}/{stem}", Sample())
     suffix = PurePosixPath(base).suffix.lower()
-    if suffix in IMAGE_SUFFIXES:
+    if is_image_name(base):
         contents.images.append(row)
         contents.samples.append(sample)
     elif extension.lower() in {"cls", "json"}:
@@ -136,8 +139,16 @@ def _add_member(contents: TarContents, by_key: dict[str, Sample], row: ListedIma
             sample.read_class(data)
         else:
             sample.read_json(data)
+    elif row.status == OK and _begins_like_image(file, row):
+        contents.images.append(row)
+        contents.samples.append(sample)
     else:
         contents.ignored[suffix] += 1
+
+
+def _begins_like_image(file: BinaryIO, row: ListedImage) -> bool:
+    file.seek(row.offset or 0)  # right behind its header, which was read a moment ago
+    return format_of(file.read(min(row.bytes, START_BYTES))) is not None
 
 
 def _flaw_of_end(file: BinaryIO, end: int) -> str:
