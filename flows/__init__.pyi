@@ -1,5 +1,7 @@
 from .extraction import extract as extract
 from .fitting import fit as fit
+from .inference import Model as Model
+from .inference import load as load
 from .inference import predict as predict
 from .orchestration import run as run
 from .upkeep import compact as compact

@@ -1,4 +1,7 @@
 from .flows import (
+    Model as Model,
+)
+from .flows import (
     compact as compact,
 )
 from .flows import (
@@ -12,6 +15,9 @@ from .flows import (
 )
 from .flows import (
     inspect as inspect,
+)
+from .flows import (
+    load as load,
 )
 from .flows import (
     predict as predict,

@@ -1,4 +1,6 @@
 from .extraction import Extraction as Extraction
+from .extraction import RowRecipe as RowRecipe
+from .extraction import embed_rows as embed_rows
 from .key_description import KeyDescription as KeyDescription
 from .known_requests import Request as Request
 from .known_requests import describe_request as describe_request
@@ -10,4 +12,5 @@ from .missing_rows import cut_shards as cut_shards
 from .shard_request import Decided as Decided
 from .shard_request import ExtractionRequest as ExtractionRequest
 from .shard_request import ShardWork as ShardWork
+from .shard_result import EmbeddedRows as EmbeddedRows
 from .shard_result import ShardResult as ShardResult

@@ -1,6 +1,7 @@
 """A folder, a manifest, tar shards, a zip file, here or at an address: each becomes one table of images.
 
 columns    Columns of cells as they are written: numbers only where writing them back gives every cell.
+files      Files and addresses that are named one by one.
 folders    Folders of classes, perhaps below train/, val/ and test/, or of images without classes.
 formats    Formats of images by their first bytes: which are read, and which stay closed.
 image_set  Table that every source is listed as: one row an image, the same columns.

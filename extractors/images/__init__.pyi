@@ -1,5 +1,6 @@
 from .columns import are_whole_numbers as are_whole_numbers
 from .columns import typed_column as typed_column
+from .files import list_files as list_files
 from .formats import EXPECTED as EXPECTED
 from .formats import IMAGE_SUFFIXES as IMAGE_SUFFIXES
 from .formats import READ as READ
@@ -32,6 +33,7 @@ from .layout import split_of as split_of
 from .manifests import checked_columns as checked_columns
 from .manifests import read_manifest as read_manifest
 from .patterns import expand_braces as expand_braces
+from .patterns import expand_names as expand_names
 from .patterns import expand_pattern as expand_pattern
 from .patterns import is_pattern as is_pattern
 from .patterns import stands_for_several as stands_for_several
@@ -52,5 +54,7 @@ from .roots import relative_path as relative_path
 from .roots import split_place as split_place
 from .sources import has_own_scheme as has_own_scheme
 from .sources import list_images as list_images
+from .sources import place_named as place_named
+from .sources import source_at as source_at
 from .sources import titles as titles
 from .sources import without_suffix as without_suffix

@@ -1,14 +1,17 @@
 """Patterns of file names, with braces as webdataset writes them: which texts are one, and what one stands for."""
 
 import re
+from glob import glob
+from itertools import product
+from math import prod
 from pathlib import Path
 
 from headstart.extractors.errors import ImageSetError
 from headstart.extractors.images.roots import ImageRoot, RemoteRoot
 
-_BRACES = re.compile(r"\{(\d+)\.\.(\d+)\}")
-
-
+MOST_NAMES = 100_000  # of one pattern: shards have hundreds, and each name is looked for
+_MOST_DIGITS = 15
+_BRACES = re.compile(r"\{([0-9]+)\.\.([0-9]+)\}")
 _SPECIAL = re.compile(r"[*?\[]|\{\d+\.\.\d+\}")
 
 
@@ -52,18 +55,46 @@ def expand_pattern(pattern: str) -> tuple[Path, list[str]]:
     return root, [archive.relative_to(root).as_posix() for archive in sorted(archives)]
 
 
+def expand_names(pattern: str) -> list[str]:
+    """Return the files and folders of this machine that a glob or brace range stands for, sorted, as it writes them.
+
+    Raises
+    ------
+    ImageSetError
+        Nothing matches, or a range is wrong.
+    """
+    patterns = expand_braces(pattern)
+    found = sorted({name for one in patterns for name in glob(one, recursive=True)})  # noqa: PTH207 - it passes over hidden files, as shells do
+    if not found:
+        raise ImageSetError(f"{pattern}: no file is called so; check the pattern")
+    return found
+
+
 def expand_braces(pattern: str) -> list[str]:
-    """Return the names that a shell makes of ranges such as {000..012}: leading zeros keep the width."""
-    found = _BRACES.search(pattern)
-    if found is None:
-        return [pattern]
-    first, last = found.groups()
-    if int(first) > int(last):
-        raise ImageSetError(f"{found.group()}: the range runs backwards; write {{{last}..{first}}}")
-    width = max(len(first), len(last)) if "0" in (first[0], last[0]) else 0
-    tails = expand_braces(pattern[found.end() :])
+    """Return the names that a shell makes of ranges such as {000..012}: leading zeros keep the width.
+
+    Raises
+    ------
+    ImageSetError
+        A range runs backwards, or there are more than `MOST_NAMES` names, of which none is made then.
+    """
+    texts = _BRACES.split(pattern)  # what stands between, first and last of a range, in turn
+    ranges = [_range(first, last) for first, last in zip(texts[1::3], texts[2::3], strict=True)]
+    n_names = prod(len(numbers) for numbers, _ in ranges)
+    if n_names > MOST_NAMES:
+        raise ImageSetError(f"{pattern}: stands for {n_names} names, over the limit of {MOST_NAMES}; give a folder")
+    widths = [width for _, width in ranges]
     return [
-        f"{pattern[: found.start()]}{number:0{width}d}{tail}"
-        for number in range(int(first), int(last) + 1)
-        for tail in tails
+        texts[0] + "".join(f"{n:0{width}d}{text}" for n, width, text in zip(chosen, widths, texts[3::3], strict=True))
+        for chosen in product(*(numbers for numbers, _ in ranges))
     ]
+
+
+def _range(first: str, last: str) -> tuple[range, int]:
+    """Return the numbers of a brace range, and the width that they are written in."""
+    if max(len(first), len(last)) > _MOST_DIGITS:
+        raise ImageSetError(f"{{{first[:9]}..{last[:9]}…}}: no files are numbered so far; check the range")
+    if int(first) > int(last):
+        raise ImageSetError(f"{{{first}..{last}}}: the range runs backwards; write {{{last}..{first}}}")
+    width = max(len(first), len(last)) if "0" in (first[0], last[0]) else 0
+    return range(int(first), int(last) + 1), width

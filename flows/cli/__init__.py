@@ -2,10 +2,11 @@
 
 app         Entry point: gathers the commands, shows errors, chooses exit statuses.
 clustering  Command `cluster`.
-extract     Commands `backbones`, `extract`, `inspect` and `predict`.
+extract     Commands `backbones`, `extract` and `inspect`.
 fit         Command `fit`.
 operate     Commands `run`, `serve`, `nightly`, `doctor` and `demo`.
 options     Arguments that several commands share, and lists as people type them.
+predict     Command `predict`.
 results     Commands `results` and `compare`.
 scores      Printing of a fit: its candidates, its one honest score, its files.
 signals     SIGTERM ends a command as Ctrl-C does, and the exit status tells which signal.

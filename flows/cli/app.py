@@ -11,10 +11,11 @@ import typer
 from typer.core import TyperGroup
 
 from headstart.flows.cli.clustering import cluster
-from headstart.flows.cli.extract import backbones, extract, inspect, predict
+from headstart.flows.cli.extract import backbones, extract, inspect
 from headstart.flows.cli.fit import fit
 from headstart.flows.cli.operate import demo, doctor, nightly, run, serve
 from headstart.flows.cli.options import spread_values
+from headstart.flows.cli.predict import predict
 from headstart.flows.cli.results import compare, results
 from headstart.flows.cli.signals import SIGNAL_STATUSES, ended_by_signals, leave_if_threads_run
 from headstart.flows.cli.upkeep import compact, export, verify

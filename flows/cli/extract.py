@@ -1,13 +1,11 @@
-"""The commands from images to embeddings to predictions, and what they print."""
+"""The commands from images to embeddings, and what they print."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from headstart.extractors.spec import short_name
 from headstart.flows.cli.options import CacheArgument, ImagesArgument, Json, with_options
-from headstart.flows.inference import PredictOptions
 from headstart.flows.options import ExtractOptions
 from headstart.flows.output import MOST_ROWS, Console, emit_json, escape, fail, show_notes, size_text, table_of
 
@@ -52,23 +50,6 @@ def inspect(cache: CacheArgument, json: Json = False) -> None:
 
     summary = run_inspect(cache)
     emit_json(summary) if json else show_cache(summary)
-
-
-@with_options(PredictOptions)
-def predict(
-    model: Annotated[Path, typer.Argument(help="A model folder that 'headstart fit' wrote.", show_default=False)],
-    images: ImagesArgument,
-    out: Annotated[
-        Path | None, typer.Option(help="A .csv or .parquet file.", show_default="CSV on standard output")
-    ] = None,
-    **options: Any,
-) -> None:
-    """Predict classes of new images, or numbers: path, label, probability; or path, value."""
-    from headstart.flows.inference import check_out, write_predictions
-    from headstart.flows.inference import predict as run_predict
-
-    check_out(out)
-    write_predictions(run_predict(model, images, options=PredictOptions(**options, progress=True)), out)
 
 
 def show_extraction(summary: "ExtractionSummary") -> None:

@@ -107,7 +107,7 @@ def spread_lists(
     spread: list[str] = []
     option, n_values, n_paths = "", 0, 0
     for word in words:
-        if word.startswith("-"):
+        if word.startswith("-") and word != "-":  # which is a list on standard input
             option, n_values = ("" if word in flags or "=" in word else word), 0
         elif option and n_values == 0:
             n_values = 1

@@ -1,7 +1,11 @@
 """The job `predict`: a saved model on new images.
 
+given       Images as people give them: places of any kind, several of them, or pixels at hand.
+model       Saved model that keeps head and network from one prediction to the next.
+network     Frozen network of a model: loaded once, held against the model's key, asked for features.
 options     Options of a prediction.
-prediction  Embeds images with the very key that the model was fitted on, and predicts.
+pixels      Images that lie in no file, as encoded files.
+prediction  Predictions of one call, written down and summed up.
 """
 
 import lazy_loader

@@ -1,5 +1,9 @@
+from .model import Model as Model
+from .model import load as load
 from .options import PredictKeywords as PredictKeywords
 from .options import PredictOptions as PredictOptions
 from .prediction import check_out as check_out
+from .prediction import count_predictions as count_predictions
 from .prediction import predict as predict
+from .prediction import summary_line as summary_line
 from .prediction import write_predictions as write_predictions

@@ -1,2 +1,3 @@
+from .card import CARD_FILE as CARD_FILE
 from .model_file import load_model as load_model
 from .model_file import save_model as save_model

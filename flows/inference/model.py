@@ -1,0 +1,184 @@
+"""A saved model, ready to predict: its head is loaded at once, its network when it is first needed, and both stay."""
+
+import tempfile
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Unpack
+
+import numpy as np
+import pandas as pd
+
+from headstart.extractors.backbones import resolve_backbone
+from headstart.extractors.cache import EmbeddingCache
+from headstart.extractors.images import OK
+from headstart.extractors.spec import EmbeddingKey, Settings, short_name
+from headstart.flows.errors import JobError
+from headstart.flows.inference.given import images_given, notes_on
+from headstart.flows.inference.options import PredictKeywords, PredictOptions
+from headstart.flows.options import taken
+from headstart.heads.prediction import predict as predict_classes
+from headstart.heads.prediction import predict_numbers
+from headstart.heads.saving import CARD_FILE, load_model
+
+if TYPE_CHECKING:
+    from headstart.flows.inference.network import Network
+
+
+class Model:
+    """A head on its frozen backbone, as `load` reads it from a folder.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the model, or of results with one model in them.
+    options : PredictOptions
+        How to predict, see `flows.inference.options.PredictOptions`.
+
+    Attributes
+    ----------
+    folder : Path
+        Of the model itself.
+    head : fitted scikit-learn estimator
+    card : dict
+        All that is known of the model.
+    key : EmbeddingKey
+        What its embeddings are made by.
+    """
+
+    def __init__(self, folder: Path, options: PredictOptions) -> None:
+        self.folder, self.options = model_folder(folder), options
+        self.head, self.card = load_model(self.folder, own=options.trust)
+        self.key = _embedding_key(self.card, self.folder)
+        _refuse_unnamed_code(self.key, options.backbone, self.folder)
+
+    def __repr__(self) -> str:
+        names = self.classes
+        shown = f"{len(names)} classes: {', '.join(names[:5])}{', …' if len(names) > 5 else ''}" if names else "numbers"
+        return f"<model of {shown}, on {short_name(self.key.backbone)}, in {self.folder}>"
+
+    @property
+    def classes(self) -> list[str]:
+        """Names of the classes; none where it predicts a number."""
+        return [] if self.card.get("task") == "regress" else list(self.card["class_names"])
+
+    def predict(self, images: Any, *, all_classes: bool | None = None) -> pd.DataFrame:
+        """Predict one image or several; what cannot be read keeps its row, with the reason.
+
+        Parameters
+        ----------
+        images : path-like, bytes, PIL image, array, or several of these
+            See `flows.inference.given.images_given`.
+        all_classes : bool, optional
+            Add the probability of every class; by default as the model was loaded.
+
+        Returns
+        -------
+        DataFrame
+            As `flows.inference.prediction.predict` returns it.
+        """
+        return self.predict_noted(images, all_classes=all_classes)[0]
+
+    def predict_noted(self, images: Any, *, all_classes: bool | None = None) -> tuple[pd.DataFrame, list[str]]:
+        """Predict, and give notes for people beside the rows: which files were passed over."""
+        every = self.options.all_classes if all_classes is None else all_classes
+        with tempfile.TemporaryDirectory(prefix="headstart-") as place:
+            given = images_given(images, Path(place))
+            kept = self.options.cache
+            cache = EmbeddingCache(kept or Path(place) / "cache", create=True)
+            tables = []
+            for part in given:
+                rows, features = self._network.embed(part.images, cache, kept=kept is not None)
+                predicted = self._speak(features, all_classes=every).set_index(np.flatnonzero(rows["status"] == OK))
+                named = pd.DataFrame({"path": pd.Series(part.names, dtype=object)})
+                tables.append(named.join(predicted).join(rows["reason"]))
+        return pd.concat(tables, ignore_index=True), notes_on(given)
+
+    @cached_property
+    def _network(self) -> "Network":
+        from headstart.flows.inference.network import Network  # noqa: PLC0415 - loads torch
+
+        options = self.options
+        settings = Settings.for_key(self.key, device=options.device, workers=options.workers)
+        source = options.weights or self.card["weights_source"]
+        return Network(self.key, self.card["tap"], source, settings, model=self.folder, progress=options.progress)
+
+    def _speak(self, features: Any, *, all_classes: bool) -> pd.DataFrame:
+        if self.card.get("task") == "regress":
+            return pd.DataFrame({"value": predict_numbers(self.head, features) if len(features) else []})
+        return _speak(self.head, features, self.card["class_names"], all_classes=all_classes)
+
+
+def load(model: str | Path, *, options: PredictOptions | None = None, **named: Unpack[PredictKeywords]) -> Model:
+    """Load a saved model; it keeps head and network, so that only the first prediction waits for them.
+
+    Parameters
+    ----------
+    model : path-like
+        Folder that `fit` wrote: the model, or the results in which it is.
+    options : PredictOptions, optional
+        See `flows.inference.options.PredictOptions`.
+    **named
+        Options by their names; they go before those of `options`.
+
+    Raises
+    ------
+    ModelFileError
+        The model cannot be read.
+    JobError
+        It would run code that nobody named.
+
+    Examples
+    --------
+    >>> model = load("photos.results")  # doctest: +SKIP
+    >>> model.predict(["new.jpg", pixels])  # doctest: +SKIP
+    """
+    return Model(Path(model), taken("load", options or PredictOptions(), named))
+
+
+def model_folder(place: Path) -> Path:
+    """Return the folder of a model: the place itself, or the one model in a folder of results.
+
+    Raises
+    ------
+    JobError
+        There are several.
+    """
+    for folder in (place, place / "model"):
+        if (folder / CARD_FILE).is_file():
+            return folder
+    found = sorted(file.parent for file in place.glob(f"*/model/{CARD_FILE}"))
+    if len(found) > 1:
+        raise JobError(f"{place}: holds {len(found)} models; name one, such as {found[0]}")
+    return found[0] if found else place  # whoever reads it says what is wrong
+
+
+def _embedding_key(card: dict[str, Any], model: Path) -> EmbeddingKey:
+    try:
+        return EmbeddingKey.from_dict(card["embedding"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise JobError(f"{model}: its embedding key cannot be read ({error}); fit the model again") from error
+
+
+def _refuse_unnamed_code(key: EmbeddingKey, backbone: str | None, model: Path) -> None:
+    """Import a callable only on the word of the caller: a model may come from anywhere, and importing is running."""
+    if resolve_backbone(key.backbone)[0] == "callable" and backbone != key.backbone:
+        raise JobError(
+            f"{model}: fitted on embeddings of {key.backbone}, which is code that would run now; "
+            f"if you trust it, say so with --backbone {key.backbone}"
+        )
+
+
+def _speak(head: Any, features: Any, class_names: list[str], *, all_classes: bool) -> pd.DataFrame:
+    if not len(features):  # not one image could be read
+        names = [f"probability_{name}" for name in class_names] if all_classes else []
+        return pd.DataFrame({"label": [], "probability": []} | {name: [] for name in names})
+    classes, probability = predict_classes(head, features, len(class_names))
+    columns = {
+        "label": np.array(class_names, dtype=object)[classes],
+        "probability": np.full(len(classes), np.nan)
+        if probability is None
+        else probability[np.arange(len(classes)), classes],
+    }
+    if all_classes and probability is not None:
+        columns |= {f"probability_{name}": probability[:, number] for number, name in enumerate(class_names)}
+    return pd.DataFrame(columns)

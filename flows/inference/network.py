@@ -1,0 +1,130 @@
+"""The frozen network of a model: loaded once, held against the model's key, and asked for the features of images."""
+
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from headstart.extractors.backbones import Backbone, load_backbone
+from headstart.extractors.cache import EmbeddingCache
+from headstart.extractors.extraction import EmbeddedRows, Extraction, RowRecipe, ShardResult, embed_rows
+from headstart.extractors.images import ImageSet, image_sources
+from headstart.extractors.listing import CacheListing, update_listing
+from headstart.extractors.network import ForwardPass, resolve_device
+from headstart.extractors.spec import EmbeddingKey, Settings, Tap, find_weights_file, short_name
+from headstart.extractors.stages import StageTimes
+from headstart.flows.errors import JobError
+from headstart.flows.extraction import device_lock, run_shards
+from headstart.flows.output import progress_bar
+
+_FEW = 256  # images that are embedded one by one; for more it pays to find out how they are embedded fastest
+
+
+class Network:
+    """The network that a model's embeddings come from.
+
+    Parameters
+    ----------
+    key : EmbeddingKey
+        Of the model.
+    tap : str
+        Layer that its head reads.
+    weights : str
+        As `extractors.backbones.registry.load_backbone` takes them.
+    settings : Settings
+        Those of the key.
+    model : Path
+        Folder, for messages.
+    progress : bool
+        Show bars on standard error.
+    """
+
+    def __init__(
+        self, key: EmbeddingKey, tap: str, weights: str, settings: Settings, *, model: Path, progress: bool
+    ) -> None:
+        device = resolve_device(settings.device)
+        on_gpu = device.type == "cuda"
+        decode = "full" if key.decode == "nvjpeg" and not on_gpu else key.decode
+        self._settings = replace(settings, decode=decode)
+        self._key, self._tap, self._device, self._progress = replace(key, decode=decode), tap, device, progress
+        self._model, self._source = model, str(find_weights_file(weights) or weights)
+        self._taps = [Tap.parse(spec) for spec in key.taps]
+
+    def embed(
+        self, found: ImageSet, cache: EmbeddingCache, *, kept: bool
+    ) -> tuple[pd.DataFrame, npt.NDArray[np.float32]]:
+        """Return the rows of an image set, and the features of those that can be read, float32 (n_usable, n_features).
+
+        Parameters
+        ----------
+        found : ImageSet
+        cache : EmbeddingCache
+            Its listing is left as it is.
+        kept : bool
+            Whether rows are looked for in the cache, and kept there.
+        """
+        with progress_bar("reading", len(found.rows), show=self._progress) as advance:
+            listing = update_listing(cache, found, workers=self._settings.n_workers, on_image=advance, write=False)
+        if kept or len(listing.distinct) > _FEW:
+            return self._through_cache(listing, cache)
+        return self._at_once(listing)
+
+    @cached_property
+    def _backbone(self) -> Backbone:
+        return load_backbone(self._key.backbone, weights=self._source)
+
+    @cached_property
+    def _forward(self) -> ForwardPass:
+        """The plain network, an image at a time: what it says of one does not depend on the others."""
+        here = replace(
+            self._key,
+            backbone=self._backbone.name,
+            weights=self._backbone.weights,
+            preprocessing=self._backbone.preprocessing,
+        )
+        self._refuse_other(here)
+        return ForwardPass(
+            self._backbone, self._taps, device=self._device, precision=self._key.precision, batch_size=1, plain=True
+        )
+
+    def _refuse_other(self, key: EmbeddingKey) -> None:
+        # Features keep a cosine of 0.999 whichever way a JPEG is decoded, and this machine may have no GPU for it.
+        if differences := replace(self._key, decode=key.decode).differences(key):
+            raise JobError(
+                f"{self._model}: fitted on other embeddings than this backbone gives (model here, backbone there: "
+                f"{differences}); name its own weights with --weights FILE"
+            )
+
+    def _through_cache(
+        self, listing: CacheListing, cache: EmbeddingCache
+    ) -> tuple[pd.DataFrame, npt.NDArray[np.float32]]:
+        with device_lock(self._device, show=self._progress):
+            extraction = Extraction(
+                cache, listing, self._backbone, self._taps, self._settings, weights_source=self._source
+            )
+        self._refuse_other(extraction.store.key)
+        results: list[ShardResult] = []
+        run_shards(extraction, results, progress=self._progress)
+        for result in results:
+            listing = listing.with_unreadable(result.unreadable).with_not_read(result.not_read)
+        digests = listing.usable["digest"].tolist()
+        return listing.rows, np.asarray(extraction.store.view(self._tap, digests), dtype=np.float32)
+
+    def _at_once(self, listing: CacheListing) -> tuple[pd.DataFrame, npt.NDArray[np.float32]]:
+        recipe = RowRecipe(self._backbone, self._key, None, listing.root, self._settings.n_workers, StageTimes())
+        distinct = listing.distinct
+        images = list(zip(image_sources(distinct), distinct["digest"], strict=True))
+        done = EmbeddedRows()
+        name = short_name(self._key.backbone)
+        with progress_bar(f"embedding {name}", len(images), show=self._progress) as advance:
+            embed_rows(self._forward, images, done, recipe, advance)
+        listing = listing.with_unreadable(done.unreadable).with_not_read(done.not_read)
+        place = {digest: number for number, digest in enumerate(d for batch in done.digests for d in batch)}
+        rows = [place[digest] for digest in listing.usable["digest"]]
+        if not rows:
+            return listing.rows, np.empty((0, 0), np.float32)
+        features = np.concatenate([batch[self._tap] for batch in done.features])
+        return listing.rows, features[rows].astype(np.float32)
