@@ -11,7 +11,7 @@ from headstart.extractors.images.image_set import (
     listing_frame,
     os_reason,
 )
-from headstart.extractors.images.roots import NOT_ALLOWED, is_allowed, is_url
+from headstart.extractors.images.roots import NOT_ALLOWED, is_allowed, is_url, place_of
 
 
 def list_files(paths: Sequence[str]) -> ImageSet:
@@ -40,9 +40,10 @@ def list_files(paths: Sequence[str]) -> ImageSet:
 
 def _listed(root: Path, path: str) -> ListedImage:
     try:
-        if not is_allowed(root / path):
+        place = Path(place_of(root, path))
+        if not is_allowed(place):
             return ListedImage(path, status=QUARANTINED, reason=NOT_ALLOWED)
-        return listed_file(path, (root / path).stat())
+        return listed_file(path, place.stat())
     except OSError as error:
         return ListedImage(path, status=QUARANTINED, reason=os_reason(error))
     except ValueError as error:  # a null character in the name

@@ -22,7 +22,7 @@ from headstart.extractors.images.image_set import (
     text_series,
 )
 from headstart.extractors.images.layout import Layout, is_litter, split_folders
-from headstart.extractors.images.roots import NOT_ALLOWED, ImageRoot, is_allowed
+from headstart.extractors.images.roots import NOT_ALLOWED, ImageRoot, as_listed, is_allowed
 from headstart.extractors.images.sources import SOURCES
 from headstart.extractors.images.tar import list_archives
 
@@ -50,7 +50,7 @@ def list_folder(place: ImageRoot, layout: Layout | None = None) -> ImageSet:
     if images:
         return folder_image_set(root, images, ignored, layout)
     files = [path for path in sorted(root.iterdir()) if path.name[0] != "."]
-    if shards := [path.name for path in files if path.suffix.lower() == ".tar"]:
+    if shards := [as_listed(path.name) for path in files if path.suffix.lower() == ".tar"]:
         return list_archives(root, shards)
     expected = f"expected {EXPECTED}, or .tar shards"
     if not ignored:
@@ -180,7 +180,7 @@ def _listed_entry(entry: os.DirEntry[str], path: str) -> ListedImage:
         image = listed_file(shown, entry.stat())
     except OSError as error:
         return _quarantined(path, "a link to nowhere" if entry.is_symlink() else os_reason(error))
-    if shown != path:
+    if shown != as_listed(path):
         return image._replace(status=QUARANTINED, reason="the name is not valid UTF-8; rename the file")
     return image
 

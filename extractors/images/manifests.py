@@ -266,9 +266,10 @@ def _look_up(root: ImageRoot, paths: Sequence[str]) -> list[ListedImage]:
 
 def _listed(root: Path, path: str) -> ListedImage:
     try:
-        if not is_allowed(root / path):
+        place = Path(place_of(root, path))
+        if not is_allowed(place):
             return ListedImage(path, status=QUARANTINED, reason=NOT_ALLOWED)
-        return listed_file(path, (root / path).stat())
+        return listed_file(path, place.stat())
     except OSError as error:
         return ListedImage(path, status=QUARANTINED, reason=os_reason(error))
     except ValueError as error:  # a null character in the name

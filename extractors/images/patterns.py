@@ -7,12 +7,12 @@ from math import prod
 from pathlib import Path
 
 from headstart.extractors.errors import ImageSetError
-from headstart.extractors.images.roots import ImageRoot, RemoteRoot
+from headstart.extractors.images.roots import ImageRoot, RemoteRoot, as_listed
 
 MOST_NAMES = 100_000  # of one pattern: shards have hundreds, and each name is looked for
 _MOST_DIGITS = 15
 _BRACES = re.compile(r"\{([0-9]+)\.\.([0-9]+)\}")
-_SPECIAL = re.compile(r"[*?\[]|\{\d+\.\.\d+\}")
+_SPECIAL = re.compile(r"[*?\[]|\{[0-9]+\.\.[0-9]+\}")
 
 
 def is_pattern(source: str) -> bool:
@@ -52,7 +52,7 @@ def expand_pattern(pattern: str) -> tuple[Path, list[str]]:
         raise ImageSetError(
             f"{pattern}: a pattern stands for .tar files, but {strangers[0]} is none; give a folder or a manifest"
         )
-    return root, [archive.relative_to(root).as_posix() for archive in sorted(archives)]
+    return root, [as_listed(archive.relative_to(root).as_posix()) for archive in sorted(archives)]
 
 
 def expand_names(pattern: str) -> list[str]:

@@ -75,7 +75,7 @@ def read_in_place(root: ImageRoot, source: ImageSource, at_once: int) -> Iterato
         else:
             yield read_range(url, source.offset or 0, source.bytes)
         return
-    with Path(str(root), source.archive or source.path).open("rb") as file:
+    with Path(place_of(root, source.archive or source.path)).open("rb") as file:
         left = os.fstat(file.fileno()).st_size if source.archive is None else source.bytes
         _check_size(left)
         file.seek(source.offset or 0)
@@ -123,7 +123,7 @@ def opened_at(root: ImageRoot, archive: str, start: int, expected: int) -> Itera
             remote.seek(start)
             yield remote
         return
-    with Path(str(root), archive).open("rb") as file:
+    with Path(place_of(root, archive)).open("rb") as file:
         file.seek(start)
         yield file
 

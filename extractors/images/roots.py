@@ -45,10 +45,23 @@ def relative_path(root: ImageRoot, path: str) -> str:
 
 
 def place_of(root: ImageRoot, path: str) -> str:
-    """Return the whole path or URL of what a listing calls `path`, which a manifest may have given whole."""
+    """Return the whole path or URL of what a listing calls `path`, which a manifest may have given whole.
+
+    Listings hold names as UTF-8 has them; the path is as this process has to name the file.
+    """
     if is_url(path):
         return path
-    return f"{root.url}/{path}" if isinstance(root, RemoteRoot) else str(root / path)
+    return f"{root.url}/{path}" if isinstance(root, RemoteRoot) else os.fsdecode(_bytes_of(str(root / path)))
+
+
+def as_listed(path: str) -> str:
+    """Return a path as listings hold it: in UTF-8 as far as it is, whatever this process takes names of files for."""
+    return _bytes_of(path).decode("utf-8", "surrogateescape")
+
+
+def _bytes_of(path: str) -> bytes:
+    # Where names are taken for ASCII (LC_ALL=C), each byte above is a surrogate of its own.
+    return path.encode("utf-8", "surrogateescape")
 
 
 def split_place(place: ImageRoot) -> tuple[ImageRoot, str]:
@@ -56,7 +69,7 @@ def split_place(place: ImageRoot) -> tuple[ImageRoot, str]:
     if isinstance(place, RemoteRoot):
         above, _, name = place.url.rpartition("/")
         return RemoteRoot(above), name
-    return place.parent, place.name
+    return place.parent, as_listed(place.name)
 
 
 ENVIRONMENT = "HEADSTART_SECURITY"

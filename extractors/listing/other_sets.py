@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from headstart.extractors.atomic import errors_explained, write_atomically
 from headstart.extractors.cache import EmbeddingCache
-from headstart.extractors.images import DIGEST_COLUMN, OK, is_url
+from headstart.extractors.images import DIGEST_COLUMN, OK, is_url, parse_root, place_of
 from headstart.extractors.listing.cache_listing import CacheListing
 from headstart.extractors.listing.checking import check_digests
 from headstart.extractors.listing.listing_file import damage_explained
@@ -105,7 +105,7 @@ def _is_there(root: str, path: str) -> bool:
     if is_url(root) or is_url(path):
         return True
     try:
-        Path(root, path).stat()
+        Path(place_of(parse_root(root), path)).stat()
     except (FileNotFoundError, NotADirectoryError):
         return False
     except (OSError, ValueError):

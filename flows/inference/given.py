@@ -10,6 +10,7 @@ from headstart.extractors.errors import ImageSetError
 from headstart.extractors.images import (
     ImageSet,
     count_by_suffix,
+    displayable,
     expand_names,
     has_own_scheme,
     is_image_name,
@@ -55,7 +56,7 @@ def images_given(images: Any, folder: Path) -> list[Given]:
     places: list[tuple[str, str]] = []  # and what it is called
     for number, one in enumerate(in_memory(images)):
         if isinstance(one, str | os.PathLike):
-            places += [(place, place) for place in _spread(os.fspath(one))]
+            places += [(place, displayable(place)) for place in _spread(os.fspath(one))]
             continue
         data, name = encoded_pixels(one, number)
         (folder / f"{number}").write_bytes(data)
@@ -122,5 +123,5 @@ def _as_set(place: str, *, alone: bool) -> Given:
     if not alone:  # two folders may hold files of the same names
         above = parse_root(place.rstrip("/")) if is_url(place) else Path(place)
         above = above if found.root == there else split_place(above)[0]
-        paths = [place_of(above, path) for path in paths]
+        paths = [displayable(place_of(above, path)) for path in paths]
     return Given(found, paths)

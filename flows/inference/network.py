@@ -119,9 +119,17 @@ class Network:
         images = list(zip(image_sources(distinct), distinct["digest"], strict=True))
         done = EmbeddedRows()
         name = short_name(self._key.backbone)
-        with progress_bar(f"embedding {name}", len(images), show=self._progress) as advance:
+        with (
+            progress_bar(f"embedding {name}", len(images), show=self._progress) as advance,
+            device_lock(self._device, show=self._progress),
+        ):
             embed_rows(self._forward, images, done, recipe, advance)
-        listing = listing.with_unreadable(done.unreadable).with_not_read(done.not_read)
+        if done.unreadable or done.not_read:
+            gone = {digest for source, digest in images if source.path in done.not_read}
+            again = distinct.loc[distinct["digest"].isin(gone), ["digest", "path"]].set_index("digest")["path"]
+            alike = listing.rows.loc[listing.rows["digest"].isin(gone), ["path", "digest"]]
+            not_read = {path: done.not_read[again[digest]] for path, digest in alike.itertuples(index=False)}
+            listing = listing.with_unreadable(done.unreadable).with_not_read(not_read)
         place = {digest: number for number, digest in enumerate(d for batch in done.digests for d in batch)}
         rows = [place[digest] for digest in listing.usable["digest"]]
         if not rows:

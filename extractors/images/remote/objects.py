@@ -24,9 +24,10 @@ from headstart.extractors.images import (
     may_be_image,
 )
 from headstart.extractors.images.remote.address import check_address
-from headstart.extractors.images.remote.store import RangeFile, ask
+from headstart.extractors.images.remote.store import RangeFile, ask, read_at_most
 
 _BUFFER_BYTES = 64 * 2**10  # a header and the labels beside it; the image itself is passed over
+_LARGEST_MANIFEST = 2**30  # some ten million rows
 _AT_ONCE = 32  # requests; each mostly waits
 
 
@@ -138,9 +139,12 @@ def read_whole(url: str) -> bytes:
         It cannot be had.
     """
     try:
-        return bytes(ask(url, lambda store: store.cat_file(url)))
+        content = read_at_most(url, _LARGEST_MANIFEST)
     except NotReadError as error:
         raise ImageSetError(f"{url}: {error}") from error
+    if len(content) > _LARGEST_MANIFEST:
+        raise ImageSetError(f"{url}: over {_LARGEST_MANIFEST} bytes, which no manifest has; check the address")
+    return content
 
 
 def expand_remote(pattern: str) -> list[str]:

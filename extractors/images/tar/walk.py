@@ -24,6 +24,7 @@ from headstart.extractors.images.tar.labels import Sample
 _BLOCK = tarfile.BLOCKSIZE
 _OF_ARCHIVE = ("mtime_ns", "etag", *STAMP_COLUMNS)  # a member is as new as its archive
 _LARGEST = 2**48
+MOST_LABEL_BYTES = 2**20  # of a .cls or .json, which hold a few words each
 _DAMAGE = (
     tarfile.TarError,  # a header that is cut or does not fit its checksum, data that ends too early
     ValueError,  # a number or a key in an extended header that is none
@@ -130,8 +131,11 @@ def _add_member(contents: TarContents, by_key: dict[str, Sample], row: ListedIma
         contents.samples.append(sample)
     elif extension.lower() in {"cls", "json"}:
         file.seek(row.offset or 0)
-        data = b"" if row.status == QUARANTINED else file.read(row.bytes)  # which the archive has, then
-        if len(data) < row.bytes:
+        too_large = row.bytes > MOST_LABEL_BYTES
+        data = b"" if too_large or row.status == QUARANTINED else file.read(row.bytes)  # which the archive has, then
+        if too_large:
+            sample.reason = f"its .{extension.lower()} of {row.bytes} bytes is over the limit of {MOST_LABEL_BYTES}"
+        elif len(data) < row.bytes:
             sample.reason = f"the archive ends inside its .{extension.lower()}"
         elif row.status == QUARANTINED and row.reason != EMPTY_FILE:
             sample.reason = f"its .{extension.lower()} is {row.reason.removeprefix('is ')}"

@@ -11,6 +11,7 @@ from support.tar_shards import add_special, write_tar
 from headstart.extractors.errors import ImageSetError
 from headstart.extractors.images.image_set import label_columns
 from headstart.extractors.images.sources import list_images
+from headstart.extractors.images.tar import walk
 
 
 def test_members_that_agree_up_to_the_first_dot_are_one_sample(tmp_path: Path) -> None:
@@ -154,3 +155,19 @@ def test_an_image_whose_class_is_a_symbolic_link_is_quarantined(tmp_path: Path) 
         "",
         "its .cls is a symbolic link to 1.cls; pack the files themselves (tar --dereference)",
     ]
+
+
+@pytest.mark.parametrize("suffix", ["cls", "json"])
+def test_labels_of_a_size_that_none_has_are_not_read(
+    tmp_path: Path, suffix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(walk, "MOST_LABEL_BYTES", 1000)
+    members = {
+        "a.jpg": b"a",
+        f"a.{suffix}": b" " * 1001,
+        "b.jpg": b"b",
+        f"b.{suffix}": b"1" if suffix == "cls" else b"{}",
+    }
+    rows = list_images(write_tar(tmp_path / "set.tar", members)).rows
+    assert rows["reason"].tolist() == [f"its .{suffix} of 1001 bytes is over the limit of 1000", ""]
+    assert rows["status"].tolist() == ["quarantined", "ok"]
