@@ -57,7 +57,7 @@ def endless() -> Iterator[str]:
     "image", [ImageSource("a.jpg", None, None, 1000), ImageSource("a.tar/a.jpg", "a.tar", 512, 1000)]
 )
 def test_an_image_without_an_end(endless: str, read: object, image: ImageSource) -> None:
-    with pytest.raises(NotReadError, match="100[12] bytes came of"):
+    with pytest.raises(NotReadError, match=r"100[12] bytes came of"):
         read(RemoteRoot(endless), image)
     assert _Endless.sent < BUFFERS
 
