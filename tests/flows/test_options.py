@@ -20,6 +20,7 @@ from headstart.extractors.spec.settings import Settings, SettingsKeywords
 from headstart.flows.cli import clustering as cli_clustering
 from headstart.flows.cli import extract as cli_extract
 from headstart.flows.cli import fit as cli_fit
+from headstart.flows.cli import predict as cli_predict
 from headstart.flows.cli.app import app
 from headstart.flows.experiment.tables import Experiment, FitTable
 from headstart.flows.exploring.clustering import cluster
@@ -65,7 +66,7 @@ KEYWORDS = [
 COMMANDS = [
     (FitOptions, cli_fit.fit),
     (ExtractOptions, cli_extract.extract),
-    (PredictOptions, cli_extract.predict),
+    (PredictOptions, cli_predict.predict),
     (ClusterOptions, cli_clustering.cluster),
 ]
 HOLDERS = [holder for holder, _ in KEYWORDS]
