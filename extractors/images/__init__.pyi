@@ -51,6 +51,7 @@ from .roots import is_within as is_within
 from .roots import parse_root as parse_root
 from .roots import place_of as place_of
 from .roots import relative_path as relative_path
+from .roots import root_text as root_text
 from .roots import split_place as split_place
 from .sources import has_own_scheme as has_own_scheme
 from .sources import list_images as list_images

@@ -33,8 +33,13 @@ def is_url(place: str) -> bool:
 
 
 def parse_root(text: str) -> ImageRoot:
-    """Return the root that `str` wrote."""
-    return RemoteRoot(text) if is_url(text) else Path(text)
+    """Return the root that `root_text` wrote, in another locale perhaps."""
+    return RemoteRoot(text) if is_url(text) else Path(os.fsdecode(_bytes_of(text)))
+
+
+def root_text(root: ImageRoot) -> str:
+    """Return a root as files keep it."""
+    return as_listed(str(root))
 
 
 def relative_path(root: ImageRoot, path: str) -> str:

@@ -20,6 +20,7 @@ from headstart.extractors.images import (
     STAMP_COLUMNS,
     ImageRoot,
     parse_root,
+    root_text,
 )
 from headstart.extractors.listing.checking import check_rows
 from headstart.extractors.listing.listing_file import FILE, as_rows, opened_listing, origin_of
@@ -112,7 +113,7 @@ class CacheListing:
             The file cannot be written.
         """
         table = self.as_table()
-        origin = {"root": str(self.root), "kind": self.kind, "written_ns": self.written_ns}
+        origin = {"root": root_text(self.root), "kind": self.kind, "written_ns": self.written_ns}
         metadata = {**table.schema.metadata, b"headstart": json.dumps(origin).encode()}
         write_atomically(cache.path / FILE, sealed_parquet(table.replace_schema_metadata(metadata)))
 

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from headstart.extractors.atomic import errors_explained, write_atomically
 from headstart.extractors.cache import UNREADABLE, EmbeddingCache
-from headstart.extractors.images import DIGEST_COLUMN, OK, STAMP_COLUMNS, ImageRoot
+from headstart.extractors.images import DIGEST_COLUMN, OK, STAMP_COLUMNS, ImageRoot, root_text
 from headstart.extractors.listing.checking import check_digests
 from headstart.extractors.listing.listing_file import damage_explained
 from headstart.extractors.listing.sealing import check_seal, sealed_parquet
@@ -96,7 +96,7 @@ def keep_digests(cache: EmbeddingCache, root: ImageRoot, known: pd.DataFrame) ->
     empty = () if known["etag"].notna().any() else ("etag",)  # files have none
     columns = [name for name in _COLUMNS if name not in empty]
     table = pa.Table.from_pandas(known[columns], preserve_index=False)
-    data = sealed_parquet(table.replace_schema_metadata({b"headstart": json.dumps({"root": str(root)}).encode()}))
+    data = sealed_parquet(table.replace_schema_metadata({b"headstart": json.dumps({"root": root_text(root)}).encode()}))
     if not path.exists() or path.read_bytes() != data:
         write_atomically(path, data)
 
@@ -124,7 +124,7 @@ def _read(cache: EmbeddingCache, root: ImageRoot) -> pd.DataFrame:
         kept_root, rows = _parse(path)
     except (*UNREADABLE, pa.ArrowException):
         return none
-    return rows if kept_root == str(root) else none
+    return rows if kept_root == root_text(root) else none
 
 
 def _parse(path: Path) -> tuple[str, pd.DataFrame]:

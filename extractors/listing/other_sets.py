@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from headstart.extractors.atomic import errors_explained, write_atomically
 from headstart.extractors.cache import EmbeddingCache
-from headstart.extractors.images import DIGEST_COLUMN, OK, is_url, parse_root, place_of
+from headstart.extractors.images import DIGEST_COLUMN, OK, is_url, parse_root, place_of, root_text
 from headstart.extractors.listing.cache_listing import CacheListing
 from headstart.extractors.listing.checking import check_digests
 from headstart.extractors.listing.listing_file import damage_explained
@@ -53,13 +53,13 @@ def keep_other_sets(
     known = read_other_sets(cache)
     if rows.empty and known.empty:
         return
-    earlier = rows.assign(root=str(replaced.root))[list(_COLUMNS)].astype(object)
+    earlier = rows.assign(root=root_text(replaced.root))[list(_COLUMNS)].astype(object)
     found = pd.concat([known, earlier], ignore_index=True).drop_duplicates(["root", "path"], keep="last")
-    here = (found["root"] == str(listing.root)).to_numpy()
+    here = (found["root"] == root_text(listing.root)).to_numpy()
     listed = here & (found["path"].isin(listing.rows["path"]) | found["path"].isin(left_out["path"])).to_numpy()
     found = found[~listed]
     gone = [
-        root == str(listing.root) and not _is_there(root, archive or path)
+        root == root_text(listing.root) and not _is_there(root, archive or path)
         for root, path, archive in zip(found["root"], found["path"], found["archive"], strict=True)
     ]
     found = found[~pd.Series(gone, found.index, dtype=bool)].reset_index(drop=True)

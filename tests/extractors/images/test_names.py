@@ -10,8 +10,10 @@ import pytest
 from support.tar_shards import write_tar
 from support.zip_files import zip_folder
 
+from headstart.extractors.cache.cache import EmbeddingCache
 from headstart.extractors.images.reading import digest_bytes, image_sources
 from headstart.extractors.images.sources import list_images
+from headstart.extractors.listing.cache_listing import listed_root
 
 CHILD = """
 import json, sys
@@ -22,7 +24,8 @@ assert sys.getfilesystemencoding() == "ascii"
 cache, *sources = sys.argv[1:]
 found = []
 for number, source in enumerate(sources):
-    update_listing(EmbeddingCache(f"{cache}{number}", create=True), list_images(source), workers=1)
+    for listed in (sources[number - 1], source):  # the listing of another set is replaced
+        update_listing(EmbeddingCache(f"{cache}{number}", create=True), list_images(listed), workers=1)
     rows = read_listing(EmbeddingCache(f"{cache}{number}")).rows
     found.append(rows[["path", "status", "reason", "digest"]].values.tolist())
 print(json.dumps(found))
@@ -58,8 +61,9 @@ def test_they_are_listed_and_read_as_elsewhere(sources: list[Path], tmp_path: Pa
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    for source, there in zip(sources, json.loads(done.stdout), strict=True):
+    for number, (source, there) in enumerate(zip(sources, json.loads(done.stdout), strict=True)):
         found = list_images(source)
+        assert listed_root(EmbeddingCache(tmp_path / f"cache{number}")) == found.root
         here = found.rows[found.rows["status"] == "ok"]
         digests = [digest_bytes(found.root, image) for image in image_sources(here)]
         assert [(path, digest) for path, status, _, digest in there if status == "ok"] == list(
