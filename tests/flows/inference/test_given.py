@@ -2,6 +2,7 @@
 
 import io
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from support.tar_shards import write_tar
 from support.zip_files import zip_folder
 
 from headstart import Model, load
-from headstart.extractors.errors import ImageSetError
+from headstart.extractors.errors import ImageSetError, NotReadError
 from headstart.flows.errors import JobError
 from headstart.flows.extraction.job import extract
 from headstart.flows.fitting.job import fit
@@ -209,14 +210,24 @@ def test_an_image_is_predicted_alike_alone_and_among_others(loaded: Model, new: 
     assert alone.equals(together)
 
 
+def test_what_goes_while_it_is_embedded_gives_a_reason_to_each_of_its_copies(
+    loaded: Model, new: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copy(CAT, "copy.png")
+
+    def gone(*_: object) -> bytes:
+        raise NotReadError("no such file")
+
+    monkeypatch.setattr("headstart.extractors.decoding.prefetch.read_bytes", gone)
+    assert loaded.predict([CAT, "copy.png", DOG])["reason"].tolist() == ["no such file"] * 3
+
+
 def test_a_loaded_model_says_what_it_is(loaded: Model) -> None:
     assert loaded.classes == list(CLASSES)
     assert "3 classes: cat, dog, owl, on pixels, in " in repr(loaded)
 
 
 def test_results_with_several_models_are_not_guessed_at(loaded: Model, tmp_path: Path) -> None:
-    import shutil
-
     for name in ("colour", "shape"):
         shutil.copytree(loaded.folder, tmp_path / "results" / name / "model")
     with pytest.raises(JobError, match=r"holds 2 models; name one, such as .*colour/model"):
