@@ -1,8 +1,111 @@
-"""Results of a fit, for programs and people."""
+"""Results of a fit, for programs and people, and what its images were taken for."""
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+from rich.cells import cell_len, set_cell_size
 
 from headstart.heads.report import CandidateRow, TestResult
+
+_WIDTH, _LINES = 80, 2
+_LONGEST_NAME = 30
+
+
+@dataclass(frozen=True, kw_only=True)
+class Understood:
+    """What the images and their labels were taken for.
+
+    Attributes
+    ----------
+    images : int
+        Images that can be read.
+    column : str or None
+        The label column; None where there is none, or it is not clear which is meant.
+    other_columns : list of str
+        Label columns that were not taken.
+    task : {"classify", "regress"} or None
+    why, instead : str
+        Where the other is plausible, too: why it was not taken, and the option that takes it.
+    classes : dict of str to int
+        Images of each class; none of numbers.
+    numbers : list of float
+        The least and the largest; none of classes.
+    splits : dict of str to int
+        Images of each split that there is.
+    without_label : int
+    left_out : dict of str to int
+        Images of classes that are too rare to be fitted.
+    not_listed : int
+        Images that a limit left out of the listing.
+    passed_over : dict of str to int
+        Files by suffix, and folders by name with a slash behind, that are no images of the set.
+    """
+
+    images: int
+    column: str | None = None
+    other_columns: list[str] = field(default_factory=list)
+    task: str | None = None
+    why: str = ""
+    instead: str = ""
+    classes: dict[str, int] = field(default_factory=dict)
+    numbers: list[float] = field(default_factory=list)
+    splits: dict[str, int] = field(default_factory=dict)
+    without_label: int = 0
+    left_out: dict[str, int] = field(default_factory=dict)
+    not_listed: int = 0
+    passed_over: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def text(self) -> str:
+        """The whole in two lines of 80 columns at most, however many classes there are."""
+        rest = [one for one in (self._splits(), *self._remarks()) if one]
+        names = list(self.classes)
+        for n_names in range(min(len(names), _WIDTH), -1, -1):
+            text = " · ".join([self._labels(names[:n_names]), *rest])
+            if _n_lines(text) <= _LINES:
+                return text
+        return f"{set_cell_size(text, _LINES * _WIDTH - _LONGEST_NAME).rstrip()} …"  # all of it stands in the JSON
+
+    def as_dict(self) -> dict[str, object]:
+        """Return it as JSON has it, with the text."""
+        return {**vars(self), "text": self.text}
+
+    def without(self, left_out: Mapping[str, int]) -> "Understood":
+        """Return the same without some classes, of which the number of images is given."""
+        classes = {name: count for name, count in self.classes.items() if name not in left_out}
+        return replace(self, classes=classes, left_out={**self.left_out, **left_out})
+
+    def _labels(self, names: list[str]) -> str:
+        named = f"{_short(self.column)}: " if self.column and (self.column != "label" or self.other_columns) else ""
+        other = "classes" if self.task == "regress" else "numbers"
+        way = f" ({self.why}; {other}: fit {self.instead})" if self.instead else ""
+        if self.task == "regress":
+            return f"{named}numbers from {self.numbers[0]:g} to {self.numbers[1]:g}{way}"
+        if self.task is None:
+            return f"{len(self.other_columns)} label columns" if self.other_columns else "no labels"
+        shown = [_short(name) for name in names] + (["…"] if len(names) < len(self.classes) else [])
+        return f"{named}{_count(len(self.classes), 'class', 'classes')}: {', '.join(shown)}{way}"
+
+    def _splits(self) -> str:
+        if not self.splits:
+            return f"{_count(self.images, 'image')}, no splits"
+        return ", ".join(f"{name} {_number(count)}" for name, count in self.splits.items())
+
+    def _remarks(self) -> list[str]:
+        folders = [name for name in self.passed_over if name.endswith("/")]
+        files = sum(count for name, count in self.passed_over.items() if name not in folders)
+        over = [*(_short(name) for name in folders[:2]), *(["…"] if len(folders) > 2 else [])]
+        over += [_count(files, "other file")] if files else []
+        columns = ", ".join(map(_short, self.other_columns[:3])) + (", …" if len(self.other_columns) > 3 else "")
+        some = self.column is not None
+        return [
+            f"{_count(self.without_label, 'image')} without a label" if self.without_label and some else "",
+            f"{_count(len(self.left_out), 'class', 'classes')} too rare" if self.left_out else "",
+            f"not {columns} (--target)" if self.other_columns and some else "",
+            f"{columns}: fit --target says which" if self.other_columns and not some else "",
+            f"{_number(self.not_listed)} more beyond --limit" if self.not_listed else "",
+            f"passed over {', '.join(over)}" if over else "",
+        ]
 
 
 @dataclass(frozen=True)
@@ -29,6 +132,8 @@ class FitSummary:
         Time of the whole fit.
     suspects : str or None
         CSV of the images whose labels are probably wrong, worst first; None where no label looks wrong.
+    understood : Understood or None
+        What the images and their labels were taken for.
     """
 
     leaderboard: list[CandidateRow]
@@ -43,3 +148,33 @@ class FitSummary:
     seed: int
     seconds: float
     suspects: str | None = None
+    understood: Understood | None = None
+
+
+def _count(number: int, one: str, several: str = "") -> str:
+    return f"{_number(number)} {one if number == 1 else several or f'{one}s'}"
+
+
+def _number(number: int) -> str:
+    return f"{number:,}".replace(",", " ")
+
+
+def _short(name: str | None) -> str:
+    text = "".join(sign if sign.isprintable() else "?" for sign in " ".join(str(name).split()))
+    return text if cell_len(text) <= _LONGEST_NAME else f"{set_cell_size(text, _LONGEST_NAME - 1).rstrip()}…"
+
+
+def _n_lines(text: str) -> int:
+    """Count the lines of a terminal, which breaks between words."""
+    return len(list(_wrapped(text.split(" "))))
+
+
+def _wrapped(words: Iterable[str]) -> Iterable[str]:
+    line = ""
+    for word in words:
+        longer = f"{line} {word}" if line else word
+        if cell_len(longer) > _WIDTH:
+            yield line
+            longer = word
+        line = longer
+    yield line

@@ -45,6 +45,9 @@ class FitOptions:
     metric : str, optional
         What chooses the winner, one of `heads.scoring`'s for the task; by default the accuracy of classes, and R² for
         numbers.
+    min_images : int, optional
+        Classes with fewer images are left out, with a note; by default those of which the folds cannot have one each.
+        With a number, a class that has so many and is too rare for the folds is an error.
     folds, test_size, seed
         Folds of the cross-validation, the share held back, and the seed of splits and heads.
     repeats : int
@@ -87,6 +90,9 @@ class FitOptions:
             choices=tuple(metric_names()),
         ),
     ] = None
+    min_images: Annotated[
+        int | None, Option("Leave classes with fewer images out.", unset="what the folds need", least=1)
+    ] = None
     folds: Annotated[int, Option("Folds of the cross-validation.", least=2)] = 5
     repeats: Annotated[int, Option("Rounds of choosing, with other folds and seeds.", least=1)] = 1
     test_size: Annotated[float, Option("Share held back where the images have no splits.", above=0, below=1)] = 0.2
@@ -120,6 +126,7 @@ class FitKeywords(TypedDict, total=False):
     backbone: str | Sequence[str] | None
     keys: Sequence[str] | None
     metric: str | None
+    min_images: int | None
     folds: int
     repeats: int
     test_size: float

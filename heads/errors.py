@@ -35,6 +35,22 @@ class DataError(HeadError, ValueError):
         self.rows = tuple(rows)
 
 
+class RareClassError(DataError):
+    """Some classes have too few images for what is planned; without them it can go on.
+
+    Parameters
+    ----------
+    message : str
+        As for every error.
+    classes : sequence of int
+        Numbers of these classes.
+    """
+
+    def __init__(self, message: str, *, classes: Sequence[int]) -> None:
+        super().__init__(message)
+        self.classes = tuple(classes)
+
+
 class ModelFileError(HeadError, ValueError):
     """A saved model is damaged, of another format, or holds something that could run code."""
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 import numpy as np
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
-from headstart.heads.errors import DataError
+from headstart.heads.errors import DataError, RareClassError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -32,7 +32,7 @@ def cross_validate(
 
     Raises
     ------
-    DataError
+    RareClassError
         A class has fewer images, or groups, than there are folds.
     """
     n_classes = int(labels.max()) + 1
@@ -41,9 +41,10 @@ def cross_validate(
     fewest = counts.argmin()
     if counts[fewest] < folds:
         advice = f"use {option} {counts[fewest]}" if counts[fewest] >= 2 else "leave this class out"
-        raise DataError(
+        raise RareClassError(
             f"{names[codes[fewest]]!r} has {counts[fewest]} {unit_name(group_ids[train])} to train on, expected at "
-            f"least one for each of the {folds} folds: {advice}, or add images"
+            f"least one for each of the {folds} folds: {advice}, or add images",
+            classes=codes[counts < folds].tolist(),
         )
     single = len(np.unique(group_ids[train])) == len(train)
     kind = StratifiedKFold if single else StratifiedGroupKFold

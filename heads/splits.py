@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, Unpack
 import numpy as np
 from sklearn.model_selection import StratifiedShuffleSplit
 
-from headstart.heads.errors import DataError
+from headstart.heads.errors import DataError, RareClassError
 from headstart.heads.folds import Draw, check_folds, unit_name
 
 if TYPE_CHECKING:
@@ -108,9 +108,10 @@ def plan_splits(
 
     Raises
     ------
+    RareClassError
+        A class has fewer images (or groups) than folds.
     DataError
-        A single class, an unknown split name, nothing to train on, a class with fewer images (or groups) than folds, or
-        a `test_size` or `folds` out of its range.
+        A single class, an unknown split name, nothing to train on, or a `test_size` or `folds` out of its range.
     """
     draw = Draw(**drawn)
     # Without strata all images are of one class for whatever is drawn here.
@@ -124,7 +125,7 @@ def plan_splits(
     train, val, test = (np.flatnonzero(sides == name) for name in SPLIT_NAMES)
     test_name = "test" if len(test) else "val"
     if not len(test) and not len(val):
-        train, test = _hold_back(labels, group_ids, train, draw.test_size, draw.seed, names)
+        train, test = _hold_back(labels, group_ids, train, draw, names)
         share = len(test) / (len(train) + len(test))  # whole groups can be more or less than was asked for
         test_name = "held-out fifth" if 0.15 <= share < 0.25 else f"held-out {share:.2g} of the images"
     elif not len(test):
@@ -228,25 +229,27 @@ def _group_classes(labels: NDArray[Any], group_ids: Rows) -> tuple[Rows, Rows]:
     return present, pairs[first] % n_classes
 
 
-def _hold_back(
-    labels: NDArray[Any], group_ids: Rows, rows: Rows, test_size: float, seed: int, names: list[str]
-) -> tuple[Rows, Rows]:
-    """Return (train, test): whole groups, drawn so that `test_size` is the share of each class's groups."""
+def _hold_back(labels: NDArray[Any], group_ids: Rows, rows: Rows, draw: Draw, names: list[str]) -> tuple[Rows, Rows]:
+    """Return (train, test): whole groups, drawn so that the test size is the share of each class's groups."""
     present, classes = _group_classes(labels[rows], group_ids[rows])
     codes, counts = np.unique(classes, return_counts=True)
     unit = unit_name(group_ids[rows])
     if counts.min() < 2:
-        raise DataError(
+        raise RareClassError(
             f"{names[codes[counts.argmin()]]!r} has 1 {unit[:-1]}; holding some back needs 2 of each class: add "
-            "images, or give splits of your own"
+            "images, or give splits of your own",
+            classes=codes[counts < 2].tolist(),
         )
-    n_test = math.ceil(test_size * len(present))
+    n_test = math.ceil(draw.test_size * len(present))
     if n_test < len(codes) or len(present) - n_test < len(codes):
-        raise DataError(
-            f"test_size {test_size:g} of {len(present)} {unit} holds {n_test} back, expected at least one of each of "
-            f"the {len(codes)} classes on both sides: use another --test-size or more images"
+        message = (
+            f"test_size {draw.test_size:g} of {len(present)} {unit} holds {n_test} back, expected at least one of each "
+            f"of the {len(codes)} classes on both sides: use another --test-size or more images"
         )
-    drawn = StratifiedShuffleSplit(n_splits=1, test_size=n_test, random_state=seed)
+        if (rare := codes[counts < draw.folds]).size:  # no share to hold back would do for these
+            raise RareClassError(message, classes=rare.tolist())
+        raise DataError(message)
+    drawn = StratifiedShuffleSplit(n_splits=1, test_size=n_test, random_state=draw.seed)
     _, test_groups = next(drawn.split(np.zeros((len(present), 1)), classes))
     held_back = np.isin(group_ids[rows], present[test_groups])
     return rows[~held_back], rows[held_back]

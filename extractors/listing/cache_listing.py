@@ -41,12 +41,15 @@ class CacheListing:
         What the images were listed from: ``folder``, ``flat``, ``manifest``, ``tar`` and so on.
     written_ns : int
         When the files were looked at, in nanoseconds since the epoch.
+    left_out : int
+        Images that a limit left out.
     """
 
     rows: pd.DataFrame
     root: ImageRoot
     kind: str
     written_ns: int = field(default_factory=time.time_ns)
+    left_out: int = 0
 
     @property
     def usable(self) -> pd.DataFrame:
@@ -113,7 +116,9 @@ class CacheListing:
             The file cannot be written.
         """
         table = self.as_table()
-        origin = {"root": root_text(self.root), "kind": self.kind, "written_ns": self.written_ns}
+        origin: dict[str, object] = {"root": root_text(self.root), "kind": self.kind, "written_ns": self.written_ns}
+        if self.left_out:  # or a listing is as it was before this was kept
+            origin["left_out"] = self.left_out
         metadata = {**table.schema.metadata, b"headstart": json.dumps(origin).encode()}
         write_atomically(cache.path / FILE, sealed_parquet(table.replace_schema_metadata(metadata)))
 
@@ -158,4 +163,5 @@ def read_with_table(cache: EmbeddingCache) -> tuple[CacheListing, pa.Table]:
         for name in (name for name in LISTING_COLUMNS if name not in rows):
             nothing = [0] * len(rows) if name in STAMP_COLUMNS else pd.Series([None] * len(rows), dtype=object)
             rows.insert(LISTING_COLUMNS.index(name), name, nothing)
-        return CacheListing(rows, parse_root(origin["root"]), origin["kind"], origin["written_ns"]), table
+        root = parse_root(origin["root"])
+        return CacheListing(rows, root, origin["kind"], origin["written_ns"], origin["left_out"]), table

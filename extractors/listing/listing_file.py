@@ -45,15 +45,15 @@ def opened_listing(cache: EmbeddingCache) -> Iterator[pq.ParquetFile]:
 
 
 def origin_of(schema: pa.Schema) -> dict[str, Any]:
-    """Return the origin of the listed images: ``root``, ``kind`` and ``written_ns``.
+    """Return the origin of the listed images: ``root``, ``kind``, ``written_ns`` and ``left_out``.
 
     Raises
     ------
     KeyError, TypeError, ValueError
         The file says nothing of it.
     """
-    origin = dict(json.loads(schema.metadata[b"headstart"]))
-    kinds = {"root": str, "kind": str, "written_ns": int}
+    origin = {"left_out": 0} | dict(json.loads(schema.metadata[b"headstart"]))
+    kinds = {"root": str, "kind": str, "written_ns": int, "left_out": int}
     if wrong := [name for name, kind in kinds.items() if not isinstance(origin[name], kind)]:
         raise ValueError(f"its {wrong[0]} is {origin[wrong[0]]!r}")
     return origin

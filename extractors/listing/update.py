@@ -66,14 +66,15 @@ def update_listing(
         carry_over(rows, known)
     _wait_for_the_clock(rows)
     hashed = _hash_unknown(rows, images.root, workers, on_image)
-    listing = CacheListing(rows, images.root, images.kind, written_ns)
+    listing = CacheListing(rows, images.root, images.kind, written_ns, images.left_out)
     if not write:
         return listing
     left_out = known[~known["path"].isin(rows["path"])] if images.left_out else known.iloc[:0]
     # Where nothing is new, later times are worth writing only after files were hashed again because they had changed
     # just before they were listed, or are other files now. It saves time and no more, so a cache that may not be
     # written does without.
-    if earlier and (listing.root, listing.kind) == (earlier.root, earlier.kind):
+    origin = (listing.root, listing.kind, listing.left_out)
+    if earlier and origin == (earlier.root, earlier.kind, earlier.left_out):
         table = listing.as_table()
         worth = hashed or not table.equals(stored)
         if _without_stamps(table).equals(_without_stamps(stored)) and not (worth and os.access(cache.path, os.W_OK)):

@@ -70,11 +70,14 @@ class UsableListing:
     images : UsableImages
     labels : DataFrame
         ``split``, ``group`` and the label columns, as in `extractors.listing.cache_listing.CacheListing.usable`.
+    left_out : int
+        Images that a limit left out of the listing.
     """
 
     root: ImageRoot
     images: UsableImages
     labels: pd.DataFrame
+    left_out: int = 0
 
     @property
     def paths(self) -> "pd.Series[str]":
@@ -103,8 +106,10 @@ def read_usable(cache: EmbeddingCache) -> UsableListing:
             raise ValueError("a row has no path")
         if files["archive"].null_count == len(files):  # and then there are no offsets
             files = files.set_column(_FILES.index("offset"), "offset", pa.nulls(len(files)))
+        origin = origin_of(schema)
         listing = UsableListing(
-            root=parse_root(origin_of(schema)["root"]),
+            root=parse_root(origin["root"]),
+            left_out=origin["left_out"],
             images=UsableImages(_read_digests(file, usable), files if usable.all() else files.filter(pa.array(usable))),
             labels=rows if usable.all() else rows[usable],
         )

@@ -72,7 +72,8 @@ def show_extraction(summary: "ExtractionSummary") -> None:
     console.print(table)
     for key in summary.keys:
         if key.embedded:
-            console.print(f"[dim]{escape(_how(key))}[/]", highlight=False)
+            for line in _how(key):
+                console.print(f"[dim]{escape(line)}[/]", highlight=False)
     notes = [*summary.notes, *(reason for key in summary.keys for reason in key.reasons)]
     if summary.quarantined:
         notes.append(f"{summary.quarantined} images are in quarantine: headstart inspect {summary.cache}")
@@ -81,7 +82,7 @@ def show_extraction(summary: "ExtractionSummary") -> None:
     show_notes(notes)
 
 
-def _how(key: "KeySummary") -> str:
+def _how(key: "KeySummary") -> list[str]:
     """Say how a key was embedded, and where the time went."""
     stages = ", ".join(f"{stage} {seconds:.1f} s" for stage, seconds in key.stages.items() if seconds >= 0.05)
     rate = key.embedded / max(key.seconds - key.stages["set up"], 1e-3)
@@ -94,7 +95,7 @@ def _how(key: "KeySummary") -> str:
             f"against plain float32: cosine ≥ {fidelity.cosine:.5f}, relative error ≤ "
             f"{100 * fidelity.relative_error:.2g} %"
         )
-    return "\n  ".join(lines)
+    return [lines[0], *(f"  {line}" for line in lines[1:])]
 
 
 def show_cache(summary: "CacheSummary") -> None:

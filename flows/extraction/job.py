@@ -1,7 +1,7 @@
 """Images → cache: list the set, embed what is new with every backbone asked for, and say what came of it."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar, Unpack
 
 from headstart.extractors.cache import EmbeddingCache, EmbeddingStore
 from headstart.extractors.extraction import KeyDescription, Request, recall, remember
-from headstart.extractors.images import ImageSet, count_by_suffix, list_images
+from headstart.extractors.images import OK, ImageSet, count_by_suffix, list_images
 from headstart.extractors.listing import (
     CacheListing,
     count_changed_unseen,
@@ -23,7 +23,8 @@ from headstart.flows.extraction.choices import Wanted, default_cache, pair_weigh
 from headstart.flows.extraction.gpu_lock import device_lock
 from headstart.flows.extraction.summary import ExtractionSummary, KeySummary, describe_run, summarise
 from headstart.flows.options import ExtractKeywords, ExtractOptions, as_list, taken
-from headstart.flows.output import progress_bar, record_shard, say_waiting, timed
+from headstart.flows.output import progress_bar, record_shard, say_waiting, show_line, timed
+from headstart.flows.problem import describe_images
 
 if TYPE_CHECKING:  # it loads torch, which a rerun with nothing new does without
     from headstart.extractors.extraction import Extraction, MissingRows, ShardResult
@@ -170,11 +171,12 @@ def list_into(
     cache: EmbeddingCache, found: ImageSet, *, workers: int, progress: bool, rehash: bool = False
 ) -> tuple[CacheListing, list[str]]:
     """List an image set in a cache, reading only what is new or changed; returns the listing and notes for people."""
-    notes = list(found.notes)
-    if found.ignored:
-        notes.append(
-            f"passed over {sum(found.ignored.values())} files that are no images ({count_by_suffix(found.ignored)})"
-        )
+    readable = found.rows[found.rows["status"] == OK]
+    understood, notes = describe_images(readable, not_listed=found.left_out, passed_over=found.ignored)
+    if progress:  # before anything is read: what was taken amiss should not wait for a million images
+        show_line(understood.text)
+    notes += found.notes
+    notes += _passed_over(found.ignored)
     if found.left_out:
         notes.append(f"the listing is limited to {len(found.rows)} of {len(found.rows) + found.left_out} images")
     earlier = listed_root(cache)
@@ -187,6 +189,16 @@ def list_into(
         n_changed = count_changed_unseen(before, listing)
         notes.append(f"every file was read: {n_changed} had changed where nothing but the content showed it")
     return listing, notes
+
+
+def _passed_over(ignored: Mapping[str, int]) -> list[str]:
+    """Say how many files were no images, and which folders of thumbnails and deleted files were not looked into."""
+    folders = {name: count for name, count in ignored.items() if name.endswith("/")}
+    files = {name: count for name, count in ignored.items() if name not in folders}
+    notes = [f"passed over {sum(files.values())} files that are no images ({count_by_suffix(files)})"] if files else []
+    if folders:
+        notes.append(f"passed over what file servers and desktops leave ({count_by_suffix(folders)})")
+    return notes
 
 
 def open_extraction(

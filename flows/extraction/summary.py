@@ -8,6 +8,8 @@ from headstart.extractors.errors import ImageSetError
 from headstart.extractors.extraction import KeyDescription
 from headstart.extractors.listing import CacheListing
 from headstart.extractors.stages import STAGES
+from headstart.flows.fit_summary import Understood
+from headstart.flows.problem import describe_images
 
 if TYPE_CHECKING:  # it loads torch, which a rerun with nothing new does without
     from headstart.extractors.extraction import MissingRows
@@ -58,6 +60,8 @@ class ExtractionSummary:
     keys : list of KeySummary
     notes : list of str
         What a person should know.
+    understood : Understood
+        What the images and their labels are taken for.
     """
 
     cache: str
@@ -69,6 +73,7 @@ class ExtractionSummary:
     images_per_second: float
     keys: list[KeySummary]
     notes: list[str]
+    understood: Understood
 
 
 def describe_run(
@@ -127,4 +132,5 @@ def summarise(
         images_per_second=round(embedded / embedding_seconds, 1) if embedded and embedding_seconds else 0.0,
         keys=keys,
         notes=notes,
+        understood=describe_images(listing.usable, not_listed=listing.left_out)[0],
     )

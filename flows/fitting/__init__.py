@@ -5,6 +5,7 @@ conclusion   Winner of a sweep, fitted, scored once, compared, saved and kept in
 job          Job as a function: from a cache to a saved model.
 leaderboard  Rows of the leaderboard, and the card of the saved model.
 nested       Outer folds: the whole fit again without each, whose images its winner scores.
+rare_classes Classes that are too rare to be fitted, left out with a note.
 several      Several label columns, each fitted by itself, from one reading of the labels.
 streamed     Choice to read features in blocks.
 sweep        Every candidate through every fold, with progress and results of an interrupted sweep.

@@ -70,6 +70,7 @@ class Choices:
             calibrate=asked.calibrate,
             repeats=asked.repeats,
             nested=asked.nested,
+            min_images=asked.min_images,
         )
 
 

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Unpack
 
@@ -12,11 +13,13 @@ from headstart.flows.errors import JobError
 from headstart.flows.fit_summary import FitSummary
 from headstart.flows.fitting.choices import choose
 from headstart.flows.fitting.conclusion import conclude
-from headstart.flows.fitting.nested import fit_nested, plan_fit, workers_for_all
+from headstart.flows.fitting.nested import fit_nested, workers_for_all
+from headstart.flows.fitting.rare_classes import plan_without_rare
 from headstart.flows.fitting.streamed import Streaming, plan_streaming
 from headstart.flows.fitting.sweep import sweep_problem
 from headstart.flows.fitting.unfinished import kept_until_done
 from headstart.flows.options import FitKeywords, FitOptions, as_list, taken
+from headstart.flows.output import show_line
 from headstart.flows.problem import Embedded, Problem, pose_problem
 from headstart.heads.registry import Candidate, FeatureSet, expand
 from headstart.heads.splits import SplitPlan
@@ -97,7 +100,9 @@ def fit_problem(
         As `fit`.
     """
     choices = choose(problem, as_list(head), options, started=started, on_scores=on_scores)
-    plan, outer = plan_fit(problem, options)
+    problem, plan, outer = plan_without_rare(problem, options)
+    if options.progress:
+        show_line(problem.understood.text)
     if choices.metric == "r2" and outer is None:
         _refuse_constant(problem, plan)
     sets = [_feature_set(embedded) for embedded in problem.embedded]
@@ -117,7 +122,8 @@ def fit_problem(
             streaming=streaming,
             stage="all images" if outer else "",
         )
-        return conclude(problem, plan, results, choices, streaming=streaming, nested=nested)
+        summary = conclude(problem, plan, results, choices, streaming=streaming, nested=nested)
+        return replace(summary, understood=problem.understood)
 
 
 def _refuse_constant(problem: Problem, plan: SplitPlan) -> None:

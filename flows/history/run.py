@@ -35,6 +35,7 @@ class RunSettings:
     calibrate: bool = False
     repeats: int = 1
     nested: int | None = None
+    min_images: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

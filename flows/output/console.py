@@ -36,6 +36,11 @@ def show_notes(notes: Sequence[str]) -> None:
         Console(stderr=True).print(f"[yellow]note:[/] {escape(note)}", highlight=False)
 
 
+def show_line(text: str) -> None:
+    """Print what a person should see before the work begins, on standard error."""
+    Console(stderr=True).print(escape(text), highlight=False)
+
+
 def nearby(path: str) -> str:
     """Write a path as seen from the current folder where it lies below it."""
     here, there = Path.cwd(), Path(path).absolute()

@@ -9,3 +9,5 @@ from .problem import gather_labelled as gather_labelled
 from .problem import pose_column as pose_column
 from .problem import pose_problem as pose_problem
 from .problem import unite_groups as unite_groups
+from .understood import count_splits as count_splits
+from .understood import describe_images as describe_images

@@ -25,6 +25,8 @@ from headstart.flows.errors import JobError
 TASKS = ("classify", "regress")
 ALL = "all"
 
+_CLASSIFY, _REGRESS = "--task classify", "--task regress"
+
 _MOST_CLASSES_OF_NUMBERS = 100  # more distinct numbers measure something, unless they are ids: 0 or 1, 2, 3 …
 _IMAGES_OF_AN_ID = 2  # that ids of classes have on average; what differs for every image is no class
 
@@ -42,12 +44,16 @@ class Target:
         Classes, which index `class_names`, as int64; or numbers as float64.
     notes : list of str
         What a person should know.
+    why, instead : str
+        Where it could be meant otherwise: why it was taken so, in few words, and the option for the other.
     """
 
     task: str
     class_names: list[str]
     y: npt.NDArray[Any]
     notes: list[str] = field(default_factory=list)
+    why: str = ""
+    instead: str = ""
 
 
 def merge_labels(file: Path, rows: pd.DataFrame, root: ImageRoot, notes: list[str]) -> pd.DataFrame:
@@ -129,12 +135,13 @@ def choose_targets(rows: pd.DataFrame, wanted: Sequence[str] | None, cache: Path
             raise JobError(f"{cache}: not one image has a label; give labels with --labels FILE")
         return labelled
     if wanted is None:
-        if len(found) > 1 and "label" not in found:
+        usual = find_usual_target(found)
+        if usual is None:
             raise JobError(
                 f"{cache}: which of the label columns is meant? Say --target {' or --target '.join(found)}, "
                 "several of them, or --target all"
             )
-        wanted = ["label" if "label" in found else found[0]]
+        wanted = [usual]
     for target in wanted:
         if target not in found:
             raise JobError(f"{cache}: no label column {target!r}; there are {', '.join(found)}")
@@ -143,6 +150,11 @@ def choose_targets(rows: pd.DataFrame, wanted: Sequence[str] | None, cache: Path
                 f"{cache}: not one image has a {target}; give labels with --labels FILE (columns 'path' and {target!r})"
             )
     return list(dict.fromkeys(wanted))
+
+
+def find_usual_target(columns: Sequence[str]) -> str | None:
+    """Return the label column that is meant where nobody says it: the only one, or ``label``; None of others."""
+    return "label" if "label" in columns else columns[0] if len(columns) == 1 else None
 
 
 def encode_target(values: "pd.Series[Any]", name: str, task: str | None = None) -> Target:
@@ -163,9 +175,9 @@ def encode_target(values: "pd.Series[Any]", name: str, task: str | None = None) 
     measured = numeric and not pd.api.types.is_bool_dtype(values)
     fractional = bool(measured and (values % 1 != 0).any())
     if task == "regress":
-        return _numbers(values if numeric else _read_numbers(values, name), name, guessed=False)
+        return _numbers(values if numeric else _read_numbers(values, name), name)
     if task is None and (fractional or (measured and _is_measured(values))):
-        return _numbers(values, name, guessed=True)
+        return _numbers(values, name, why="with a fraction" if fractional else "many, with gaps")
     codes, found = pd.factorize(values)  # of millions of values few are different, and only these are sorted
     try:
         classes, place = np.unique(pd.Series(found).map(_composed).to_numpy(), return_inverse=True)
@@ -178,8 +190,10 @@ def encode_target(values: "pd.Series[Any]", name: str, task: str | None = None) 
     if not numeric and are_whole_numbers(names):  # class 10 comes after class 9
         order = np.argsort(np.array(names, dtype=np.int64))
         names, place = [names[at] for at in order], np.argsort(order)[place]
-    notes = [*_doubts(values, names, name, task), *_near_names(names, name)]
-    return Target("classify", names, place[codes].astype(np.int64), notes)
+    why = "" if task else _doubt(values, names)
+    note = f"target {name!r} holds {why}, taken for the names of classes ({_REGRESS}: heads predict the number)"
+    notes = [*([note] if why else []), *_near_names(names, name)]
+    return Target("classify", names, place[codes].astype(np.int64), notes, why, _REGRESS if why else "")
 
 
 def _composed(value: Any) -> Any:
@@ -214,22 +228,20 @@ def _read_numbers(values: "pd.Series[Any]", name: str) -> "pd.Series[Any]":
     return numbers
 
 
-def _doubts(values: "pd.Series[Any]", classes: list[str], name: str, task: str | None) -> list[str]:
-    """Return a note where numbers were taken for classes that could as well be measured."""
-    if task is not None or pd.api.types.is_bool_dtype(values):
-        return []
-    instead = "--task regress: heads predict the number"
+def _doubt(values: "pd.Series[Any]", classes: list[str]) -> str:
+    """Return in few words which numbers were taken for classes, though they could be measured; empty for others."""
+    if pd.api.types.is_bool_dtype(values):
+        return ""
     if pd.api.types.is_numeric_dtype(values):
-        ids = "ids of" if len(classes) > _MOST_CLASSES_OF_NUMBERS else "the names of"
-        return [f"target {name!r} holds {len(classes)} different whole numbers, taken for {ids} classes ({instead})"]
+        without_gaps = " without gaps" if len(classes) > _MOST_CLASSES_OF_NUMBERS else ""
+        return f"{len(classes)} different whole numbers{without_gaps}"
     numbers = pd.to_numeric(pd.Series(classes), errors="coerce")
     if numbers.isna().any() or are_whole_numbers(classes):
-        return []
-    shown = ", ".join(classes[:3])
-    return [f"target {name!r} holds numbers that are no plain ones ({shown}), taken for names of classes ({instead})"]
+        return ""
+    return f"numbers that are no plain ones ({', '.join(classes[:3])})"
 
 
-def _numbers(values: "pd.Series[Any]", name: str, *, guessed: bool) -> Target:
+def _numbers(values: "pd.Series[Any]", name: str, *, why: str = "") -> Target:
     y = values.to_numpy(dtype=np.float64)
     if not np.isfinite(y).all():
         raise JobError(
@@ -239,5 +251,9 @@ def _numbers(values: "pd.Series[Any]", name: str, *, guessed: bool) -> Target:
     n_different = len(np.unique(y))
     if n_different < 2:
         raise JobError(f"target {name!r} is {y[0]:g} for every image; there is nothing to predict")
-    note = f"target {name!r} holds {n_different} different numbers: heads predict the number (--task classify: classes)"
-    return Target("regress", [], y, [note] if guessed else [])
+    if not why:
+        return Target("regress", [], y)
+    note = (
+        f"target {name!r} holds {n_different} different numbers, {why}: heads predict the number ({_CLASSIFY}: classes)"
+    )
+    return Target("regress", [], y, [note], why, _CLASSIFY)

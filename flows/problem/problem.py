@@ -12,11 +12,13 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from headstart.extractors.cache import EmbeddingCache, number_digests
-from headstart.extractors.images import ImageRoot
+from headstart.extractors.images import ImageRoot, label_columns
 from headstart.extractors.listing import UsableImages, read_usable
 from headstart.flows.errors import JobError
+from headstart.flows.fit_summary import Understood
 from headstart.flows.problem.embedded import Embedded, find_covering
 from headstart.flows.problem.label_columns import choose_targets, encode_target, merge_labels, note_conflicts
+from headstart.flows.problem.understood import count_splits, describe_target
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,8 @@ class Problem:
         Every tap of every key that covers all images.
     notes : list of str
         What was left out, and why.
+    understood : Understood
+        What all this was taken from, for people.
     task : {"classify", "regress"}
         Whether `y` holds classes or numbers.
     """
@@ -57,6 +61,7 @@ class Problem:
     root: ImageRoot
     embedded: list[Embedded]
     notes: list[str]
+    understood: Understood
     task: str = "classify"
 
     def find(self, key: str, tap: str) -> Embedded:
@@ -86,6 +91,8 @@ class Labelled:
         Every tap of every key that covers all of them.
     notes : list of str
         What was left out, and why.
+    not_listed : int
+        Images that a limit left out of the listing.
     """
 
     name: str
@@ -96,6 +103,7 @@ class Labelled:
     root: ImageRoot
     embedded: list[Embedded]
     notes: list[str]
+    not_listed: int = 0
 
 
 def gather_labelled(
@@ -128,6 +136,12 @@ def gather_labelled(
     """
     listing = read_usable(cache)
     notes: list[str] = []
+    if listing.left_out:
+        whole = len(listing.images) + listing.left_out
+        notes.append(
+            f"{cache.path} lists {len(listing.images)} of {whole} images, because they were extracted with --limit: "
+            "extract without it to fit on all"
+        )
     rows = listing.labels
     if labels is not None:
         rows = merge_labels(labels, rows.assign(path=listing.paths), listing.root, notes).drop(columns="path")
@@ -143,6 +157,7 @@ def gather_labelled(
         root=listing.root,
         embedded=find_covering(cache, images.digest, backbone, keys, notes),
         notes=notes,
+        not_listed=listing.left_out,
     )
 
 
@@ -163,6 +178,13 @@ def pose_column(labelled: Labelled, column: str, *, task: str | None = None) -> 
         The labels do not fit the task.
     """
     has_label = labelled.rows[column].notna().to_numpy()
+    understood = Understood(
+        images=int(has_label.sum()),
+        column=column,
+        other_columns=[name for name in label_columns(labelled.rows) if name != column],
+        without_label=labelled.n_listed - int(has_label.sum()),
+        not_listed=labelled.not_listed,
+    )
     rows, embedded, notes = labelled.rows, labelled.embedded, list(labelled.notes)
     images = labelled.images.keep(has_label)
     if not has_label.all():  # of millions of images, a copy only where some are left out
@@ -184,6 +206,7 @@ def pose_column(labelled: Labelled, column: str, *, task: str | None = None) -> 
         root=labelled.root,
         embedded=embedded,
         notes=[*notes, *target.notes],
+        understood=describe_target(target, replace(understood, splits=count_splits(rows["split"]))),
         task=target.task,
     )
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 
-from headstart.heads.errors import DataError
+from headstart.heads.errors import DataError, RareClassError
 from headstart.heads.folds import Draw, check_folds, cross_validate
 from headstart.heads.scoring import score_predictions
 from headstart.heads.splits import SplitPlan, checked_names, number_groups, plan_splits
@@ -195,6 +195,8 @@ def _plan_outer(labels: NDArray[Any], rows: Rows, name: str, plan_inside: Callab
     side[rows] = "test"
     try:
         return replace(plan_inside(labels, split=side), test_name=name)
+    except RareClassError as error:
+        raise RareClassError(f"without {name}: {error}", classes=error.classes) from error
     except DataError as error:
         raise DataError(f"without {name}: {error}") from error
 

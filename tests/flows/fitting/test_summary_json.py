@@ -26,11 +26,11 @@ NESTED = ["meaning", "n_same", "n_same_head", "folds"]
 FOLD = ["fold", "n_train", "n_images", "label", "backbone", "key", "tap", "head", "params", "metric", "chosen_by"]
 FOLD += ["score", "low", "high", "scores"]
 SUMMARY = ["leaderboard", "winner", "test", "controls", "model", "report", "table", "class_names", "notes", "seed"]
-SUMMARY += ["seconds", "suspects"]
+SUMMARY += ["seconds", "suspects", "understood"]
 RUN = ["id", "time", "settings", "versions", "data", "embedding", "winner", "test", "results", "n_candidates"]
 RUN += ["seconds"]
 SETTINGS = ["heads", "sweep", "metric", "folds", "test_size", "seed", "target", "labels", "backbone", "calibrate"]
-SETTINGS += ["repeats", "nested"]
+SETTINGS += ["repeats", "nested", "min_images"]
 DATA = ["cache", "name", "target", "task", "n_images", "n_classes", "n_test", "images", "train", "test"]
 
 
@@ -49,6 +49,8 @@ def same(value: Any, said: Any, names: list[str]) -> None:
             assert list(said[name]) == list(mine)
             for metric, score in mine.items():
                 same(score, said[name][metric], SCORE)
+        elif name == "understood":
+            assert said[name] == {**vars(mine), "text": mine.text}
         elif name in ("winner", "test"):
             same_score(mine, said[name]) if name == "test" else same(mine, said[name], ROW)
         elif name in ("leaderboard", "controls"):

@@ -15,7 +15,7 @@ def test_ids_of_classes_are_classes_however_many() -> None:
     assert (target.task, len(target.class_names)) == ("classify", 101)
     assert target.class_names[99:] == ["99", "100"]
     (note,) = target.notes
-    assert note.startswith("target 'species' holds 101 different whole numbers, taken for ids of classes")
+    assert note.startswith("target 'species' holds 101 different whole numbers without gaps, taken for")
     assert note.endswith("(--task regress: heads predict the number)")
 
 
