@@ -13,6 +13,7 @@ from headstart.flows.output import Console, emit_json, escape, show_notes
 
 if TYPE_CHECKING:
     from headstart.flows.doctor import Finding
+    from headstart.flows.nightly import NightSummary
     from headstart.flows.serving import Served
 
 
@@ -46,6 +47,9 @@ def _show_served(served: "Served") -> None:
         console.print(line, highlight=False, soft_wrap=True)  # a command and an address are there to be copied
     show_notes(served.notes)
 
+
+ALERTED = 3
+"""Exit status of a night with an alert, where that is asked for: 1 is a night that did not get through."""
 
 _MARKS = {"ok": "[green]✓ ok[/]", "warn": "[yellow]! warn[/]", "fail": "[bold red]✗ fail[/]"}
 
@@ -81,15 +85,23 @@ def _show_findings(findings: "list[Finding]") -> None:
 
 def nightly(
     experiment: Annotated[Path, typer.Argument(help="A TOML file; see README.md.", show_default=False)],
+    fail_on_alert: Annotated[
+        bool, typer.Option("--fail-on-alert", help=f"Exit status {ALERTED} where somebody should look at the night.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Embed what is new, fit again if that matters, and compare with the last night, as a schedule would."""
-    from headstart.flows.nightly import hold_night, night_lines
+    from headstart.flows.nightly import hold_night
 
     night = hold_night(experiment, progress=True)
-    if json:
-        emit_json(night)
-        return
+    emit_json(night) if json else _show_night(night)
+    if fail_on_alert and night.alerts:
+        raise typer.Exit(ALERTED)
+
+
+def _show_night(night: "NightSummary") -> None:
+    from headstart.flows.nightly import night_lines
+
     console = Console()
     for line in night_lines(night):
         console.print(escape(line), highlight=False)

@@ -1,5 +1,6 @@
 from .choices import refuse_unusable as refuse_unusable
 from .job import fit as fit
+from .job import preview as preview
 from .leaderboard import write_leaderboard as write_leaderboard
 from .nested import NestedFit as NestedFit
 from .several import Multilabel as Multilabel

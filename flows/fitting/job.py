@@ -10,17 +10,18 @@ import numpy as np
 
 from headstart.extractors.cache import EmbeddingCache
 from headstart.flows.errors import JobError
-from headstart.flows.fit_summary import FitSummary
+from headstart.flows.fit_summary import FitSummary, Understood
 from headstart.flows.fitting.choices import choose
 from headstart.flows.fitting.conclusion import conclude
 from headstart.flows.fitting.nested import fit_nested, workers_for_all
-from headstart.flows.fitting.rare_classes import plan_without_rare
+from headstart.flows.fitting.rare_classes import leave_out, plan_without_rare
 from headstart.flows.fitting.streamed import Streaming, plan_streaming
 from headstart.flows.fitting.sweep import sweep_problem
 from headstart.flows.fitting.unfinished import kept_until_done
 from headstart.flows.options import FitKeywords, FitOptions, as_list, taken
 from headstart.flows.output import show_line
 from headstart.flows.problem import Embedded, Problem, pose_problem
+from headstart.heads.errors import DataError, RareClassError
 from headstart.heads.registry import Candidate, FeatureSet, expand
 from headstart.heads.splits import SplitPlan
 
@@ -65,15 +66,35 @@ def fit(
     """
     started = time.monotonic()
     options = taken("fit", options or FitOptions(), named)
-    problem = pose_problem(
-        EmbeddingCache(cache),
+    return fit_problem(_pose(EmbeddingCache(cache), options), head, options, started=started, on_scores=on_scores)
+
+
+def preview(cache: EmbeddingCache, options: FitOptions) -> Understood:
+    """Say what a fit with these options would take the images for, without fitting anything.
+
+    Raises
+    ------
+    JobError
+        As `fit`. What only its folds refuse, the fit itself will say.
+    """
+    problem = _pose(cache, options)
+    try:
+        return plan_without_rare(problem, options)[0].understood
+    except RareClassError as error:  # fewer than two classes would be left
+        return leave_out(problem, error.classes).understood
+    except DataError:
+        return problem.understood
+
+
+def _pose(cache: EmbeddingCache, options: FitOptions) -> Problem:
+    return pose_problem(
+        cache,
         labels=Path(options.labels) if options.labels else None,
         target=options.target,
         task=options.task,
         backbone=as_list(options.backbone) if options.backbone else None,
         keys=options.keys,
     )
-    return fit_problem(problem, head, options, started=started, on_scores=on_scores)
 
 
 def fit_problem(

@@ -1,7 +1,7 @@
 """Whether tonight's new images look like those before, as each fit's winner sees them."""
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -14,11 +14,14 @@ from headstart.flows.experiment import Experiment, FitTable
 from headstart.flows.history import Run
 from headstart.flows.nightly.changes import seen_digests, unseen_digests
 from headstart.flows.nightly.inputs import labelled_rows, name_of
-from headstart.heads.analysis import Drift, draw_rows, measure_drift
+from headstart.heads.analysis import Drift, draw_rows, farthest_rows, measure_drift
 from headstart.heads.scoring import holm
 
 ALPHA = 0.01
 """New images drift where chance alone would leave them so far away in fewer nights than one in a hundred."""
+
+MOST_SHOWN = 24
+"""Images of each drift that are named and shown."""
 
 _CLASSES_SHOWN = 3
 
@@ -41,6 +44,8 @@ class NightDrift:
         Images were compared within their class, so that another mix of classes alone is no drift.
     mix : list of str
         The classes whose share changed most, with their shares before and tonight, and classes that are new.
+    farthest : list of str
+        Paths of the new images that are farthest from any old one, the farthest first.
     """
 
     name: str
@@ -49,6 +54,7 @@ class NightDrift:
     p_adjusted: float | None
     within_classes: bool
     mix: list[str]
+    farthest: list[str] = field(default_factory=list)
 
     @property
     def drifts(self) -> bool:
@@ -108,7 +114,11 @@ def _measure_one(
     old, fresh = (_features(store, tap, side["digest"].tolist()) for side in sides)
     classes = (sides[0]["label"].tolist(), sides[1]["label"].tolist()) if within else None
     test = measure_drift(old, fresh, classes=classes, seed=table.options.seed)
-    return NightDrift(name_of(table), f"{key} · {tap}", test, None, within, mix)
+    farthest: list[str] = []
+    if len(old) and len(fresh):
+        far = farthest_rows(old, fresh, MOST_SHOWN, classes=classes)
+        farthest = listing.distinct.set_index("digest")["path"][sides[1]["digest"].iloc[far]].tolist()
+    return NightDrift(name_of(table), f"{key} · {tap}", test, None, within, mix, farthest)
 
 
 def _describe(digests: list[str], listing: CacheListing) -> pd.DataFrame:

@@ -7,11 +7,12 @@ from typing import Any
 from prefect import flow
 from prefect.artifacts import create_markdown_artifact
 from prefect.client.schemas.objects import State
-from prefect.states import Completed
+from prefect.states import Completed, Failed
 
 from headstart.flows.experiment import Experiment, check_allowed, read_experiment
 from headstart.flows.extraction import ExtractionSummary
-from headstart.flows.nightly.night import NightSummary, run_night
+from headstart.flows.nightly.night import run_night
+from headstart.flows.nightly.summary import NightSummary
 from headstart.flows.nightly.text import headline, night_page
 from headstart.flows.orchestration import (
     NO_PICKLE,
@@ -25,7 +26,7 @@ from headstart.flows.orchestration import (
 )
 
 ALERT = "Alert"
-"""Name of the final state, of type COMPLETED, of a night that somebody should look at; automations can wait for it."""
+"""Name of the final state of a night that somebody should look at, of type FAILED: Prefect shows it in red."""
 
 
 @flow(
@@ -37,7 +38,8 @@ ALERT = "Alert"
 def nightly(experiment: Experiment, progress: bool = False) -> State[NightSummary]:
     """Embed what is new, fit again if that matters, compare with the last night, and leave one page about it.
 
-    Called as a function, it returns a `NightSummary`: Prefect takes it out of the state.
+    Its work is done also where it ends as Alert. Call `hold_night` for the `NightSummary`: called as a function, a flow
+    that ends so raises.
     """
     with experiment_at_work(experiment, show=progress) as settled:
         refuse_misspelt(settled)  # a parameter that was typed into Prefect's form has passed through nothing else
@@ -48,7 +50,7 @@ def nightly(experiment: Experiment, progress: bool = False) -> State[NightSummar
             leave=leave_page,
         )
     if night.alerts:
-        return Completed(name=ALERT, message="; ".join(night.alerts), data=night)
+        return Failed(name=ALERT, message="; ".join(night.alerts), data=night)
     return Completed(message=headline(night), data=night)
 
 
@@ -80,8 +82,9 @@ def hold_night(experiment: str | Path | Experiment, *, progress: bool = False) -
     check_allowed(checked)  # before the next line imports code of one's own
     refuse_misspelt(checked)
     tie_embedded_server()
-    night: Any = nightly(checked, progress)
-    return night  # type: ignore[no-any-return]  # Prefect takes the summary out of the state that the flow returns
+    state: State[Any] = nightly(checked, progress, return_state=True)
+    night: Any = state.result(raise_on_failure=state.name != ALERT)
+    return night  # type: ignore[no-any-return]  # Prefect keeps what the flow found in the state
 
 
 def _extract(experiment: Experiment, *, progress: bool) -> ExtractionSummary:

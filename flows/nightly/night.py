@@ -1,8 +1,7 @@
 """One night of an experiment: embed what is new, fit again if that matters, and compare with the last night."""
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from headstart.extractors.cache import EmbeddingCache
@@ -11,55 +10,18 @@ from headstart.flows.experiment import Experiment
 from headstart.flows.extraction import ExtractionSummary
 from headstart.flows.fit_summary import FitSummary
 from headstart.flows.history import FOLDER, KeptRun, Run, find_run
-from headstart.flows.nightly.changes import NightChanges, compare_listings
+from headstart.flows.nightly.changes import compare_listings
+from headstart.flows.nightly.classes import LostClass, classes_of, find_lost
 from headstart.flows.nightly.drift import ALPHA, NightDrift, measure_drifts
 from headstart.flows.nightly.inputs import describe_inputs, name_of, why_refit
+from headstart.flows.nightly.page import PAGE, write_page
 from headstart.flows.nightly.record import NightRecord
 from headstart.flows.nightly.score import ScoreChange, compare_scores
+from headstart.flows.nightly.summary import NightSummary
 from headstart.heads.report import interval_text, score_text
 from headstart.heads.scoring import metric_name
 
-
-@dataclass(frozen=True)
-class NightSummary:
-    """Findings and actions of a night.
-
-    Attributes
-    ----------
-    name, cache, results : str
-        The experiment's name and its folders.
-    first : bool
-        No night was completed before, so that there is nothing to compare with.
-    images, quarantined, embedded : int
-        Images listed, of these unreadable, and rows that were computed, over all keys.
-    changes : NightChanges
-    refitted : list of str
-        Why the heads were fitted again; empty where they were not.
-    scores : list of ScoreChange
-        One for each fit.
-    drifts : list of NightDrift
-        One for each fit; empty where no image was new.
-    alerts : list of str
-        What somebody should look at: a score that fell by more than chance, new images that drift.
-    seconds : float
-    notes : list of str
-        What a person should know of the extraction.
-    """
-
-    name: str
-    cache: str
-    results: str
-    first: bool
-    images: int
-    quarantined: int
-    embedded: int
-    changes: NightChanges
-    refitted: list[str]
-    scores: list[ScoreChange]
-    drifts: list[NightDrift]
-    alerts: list[str]
-    seconds: float
-    notes: list[str] = field(default_factory=list)
+_SHOWN = 5  # classes that are named
 
 
 def run_night(
@@ -98,10 +60,18 @@ def run_night(
     keys = [key.id for key in extraction.keys]
     inputs = describe_inputs(experiment, listing, keys)
     reasons = why_refit(experiment, last.inputs if last else None, inputs)
+    earlier = last.classes if last else {}
+    known, rare = classes_of(experiment, keys) if reasons or not earlier else (earlier, {})
+    lost = find_lost(experiment, listing, earlier, (known, rare)) if reasons else []
+    if lost and last:  # what the kept models go by is what the next night compares with
+        reasons, inputs, known = [], last.inputs, earlier
     if reasons:
         fit(keys)
     runs = {name_of(table): find_run(str(experiment.folder_of(table)), []) for table in experiment.fit}
-    scores = [compare_scores(name, _earlier(last, name), run) for name, run in runs.items()]
+    scores = [
+        compare_scores(name, _earlier(last, name), run, classes=(earlier.get(name, ()), known.get(name, ())))
+        for name, run in runs.items()
+    ]
     kept = {name: one.run for name, one in runs.items()}
     drifts = measure_drifts(experiment, listing, last.seen, kept) if last else []
     summary = NightSummary(
@@ -116,19 +86,29 @@ def run_night(
         refitted=reasons,
         scores=scores,
         drifts=drifts,
-        alerts=list_alerts(scores, drifts),
+        alerts=list_alerts(scores, drifts, lost),
         seconds=round(time.monotonic() - started, 3),
-        notes=extraction.notes,
+        notes=[*extraction.notes, *(_rare_note(name, classes) for name, classes in rare.items() if classes)],
+        lost=lost,
+        page=str(experiment.out / PAGE),
     )
+    write_page(summary, listing)
     leave(summary)
-    NightRecord(listing.rows, inputs, kept).write(experiment.out)
+    NightRecord(listing.rows, inputs, kept, known).write(experiment.out)
     return summary
 
 
-def list_alerts(scores: list[ScoreChange], drifts: list[NightDrift]) -> list[str]:
+def list_alerts(scores: list[ScoreChange], drifts: list[NightDrift], lost: Sequence[LostClass] = ()) -> list[str]:
     """Say what somebody should look at."""
     alone = len(scores) == 1
     alerts = []
+    for name in dict.fromkeys(one.name for one in lost):
+        gone = [one for one in lost if one.name == name]
+        more = f" and {len(gone) - _SHOWN} more classes" if len(gone) > _SHOWN else ""
+        alerts.append(
+            f"{'' if alone else f'{name}: '}{'; '.join(one.text for one in gone[:_SHOWN])}{more}: nothing was fitted, "
+            f"and the model of before is kept. Bring the images back, or delete {gone[0].model} to go on without them"
+        )
     for one in scores:
         if one.fell and one.now and one.before and one.difference:
             where = "" if alone else f"{one.name}: "
@@ -146,6 +126,12 @@ def list_alerts(scores: list[ScoreChange], drifts: list[NightDrift]) -> list[str
                 f"(p = {drift.p_adjusted:.3f}, alert below {ALPHA})"
             )
     return alerts
+
+
+def _rare_note(name: str, classes: Mapping[str, int]) -> str:
+    named = [f"{label} ({count})" for label, count in sorted(classes.items())[:_SHOWN]]
+    more = f" and {len(classes) - _SHOWN} more" if len(classes) > _SHOWN else ""
+    return f"{name}: classes with too few images are left out: {', '.join(named)}{more} (min_images)"
 
 
 def _earlier(last: NightRecord | None, name: str) -> KeptRun | None:

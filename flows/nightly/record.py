@@ -19,6 +19,7 @@ from headstart.extractors.atomic import make_folder, write_atomically
 from headstart.extractors.errors import CacheError
 from headstart.flows.history import FORMAT_VERSION, Run
 from headstart.flows.nightly.changes import SEEN_COLUMNS
+from headstart.flows.nightly.classes import Classes
 from headstart.flows.nightly.inputs import Inputs
 from headstart.flows.output import plain
 
@@ -39,11 +40,14 @@ class NightRecord:
         What the fits went by, by their names.
     runs : dict of str to Run
         The last run of every fit, by its name.
+    classes : dict of str to dict of str to int
+        The classes that each model knows; none in a record of before they were kept.
     """
 
     seen: pd.DataFrame
     inputs: Inputs = field(default_factory=dict)
     runs: dict[str, Run] = field(default_factory=dict)
+    classes: Classes = field(default_factory=dict)
 
     def write(self, folder: Path) -> None:
         """Replace the record in a results folder.
@@ -57,6 +61,7 @@ class NightRecord:
             "format_version": FORMAT_VERSION,
             "inputs": plain(self.inputs),
             "runs": {name: run.as_line() for name, run in self.runs.items()},
+            "classes": self.classes,
         }
         table = pa.Table.from_pandas(self.seen[list(SEEN_COLUMNS)], preserve_index=False)
         buffer = io.BytesIO()
@@ -84,9 +89,10 @@ class NightRecord:
                 raise ValueError(f"format {about['format_version']}, expected {FORMAT_VERSION}")  # noqa: TRY301 - told as all else that is wrong with the file
             runs = {name: Run.from_line(line.encode()) for name, line in about["runs"].items()}
             inputs = TypeAdapter(Inputs).validate_python(about["inputs"])
+            classes = TypeAdapter(Classes).validate_python(about.get("classes", {}))
             seen = table.to_pandas()[list(SEEN_COLUMNS)]
         except (pa.ArrowInvalid, OSError, KeyError, TypeError, ValueError, AttributeError) as error:
             raise CacheError(
                 f"{path}: cannot be read ({error}); delete it, and the next night is taken for the first"
             ) from error
-        return cls(seen, inputs, runs)
+        return cls(seen, inputs, runs, classes)

@@ -1,12 +1,15 @@
 """A fit's score tonight against that of the last night: the same metric, and whether it fell by more than chance."""
 
 import math
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from headstart.flows.errors import JobError
 from headstart.flows.history import KeptRun, compare_runs
 from headstart.heads.report import ScoreRow
 from headstart.heads.scoring import Score, find_metric
+
+_SHOWN = 3  # classes that are named
 
 
 @dataclass(frozen=True)
@@ -50,7 +53,9 @@ class ScoreChange:
     remark: str = ""
 
 
-def compare_scores(name: str, before: KeptRun | None, now: KeptRun) -> ScoreChange:
+def compare_scores(
+    name: str, before: KeptRun | None, now: KeptRun, *, classes: tuple[Collection[str], Collection[str]] = ((), ())
+) -> ScoreChange:
     """Compare the winners of two nights by the metric that chose tonight's.
 
     On the same test images the difference has the interval of a paired test (`heads.scoring`). Where the test images
@@ -69,6 +74,8 @@ def compare_scores(name: str, before: KeptRun | None, now: KeptRun) -> ScoreChan
         The fit's run of the last night.
     now : KeptRun
         Its run of tonight; the same where nothing was fitted again.
+    classes : (collection of str, collection of str)
+        The classes of both, where they are known: scores of other classes are another task's, and are not compared.
 
     References
     ----------
@@ -81,7 +88,7 @@ def compare_scores(name: str, before: KeptRun | None, now: KeptRun) -> ScoreChan
     if before is None or tonight is None:
         return ScoreChange(name, metric, tonight, remark="there is no earlier night to compare with")
     earlier = _score_of(before, metric)
-    if earlier is None or (unlike := _obstacle(before, now)):
+    if earlier is None or (unlike := _obstacle(before, now, *classes)):
         remark = f"not comparable: the last night has no {metric}" if earlier is None else unlike
         return ScoreChange(name, metric, tonight, earlier, remark=remark)
     if before.run.id == now.run.id:
@@ -129,12 +136,18 @@ def _score_of(kept: KeptRun, metric: str) -> NightScore | None:
     return NightScore(score.value, score.low, score.high, test.n_images, test.split, kept.run.winner.head)
 
 
-def _obstacle(before: KeptRun, now: KeptRun) -> str:
+def _obstacle(before: KeptRun, now: KeptRun, old: Collection[str], new: Collection[str]) -> str:
     """Say why the two learn different things; empty if they do not."""
     for what in ("target", "task"):
         earlier, tonight = getattr(before.run.data, what), getattr(now.run.data, what)
         if earlier != tonight:
             return f"not comparable: the {what} is {tonight}, it was {earlier}"
+    if old and set(old) != set(new):
+        sides = (("new", set(new) - set(old)), ("gone", set(old) - set(new)))
+        changes = [f"{', '.join(sorted(names)[:_SHOWN])} {what}" for what, names in sides if names]
+        return f"not comparable: the classes are others ({'; '.join(changes)})"
+    if before.run.data.n_classes != now.run.data.n_classes:
+        return f"not comparable: there are {now.run.data.n_classes} classes, there were {before.run.data.n_classes}"
     return ""
 
 

@@ -3,8 +3,9 @@
 import re
 
 from headstart.flows.nightly.drift import ALPHA, NightDrift
-from headstart.flows.nightly.night import NightSummary
 from headstart.flows.nightly.score import NightScore, ScoreChange
+from headstart.flows.nightly.summary import NightSummary
+from headstart.flows.output import nearby
 from headstart.heads.report import ScoreRow, interval_text, score_text
 from headstart.heads.scoring import find_metric, metric_name
 
@@ -31,7 +32,9 @@ def night_page(night: NightSummary) -> str:
         "",
         *(f"**Drift** {_escaped(text)}\n" for text in drift_texts(night)),
         *(f"**Note** {_escaped(note)}\n" for note in night.notes),
-        _escaped(f"Cache {night.cache}, results {night.results}, {night.seconds:.1f} s."),
+        _escaped(
+            f"Cache {night.cache}, results {night.results}, page with images {night.page}, {night.seconds:.1f} s."
+        ),
     ]
     return "\n".join(lines)
 
@@ -45,7 +48,8 @@ def night_lines(night: NightSummary) -> list[str]:
         before = f", before {_score(score.metric, score.before)}" if score.before else ""
         change = f"{metric_name(score.metric)} {_score(score.metric, score.now)}{before} ({score.remark})"
         lines.append(f"score   {score.name}: {change}")
-    return [*lines, *(f"drift   {text}" for text in drift_texts(night))]
+    lines += [f"drift   {text}" for text in drift_texts(night)]
+    return [*lines, *([f"page    {nearby(night.page)}"] if night.page else [])]
 
 
 def headline(night: NightSummary) -> str:
@@ -57,6 +61,9 @@ def headline(night: NightSummary) -> str:
     )
     if night.first:
         return f"{whole}; the first night: the next one compares with it."
+    if night.lost:
+        gone = len({one.label for one in night.lost})
+        return f"{whole}; {gone} {'class is' if gone == 1 else 'classes are'} gone, and the models are those of before."
     if not night.changes.any and not night.embedded and not night.refitted:
         return f"{whole}; nothing changed: nothing was embedded and no head was fitted."
     return f"{whole}; {night.embedded} rows were embedded."
@@ -66,6 +73,8 @@ def refit_text(night: NightSummary) -> str:
     """Say whether the heads were fitted again, and why or why not."""
     if night.refitted:
         return f"fitted: {'; '.join(night.refitted)}."
+    if night.lost:
+        return f"not fitted: {', '.join(dict.fromkeys(one.label for one in night.lost))} would be lost."
     return "not fitted again: nothing that a fit goes by changed."
 
 

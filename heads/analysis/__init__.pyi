@@ -15,6 +15,7 @@ from .clustering import project_on_plane as project_on_plane
 from .clustering import reduce_features as reduce_features
 from .drift import Drift as Drift
 from .drift import draw_rows as draw_rows
+from .drift import farthest_rows as farthest_rows
 from .drift import measure_drift as measure_drift
 from .few_shot import FewShotPoint as FewShotPoint
 from .few_shot import few_shot_curve as few_shot_curve

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy.spatial.distance import pdist, squareform
+from scipy.spatial.distance import cdist, pdist, squareform
 
 from headstart.heads.errors import DataError
 from headstart.heads.features import feature_matrix
@@ -120,6 +120,23 @@ def measure_drift(
         n_old=n_old,
         n_new=n_new,
     )
+
+
+def farthest_rows(
+    old: ArrayLike, new: ArrayLike, most: int, *, classes: tuple[ArrayLike, ArrayLike] | None = None
+) -> NDArray[np.intp]:
+    """Return the rows of new images that are farthest from the old image nearest to them, the farthest first.
+
+    With `classes`, as for `measure_drift`, old images of the same class count; of a class without any, all do.
+    """
+    before, after = (np.asarray(features, np.float64) for features in (old, new))
+    apart = cdist(after, before, "sqeuclidean")
+    nearest = apart.min(axis=1)
+    if classes is not None:
+        theirs, mine = (np.asarray(side) for side in classes)
+        same = np.where(mine[:, None] == theirs[None], apart, np.inf).min(axis=1)
+        nearest = np.where(np.isfinite(same), same, nearest)
+    return np.argsort(-nearest, kind="stable")[:most]
 
 
 def draw_rows(n_rows: int, generator: np.random.Generator) -> NDArray[np.intp]:

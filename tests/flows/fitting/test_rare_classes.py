@@ -18,7 +18,7 @@ from headstart.flows.history.run import Run
 from headstart.flows.options import FitOptions
 from headstart.flows.problem.problem import Problem, pose_problem
 from headstart.heads.errors import DataError, RareClassError
-from headstart.heads.saving.model_file import load_model
+from headstart.heads.saving.card import read_card
 from headstart.heads.splits import SplitPlan
 
 
@@ -101,7 +101,7 @@ def test_the_model_the_scores_and_the_history_are_of_the_classes_that_are_left(t
     summary = fit(cache, "centroid", out=tmp_path / "results")
     assert summary.class_names == ["cat", "dog"]
     assert note_of(summary).startswith("1 of 3 classes are left out: heron (1); the 5 folds cannot have one image of")
-    assert load_model(summary.model).card["class_names"] == ["cat", "dog"]
+    assert read_card(Path(summary.model) / "model.json")["class_names"] == ["cat", "dog"]
     assert summary.test.scores["accuracy"].value == 1.0
     data = Run.from_line((tmp_path / "results" / "run.json").read_bytes()).data
     assert (data.n_classes, data.n_images) == (2, 40)
