@@ -1,6 +1,5 @@
 """Dask workers that embed shards when one process is not enough: here, one for each GPU, or on a cluster."""
 
-import logging
 import os
 import re
 import time
@@ -20,10 +19,9 @@ from headstart.flows.experiment import DASK_PATTERN
 from headstart.flows.extraction.gpu_workers import open_gpu_client
 from headstart.flows.extraction.worker import Work, pack, work
 from headstart.flows.output import show_notes
-from headstart.heads.sweep import open_client
+from headstart.heads.sweep import open_client, without_chatter
 
 _GPU = "GPU"  # the resource that a worker declares, and of which each shard takes one
-_SILENT = logging.CRITICAL + 1  # what goes wrong comes back as an exception, which Dask's own log would say ten times
 _CORES_A_WORKER = 4  # one process decodes no faster with more
 _IN_FLIGHT = 2  # shards a worker: the one that it embeds, and the next
 _LOOK_S = 1.0  # between two counts of the workers
@@ -154,7 +152,7 @@ def cluster_on_demand(dask_: str, workers: int | None, *, show: bool) -> Iterato
 def _opened(dask_: str, workers: int | None, *, show: bool) -> Iterator[Cluster]:
     cores = os.cpu_count() or 1
     with ExitStack() as stack:
-        stack.enter_context(_quiet())
+        stack.enter_context(without_chatter())
         if dask_ == "local":
             count = workers or max(1, cores // _CORES_A_WORKER)
             threads = max(1, cores // count)
@@ -187,16 +185,3 @@ def _wait_for_a_worker(cluster: Cluster) -> None:
     while not cluster.n_workers():
         with suppress(TimeoutError):
             cluster.client.wait_for_workers(1, timeout=_WAIT_S)
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    loggers = [logging.getLogger(name) for name in ("distributed", "distributed.client")]
-    before = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(_SILENT)
-    try:
-        yield
-    finally:
-        for logger, level in zip(loggers, before, strict=True):
-            logger.setLevel(level)

@@ -1,3 +1,4 @@
+from .flow import ALERT as ALERT
 from .flow import hold_night as hold_night
 from .flow import nightly as nightly
 from .summary import NightSummary as NightSummary

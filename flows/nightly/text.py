@@ -1,11 +1,9 @@
 """A night in words: one page for Prefect's UI, one screenful for a terminal."""
 
-import re
-
 from headstart.flows.nightly.drift import ALPHA, NightDrift
 from headstart.flows.nightly.score import NightScore, ScoreChange
 from headstart.flows.nightly.summary import NightSummary
-from headstart.flows.output import nearby
+from headstart.flows.output import as_markdown, nearby
 from headstart.heads.report import ScoreRow, interval_text, score_text
 from headstart.heads.scoring import find_metric, metric_name
 
@@ -15,24 +13,24 @@ _KINDS = {"new": "new", "changed": "changed", "gone": "gone", "quarantined": "ne
 def night_page(night: NightSummary) -> str:
     """Return the page that a night leaves in Prefect's UI, as Markdown."""
     lines = [
-        f"# {_escaped(night.name)}: {'**Alert**' if night.alerts else 'no alert'}",
-        *(f"- **{_escaped(alert)}**" for alert in night.alerts),
+        f"# {as_markdown(night.name)}: {'**Alert**' if night.alerts else 'no alert'}",
+        *(f"- **{as_markdown(alert)}**" for alert in night.alerts),
         "",
-        _escaped(headline(night)),
+        as_markdown(headline(night)),
         "",
         "| images | number | the first of them |",
         "| --- | ---: | --- |",
         *(_row(kind, str(number), ", ".join(paths)) for kind, number, paths in _changes(night)),
         "",
-        f"**Heads** {_escaped(refit_text(night))}",
+        f"**Heads** {as_markdown(refit_text(night))}",
         "",
         "| fit | metric | now | before | difference | how |",
         "| --- | --- | --- | --- | --- | --- |",
         *(_score_row(score) for score in night.scores),
         "",
-        *(f"**Drift** {_escaped(text)}\n" for text in drift_texts(night)),
-        *(f"**Note** {_escaped(note)}\n" for note in night.notes),
-        _escaped(
+        *(f"**Drift** {as_markdown(text)}\n" for text in drift_texts(night)),
+        *(f"**Note** {as_markdown(note)}\n" for note in night.notes),
+        as_markdown(
             f"Cache {night.cache}, results {night.results}, page with images {night.page}, {night.seconds:.1f} s."
         ),
     ]
@@ -129,9 +127,4 @@ def _difference(metric: str, difference: ScoreRow) -> str:
 
 
 def _row(*cells: str) -> str:
-    return f"| {' | '.join(map(_escaped, cells))} |"
-
-
-def _escaped(text: str) -> str:
-    """Write text so that Markdown takes nothing in it, such as a file's name, for a mark of its own."""
-    return re.sub(r"([\\`*_{}\[\]<>|#~$])", r"\\\1", " ".join(text.split()))
+    return f"| {' | '.join(map(as_markdown, cells))} |"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, cast
 import httpx
 from prefect.artifacts import (
     create_image_artifact,
-    create_link_artifact,
+    create_markdown_artifact,
     create_progress_artifact,
     create_table_artifact,
     update_progress_artifact,
@@ -20,7 +20,7 @@ from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 
 from headstart.flows.fit_summary import FitSummary
 from headstart.flows.orchestration.tasks import run_logger
-from headstart.flows.output import Advance
+from headstart.flows.output import Advance, as_markdown
 from headstart.heads.report import interval_text, params_text, score_text
 from headstart.heads.report.charts import cost_chart
 from headstart.heads.scoring import metric_name
@@ -32,7 +32,7 @@ _UPDATE_EVERY_S = 5.0  # each is a request to the server: none of them per batch
 
 
 def leave_fit_artifacts(name: str, fitted: FitSummary) -> None:
-    """Leave the leaderboard, its chart, and a link to the report in Prefect's UI."""
+    """Leave the leaderboard, its chart, and what the report says first in Prefect's UI."""
     slug = slug_of(name)
     rows = [
         {
@@ -52,9 +52,41 @@ def leave_fit_artifacts(name: str, fitted: FitSummary) -> None:
     if chart := cost_chart(fitted.leaderboard, metric):
         described = f"{metric_name(metric)} of each candidate against the seconds of its fit."
         create_image_artifact(key=f"{slug}-chart", image_url=_image_url(chart[0]), description=described)
-    create_link_artifact(
-        key=f"{slug}-report", link=Path(fitted.report).resolve().as_uri(), link_text=f"Report of {name}"
-    )
+    create_markdown_artifact(key=f"{slug}-report", markdown=report_page(name, fitted), description=f"Report of {name}")
+
+
+def report_page(name: str, fitted: FitSummary) -> str:
+    """Return what a report says first, as Markdown, and where the whole of it lies: browsers open no ``file://`` link.
+
+    Parameters
+    ----------
+    name : str
+        Of the fit.
+    fitted : FitSummary
+    """
+    winner, test = fitted.winner, fitted.test
+    scores = [
+        f"| {metric_name(metric)} | {score_text(metric, score.value)} {interval_text(metric, score.low, score.high)} |"
+        for metric, score in test.scores.items()
+    ]
+    params = f" ({params_text(winner.params)})" if winner.params else ""
+    lines = [
+        f"# {as_markdown(name)}",
+        as_markdown(f"{winner.head}{params} on {winner.label}, {winner.tap}, chosen by {winner.split}."),
+        "",
+        as_markdown(fitted.understood.text if fitted.understood else ""),
+        "",
+        f"| scored once, on {as_markdown(test.split)} ({test.n_images} images) | |",
+        "| --- | --- |",
+        *scores,
+        "",
+        *(f"- {as_markdown(note)}" for note in fitted.notes),
+        "",
+        "The whole report is this file, on the machine that fitted:",
+        "",
+        f"    {Path(fitted.report).resolve()}",
+    ]
+    return "\n".join(lines)
 
 
 def progress_artifact(name: str, total: int, also: Advance) -> Advance:

@@ -115,7 +115,7 @@ def embed_shard_task(extraction: Extraction | ScaledExtraction, number: int, adv
     begun = time.monotonic()
     result = extraction.run_shard(number, advance)
     seconds = time.monotonic() - begun
-    log_shard(_shard_name(extraction, number), result, seconds)
+    log_shard(_shard_name(extraction, number), result, seconds, extraction.listing)
     record_shard(extraction, number, result, seconds)
     return result
 

@@ -97,7 +97,7 @@ def refuse_misspelt(experiment: Experiment) -> None:
 
 @flow(name="headstart", flow_run_name="{experiment.name}", persist_result=False, result_serializer=NO_PICKLE)
 def run_experiment(experiment: Experiment, progress: bool = False) -> RunSummary:
-    """Extract with every backbone of the experiment, fit its heads, and leave a table and a link to the report."""
+    """Extract with every backbone of the experiment, fit its heads, and leave a table and a page of the report."""
     with experiment_at_work(experiment, show=progress) as settled:
         refuse_misspelt(settled)  # a parameter that was typed into Prefect's form has passed through nothing else
         extracted = extract_in_tasks(settled, progress=progress)

@@ -9,13 +9,14 @@ from prefect.tasks import Task
 
 from headstart.extractors.errors import CacheError
 from headstart.extractors.extraction import ShardResult
+from headstart.extractors.listing import CacheListing
 from headstart.flows.errors import EXPECTED_ERRORS
 
 if TYPE_CHECKING:
     import logging
 
 
-def log_shard(name: str, result: ShardResult, seconds: float) -> None:
+def log_shard(name: str, result: ShardResult, seconds: float, listing: CacheListing) -> None:
     """Log what came of a shard: in the log of its run where it is called in one.
 
     Parameters
@@ -25,11 +26,15 @@ def log_shard(name: str, result: ShardResult, seconds: float) -> None:
     result : ShardResult
     seconds : float
         How long it took.
+    listing : CacheListing
+        Of its images: a person knows them by their paths.
     """
     rate = result.embedded / seconds if seconds else 0.0
     text = f"{name}: {result.embedded} rows in {seconds:.1f} s, {rate:.1f} images/s"
     if lost := result.unreadable | result.not_read:
         first, reason = next(iter(lost.items()))
+        of_digest = listing.rows["path"][listing.rows["digest"] == first]
+        first = first if of_digest.empty else of_digest.iloc[0]
         text += f"; quarantined {len(lost)}, first {first}: {reason}"
     run_logger().info(text)
 

@@ -16,6 +16,7 @@ from .progress import Advance as Advance
 from .progress import progress_bar as progress_bar
 from .progress import say_waiting as say_waiting
 from .terminal import Console as Console
+from .terminal import as_markdown as as_markdown
 from .terminal import emit_text as emit_text
 from .terminal import escape as escape
 from .terminal import replace_signs_that_the_terminal_lacks as replace_signs_that_the_terminal_lacks

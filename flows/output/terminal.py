@@ -56,6 +56,11 @@ def escape(text: str) -> str:
     return rich.markup.escape(visible(text).replace("\n", "\\n"))
 
 
+def as_markdown(text: str) -> str:
+    """Write text so that Markdown takes nothing in it, such as a file's name, for a mark of its own."""
+    return re.sub(r"([\\`*_{}\[\]<>|#~$])", r"\\\1", " ".join(text.split()))
+
+
 def replace_signs_that_the_terminal_lacks() -> None:
     """Let whatever is printed without a `Console`, as help is, never fail for a sign that the terminal has not."""
     for stream in (sys.stdout, sys.stderr):

@@ -20,6 +20,7 @@ from prefect.client.schemas.sorting import FlowRunSort
 from prefect.logging import get_logger
 
 from headstart.flows.experiment import Experiment
+from headstart.flows.nightly import ALERT
 from headstart.flows.serving.watching import Watch, look_at, watched_place
 
 _PATIENCE = 10  # looks between a run that failed and the next try
@@ -62,8 +63,8 @@ async def has_failed(
         limit=_LATEST,
     )
     last = next((run for run in runs if run.parameters == parameters), None)
-    if last is None or last.state_type not in (StateType.FAILED, StateType.CRASHED):
-        return False
+    if last is None or last.state_type not in (StateType.FAILED, StateType.CRASHED) or last.state_name == ALERT:
+        return False  # a night that ends in an alert did its work
     return last.end_time is not None and datetime.now(UTC) - last.end_time >= since
 
 

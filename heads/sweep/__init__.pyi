@@ -1,4 +1,5 @@
 from .cluster import open_client as open_client
+from .cluster import without_chatter as without_chatter
 from .final import FinalScore as FinalScore
 from .final import fit_final as fit_final
 from .final import score_test as score_test

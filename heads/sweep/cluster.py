@@ -47,6 +47,28 @@ def open_client(dask_: str, workers: int | None) -> Iterator[Client]:
     OSError
         No scheduler answers at the address.
     """
+    with without_chatter():
+        yield from _opened(dask_, workers)
+
+
+@contextmanager
+def without_chatter() -> Iterator[None]:
+    """Keep what Dask logs from a program's own log: what goes wrong comes back as an exception.
+
+    It would tell of every worker that comes and goes, and of a job that fails ten times.
+    """
+    loggers = [logging.getLogger(name) for name in ("distributed", "distributed.client")]
+    before = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(_SILENT)
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, before, strict=True):
+            logger.setLevel(level)
+
+
+def _opened(dask_: str, workers: int | None) -> Iterator[Client]:
     count = CPU_COUNT if workers is None else workers
     # A scheduler serves HTTP also without a dashboard, on port 8787 unless told otherwise, and warns where it is taken.
     quiet = {"dashboard_address": "127.0.0.1:0", "silence_logs": _SILENT, "memory_limit": 0}

@@ -72,7 +72,7 @@ def test_the_command_prints_what_fits_a_screen_of_80_columns(
     night: NightSummary, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "80")
-    monkeypatch.setattr("headstart.flows.nightly.flow.hold_night", lambda *_, **__: night)
+    monkeypatch.setattr("headstart.flows.nightly.hold_night", lambda *_, **__: night)
     with pytest.raises(SystemExit, match="0"):
         main(["nightly", "birds.toml"])
     out = capsys.readouterr().out
@@ -86,6 +86,19 @@ def test_the_command_prints_what_fits_a_screen_of_80_columns(
     assert "class mix owl 10% → 40%" in words
     assert "alert accuracy fell from 95.0 % to 90.0 %, by more than chance" in words
     assert "alert 120 new images drift from 1000 old ones of their classes (p = 0.001, alert below 0.01)" in words
+
+
+@pytest.mark.parametrize(("options", "status"), [([], 0), (["--fail-on-alert"], 3), (["--fail-on-alert", "--json"], 3)])
+def test_an_alert_is_an_exit_status_where_that_is_asked_for(
+    night: NightSummary, monkeypatch: pytest.MonkeyPatch, options: list[str], status: int
+) -> None:
+    monkeypatch.setattr("headstart.flows.nightly.hold_night", lambda *_, **__: night)
+    with pytest.raises(SystemExit, match=str(status)):
+        main(["nightly", "birds.toml", *options])
+    quiet = replace(night, alerts=[])
+    monkeypatch.setattr("headstart.flows.nightly.hold_night", lambda *_, **__: quiet)
+    with pytest.raises(SystemExit, match="0"):
+        main(["nightly", "birds.toml", *options])
 
 
 def test_the_page_has_the_numbers_of_the_night(night: NightSummary) -> None:

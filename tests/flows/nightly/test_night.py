@@ -73,6 +73,14 @@ def test_what_is_new_is_embedded_nothing_costs_nothing_and_what_drifts_is_told(
     drift = "15 new images drift from 38 old ones of their classes (p = 0.001, alert below 0.01)"
     assert fourth.alerts[-1] == drift
     assert "# birds: **Alert**" in night_page(fourth)
+    assert sorted(fourth.drifts[0].farthest) == sorted(
+        f"{name}/dark{number}.png" for name in CLASSES for number in range(5)
+    )
+    page = Path(fourth.page).read_text()
+    assert Path(fourth.page) == experiment.out / "night.html"
+    assert (page.count("data:image/jpeg;base64,"), "cat/dark0.png" in page, "http" in page) == (15, True, False)
+    assert drift in page
+    assert len(page) < 200_000
 
 
 def test_a_night_that_fails_leaves_the_last_results_and_the_next_one_tells_what_it_missed(

@@ -30,9 +30,9 @@ OWN = {"experiment": {"images": "photos"}}
 EDITED = {"experiment": {"images": "elsewhere"}}
 
 
-def run(state: StateType, minutes_ago: int | None, parameters: Any = OWN) -> Any:
+def run(state: StateType, minutes_ago: int | None, parameters: Any = OWN, name: str = "") -> Any:
     ended = None if minutes_ago is None else datetime.now(UTC) - timedelta(minutes=minutes_ago)
-    return SimpleNamespace(state_type=state, end_time=ended, parameters=parameters)
+    return SimpleNamespace(state_type=state, state_name=name, end_time=ended, parameters=parameters)
 
 
 def failed_ten_minutes_ago(*runs: Any) -> bool:
@@ -54,6 +54,10 @@ def test_a_run_that_failed_ten_minutes_ago_is_tried_again(
     state: StateType, minutes_ago: int | None, failed: bool
 ) -> None:
     assert failed_ten_minutes_ago(run(state, minutes_ago)) is failed
+
+
+def test_a_night_that_ended_in_an_alert_did_its_work() -> None:
+    assert not failed_ten_minutes_ago(run(StateType.FAILED, 11, name="Alert"))
 
 
 def test_a_failed_run_of_what_a_person_edited_is_not_tried_again() -> None:
