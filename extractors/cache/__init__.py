@@ -4,6 +4,7 @@ cache      Folder of keys, each with its sealed shards; views of rows by digest.
 casting    Check that features survive being stored in fewer bits.
 claims     Checks of a dataset's place and bytes before they are believed.
 digests    Digests of many images as one array, sorted and numbered.
+folders    Folders that are no cache, or a cache without anything in it.
 index      Search for the shard and row of each digest, with or without the index file.
 row_table  Rows of shards sorted by digest, in memory or mapped from the index file.
 shards     Sealed HDF5 file with checksums; the only room that knows HDF5.

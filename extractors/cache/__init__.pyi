@@ -11,6 +11,7 @@ from .digests import as_bytes as as_bytes
 from .digests import as_hex as as_hex
 from .digests import number_digests as number_digests
 from .digests import sort_digests as sort_digests
+from .folders import remove_if_empty as remove_if_empty
 from .index import ShardIndex as ShardIndex
 from .row_table import FILE as FILE
 from .row_table import find_flaw as find_flaw

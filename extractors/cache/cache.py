@@ -17,6 +17,7 @@ from headstart.extractors.arrays import Array
 from headstart.extractors.atomic import errors_explained, make_folder, remove_stale_parts, write_atomically
 from headstart.extractors.cache.claims import UNREADABLE
 from headstart.extractors.cache.digests import DigestArray, as_bytes
+from headstart.extractors.cache.folders import advise
 from headstart.extractors.cache.index import ShardIndex, shard_sizes
 from headstart.extractors.cache.row_table import FILE, Positions, tabulate
 from headstart.extractors.cache.shards import find_damage, has_digests, write_shard
@@ -53,10 +54,7 @@ class EmbeddingCache:
                 for folder in (self.path, *self.folders()):
                     remove_stale_parts(folder)
             if not marker.is_file():
-                raise CacheError(
-                    f"{self.path}: no cache here (no {_MARKER}); "
-                    f"make one with 'headstart extract IMAGES --cache {self.path}'"
-                )
+                raise CacheError(f"{self.path}: no cache here (no {_MARKER}); {advise(self.path, _MARKER)}")
             content = marker.read_bytes()
         try:
             found = json.loads(content)["format_version"]

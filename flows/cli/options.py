@@ -101,21 +101,29 @@ def spread_lists(
 ) -> list[str]:
     """Repeat a list option before each of its values: ``fit C --head a b`` becomes ``fit C --head a --head b``.
 
-    Values are taken only after the command and its `n_arguments` paths, so that ``extract --backbone resnet50 photos/``
-    keeps its meaning. `flags` are the options that take no value.
+    Of the words behind a list option, the command's `n_arguments` paths are the last that no other place gives, or one
+    that is there: ``fit --head a b C`` has two heads, and ``extract --backbone resnet50 photos/`` keeps its meaning.
+    `flags` are the options that take no value.
     """
-    spread: list[str] = []
-    option, n_values, n_paths = "", 0, 0
+    runs: list[tuple[str, str, list[str]]] = [("", "", [])]  # an option as typed, its name if it takes values, words
     for word in words:
         if word.startswith("-") and word != "-":  # which is a list on standard input
-            option, n_values = ("" if word in flags or "=" in word else word), 0
-        elif option and n_values == 0:
-            n_values = 1
-        elif option in options and n_paths > n_arguments:
-            spread.append(option)
+            runs.append((word, "" if word in flags or "=" in word else word, []))
         else:
-            n_paths += 1
-        spread.append(word)
+            runs[-1][2].append(word)
+    spread: list[str] = []
+    lacking = n_arguments + 1  # with the command itself
+    for number, (typed, option, run) in enumerate(runs):
+        later = sum(max(len(rest) - bool(other), 0) for _, other, rest in runs[number + 1 :] if other not in options)
+        n_first = 1 if option else 0
+        spread += [*([typed] if typed else []), *run[:n_first]]
+        for place, word in enumerate(run[n_first:], n_first):
+            is_spare = len(run) - place + later > lacking and not Path(word).exists()
+            if option in options and (lacking <= 0 or is_spare):
+                spread.append(option)
+            else:
+                lacking -= 1
+            spread.append(word)
     return spread
 
 

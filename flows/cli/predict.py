@@ -35,6 +35,8 @@ def predict(
     """Predict classes of new images, or numbers: path, label, probability; or path, value."""
     from headstart.flows.inference import check_out, count_predictions, load, summary_line, write_predictions
 
+    if not _is_model(model) and len(images) == 1 and _is_model(images[0]):
+        fail(f"the model comes first, then the images: headstart predict {images[0]} {model}")
     check_out(out)
     loaded = load(model, options=PredictOptions(**options, progress=True))
     table, notes = loaded.predict_noted([name for word in images for name in (_listed() if word == "-" else [word])])
@@ -55,3 +57,7 @@ def _listed() -> list[str]:
     if not any(names):
         raise ImageSetError("standard input: no names there; give one a line, as ls and find do")
     return [os.fsdecode(name) for name in names if name]
+
+
+def _is_model(place: str | Path) -> bool:
+    return any((Path(place) / name).is_file() for name in ("model.json", "model/model.json"))

@@ -1,5 +1,7 @@
 from .choices import Wanted as Wanted
+from .choices import check_wanted as check_wanted
 from .gpu_lock import device_lock as device_lock
+from .job import cache_at as cache_at
 from .job import extract as extract
 from .job import extract_each as extract_each
 from .job import list_into as list_into

@@ -3,11 +3,13 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache as kept
 from pathlib import Path
 
-from headstart.extractors.extraction import Request, describe_request
+from headstart.extractors.errors import WeightsError
+from headstart.extractors.extraction import Request, describe_request, recall
 from headstart.extractors.images import is_pattern, without_suffix
-from headstart.extractors.spec import Settings, Tap
+from headstart.extractors.spec import SUFFIXES, Settings, Tap, find_weights_file, is_file_argument
 from headstart.flows.errors import JobError
 
 
@@ -44,22 +46,55 @@ def default_cache(images: str | Path) -> Path:
     return Path(f"{stem or 'images'}.headstart")
 
 
-def refuse_unknown(backbones: Sequence[str], device: str) -> None:
-    """Tell what is misspelt before images are read and a cache is made.
+def check_wanted(images: str | Path, wanted: Wanted, cache: Path) -> None:
+    """Tell what is misspelt, missing or damaged before a million images are read and a cache is made.
+
+    What led to a key of the cache before is not tried again.
+
+    Parameters
+    ----------
+    images : path-like
+        As for `flows.extraction.job.extract`.
+    wanted : Wanted
+    cache : Path
+        Where the embeddings are to go.
 
     Raises
     ------
-    BackboneError
-        A name is unknown.
+    JobError
+        The images are a cache.
+    BackboneError, WeightsError
+        A backbone, one of its taps, or its weights cannot be used.
     DeviceError
-        So is the device, or it is not there.
+        The device is unknown, or not there.
     """
+    if (Path(images) / "cache.json").is_file():
+        raise JobError(f"{images}: is a cache and holds no images; fit on it, or give the folder of the images")
+    unknown = [pair for pair in wanted.backbones if not recall(cache, wanted.request(*pair))]
+    if not unknown:
+        return
     from headstart.extractors.backbones import resolve_backbone  # noqa: PLC0415 - loads torch
     from headstart.extractors.network import resolve_device  # noqa: PLC0415 - loads torch
 
-    for name in backbones:
+    for name, _ in unknown:
+        if "," in name:
+            raise JobError(f"--backbone {name}: several are words of their own: --backbone {name.replace(',', ' ')}")
         resolve_backbone(name)
-    resolve_device(device)
+    resolve_device("auto" if wanted.place else wanted.settings.device)
+    for name, weights in unknown:
+        if is_file_argument(weights) and not Path(weights).exists():
+            raise WeightsError(f"{weights}: no such file; --weights takes the path of a {' / '.join(SUFFIXES)} file")
+        if not wanted.place:  # or the weights may lie with the workers alone
+            _try_once(name, str(find_weights_file(weights) or weights), tuple(wanted.taps))
+
+
+@kept
+def _try_once(name: str, weights: str, taps: tuple[Tap, ...]) -> None:
+    """Load a backbone, and read its taps of one black image; a flow that checks again need not wait again."""
+    from headstart.extractors.backbones import load_backbone  # noqa: PLC0415 - loads torch
+    from headstart.extractors.network import feature_sizes  # noqa: PLC0415 - loads torch
+
+    feature_sizes(load_backbone(name, weights=weights), taps)
 
 
 def pair_weights(backbones: Sequence[str], weights: Sequence[str]) -> list[tuple[str, str]]:

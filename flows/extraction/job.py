@@ -1,15 +1,15 @@
 """Images → cache: list the set, embed what is new with every backbone asked for, and say what came of it."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar, Unpack
 
-from headstart.extractors.cache import EmbeddingCache, EmbeddingStore
+from headstart.extractors.cache import EmbeddingCache, EmbeddingStore, remove_if_empty
 from headstart.extractors.extraction import KeyDescription, Request, recall, remember
-from headstart.extractors.images import OK, ImageSet, count_by_suffix, list_images
+from headstart.extractors.images import OK, ImageRoot, ImageSet, count_by_suffix, list_images
 from headstart.extractors.listing import (
     CacheListing,
     count_changed_unseen,
@@ -19,11 +19,11 @@ from headstart.extractors.listing import (
     update_listing,
 )
 from headstart.extractors.spec import Settings, Tap, find_weights_file, short_name
-from headstart.flows.extraction.choices import Wanted, default_cache, pair_weights, refuse_unknown
+from headstart.flows.extraction.choices import Wanted, check_wanted, default_cache, pair_weights
 from headstart.flows.extraction.gpu_lock import device_lock
 from headstart.flows.extraction.summary import ExtractionSummary, KeySummary, describe_run, summarise
 from headstart.flows.options import ExtractKeywords, ExtractOptions, as_list, taken
-from headstart.flows.output import progress_bar, record_shard, say_waiting, show_line, timed
+from headstart.flows.output import nearby, progress_bar, record_shard, say_waiting, show_line, timed
 from headstart.flows.problem import describe_images
 
 if TYPE_CHECKING:  # it loads torch, which a rerun with nothing new does without
@@ -68,8 +68,7 @@ def extract(
     taps = [Tap.parse(spec) for spec in as_list(options.tap)]
     wanted = Wanted(pair_weights(as_list(backbone), as_list(options.weights)), taps, options.settings, dask)
     path = Path(options.cache or default_cache(images))
-    if not all(recall(path, wanted.request(*pair)) for pair in wanted.backbones):
-        refuse_unknown([name for name, _ in wanted.backbones], "auto" if dask else options.device)
+    check_wanted(images, wanted, path)
     with ExitStack() as stack:
         opening: Callable[..., MissingRows] = open_extraction
         embed_missing: Callable[..., None] = run_shards
@@ -78,7 +77,7 @@ def extract(
 
             opening, embed_missing = stack.enter_context(on_workers(dask, show=progress)).open, run_scaled
         found = list_images(images, limit=options.limit, layout=options.layout)
-        folder = EmbeddingCache(path, create=True)
+        folder = stack.enter_context(cache_at(path))
         listing, notes = list_into(
             folder, found, workers=wanted.settings.n_workers, progress=progress, rehash=options.rehash
         )
@@ -91,6 +90,19 @@ def extract(
             embed_missing=partial(embed_missing, progress=progress),
             started=started,
         )
+
+
+@contextmanager
+def cache_at(path: Path) -> Iterator[EmbeddingCache]:
+    """Open a cache, or make it; one that was made for a command that fails is removed, unless it holds something."""
+    made = not path.exists()
+    cache = EmbeddingCache(path, create=True)
+    try:
+        yield cache
+    except BaseException:
+        if made:
+            remove_if_empty(path)
+        raise
 
 
 def extract_each(
@@ -180,6 +192,13 @@ def list_into(
     if found.left_out:
         notes.append(f"the listing is limited to {len(found.rows)} of {len(found.rows) + found.left_out} images")
     earlier = listed_root(cache)
+    if earlier is None and (other := _find_other(cache, found.root)):
+        notes.append(
+            f"{nearby(str(other))} holds embeddings of these images already, and {nearby(str(cache.path))} is a cache "
+            "of its own: name that one (--cache, or cache = in the experiment) to use them"
+        )
+        if progress:  # while there is time to stop
+            show_line(notes[-1])
     if earlier and earlier != found.root:
         notes.append(f"the cache listed {earlier} before; its embeddings are kept, its listing is replaced")
     with progress_bar("reading", len(found.rows), show=progress) as advance:
@@ -189,6 +208,17 @@ def list_into(
         n_changed = count_changed_unseen(before, listing)
         notes.append(f"every file was read: {n_changed} had changed where nothing but the content showed it")
     return listing, notes
+
+
+def _find_other(cache: EmbeddingCache, root: ImageRoot) -> Path | None:
+    """Return another cache of these images, in the current folder or beside this one."""
+    own = cache.path.resolve()
+    for folder in dict.fromkeys((Path.cwd(), own.parent)):
+        for marker in sorted(folder.glob("*.headstart/cache.json")):
+            other = marker.parent
+            if other.resolve() != own and listed_root(EmbeddingCache(other)) == root:
+                return other
+    return None
 
 
 def _passed_over(ignored: Mapping[str, int]) -> list[str]:

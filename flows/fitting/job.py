@@ -11,7 +11,7 @@ import numpy as np
 from headstart.extractors.cache import EmbeddingCache
 from headstart.flows.errors import JobError
 from headstart.flows.fit_summary import FitSummary, Understood
-from headstart.flows.fitting.choices import choose
+from headstart.flows.fitting.choices import choose, refuse_unusable
 from headstart.flows.fitting.conclusion import conclude
 from headstart.flows.fitting.nested import fit_nested, workers_for_all
 from headstart.flows.fitting.rare_classes import leave_out, plan_without_rare
@@ -66,7 +66,9 @@ def fit(
     """
     started = time.monotonic()
     options = taken("fit", options or FitOptions(), named)
-    return fit_problem(_pose(EmbeddingCache(cache), options), head, options, started=started, on_scores=on_scores)
+    opened = EmbeddingCache(cache)
+    refuse_unusable(as_list(head), options)
+    return fit_problem(_pose(opened, options), head, options, started=started, on_scores=on_scores)
 
 
 def preview(cache: EmbeddingCache, options: FitOptions) -> Understood:

@@ -5,18 +5,16 @@ from pathlib import Path
 
 from prefect import flow
 
-from headstart.extractors.backbones import resolve_backbone
 from headstart.extractors.images import has_own_scheme, is_url
 from headstart.extractors.images.remote import check_address, redacted
-from headstart.extractors.spec import Tap
 from headstart.flows.errors import JobError
 from headstart.flows.experiment import Experiment, check_allowed, read_experiment
-from headstart.flows.extraction import ExtractionSummary
+from headstart.flows.extraction import ExtractionSummary, check_wanted
 from headstart.flows.fit_summary import FitSummary
 from headstart.flows.fitting import refuse_unusable
 from headstart.flows.orchestration.assets import record_embeddings
 from headstart.flows.orchestration.embedded_server import tie_embedded_server
-from headstart.flows.orchestration.extraction_tasks import extract_in_tasks
+from headstart.flows.orchestration.extraction_tasks import extract_in_tasks, wanted_by
 from headstart.flows.orchestration.fit_tasks import fit_in_tasks
 from headstart.flows.orchestration.preparation import NO_PICKLE, experiment_at_work
 
@@ -87,10 +85,7 @@ def refuse_misspelt(experiment: Experiment) -> None:
             f"[scale] dask = {redacted(experiment.scale.dask)!r}: an address with a password or a query, which Prefect "
             "would keep; leave it out, and configure Dask's TLS"
         )
-    for spec in experiment.tap:
-        Tap.parse(spec)
-    for table in experiment.extract:
-        resolve_backbone(table.backbone)
+    check_wanted(experiment.images, wanted_by(experiment), experiment.cache)
     for fit_table in experiment.fit:
         refuse_unusable(fit_table.head, fit_table.options)
 

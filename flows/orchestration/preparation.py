@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from headstart.extractors.cache import EmbeddingCache
@@ -10,6 +10,7 @@ from headstart.extractors.images import is_url
 from headstart.extractors.spec import is_file_argument
 from headstart.flows.errors import JobError
 from headstart.flows.experiment import Experiment, anchor_values, check_allowed
+from headstart.flows.extraction import cache_at
 from headstart.flows.orchestration.cache_queue import turn_of
 
 BASE = "HEADSTART_BASE"
@@ -41,8 +42,9 @@ def experiment_at_work(experiment: Experiment, *, create: bool = True, show: boo
     """
     settled = settle_paths(experiment)
     check_allowed(settled)
-    EmbeddingCache(settled.cache, create=create)  # before the lock's file makes the folder look like something else
-    with turn_of(settled.cache, show=show):
+    with ExitStack() as stack:  # the cache comes before the lock's file makes the folder look like something else
+        stack.enter_context(cache_at(settled.cache)) if create else EmbeddingCache(settled.cache)
+        stack.enter_context(turn_of(settled.cache, show=show))
         yield settled
 
 

@@ -144,7 +144,9 @@ def choose_targets(rows: pd.DataFrame, wanted: Sequence[str] | None, cache: Path
         wanted = [usual]
     for target in wanted:
         if target not in found:
-            raise JobError(f"{cache}: no label column {target!r}; there are {', '.join(found)}")
+            parts = [part for part in target.split(",") if part in found]
+            several = f"; several are words of their own: --target {' '.join(parts)}" if len(parts) > 1 else ""
+            raise JobError(f"{cache}: no label column {target!r}; there are {', '.join(found)}{several}")
         if rows[target].isna().all():
             raise JobError(
                 f"{cache}: not one image has a {target}; give labels with --labels FILE (columns 'path' and {target!r})"

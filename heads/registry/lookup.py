@@ -65,5 +65,7 @@ def _unknown_regressor(name: str) -> UnknownHeadError:
 
 
 def _nearest(name: str, known: list[str]) -> str:
+    if (parts := name.replace(",", " ").split()) and len(parts) > 1 and set(parts) <= set(known):
+        return f"several heads are words of their own: --head {' '.join(parts)}"
     near = get_close_matches(name.lower(), known, n=3, cutoff=0.5)
     return f"did you mean {' or '.join(near)}?" if near else f"known heads: {', '.join(known)}"
