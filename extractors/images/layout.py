@@ -12,19 +12,28 @@ Layout = Literal["classes", "splits"]
 # What file servers and desktops leave beside the images: thumbnails, recycle bins, resource forks.
 _LITTER = {
     "#recycle",
+    "#snapshot",
     "$recycle.bin",
     "@eadir",
+    "@recently-snapshot",
     "@recycle",
+    "@sharebin",
     "@tmp",
     "__macosx",
     "found.000",
     "lost+found",
+    "network trash folder",
+    "recycler",
     "system volume information",
+    "temporary items",
 }
 _DRAWN = {"annotation", "annotations", "ground_truth", "groundtruth", "gt", "label", "labels", "mask", "masks"} | {
     "segmentation",
     "segmentations",
 }
+_DRAWING = re.compile(r"annot|ground.?truth|label|mask|segment|(?<![a-z])(gt|seg)(?![a-z])")
+_PHOTOGRAPHED = re.compile(r"image|photo|picture|(?<![a-z])(imgs?|rgb|originals?|inputs?|frames?)(?![a-z])")
+_DRAWN_STEM = re.compile(r"[\W_]*(annotations?|ground_?truth|gt|labels?|masks?|segm?(entations?)?)$")
 _SPLIT_WORDS = {"train": "train", "training": "train"}
 _SPLIT_WORDS |= dict.fromkeys(("validation", "valid", "val", "dev"), "val")
 _SPLIT_WORDS |= dict.fromkeys(("test", "testing", "eval", "evaluation"), "test")
@@ -40,6 +49,16 @@ def split_of(text: str) -> str | None:
     """
     found = {_SPLIT_WORDS[word] for word in _NO_LETTERS.split(text.lower()) if word in _SPLIT_WORDS}
     return found.pop() if len(found) == 1 else None
+
+
+def _nearly_split_of(text: str) -> str | None:
+    """Return the split that a name could mean in which its word is not delimited, such as TrainSet or testdata."""
+    begun = {split for word, split in _SPLIT_WORDS.items() if len(word) > 3 and _glued(text.lower(), word)}
+    return split_of(text) or (begun.pop() if len(begun) == 1 else None)
+
+
+def _glued(text: str, word: str) -> bool:
+    return text.startswith(word) or text.endswith(word)
 
 
 def is_litter(folder: str) -> bool:
@@ -78,7 +97,9 @@ def split_folders(paths: Iterable[str], layout: Layout | None = None, where: obj
             below.setdefault(first, set()).add(str(PurePosixPath(rest).with_suffix("")))
             folders.setdefault(first, set()).update({rest.partition("/")[0]} if "/" in rest else set())
     splits = {name: split for name in below if (split := split_of(name))}
+    nearly = {name: split for name in below if (split := _nearly_split_of(name))}
     if layout == "splits":
+        splits = nearly
         if not splits:
             raise ImageSetError(
                 f"{where}: none of its folders is called a split ({_named(below)}); call them train, val and test, or "
@@ -87,14 +108,37 @@ def split_folders(paths: Iterable[str], layout: Layout | None = None, where: obj
         return splits
     _refuse_masks(below, where)
     _refuse_doubt(splits, folders, where)
+    if not splits and len(nearly) == len(below) and len(set(nearly.values())) > 1:
+        raise ImageSetError(
+            f"{where}: {_named(nearly)} look like splits ({_named(set(nearly.values()))}) and are not quite called so; "
+            "say --layout splits, or --layout classes, or call them train, val and test"
+        )
     company = len(set(splits.values())) > 1 or len(splits) == len(below)
-    return splits if company or any(folders[name] for name in splits) else {}
+    if not company and not any(folders[name] for name in splits):
+        return {}
+    _refuse_masks(_without_splits(below, splits), where)
+    return splits
+
+
+def _without_splits(below: Mapping[str, set[str]], splits: Mapping[str, str]) -> dict[str, set[str]]:
+    """Return what lies in the folders below the splits, all splits together."""
+    inside: dict[str, set[str]] = {}
+    for split in splits:
+        for path in below[split]:
+            first, slash, rest = path.partition("/")
+            if slash:
+                inside.setdefault(first, set()).add(f"{split}/{rest}")
+    return inside
 
 
 def _refuse_masks(below: Mapping[str, set[str]], where: object) -> None:
-    for drawn in (name for name in below if name.lower() in _DRAWN):
+    for drawn in (name for name in below if _DRAWING.search(name.lower())):
+        stems = {_DRAWN_STEM.sub("", path.lower()) for path in below[drawn]}
         for photographs in (name for name in below if name != drawn):
-            if len(below[drawn] & below[photographs]) > _MOSTLY * len(below[drawn]):
+            # People with masks and people without are two classes: those are called otherwise than photographs.
+            if drawn.lower() not in _DRAWN and not _PHOTOGRAPHED.search(photographs.lower()):
+                continue
+            if len(stems & {path.lower() for path in below[photographs]}) > _MOSTLY * len(stems):
                 raise ImageSetError(
                     f"{where}: {drawn} holds files of the same names as {photographs}, as masks or annotations of "
                     f"photographs do; give the folder {photographs} alone, a manifest, or say --layout classes if "

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from functools import cache as kept
 from pathlib import Path
 
-from headstart.extractors.errors import WeightsError
+from headstart.extractors.errors import ImageSetError, WeightsError
 from headstart.extractors.extraction import Request, describe_request, recall
-from headstart.extractors.images import is_pattern, without_suffix
+from headstart.extractors.images import is_pattern, is_url, without_suffix
 from headstart.extractors.spec import SUFFIXES, Settings, Tap, find_weights_file, is_file_argument
 from headstart.flows.errors import JobError
 
@@ -63,12 +63,17 @@ def check_wanted(images: str | Path, wanted: Wanted, cache: Path) -> None:
     ------
     JobError
         The images are a cache.
+    ImageSetError
+        There are no images at this place.
     BackboneError, WeightsError
         A backbone, one of its taps, or its weights cannot be used.
     DeviceError
         The device is unknown, or not there.
     """
-    if (Path(images) / "cache.json").is_file():
+    place = Path(images).expanduser()
+    if not is_url(str(images)) and not is_pattern(str(images)) and not place.exists():
+        raise ImageSetError(f"{place}: no such file or folder; check the path")
+    if (place / "cache.json").is_file():
         raise JobError(f"{images}: is a cache and holds no images; fit on it, or give the folder of the images")
     unknown = [pair for pair in wanted.backbones if not recall(cache, wanted.request(*pair))]
     if not unknown:

@@ -41,6 +41,7 @@ SOME: Mapping[str, Any] = {
     "task": "classify",
     "backbone": ["pixels"],
     "metric": "log_loss",
+    "min_images": 9,
     "folds": 7,
     "repeats": 2,
     "test_size": 0.4,

@@ -72,6 +72,40 @@ def test_masks_beside_photographs_are_no_class(tmp_path: Path, photographs: str,
         list_images(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("photographs", "drawn"),
+    [
+        ("images/{}.jpg", "annotations/{}_mask.png"),
+        ("JPEGImages/{}.jpg", "SegmentationClass/{}.png"),
+        ("train_images/{}.jpg", "train_masks/{}-mask.png"),
+        ("images/cat/{}.jpg", "masks/cat/{}.png"),
+        ("train/images/{}.jpg", "train/labels/{}.png"),
+    ],
+)
+def test_masks_are_told_by_their_files_and_below_splits_too(photographs: str, drawn: str) -> None:
+    paths = [place.format(number) for number in range(4) for place in (photographs, drawn)]
+    with pytest.raises(ImageSetError, match="as masks or annotations of photographs do"):
+        split_folders(paths)
+    assert split_folders(paths, "classes") == {}
+
+
+def test_people_with_masks_and_without_are_two_classes() -> None:
+    names = ("with_mask", "without_mask", "mask_weared_incorrect")
+    assert split_folders([f"{name}/{number}.jpg" for name in names for number in range(9)]) == {}
+
+
+@pytest.mark.parametrize(
+    ("first", "second"), [("TrainSet", "TestSet"), ("traindata", "validdata"), ("mytrain", "mytest")]
+)
+def test_names_in_which_the_word_of_a_split_is_not_delimited_are_not_guessed(first: str, second: str) -> None:
+    paths = [f"{first}/cat/1.jpg", f"{second}/cat/1.jpg"]
+    with pytest.raises(ImageSetError, match="look like splits"):
+        split_folders(paths)
+    assert set(split_folders(paths, "splits")) == {first, second}
+    assert split_folders(paths, "classes") == {}
+    assert split_folders([*paths, "owl/1.jpg"]) == {}  # among others, they are classes
+
+
 def test_classes_whose_files_bear_the_same_numbers_are_classes() -> None:
     assert split_folders([f"{name}/{number}.jpg" for name in ("cat", "dog") for number in range(9)]) == {}
 
@@ -81,7 +115,7 @@ def test_splits_that_are_none_are_not_taken_on_a_person_s_word() -> None:
         split_folders(["cat/1.jpg", "dog/1.jpg"], "splits", "pets")
 
 
-@pytest.mark.parametrize("litter", ["@eaDir", "#recycle", "$RECYCLE.BIN", "lost+found", "__MACOSX"])
+@pytest.mark.parametrize("litter", ["@eaDir", "#recycle", "#snapshot", "$RECYCLE.BIN", "lost+found", "__MACOSX"])
 def test_folders_of_thumbnails_and_deleted_files_are_counted_and_passed_over(tmp_path: Path, litter: str) -> None:
     for path in ("cat/1.jpg", f"{litter}/1.jpg", f"cat/{litter}/2.jpg"):
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
