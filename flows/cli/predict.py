@@ -11,7 +11,7 @@ from headstart.extractors.errors import ImageSetError
 from headstart.extractors.images import titles
 from headstart.flows.cli.options import Json, with_options
 from headstart.flows.inference import PredictOptions
-from headstart.flows.output import Console, emit_json, escape, show_notes
+from headstart.flows.output import Console, emit_json, escape, fail, show_notes
 
 
 @with_options(PredictOptions)

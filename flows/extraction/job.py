@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar, Unpack
 
 from headstart.extractors.cache import EmbeddingCache, EmbeddingStore, remove_if_empty
 from headstart.extractors.extraction import KeyDescription, Request, recall, remember
-from headstart.extractors.images import OK, ImageRoot, ImageSet, count_by_suffix, list_images
+from headstart.extractors.images import ImageRoot, ImageSet, count_by_suffix, list_images
 from headstart.extractors.listing import (
     CacheListing,
     count_changed_unseen,
@@ -183,8 +183,7 @@ def list_into(
     cache: EmbeddingCache, found: ImageSet, *, workers: int, progress: bool, rehash: bool = False
 ) -> tuple[CacheListing, list[str]]:
     """List an image set in a cache, reading only what is new or changed; returns the listing and notes for people."""
-    readable = found.rows[found.rows["status"] == OK]
-    understood, notes = describe_images(readable, not_listed=found.left_out, passed_over=found.ignored)
+    understood, notes = describe_images(found.rows, not_listed=found.left_out, passed_over=found.ignored)
     if progress:  # before anything is read: what was taken amiss should not wait for a million images
         show_line(understood.text)
     notes += found.notes

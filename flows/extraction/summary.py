@@ -132,5 +132,5 @@ def summarise(
         images_per_second=round(embedded / embedding_seconds, 1) if embedded and embedding_seconds else 0.0,
         keys=keys,
         notes=notes,
-        understood=describe_images(listing.usable, not_listed=listing.left_out)[0],
+        understood=describe_images(listing.rows, not_listed=listing.left_out)[0],
     )

@@ -63,8 +63,9 @@ def run_night(
     earlier = last.classes if last else {}
     known, rare = classes_of(experiment, keys) if reasons or not earlier else (earlier, {})
     lost = find_lost(experiment, listing, earlier, (known, rare)) if reasons else []
-    if lost and last:  # what the kept models go by is what the next night compares with
-        reasons, inputs, known = [], last.inputs, earlier
+    seen = listing.rows
+    if lost and last:  # the next night compares with what the kept models go by: what comes back then is not new
+        reasons, inputs, known, seen = [], last.inputs, earlier, last.seen
     if reasons:
         fit(keys)
     runs = {name_of(table): find_run(str(experiment.folder_of(table)), []) for table in experiment.fit}
@@ -94,7 +95,7 @@ def run_night(
     )
     write_page(summary, listing)
     leave(summary)
-    NightRecord(listing.rows, inputs, kept, known).write(experiment.out)
+    NightRecord(seen, inputs, kept, known).write(experiment.out)
     return summary
 
 

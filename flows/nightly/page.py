@@ -1,6 +1,7 @@
 """The page of a night in its results folder: one HTML file without scripts, with the images that drift."""
 
 import base64
+from dataclasses import replace
 from html import escape
 from pathlib import Path
 
@@ -55,7 +56,7 @@ def render_night(night: NightSummary, pictures: dict[str, bytes | None]) -> str:
     """
     title = escape(f"{night.name}: {'alert' if night.alerts else 'no alert'}")
     alerts = "".join(f'<li class="alert">{escape(alert)}</li>\n' for alert in night.alerts)
-    lines = "".join(f"<p>{escape(line)}</p>\n" for line in (*night_lines(night), *night.notes))
+    lines = "".join(f"<p>{escape(line)}</p>\n" for line in (*night_lines(replace(night, page="")), *night.notes))
     shown = "".join(_section(drift, pictures) for drift in night.drifts if drift.drifts)
     return (
         f'<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'

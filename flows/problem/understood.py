@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from headstart.extractors.images import label_columns
+from headstart.extractors.images import OK, label_columns
 from headstart.flows.errors import JobError
 from headstart.flows.fit_summary import Understood
 from headstart.flows.problem.label_columns import Target, encode_target, find_usual_target
@@ -36,11 +36,12 @@ def describe_images(
     Parameters
     ----------
     rows : DataFrame
-        Images that can be read: ``split`` and the label columns.
+        As listed: those that can be read are looked at.
     not_listed, passed_over
         As in `Understood`.
     """
     found = label_columns(rows)
+    rows = rows.loc[rows["status"] == OK, ["split", *found]]  # of millions of images, only what is needed is copied
     column = find_usual_target(found)
     understood = Understood(
         images=len(rows),

@@ -18,7 +18,9 @@ FLOWERS = ("daisy", "dandelion", "rose", "sunflower", "tulip")
 
 def rows_of(labels: dict[str, list[Any]], split: list[str | None] | None = None) -> pd.DataFrame:
     n_rows = len(next(iter(labels.values())))
-    return pd.DataFrame({"path": range(n_rows), "split": split or [None] * n_rows, **labels}).astype({"split": object})
+    return pd.DataFrame({"path": range(n_rows), "status": "ok", "split": split or [None] * n_rows, **labels}).astype(
+        {"split": object}
+    )
 
 
 def lines_of(text: str) -> list[str]:

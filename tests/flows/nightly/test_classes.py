@@ -60,6 +60,7 @@ def test_a_night_that_loses_a_class_alerts_and_keeps_the_model_until_it_is_back(
         night = hold()
         assert night.alerts[0].startswith(told)
         assert f"the model of before is kept. Bring the images back, or delete {experiment.out}" in night.alerts[0]
+        assert night.changes.gone + night.changes.quarantined >= 11
         assert (night.refitted, [one.label for one in night.lost]) == ([], ["owl"])
         assert (night.scores[0].remark, night.scores[0].fell) == ("not fitted again", False)
         assert model_of(experiment) == before
@@ -68,7 +69,7 @@ def test_a_night_that_loses_a_class_alerts_and_keeps_the_model_until_it_is_back(
         assert "1 class is gone, and the models are those of before." in night_lines(night)[0]
     bring_back()
     after = hold()
-    assert (after.alerts, after.lost, after.refitted) == ([], [], [])
+    assert (after.alerts, after.lost, after.refitted, after.changes.any) == ([], [], [], False)
     assert model_of(experiment) == before
 
 
