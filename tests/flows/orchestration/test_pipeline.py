@@ -128,13 +128,16 @@ def test_what_is_wrong_is_not_tried_again_and_ends_in_one_clear_line(
     experiment: Path, configured: dict[str, str], prefect_server: str, tmp_path: Path
 ) -> None:
     experiment = experiment.rename(tmp_path / "wrong.toml")
-    experiment.write_text(EXPERIMENT.replace('"photos"', '"nowhere"'))
+    experiment.write_text(EXPERIMENT.replace('"photos"', '"empty"'))
+    (tmp_path / "empty").mkdir()
     ran = run(experiment, configured)
     assert ran.returncode == 1
     assert ran.stdout == ""
-    assert ran.stderr.startswith(f"headstart: {tmp_path}/nowhere: no such file or folder")
+    assert ran.stderr.startswith(f"headstart: {tmp_path}/empty: the folder is empty")
     assert ran.stderr.count("\n") == 1
     assert [task["run_count"] for task in tasks_of(prefect_server, "wrong").values()] == [1]
+    assert not (tmp_path / "Three Animals.headstart").exists()  # nor is an empty cache left
+    assert not (tmp_path / "wrong.headstart").exists()
     # Prefect keeps the error that ended a flow, whatever it is told; what it keeps is no pickle.
     (kept,) = Path(configured["PREFECT_HOME"], "storage").iterdir()
     assert json.loads(kept.read_text())["__exc_type__"] == "headstart.extractors.errors.ImageSetError"

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from headstart.heads.analysis.drift import FEWEST_ROWS, MOST_ROWS, draw_rows, measure_drift
+from headstart.heads.analysis.drift import FEWEST_ROWS, MOST_ROWS, draw_rows, farthest_rows, measure_drift
 from headstart.heads.errors import DataError
 
 WIDTH = 6
@@ -120,3 +120,10 @@ def test_the_same_seed_gives_the_same_answer():
 def test_what_cannot_be_compared_is_refused(old, new, classes, message):
     with pytest.raises(DataError, match=message):
         measure_drift(old, new, classes=classes)
+
+
+def test_new_images_are_ordered_by_how_far_the_nearest_old_one_is() -> None:
+    old, new = np.array([[0.0], [10.0]]), np.array([[1.0], [14.0], [10.5]])
+    assert farthest_rows(old, new, 2).tolist() == [1, 0]
+    within = farthest_rows(old, new, 3, classes=(["cat", "dog"], ["dog", "dog", "owl"]))
+    assert within.tolist() == [0, 1, 2]  # no old owl is there, so any old image counts
