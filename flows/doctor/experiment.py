@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from headstart.extractors.errors import ExtractorError
+from headstart.extractors.errors import ExtractorError, ImageSetError
 from headstart.extractors.images import has_own_scheme, is_pattern, is_url
 from headstart.flows.doctor.finding import Finding
 from headstart.flows.errors import EXPECTED_ERRORS, FlowError
@@ -18,6 +18,8 @@ def check_experiment(experiment: Experiment) -> list[Finding]:
         try:
             ask(experiment)
         except EXPECTED_ERRORS as error:
+            if isinstance(error, ImageSetError) and not is_url(experiment.images):
+                return _check_images(experiment.images)
             return [Finding("experiment", "fail", str(error), "mend the experiment file")]
     return [*_check_images(experiment.images), *_check_gpus(experiment)]
 
