@@ -9,12 +9,14 @@ from types import SimpleNamespace
 from uuid import uuid4
 from xml.etree import ElementTree as ET
 
+import pandas as pd
 import pytest
 from prefect.assets import Asset
 from prefect.settings import PREFECT_API_URL, temporary_settings
 from support.report_example import candidate
 
 from headstart.extractors.extraction.shard_result import ShardResult
+from headstart.extractors.listing.cache_listing import CacheListing
 from headstart.flows.orchestration.artifacts import _image_url, progress_artifact
 from headstart.flows.orchestration.assets import asset_key
 from headstart.flows.orchestration.tasks import log_shard
@@ -80,13 +82,15 @@ def test_a_server_that_is_away_costs_the_bar_and_not_the_run(monkeypatch: pytest
         (ShardResult(100, {}, {}), "pixels, shard 1 of 2: 100 rows in 4.0 s, 25.0 images/s"),
         (
             ShardResult(1, {"ab12": "truncated"}, {"b.png": "gone"}),
-            "pixels, shard 1 of 2: 1 rows in 4.0 s, 0.2 images/s; quarantined 2, first ab12: truncated",
+            "pixels, shard 1 of 2: 1 rows in 4.0 s, 0.2 images/s; quarantined 2, first cat/a.jpg: truncated",
         ),
     ],
 )
 def test_a_shard_logs_rows_rate_and_what_was_lost(
     result: ShardResult, line: str, caplog: pytest.LogCaptureFixture
 ) -> None:
+    rows = pd.DataFrame({"path": ["cat/a.jpg"], "digest": ["ab12"]})
+    listing = CacheListing(rows, Path("photos"), "folder", 0)
     with caplog.at_level(logging.INFO, logger="prefect.headstart"):
-        log_shard("pixels, shard 1 of 2", result, 4.0)
+        log_shard("pixels, shard 1 of 2", result, 4.0, listing)
     assert line in caplog.text or line in [record.getMessage() for record in caplog.records]
