@@ -1,4 +1,5 @@
 from .choices import Wanted as Wanted
+from .choices import check_there as check_there
 from .choices import check_wanted as check_wanted
 from .gpu_lock import device_lock as device_lock
 from .job import cache_at as cache_at

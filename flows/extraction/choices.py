@@ -46,6 +46,19 @@ def default_cache(images: str | Path) -> Path:
     return Path(f"{stem or 'images'}.headstart")
 
 
+def check_there(images: str | Path) -> None:
+    """Tell that images are not there before anything is started for them.
+
+    Raises
+    ------
+    ImageSetError
+        There is no such file or folder.
+    """
+    place = Path(images).expanduser()
+    if not is_url(str(images)) and not is_pattern(str(images)) and not place.exists():
+        raise ImageSetError(f"{place}: no such file or folder; check the path")
+
+
 def check_wanted(images: str | Path, wanted: Wanted, cache: Path) -> None:
     """Tell what is misspelt, missing or damaged before a million images are read and a cache is made.
 
@@ -63,17 +76,12 @@ def check_wanted(images: str | Path, wanted: Wanted, cache: Path) -> None:
     ------
     JobError
         The images are a cache.
-    ImageSetError
-        There are no images at this place.
     BackboneError, WeightsError
         A backbone, one of its taps, or its weights cannot be used.
     DeviceError
         The device is unknown, or not there.
     """
-    place = Path(images).expanduser()
-    if not is_url(str(images)) and not is_pattern(str(images)) and not place.exists():
-        raise ImageSetError(f"{place}: no such file or folder; check the path")
-    if (place / "cache.json").is_file():
+    if (Path(images).expanduser() / "cache.json").is_file():
         raise JobError(f"{images}: is a cache and holds no images; fit on it, or give the folder of the images")
     unknown = [pair for pair in wanted.backbones if not recall(cache, wanted.request(*pair))]
     if not unknown:

@@ -19,7 +19,7 @@ from headstart.extractors.listing import (
     update_listing,
 )
 from headstart.extractors.spec import Settings, Tap, find_weights_file, short_name
-from headstart.flows.extraction.choices import Wanted, check_wanted, default_cache, pair_weights
+from headstart.flows.extraction.choices import Wanted, check_there, check_wanted, default_cache, pair_weights
 from headstart.flows.extraction.gpu_lock import device_lock
 from headstart.flows.extraction.summary import ExtractionSummary, KeySummary, describe_run, summarise
 from headstart.flows.options import ExtractKeywords, ExtractOptions, as_list, taken
@@ -68,6 +68,7 @@ def extract(
     taps = [Tap.parse(spec) for spec in as_list(options.tap)]
     wanted = Wanted(pair_weights(as_list(backbone), as_list(options.weights)), taps, options.settings, dask)
     path = Path(options.cache or default_cache(images))
+    check_there(images)
     check_wanted(images, wanted, path)
     with ExitStack() as stack:
         opening: Callable[..., MissingRows] = open_extraction

@@ -9,7 +9,7 @@ from headstart.extractors.images import has_own_scheme, is_url
 from headstart.extractors.images.remote import check_address, redacted
 from headstart.flows.errors import JobError
 from headstart.flows.experiment import Experiment, check_allowed, read_experiment
-from headstart.flows.extraction import ExtractionSummary, check_wanted
+from headstart.flows.extraction import ExtractionSummary, check_there, check_wanted
 from headstart.flows.fit_summary import FitSummary
 from headstart.flows.fitting import refuse_unusable
 from headstart.flows.orchestration.assets import record_embeddings
@@ -61,6 +61,7 @@ def run(experiment: str | Path | Experiment, *, progress: bool = False) -> RunSu
     """
     checked = experiment if isinstance(experiment, Experiment) else read_experiment(experiment)
     check_allowed(checked)  # before the next line imports code of one's own
+    check_there(checked.images)  # what is served may wait for its images to be mounted
     refuse_misspelt(checked)
     tie_embedded_server()
     return run_experiment(checked, progress)
