@@ -40,7 +40,8 @@ def _readable() -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        if isinstance(message := getattr(error, "message", None), str):  # typer's copy of click has no public types
+        message = None if isinstance(error, ExceptionGroup) else getattr(error, "message", None)
+        if isinstance(message, str):  # typer's copy of click has no public types
             error.message = visible(message)  # type: ignore[attr-defined]  # as just found
         raise
 

@@ -99,9 +99,18 @@ def serve(
         with runner.sigterm_passed_on():
             asyncio.run(_serve(runner, checked, chosen, look_every, on_ready))
     except httpx.TransportError as error:
-        raise JobError(
-            f"{api}: no Prefect server answers ({error}); start it, or set PREFECT_API_URL to where it is"
-        ) from error
+        raise _unanswered(api, error) from error
+    except ExceptionGroup as failures:  # of a loop of Prefect's runner, or of ours
+        first: Exception = failures
+        while isinstance(first, ExceptionGroup):
+            first = first.exceptions[0]
+        if isinstance(first, RuntimeError | httpx.TransportError):  # the former after some of the latter
+            raise _unanswered(api, first) from failures
+        raise first from failures
+
+
+def _unanswered(api: str, error: Exception) -> JobError:
+    return JobError(f"{api}: no Prefect server answers ({error}); start it, or set PREFECT_API_URL to where it is")
 
 
 def require_server() -> str:
@@ -149,13 +158,10 @@ async def _serve(
         if not when.watch:
             await runner.start()
             return
-        try:
-            async with asyncio.TaskGroup() as together:  # if one of them fails, the other must not go on alone
-                looking = together.create_task(start_runs_of_changes(client, deployment_id, experiment, look_every))
-                await runner.start()
-                looking.cancel()
-        except ExceptionGroup as failures:
-            raise failures.exceptions[0] from failures
+        async with asyncio.TaskGroup() as together:  # if one of them fails, the other must not go on alone
+            looking = together.create_task(start_runs_of_changes(client, deployment_id, experiment, look_every))
+            await runner.start()
+            looking.cancel()
 
 
 def deployment_name(name: str) -> str:
