@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from headstart.extractors.errors import CacheError, UnavailableError, passing_fault
+from headstart.extractors.errors import CacheError, UnavailableError, errno_of, passing_fault
 
 _ADVICE = {
     errno.ENOSPC: "the disk is full; what was sealed before is safe: free some space and run the same command again",
@@ -27,8 +27,10 @@ _ADVICE = {
 }
 
 
+_RETRY = "see to disk, rights or memory and run the same command again"
 _TOKEN_DIGITS = 16
-_ABANDONED_S = 7 * 24 * 3600
+ABANDONED_S = 7 * 24 * 3600
+"""What another host left, whose locks may not be seen from here, is a dead one's after so many seconds."""
 
 
 def write_atomically(path: Path, data: bytes | memoryview, *, before_rename: Callable[[], None] = lambda: None) -> None:
@@ -184,7 +186,7 @@ def _remove_if_stale(part: Path) -> None:
         host, _, token = part.name.removesuffix(".part").split(".", 2)[-1].rpartition("-")
         free = _try_lock(descriptor)
         known = free and host == socket.gethostname() and len(token) == _TOKEN_DIGITS
-        abandoned = time.time() - os.fstat(descriptor).st_mtime > _ABANDONED_S
+        abandoned = time.time() - os.fstat(descriptor).st_mtime > ABANDONED_S
         if (known or (free is not False and abandoned)) and _is_same(part, descriptor):
             part.unlink()
     finally:
@@ -198,8 +200,11 @@ def errors_explained(path: Path) -> Iterator[None]:
         yield
     except CacheError:
         raise
-    except OSError as error:
-        advice = _ADVICE.get(error.errno or 0, error.strerror or str(error))
+    except (OSError, RuntimeError) as error:  # the latter where HDF5 could not write
+        number = errno_of(error)
+        if number is None and isinstance(error, RuntimeError):
+            raise
+        advice = str(error) if number is None else _ADVICE.get(number) or f"{os.strerror(number)}; {_RETRY}"
         raise (UnavailableError if passing_fault(error) else CacheError)(f"{path}: {advice}") from error
 
 
@@ -209,9 +214,13 @@ def _sync(file: BinaryIO) -> None:
 
 
 def _sync_folder(folder: Path) -> None:
+    """Wait until the names in a folder are on the disk."""
     # A rename is durable only when the folder that holds the name has reached the disk too.
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+sync_folder, try_lock = _sync_folder, _try_lock  # for folders that are written whole, as these files are

@@ -58,16 +58,19 @@ _PASSING = {getattr(errno, name) for name in _PASSING_NAMES if hasattr(errno, na
 
 
 def passing_fault(error: BaseException) -> str:
-    """Say which fault of disk, network, rights or memory kept a file from being read; empty where it is the file's own.
-
-    HDF5 names the system's error in its message alone.
-    """
+    """Say which fault of disk, network, rights or memory kept a file from being read; empty if it is its own."""
     if isinstance(error, MemoryError):
         return os.strerror(errno.ENOMEM)
-    number = error.errno if isinstance(error, OSError) else None
-    if number is None and (named := re.search(r"\berrno = (\d+)", str(error))):
-        number = int(named[1])
+    number = errno_of(error)
     return os.strerror(number) if number is not None and number in _PASSING else ""
+
+
+def errno_of(error: BaseException) -> int | None:
+    """Return the number of the system's error behind an error, if there is one: HDF5 names it in its message alone."""
+    if isinstance(error, OSError) and error.errno is not None:
+        return error.errno
+    named = re.search(r"\berrno = (\d+)", str(error))
+    return int(named[1]) if named else None
 
 
 def refuse_passing_fault(path: Path, error: BaseException) -> None:

@@ -123,7 +123,8 @@ class FitSummary:
         The best candidate of every other embedding, scored on the same test images after the choice, for comparison
         only; with nested folds, the best of each fold.
     model, report, table : str
-        Model folder, HTML page, and the leaderboard as CSV.
+        Model folder, HTML page, and the leaderboard as CSV, in the run's own folder. Until the next fit they are found
+        in the folder of results as well.
     class_names, notes : list of str
         The classes, and what a person should know.
     seed : int
@@ -134,6 +135,12 @@ class FitSummary:
         CSV of the images whose labels are probably wrong, worst first; None where no label looks wrong.
     understood : Understood or None
         What the images and their labels were taken for.
+    run : str
+        Id of the run, which its files and the history bear.
+    predictions : str
+        CSV of the winner's predictions for the test images.
+    name, note : str or None
+        As given to the run.
     """
 
     leaderboard: list[CandidateRow]
@@ -149,6 +156,10 @@ class FitSummary:
     seconds: float
     suspects: str | None = None
     understood: Understood | None = None
+    run: str = ""
+    predictions: str = ""
+    name: str | None = None
+    note: str | None = None
 
 
 def _count(number: int, one: str, several: str = "") -> str:

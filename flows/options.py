@@ -60,7 +60,12 @@ class FitOptions:
     workers : int, optional
         Threads or processes; by default one a core.
     out : path-like, optional
-        Folder for model, report and table; by default ``NAME.results`` in the current folder.
+        Folder for results; by default ``NAME.results`` in the current folder. Every run has a folder of its own in it;
+        ``report.html`` and ``model`` beside these are the latest one's.
+    name : str, optional
+        For the run: it is listed and found by it, and a link of this name beside the run's folder leads there.
+    note : str, optional
+        For the run: what a person wants to remember.
     few_shot : bool
         Fit the winner on 1, 2, 5, … images of each class too, some hundred times, for the curve in the report.
     calibrate : bool
@@ -108,8 +113,10 @@ class FitOptions:
     dask: Annotated[str, Option("threads, processes, or the address of a scheduler (tcp://…).")] = "threads"
     workers: Annotated[int | None, Option("Of dask.", unset="one a core", command=False, table=False)] = None
     out: Annotated[
-        str | Path | None, Option("Folder for the model and the report.", unset="NAME.results", table=False)
+        str | Path | None, Option("Folder for the runs and their files.", unset="NAME.results", table=False)
     ] = None
+    name: Annotated[str | None, Option("Of this run, to find it by.", table=False)] = None
+    note: Annotated[str | None, Option("On this run, to remember it by.")] = None
     few_shot: Annotated[bool, Option("Add accuracy against images per class.")] = False
     calibrate: Annotated[bool, Option("Mend the saved head's probabilities.")] = False
     memory: Annotated[float | None, Option("Bytes for features.", command=False, table=False)] = None
@@ -135,6 +142,8 @@ class FitKeywords(TypedDict, total=False):
     dask: str
     workers: int | None
     out: str | Path | None
+    name: str | None
+    note: str | None
     few_shot: bool
     calibrate: bool
     memory: float | None

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 from headstart.extractors.spec import short_name
 from headstart.flows.cli.options import CacheArgument, Json, with_options
 from headstart.flows.exploring import ClusterOptions
-from headstart.flows.output import Console, emit_json, escape, nearby, show_notes, table_of
+from headstart.flows.output import Console, as_latest, emit_json, escape, nearby, show_notes, table_of
 
 if TYPE_CHECKING:
     from headstart.flows.exploring import ClusterSummary
@@ -40,8 +40,8 @@ def show_clusters(summary: "ClusterSummary") -> None:
     if summary.target:
         console.print(f"ARI and NMI: agreement with {escape(summary.target)}, which was not used", highlight=False)
     show_notes(summary.notes)
-    console.print(f"\ntable   {escape(nearby(summary.table))}", highlight=False, soft_wrap=True)
-    page = escape(nearby(summary.page))
+    console.print(f"\ntable   {escape(nearby(str(as_latest(summary.table))))}", highlight=False, soft_wrap=True)
+    page = escape(nearby(str(as_latest(summary.page))))
     console.print(f"page    {page}   ← open this in a browser", highlight=False, soft_wrap=True)
 
 

@@ -8,7 +8,7 @@ import typer
 from headstart.flows.cli.options import CacheArgument, Json, with_options
 from headstart.flows.cli.scores import show_files, show_scores
 from headstart.flows.options import FitOptions
-from headstart.flows.output import Console, emit_json, escape, nearby, show_notes, table_of
+from headstart.flows.output import Console, as_latest, emit_json, escape, nearby, show_notes, table_of
 from headstart.heads.report import embedding_text, interval_text, score_text
 from headstart.heads.scoring import metric_name
 
@@ -77,9 +77,9 @@ def show_targets(summary: "SeveralFits") -> None:
     show_notes([*summary.notes, *(f"{column}: {note}" for column, note in own)])
     if summary.multilabel:
         _show_multilabel(console, summary.multilabel)
-    console.print(f"\ntable   {escape(nearby(summary.table))}", highlight=False, soft_wrap=True)
+    console.print(f"\ntable   {escape(nearby(str(as_latest(summary.table))))}", highlight=False, soft_wrap=True)
     for fit in summary.fits.values():
-        console.print(f"report  {escape(nearby(fit.report))}", highlight=False, soft_wrap=True)
+        console.print(f"report  {escape(nearby(str(as_latest(fit.report))))}", highlight=False, soft_wrap=True)
 
 
 def _cells(row: "TargetRow") -> tuple[str, str, str, str, str]:

@@ -5,14 +5,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
+from rich.table import Table
 
 from headstart.flows.cli.options import Json
-from headstart.flows.output import Console, emit_json, escape, show_notes, table_of
+from headstart.flows.output import Console, emit_json, escape, nearby, show_notes, table_of
 from headstart.heads.report import NO_SCORE, embedding_text, interval_text, params_text, score_text
 from headstart.heads.scoring import find_metric, metric_name, metric_names
 
 if TYPE_CHECKING:
-    from headstart.flows.history import Ranking, Run, RunComparison
+    from headstart.flows.history import RankedRun, Ranking, Run, RunComparison
 
     MetricName = str
 else:  # typer shows, and takes, the names in the table
@@ -80,9 +81,24 @@ def show_ranking(ranking: "Ranking") -> None:
                 score_text(metric, selection.value),
             )
         console.print(shown)
+        console.print(_table_of_folders(runs[:_MOST_ROWS]))
         if len(runs) > _MOST_ROWS:
             notes.append(f"{len(runs) - _MOST_ROWS} more runs on these images; --json lists them all")
     show_notes(notes)
+
+
+def _table_of_folders(runs: "list[RankedRun]") -> Table:
+    """Say with which parameters each won, of how many candidates, where its files are, and what a person called it."""
+    table = table_of("run (UTC)", "name", "parameters", "of", "its folder is in")
+    for column in table.columns[2::2]:
+        column.no_wrap = False
+    for row in runs:
+        folder = "– it is gone" if row.folder is None else nearby(row.folder)
+        if row.folder is not None and Path(row.folder).name == row.id:
+            folder = nearby(str(Path(row.folder).parent))
+        called = ": ".join(filter(None, (row.name, row.note)))
+        table.add_row(row.id, *map(escape, (called, params_text(row.params), str(row.n_candidates), folder)))
+    return table
 
 
 def show_comparison(comparison: "RunComparison") -> None:

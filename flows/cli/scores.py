@@ -1,9 +1,10 @@
 """Printout of a fit: the candidates, the one honest score, and where its files are."""
 
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from headstart.flows.output import MOST_ROWS, Console, escape, nearby, show_notes, table_of
+from headstart.flows.output import MOST_ROWS, Console, as_latest, escape, nearby, show_notes, table_of
 from headstart.heads.report import (
     MEANING,
     CandidateRow,
@@ -92,14 +93,24 @@ def _show_folds(console: Console, nested: "NestedRows", metric: str) -> None:
 
 
 def show_files(summary: "FitSummary") -> None:
-    """Print where the model, the labels that look wrong and the report are."""
+    """Print where the run is, with its model, the labels that look wrong, the predictions and the report."""
+    named = f" ({summary.name})" if summary.name else ""
+    lines = {
+        "run": f"{nearby(str(Path(summary.model).parent))}{named}",
+        "model": _short(summary.model),
+        "answers": _short(summary.predictions),
+        "labels": summary.suspects and f"{_short(summary.suspects)}   ← those that look wrong",
+        "report": f"{_short(summary.report)}   ← open this in a browser",
+    }
     console = Console()
-    console.print(f"\nmodel   {escape(nearby(summary.model))}", highlight=False, soft_wrap=True)
-    if summary.suspects:
-        suspects = escape(nearby(summary.suspects))
-        console.print(f"labels  {suspects}   ← those that look wrong", highlight=False, soft_wrap=True)
-    report = escape(nearby(summary.report))
-    console.print(f"report  {report}   ← open this in a browser", highlight=False, soft_wrap=True)
+    console.print()
+    for what, line in lines.items():
+        if line:
+            console.print(f"{what:<7} {escape(line)}", highlight=False, soft_wrap=True)
+
+
+def _short(path: str) -> str:
+    return nearby(str(as_latest(path)))
 
 
 def _show_errors(console: Console, metric: str, scores: "Mapping[str, ScoreRow]") -> None:

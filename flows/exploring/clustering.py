@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, Unpack
 import numpy as np
 import pandas as pd
 
-from headstart.extractors.atomic import errors_explained, write_atomically
+from headstart.extractors.atomic import write_atomically
 from headstart.extractors.cache import EmbeddingCache
 from headstart.extractors.images import label_columns
 from headstart.extractors.listing import read_listing
@@ -18,6 +18,7 @@ from headstart.flows.exploring.cluster_page import render_clusters
 from headstart.flows.exploring.cluster_summary import ClusteringRow, ClusterSummary
 from headstart.flows.exploring.options import ClusterKeywords, ClusterOptions
 from headstart.flows.options import taken
+from headstart.flows.output import run_folder
 from headstart.flows.problem import Embedded, find_covering
 from headstart.heads.analysis import (
     KS,
@@ -64,24 +65,24 @@ def cluster(
     embedded = _choose(covering, options.tap)
     column = _choose_target(rows, options.target)
     name = folder.path.resolve().name.removesuffix(".headstart")
-    place = Path(options.out) if options.out else Path(f"{name}.clusters")
-    _refuse_foreign(place)
-    found = _find(embedded.features, len(rows), options, notes)
-    summary = ClusterSummary(
-        cache=str(folder.path),
-        backbone=embedded.backbone,
-        tap=embedded.tap,
-        images=len(rows),
-        methods=[_described(one, rows, column) for one in found.chosen],
-        tried=[_described(one, rows, column) for one in found.tried],
-        target=column,
-        map=found.method,
-        table=str(place / TABLE),
-        page=str(place / PAGE),
-        notes=notes,
-        seconds=round(time.monotonic() - started, 3),
-    )
-    _write(place, summary, rows, found.chosen, found.points)
+    with run_folder(Path(options.out) if options.out else Path(f"{name}.clusters")) as place:
+        found = _find(embedded.features, len(rows), options, notes)
+        summary = ClusterSummary(
+            cache=str(folder.path),
+            backbone=embedded.backbone,
+            tap=embedded.tap,
+            images=len(rows),
+            methods=[_described(one, rows, column) for one in found.chosen],
+            tried=[_described(one, rows, column) for one in found.tried],
+            target=column,
+            map=found.method,
+            table=str(place.folder / TABLE),
+            page=str(place.folder / PAGE),
+            notes=notes,
+            seconds=round(time.monotonic() - started, 3),
+        )
+        _write(place.part, summary, rows, found.chosen, found.points)
+        notes += place.finish()
     return summary
 
 
@@ -132,11 +133,6 @@ def _choose_target(rows: pd.DataFrame, target: str | None) -> str | None:
     return target or ("label" if "label" in found else found[0] if found else None)
 
 
-def _refuse_foreign(folder: Path) -> None:
-    if folder.is_dir() and any(folder.iterdir()) and not (folder / TABLE).exists():
-        raise JobError(f"{folder}: holds other files than clusters; name an empty or a new folder (--out DIR)")
-
-
 def _described(one: Clustering, rows: pd.DataFrame, column: str | None) -> ClusteringRow:
     row = ClusteringRow(one.method, one.params, one.n_clusters, one.n_noise, one.silhouette)
     if column is None:
@@ -154,8 +150,6 @@ def _write(
         columns[summary.target] = rows[summary.target].to_numpy()
     columns |= {one.method: one.clusters for one in chosen} | {"x": points[:, 0], "y": points[:, 1]}
     labels = pd.factorize(rows[summary.target], sort=True) if summary.target else None
-    with errors_explained(folder):
-        folder.mkdir(parents=True, exist_ok=True)
     write_atomically(folder / TABLE, pd.DataFrame(columns).to_csv(index=False, float_format="%.5g").encode())
     named = None if labels is None else (np.asarray(labels[0]), [str(name) for name in labels[1]])
     write_atomically(folder / PAGE, render_clusters(summary, chosen, points, named, rows["path"].tolist()).encode())

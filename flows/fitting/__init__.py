@@ -4,6 +4,7 @@ choices      Metric, heads and folder that a fit goes by, checked.
 conclusion   Winner of a sweep, fitted, scored once, compared, saved and kept in the history.
 job          Job as a function: from a cache to a saved model.
 leaderboard  Rows of the leaderboard, and the card of the saved model.
+multilabel   Columns of 0 and 1 taken together, and their means.
 nested       Outer folds: the whole fit again without each, whose images its winner scores.
 rare_classes Classes that are too rare to be fitted, left out with a note.
 several      Several label columns, each fitted by itself, from one reading of the labels.

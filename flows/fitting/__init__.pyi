@@ -2,8 +2,8 @@ from .choices import refuse_unusable as refuse_unusable
 from .job import fit as fit
 from .job import preview as preview
 from .leaderboard import write_leaderboard as write_leaderboard
+from .multilabel import Multilabel as Multilabel
 from .nested import NestedFit as NestedFit
-from .several import Multilabel as Multilabel
 from .several import SeveralFits as SeveralFits
 from .several import TargetRow as TargetRow
 from .several import fit_targets as fit_targets

@@ -1,22 +1,22 @@
 """Choices of a fit: the metric of its task, the heads of a sweep, its folder, and its record in the history."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from headstart.extractors.atomic import errors_explained
 from headstart.flows.errors import JobError
 from headstart.flows.fit_summary import FitSummary
 from headstart.flows.fitting.unfinished import UNFINISHED
 from headstart.flows.history import RunSettings
 from headstart.flows.options import FitOptions, as_list
+from headstart.flows.output import LATEST, LOCK, NAMES_OF_BEFORE, refuse_foreign, refuse_name
 from headstart.flows.problem import Problem
 from headstart.heads.errors import HeadError
 from headstart.heads.registry import Grid, check_head, find_preset
 from headstart.heads.scoring import METRICS_OF, metric_names
 
-OWN_FILES = ("leaderboard.csv", "model", UNFINISHED)
-"""Files that mark a folder as results of a fit."""
+RESERVED = (LATEST, LOCK, *NAMES_OF_BEFORE, "predictions.csv", UNFINISHED, "runs", "night.parquet")
+"""Names in a folder of results that neither a run nor a label column may have."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +34,7 @@ class Choices:
     grids : dict of str to Grid
         Of the heads that a preset brings.
     folder : Path
-        For the results; it exists.
+        For the results; each run has a folder in it.
     started : float
         `time.monotonic` when the fit began.
     on_scores : callable or None
@@ -71,6 +71,8 @@ class Choices:
             repeats=asked.repeats,
             nested=asked.nested,
             min_images=asked.min_images,
+            name=asked.name,
+            note=asked.note,
         )
 
 
@@ -82,7 +84,7 @@ def choose(
     started: float,
     on_scores: Callable[[FitSummary], None] | None,
 ) -> Choices:
-    """Settle what a fit goes by, and open its folder; parameters as for `Choices`, of which `named` are the heads.
+    """Settle what a fit goes by; parameters as for `Choices`, of which `named` are the heads.
 
     Raises
     ------
@@ -94,8 +96,7 @@ def choose(
     metric = choose_metric(problem, options.metric)
     if problem.task == "regress" and (options.few_shot or options.calibrate):
         raise JobError(f"target {problem.target!r} is a number to predict; --few-shot and --calibrate are for classes")
-    folder = Path(options.out) if options.out else Path(f"{problem.name}.results")
-    open_results(folder, OWN_FILES)
+    folder = choose_folder(problem.name, options)
     heads, grids = choose_heads(named, options.sweep, problem.task)
     return Choices(
         options=options, metric=metric, heads=heads, grids=grids, folder=folder, started=started, on_scores=on_scores
@@ -178,18 +179,16 @@ def _find_fault(named: list[str], options: FitOptions, task: str) -> JobError | 
     return None
 
 
-def open_results(folder: Path, own: Sequence[str]) -> None:
-    """Make a folder for results, before the work and not after it; it may hold earlier ones, marked by `own` files.
+def choose_folder(name: str, options: FitOptions) -> Path:
+    """Return the folder for the results of what is called `name`; it need not exist.
 
     Raises
     ------
     JobError
-        It holds something else, such as the images or the cache.
-    CacheError
-        It cannot be made.
+        It holds something else, such as the images or the cache, or the run can have no such name in it.
     """
-    ours = any((folder / name).exists() for name in own)
-    if folder.is_dir() and any(folder.iterdir()) and not ours:
-        raise JobError(f"{folder}: holds other files than results; name an empty or a new folder (--out DIR)")
-    with errors_explained(folder):
-        folder.mkdir(parents=True, exist_ok=True)
+    folder = Path(options.out) if options.out else Path(f"{name}.results")
+    refuse_foreign(folder, [UNFINISHED])
+    if options.name is not None:
+        refuse_name(folder, options.name, RESERVED)
+    return folder

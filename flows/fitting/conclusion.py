@@ -1,10 +1,13 @@
-"""Choose the winner of a sweep, fit it, score it once, compare it with the others and save it."""
+"""Choose the winner of a sweep, fit it, score it once, compare it with the others, and write the files of the run."""
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import pandas as pd
+
+from headstart.extractors.atomic import errors_explained, write_atomically
 from headstart.extractors.memory import give_back_freed_memory
 from headstart.flows.fit_summary import FitSummary
 from headstart.flows.fitting.choices import Choices
@@ -18,7 +21,17 @@ from headstart.flows.fitting.leaderboard import (
 from headstart.flows.fitting.nested import NestedFit, describe_nested
 from headstart.flows.fitting.streamed import Streaming
 from headstart.flows.fitting.winner import Embedding, Scored, score_others, score_winner
-from headstart.flows.history import keep_run, log_run, write_results
+from headstart.flows.history import (
+    RUN_FILE,
+    Run,
+    describe_run,
+    keep_run,
+    log_run,
+    tabulate_predictions,
+    write_predictions,
+    write_results,
+)
+from headstart.flows.output import RunPlace
 from headstart.flows.problem import Problem
 from headstart.heads import HEADS
 from headstart.heads.registry import Candidate
@@ -28,23 +41,40 @@ from headstart.heads.splits import SplitPlan
 from headstart.heads.sweep import FinalScore, Result, select, training_curve
 
 
+@dataclass(frozen=True)
+class Concluded:
+    """A fit whose files are all written; its run is to be kept in the history when they are in their place."""
+
+    summary: FitSummary
+    run: Run
+    predictions: pd.DataFrame
+
+    def keep(self, notes: Sequence[str] = ()) -> FitSummary:
+        """Add the run to the history; returns the summary with further notes, and with what that had to say."""
+        log_run(self.run)
+        return replace(self.summary, notes=[*self.summary.notes, *notes, *keep_run(self.run, self.predictions)])
+
+
 def conclude(
     problem: Problem,
     plan: SplitPlan,
     results: list[Result],
     choices: Choices,
+    place: RunPlace,
     *,
     streaming: Streaming | None = None,
     nested: NestedFit | None = None,
-) -> FitSummary:
-    """Fit the winner on all of train, score it once, and write tables, model and report into the chosen folder.
+) -> Concluded:
+    """Fit the winner on all of train, score it once, and write tables, model and report of the run.
 
     Parameters
     ----------
     problem, plan, results
         Those of a sweep; the predictions of the results are removed.
     choices : Choices
-        The same as for the sweep; its folder exists.
+        The same as for the sweep.
+    place : RunPlace
+        Where the files are written, and where they will be when all are there.
     streaming : Streaming or None
         How features are read in blocks; then the winner is neither analysed nor calibrated.
     nested : NestedFit or None
@@ -68,26 +98,25 @@ def conclude(
     winner = results[at]
     if streaming:
         give_back_freed_memory()
-    # The table first: whatever becomes of the model, what was tried is not lost.
-    write_results(choices.folder, leaderboard, [one.per_fold for one in results])
+    write_results(place.part, leaderboard, [one.per_fold for one in results], run=place.id)
     others = nested.controls if nested else score_others(problem, plan, results, winner, metric=metric, seed=seed)
     folds = describe_nested(nested, problem, winner.candidate, metric) if nested else None
     test = _describe_test(plan, scored.test, folds)
     notes = [*problem.notes, *plan.notes, *(nested.notes if nested else []), *tell_ties(leaderboard)]
-    summary = _summarise(
-        choices, leaderboard, test, _describe_controls(leaderboard, others), problem.class_names, notes
-    )
-    run, kept = keep_run(summary, problem, plan, scored.test, choices.as_settings(problem.target))
-    log_run(run)
-    summary = replace(summary, notes=[*summary.notes, *kept])
+    controls = _describe_controls(leaderboard, others)
+    summary = _summarise(choices, place, leaderboard, test, controls, problem.class_names, notes)
     if choices.on_scores:
         choices.on_scores(summary)
+    run = describe_run(summary, problem, plan, scored.test, choices.as_settings(problem.target))
+    summary = _at(place.part, summary)
     _save(problem, winner.candidate, scored, summary)
+    write_atomically(place.part / RUN_FILE, f"{run.as_line()}\n".encode())
     from headstart.flows.reporting import Evidence, explain  # noqa: PLC0415 - loads what draws; scores need not wait
 
     outer, unseen = nested.plan if nested else None, streaming.notes if streaming else None
     evidence = Evidence(scored.test, scored.features, scored.out_of_fold, outer, unseen)
-    return explain(summary, problem, plan, results, winner, evidence, few_shot=options.few_shot)
+    summary = explain(summary, problem, plan, results, winner, evidence, few_shot=options.few_shot)
+    return Concluded(_at(place.folder, summary), run, tabulate_predictions(problem, scored.test))
 
 
 def _describe_test(plan: SplitPlan, score: FinalScore, folds: NestedRows | None) -> TestResult:
@@ -99,32 +128,56 @@ def _describe_test(plan: SplitPlan, score: FinalScore, folds: NestedRows | None)
 
 def _summarise(
     choices: Choices,
+    place: RunPlace,
     leaderboard: list[CandidateRow],
     test: TestResult,
     controls: list[CandidateRow],
     class_names: list[str],
     notes: list[str],
 ) -> FitSummary:
-    return FitSummary(
+    summary = FitSummary(
         leaderboard=leaderboard,
         winner=leaderboard[0],
         test=test,
         controls=controls,
-        model=str(choices.folder / "model"),
-        report=str(choices.folder / "report.html"),
-        table=str(choices.folder / "leaderboard.csv"),
+        run=place.id,
+        model="model",
+        report="report.html",
+        table="leaderboard.csv",
+        predictions="predictions.csv",
         class_names=class_names,
         notes=notes,
         seed=choices.seed,
         seconds=round(time.monotonic() - choices.started, 3),
+        name=choices.options.name,
+        note=choices.options.note,
+    )
+    return _at(place.folder, summary)
+
+
+def _at(folder: Path, summary: FitSummary) -> FitSummary:
+    """Return a summary whose files are in another folder."""
+
+    def moved(file: str) -> str:
+        return str(folder / Path(file).name)
+
+    return replace(
+        summary,
+        model=moved(summary.model),
+        report=moved(summary.report),
+        table=moved(summary.table),
+        predictions=moved(summary.predictions),
+        suspects=summary.suspects and moved(summary.suspects),
     )
 
 
 def _save(problem: Problem, candidate: Candidate, scored: Scored, summary: FitSummary) -> None:
-    """Write the model and the leaderboard."""
-    card = model_card(problem, candidate, summary.winner, summary.test)
-    save_model(summary.model, scored.final, card, own=[] if candidate.head in HEADS else [candidate.head])
-    write_leaderboard(Path(summary.table), summary.leaderboard)
+    """Write the model, the leaderboard and the predictions."""
+    card = model_card(problem, candidate, summary)
+    with errors_explained(Path(summary.model)):
+        save_model(summary.model, scored.final, card, own=[] if candidate.head in HEADS else [candidate.head])
+    write_leaderboard(Path(summary.table), summary.leaderboard, summary.run)
+    write_predictions(Path(summary.predictions), problem, scored.test, summary.run)
 
 
 def _describe(

@@ -11,15 +11,15 @@ import numpy as np
 from headstart.extractors.cache import EmbeddingCache
 from headstart.flows.errors import JobError
 from headstart.flows.fit_summary import FitSummary, Understood
-from headstart.flows.fitting.choices import choose, refuse_unusable
-from headstart.flows.fitting.conclusion import conclude
+from headstart.flows.fitting.choices import Choices, choose, refuse_unusable
+from headstart.flows.fitting.conclusion import Concluded, conclude
 from headstart.flows.fitting.nested import fit_nested, workers_for_all
 from headstart.flows.fitting.rare_classes import leave_out, plan_without_rare
 from headstart.flows.fitting.streamed import Streaming, plan_streaming
 from headstart.flows.fitting.sweep import sweep_problem
-from headstart.flows.fitting.unfinished import kept_until_done
+from headstart.flows.fitting.unfinished import UNFINISHED, kept_until_done
 from headstart.flows.options import FitKeywords, FitOptions, as_list, taken
-from headstart.flows.output import show_line
+from headstart.flows.output import RunPlace, run_folder, show_line
 from headstart.flows.problem import Embedded, Problem, pose_problem
 from headstart.heads.errors import DataError, RareClassError
 from headstart.heads.registry import Candidate, FeatureSet, expand
@@ -50,8 +50,8 @@ def fit(
     options : FitOptions, optional
         All else that is asked for, see `flows.options.FitOptions`.
     on_scores : callable, optional
-        Called with the summary once the winner is scored and saved, before its images are looked at and the report is
-        written: that can take longer than the fit, and adds notes.
+        Called with the summary once the winner is scored, before its images are looked at and the report is written:
+        that can take longer than the fit, and adds notes. Only then the run's folder is there.
     **named
         Options by their names, such as ``folds=3``; they go before those of `options`.
 
@@ -68,7 +68,12 @@ def fit(
     options = taken("fit", options or FitOptions(), named)
     opened = EmbeddingCache(cache)
     refuse_unusable(as_list(head), options)
-    return fit_problem(_pose(opened, options), head, options, started=started, on_scores=on_scores)
+    problem = _pose(opened, options)
+    choices = choose(problem, as_list(head), options, started=started, on_scores=on_scores)
+    with run_folder(choices.folder, [UNFINISHED]) as place:
+        concluded = fit_problem(problem, choices, place)
+        notes = place.finish(name=options.name, leftover=UNFINISHED)
+    return concluded.keep(notes)
 
 
 def preview(cache: EmbeddingCache, options: FitOptions) -> Understood:
@@ -99,30 +104,23 @@ def _pose(cache: EmbeddingCache, options: FitOptions) -> Problem:
     )
 
 
-def fit_problem(
-    problem: Problem,
-    head: str | Sequence[str],
-    options: FitOptions,
-    *,
-    started: float,
-    on_scores: Callable[[FitSummary], None] | None = None,
-) -> FitSummary:
-    """Do what `fit` does for a problem that is posed already.
+def fit_problem(problem: Problem, choices: Choices, place: RunPlace) -> Concluded:
+    """Do what `fit` does for a problem that is posed already, until all files are written.
 
     Parameters
     ----------
     problem : Problem
-    head, options, on_scores
-        As for `fit`; where a problem comes from is only kept for the history of runs.
-    started : float
-        `time.monotonic` when the fit began.
+    choices : Choices
+        Where a problem comes from is only kept for the history of runs.
+    place : RunPlace
+        Of its files.
 
     Raises
     ------
     JobError, HeadError
         As `fit`.
     """
-    choices = choose(problem, as_list(head), options, started=started, on_scores=on_scores)
+    options = choices.options
     problem, plan, outer = plan_without_rare(problem, options)
     if options.progress:
         show_line(problem.understood.text)
@@ -145,8 +143,8 @@ def fit_problem(
             streaming=streaming,
             stage="all images" if outer else "",
         )
-        summary = conclude(problem, plan, results, choices, streaming=streaming, nested=nested)
-        return replace(summary, understood=problem.understood)
+        concluded = conclude(problem, plan, results, choices, place, streaming=streaming, nested=nested)
+        return replace(concluded, summary=replace(concluded.summary, understood=problem.understood))
 
 
 def _refuse_constant(problem: Problem, plan: SplitPlan) -> None:

@@ -8,10 +8,11 @@ import numpy as np
 import pandas as pd
 
 from headstart.extractors.atomic import write_atomically
+from headstart.flows.fit_summary import FitSummary
 from headstart.flows.output import plain
 from headstart.flows.problem import Problem
 from headstart.heads.registry import Candidate
-from headstart.heads.report import NO_SCORE, CandidateRow, ScoreRow, TestResult, params_text, score_rows
+from headstart.heads.report import NO_SCORE, CandidateRow, ScoreRow, params_text, score_rows
 from headstart.heads.scoring import RunnerUp, tied_with_winner
 from headstart.heads.splits import SplitPlan
 from headstart.heads.sweep import Result
@@ -44,8 +45,8 @@ def leaderboard_row(problem: Problem, result: Result, metric: str, split: str, r
     )
 
 
-def write_leaderboard(path: Path, rows: Sequence[CandidateRow]) -> None:
-    """Write a leaderboard as CSV, without the metrics that did not order it.
+def write_leaderboard(path: Path, rows: Sequence[CandidateRow], run: str) -> None:
+    """Write the leaderboard of a run as CSV, without the metrics that did not order it.
 
     Raises
     ------
@@ -53,14 +54,15 @@ def write_leaderboard(path: Path, rows: Sequence[CandidateRow]) -> None:
         It cannot be written.
     """
     flat = [{name: value for name, value in vars(row).items() if name not in ("scores", "params")} for row in rows]
-    table = pd.DataFrame(flat).assign(params=[params_text(row.params) for row in rows])
+    table = pd.DataFrame(flat).assign(params=[params_text(row.params) for row in rows], run=run)
     write_atomically(path, table.to_csv(index=False).encode())
 
 
-def model_card(problem: Problem, candidate: Candidate, row: CandidateRow, test: TestResult) -> dict[str, Any]:
+def model_card(problem: Problem, candidate: Candidate, summary: FitSummary) -> dict[str, Any]:
     """Gather what `predict` needs beside the head, and what a person would ask of a saved model."""
-    store = problem.find(candidate.key, candidate.tap).store
+    store, row = problem.find(candidate.key, candidate.tap).store, summary.winner
     return {
+        "run": summary.run,
         "task": problem.task,
         "class_names": problem.class_names,
         "target": problem.target,
@@ -72,7 +74,7 @@ def model_card(problem: Problem, candidate: Candidate, row: CandidateRow, test: 
         "weights_source": store.about["weights_source"],
         "scores": {
             "selection": {name: getattr(row, name) for name in ("metric", "score", "low", "high", "split")},
-            "test": plain(test),
+            "test": plain(summary.test),
         },
     }
 

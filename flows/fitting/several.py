@@ -1,24 +1,27 @@
 """Several label columns at once: each fitted by itself, from one reading of the labels, and told in one table."""
 
 import re
+import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Unpack
+from typing import Unpack
 
-import numpy as np
 import pandas as pd
-from sklearn.metrics import accuracy_score, average_precision_score, f1_score
 
 from headstart.extractors.atomic import write_atomically
 from headstart.extractors.cache import EmbeddingCache
+from headstart.extractors.errors import CacheError
 from headstart.flows.errors import EXPECTED_ERRORS, JobError
 from headstart.flows.fit_summary import FitSummary
-from headstart.flows.fitting.choices import OWN_FILES, open_results, refuse_unknown_metric
+from headstart.flows.fitting.choices import RESERVED, choose, choose_folder, refuse_unknown_metric
+from headstart.flows.fitting.conclusion import Concluded
 from headstart.flows.fitting.job import fit_problem
-from headstart.flows.history import find_run, read_predictions
+from headstart.flows.fitting.multilabel import Multilabel, score_columns
+from headstart.flows.fitting.unfinished import UNFINISHED
 from headstart.flows.options import FitKeywords, FitOptions, as_list, taken
+from headstart.flows.output import RunPlace, run_folder
 from headstart.flows.problem import ALL, Labelled, gather_labelled, pose_column
 from headstart.heads.report import params_text
 from headstart.heads.scoring import METRICS_OF
@@ -36,7 +39,9 @@ class TargetRow:
     n_images : int
         That have a label.
     out : str
-        The column's results folder.
+        The column's folder.
+    run : str or None
+        Id of its run; None where it could not be fitted.
     task, label, tap, head, params, metric
         Of the winner.
     score, low, high : float or None
@@ -51,6 +56,7 @@ class TargetRow:
     target: str
     n_images: int
     out: str
+    run: str | None = None
     task: str | None = None
     label: str | None = None
     tap: str | None = None
@@ -63,29 +69,6 @@ class TargetRow:
     split: str | None = None
     n_test: int | None = None
     error: str | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class ColumnScore:
-    """The winner of one column of 0 and 1 on its test images; without probabilities there is no average precision."""
-
-    target: str
-    n_test: int
-    n_positive: int
-    accuracy: float
-    f1: float
-    average_precision: float | None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Multilabel:
-    """Means over columns of 0 and 1, which count alike; None where a column has no such score."""
-
-    n_columns: int
-    accuracy: float | None
-    macro_f1: float | None
-    average_precision: float | None
-    columns: list[ColumnScore]
 
 
 @dataclass(frozen=True)
@@ -127,7 +110,8 @@ def fit_targets(
 ) -> SeveralFits:
     """Fit each of several label columns by itself; an image without a label in one takes part in the others.
 
-    Each column has splits of its own, a winner, a score on test images that chose nothing, and a results folder.
+    Each column has splits of its own, a winner, a score on test images that chose nothing, and a folder; all are of one
+    run, which is finished with the last.
 
     Parameters
     ----------
@@ -137,8 +121,8 @@ def fit_targets(
         Label columns; ``all`` means every one.
     options : FitOptions, optional
         As for `flows.fitting.job.fit`, with `targets` in place of its ``target``. Its ``metric`` chooses the winners of
-        the columns whose task has it, and the others go by the usual one; one that no task has is refused. ``out`` is
-        the folder for the table and a folder of results for each column.
+        the columns whose task has it, and the others go by the usual one; one that no task has is refused. In ``out``
+        the run has a folder with the table and a folder for each column.
     on_scores : callable, optional
         As for `flows.fitting.job.fit`, called for each column.
     **named
@@ -163,18 +147,19 @@ def fit_targets(
         backbone=as_list(options.backbone) if options.backbone else None,
         keys=options.keys,
     )
-    root = Path(options.out) if options.out else Path(f"{labelled.name}.results")
-    open_results(root, (TABLE, *OWN_FILES))
-    _write([], root)  # marks the folder as ours from the first moment on
-    rows, fits = _fit_columns(labelled, head, options, root, on_scores)
+    root = choose_folder(labelled.name, options)
+    with run_folder(root, [UNFINISHED]) as place:
+        rows, concluded = _fit_columns(labelled, as_list(head), replace(options, out=root), place, on_scores)
+        replaced = place.finish(name=options.name, leftover=UNFINISHED)
+    fits = {column: one.keep() for column, one in concluded.items()}
     return SeveralFits(
         targets=rows,
         fits=fits,
         multilabel=score_columns(
             {column: Path(fits[column].model).parent for column in fits if _is_binary(fits[column])}
         ),
-        table=str(root / TABLE),
-        notes=labelled.notes,
+        table=str(place.folder / TABLE),
+        notes=[*labelled.notes, *replaced],
         seconds=round(time.monotonic() - started, 3),
     )
 
@@ -182,9 +167,10 @@ def fit_targets(
 def name_folders(columns: Sequence[str], root: Path) -> list[Path]:
     """Return a results folder below `root` for each column; names that a file system would mistake are changed."""
     names: list[str] = []
+    reserved = [name.casefold() for name in RESERVED]
     for column in columns:
         plain = re.sub(r"[^\w. -]+", "_", column).strip(". ") or "column"
-        taken = [name.casefold() for name in names]  # some file systems tell no capitals
+        taken = [*reserved, *(name.casefold() for name in names)]  # some file systems tell no capitals
         number, name = 2, plain
         while name.casefold() in taken:
             number, name = number + 1, f"{plain}-{number}"
@@ -194,25 +180,29 @@ def name_folders(columns: Sequence[str], root: Path) -> list[Path]:
 
 def _fit_columns(
     labelled: Labelled,
-    head: str | Sequence[str],
+    heads: list[str],
     options: FitOptions,
-    root: Path,
+    place: RunPlace,
     on_scores: Callable[[FitSummary], None] | None,
-) -> tuple[list[TargetRow], dict[str, FitSummary]]:
-    """Fit one column after the other; returns a row for each, and the summaries of those that could be fitted."""
+) -> tuple[list[TargetRow], dict[str, Concluded]]:
+    """Fit one column after the other; returns a row for each, and what came of those that could be fitted."""
     rows: list[TargetRow] = []
-    fits: dict[str, FitSummary] = {}
-    for column, folder in zip(labelled.columns, name_folders(labelled.columns, root), strict=True):
-        started = time.monotonic()
+    fits: dict[str, Concluded] = {}
+    for column, folder in zip(labelled.columns, name_folders(labelled.columns, place.folder), strict=True):
+        started, own_place = time.monotonic(), place.below(folder.name)
         try:
             problem = pose_column(labelled, column, task=options.task)
             own_metric = options.metric if options.metric in METRICS_OF[problem.task] else None
-            own = replace(options, metric=own_metric, out=folder)
-            fits[column] = fit_problem(problem, head, own, started=started, on_scores=on_scores)
-            rows.append(_row(column, labelled, folder, fits[column]))
+            own = replace(options, metric=own_metric)
+            choices = choose(problem, heads, own, started=started, on_scores=on_scores)
+            fits[column] = fit_problem(problem, choices, own_place)
+            rows.append(_row(column, labelled, folder, fits[column].summary))
+        except CacheError:  # such as a full disk: all columns have the same
+            raise
         except EXPECTED_ERRORS as error:  # one column must not cost the others; the table tells why
             rows.append(replace(_row(column, labelled, folder, None), error=str(error)))
-        _write(rows, root)
+            shutil.rmtree(own_place.part)
+    _write(rows, place.part)
     if not fits:
         raise JobError(f"none of {len(rows)} label columns could be fitted; {rows[0].target}: {rows[0].error}")
     return rows, fits
@@ -225,6 +215,7 @@ def _row(column: str, labelled: Labelled, folder: Path, fit: FitSummary | None) 
     winner, score = fit.winner, fit.test.scores[fit.winner.metric]
     return replace(
         row,
+        run=fit.run,
         task="classify" if fit.class_names else "regress",
         label=winner.label,
         tap=winner.tap,
@@ -246,54 +237,3 @@ def _is_binary(fit: FitSummary) -> bool:
 def _write(rows: Sequence[TargetRow], root: Path) -> None:
     flat = [vars(row) | {"params": params_text(row.params or {})} for row in rows]
     write_atomically(root / TABLE, pd.DataFrame(flat).to_csv(index=False).encode())
-
-
-_POSITIVE = ("1", "True")
-
-
-def score_columns(folders: Mapping[str, Path]) -> Multilabel | None:
-    """Score the winners of several columns of 0 and 1, each on its own test images; the means count columns alike.
-
-    Accuracy, F1 of the ones and average precision are scikit-learn's.
-
-    Parameters
-    ----------
-    folders : mapping of str to Path
-        Results folder of each column.
-
-    Returns
-    -------
-    Multilabel or None
-        None of fewer than two columns.
-    """
-    if len(folders) < 2:
-        return None
-    columns = [_score_column(name, folder) for name, folder in folders.items()]
-    return Multilabel(
-        n_columns=len(columns),
-        accuracy=_mean([column.accuracy for column in columns]),
-        macro_f1=_mean([column.f1 for column in columns]),
-        average_precision=_mean([column.average_precision for column in columns]),
-        columns=columns,
-    )
-
-
-def _score_column(target: str, folder: Path) -> ColumnScore:
-    kept = find_run(str(folder), [])
-    table = read_predictions(kept.history, kept.run)
-    true, predicted = (table[name].astype(str).isin(_POSITIVE).to_numpy() for name in ("true", "predicted"))
-    of_true = table["probability_of_true"].to_numpy(dtype=np.float64)
-    ranked = bool(np.isfinite(of_true).all() and true.any())  # without a single one there is no precision
-    score = np.where(true, of_true, 1.0 - of_true)
-    return ColumnScore(
-        target=target,
-        n_test=len(table),
-        n_positive=int(true.sum()),
-        accuracy=float(accuracy_score(true, predicted)),
-        f1=float(f1_score(true, predicted, zero_division=0.0)),
-        average_precision=float(average_precision_score(true, score)) if ranked else None,
-    )
-
-
-def _mean(values: list[Any]) -> float | None:
-    return None if any(value is None for value in values) else float(np.mean(values))

@@ -84,11 +84,6 @@ class KeptResults:
         append_line(self._file, json.dumps(values), synced=False)  # what a power cut costs is fitted again
         self.n_kept += 1
 
-    def discard(self) -> None:
-        """Remove the file, once the table of all results is written."""
-        with errors_explained(self._file):
-            self._file.unlink(missing_ok=True)
-
     def _digest(self, candidate: Candidate) -> str:
         what = [self._common, candidate.key, candidate.tap, candidate.task, candidate.head, candidate.params]
         return hashlib.sha256(json.dumps(what, sort_keys=True, default=repr).encode()).hexdigest()[:32]
@@ -98,7 +93,7 @@ class KeptResults:
 def kept_until_done(
     folder: Path, problem: Problem, seed: int, *, tell: bool, streamed: bool = False
 ) -> Iterator[Callable[[SplitPlan], KeptResults]]:
-    """Keep results until the block ends well; with `tell`, an interruption says how many there are.
+    """Keep results, which whoever finishes the run removes; with `tell`, an interruption says how many there are.
 
     Yields a function that is called with the plan of each sweep in turn, and returns where its results are kept.
 
@@ -120,8 +115,6 @@ def kept_until_done(
             n_kept, n_candidates = (begun[-1].n_kept, begun[-1].n_candidates) if begun else (0, 0)
             say_kept(n_kept, n_candidates, n_sweeps=max(0, len(begun) - 1))
         raise
-    if begun:
-        begun[0].discard()  # all of them share one file
 
 
 def _read_lines(file: Path) -> dict[str, _Values]:

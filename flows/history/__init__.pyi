@@ -3,8 +3,12 @@ from .comparison import compare_runs as compare_runs
 from .ranking import RankedRun as RankedRun
 from .ranking import Ranking as Ranking
 from .ranking import rank_runs as rank_runs
+from .record import RUN_FILE as RUN_FILE
+from .record import describe_run as describe_run
 from .record import keep_run as keep_run
 from .record import log_run as log_run
+from .record import tabulate_predictions as tabulate_predictions
+from .record import write_predictions as write_predictions
 from .run import FORMAT_VERSION as FORMAT_VERSION
 from .run import Run as Run
 from .run import RunSettings as RunSettings

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from headstart.flows.errors import JobError
-from headstart.flows.history.run import Run
-from headstart.flows.history.search import gather_runs
+from headstart.flows.history.search import KeptRun, gather_runs
 from headstart.heads.report import ScoreRow
 from headstart.heads.scoring import find_metric
 
@@ -32,7 +31,11 @@ class RankedRun:
     chosen_by : ChosenBy
     n_candidates : int
     results : str
-        Results folder.
+        Folder that the run was written to.
+    name, note : str or None
+        As a person gave them.
+    folder : str or None
+        Where its files are; None where that is gone, or a later run took its place.
     """
 
     id: str
@@ -47,6 +50,9 @@ class RankedRun:
     chosen_by: ChosenBy
     n_candidates: int
     results: str
+    name: str | None
+    note: str | None
+    folder: str | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,12 +100,12 @@ def rank_runs(places: Sequence[Path], *, metric: str | None = None) -> Ranking:
         There is no run, or none has the metric.
     """
     kept, notes = gather_runs(places)
-    by_images: dict[tuple[str, str], list[Run]] = {}
-    for run in reversed([kept_run.run for kept_run in kept]):
-        by_images.setdefault((run.data.target, run.data.test), []).append(run)
-    tables = [_table(runs, metric or runs[0].winner.metric) for runs in by_images.values()]
+    by_images: dict[tuple[str, str], list[KeptRun]] = {}
+    for one in reversed(kept):
+        by_images.setdefault((one.run.data.target, one.run.data.test), []).append(one)
+    tables = [_table(runs, metric or runs[0].run.winner.metric) for runs in by_images.values()]
     if metric and not any(row.test for table in tables for row in table.runs):
-        known = sorted({name for group in by_images.values() for run in group for name in run.test.scores})
+        known = sorted({name for group in by_images.values() for one in group for name in one.run.test.scores})
         raise JobError(f"no run has the metric {metric!r}; there are {', '.join(known)}")
     if len(tables) > 1:
         notes.append("runs on other test images, or with other labels, stand in tables of their own")
@@ -108,15 +114,15 @@ def rank_runs(places: Sequence[Path], *, metric: str | None = None) -> Ranking:
             "each run scored its test images once; whoever now takes the best of several by that score is flattered "
             "by it: 'headstart compare' says which are apart"
         )
-    if any(run.test.nested for group in by_images.values() for run in group):
+    if any(one.run.test.nested for one in kept):
         notes.append(
             "scores on nested folds are of choosing and fitting as a whole; the winner beside them is what was saved"
         )
     return Ranking(tables, notes)
 
 
-def _table(runs: Sequence[Run], metric: str) -> RankingTable:
-    latest = runs[0].data
+def _table(runs: Sequence[KeptRun], metric: str) -> RankingTable:
+    latest = runs[0].run.data
 
     def order(row: RankedRun) -> tuple[int, float]:
         if row.test is None or row.test.value is None:
@@ -127,15 +133,15 @@ def _table(runs: Sequence[Run], metric: str) -> RankingTable:
         name=latest.name,
         target=latest.target,
         metric=metric,
-        split=" and ".join(dict.fromkeys(run.test.split for run in runs)),
+        split=" and ".join(dict.fromkeys(one.run.test.split for one in runs)),
         n_test=latest.n_test,
         test=latest.test,
-        runs=sorted((_row(run, metric) for run in runs), key=order),
+        runs=sorted((_row(one, metric) for one in runs), key=order),
     )
 
 
-def _row(run: Run, metric: str) -> RankedRun:
-    winner = run.winner
+def _row(kept: KeptRun, metric: str) -> RankedRun:
+    run, winner = kept.run, kept.run.winner
     return RankedRun(
         id=run.id,
         time=run.time,
@@ -149,4 +155,7 @@ def _row(run: Run, metric: str) -> RankedRun:
         chosen_by=ChosenBy(winner.metric, winner.split),
         n_candidates=run.n_candidates,
         results=run.results,
+        name=run.settings.name,
+        note=run.settings.note,
+        folder=str(kept.folder) if kept.folder else None,
     )

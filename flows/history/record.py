@@ -11,12 +11,12 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from headstart.extractors.atomic import write_atomically
+from headstart.extractors.atomic import atomic_file
 from headstart.extractors.cache import PIECE_ROWS, as_hex, sort_digests
 from headstart.extractors.errors import CacheError
-from headstart.flows.history.run import Run, RunData, RunSettings, new_id
+from headstart.flows.history.run import Run, RunData, RunSettings
 from headstart.flows.history.runs import FOLDER, append_run
-from headstart.flows.output import log_event
+from headstart.flows.output import log_event, nearby
 from headstart.heads.report import NO_SCORE
 
 if TYPE_CHECKING:  # 'headstart results' reads what is kept here, and should wait for neither scikit-learn nor Dask
@@ -28,43 +28,31 @@ if TYPE_CHECKING:  # 'headstart results' reads what is kept here, and should wai
 RUN_FILE = "run.json"
 
 
-def keep_run(
-    summary: "FitSummary",
-    problem: "Problem",
-    plan: "SplitPlan",
-    test_score: "FinalScore",
-    settings: RunSettings,
-) -> tuple[Run, list[str]]:
-    """Add a fit to the history of its cache, and leave ``run.json``, the same entry, beside its model.
+def keep_run(run: Run, predictions: pd.DataFrame) -> list[str]:
+    """Add a run to the history of its cache.
 
     Parameters
     ----------
-    summary, problem, plan, test_score
-        Of the fit.
-    settings : RunSettings
+    run : Run
+        As `describe_run` gives it; its folder is there.
+    predictions : DataFrame
+        As `tabulate_predictions` gives them.
 
     Returns
     -------
-    Run
     list of str
-        A note, if the cache cannot be written and the history is in the results folder instead.
-
-    Raises
-    ------
-    CacheError
-        The results folder cannot be written either.
+        A note, if the cache cannot be written and the history is in the run's folder instead, or nowhere.
     """
-    results, cache = Path(summary.model).parent, _cache_of(problem)
-    run = describe_run(summary, problem, plan, test_score, settings)
-    predictions = tabulate_predictions(problem, test_score)
-    notes = []
+    beside = Path(run.results) / FOLDER
     try:
-        append_run(cache / FOLDER, run, predictions)
+        append_run(Path(run.data.cache) / FOLDER, run, predictions)
     except CacheError as error:
-        append_run(results / FOLDER, run, predictions)
-        notes.append(f"{error}: the run is kept in {results / FOLDER} instead")
-    write_atomically(results / RUN_FILE, f"{run.as_line()}\n".encode())
-    return run, notes
+        try:
+            append_run(beside, run, predictions)
+        except CacheError as worse:  # its folder is whole, and 'headstart results' finds it there
+            return [f"{error}: the run is in no history, since that is so of its own folder, too ({worse})"]
+        return [f"{error}: the run is kept in {nearby(str(beside))} instead"]
+    return []
 
 
 def describe_run(
@@ -75,12 +63,12 @@ def describe_run(
     settings: RunSettings,
 ) -> Run:
     """Gather what the history keeps of a fit."""
-    now, in_order = datetime.now(UTC), _sort_lines(problem)
+    in_order = _sort_lines(problem)
     store = problem.find(summary.winner.key, summary.winner.tap).store
     libraries = ("headstart", "scikit-learn", "numpy", "torch")
     return Run(
-        id=new_id(now),
-        time=now.isoformat(timespec="seconds"),
+        id=summary.run,
+        time=datetime.now(UTC).isoformat(timespec="seconds"),
         settings=settings,
         versions={name: version(name) for name in libraries},
         data=RunData(
@@ -120,6 +108,40 @@ def tabulate_predictions(problem: "Problem", test_score: "FinalScore") -> pd.Dat
             "group": problem.groups[test_score.rows],
         }
     )
+
+
+def write_predictions(path: Path, problem: "Problem", test_score: "FinalScore", run: str) -> None:
+    """Write the winner's predictions for the test images as CSV: ``path, true, predicted, probability, run``.
+
+    The probability is that of the prediction, and is missing where the head gives none; a number to predict has none.
+
+    Raises
+    ------
+    CacheError
+        The file cannot be written.
+    """
+    n_images = len(test_score.rows)
+    with atomic_file(path) as file:
+        for start in range(0, n_images, PIECE_ROWS):
+            of = slice(start, start + PIECE_ROWS)
+            piece = _predicted(problem, test_score, of).assign(run=run)
+            text = piece.to_csv(index=False, header=not start)
+            file.write(text.encode(errors="backslashreplace"))
+
+
+def _predicted(problem: "Problem", test_score: "FinalScore", of: slice) -> pd.DataFrame:
+    rows, predicted = test_score.rows[of], test_score.predictions[of]
+    answers: list[Any] = [problem.y[rows], predicted]
+    if problem.task == "classify":
+        names = np.array(problem.class_names, dtype=object)
+        answers = [names[classes] for classes in answers]
+    table = {"path": problem.images.paths(rows), "true": answers[0], "predicted": answers[1]}
+    if problem.task == "classify":
+        found = test_score.probability
+        table["probability"] = (
+            np.nan if found is None else found[of][np.arange(len(rows)), predicted].astype(np.float64).round(4)
+        )
+    return pd.DataFrame(table)
 
 
 def _named(classes: npt.NDArray[Any], names: Sequence[str]) -> "pd.Series[Any]":

@@ -1,9 +1,7 @@
 """One fit as the history keeps it: what was asked for, on what, and what came of it."""
 
 import json
-import secrets
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import cache
 from typing import ClassVar
 
@@ -36,6 +34,8 @@ class RunSettings:
     repeats: int = 1
     nested: int | None = None
     min_images: int | None = None
+    name: str | None = None
+    note: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +70,7 @@ class Run:
     Attributes
     ----------
     id, time : str
-        Sortable by time, in UTC; see `new_id`.
+        When it began, as `flows.output.new_id` writes it, and when its winner was scored; in UTC.
     settings : RunSettings
     versions : dict of str to str
         What computed it.
@@ -80,7 +80,7 @@ class Run:
     winner, test
         As in `FitSummary`.
     results : str
-        Absolute path of the results folder.
+        Absolute path of its folder.
     n_candidates : int
     seconds : float
     """
@@ -125,8 +125,3 @@ class Run:
 @cache
 def _reader() -> TypeAdapter[Run]:
     return TypeAdapter(Run)
-
-
-def new_id(now: datetime | None = None) -> str:
-    """Return a run's id: date and time in UTC, then four hex digits that tell runs of one second apart."""
-    return f"{(now or datetime.now(UTC)):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"

@@ -1,8 +1,8 @@
 """Results of fits, kept: a table of every candidate, and a history with one line a run.
 
 The history is a folder ``runs``: ``history.jsonl``, and beside it ``<id>.parquet`` with what the winner of each run
-said of every test image. It lies in the cache, since results folders are overwritten by the next fit and the cache is
-what runs have in common; a run on a cache that cannot be written keeps its history in its results folder.
+said of every test image. It lies in the cache, which is what runs have in common, and outlives their folders; a run on
+a cache that cannot be written keeps its history in its own folder.
 """
 
 import io
@@ -93,7 +93,11 @@ def read_predictions(history: Path, run: Run) -> pd.DataFrame:
 
 
 def write_results(
-    folder: Path, rows: Sequence[CandidateRow], per_fold: Sequence[Sequence[Mapping[str, float | None]]] = ()
+    folder: Path,
+    rows: Sequence[CandidateRow],
+    per_fold: Sequence[Sequence[Mapping[str, float | None]]] = (),
+    *,
+    run: str = "",
 ) -> Path:
     """Write ``results.parquet``: one row a candidate, in the order given, failed ones with their error.
 
@@ -107,6 +111,8 @@ def write_results(
     rows : sequence of CandidateRow
     per_fold : sequence of sequence of mapping, optional
         Of each row metric → value, one mapping a fold. What is absent is null.
+    run : str
+        Id of the run, for the schema's metadata.
 
     Returns
     -------
@@ -122,7 +128,7 @@ def write_results(
     metrics = list(dict.fromkeys([*usual, *(name for row in rows for name in row.scores)]))
     folds = per_fold or [()] * len(rows)
     flat = [_flat(row, own, metrics) for row, own in zip(rows, folds, strict=True)]
-    table = pa.Table.from_pylist(flat, schema=_schema(metrics))
+    table = pa.Table.from_pylist(flat, schema=_schema(metrics).with_metadata({"run": run}))
     buffer = io.BytesIO()
     pq.write_table(table, buffer)
     path = folder / TABLE

@@ -14,7 +14,7 @@ from headstart.flows.experiment import Experiment, FitTable
 from headstart.flows.problem import choose_targets, merge_labels
 
 _LIBRARIES = ("headstart", "scikit-learn", "numpy", "scipy", "torch")
-_NO_MATTER = {"name", "dask", "labels"}  # where it runs; what a file of labels says is among the images
+_NO_MATTER = {"name", "note", "dask", "labels"}  # where it runs; what a file of labels says is among the images
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,9 +1,11 @@
-"""The way jobs speak: results on standard output, progress on standard error, logs on demand.
+"""The way jobs tell what they found: in a folder for each run, on standard output and error, and in logs on demand.
 
 console      JSON for programs, and tables of 80 columns for people.
 json_values  Plain values of dataclasses, paths and NumPy's numbers, as JSON holds them.
+latest       Links of a results folder, by which its latest run is found under the same names.
 logs         Log of one JSON object a line: every shard, candidate and fit.
 progress     Progress bars on standard error.
+run_folder   Folder of a run, filled beside its place and finished by one rename.
 terminal     Text as a terminal can take it: nothing that steers it, only signs that it has.
 """
 

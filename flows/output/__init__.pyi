@@ -8,6 +8,9 @@ from .console import size_text as size_text
 from .console import table_of as table_of
 from .json_values import as_line as as_line
 from .json_values import plain as plain
+from .latest import LATEST as LATEST
+from .latest import NAMES_OF_BEFORE as NAMES_OF_BEFORE
+from .latest import as_latest as as_latest
 from .logs import log_event as log_event
 from .logs import record_candidate as record_candidate
 from .logs import record_shard as record_shard
@@ -15,6 +18,12 @@ from .logs import timed as timed
 from .progress import Advance as Advance
 from .progress import progress_bar as progress_bar
 from .progress import say_waiting as say_waiting
+from .run_folder import LOCK as LOCK
+from .run_folder import RunPlace as RunPlace
+from .run_folder import new_id as new_id
+from .run_folder import refuse_foreign as refuse_foreign
+from .run_folder import refuse_name as refuse_name
+from .run_folder import run_folder as run_folder
 from .terminal import Console as Console
 from .terminal import as_markdown as as_markdown
 from .terminal import emit_text as emit_text

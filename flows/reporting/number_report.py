@@ -39,6 +39,7 @@ def write_number_report(summary: FitSummary, problem: Problem, test_score: Final
 def _provenance(summary: FitSummary, problem: Problem) -> dict[str, str]:
     winner = summary.winner
     return {
+        "run": " · ".join(filter(None, (summary.run, summary.name, summary.note))),
         "backbone": f"{winner.backbone}, weights {winner.weights}, tap {winner.tap}",
         "embedding": winner.key,
         "images": f"{len(problem.y)} with a {problem.target}",

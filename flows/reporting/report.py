@@ -196,6 +196,7 @@ def _provenance(summary: "FitSummary", problem: Problem, winner: Result) -> list
     libraries = key.about["versions"] | {name: version(name) for name in ("headstart", "scikit-learn", "numpy")}
     versions = ", ".join(f"{name} {number}" for name, number in libraries.items())
     return [
+        ("run", " · ".join(filter(None, (summary.run, summary.name, summary.note)))),
         ("images", f"{len(problem.images)} of {problem.root}"),
         ("target", f"{problem.target}: {len(problem.class_names)} classes"),
         ("trained on", f"{summary.test.n_train} images"),

@@ -119,12 +119,18 @@ def load_model(folder: str | os.PathLike[str], *, own: Sequence[str] = ()) -> tu
     OwnHeadError, UnknownHeadError
         What `own` names cannot be imported or found.
     """
-    source = Path(folder)
+    source = _where_it_is(Path(folder))
     card = read_card(source / CARD_FILE)
     path = source / HEAD_FILE
     model = _rebuild(_read_head(path, card["sha256"]), path, type_names(own))
     _check_model(model, card, path)
     return model, card
+
+
+def _where_it_is(folder: Path) -> Path:
+    """Follow links once: head and card are then of one model, though another run becomes the latest meanwhile."""
+    card = (folder / CARD_FILE).resolve()
+    return card.parent if card.name == CARD_FILE else folder
 
 
 def _read_head(path: Path, checksum: str) -> bytes:

@@ -49,6 +49,8 @@ SOME: Mapping[str, Any] = {
     "seed": 5,
     "dask": "processes",
     "out": Path("results"),
+    "name": "baseline",
+    "note": "before lunch",
     "few_shot": True,
     "calibrate": True,
 }
@@ -196,7 +198,7 @@ def test_options_are_given_as_one_object_or_by_name(embed: Any, tmp_path: Path) 
     ]
     assert scores[0] == scores[1] == scores[2]
     assert one.winner.split == "3-fold CV"
-    assert [Path(summary.model).parent.name for summary in (one, named, both)] == ["one", "named", "both"]
+    assert [Path(summary.model).parent.parent.name for summary in (one, named, both)] == ["one", "named", "both"]
 
 
 def test_a_field_of_the_key_with_an_option_is_asked_for_kept_and_told(photos: Path, tmp_path: Path) -> None:

@@ -75,7 +75,7 @@ def test_without_umap_the_map_is_pcas_and_a_note_says_so(cache: Path, tmp_path: 
     found = cluster(cache, k=(3,), out=tmp_path / "out")
     assert found.map == "pca"
     assert any("UMAP" in note and "headstart[umap]" in note for note in found.notes)
-    assert not cluster(cache, k=(3,), map="pca", out=tmp_path / "out").notes
+    assert not cluster(cache, k=(3,), map="pca", out=tmp_path / "pca").notes
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,7 @@ def test_what_is_not_there_is_refused(cache: Path, tmp_path: Path, options, mess
 
 def test_other_files_are_not_mixed_with_clusters(cache: Path, tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text("mine")
-    with pytest.raises(JobError, match="holds other files than clusters"):
+    with pytest.raises(JobError, match="holds other files than results"):
         cluster(cache, out=tmp_path)
 
 

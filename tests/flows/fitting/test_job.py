@@ -92,7 +92,10 @@ def test_the_best_of_every_other_embedding_is_scored_for_comparison(embed: Embed
 
 def test_model_report_and_table_are_written_where_the_summary_says(embed: Embed, elsewhere: Path) -> None:
     summary = fit(embed().cache, ["centroid", "mlp"], out="run1")
-    assert (summary.model, summary.report, summary.table) == ("run1/model", "run1/report.html", "run1/leaderboard.csv")
+    folder = Path("run1", summary.run)
+    for name, place in (("model", summary.model), ("report.html", summary.report), ("leaderboard.csv", summary.table)):
+        assert Path(place) == folder / name
+        assert Path("run1", name).samefile(place)
     page = Path(summary.report).read_text()
     assert "small_cnn" in page
     assert page.count("<svg") >= 3  # confusion matrix, map, training curve of the mlp
@@ -104,7 +107,9 @@ def test_model_report_and_table_are_written_where_the_summary_says(embed: Embed,
 
 
 def test_the_default_results_lie_beside_the_cache_s_name(embed: Embed, elsewhere: Path) -> None:
-    assert fit(embed().cache, "centroid").report == "cache.results/report.html"
+    summary = fit(embed().cache, "centroid")
+    assert summary.report == f"cache.results/{summary.run}/report.html"
+    assert Path("cache.results/report.html").samefile(summary.report)
 
 
 def test_the_saved_model_is_fitted_on_train_and_gives_the_score_that_was_reported(

@@ -39,7 +39,7 @@ def fit_without_heads(cache):
     score = SimpleNamespace(rows=plan.test, predictions=problem.y[plan.test], probability=None)
     embedded = problem.embedded[0]
     winner = SimpleNamespace(key=embedded.store.key.id, tap=embedded.tap)
-    summary = SimpleNamespace(winner=winner, test={}, model=sys.argv[3], leaderboard=[], seconds=0.0)
+    summary = SimpleNamespace(winner=winner, test={}, model=sys.argv[3], run="r", leaderboard=[], seconds=0.0)
     describe_run(summary, problem, plan, score, {})
     tabulate_predictions(problem, score)
     return len(problem.images)

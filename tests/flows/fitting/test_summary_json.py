@@ -26,11 +26,11 @@ NESTED = ["meaning", "n_same", "n_same_head", "folds"]
 FOLD = ["fold", "n_train", "n_images", "label", "backbone", "key", "tap", "head", "params", "metric", "chosen_by"]
 FOLD += ["score", "low", "high", "scores"]
 SUMMARY = ["leaderboard", "winner", "test", "controls", "model", "report", "table", "class_names", "notes", "seed"]
-SUMMARY += ["seconds", "suspects", "understood"]
+SUMMARY += ["seconds", "suspects", "understood", "run", "predictions", "name", "note"]
 RUN = ["id", "time", "settings", "versions", "data", "embedding", "winner", "test", "results", "n_candidates"]
 RUN += ["seconds"]
 SETTINGS = ["heads", "sweep", "metric", "folds", "test_size", "seed", "target", "labels", "backbone", "calibrate"]
-SETTINGS += ["repeats", "nested", "min_images"]
+SETTINGS += ["repeats", "nested", "min_images", "name", "note"]
 DATA = ["cache", "name", "target", "task", "n_images", "n_classes", "n_test", "images", "train", "test"]
 
 
@@ -87,7 +87,7 @@ def test_the_json_of_a_fit_holds_every_field_as_it_was_found(
     emit_json(summary)
     same(summary, json.loads(capsys.readouterr().out), SUMMARY)
     table = pd.read_csv(summary.table)
-    assert table.columns.tolist() == [*(name for name in ROW if name not in ("params", "scores")), "params"]
+    assert table.columns.tolist() == [*(name for name in ROW if name not in ("params", "scores")), "params", "run"]
     assert table["score"].tolist() == [row.score for row in summary.leaderboard]
     card = json.loads((Path(summary.model) / "model.json").read_text())["scores"]
     same_score(summary.test, card["test"])

@@ -92,8 +92,6 @@ def test_a_result_is_on_the_disk_once_it_is_kept(tmp_path: Path, problem: Proble
     kept = KeptResults(tmp_path, problem, plan, 0)
     kept.keep(RESULT)
     assert len(KeptResults(tmp_path, problem, plan, 0).find([CANDIDATE])) == 1
-    kept.discard()
-    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_line_that_was_being_written_is_dropped_and_the_next_one_is_whole(

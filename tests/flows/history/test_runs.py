@@ -24,9 +24,10 @@ from headstart.flows.errors import JobError
 from headstart.flows.fit_summary import FitSummary
 from headstart.flows.fitting.job import fit
 from headstart.flows.history.record import describe_run, keep_run, tabulate_predictions
-from headstart.flows.history.run import Run, new_id
+from headstart.flows.history.run import Run, RunSettings
 from headstart.flows.history.runs import FOLDER, append_run, read_predictions, read_runs, write_results
 from headstart.flows.history.search import find_run, gather_runs
+from headstart.flows.output.run_folder import new_id
 from headstart.flows.problem.problem import Problem, pose_problem
 from headstart.flows.upkeep.verification import verify
 from headstart.heads.report.rows import ScoreRow
@@ -213,14 +214,22 @@ def fitted(embed: Callable[..., Any], elsewhere: Path) -> tuple[FitSummary, Prob
 Fitted = tuple[FitSummary, Problem, SplitPlan, FinalScore]
 
 
+def kept(
+    summary: FitSummary, problem: Problem, plan: SplitPlan, score: FinalScore, settings: RunSettings
+) -> tuple[Run, list[str]]:
+    """Keep a run as a fit does when its folder is there."""
+    run = describe_run(summary, problem, plan, score, settings)
+    return run, keep_run(run, tabulate_predictions(problem, score))
+
+
 def test_a_fit_is_kept_in_its_cache_with_what_was_asked_and_found(fitted: Fitted, tmp_path: Path) -> None:
     summary, problem, plan, score = fitted
-    run, notes = keep_run(summary, problem, plan, score, SETTINGS)
+    run, notes = kept(summary, problem, plan, score, SETTINGS)
     assert notes == []
-    kept, damaged = read_runs(tmp_path / "cache" / FOLDER)
+    found, damaged = read_runs(tmp_path / "cache" / FOLDER)
     assert damaged == []
-    (by_fit,) = [one for one in kept if one != run]  # the fit's own entry; both may be of one second
-    assert len(kept) == 2
+    (by_fit,) = [one for one in found if one != run]  # the fit's own entry, under the same id
+    assert [one.id for one in found] == [summary.run] * 2
     assert by_fit.settings.heads == ["centroid", "dummy"]
     assert by_fit.winner.head == "centroid"
     assert run.settings == SETTINGS
@@ -228,7 +237,7 @@ def test_a_fit_is_kept_in_its_cache_with_what_was_asked_and_found(fitted: Fitted
     assert run.test.scores["accuracy"] == summary.test.scores["accuracy"]
     assert (run.data.n_images, run.data.n_classes, run.data.n_test) == (36, 3, 8)
     assert run.embedding == problem.embedded[0].store.key
-    assert find_run(str(Path(summary.model).parent), []).run == run
+    assert find_run(str(Path(summary.model).parent), []).run == by_fit
     assert verify(tmp_path / "cache").sound  # the history is no foreign body in a cache
 
 
@@ -250,11 +259,11 @@ def test_predictions_are_kept_by_image_with_class_names(fitted: Fitted) -> None:
 
 def test_other_labels_or_other_test_images_have_another_digest(fitted: Fitted) -> None:
     summary, problem, plan, score = fitted
-    run, _ = keep_run(summary, problem, plan, score, SETTINGS)
+    run, _ = kept(summary, problem, plan, score, SETTINGS)
     relabelled = replace(problem, y=(problem.y + 1) % 3)
-    other, _ = keep_run(summary, relabelled, plan, score, SETTINGS)
+    other, _ = kept(summary, relabelled, plan, score, SETTINGS)
     elsewhere = plan_splits(problem.y, groups=problem.groups, seed=1)
-    moved, _ = keep_run(summary, problem, elsewhere, replace(score, rows=elsewhere.test), SETTINGS)
+    moved, _ = kept(summary, problem, elsewhere, replace(score, rows=elsewhere.test), SETTINGS)
     assert len({run.data.images, other.data.images}) == 2
     assert run.data.images == moved.data.images
     assert len({run.data.test, other.data.test, moved.data.test}) == 3
@@ -263,7 +272,7 @@ def test_other_labels_or_other_test_images_have_another_digest(fitted: Fitted) -
 def test_the_order_of_a_listing_does_not_change_the_digest_of_its_images(fitted: Fitted) -> None:
     summary, problem, plan, score = fitted
     turned = replace(problem, images=replace(problem.images, digest=problem.images.digest[::-1]), y=problem.y[::-1])
-    runs = [keep_run(summary, posed, plan, score, SETTINGS)[0] for posed in (problem, turned)]
+    runs = [kept(summary, posed, plan, score, SETTINGS)[0] for posed in (problem, turned)]
     assert runs[0].data.images == runs[1].data.images
 
 
@@ -292,9 +301,9 @@ def test_a_cache_that_cannot_be_written_leaves_the_history_in_the_results_folder
     summary, problem, plan, score = fitted
     shutil.rmtree(tmp_path / "cache" / FOLDER)
     (tmp_path / "cache" / FOLDER).write_text("a file where the folder should be")
-    run, notes = keep_run(summary, problem, plan, score, SETTINGS)
+    run, notes = kept(summary, problem, plan, score, SETTINGS)
     results = Path(summary.model).parent
-    assert "the run is kept in cache.results/runs instead" in notes[0]
+    assert f"the run is kept in cache.results/{run.id}/runs instead" in notes[0]
     assert read_runs(results / FOLDER) == ([run], [])
     assert find_run(str(results), []).history == results / FOLDER
     assert len(read_predictions(results / FOLDER, run)) == 8
