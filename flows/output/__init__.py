@@ -5,7 +5,7 @@ json_values  Plain values of dataclasses, paths and NumPy's numbers, as JSON hol
 latest       Links of a results folder, by which its latest run is found under the same names.
 logs         Log of one JSON object a line: every shard, candidate and fit.
 progress     Progress bars on standard error.
-run_folder   Folder of a run, filled beside its place and finished by one rename.
+run_place    Folder of a run, filled beside its place and finished by one rename.
 terminal     Text as a terminal can take it: nothing that steers it, only signs that it has.
 """
 

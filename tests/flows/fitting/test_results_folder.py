@@ -195,5 +195,5 @@ def test_a_name_that_cannot_be_is_refused_before_anything_is_fitted(cache: Path,
 
 def test_a_fit_that_is_refused_leaves_no_folder(cache: Path, tmp_path: Path) -> None:
     with pytest.raises(JobError):
-        fit(cache, "centroid", out=tmp_path / "r", metric="r2")
+        fit(cache, "dummy", out=tmp_path / "r", metric="r2")
     assert not (tmp_path / "r").exists()

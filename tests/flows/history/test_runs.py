@@ -27,7 +27,7 @@ from headstart.flows.history.record import describe_run, keep_run, tabulate_pred
 from headstart.flows.history.run import Run, RunSettings
 from headstart.flows.history.runs import FOLDER, append_run, read_predictions, read_runs, write_results
 from headstart.flows.history.search import find_run, gather_runs
-from headstart.flows.output.run_folder import new_id
+from headstart.flows.output.run_place import new_id
 from headstart.flows.problem.problem import Problem, pose_problem
 from headstart.flows.upkeep.verification import verify
 from headstart.heads.report.rows import ScoreRow

@@ -13,7 +13,7 @@ from support.kills import killed_at
 from headstart.extractors.errors import CacheError
 from headstart.flows.errors import JobError
 from headstart.flows.output.latest import as_latest
-from headstart.flows.output.run_folder import RunPlace, refuse_name, run_folder
+from headstart.flows.output.run_place import RunPlace, refuse_name, run_folder
 
 OLD = "20250101-000000-00aa"
 FILES = ("run.json", "report.html", "leaderboard.csv", "model/model.json", "model/head.skops")
