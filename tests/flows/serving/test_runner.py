@@ -108,6 +108,7 @@ def test_a_server_that_goes_while_a_run_is_waited_for_ends_it(run: Any, monkeypa
 
 @pytest.mark.parametrize("how", ["one loop", "a loop in a loop"])
 def test_a_server_that_goes_away_is_one_clear_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, how: str) -> None:
+    (tmp_path / "p").mkdir()
     (tmp_path / "e.toml").write_text('images = "p"\n[[extract]]\nbackbone = "pixels"\n[fit]\nhead = ["dummy"]\n')
     failures: Any = ExceptionGroup("unhandled errors", [RuntimeError("Service exceeded error threshold.")])
     if how == "a loop in a loop":
