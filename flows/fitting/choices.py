@@ -10,7 +10,7 @@ from headstart.flows.fitting.unfinished import UNFINISHED
 from headstart.flows.history import RunSettings
 from headstart.flows.options import FitOptions, as_list
 from headstart.flows.output import LATEST, LOCK, NAMES_OF_BEFORE, refuse_foreign, refuse_name
-from headstart.flows.problem import Problem
+from headstart.flows.problem import Problem, check_task
 from headstart.heads.errors import HeadError
 from headstart.heads.registry import Grid, check_head, find_preset
 from headstart.heads.scoring import METRICS_OF, metric_names
@@ -151,12 +151,13 @@ def refuse_unusable(named: list[str], options: FitOptions) -> None:
     Raises
     ------
     JobError
-        The metric is unknown or another task's, or something is asked for that the task has not.
+        Metric or task is unknown, the metric another task's, or something is asked for that the task has not.
     HeadError
         A head does not exist or is another task's, cannot be made, or there is no such preset.
     """
     metric = options.metric
     refuse_unknown_metric(metric)
+    check_task(options.task)
     possible = [name for name in METRICS_OF if metric is None or metric in METRICS_OF[name]]
     faults = [_find_fault(named, options, task) for task in ([options.task] if options.task else possible)]
     if faults[0] is not None and None not in faults:

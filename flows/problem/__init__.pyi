@@ -1,6 +1,7 @@
 from .embedded import Embedded as Embedded
 from .embedded import find_covering as find_covering
 from .label_columns import ALL as ALL
+from .label_columns import check_task as check_task
 from .label_columns import choose_targets as choose_targets
 from .label_columns import merge_labels as merge_labels
 from .problem import Labelled as Labelled

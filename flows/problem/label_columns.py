@@ -159,6 +159,18 @@ def find_usual_target(columns: Sequence[str]) -> str | None:
     return "label" if "label" in columns else columns[0] if len(columns) == 1 else None
 
 
+def check_task(task: str | None) -> None:
+    """Tell that no task is called so.
+
+    Raises
+    ------
+    JobError
+        There is another name than those of tasks.
+    """
+    if task is not None and task not in TASKS:
+        raise JobError(f"no task is called {task!r}; expected {' or '.join(TASKS)}")
+
+
 def encode_target(values: "pd.Series[Any]", name: str, task: str | None = None) -> Target:
     """Return a column's values, of which none is missing, as classes or as numbers.
 
@@ -171,8 +183,7 @@ def encode_target(values: "pd.Series[Any]", name: str, task: str | None = None) 
     JobError
         The values do not fit the task, or are of several types.
     """
-    if task is not None and task not in TASKS:
-        raise JobError(f"no task is called {task!r}; expected {' or '.join(TASKS)}")
+    check_task(task)
     numeric = pd.api.types.is_numeric_dtype(values)
     measured = numeric and not pd.api.types.is_bool_dtype(values)
     fractional = bool(measured and (values % 1 != 0).any())

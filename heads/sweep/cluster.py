@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 _SILENT = logging.CRITICAL + 1  # a cancelled job may find its connection closed, which Dask calls critical
 # Pages that nobody is told of: importing what draws them takes longer than all the rest of opening a cluster.
 _NO_PAGES: dict[str, list[str]] = {"distributed.scheduler.http.routes": [], "distributed.worker.http.routes": []}
+_STARTING = threading.Lock()  # Dask's configuration is one for all threads, and is set while a cluster starts
 _TRIES = 2  # of a job among others: a worker may die once through no fault of the job's
 
 
@@ -75,14 +76,14 @@ def _opened(dask_: str, workers: int | None) -> Iterator[Client]:
     if count < 1:
         raise DataError(f"workers is {workers!r}, expected at least 1")
     if dask_ == "threads":
-        with dask.config.set(_NO_PAGES):
+        with _STARTING, dask.config.set(_NO_PAGES):
             cluster = LocalCluster(
                 processes=False, n_workers=1, threads_per_worker=count, worker_class=_LoopbackWorker, **quiet
             )
         with cluster, Client(cluster) as client, _left_at_once(cluster, executor_wait=False):
             yield client
     elif dask_ == "processes":
-        with _interrupts_for_this_process_alone(), dask.config.set(_NO_PAGES):
+        with _STARTING, _interrupts_for_this_process_alone(), dask.config.set(_NO_PAGES):
             cluster = LocalCluster(
                 processes=True,
                 n_workers=count,
