@@ -1,6 +1,12 @@
 from .decode import decode_image as decode_image
 from .decode import thumbnail as thumbnail
+from .deep_pixels import range_of as range_of
+from .looking import look_at as look_at
+from .looking import used_range as used_range
 from .prefetch import Decoded as Decoded
 from .prefetch import Decoding as Decoding
 from .prefetch import Listed as Listed
 from .prefetch import decode_images as decode_images
+from .remarks import Remark as Remark
+from .remarks import Remarks as Remarks
+from .remarks import find_equal as find_equal

@@ -8,9 +8,11 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - torch's own name for it
 from PIL import JpegImagePlugin
 
-from headstart.extractors.decoding.decode import EXIF_ORIENTATION, JPEG_SIGNATURE
+from headstart.extractors.decoding.decode import JPEG_SIGNATURE
+from headstart.extractors.decoding.profiles import conversion
 from headstart.extractors.decoding.resizing import MAX_PIXELS, new_size
-from headstart.extractors.spec import Preprocessing
+from headstart.extractors.decoding.upright import EXIF_ORIENTATION
+from headstart.extractors.spec import Colour, Preprocessing
 
 # torchvision 0.29 announces that its decoder will go; until then it is the one at hand. The filter stands here because
 # filters belong to the process, and threads decode at the same time.
@@ -22,7 +24,7 @@ _TRAILER_BYTES = 1 << 16  # cameras write previews and padding behind the image
 
 
 def decode_jpegs(
-    files: Sequence[bytes], preprocessing: Preprocessing, device: torch.device
+    files: Sequence[bytes], preprocessing: Preprocessing, device: torch.device, colour: Colour = "as-stored"
 ) -> list[torch.Tensor | None]:
     """Decode JPEG files in one call, and resize and crop each.
 
@@ -34,13 +36,17 @@ def decode_jpegs(
         Its `resize`, `crop` and `interpolation` are applied, without aliasing, as Pillow does up to rounding.
     device : torch.device
         A CUDA device, whose decoder is used; on the CPU torchvision's own decoder gives nearly the same.
+    colour : {"srgb", "as-stored"}
+        With ``srgb``, Pillow must look at what has another profile.
 
     Returns
     -------
     list of uint8 tensor (crop height, crop width, 3) or None
         On the device; None for what Pillow must look at: other formats, turned or CMYK photographs, damaged files.
     """
-    suitable = [row for row, data in enumerate(files) if preprocessing.interpolation in _FILTERS and _is_plain(data)]
+    suitable = [
+        row for row, data in enumerate(files) if preprocessing.interpolation in _FILTERS and _is_plain(data, colour)
+    ]
     encoded = [torch.frombuffer(bytearray(files[row]), dtype=torch.uint8) for row in suitable]
     pixels: list[torch.Tensor | None] = [None] * len(files)
     for row, image in zip(suitable, _decode_all(encoded, device), strict=True):
@@ -63,13 +69,15 @@ def _decode_all(encoded: list[torch.Tensor], device: torch.device) -> list[torch
         return [None] if len(encoded) == 1 else [_decode_all([data], device)[0] for data in encoded]
 
 
-def _is_plain(data: bytes) -> bool:
+def _is_plain(data: bytes, colour: Colour) -> bool:
     """Tell whether a file is a whole JPEG in grey or YCbCr that stands upright, by its header and its last bytes."""
     if not JPEG_SIGNATURE.match(data) or _END_OF_IMAGE not in data[-_TRAILER_BYTES:]:
         return False
     try:
         header = JpegImagePlugin.JpegImageFile(io.BytesIO(data))
         upright = header.getexif().get(EXIF_ORIENTATION, 1) == 1
+        if colour == "srgb" and conversion(header):
+            return False
     except Exception:  # noqa: BLE001 - whatever is wrong with it, Pillow will say when it decodes it in full
         return False
     return upright and header.mode in {"L", "RGB"} and header.width * header.height <= MAX_PIXELS

@@ -3,7 +3,7 @@
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from hashlib import sha256
 from itertools import islice
@@ -14,9 +14,10 @@ import torch
 from headstart.extractors.arrays import Array
 from headstart.extractors.decoding.decode import decode_image
 from headstart.extractors.decoding.gpu_jpegs import decode_jpegs
+from headstart.extractors.decoding.remarks import Remarks, is_one_value
 from headstart.extractors.errors import NotReadError, UnreadableImage
 from headstart.extractors.images import ImageRoot, ImageSource, read_bytes
-from headstart.extractors.spec import Decode, Preprocessing
+from headstart.extractors.spec import Colour, Decode, Preprocessing, Range, Whole
 from headstart.extractors.stages import StageTimes
 
 _READ_AHEAD_BYTES = 256 * 2**20  # encoded files wait in memory: many small ones, or a few large ones
@@ -41,12 +42,21 @@ class Decoding:
     in_turn : bool
         Decode while nothing else is computed, one window of images after the other. On a CPU forward pass and decoding
         want the same cores, and one that is interrupted in the midst of its parallel loops loses more than its share.
+    range : "whole" or (float, float)
+        Black and white of pixels of more than 8 bits.
+    colour : {"srgb", "as-stored"}
+        What becomes of other colour profiles.
+    remarks : Remarks
+        Takes up what is to be said of images.
     """
 
     preprocessing: Preprocessing
     decode: Decode = "full"
     workers: int = 1
     in_turn: bool = True
+    range: Whole | Range = "whole"
+    colour: Colour = "as-stored"
+    remarks: Remarks = field(default_factory=Remarks, compare=False)
 
 
 def decode_images(
@@ -151,7 +161,14 @@ def _read(root: ImageRoot, listed: Listed, times: StageTimes) -> bytes | NotRead
 def _decode(data: bytes, decoding: Decoding, times: StageTimes) -> Decoded:
     try:
         with times.measure("decode"):
-            return decode_image(data, decoding.preprocessing, draft=decoding.decode == "draft")
+            return decode_image(
+                data,
+                decoding.preprocessing,
+                draft=decoding.decode == "draft",
+                ends=decoding.range,
+                colour=decoding.colour,
+                remark=lambda remark: decoding.remarks.add(remark, [sha256(data).hexdigest()]),
+            )
     except (UnreadableImage, NotReadError) as error:
         return error
     except MemoryError:
@@ -168,10 +185,13 @@ def _decode_on_device(
     """Decode what the device can while threads decode the rest; all pixels lie on the device in the end."""
     readable = {row: data for row, data in enumerate(files) if isinstance(data, bytes)}
     with times.measure("decode"):
-        pixels = dict(zip(readable, decode_jpegs(list(readable.values()), decoding.preprocessing, device), strict=True))
+        found = decode_jpegs(list(readable.values()), decoding.preprocessing, device, decoding.colour)
+    pixels = dict(zip(readable, found, strict=True))
     left = {row: pool.submit(_decode, data, decoding, times) for row, data in readable.items() if pixels[row] is None}
     decoded: list[Decoded] = []
     for row, data in enumerate(files):
         image: Decoded | None = data if isinstance(data, NotReadError) else pixels[row]
         decoded.append(left[row].result() if image is None else image)
+        if isinstance(image, torch.Tensor) and is_one_value(image.cpu().numpy()):
+            decoding.remarks.add("one value", [sha256(readable[row]).hexdigest()])
     return [image if isinstance(image, Exception) else torch.as_tensor(image, device=device) for image in decoded]

@@ -8,7 +8,7 @@ from PIL import Image
 
 from headstart.extractors.spec import Preprocessing
 
-MAX_PIXELS = 178_956_970  # where Pillow, too, refuses by default; 512 MiB as RGB
+MAX_PIXELS = 178_956_970  # where Pillow, too, refuses by default; 683 MiB as RGB, of which Pillow makes four bytes
 
 RESAMPLING = {
     "nearest": Image.Resampling.NEAREST,

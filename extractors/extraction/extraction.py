@@ -22,7 +22,7 @@ from headstart.extractors.listing import CacheListing
 from headstart.extractors.network import ForwardPass, feature_sizes, resolve_device
 from headstart.extractors.spec import EmbeddingKey, Settings, Tap
 from headstart.extractors.stages import StageTimes
-from headstart.extractors.tuning import LOWEST_COSINE, Execution, FirstImages, prepare, settle_key
+from headstart.extractors.tuning import LOWEST_COSINE, Execution, FirstImages, prepare, settle_key, settle_pixels
 from headstart.extractors.writer_lock import writer_lock
 
 if TYPE_CHECKING:
@@ -95,6 +95,9 @@ def embed_rows(
         decode=key.decode,
         workers=recipe.workers,
         in_turn=forward.device.type == "cpu",
+        range=key.range,
+        colour=key.colour,
+        remarks=done.remarks,
     )
     with execution.threads_set() if execution else nullcontext():
         for batch in embed(forward, recipe.root, images, decoding, recipe.times):
@@ -140,7 +143,6 @@ class Extraction(MissingRows):
         self.backbone, self.taps, self.settings = backbone, taps, settings
         self.weights_name, self._weights_source = backbone.weights_name, weights_source
         self.device = resolve_device(settings.device)
-        self._first = FirstImages(backbone, taps, listing, self.device, settings.n_workers)
         self.times = StageTimes()
         self.execution: Execution | None = None
         plain = EmbeddingKey(
@@ -150,8 +152,12 @@ class Extraction(MissingRows):
             preprocessing=backbone.preprocessing,
             **settings.as_asked,
         )
+        plain, seen = settle_pixels(plain, settings, listing, cache.path)
+        self._first = FirstImages(
+            backbone, taps, listing, self.device, settings.n_workers, ends=plain.range, colour=plain.colour
+        )
         key, self.fidelity, reasons = settle_key(plain, settings, self._first, lambda key: cache.store(key).path)
-        self.reasons = [*backbone.notes, *reasons]
+        self.reasons = [*backbone.notes, *seen, *reasons]
         super().__init__(cache, listing, key)
         # Rows without a key.json would be rows of nobody: it is written too where nothing but this file is missing.
         if len(self.listing.distinct) and not self.store.is_created:
@@ -235,7 +241,7 @@ class Extraction(MissingRows):
             if len(done):
                 self._n_embedded[number] = self._n_embedded.get(number, 0) + len(done)
                 seal(number, done)
-        return ShardResult(self._n_embedded.get(number, 0), done.unreadable, done.not_read)
+        return ShardResult(self._n_embedded.get(number, 0), done.unreadable, done.not_read, done.all_remarks())
 
     def _take_stock(self) -> None:
         self._known = set(self.store.shards())

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from headstart.extractors.extraction.missing_rows import MissingRows
+from headstart.extractors.spec import Range, Whole
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ class KeyDescription:
     id, backbone, weights : str
         The weights as people call them.
     taps : list of str
-    precision, decode, dtype : str
+    precision, decode, dtype, range, colour
         As the key has them.
     fidelity : FidelityRow or None
         None where features were computed without a shortcut.
@@ -42,6 +43,8 @@ class KeyDescription:
     dtype: str
     fidelity: FidelityRow | None
     exact: bool = False
+    range: Range | Whole = "whole"
+    colour: str = "as-stored"
 
     @classmethod
     def of(cls, extraction: MissingRows) -> Self:
@@ -55,6 +58,8 @@ class KeyDescription:
             precision=key.precision,
             decode=key.decode,
             dtype=key.dtype,
+            range=key.range,
+            colour=key.colour,
             fidelity=FidelityRow(found.cosine, found.relative_error, found.taps, found.n_images) if found else None,
             exact=key.exact,
         )
@@ -69,4 +74,6 @@ class KeyDescription:
             A field is unknown or missing.
         """
         fidelity = values.get("fidelity")
-        return cls(**values | {"fidelity": fidelity and FidelityRow(**fidelity)})
+        ends = values.get("range", "whole")
+        plain = {"range": ends if ends == "whole" else tuple(ends)}
+        return cls(**values | plain | {"fidelity": fidelity and FidelityRow(**fidelity)})

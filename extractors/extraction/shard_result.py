@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from headstart.extractors.arrays import Array
+from headstart.extractors.decoding import Remarks, find_equal
 
 
 @dataclass(frozen=True)
@@ -19,6 +20,8 @@ class ShardResult:
         The reason for each digest that cannot be decoded: a property of the image.
     not_read : dict of str to str
         The reason for each path that could not be read this time.
+    remarks : dict of str to list of str
+        Digests of images by what is to be said of them, see `extractors.decoding.remarks`.
     seconds : dict of str to float
         Work by stage, of a shard that was embedded elsewhere; see `extractors.stages.StageTimes`.
     """
@@ -26,6 +29,7 @@ class ShardResult:
     embedded: int
     unreadable: dict[str, str]
     not_read: dict[str, str]
+    remarks: dict[str, list[str]] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
 
 
@@ -41,15 +45,26 @@ class EmbeddedRows:
         In the stored dtype.
     unreadable, not_read : dict of str to str
         As in `ShardResult`.
+    remarks : Remarks
+        What is to be said of them.
     """
 
     digests: list[Array] = field(default_factory=list)
     features: list[dict[str, Array]] = field(default_factory=list)
     unreadable: dict[str, str] = field(default_factory=dict)
     not_read: dict[str, str] = field(default_factory=dict)
+    remarks: Remarks = field(default_factory=Remarks)
 
     def __len__(self) -> int:
         return sum(map(len, self.digests))
+
+    def all_remarks(self) -> dict[str, list[str]]:
+        """Return what is to be said of the images, and whether different ones of them gave equal rows."""
+        if self.features:
+            tap = min(self.features[0], key=lambda name: self.features[0][name][0].size)
+            digests = np.concatenate(self.digests)
+            self.remarks.add("equal", digests[find_equal([values[tap] for values in self.features])])
+        return self.remarks.as_dict()
 
     def joined(self) -> tuple[Array, dict[str, Array]]:
         """Return the digests as uint8 (n_images, 32), and the features of each tap (n_images, …)."""

@@ -128,7 +128,7 @@ def _embed(kept: _Slot, work: ShardWork, store: EmbeddingStore, wanted: list[Lis
         with kept.times.measure("write"):
             _seal(store, work.turn, wanted, done)
     seconds = {stage: total - before.get(stage, 0.0) for stage, total in kept.times.seconds.items()}
-    return ShardResult(n_before + len(done), done.unreadable, done.not_read, seconds)
+    return ShardResult(n_before + len(done), done.unreadable, done.not_read, done.all_remarks(), seconds)
 
 
 def _seal(store: EmbeddingStore, turn: str, wanted: list[Listed], done: EmbeddedRows) -> None:

@@ -1,8 +1,11 @@
 from .key import FORMAT_VERSION as FORMAT_VERSION
+from .key import Colour as Colour
 from .key import Decode as Decode
 from .key import EmbeddingKey as EmbeddingKey
 from .key import Precision as Precision
+from .key import Range as Range
 from .key import StoredDtype as StoredDtype
+from .key import Whole as Whole
 from .key import short_name as short_name
 from .option import Option as Option
 from .option import OptionField as OptionField

@@ -13,7 +13,10 @@ FORMAT_VERSION = 1  # raise it when decoding, pooling or the shard layout change
 Precision = Literal["fp32", "bf16"]
 StoredDtype = Literal["float16", "float32"]
 Decode = Literal["full", "draft", "nvjpeg"]
-_AS_BEFORE = (("decode", "full"), ("exact", False))
+Colour = Literal["srgb", "as-stored"]
+Range = tuple[float, float]  # (LOW, HIGH): values of pixels that become black and white
+Whole = Literal["whole"]  # black and white are the ends of the pixels' type
+_AS_BEFORE = (("decode", "full"), ("exact", False), ("range", "whole"), ("colour", "as-stored"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +43,10 @@ class EmbeddingKey:
     exact : bool
         Each image is computed by itself, on one thread and without shortcuts: the bits of a row depend on nothing but
         the kind of processor and the versions of the libraries.
+    range : "whole" or (float, float)
+        Values that become black and white, of pixels of more than 8 bits; ``whole`` takes the ends of their type.
+    colour : {"srgb", "as-stored"}
+        ``srgb`` converts images that have another colour profile.
     view : str
         Which view of an image a row embeds; ``whole`` is the image as it is.
     format_version : int
@@ -54,11 +61,16 @@ class EmbeddingKey:
     dtype: StoredDtype = "float32"
     decode: Decode = "full"
     exact: bool = False
+    range: Whole | Range = "whole"
+    colour: Colour = "as-stored"
     view: str = "whole"
     format_version: int = FORMAT_VERSION
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "taps", tuple(sorted(set(self.taps))))
+        if self.range != "whole":  # 4095 and 4095.0 are one key
+            low, high = (int(end) if end == int(end) else float(end) for end in self.range)
+            object.__setattr__(self, "range", (low, high))
 
     @property
     def id(self) -> str:
@@ -83,7 +95,9 @@ class EmbeddingKey:
             A field is unknown or missing.
         """
         preprocessing = Preprocessing.from_dict(values["preprocessing"])
-        return cls(**values | {"taps": tuple(values["taps"]), "preprocessing": preprocessing})
+        ends = values.get("range", "whole")
+        plain = {"taps": tuple(values["taps"]), "range": ends if ends == "whole" else tuple(ends)}
+        return cls(**values | plain | {"preprocessing": preprocessing})
 
     def differences(self, other: "EmbeddingKey") -> str:
         """Say in words where `other` differs: ``weights: sha256:9f… here, sha256:11… there``; empty if equal."""
@@ -103,4 +117,5 @@ def short_name(backbone: str) -> str:
 def _every_field(key: EmbeddingKey) -> dict[str, Any]:
     """Return plain JSON values of all fields, also of those that `as_dict` leaves unsaid."""
     values = {name: getattr(key, name) for name in key.__dataclass_fields__}
-    return values | {"taps": list(key.taps), "preprocessing": key.preprocessing.as_dict()}
+    ends = key.range if key.range == "whole" else list(key.range)
+    return values | {"taps": list(key.taps), "range": ends, "preprocessing": key.preprocessing.as_dict()}

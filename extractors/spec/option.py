@@ -100,6 +100,8 @@ def _given(hint: Any, choices: tuple[str, ...]) -> Any:
     several = [one for one in members if get_origin(one) is Sequence]
     if several:
         members = [list[get_args(several[0])[0]], *(one for one in members if one is NoneType)]  # type: ignore[misc]  # made at run time
+    elif any(get_origin(one) is tuple for one in members):  # two numbers, or nothing
+        members = [one for one in members if get_origin(one) is tuple or one is NoneType]
     elif Path in members:
         members = [one for one in members if one is not str]
     literal = [one for one in members if get_origin(one) is Literal]

@@ -1,22 +1,24 @@
 """How an extraction computes, as plain values: to ask for it needs no torch."""
 
+import math
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, TypedDict
 
 from headstart.extractors.errors import SettingsError
-from headstart.extractors.spec.key import Decode, EmbeddingKey, StoredDtype
+from headstart.extractors.spec.key import Colour, Decode, EmbeddingKey, Range, StoredDtype, Whole
 from headstart.extractors.spec.option import Option, shared_values
 
 Device = Annotated[str, Option("auto, cpu or cuda.")]
 Workers = Annotated[int | None, Option("Decoding threads.", unset="one a core", least=1)]
 
-_TRIED = ("precision", "decode")
+_TRIED = ("precision", "decode", "range", "colour")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """How to compute; only what a key has a field for changes the numbers: `precision`, `decode`, `dtype`, `exact`.
+    """How to compute; only what a key has a field for changes the numbers: all before `compile`, `dtype` and `exact`.
 
     Parameters
     ----------
@@ -25,6 +27,11 @@ class Settings:
     decode : {"auto", "full", "draft", "nvjpeg"}
         ``draft`` decodes large JPEGs at a fraction of their size, ``nvjpeg`` decodes and resizes JPEGs on the device;
         ``auto`` does one or the other where the features of the first images stay the same to a cosine of 0.999.
+    range : (float, float), optional
+        Values of pixels of more than 8 bits that become black and white; by default found once in images of the set.
+        ``whole`` takes the ends of the pixels' type.
+    colour : {"auto", "srgb", "as-stored"}
+        ``srgb`` converts what has another colour profile; ``auto`` does where one of the set's images has one.
     compile : {"auto", "on", "off"}
         ``auto`` compiles the network where there are so many images that it pays.
     device : str
@@ -42,7 +49,7 @@ class Settings:
     Raises
     ------
     SettingsError
-        `exact` beside a batch size or compilation.
+        A range is none, or `exact` beside a batch size or compilation.
     """
 
     precision: Annotated[
@@ -51,6 +58,13 @@ class Settings:
     decode: Annotated[
         Literal["auto"] | Decode,
         Option("draft decodes large JPEGs reduced; auto does where features stay.", choices=("auto", "full", "draft")),
+    ] = "auto"
+    range: Annotated[
+        Range | Whole | None, Option("Black and white of pixels of over 8 bits: LOW HIGH.", unset="as the images need")
+    ] = None
+    colour: Annotated[
+        Literal["auto"] | Colour,
+        Option("srgb converts other profiles; auto does where there are.", choices=("auto", "srgb", "as-stored")),
     ] = "auto"
     compile: Annotated[Literal["auto", "on", "off"], Option("auto compiles the network where it pays.")] = "auto"
     device: Device = "auto"
@@ -62,6 +76,8 @@ class Settings:
     workers: Workers = None
 
     def __post_init__(self) -> None:
+        if self.range is not None and self.range != "whole":
+            object.__setattr__(self, "range", checked_range(self.range))
         if self.exact and (self.batch_size or self.compile == "on"):
             raise SettingsError(
                 "exact takes each image by itself and compiles nothing; leave out the batch size and what is compiled"
@@ -84,11 +100,27 @@ class Settings:
         return self.workers or usable or 1
 
 
+def checked_range(ends: Sequence[float]) -> Range:
+    """Return the two ends of a range as a person gave them.
+
+    Raises
+    ------
+    SettingsError
+        They are no two finite numbers, the lower one first.
+    """
+    if len(ends) != 2 or not all(map(math.isfinite, ends)) or ends[0] >= ends[1]:
+        shown = " ".join(map(str, ends))
+        raise SettingsError(f"range {shown}: expected two numbers, the lower one first, such as --range 0 4095")
+    return ends[0], ends[1]
+
+
 class SettingsKeywords(TypedDict, total=False):
     """`Settings`, as the keywords of a function."""
 
     precision: Literal["auto", "fp32", "bf16"]
     decode: Literal["auto"] | Decode
+    range: Range | Whole | None
+    colour: Literal["auto"] | Colour
     compile: Literal["auto", "on", "off"]
     device: str
     dtype: StoredDtype

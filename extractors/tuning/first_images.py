@@ -14,7 +14,7 @@ from headstart.extractors.errors import NotReadError, UnreadableImage
 from headstart.extractors.images import image_sources
 from headstart.extractors.listing import CacheListing
 from headstart.extractors.network import ForwardPass
-from headstart.extractors.spec import Decode, Tap
+from headstart.extractors.spec import Colour, Decode, Range, Tap, Whole
 from headstart.extractors.stages import StageTimes
 from headstart.extractors.tuning.fidelity import Fidelity, compare_features
 
@@ -35,6 +35,8 @@ class FirstImages:
         Its first readable images are taken.
     workers : int
         Decoding threads.
+    ends, colour
+        As the key has them, of which they are `range` and `colour`.
     """
 
     backbone: Backbone
@@ -42,6 +44,8 @@ class FirstImages:
     listing: CacheListing
     device: torch.device
     workers: int
+    ends: Whole | Range = "whole"
+    colour: Colour = "as-stored"
     _decoded: dict[Decode, Array] = field(default_factory=dict, repr=False)
 
     @cached_property
@@ -108,7 +112,13 @@ class FirstImages:
 
     def _decode(self, places: Sequence[int], decode: Decode) -> dict[int, Array]:
         rows = self.listing.distinct.iloc[list(places)]
-        decoding = Decoding(preprocessing=self.backbone.preprocessing, decode=decode, workers=self.workers)
+        decoding = Decoding(
+            preprocessing=self.backbone.preprocessing,
+            decode=decode,
+            workers=self.workers,
+            range=self.ends,
+            colour=self.colour,
+        )
         listed = zip(image_sources(rows), rows["digest"], strict=True)
         decoded = decode_images(self.listing.root, listed, decoding, self.device, N_COMPARED, StageTimes())
         return {

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar, Unpack
 
 from headstart.extractors.cache import EmbeddingCache, EmbeddingStore, remove_if_empty
+from headstart.extractors.decoding import Remark, Remarks
 from headstart.extractors.extraction import KeyDescription, Request, recall, remember
 from headstart.extractors.images import ImageRoot, ImageSet, count_by_suffix, list_images
 from headstart.extractors.listing import (
@@ -146,13 +147,28 @@ def extract_each(
             embed_missing(extraction, results)
         finally:
             listing = quarantine(cache, listing, results)
+            remarks = keep_remarks(extraction, results)
         key = KeyDescription.of(extraction)
         remember(cache, request, key)
         embedded = sum(result.embedded for result in results)
         seconds = time.monotonic() - begun
         keys.append(describe_run(key, extraction, listing, embedded, opening=opening, seconds=seconds))
+        asked: list[Remark] = ["profile"] if wanted.settings.colour == "as-stored" else []
+        paths = dict(zip(listing.rows["digest"], listing.rows["path"], strict=True)) if remarks.as_dict() else {}
+        notes = list(dict.fromkeys([*notes, *remarks.notes(paths, leave_out=asked)]))
         del extraction  # or two networks lie in memory while the next is loaded
     return summarise(cache, listing, keys, notes, time.monotonic() - started)
+
+
+def keep_remarks(extraction: "MissingRows", results: Sequence["ShardResult"]) -> Remarks:
+    """Keep what is to be said of the images beside their rows, with what was said before; returns that of this run."""
+    new, kept = Remarks(), Remarks.read(extraction.store.path)
+    for result in results:
+        new.update(result.remarks)
+        kept.update(result.remarks)
+    if new.as_dict():
+        kept.write(extraction.store.path)
+    return new
 
 
 def find_complete(cache: EmbeddingCache, listing: CacheListing, request: Request) -> KeySummary | None:

@@ -3,6 +3,7 @@
 embedded       Embeddings that cover a set of images, each under a name that tells it from the others.
 label_columns  Label columns: which are meant, and whether one holds classes or numbers.
 problem        Problem as arrays: images, classes, groups, embeddings.
+remarks        Remarks on its images: noticed when they were embedded, or equal rows.
 understood     Classes or numbers, splits and the rest, as images were taken for people to read.
 """
 

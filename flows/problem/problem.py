@@ -18,6 +18,7 @@ from headstart.flows.errors import JobError
 from headstart.flows.fit_summary import Understood
 from headstart.flows.problem.embedded import Embedded, find_covering
 from headstart.flows.problem.label_columns import choose_targets, encode_target, merge_labels, note_conflicts
+from headstart.flows.problem.remarks import note_remarks
 from headstart.flows.problem.understood import count_splits, describe_target
 
 
@@ -195,6 +196,7 @@ def pose_column(labelled: Labelled, column: str, *, task: str | None = None) -> 
     target = encode_target(rows[column], column, task)
     contents = number_digests(images.digest)
     note_conflicts(rows[column], contents, images, notes)
+    note_remarks(embedded, images, notes)
     return Problem(
         name=labelled.name,
         target=column,

@@ -177,7 +177,8 @@ def _pictured(problem: Problem, rows: Sequence[int] | npt.NDArray[np.intp]) -> l
 
 
 def _pictures(problem: Problem, rows: npt.NDArray[np.intp], size: int = _THUMBNAIL) -> list[bytes | None]:
-    return read_thumbnails(problem.root, problem.images.sources(rows), size)
+    ends = problem.embedded[0].store.key.range
+    return read_thumbnails(problem.root, problem.images.sources(rows), size, ends)
 
 
 def _curves(summary: "FitSummary", results: Sequence[Result]) -> list[Curve]:

@@ -133,7 +133,7 @@ def test_a_failure_of_the_moment_is_told_apart_from_unreadable_content(
     (folder / "0.png").unlink()
     large = images[5][1]
 
-    def full(data: bytes, preprocessing: Any, *, draft: bool) -> Any:
+    def full(data: bytes, preprocessing: Any, **_: Any) -> Any:
         if hashlib.sha256(data).hexdigest() == large:
             raise MemoryError
         return decode_image(data, preprocessing)

@@ -28,6 +28,8 @@ KEY = EmbeddingKey(
         {"preprocessing": Preprocessing(std=(0.5, 0.5, 0.5))},
         {"precision": "bf16"},
         {"dtype": "float16"},
+        {"range": (0, 4095)},
+        {"colour": "srgb"},
         {"view": "flipped"},
         {"format_version": 2},
     ],
@@ -61,6 +63,14 @@ class LaterKey(EmbeddingKey):
     """With a field that another version's keys have not."""
 
     colours: str = "rgb"
+
+
+def test_a_range_is_one_key_however_it_is_written_and_survives_json() -> None:
+    key = replace(KEY, range=(0, 4095), colour="srgb")
+    assert replace(KEY, range=(0.0, 4095.0), colour="srgb") == key == EmbeddingKey.from_dict(key.as_dict())
+    assert key.as_dict()["range"] == [0, 4095]
+    assert replace(KEY, range=(0, 0.5)).as_dict()["range"] == [0, 0.5]
+    assert {"decode", "range", "colour"}.isdisjoint(KEY.as_dict())
 
 
 def test_a_field_that_one_key_has_not_is_absent_and_only_decoding_is_full_unsaid() -> None:

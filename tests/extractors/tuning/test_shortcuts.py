@@ -205,10 +205,10 @@ def test_an_image_that_only_one_way_can_read_shifts_no_other(
     original = headstart.extractors.decoding.prefetch.decode_image
     broken = (large / "2.jpg").read_bytes()
 
-    def fails(data: bytes, *rest: Any, draft: bool) -> Any:
+    def fails(data: bytes, *rest: Any, draft: bool, **more: Any) -> Any:
         if draft and data == broken:
             raise UnreadableImage("only in full")
-        return original(data, *rest, draft=draft)
+        return original(data, *rest, draft=draft, **more)
 
     monkeypatch.setattr(headstart.extractors.decoding.prefetch, "decode_image", fails)
     again = FirstImages(first.backbone, first.taps, listing, first.device, 1)
