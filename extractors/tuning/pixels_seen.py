@@ -6,7 +6,7 @@ that images that come later are seen in the same way.
 
 import json
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -65,17 +65,16 @@ def settle_pixels(plain: EmbeddingKey, settings: Settings, listing: CacheListing
     no_range = settings.range is None and "range" not in known
     no_colour = settings.colour == "auto" and "colour" not in known
     if (no_range or no_colour) and len(listing.distinct):
-        seen = _look(listing, settings.n_workers)
+        seen = _look(listing, settings.n_workers, deep=no_range)
         if seen.ends is not None:
             known["range"] = seen.ends if seen.ends == "whole" else list(seen.ends)
-        if no_range and seen.ends not in (None, "whole"):
+        if seen.ends is not None and seen.ends != "whole":
             reasons.append(
-                f"{seen.n_deep} images of more than 8 bits looked at: {_both_ends(known['range'])}; --range LOW HIGH "
-                "sets others"
+                f"{seen.n_deep} images of more than 8 bits looked at: {seen.ends[0]:g} is taken for black and "
+                f"{seen.ends[1]:g} for white; --range LOW HIGH sets others"
             )
-        if seen.n_profiles:
-            known["colour"] = "srgb"
         if no_colour and seen.n_profiles:
+            known["colour"] = "srgb"
             reasons.append(
                 f"{seen.n_profiles} of {seen.n_images} images looked at have another colour profile than sRGB; such "
                 "are converted, and --colour as-stored leaves them"
@@ -87,12 +86,7 @@ def settle_pixels(plain: EmbeddingKey, settings: Settings, listing: CacheListing
     return SettledPixels(replace(plain, range=ends if ends == "whole" else tuple(ends), colour=colour), reasons)
 
 
-def _both_ends(ends: Iterable[float]) -> str:
-    low, high = (f"{end:g}" for end in ends)
-    return f"{low} is taken for black and {high} for white"
-
-
-def _look(listing: CacheListing, workers: int) -> _Seen:
+def _look(listing: CacheListing, workers: int, *, deep: bool) -> _Seen:
     distinct = listing.distinct
     sources = list(image_sources(distinct.iloc[_spread(len(distinct), _LOOKED_AT)]))
     sizes = np.cumsum([source.bytes for source in sources])
@@ -109,8 +103,8 @@ def _look(listing: CacheListing, workers: int) -> _Seen:
             return list(pool.map(one, some))
 
         found = each(look_at, sources)
-        deep = [source for source, one in zip(sources, found, strict=True) if one and one.deep]
-        used = [one for one in each(used_range, [deep[at] for at in _spread(len(deep), _DECODED)]) if one and one.whole]
+        those = [source for source, one in zip(sources, found, strict=True) if deep and one and one.deep]
+        used = [one for one in each(used_range, [those[at] for at in _spread(len(those), _DECODED)]) if one and one.whole]
     seen = [one for one in found if one]
     n_profiles = sum(one.other_profile for one in seen)
     if not used:
