@@ -59,7 +59,7 @@ def pixels_in_flight(image: ImageFile.ImageFile) -> Iterator[None]:
     NotReadError
         There is not so much memory.
     """
-    n_bytes = image.width * image.height * _BYTES_A_PIXEL.get(image.format or "", _BYTES_OF_OTHERS)
+    n_bytes = image.width * image.height * bytes_a_pixel(image)
     left = _IN_FLIGHT.begin(n_bytes)
     if left is not None:
         raise NotReadError(
@@ -70,6 +70,11 @@ def pixels_in_flight(image: ImageFile.ImageFile) -> Iterator[None]:
         yield
     finally:
         _IN_FLIGHT.end(n_bytes)
+
+
+def bytes_a_pixel(image: ImageFile.ImageFile) -> int:
+    """Return how many bytes a pixel of an opened image takes at most, beside its file and a few strips."""
+    return _BYTES_A_PIXEL.get(image.format or "", _BYTES_OF_OTHERS)
 
 
 def _mib(n_bytes: int) -> str:

@@ -67,7 +67,9 @@ class TiffFile(TiffImagePlugin.TiffImageFile):
                 raise
             raise UnreadableImage(f"{names}, in an order that is not known; {_EXPECTED}") from error
         if self.use_load_libtiff and sys.byteorder == "little":  # libtiff has turned the bytes, and Pillow would again
-            self.tile = [tile._replace(args=(_NATIVE.get(tile.args[0], tile.args[0]), *tile.args[1:])) for tile in self.tile]
+            self.tile = [
+                tile._replace(args=(_NATIVE.get(tile.args[0], tile.args[0]), *tile.args[1:])) for tile in self.tile
+            ]
 
     def _understand(self, tags: Tags, names: str) -> None:
         """Put right what Pillow would take for another layout, and refuse what is no image."""
@@ -181,7 +183,12 @@ def _cut_planes(data: bytes, tags: Tags) -> Iterator[bytes]:
     for band in range(n_bands):
         own = slice(band * each, (band + 1) * each)
         places = (_TILE_OFFSETS, _TILE_BYTES) if tiled else (_STRIP_OFFSETS, _STRIP_BYTES)
-        fields = shared | {_BITS: tags[_BITS][:1], _PHOTOMETRIC: (1,), _SAMPLES: (1,), _FORMAT: (tags.get(_FORMAT, (1,))[0],)}
+        fields = shared | {
+            _BITS: tags[_BITS][:1],
+            _PHOTOMETRIC: (1,),
+            _SAMPLES: (1,),
+            _FORMAT: (tags.get(_FORMAT, (1,))[0],),
+        }
         fields |= {places[0]: offsets[own], places[1]: counts[own]}
         head = tags.prefix + struct.pack(f"{mark}HI", 42, end)
         yield head + data[8:] + b"\0" * (len(data) % 2) + _directory(fields, end, mark)

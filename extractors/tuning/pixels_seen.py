@@ -104,7 +104,9 @@ def _look(listing: CacheListing, workers: int, *, deep: bool) -> _Seen:
 
         found = each(look_at, sources)
         those = [source for source, one in zip(sources, found, strict=True) if deep and one and one.deep]
-        used = [one for one in each(used_range, [those[at] for at in _spread(len(those), _DECODED)]) if one and one.whole]
+        used = [
+            one for one in each(used_range, [those[at] for at in _spread(len(those), _DECODED)]) if one and one.whole
+        ]
     seen = [one for one in found if one]
     n_profiles = sum(one.other_profile for one in seen)
     if not used:

@@ -127,7 +127,24 @@ def _run_command(words: list[str], *, debug: bool) -> None:
     except Exception as error:
         if debug:
             raise
+        if lacking := _what_the_machine_lacks(error):
+            fail(lacking)
         fail(f"unexpected {type(error).__name__}: {error}; this is a defect of headstart: --debug shows where")
+
+
+_NOT_MAPPED = ("failed to map segment", "cannot map", "cannot allocate memory", "cannot open shared object file")
+
+
+def _what_the_machine_lacks(error: Exception) -> str:
+    """Say what stands in the way of a program that is whole: memory, or a library; empty for a defect of ours."""
+    if isinstance(error, MemoryError):
+        return "not enough memory; raise the limit ('ulimit -v', the container's), or give it fewer images or threads"
+    if isinstance(error, (ImportError, OSError)) and any(words in str(error).casefold() for words in _NOT_MAPPED):
+        return (
+            f"a library cannot be loaded ({error}); where memory is limited ('ulimit -v', a container), raise the limit, "
+            "otherwise install it again"
+        )
+    return ""
 
 
 __all__: list[Any] = ["app", "main"]

@@ -32,5 +32,5 @@ def note_remarks(embedded: Sequence[Embedded], images: UsableImages, notes: list
         equal = find_equal(np.asarray(one.features.take(block)) for block in blocks)
         remarks = Remarks.read(one.store.path)
         remarks.add("equal", [digest for digest, is_equal in zip(different, equal, strict=True) if is_equal])
-        found += remarks.notes(paths)
+        found += remarks.notes(paths, leave_out=("pages", "profile"))  # of which extract told
     notes += dict.fromkeys(found)
