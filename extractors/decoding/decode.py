@@ -181,6 +181,8 @@ def _rgb(
     if deep is not None:
         pixels, used = to_eight_bits(deep, ends)
         _remark_on_values(deep, used, ends, remark)
+        pixels.info.pop("transparency", None)  # what was transparent lies on white by now
+        del deep  # its lower bytes
     if way and colour == "srgb" and mode == "CMYK":
         pixels = to_srgb(pixels, way)
     pixels = _to_rgb(pixels)

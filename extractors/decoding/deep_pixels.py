@@ -14,7 +14,7 @@ from headstart.extractors.decoding.tiff_bands import TiffFile, alpha_is_meant
 from headstart.extractors.errors import UnreadableImage
 from headstart.extractors.spec import Range, Whole
 
-_STRIP = 1 << 20  # values at a time: what is computed between takes a few of their kind
+_STRIP = 1 << 16  # pixels at a time: what is computed between takes ten times their memory
 _SAMPLED = 1 << 18  # values of an image that say which it uses
 _RARE = 0.001  # of the values, on each side: broken pixels and glints decide nothing
 _OTHER_BYTE = {"B": "L", "L": "B", "N": "B" if sys.byteorder == "little" else "L"}
@@ -39,6 +39,8 @@ class DeepPixels:
         The one value or colour that is transparent; empty for none.
     largest : int or None
         As the file says.
+    into : Image or None
+        Takes the 8 bits strip by strip, after their values were read of it.
     """
 
     size: tuple[int, int]
@@ -49,6 +51,7 @@ class DeepPixels:
     white_is_zero: bool = False
     clear: tuple[int, ...] = ()
     largest: int | None = None
+    into: Image.Image | None = None
 
     def strips(self) -> Iterator[tuple[int, Array, Array | None]]:
         """Yield strips from the top: first row, colours (n_rows, width, n_colours), and alpha (n_rows, width, 1)."""
@@ -103,7 +106,7 @@ def deep_pixels(image: ImageFile.ImageFile, again: Callable[[], ImageFile.ImageF
         high, low = (_bytes(one, top, bottom)[..., :n_bands].astype(np.uint16) for one in (image, lower))
         return high << 8 | low
 
-    return DeepPixels(image.size, rows, alpha=alpha, premultiplied=straight != raw, clear=clear)
+    return DeepPixels(image.size, rows, alpha=alpha, premultiplied=straight != raw, clear=clear, into=image)
 
 
 def is_deep(image: ImageFile.ImageFile) -> bool:
@@ -157,7 +160,7 @@ def to_eight_bits(deep: DeepPixels, ends: Range | Whole) -> tuple[Image.Image, t
         Black and white are not defined.
     """
     low, high = _defined(deep) if ends == "whole" else ends
-    shown: Image.Image | None = None
+    shown = deep.into
     lowest, highest = np.inf, -np.inf
     for top, values, alpha in deep.strips():
         with np.errstate(invalid="ignore"):
@@ -237,8 +240,6 @@ def _grey(image: ImageFile.ImageFile) -> DeepPixels:
 
 def _planes(image: TiffFile) -> DeepPixels:
     planes = image.planes()
-    for plane in planes:
-        plane.load()
     meant = len(planes) == 4 and "A" in image.mode and (not image.doubtful_alpha or alpha_is_meant(_upper(planes[3])))
     used = planes if meant else planes[:3]
 

@@ -108,7 +108,7 @@ class TiffFile(TiffImagePlugin.TiffImageFile):
 
     def planes(self) -> list[Image.Image]:
         """Return the bands of a file in which they lie one behind the other, each a grey image."""
-        return [TiffFile(io.BytesIO(one), "") for one in _cut_planes(self._data, self.tag_v2)]
+        return [TiffFile(io.BytesIO(one), "").copy() for one in _cut_planes(self._data, self.tag_v2)]
 
     @property
     def _data(self) -> bytes:

@@ -2,7 +2,7 @@
 
 from PIL import Image
 
-_STRIP = 1 << 20  # pixels at a time
+_STRIP = 1 << 16  # pixels at a time
 
 
 def on_white(image: Image.Image) -> Image.Image:

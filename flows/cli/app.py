@@ -141,8 +141,8 @@ def _what_the_machine_lacks(error: Exception) -> str:
         return "not enough memory; raise the limit ('ulimit -v', the container's), or give it fewer images or threads"
     if isinstance(error, (ImportError, OSError)) and any(words in str(error).casefold() for words in _NOT_MAPPED):
         return (
-            f"a library cannot be loaded ({error}); where memory is limited ('ulimit -v', a container), raise the limit, "
-            "otherwise install it again"
+            f"a library cannot be loaded ({error}); where memory is limited ('ulimit -v', a container), raise the "
+            "limit, otherwise install it again"
         )
     return ""
 
