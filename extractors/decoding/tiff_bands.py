@@ -68,7 +68,9 @@ class TiffFile(TiffImagePlugin.TiffImageFile):
             raise UnreadableImage(f"{names}, in an order that is not known; {_EXPECTED}") from error
         if self.use_load_libtiff and sys.byteorder == "little":  # libtiff has turned the bytes, and Pillow would again
             self.tile = [
-                tile._replace(args=(_NATIVE.get(tile.args[0], tile.args[0]), *tile.args[1:])) for tile in self.tile
+                tile._replace(args=(_NATIVE.get(tile.args[0], tile.args[0]), *tile.args[1:]))
+                for tile in self.tile
+                if isinstance(tile.args, tuple)
             ]
 
     def _understand(self, tags: Tags, names: str) -> None:
