@@ -12,7 +12,7 @@ from support.colour_profiles import display_p3
 from support.image_bytes import encode
 
 from headstart.extractors.cache.cache import EmbeddingCache
-from headstart.extractors.errors import ImageSetError
+from headstart.extractors.errors import SettingsError
 from headstart.flows.extraction.job import extract
 from headstart.flows.fitting.job import fit
 from headstart.flows.inference.prediction import predict
@@ -92,7 +92,7 @@ def test_a_range_that_is_said_is_taken_and_a_wrong_one_refused(tmp_path: Path) -
     assert keys(summary.cache)[0].range == (0, 2047)
     assert any("beyond the range" in note for note in summary.notes)
     with pytest.raises(
-        ImageSetError, match="range 7 7: expected two numbers, the lower one first, such as --range 0 4095"
+        SettingsError, match="range 7 7: expected two numbers, the lower one first, such as --range 0 4095"
     ):
         extract(images, "pixels", cache=tmp_path / "c", range=(7, 7), **EMBED)
 
