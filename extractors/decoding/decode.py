@@ -19,6 +19,7 @@ from headstart.extractors.decoding.damage import DAMAGE, damage_explained
 from headstart.extractors.decoding.deep_pixels import (
     DeepPixels,
     deep_pixels,
+    has_other_band,
     has_upper_bytes,
     to_eight_bits,
 )
@@ -27,7 +28,7 @@ from headstart.extractors.decoding.profiles import conversion, to_srgb
 from headstart.extractors.decoding.readers import reader_of
 from headstart.extractors.decoding.remarks import Remark, is_one_value
 from headstart.extractors.decoding.resizing import MAX_PIXELS, RESAMPLING, new_size, resize_and_crop
-from headstart.extractors.decoding.tiff_bands import TiffFile, alpha_is_meant
+from headstart.extractors.decoding.tiff_bands import TiffFile
 from headstart.extractors.decoding.upright import LIES_ON_ITS_SIDE, orientation, upright
 from headstart.extractors.decoding.white_paper import on_white
 from headstart.extractors.errors import UnreadableImage
@@ -248,7 +249,7 @@ def _draft(image: ImageFile.ImageFile, resize: int | tuple[int, int] | None) -> 
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
-    if isinstance(image, TiffFile) and image.doubtful_alpha and not alpha_is_meant(image.getchannel("A")):
+    if has_other_band(image):
         return image.convert("RGB")
     key = image.info.get("transparency")
     if isinstance(key, tuple) and max(key) > 255:

@@ -7,15 +7,17 @@ from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageFile, PngImagePlugin
+from PIL import Image, ImageFile
 
 from headstart.extractors.arrays import Array
+from headstart.extractors.decoding.readers import PnmFile, is_cut_to_eight_bits, raw_mode, set_raw_mode
 from headstart.extractors.decoding.tiff_bands import TiffFile, alpha_is_meant
 from headstart.extractors.errors import UnreadableImage
 from headstart.extractors.spec import Range, Whole
 
 _STRIP = 1 << 16  # pixels at a time: what is computed between takes ten times their memory
 _SAMPLED = 1 << 18  # values of an image that say which it uses
+_LEVELS = 64  # of grey, at least: fewer of a range are not what a person sees
 _RARE = 0.001  # of the values, on each side: broken pixels and glints decide nothing
 _OTHER_BYTE = {"B": "L", "L": "B", "N": "B" if sys.byteorder == "little" else "L"}
 
@@ -39,6 +41,8 @@ class DeepPixels:
         The one value or colour that is transparent; empty for none.
     largest : int or None
         As the file says.
+    cut : bool
+        Whether but the upper 8 bits were read.
     into : Image or None
         Takes the 8 bits strip by strip, after their values were read of it.
     """
@@ -51,6 +55,7 @@ class DeepPixels:
     white_is_zero: bool = False
     clear: tuple[int, ...] = ()
     largest: int | None = None
+    cut: bool = False
     into: Image.Image | None = None
 
     def strips(self) -> Iterator[tuple[int, Array, Array | None]]:
@@ -79,45 +84,32 @@ def deep_pixels(image: ImageFile.ImageFile, again: Callable[[], ImageFile.ImageF
 
     Pillow keeps the upper bytes of colours. `again` opens the file anew, so that the lower ones are read, too.
     """
+    if not is_deep(image):
+        return None
+    if isinstance(image, PnmFile):
+        return DeepPixels(image.size, image.deep_rows())
     if isinstance(image, TiffFile) and image.in_planes:
-        return _planes(image) if image.bits > 8 else None
+        return _planes(image)
     if image.mode.startswith(("I", "F")):
         return _grey(image)
-    if not has_upper_bytes(image):
-        return None
-    raw, key = _raw_mode(image), image.info.get("transparency")
-    clear = key if isinstance(key, tuple) else ()
-    if raw.startswith("LA"):  # two bytes of grey and two of alpha, read as four of 8 bits
-        _set_raw_mode(image, "RGBA")
-        image.load()
-        return DeepPixels(image.size, lambda top, bottom: _joined(_bytes(image, top, bottom)), alpha=True)
-    straight = raw.replace("RGBa", "RGBA")
-    lower = again()
-    _set_raw_mode(image, straight)
-    _set_raw_mode(lower, straight[:-1] + _OTHER_BYTE[straight[-1]])
-    image.load()
-    lower.load()
-    alpha = image.mode == "RGBA" and not (
-        isinstance(image, TiffFile) and image.doubtful_alpha and not alpha_is_meant(image.getchannel("A"))
-    )
-    n_bands = 4 if alpha else 3
-
-    def rows(top: int, bottom: int) -> Array:
-        high, low = (_bytes(one, top, bottom)[..., :n_bands].astype(np.uint16) for one in (image, lower))
-        return high << 8 | low
-
-    return DeepPixels(image.size, rows, alpha=alpha, premultiplied=straight != raw, clear=clear, into=image)
+    return _cut(image) if is_cut_to_eight_bits(image) else _colours(image, again)
 
 
 def is_deep(image: ImageFile.ImageFile) -> bool:
     """Tell whether an image that was opened has more than 8 bits a channel."""
     planes = isinstance(image, TiffFile) and image.in_planes and image.bits > 8
-    return planes or image.mode.startswith(("I", "F")) or has_upper_bytes(image)
+    deep = planes or (isinstance(image, PnmFile) and image.white > 255) or is_cut_to_eight_bits(image)
+    return deep or image.mode.startswith(("I", "F")) or has_upper_bytes(image)
+
+
+def has_other_band(image: Image.Image) -> bool:
+    """Tell whether the last band of a decoded image, which may be an alpha band, is none by its values."""
+    return getattr(image, "doubtful_alpha", False) and not alpha_is_meant(image.getchannel("A"))
 
 
 def has_upper_bytes(image: ImageFile.ImageFile) -> bool:
     """Tell whether an image that was opened has deep colours of which Pillow keeps the upper bytes."""
-    raw = _raw_mode(image)
+    raw = raw_mode(image)
     planes = isinstance(image, TiffFile) and image.in_planes
     return ";16" in raw and not raw.startswith(("I", "CMYK")) and not planes
 
@@ -160,6 +152,11 @@ def to_eight_bits(deep: DeepPixels, ends: Range | Whole) -> tuple[Image.Image, t
         Black and white are not defined.
     """
     low, high = _defined(deep) if ends == "whole" else ends
+    if deep.cut and high - low < _LEVELS * 256 - 1:
+        raise UnreadableImage(
+            f"of its colours the upper 8 bits can be read, too few for a range from {low:g} to {high:g}; save it as "
+            "TIFF or PNG, or say --range whole"
+        )
     shown = deep.into
     lowest, highest = np.inf, -np.inf
     for top, values, alpha in deep.strips():
@@ -216,6 +213,29 @@ def _by_range(values: Array, low: float, high: float) -> npt.NDArray[np.uint8]:
     return np.clip(levels, 0, 255).astype(np.uint8)
 
 
+def _colours(image: ImageFile.ImageFile, again: Callable[[], ImageFile.ImageFile]) -> DeepPixels:
+    raw, key = raw_mode(image), image.info.get("transparency")
+    clear = key if isinstance(key, tuple) else ()
+    if raw.startswith("LA"):  # two bytes of grey and two of alpha, read as four of 8 bits
+        set_raw_mode(image, "RGBA")
+        image.load()
+        return DeepPixels(image.size, lambda top, bottom: _joined(_bytes(image, top, bottom)), alpha=True)
+    straight = raw.replace("RGBa", "RGBA")
+    lower = again()
+    set_raw_mode(image, straight)
+    set_raw_mode(lower, straight[:-1] + _OTHER_BYTE[straight[-1]])
+    image.load()
+    lower.load()
+    alpha = image.mode == "RGBA" and not has_other_band(image)
+    n_bands = 4 if alpha else 3
+
+    def rows(top: int, bottom: int) -> Array:
+        high, low = (_bytes(one, top, bottom)[..., :n_bands].astype(np.uint16) for one in (image, lower))
+        return high << 8 | low
+
+    return DeepPixels(image.size, rows, alpha=alpha, premultiplied=straight != raw, clear=clear, into=image)
+
+
 def _grey(image: ImageFile.ImageFile) -> DeepPixels:
     image.load()
     tiff = image if isinstance(image, TiffFile) else None
@@ -236,6 +256,16 @@ def _grey(image: ImageFile.ImageFile) -> DeepPixels:
         clear=(key,) if isinstance(key, int) else (),
         largest=tiff.largest if tiff else None,
     )
+
+
+def _cut(image: ImageFile.ImageFile) -> DeepPixels:
+    image.load()
+    shown = image.convert(image.mode.rstrip("A")) if has_other_band(image) else image
+
+    def rows(top: int, bottom: int) -> Array:
+        return _bytes(shown, top, bottom).reshape(bottom - top, shown.width, -1).astype(np.uint16) * 257
+
+    return DeepPixels(image.size, rows, alpha=shown.mode.endswith("A"), cut=True)
 
 
 def _planes(image: TiffFile) -> DeepPixels:
@@ -261,17 +291,3 @@ def _bytes(image: Image.Image, top: int, bottom: int) -> npt.NDArray[np.uint8]:
 def _joined(four: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint16]:
     """Make (n_rows, width, 2) of pairs of bytes, the upper one first."""
     return np.left_shift(four[..., ::2], 8, dtype=np.uint16) | four[..., 1::2]
-
-
-def _raw_mode(image: ImageFile.ImageFile) -> str:
-    """Return how Pillow will unpack the file's samples; empty for formats that have but 8 bits."""
-    if not isinstance(image, PngImagePlugin.PngImageFile | TiffFile) or not image.tile:
-        return ""
-    args = image.tile[0].args
-    return str(args[0] if isinstance(args, tuple) else args)
-
-
-def _set_raw_mode(image: ImageFile.ImageFile, raw: str) -> None:
-    image.tile = [
-        tile._replace(args=(raw, *tile.args[1:]) if isinstance(tile.args, tuple) else raw) for tile in image.tile
-    ]

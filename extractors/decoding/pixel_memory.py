@@ -11,8 +11,9 @@ from headstart.extractors.errors import NotReadError
 from headstart.extractors.memory import memory_left
 
 # Bytes that a pixel takes while it is decoded, at most: four as Pillow holds colours, and as many for what is made of
-# it. Progressive JPEGs keep their coefficients, WebP its canvases; bands of 16 bits lie beside each other.
-_BYTES_A_PIXEL = {"JPEG": 10, "MPO": 10, "WEBP": 18, "TIFF": 15}
+# it. Progressive JPEGs keep their coefficients, WebP its canvases; bands of 16 bits lie beside each other, and
+# those of JPEG 2000 have 32.
+_BYTES_A_PIXEL = {"JPEG": 10, "MPO": 10, "WEBP": 18, "TIFF": 15, "JPEG2000": 25, "AVIF": 15}
 _BYTES_OF_OTHERS = 9
 _LARGE = 64 << 20  # below, it is not asked how much memory there is
 
@@ -74,7 +75,7 @@ def pixels_in_flight(image: ImageFile.ImageFile) -> Iterator[None]:
 
 def bytes_a_pixel(image: ImageFile.ImageFile) -> int:
     """Return how many bytes a pixel of an opened image takes at most, beside its file and a few strips."""
-    return _BYTES_A_PIXEL.get(image.format or "", _BYTES_OF_OTHERS)
+    return getattr(image, "bytes_a_pixel", _BYTES_A_PIXEL.get(image.format or "", _BYTES_OF_OTHERS))
 
 
 def _mib(n_bytes: int) -> str:

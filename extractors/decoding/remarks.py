@@ -76,15 +76,21 @@ class Remarks:
         with self._lock:
             return {remark: sorted(digests) for remark, digests in self._found.items() if digests}
 
-    def notes(self, paths: Mapping[str, str], *, leave_out: Collection[Remark] = ()) -> list[str]:
-        """Say what was found of images, given by their digests, with the first of each as an example."""
+    def notes(
+        self, paths: Mapping[str, str], *, leave_out: Collection[Remark] = (), settled: bool = False
+    ) -> list[str]:
+        """Say what was found of images, given by their digests, with the first of each as an example.
+
+        Where range and colour are `settled`, as by a model, options that change them are not advised.
+        """
         notes = []
         for remark, words in _WORDS.items():
             named = sorted(paths[digest] for digest in self._found.get(remark, ()) if digest in paths)
             if named and remark not in leave_out:
                 at_least = "at least " if len(named) >= _KEPT else ""
                 count = f"{at_least}{len(named)} image{'s' * (len(named) != 1)}"
-                notes.append(words.format(count=count, first=named[0]))
+                shown = words.partition("; --")[0] if settled else words
+                notes.append(shown.format(count=count, first=named[0]))
         return notes
 
 

@@ -65,7 +65,7 @@ class TiffFile(TiffImagePlugin.TiffImageFile):
         except SyntaxError as error:
             if str(error) != "unknown pixel mode":
                 raise
-            raise UnreadableImage(f"{names}, in an order that is not known; {_EXPECTED}") from error
+            raise UnreadableImage(f"{names}, in an order that is not known; {EXPECTED}") from error
         if self.use_load_libtiff and sys.byteorder == "little":  # libtiff has turned the bytes, and Pillow would again
             self.tile = [
                 tile._replace(args=(_NATIVE.get(tile.args[0], tile.args[0]), *tile.args[1:]))
@@ -80,9 +80,9 @@ class TiffFile(TiffImagePlugin.TiffImageFile):
         self.bits, self.largest = max(bits), tags.get(_LARGEST) if n_bands == 1 else None
         grey = colour in (_WHITE_IS_ZERO, _BLACK_IS_ZERO)
         if n_bands > (5 if colour == _CMYK else 4) or (grey and n_bands == 2 and not set(extra) & set(_ALPHA)):
-            raise UnreadableImage(f"{names}; {_EXPECTED}")
+            raise UnreadableImage(f"{names}; {EXPECTED}")
         if self.bits <= 8 and kinds & {2, 3}:
-            raise UnreadableImage(f"{names}, whose black and white are not defined; {_EXPECTED}")
+            raise UnreadableImage(f"{names}, whose black and white are not defined; {EXPECTED}")
         if grey and n_bands > 2:  # as GDAL writes colours of more than 8 bits
             tags[_PHOTOMETRIC], colour = _RGB, _RGB
             extra = extra[2:] if len(extra) == n_bands - 1 else extra
@@ -142,7 +142,7 @@ def alpha_is_meant(band: Image.Image) -> bool:
     return bool(counts[0] + counts[255] >= _OPAQUE_OR_CLEAR * counts.sum() and counts[0] < counts.sum())
 
 
-_EXPECTED = "images have 1, 3 or 4 bands of up to 16 bits"
+EXPECTED = "images have 1, 3 or 4 bands of up to 16 bits"
 
 
 def _leave_out_last(tags: Tags) -> None:

@@ -110,9 +110,9 @@ def show_cache(summary: "CacheSummary") -> None:
     )
     table = table_of("backbone", "weights", "taps", "precision", "rows", "missing", "size")
     for key in summary.keys:
-        taps = "\n".join(f"{tap} {'×'.join(map(str, key.shape[tap]))}" for tap in key.taps)
-        row = (short_name(key.backbone), key.weights, taps, key.precision, str(key.rows), str(key.missing))
-        table.add_row(*map(escape, row), size_text(key.bytes))
+        taps = "\n".join(escape(f"{tap} {'×'.join(map(str, key.shape[tap]))}") for tap in key.taps)
+        counts = (key.precision, str(key.rows), str(key.missing), size_text(key.bytes))
+        table.add_row(escape(short_name(key.backbone)), escape(key.weights), taps, *counts)
     console.print(table)
     for image in summary.quarantined[:MOST_ROWS]:
         console.print(f"[yellow]quarantined:[/] {escape(image.path)}: {escape(image.reason)}", highlight=False)

@@ -10,6 +10,7 @@ import pandas as pd
 
 from headstart.extractors.backbones import resolve_backbone
 from headstart.extractors.cache import EmbeddingCache
+from headstart.extractors.decoding import Remarks
 from headstart.extractors.images import OK
 from headstart.extractors.spec import EmbeddingKey, Settings, short_name
 from headstart.flows.errors import JobError
@@ -79,19 +80,23 @@ class Model:
         return self.predict_noted(images, all_classes=all_classes)[0]
 
     def predict_noted(self, images: Any, *, all_classes: bool | None = None) -> tuple[pd.DataFrame, list[str]]:
-        """Predict, and give notes for people beside the rows: which files were passed over."""
+        """Predict, and give notes for people beside the rows: files passed over, and pictures to look at."""
         every = self.options.all_classes if all_classes is None else all_classes
         with tempfile.TemporaryDirectory(prefix="headstart-") as place:
             given = images_given(images, Path(place))
             kept = self.options.cache
             cache = EmbeddingCache(kept or Path(place) / "cache", create=True)
-            tables = []
+            tables, remarks = [], Remarks()
+            names: dict[str, str] = {}
             for part in given:
-                rows, features = self._network.embed(part.images, cache, kept=kept is not None)
+                rows, features, found = self._network.embed(part.images, cache, kept=kept is not None)
                 predicted = self._speak(features, all_classes=every).set_index(np.flatnonzero(rows["status"] == OK))
                 named = pd.DataFrame({"path": pd.Series(part.names, dtype=object)})
+                remarks.update(found.as_dict())
+                names |= dict(zip(rows["digest"], part.names, strict=True))
                 tables.append(named.join(predicted).join(rows["reason"]))
-        return pd.concat(tables, ignore_index=True), notes_on(given)
+        noticed = remarks.notes(names, leave_out=["equal"], settled=True)  # equal answers are no wonder
+        return pd.concat(tables, ignore_index=True), [*notes_on(given), *noticed]
 
     @cached_property
     def _network(self) -> "Network":

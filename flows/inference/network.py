@@ -10,6 +10,7 @@ import pandas as pd
 
 from headstart.extractors.backbones import Backbone, load_backbone
 from headstart.extractors.cache import EmbeddingCache
+from headstart.extractors.decoding import Remarks
 from headstart.extractors.extraction import EmbeddedRows, Extraction, RowRecipe, ShardResult, embed_rows
 from headstart.extractors.images import ImageSet, image_sources
 from headstart.extractors.listing import CacheListing, update_listing
@@ -55,8 +56,10 @@ class Network:
 
     def embed(
         self, found: ImageSet, cache: EmbeddingCache, *, kept: bool
-    ) -> tuple[pd.DataFrame, npt.NDArray[np.float32]]:
-        """Return the rows of an image set, and the features of those that can be read, float32 (n_usable, n_features).
+    ) -> tuple[pd.DataFrame, npt.NDArray[np.float32], Remarks]:
+        """Return the rows of an image set, the features of those that can be read, and remarks on the images.
+
+        Features are float32 (n_usable, n_features).
 
         Parameters
         ----------
@@ -100,7 +103,7 @@ class Network:
 
     def _through_cache(
         self, listing: CacheListing, cache: EmbeddingCache
-    ) -> tuple[pd.DataFrame, npt.NDArray[np.float32]]:
+    ) -> tuple[pd.DataFrame, npt.NDArray[np.float32], Remarks]:
         with device_lock(self._device, show=self._progress):
             extraction = Extraction(
                 cache, listing, self._backbone, self._taps, self._settings, weights_source=self._source
@@ -108,12 +111,14 @@ class Network:
         self._refuse_other(extraction.store.key)
         results: list[ShardResult] = []
         run_shards(extraction, results, progress=self._progress)
+        remarks = Remarks()
         for result in results:
             listing = listing.with_unreadable(result.unreadable).with_not_read(result.not_read)
+            remarks.update(result.remarks)
         digests = listing.usable["digest"].tolist()
-        return listing.rows, np.asarray(extraction.store.view(self._tap, digests), dtype=np.float32)
+        return listing.rows, np.asarray(extraction.store.view(self._tap, digests), dtype=np.float32), remarks
 
-    def _at_once(self, listing: CacheListing) -> tuple[pd.DataFrame, npt.NDArray[np.float32]]:
+    def _at_once(self, listing: CacheListing) -> tuple[pd.DataFrame, npt.NDArray[np.float32], Remarks]:
         recipe = RowRecipe(self._backbone, self._key, None, listing.root, self._settings.n_workers, StageTimes())
         distinct = listing.distinct
         images = list(zip(image_sources(distinct), distinct["digest"], strict=True))
@@ -133,6 +138,6 @@ class Network:
         place = {digest: number for number, digest in enumerate(d for batch in done.digests for d in batch)}
         rows = [place[digest] for digest in listing.usable["digest"]]
         if not rows:
-            return listing.rows, np.empty((0, 0), np.float32)
+            return listing.rows, np.empty((0, 0), np.float32), done.remarks
         features = np.concatenate([batch[self._tap] for batch in done.features])
-        return listing.rows, features[rows].astype(np.float32)
+        return listing.rows, features[rows].astype(np.float32), Remarks(done.all_remarks())

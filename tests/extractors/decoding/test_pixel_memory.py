@@ -40,6 +40,8 @@ turned = Image.Exif()
 turned[274] = 6
 def plain(mode, kind, **options):
     return encode(Image.new(mode, (W, H)), kind, **({"compress_level": 1} if kind == "PNG" else {}), **options)
+def pnm(kind, white, values):
+    return b"%b %d %d %d\\n" % (kind, W, H, white) + values
 cases = {
     "JPEG": plain("RGB", "JPEG", exif=turned), "progressive": plain("RGB", "JPEG", progressive=True, subsampling=0),
     "CMYK": plain("CMYK", "JPEG"), "PNG": plain("RGB", "PNG"), "RGBA": plain("RGBA", "PNG"), "LA": plain("LA", "PNG"),
@@ -48,6 +50,10 @@ cases = {
     "alpha 16": png16(6, 4), "grey alpha 16": png16(4, 2), "TIFF": plain("RGB", "TIFF", compression="tiff_lzw"),
     "TIFF 32": plain("I", "TIFF", compression="tiff_lzw"),
     "planes": write_tiff(np.zeros((H, W, 4), np.uint16), photometric=2, extra=(2,), planar=True, deflate=True),
+    "JPEG 2000": plain("RGB", "JPEG2000"), "JPEG 2000 with alpha": plain("RGBA", "JPEG2000"),
+    "grey JPEG 2000": plain("I;16", "JPEG2000"), "AVIF": plain("RGBA", "AVIF", speed=10), "TGA": plain("RGBA", "TGA"),
+    "PCX": plain("RGB", "PCX"), "SGI": plain("RGBA", "SGI"), "PNM": plain("RGB", "PPM"),
+    "deep PNM": pnm(b"P6", 65535, bytes(6 * W * H)), "deep plain PNM": pnm(b"P3", 4095, b"0 " * (3 * W * H)),
 }
 decode_image(plain("RGBA", "PNG"), Preprocessing(), ends=(0, 4095), colour="srgb")
 for name, data in cases.items():

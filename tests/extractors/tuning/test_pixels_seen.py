@@ -31,7 +31,7 @@ def write(folder: Path, images: list[Any], name: str = "{}.png", **options: Any)
     for number, image in enumerate(images):
         path = folder / ("a", "b")[number % 2] / name.format(number)
         path.parent.mkdir(parents=True, exist_ok=True)
-        kind = "TIFF" if path.suffix == ".tif" else "PNG"
+        kind = {".tif": "TIFF", ".pgm": "PPM", ".jp2": "JPEG2000"}.get(path.suffix, "PNG")
         path.write_bytes(encode(image if isinstance(image, Image.Image) else Image.fromarray(image), kind, **options))
     return folder
 
@@ -53,6 +53,8 @@ def keys(cache: str | Path) -> list[Any]:
     [
         (np.uint16, 16, 0, (0, 4095), "{}.png"),
         (np.uint16, 1, 0, (0, 255), "{}.png"),
+        (np.uint16, 16, 0, (0, 4095), "{}.pgm"),
+        (np.uint16, 16, 0, (0, 4095), "{}.jp2"),
         (np.int32, 1, 0, (0, 255), "{}.tif"),
         (np.int32, 16, 0, (0, 4095), "{}.tif"),
         (np.int32, 16, -1024, (-1024, 4095), "{}.tif"),

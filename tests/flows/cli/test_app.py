@@ -224,32 +224,6 @@ def test_a_defect_is_called_one_and_shown_in_one_line(
 
 
 @pytest.mark.parametrize(
-    ("error", "said"),
-    [
-        (
-            ImportError("libtorch_cpu.so: failed to map segment from shared object"),
-            "a library cannot be loaded (libtorch",
-        ),
-        (OSError("libgomp.so.1: cannot open shared object file: No such file"), "a library cannot be loaded (libgomp"),
-        (MemoryError(), "not enough memory; raise the limit"),
-    ],
-    ids=["not mapped", "not found", "no memory"],
-)
-def test_what_the_machine_lacks_is_no_defect(
-    headstart: Callable[..., Ran], monkeypatch: pytest.MonkeyPatch, error: Exception, said: str
-) -> None:
-    def broken(_: object) -> None:
-        raise error
-
-    monkeypatch.setattr("headstart.flows.upkeep.inspect", broken)
-    ran = headstart("inspect", "anything")
-    (line,) = lines(ran.err)
-    assert ran.status == 1
-    assert line.startswith(f"headstart: {said}")
-    assert "defect" not in line
-
-
-@pytest.mark.parametrize(
     "words", [["--help"], ["extract", "--help"], ["fit", "--help"], ["predict", "-h"]], ids=" ".join
 )
 def test_help_fits_80_columns(headstart: Callable[..., Ran], words: list[str]) -> None:
