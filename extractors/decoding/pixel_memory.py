@@ -13,7 +13,7 @@ from headstart.extractors.memory import memory_left
 # Bytes that a pixel takes while it is decoded, at most: four as Pillow holds colours, and as many for what is made of
 # it. Progressive JPEGs keep their coefficients, WebP its canvases; bands of 16 bits lie beside each other, and
 # those of JPEG 2000 have 32.
-_BYTES_A_PIXEL = {"JPEG": 10, "MPO": 10, "WEBP": 18, "TIFF": 15, "JPEG2000": 25, "AVIF": 15}
+_BYTES_A_PIXEL = {"JPEG": 10, "MPO": 10, "WEBP": 18, "TIFF": 15, "JPEG2000": 25, "AVIF": 18, "SGI": 11}
 _BYTES_OF_OTHERS = 9
 _LARGE = 64 << 20  # below, it is not asked how much memory there is
 

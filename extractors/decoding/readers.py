@@ -17,7 +17,7 @@ from headstart.extractors.images import Format
 
 _Reader = Callable[[IO[bytes], str], ImageFile.ImageFile]
 # Bytes a pixel where Pillow reads number by number and holds what it has read several times.
-_READ_SLOWLY, _READ_SLOWLY_AND_DEEP = 22, 60
+_READ_SLOWLY, _READ_SLOWLY_AND_DEEP = 22, 64
 
 
 class PnmFile(PpmImagePlugin.PpmImageFile):

@@ -42,7 +42,7 @@ def plain(mode, kind, **options):
     return encode(Image.new(mode, (W, H)), kind, **({"compress_level": 1} if kind == "PNG" else {}), **options)
 def pnm(kind, white, values):
     return b"%b %d %d %d\\n" % (kind, W, H, white) + values
-cases = {
+usual = lambda: {
     "JPEG": plain("RGB", "JPEG", exif=turned), "progressive": plain("RGB", "JPEG", progressive=True, subsampling=0),
     "CMYK": plain("CMYK", "JPEG"), "PNG": plain("RGB", "PNG"), "RGBA": plain("RGBA", "PNG"), "LA": plain("LA", "PNG"),
     "palette": plain("P", "PNG", transparency=0), "GIF": plain("P", "GIF", transparency=0),
@@ -50,11 +50,14 @@ cases = {
     "alpha 16": png16(6, 4), "grey alpha 16": png16(4, 2), "TIFF": plain("RGB", "TIFF", compression="tiff_lzw"),
     "TIFF 32": plain("I", "TIFF", compression="tiff_lzw"),
     "planes": write_tiff(np.zeros((H, W, 4), np.uint16), photometric=2, extra=(2,), planar=True, deflate=True),
+}
+others = lambda: {
     "JPEG 2000": plain("RGB", "JPEG2000"), "JPEG 2000 with alpha": plain("RGBA", "JPEG2000"),
     "grey JPEG 2000": plain("I;16", "JPEG2000"), "AVIF": plain("RGBA", "AVIF", speed=10), "TGA": plain("RGBA", "TGA"),
     "PCX": plain("RGB", "PCX"), "SGI": plain("RGBA", "SGI"), "PNM": plain("RGB", "PPM"),
     "deep PNM": pnm(b"P6", 65535, bytes(6 * W * H)), "deep plain PNM": pnm(b"P3", 4095, b"0 " * (3 * W * H)),
 }
+cases = {"usual": usual, "others": others}[sys.argv[2]]()
 decode_image(plain("RGBA", "PNG"), Preprocessing(), ends=(0, 4095), colour="srgb")
 for name, data in cases.items():
     give_back_freed_memory()
@@ -69,8 +72,9 @@ for name, data in cases.items():
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the peak is read from /proc")
-def test_an_image_takes_no_more_memory_than_is_stated() -> None:
-    ran = run_forked("-c", MEASURE, Path(__file__).parents[2], env=os.environ)
+@pytest.mark.parametrize("formats", ["usual", "others"])  # what codecs leave behind is held against the next
+def test_an_image_takes_no_more_memory_than_is_stated(formats: str) -> None:
+    ran = run_forked("-c", MEASURE, Path(__file__).parents[2], formats, env=os.environ)
     assert (ran.returncode, ran.stdout, ran.stderr) == (0, "", "")
 
 
