@@ -93,7 +93,7 @@ def run_night(
         lost=lost,
         page=str(experiment.out / PAGE),
     )
-    write_page(summary, listing)
+    write_page(summary, listing, extraction.keys[0].range)
     leave(summary)
     NightRecord(seen, inputs, kept, known).write(experiment.out)
     return summary

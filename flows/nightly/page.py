@@ -8,6 +8,7 @@ from pathlib import Path
 from headstart.extractors.atomic import make_folder, write_atomically
 from headstart.extractors.images import image_sources
 from headstart.extractors.listing import CacheListing
+from headstart.extractors.spec import Range, Whole
 from headstart.flows.nightly.drift import NightDrift
 from headstart.flows.nightly.summary import NightSummary
 from headstart.flows.nightly.text import night_lines
@@ -28,8 +29,8 @@ figcaption { font-size: 0.75rem; line-height: 1.3; overflow-wrap: anywhere; }
 """
 
 
-def write_page(night: NightSummary, listing: CacheListing) -> None:
-    """Write the page of a night into its results folder, in place of the last one's.
+def write_page(night: NightSummary, listing: CacheListing, ends: Range | Whole = "whole") -> None:
+    """Write the page of a night into its results folder, in place of the last one's; `ends` are as the key's range.
 
     Raises
     ------
@@ -39,7 +40,7 @@ def write_page(night: NightSummary, listing: CacheListing) -> None:
     drifting = [drift for drift in night.drifts if drift.drifts]
     paths = list(dict.fromkeys(path for drift in drifting for path in drift.farthest))
     rows = listing.usable.set_index("path", drop=False).loc[paths]
-    pictures = read_thumbnails(listing.root, image_sources(rows), _SIZE)
+    pictures = read_thumbnails(listing.root, image_sources(rows), _SIZE, ends)
     folder = Path(night.results)
     make_folder(folder)
     write_atomically(folder / PAGE, render_night(night, dict(zip(paths, pictures, strict=True))).encode())

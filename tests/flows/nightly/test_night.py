@@ -1,5 +1,8 @@
 """Three kinds of nights on real files: something new, nothing, and something that somebody should look at."""
 
+import base64
+import io
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -81,6 +84,22 @@ def test_what_is_new_is_embedded_nothing_costs_nothing_and_what_drifts_is_told(
     assert (page.count("data:image/jpeg;base64,"), "cat/dark0.png" in page, "http" in page) == (15, True, False)
     assert drift in page
     assert len(page) < 200_000
+
+
+def test_deep_images_that_drift_are_shown_in_the_range_of_the_key(hold: Night, photos: Path) -> None:
+    def deepen(pattern: str) -> None:
+        for path in photos.rglob(pattern):
+            Image.fromarray(np.asarray(Image.open(path).convert("L")).astype(np.uint16) * 16).save(path)
+
+    deepen("*.png")
+    hold()
+    add_dark(photos, 5)
+    deepen("dark*.png")
+    night = hold()
+    shown = re.findall('base64,([^"]+)', Path(night.page).read_text())
+    levels = [np.asarray(Image.open(io.BytesIO(base64.b64decode(one)))).mean() for one in shown]
+    assert len(levels) == 15
+    assert levels == pytest.approx([20] * 15, abs=3)  # as they were drawn; of 16 bits it would be 1
 
 
 def test_a_night_that_fails_leaves_the_last_results_and_the_next_one_tells_what_it_missed(
