@@ -62,4 +62,5 @@ def test_a_zip_is_extracted_once_fitted_and_another_predicted(run: Run, photos: 
 def test_the_help_lists_every_source(run: Run) -> None:
     text = " ".join(run("extract", "--help").replace("│", " ").split())
 
-    assert "folder per class, flat folder, CSV or Parquet manifest, tar shards, zip file" in text
+    sources = "folder per class, flat folder, Parquet file of images, CSV or Parquet manifest, tar shards, zip file"
+    assert sources in text
