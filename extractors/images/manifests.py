@@ -1,6 +1,7 @@
 """Image sets that are tables: a CSV or Parquet manifest that names images, and what else is known of each."""
 
 import io
+import re
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -109,10 +110,10 @@ def read_manifest(manifest: Path | str, notes: list[str] | None = None) -> pd.Da
     if not PurePosixPath(manifest).name.lower().endswith(MANIFEST_SUFFIXES):
         raise ImageSetError(f"{manifest}: unknown kind of table; give a .csv or .parquet file")
     notes = [] if notes is None else notes
-    return checked_columns(with_our_names(_read_table(manifest, notes), manifest, notes), manifest)
+    return checked_columns(with_our_names(_read_table(manifest, notes), manifest, notes), manifest, notes)
 
 
-def checked_columns(table: pd.DataFrame, manifest: Path | str) -> pd.DataFrame:
+def checked_columns(table: pd.DataFrame, manifest: Path | str, notes: list[str]) -> pd.DataFrame:
     """Return the columns of a table, `path` among them, in the types and spellings of a listing.
 
     Raises
@@ -120,7 +121,7 @@ def checked_columns(table: pd.DataFrame, manifest: Path | str) -> pd.DataFrame:
     ImageSetError
         As `list_manifest`.
     """
-    table = _with_split(table)
+    table = _with_split(table, notes)
     if table.empty:
         raise ImageSetError(f"{manifest}: no rows below the header; name at least one image")
     columns: dict[str, pd.Series[Any]] = {}
@@ -158,14 +159,16 @@ def _read_table(manifest: Path | str, notes: list[str]) -> pd.DataFrame:
     return table
 
 
-def _with_split(table: pd.DataFrame) -> pd.DataFrame:
+def _with_split(table: pd.DataFrame, notes: list[str]) -> pd.DataFrame:
     """Return the table with its splits in `split`, where another column that is often called otherwise holds them."""
     if "split" in table:
         return table
     for name in (column for column in table.columns if str(column).lower() in _SPLIT_COLUMNS):
         cells = {str(cell) for cell in table[name].dropna()}
-        splits = {split_of(cell) for cell in cells}
+        splits = {_split_of_cell(cell) for cell in cells}
         if len(splits) > 1 and None not in splits:
+            shown = ", ".join(sorted(cells)[:5]) + (", …" if len(cells) > 5 else "")
+            notes.append(f"column {name!r} holds the splits ({shown})")
             return table.rename(columns={name: "split"})
     return table
 
@@ -195,11 +198,16 @@ def _paths(column: "pd.Series[Any]", manifest: Path | str) -> list[str]:
 
 def _splits(column: "pd.Series[Any]", manifest: Path | str) -> list[str | None]:
     found = _texts(column)
-    unknown = sorted({value for value in found if value is not None and not split_of(value)})
+    unknown = sorted({value for value in found if value is not None and not _split_of_cell(value)})
     if unknown:
         shown = ", ".join(map(repr, unknown[:5])) + (", …" if len(unknown) > 5 else "")
         raise ImageSetError(f"{manifest}: unknown split {shown}; write train, val or test, or leave the cell empty")
-    return [None if value is None else split_of(value) for value in found]
+    return [None if value is None else _split_of_cell(value) for value in found]
+
+
+def _split_of_cell(text: str) -> str | None:
+    """Return the split that a cell names: a capital begins a word, too, as in ``PublicTest``."""
+    return split_of(re.sub(r"(?<=[a-z])(?=[A-Z])", " ", text))
 
 
 def _texts(column: "pd.Series[Any]") -> list[str | None]:

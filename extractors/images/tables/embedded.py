@@ -69,7 +69,7 @@ def list_embedded(place: ImageRoot) -> ImageSet:
     splits = [split_of(PurePosixPath(name).stem) for name in names]
     if "split" not in table and len(set(splits)) > 1 and None not in splits:
         table["split"] = [split for split, (_, images) in zip(splits, shards, strict=True) for _ in images]
-    rows = checked_columns(with_our_names(table, place, notes), str(place))
+    rows = checked_columns(with_our_names(table, place, notes), str(place), notes)
     nothing = [None] * len(rows)
     images = [
         image._replace(split=split, group=group)

@@ -72,11 +72,18 @@ def test_only_an_empty_cell_is_missing_so_a_class_may_be_called_na(csv: Write) -
     assert rows["label"].tolist() == ["NA", "None", None]
 
 
-@pytest.mark.parametrize("name", ["set", "Subset", "partition", "phase"])
-def test_splits_may_stand_in_a_column_of_another_name(csv: Write, name: str) -> None:
-    rows = list_images(csv(f"path,{name}\nimages/a.jpg,Training\nimages/b.jpg,dev\nimages/c.jpg,\n")).rows
-    assert rows["split"].tolist() == ["train", "val", None]
-    assert label_columns(rows) == []
+@pytest.mark.parametrize("name", ["set", "Subset", "partition", "phase", "Split"])
+def test_splits_may_stand_in_a_column_of_another_name_which_is_noted(csv: Write, name: str) -> None:
+    found = list_images(csv(f"path,{name}\nimages/a.jpg,Training\nimages/b.jpg,dev\nimages/c.jpg,\n"))
+    assert found.rows["split"].tolist() == ["train", "val", None]
+    assert label_columns(found.rows) == []
+    assert found.notes == (f"column {name!r} holds the splits (Training, dev)",)
+
+
+@pytest.mark.parametrize("name", ["Usage", "split"])
+def test_a_capital_begins_a_word_of_a_split(csv: Write, name: str) -> None:
+    rows = list_images(csv(f"path,{name}\nimages/a.jpg,Training\nimages/b.jpg,PublicTest\n")).rows
+    assert rows["split"].tolist() == ["train", "test"]
 
 
 def test_a_column_of_such_a_name_that_holds_something_else_is_a_label(csv: Write) -> None:
