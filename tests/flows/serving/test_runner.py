@@ -38,6 +38,8 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     monkeypatch.setattr("prefect._internal.observers.get_events_subscriber", unconnected)
     process = FORKING.Process(target=work, args=(tmp_path / "ready", tmp_path / "until"))
     process.start()
+    # Other tests have processes, too, such as a Prefect server.
+    monkeypatch.setattr(serving.multiprocessing, "active_children", lambda: [process])
     while not (tmp_path / "ready").exists():
         time.sleep(0.01)
     yield process
