@@ -75,20 +75,17 @@ def prepare(
         )
 
     if key.exact:
-        execution = Execution(batch_size=1, plain=True, device=kind, threads=1, images=n_missing)
-        return Prepared(make(1, plain=True), execution, None)
-    usual = Execution(batch_size=_USUAL[kind], device=kind, threads=torch.get_num_threads(), images=n_missing)
-    execution = known or usual
+        alone = Execution(batch_size=1, plain=True, device=kind, threads=1, images=n_missing)
+        return Prepared(make(1, plain=True), alone, None)
+    threads = torch.get_num_threads()
+    execution = known or Execution(batch_size=_USUAL[kind], device=kind, threads=threads, images=n_missing)
     execution = replace(execution, batch_size=settings.batch_size or execution.batch_size)
     before = dict(times.seconds)
     with times.measure("set up"), execution.threads_set():
         images = first.decoded(key.decode)
         if not known and n_missing >= _FEW and len(images):
             execution = _compiled_where_it_pays(execution, make(execution.batch_size), images)
-        if settings.compile != "auto":
-            execution = _as_asked(execution, compiled=settings.compile == "on")
-        if execution.compiled and not known and not settings.batch_size:
-            execution = replace(execution, batch_size=max(execution.batch_size, _SMALLEST_COMPILED))
+        execution = _as_asked(execution, settings, anew=not known)
         if not len(images):  # none can be read: nothing will be embedded
             prepared = Prepared(make(execution.batch_size), execution, None)
         elif known == execution and not execution.compiled:
@@ -108,9 +105,15 @@ def _compiled_where_it_pays(execution: Execution, forward: ForwardPass, images: 
     return replace(execution, compiled=compiled, notes=(note,))
 
 
-def _as_asked(execution: Execution, *, compiled: bool) -> Execution:
-    notes = (f"{'' if compiled else 'not '}compiled, as asked",)
-    return execution if execution.compiled == compiled else replace(execution, compiled=compiled, notes=notes)
+def _as_asked(execution: Execution, settings: Settings, *, anew: bool) -> Execution:
+    """Compile as the person says, and take larger batches for a compiled network unless the person says otherwise."""
+    compiled = settings.compile == "on"
+    if settings.compile != "auto" and execution.compiled != compiled:
+        notes = (f"{'' if compiled else 'not '}compiled, as asked",)
+        execution = replace(execution, compiled=compiled, notes=notes)
+    if execution.compiled and anew and not settings.batch_size:
+        execution = replace(execution, batch_size=max(execution.batch_size, _SMALLEST_COMPILED))
+    return execution
 
 
 def _compared(

@@ -2,18 +2,21 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+import pandas as pd
+
 from headstart.extractors.cache import EmbeddingCache
-from headstart.extractors.listing import read_listing
+from headstart.extractors.listing import CacheListing, read_listing
 from headstart.flows.experiment import Experiment
 from headstart.flows.extraction import ExtractionSummary
 from headstart.flows.fit_summary import FitSummary
 from headstart.flows.history import FOLDER, KeptRun, Run, find_run
 from headstart.flows.nightly.changes import compare_listings
-from headstart.flows.nightly.classes import LostClass, classes_of, find_lost
+from headstart.flows.nightly.classes import Classes, LostClass, classes_of, find_lost
 from headstart.flows.nightly.drift import ALPHA, NightDrift, measure_drifts
-from headstart.flows.nightly.inputs import describe_inputs, name_of, why_refit
+from headstart.flows.nightly.inputs import Inputs, describe_inputs, name_of, why_refit
 from headstart.flows.nightly.page import PAGE, write_page
 from headstart.flows.nightly.record import NightRecord
 from headstart.flows.nightly.score import ScoreChange, compare_scores
@@ -58,19 +61,13 @@ def run_night(
     extraction = extract()
     listing = read_listing(EmbeddingCache(experiment.cache))
     keys = [key.id for key in extraction.keys]
-    inputs = describe_inputs(experiment, listing, keys)
-    reasons = why_refit(experiment, last.inputs if last else None, inputs)
-    earlier = last.classes if last else {}
-    known, rare = classes_of(experiment, keys) if reasons or not earlier else (earlier, {})
-    lost = find_lost(experiment, listing, earlier, (known, rare)) if reasons else []
-    seen = listing.rows
-    if lost and last:  # the next night compares with what the kept models go by: what comes back then is not new
-        reasons, inputs, known, seen = [], last.inputs, earlier, last.seen
-    if reasons:
+    plan = _plan(experiment, listing, keys, last)
+    if plan.reasons:
         fit(keys)
     runs = {name_of(table): find_run(str(experiment.folder_of(table)), []) for table in experiment.fit}
+    earlier = last.classes if last else {}
     scores = [
-        compare_scores(name, _earlier(last, name), run, classes=(earlier.get(name, ()), known.get(name, ())))
+        compare_scores(name, _earlier(last, name), run, classes=(earlier.get(name, ()), plan.known.get(name, ())))
         for name, run in runs.items()
     ]
     kept = {name: one.run for name, one in runs.items()}
@@ -84,19 +81,42 @@ def run_night(
         quarantined=len(listing.quarantined),
         embedded=extraction.embedded,
         changes=compare_listings(last.seen if last else None, listing.rows),
-        refitted=reasons,
+        refitted=plan.reasons,
         scores=scores,
         drifts=drifts,
-        alerts=list_alerts(scores, drifts, lost),
+        alerts=list_alerts(scores, drifts, plan.lost),
         seconds=round(time.monotonic() - started, 3),
-        notes=[*extraction.notes, *(_rare_note(name, classes) for name, classes in rare.items() if classes)],
-        lost=lost,
+        notes=[*extraction.notes, *(_rare_note(name, classes) for name, classes in plan.rare.items() if classes)],
+        lost=plan.lost,
         page=str(experiment.out / PAGE),
     )
     write_page(summary, listing, extraction.keys[0].range)
     leave(summary)
-    NightRecord(seen, inputs, kept, known).write(experiment.out)
+    NightRecord(plan.seen, plan.inputs, kept, plan.known).write(experiment.out)
     return summary
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """Reasons to fit again tonight, and the record that the next night compares with."""
+
+    reasons: list[str]
+    inputs: Inputs
+    known: Classes
+    rare: Classes
+    seen: pd.DataFrame
+    lost: list[LostClass]
+
+
+def _plan(experiment: Experiment, listing: CacheListing, keys: list[str], last: NightRecord | None) -> _Plan:
+    inputs = describe_inputs(experiment, listing, keys)
+    reasons = why_refit(experiment, last.inputs if last else None, inputs)
+    earlier = last.classes if last else {}
+    known, rare = classes_of(experiment, keys) if reasons or not earlier else (earlier, {})
+    lost = find_lost(experiment, listing, earlier, (known, rare)) if reasons else []
+    if lost and last:  # the next night compares with what the kept models go by: what comes back then is not new
+        return _Plan([], last.inputs, earlier, rare, last.seen, lost)
+    return _Plan(reasons, inputs, known, rare, listing.rows, lost)
 
 
 def list_alerts(scores: list[ScoreChange], drifts: list[NightDrift], lost: Sequence[LostClass] = ()) -> list[str]:
