@@ -31,6 +31,9 @@ class FitOptions:
     ----------
     sweep : {"quick", "standard", "thorough"}, optional
         Heads and grids of `heads.registry.presets`; ``quick`` where no head is named either.
+    grid : mapping of str to mapping, optional
+        By head, values to try in place of its own grid: ``{"logreg": {"C": [0.1, 1, 10]}}``; a command has them in
+        brackets behind the head.
     labels : path-like, optional
         CSV or Parquet with ``path`` and label columns, in place of the listing's labels.
     target : str, optional
@@ -78,6 +81,9 @@ class FitOptions:
     """
 
     sweep: Annotated[Sweep | None, Option("Try many heads, more or less finely.", unset="quick, without --head")] = None
+    grid: Annotated[
+        Mapping[str, Mapping[str, Any]] | None, Option("Values to try, by head and parameter.", command=False)
+    ] = None
     labels: Annotated[str | Path | None, Option("CSV or Parquet file with 'path' and label columns.")] = None
     target: Annotated[str | None, Option("Label column.", unset="the only one, or 'label'")] = None
     task: Annotated[Task | None, Option("Classes, or a number to predict.", unset="as the column looks")] = None
@@ -127,6 +133,7 @@ class FitKeywords(TypedDict, total=False):
     """`FitOptions`, as the keywords of a function."""
 
     sweep: Sweep | None
+    grid: Mapping[str, Mapping[str, Any]] | None
     labels: str | Path | None
     target: str | None
     task: Task | None
@@ -219,8 +226,8 @@ class ExtractKeywords(SettingsKeywords, total=False):
     progress: bool
 
 
-def taken(job: str, options: _Options, named: Mapping[str, Any]) -> _Options:
-    """Return the options with those changed that were given by name.
+def taken(job: str, options: _Options, named: Mapping[str, Any], *, beside: Sequence[str] = ()) -> _Options:
+    """Return the options with those changed that were given by name; `beside` them the job has other arguments.
 
     Raises
     ------
@@ -230,7 +237,7 @@ def taken(job: str, options: _Options, named: Mapping[str, Any]) -> _Options:
     known = [field.name for field in fields(options)]
     for name in named:
         if name not in known:
-            (nearest,) = get_close_matches(name, known, n=1, cutoff=0.0)
+            (nearest,) = get_close_matches(name, [*beside, *known], n=1, cutoff=0.0)
             raise TypeError(f"{job}() has no option {name!r}; did you mean {nearest!r}? It has {', '.join(known)}")
     return replace(options, **named)
 

@@ -4,9 +4,11 @@ import hashlib
 import importlib
 import inspect
 import re
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import ModuleType
 
 import torch
 from torch import nn
@@ -158,7 +160,7 @@ def _source(thing: object) -> str:
 def _import(name: str) -> Callable[[], nn.Module]:
     module_name, _, attribute = name.partition(":")
     try:
-        found = getattr(importlib.import_module(module_name), attribute)
+        found = getattr(_imported(module_name), attribute)
     except AttributeError as error:
         raise BackboneError(f"{name}: the module {module_name} has no {attribute!r}") from error
     except Exception as error:
@@ -170,6 +172,20 @@ def _import(name: str) -> Callable[[], nn.Module]:
             f"{name}: found a {type(found).__name__}, expected a callable that returns a torch.nn.Module"
         )
     return found  # type: ignore[no-any-return] # what it returns is checked by the caller
+
+
+def _imported(module_name: str) -> ModuleType:
+    """Import a module; one that is installed nowhere, from the current folder, behind all else."""
+    top = module_name.partition(".")[0]
+    try:
+        return importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        here = Path.cwd()
+        if error.name != top or str(here) in sys.path or not any((here / one).exists() for one in (f"{top}.py", top)):
+            raise
+        sys.path.append(str(here))
+        importlib.invalidate_caches()
+        return importlib.import_module(module_name)
 
 
 def _seeded(build: Callable[[], nn.Module], seed: int) -> nn.Module:

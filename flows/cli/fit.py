@@ -23,8 +23,7 @@ def fit(
     head: Annotated[
         list[str],
         typer.Option(
-            help="One or more of: logreg, ridge, linear-svm, svm-rbf, cosine, lda, knn, centroid, naive-bayes, "
-            "boosting, mlp, linear-torch, dummy; or module:Class of your own.",
+            help="One or more from 'headstart heads', with a grid in quotes: 'logreg(C=0.1,1,10)'; or module:Class.",
             show_default=False,
         ),
     ] = [],  # noqa: B006 - typer copies it

@@ -9,6 +9,7 @@ from headstart.extractors.images import ENVIRONMENT, is_pattern, is_url, is_with
 from headstart.extractors.spec import is_file_argument
 from headstart.flows.errors import JobError
 from headstart.flows.experiment.tables import Experiment, SecurityTable
+from headstart.heads.registry import module_and_name, read_head
 
 _DASK_AT_HOME = ("threads", "processes", "local", "cuda")  # workers of this machine, started by the run itself
 
@@ -46,7 +47,7 @@ def refuse_disallowed(experiment: Experiment) -> None:
     for field, folder in (("cache", experiment.cache), ("out", experiment.out)):
         _refuse_links_out(field, folder, limits.roots)
     for field, name in _code(experiment):
-        if name not in limits.code:
+        if name not in map(module_and_name, limits.code):
             raise JobError(f"{field}: {name} is code that would run, and is none of {_shown(limits.code)}; {_ADVICE}")
     for field, address in _schedulers(experiment):
         if address not in limits.dask:
@@ -131,7 +132,7 @@ def _places(experiment: Experiment) -> list[tuple[str, str]]:
 
 def _code(experiment: Experiment) -> list[tuple[str, str]]:
     named = [("extract.backbone", table.backbone) for table in experiment.extract]
-    named += [("fit.head", head) for table in experiment.fit for head in table.head]
+    named += [("fit.head", read_head(head).name) for table in experiment.fit for head in table.head]
     return [(field, name) for field, name in named if ":" in name]
 
 

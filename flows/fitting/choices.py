@@ -11,8 +11,8 @@ from headstart.flows.history import RunSettings
 from headstart.flows.options import FitOptions, as_list
 from headstart.flows.output import LATEST, LOCK, NAMES_OF_BEFORE, refuse_foreign, refuse_name
 from headstart.flows.problem import Problem, check_task
-from headstart.heads.errors import HeadError
-from headstart.heads.registry import Grid, check_head, find_preset
+from headstart.heads.errors import DataError, HeadError
+from headstart.heads.registry import AskedHead, Heads, as_grid, check_head, find_preset, read_head, read_heads
 from headstart.heads.scoring import METRICS_OF, metric_names
 
 RESERVED = (LATEST, LOCK, *NAMES_OF_BEFORE, "predictions.csv", UNFINISHED, "runs", "night.parquet")
@@ -29,10 +29,8 @@ class Choices:
         As they were asked for.
     metric : str
         What chooses the winner.
-    heads : list of str
-        To try, those of a preset included.
-    grids : dict of str to Grid
-        Of the heads that a preset brings.
+    heads : list of AskedHead
+        To try, those of a preset included, each with its grid where that is not its own.
     folder : Path
         For the results; each run has a folder in it.
     started : float
@@ -43,8 +41,7 @@ class Choices:
 
     options: FitOptions
     metric: str
-    heads: list[str]
-    grids: dict[str, Grid]
+    heads: list[AskedHead]
     folder: Path
     started: float
     on_scores: Callable[[FitSummary], None] | None = None
@@ -58,7 +55,7 @@ class Choices:
         """Return the settings that the history of runs keeps of it, and of where a problem comes from."""
         asked = self.options
         return RunSettings(
-            heads=self.heads,
+            heads=list(map(str, self.heads)),
             sweep=asked.sweep,
             metric=self.metric,
             folds=asked.folds,
@@ -78,7 +75,7 @@ class Choices:
 
 def choose(
     problem: Problem,
-    named: list[str],
+    named: Heads,
     options: FitOptions,
     *,
     started: float,
@@ -97,10 +94,8 @@ def choose(
     if problem.task == "regress" and (options.few_shot or options.calibrate):
         raise JobError(f"target {problem.target!r} is a number to predict; --few-shot and --calibrate are for classes")
     folder = choose_folder(problem.name, options)
-    heads, grids = choose_heads(named, options.sweep, problem.task)
-    return Choices(
-        options=options, metric=metric, heads=heads, grids=grids, folder=folder, started=started, on_scores=on_scores
-    )
+    heads = choose_heads(named, options, problem.task)
+    return Choices(options=options, metric=metric, heads=heads, folder=folder, started=started, on_scores=on_scores)
 
 
 def refuse_unknown_metric(metric: str | None) -> None:
@@ -132,19 +127,33 @@ def choose_metric(problem: Problem, metric: str | None) -> str:
     return metric or next(iter(known))
 
 
-def choose_heads(named: list[str], sweep: str | None, task: str) -> tuple[list[str], dict[str, Grid]]:
-    """Return the heads to try, and the grids of those that a preset brings."""
-    preset = dict(find_preset(sweep or "quick", task)) if sweep or not named else {}
-    return list(dict.fromkeys([*preset, *named])), preset
+def choose_heads(named: Heads, options: FitOptions, task: str) -> list[AskedHead]:
+    """Return the heads to try: a preset's and those that are named, each with the grid that was asked for.
+
+    Raises
+    ------
+    HeadError
+        A head or a preset is unknown, or a grid is for a head that is not tried.
+    """
+    asked = read_heads(named)
+    preset = find_preset(options.sweep or "quick", task) if options.sweep or not asked else {}
+    with_grids = {one.name for one in asked if one.grid is not None}
+    heads = [AskedHead(name, grid, of_sweep=True) for name, grid in preset.items() if name not in with_grids]
+    heads += [one for one in asked if one.grid is not None or one.name not in preset]
+    grids = {read_head(name).name: as_grid(grid) for name, grid in (options.grid or {}).items()}
+    if spare := [name for name in grids if name not in {one.name for one in heads}]:
+        raise DataError(f"a grid is given for {spare[0]!r}, which is not tried; name it among the heads, too")
+    heads = [AskedHead(one.name, grids[one.name]) if one.name in grids else one for one in heads]
+    return list({str(one): one for one in heads}.values())
 
 
-def refuse_unusable(named: list[str], options: FitOptions) -> None:
+def refuse_unusable(named: Heads, options: FitOptions) -> None:
     """Tell what no fit can use, before there are labels to fit.
 
     Parameters
     ----------
-    named : list of str
-        Heads, as for `flows.fitting.job.fit`.
+    named : Heads
+        As for `flows.fitting.job.fit`.
     options : FitOptions
         Where only the labels will tell the task, all has to be usable for one of the two.
 
@@ -164,7 +173,7 @@ def refuse_unusable(named: list[str], options: FitOptions) -> None:
         raise faults[0]
 
 
-def _find_fault(named: list[str], options: FitOptions, task: str) -> JobError | HeadError | None:
+def _find_fault(named: Heads, options: FitOptions, task: str) -> JobError | HeadError | None:
     """Return why a task cannot use all of this; None where it can."""
     if options.metric is not None and options.metric not in METRICS_OF[task]:
         return JobError(
@@ -173,8 +182,8 @@ def _find_fault(named: list[str], options: FitOptions, task: str) -> JobError | 
     if (options.few_shot or options.calibrate) and task == "regress":
         return JobError(f"few_shot and calibrate are for classes, and task {task!r} predicts numbers")
     try:
-        for name in choose_heads(named, options.sweep, task)[0]:
-            check_head(task, name)
+        for asked in choose_heads(named, options, task):
+            check_head(task, asked)
     except HeadError as error:
         return error
     return None

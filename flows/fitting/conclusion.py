@@ -33,8 +33,7 @@ from headstart.flows.history import (
 )
 from headstart.flows.output import RunPlace
 from headstart.flows.problem import Problem
-from headstart.heads import HEADS
-from headstart.heads.registry import Candidate
+from headstart.heads.registry import Candidate, own_code
 from headstart.heads.report import CandidateRow, NestedRows, TestResult, score_rows
 from headstart.heads.saving import save_model
 from headstart.heads.splits import SplitPlan
@@ -175,7 +174,7 @@ def _save(problem: Problem, candidate: Candidate, scored: Scored, summary: FitSu
     """Write the model, the leaderboard and the predictions."""
     card = model_card(problem, candidate, summary)
     with errors_explained(Path(summary.model)):
-        save_model(summary.model, scored.final, card, own=[] if candidate.head in HEADS else [candidate.head])
+        save_model(summary.model, scored.final, card, own=own_code(candidate))
     write_leaderboard(Path(summary.table), summary.leaderboard, summary.run)
     write_predictions(Path(summary.predictions), problem, scored.test, summary.run)
 

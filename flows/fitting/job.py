@@ -22,13 +22,13 @@ from headstart.flows.options import FitKeywords, FitOptions, as_list, taken
 from headstart.flows.output import RunPlace, run_folder, show_line
 from headstart.flows.problem import Embedded, Problem, pose_problem
 from headstart.heads.errors import DataError, RareClassError
-from headstart.heads.registry import Candidate, FeatureSet, expand
+from headstart.heads.registry import Candidate, FeatureSet, Heads, expand, read_heads
 from headstart.heads.splits import SplitPlan
 
 
 def fit(
     cache: str | Path,
-    head: str | Sequence[str] = (),
+    heads: Heads = (),
     *,
     options: FitOptions | None = None,
     on_scores: Callable[[FitSummary], None] | None = None,
@@ -44,9 +44,10 @@ def fit(
     ----------
     cache : path-like
         What `extract` filled. Every key that covers all labelled images takes part.
-    head : str or sequence of str
-        Names in `heads.HEADS`, or ``module:Class`` for one of your own; for numbers in `heads.registry.REGRESSORS`.
-        Each brings its grid of hyper-parameters.
+    heads : str, scikit-learn estimator, or sequence of these
+        Names in `heads.HEADS`, for numbers in `heads.registry.REGRESSORS`, each with its own grid of hyper-parameters
+        or with one in brackets: ``"logreg(C=0.1,1,10)"``. Or ``module:Class`` for one of your own, or an estimator
+        itself: ``SVC(C=1)``.
     options : FitOptions, optional
         All else that is asked for, see `flows.options.FitOptions`.
     on_scores : callable, optional
@@ -65,11 +66,12 @@ def fit(
         There is no option of that name.
     """
     started = time.monotonic()
-    options = taken("fit", options or FitOptions(), named)
+    options = taken("fit", options or FitOptions(), named, beside=["heads"])
     opened = EmbeddingCache(cache)
-    refuse_unusable(as_list(head), options)
+    asked = read_heads(heads)
+    refuse_unusable(asked, options)
     problem = _pose(opened, options)
-    choices = choose(problem, as_list(head), options, started=started, on_scores=on_scores)
+    choices = choose(problem, asked, options, started=started, on_scores=on_scores)
     with run_folder(choices.folder, [UNFINISHED]) as place:
         concluded = fit_problem(problem, choices, place)
         notes = place.finish(name=options.name, leftover=UNFINISHED)
@@ -127,7 +129,7 @@ def fit_problem(problem: Problem, choices: Choices, place: RunPlace) -> Conclude
     if choices.metric == "r2" and outer is None:
         _refuse_constant(problem, plan)
     sets = [_feature_set(embedded) for embedded in problem.embedded]
-    candidates = expand(sets, choices.heads, choices.grids, task=problem.task)
+    candidates = expand(sets, choices.heads, task=problem.task)
     streaming = _plan_streaming(problem, candidates, options)
     with (
         kept_until_done(choices.folder, problem, options.seed, tell=options.progress, streamed=bool(streaming)) as keep,

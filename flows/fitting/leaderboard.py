@@ -67,7 +67,7 @@ def model_card(problem: Problem, candidate: Candidate, summary: FitSummary) -> d
         "class_names": problem.class_names,
         "target": problem.target,
         "head": candidate.head,
-        "params": candidate.params,
+        "params": plain(candidate.params),
         "tap": candidate.tap,
         "embedding": store.key.as_dict(),
         "weights_name": store.about["weights_name"],

@@ -23,6 +23,7 @@ from headstart.flows.fitting.unfinished import UNFINISHED
 from headstart.flows.options import FitKeywords, FitOptions, as_list, taken
 from headstart.flows.output import RunPlace, run_folder
 from headstart.flows.problem import ALL, Labelled, gather_labelled, pose_column
+from headstart.heads.registry import Heads, read_heads
 from headstart.heads.report import params_text
 from headstart.heads.scoring import METRICS_OF
 
@@ -101,7 +102,7 @@ class SeveralFits:
 
 def fit_targets(
     cache: str | Path,
-    head: str | Sequence[str] = (),
+    heads: Heads = (),
     *,
     targets: str | Sequence[str] = ALL,
     options: FitOptions | None = None,
@@ -115,7 +116,7 @@ def fit_targets(
 
     Parameters
     ----------
-    cache, head
+    cache, heads
         As for `flows.fitting.job.fit`.
     targets : str or sequence of str
         Label columns; ``all`` means every one.
@@ -136,7 +137,7 @@ def fit_targets(
         There is no option of that name, or a single target is named.
     """
     started = time.monotonic()
-    options = taken("fit_targets", options or FitOptions(), named)
+    options = taken("fit_targets", options or FitOptions(), named, beside=["heads", "targets"])
     if options.target is not None:
         raise TypeError(f"fit_targets() fits the columns of 'targets'; name {options.target!r} there, not as 'target'")
     refuse_unknown_metric(options.metric)
@@ -149,7 +150,7 @@ def fit_targets(
     )
     root = choose_folder(labelled.name, options)
     with run_folder(root, [UNFINISHED]) as place:
-        rows, concluded = _fit_columns(labelled, as_list(head), replace(options, out=root), place, on_scores)
+        rows, concluded = _fit_columns(labelled, read_heads(heads), replace(options, out=root), place, on_scores)
         replaced = place.finish(name=options.name, leftover=UNFINISHED)
     fits = {column: one.keep() for column, one in concluded.items()}
     return SeveralFits(
@@ -180,7 +181,7 @@ def name_folders(columns: Sequence[str], root: Path) -> list[Path]:
 
 def _fit_columns(
     labelled: Labelled,
-    heads: list[str],
+    heads: Heads,
     options: FitOptions,
     place: RunPlace,
     on_scores: Callable[[FitSummary], None] | None,

@@ -1,5 +1,6 @@
 """The heads that there are: each is one row, found by its name.
 
+asked       Heads as people ask for them: a name, a name with values to try, or an estimator.
 candidates  Candidates of a sweep: one feature matrix, one head, one choice of its hyper-parameters.
 head        Columns of a row: maker, grid, task, fast path, streamed fit.
 lookup      Search for a head by its name: registered, installed, or the user's own.

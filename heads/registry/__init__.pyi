@@ -1,7 +1,13 @@
+from .asked import AskedHead as AskedHead
+from .asked import Heads as Heads
+from .asked import as_grid as as_grid
+from .asked import read_head as read_head
+from .asked import read_heads as read_heads
 from .candidates import Candidate as Candidate
 from .candidates import FeatureSet as FeatureSet
 from .candidates import check_head as check_head
 from .candidates import expand as expand
+from .candidates import own_code as own_code
 from .candidates import solver_of as solver_of
 from .candidates import streamed_fit_of as streamed_fit_of
 from .candidates import streamed_heads as streamed_heads
@@ -12,6 +18,7 @@ from .head import StreamedFit as StreamedFit
 from .lookup import all_heads as all_heads
 from .lookup import find_head as find_head
 from .own_heads import load_object as load_object
+from .own_heads import module_and_name as module_and_name
 from .presets import find_preset as find_preset
 from .table import HEADS as HEADS
 from .table import HEADS_OF as HEADS_OF

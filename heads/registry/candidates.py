@@ -7,12 +7,14 @@ from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from headstart.heads.errors import DataError
+from headstart.heads.registry.asked import as_grid, path_of, read_head
 from headstart.heads.registry.lookup import find_head
 from headstart.heads.registry.table import HEADS_OF
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from headstart.heads.registry.asked import AskedHead
     from headstart.heads.registry.head import Grid, GridSolver, Head, StreamedFit
 
 
@@ -63,7 +65,7 @@ class Candidate(FeatureSet):
         return *self.place, self.task, self.head, repr(sorted(self.params.items()))
 
 
-def check_head(task: str, name: str) -> None:
+def check_head(task: str, asked: AskedHead) -> None:
     """Find a head for "classify" or "regress" and see whether it can be made, before there is anything to fit.
 
     Raises
@@ -71,27 +73,27 @@ def check_head(task: str, name: str) -> None:
     UnknownHeadError, OwnHeadError
         As `find_head`; or a head of a user's own makes something else.
     DataError
-        It cannot be made with its own grid.
+        It cannot be made with the grid that is asked for, or its own.
     """
-    head = find_head(name, task)
-    if name not in HEADS_OF[task]:  # those are sound, and some load torch to be made
-        _combinations(head, head.grid)
+    head = find_head(asked.name, task)
+    if asked.grid is not None or head.name not in HEADS_OF[task]:  # those are sound, and some load torch to be made
+        _combinations(head, head.grid if asked.grid is None else asked.grid)
 
 
 def expand(
     feature_sets: Sequence[FeatureSet],
-    heads: Sequence[str],
+    heads: Sequence[str | AskedHead],
     grid: Mapping[str, Grid] | None = None,
     *,
     task: str = "classify",
 ) -> list[Candidate]:
-    """Return every combination of feature set, head and hyper-parameters.
+    """Return every combination of feature set, head and hyper-parameters, each once.
 
     Parameters
     ----------
     feature_sets : sequence of FeatureSet
-    heads : sequence of str
-        Names in `HEADS_OF` the task, or ``module:Class``.
+    heads : sequence of str or AskedHead
+        Names in `HEADS_OF` the task, or ``module:Class``, as `read_head` takes them.
     grid : mapping of str to mapping, optional
         By head name, what to try instead of the head's own grid: {"logreg": {"C": [0.1, 1]}}.
     task : {"classify", "regress"}
@@ -103,7 +105,9 @@ def expand(
     DataError
         There is nothing to try, or a head has no hyper-parameter of that name.
     """
-    grids = {name: own for name, own in (grid or {}).items() if find_head(name, task)}
+    grids = {find_head(name, task).name: as_grid(own) for name, own in (grid or {}).items()}
+    asked = [read_head(one) for one in heads]
+    found = [(find_head(one.name, task), grids.get(one.name) if one.grid is None else one.grid) for one in asked]
     candidates = [
         Candidate(
             features=source.features,
@@ -115,12 +119,12 @@ def expand(
             task=task,
         )
         for source in feature_sets
-        for head in [find_head(name, task) for name in dict.fromkeys(heads)]
-        for params in _combinations(head, grids.get(head.name, head.grid))
+        for head, own in found
+        for params in _combinations(head, head.grid if own is None else own)
     ]
     if not candidates:
         raise DataError(f"nothing to fit: {len(feature_sets)} feature sets and {len(heads)} heads were given")
-    return candidates
+    return list({candidate.identity: candidate for candidate in candidates}.values())
 
 
 def _combinations(head: Head, grid: Grid) -> list[Mapping[str, Any]]:
@@ -153,3 +157,11 @@ def streamed_fit_of(candidate: Candidate) -> StreamedFit | None:
 def streamed_heads() -> list[str]:
     """Return the names of heads that can be fitted without features in memory."""
     return [name for name, head in HEADS_OF["classify"].items() if head.streamed]
+
+
+def own_code(candidate: Candidate) -> list[str]:
+    """Return ``module:Class`` of a head of a user's own and of the estimators it is made of; nothing of others."""
+    if candidate.head in HEADS_OF[candidate.task]:
+        return []
+    parts = find_head(candidate.head, candidate.task).make(candidate.params, 0).get_params().values()
+    return [candidate.head, *{path_of(type(part)) for part in parts if hasattr(part, "get_params")}]

@@ -19,8 +19,8 @@ def find_head(name: str, task: str = "classify") -> Head:
     Parameters
     ----------
     name : str
+        ``module.Class`` is taken, too.
     task : {"classify", "regress"}
-        A head for numbers is a registered one.
 
     Raises
     ------
@@ -29,17 +29,17 @@ def find_head(name: str, task: str = "classify") -> Head:
     DuplicateHeadError
         Installed packages bring two heads of one name.
     OwnHeadError
-        The module of a head of a user's own cannot be imported, or holds no classifier.
+        The module of a head of a user's own cannot be imported, or holds no head of that task.
     """
     if name in HEADS_OF[task]:
         return HEADS_OF[task][name]
-    if task == "regress":
-        raise _unknown_regressor(name)
-    if ":" in name:
-        return own_heads.named_head(name)
+    if ":" in (path := own_heads.module_and_name(name)):
+        return own_heads.named_head(path, task)
     installed = own_heads.installed_heads()
     if name in installed:
-        return own_heads.installed_head(installed[name])
+        return own_heads.installed_head(installed[name], task)
+    if task == "regress":
+        raise _unknown_regressor(name)
     hint = _nearest(name, sorted({*HEADS, *installed}))
     raise UnknownHeadError(f"no head is called {name!r}; {hint}, or module:Class for one of your own")
 
@@ -56,7 +56,7 @@ def all_heads() -> dict[str, Head]:
 
 
 def _unknown_regressor(name: str) -> UnknownHeadError:
-    if name not in HEADS and ":" not in name:
+    if name not in HEADS:
         return UnknownHeadError(f"no head for numbers is called {name!r}; {_nearest(name, sorted(REGRESSORS))}")
     return UnknownHeadError(
         f"head {name!r} tells classes apart and predicts no numbers; heads that do: {', '.join(sorted(REGRESSORS))}; "

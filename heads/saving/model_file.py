@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from headstart.heads.errors import ModelFileError, OwnHeadError
-from headstart.heads.registry import find_head, load_object
+from headstart.heads.registry import find_head, load_object, module_and_name
 from headstart.heads.saving.archive import check_archive, trusted_types, with_names_of_today
 from headstart.heads.saving.card import CARD_FILE, FORMAT_VERSION, check_card, read_bytes, read_card
 
@@ -245,7 +245,7 @@ def type_names(own: Sequence[str]) -> frozenset[str]:
         One cannot be imported or found.
     """
     types: set[type] = set()
-    for name in own:
+    for name in map(module_and_name, own):
         found = load_object(name) if ":" in name else None
         if inspect.isclass(found):
             types.add(found)

@@ -221,3 +221,13 @@ def test_a_module_that_cannot_be_imported_is_refused():
         BackboneError, match=r"importing 'no_such_package\.models' raised ModuleNotFoundError.*PYTHONPATH"
     ):
         load_backbone("no_such_package.models:build")
+
+
+def test_a_module_of_the_current_folder_is_found(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [one for one in sys.path if one])
+    (tmp_path / "only_here.py").write_text("from torch import nn\n\n\ndef build():\n    return nn.Flatten()\n")
+    try:
+        assert isinstance(load_backbone("only_here:build").module, torch.nn.Flatten)
+    finally:
+        sys.modules.pop("only_here", None)

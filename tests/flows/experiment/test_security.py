@@ -77,6 +77,8 @@ OUTSIDE = [
     ("extract.backbone", {"extract": [{"backbone": "os:getcwd"}]}),
     ("extract.backbone", {"extract": [{"backbone": "timm/hf-hub:someone/model"}]}),
     ("fit.head", {"fit": [{"head": ["logreg", "os:system"]}]}),
+    ("fit.head", {"fit": [{"head": ["logreg(C=1)", "os.system"]}]}),
+    ("fit.head", {"fit": [{"head": ["os:system(command=id)"]}]}),
     ("fit.dask", {"fit": [{"dask": "tcp://192.0.2.1:8786"}]}),
     ("scale.dask", {"scale": {"dask": "tcp://192.0.2.1:8786"}}),
 ]
@@ -130,7 +132,7 @@ def test_code_and_schedulers_that_are_named_are_allowed(house: Path) -> None:
     named = limits(house, code=["mine:build", "mine:Head"], dask=["tcp://192.0.2.1:8786"])
     changes: dict[str, Any] = {
         "extract": [{"backbone": "mine:build"}],
-        "fit": [{"head": ["mine:Head"], "dask": "tcp://192.0.2.1:8786"}, {"name": "here", "dask": "processes"}],
+        "fit": [{"head": ["mine.Head(C=1)"], "dask": "tcp://192.0.2.1:8786"}, {"name": "here", "dask": "processes"}],
     }
 
     check_allowed(experiment(house, named, **changes))

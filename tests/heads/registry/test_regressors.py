@@ -93,7 +93,6 @@ def test_numbers_have_sweeps_of_the_same_names_as_classes():
     ("asked", "answer"),
     [
         ("logreg", "'logreg' tells classes apart and predicts no numbers; heads that do: boosting, dummy, knn"),
-        ("mine:Head", "'mine:Head' tells classes apart"),
         ("rigde", "did you mean ridge"),
         ("zzz", "known heads: boosting, dummy"),
     ],
