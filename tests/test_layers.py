@@ -221,8 +221,11 @@ def test_importing_heads_loads_neither_torch_nor_image_libraries() -> None:
     }
 
 
-def test_the_command_line_starts_without_torch_prefect_or_dask() -> None:
-    loaded = loaded_after("import headstart.flows.cli.app")
+@pytest.mark.parametrize("word", ["--help", "--version", "heads"])
+def test_the_command_line_answers_without_torch_prefect_or_dask(word: str) -> None:
+    loaded = loaded_after(
+        f"from headstart.flows.cli.app import main\ntry:\n    main([{word!r}])\nexcept SystemExit:\n    pass"
+    )
     assert not loaded & {"torch", "prefect", "distributed", "sklearn", "pandas"}
 
 

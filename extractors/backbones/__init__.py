@@ -1,5 +1,6 @@
 """One name and one word for the weights give a frozen network, whichever library it comes from.
 
+aliases             Names by which people ask for backbones, and six to begin with.
 backbone            Frozen network with all that is needed to read features out of it.
 fitting_entry       Entry of a checkpoint that fits an architecture, under whichever name and prefix it stands.
 own_models          Backbones of no model zoo: Headstart's own two, and what a callable of the user's returns.

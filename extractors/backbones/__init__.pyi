@@ -1,3 +1,6 @@
+from .aliases import ALIASES as ALIASES
+from .aliases import RECOMMENDED as RECOMMENDED
+from .aliases import canonical_name as canonical_name
 from .backbone import Backbone as Backbone
 from .backbone import BackboneInfo as BackboneInfo
 from .backbone import freeze as freeze

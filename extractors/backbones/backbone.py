@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import torch
 
+from headstart.extractors.errors import BackboneError
 from headstart.extractors.spec import Preprocessing
 
 
@@ -84,3 +85,19 @@ class BackboneInfo:
 def freeze(module: torch.nn.Module) -> torch.nn.Module:
     """Bring `module` to the CPU, float32 and evaluation mode, without gradients: the one place where this happens."""
     return module.to("cpu", torch.float32).eval().requires_grad_(requires_grad=False)
+
+
+def refuse_part_patches(name: str, image_size: int | None, patch: int) -> None:
+    """Refuse a size that patches do not fill: what is left over would not be seen.
+
+    Raises
+    ------
+    BackboneError
+        It is no multiple of the patch.
+    """
+    if image_size is not None and image_size % patch:
+        below = image_size // patch * patch
+        raise BackboneError(
+            f"{name}: sees images in patches of {patch} pixels, and {image_size} is no multiple of that; "
+            f"give --image-size {below or patch} or {below + patch}"
+        )

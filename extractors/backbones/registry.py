@@ -2,8 +2,12 @@
 
 import difflib
 import fnmatch
+from dataclasses import replace
+
+import torch
 
 from headstart.extractors.backbones import timm_models
+from headstart.extractors.backbones.aliases import ALIASES, aliases_like, canonical_name
 from headstart.extractors.backbones.backbone import Backbone, BackboneInfo
 from headstart.extractors.backbones.own_models import OWN, describe_own, load_callable, load_own
 from headstart.extractors.backbones.torchvision_table import TABLE, architectures, describe
@@ -12,19 +16,22 @@ from headstart.extractors.errors import BackboneError
 __all__ = ["Backbone", "BackboneInfo", "list_backbones", "load_backbone", "resolve_backbone"]
 
 
-def load_backbone(name: str, *, weights: str = "default", seed: int = 0) -> Backbone:
+def load_backbone(name: str, *, weights: str = "default", seed: int = 0, image_size: int | None = None) -> Backbone:
     """Build a backbone, load its weights strictly, and freeze it.
 
     Parameters
     ----------
     name : str
-        "torchvision/resnet50", "timm/vit_tiny_patch16_224", "headstart/small_cnn", or "mypackage.models:build" for a
+        An alias such as "dinov2-small", or "torchvision/resnet50", "timm/vit_tiny_patch16_224",
+        "headstart/small_cnn", or "mypackage.models:build" for a
         callable of yours. Without a source, torchvision's names come before Headstart's own.
     weights : str
         "default"; a member of torchvision's weights enum such as "IMAGENET1K_V1"; the path of a `.safetensors`, `.pth`
         or `.pt` file; or "none" for random weights.
     seed : int
         Of the random weights.
+    image_size : int, optional
+        Pixels a side, in place of those of the weights; positions of a ViT are interpolated.
 
     Returns
     -------
@@ -34,22 +41,40 @@ def load_backbone(name: str, *, weights: str = "default", seed: int = 0) -> Back
     Raises
     ------
     BackboneError
-        No backbone has this name, or it cannot be built.
+        No backbone has this name, it cannot be built, or it takes no images of this size.
     WeightsError
         The weights cannot be had, are damaged, or belong to another architecture.
     """
+    loaded = _loaded(name, weights, seed, image_size)
+    return loaded if image_size is None else _for_size(loaded, image_size)
+
+
+def _loaded(name: str, weights: str, seed: int, image_size: int | None) -> Backbone:
     source, architecture = resolve_backbone(name)
     if source == "torchvision":
         from headstart.extractors.backbones.torchvision_models import (  # noqa: PLC0415 - takes longer to import than torch
             load_torchvision,
         )
 
-        return load_torchvision(architecture, weights=weights, seed=seed)
+        return load_torchvision(architecture, weights=weights, seed=seed, image_size=image_size)
     if source == "timm":
-        return timm_models.load_timm(architecture, weights=weights, seed=seed)
+        return timm_models.load_timm(architecture, weights=weights, seed=seed, image_size=image_size)
     if source == "headstart":
         return load_own(architecture, weights=weights, seed=seed)
     return load_callable(name, weights=weights, seed=seed)
+
+
+def _for_size(backbone: Backbone, image_size: int) -> Backbone:
+    """Return a backbone that gets images of this size, once it has taken a black one."""
+    try:
+        with torch.no_grad():
+            backbone.module(torch.zeros(1, 3, image_size, image_size))
+    except (RuntimeError, AssertionError, ValueError) as error:
+        raise BackboneError(
+            f"{backbone.name}: takes no images of {image_size} pixels a side ({error}); give another --image-size, "
+            f"such as its own {min(backbone.preprocessing.crop)}"
+        ) from error
+    return replace(backbone, preprocessing=backbone.preprocessing.resized(image_size))
 
 
 def list_backbones(pattern: str = "*") -> list[BackboneInfo]:
@@ -58,20 +83,29 @@ def list_backbones(pattern: str = "*") -> list[BackboneInfo]:
     Parameters
     ----------
     pattern : str
-        With `*` and `?`, against the name with or without its source; without either, any name that contains it.
-        timm's thousand are listed only by a pattern that begins with "timm/".
+        With `*` and `?`, against the name with or without its source; without either, any name that contains it, or an
+        alias. timm's thousand are listed where no other name matches, or by a pattern that begins with "timm/".
+
+    Returns
+    -------
+    list of BackboneInfo
+        By published accuracy, the best first; those without one after them, by name.
 
     Raises
     ------
     BackboneError
-        `pattern` begins with "timm/" and timm is not installed.
+        `pattern` asks for timm's models, and timm is not installed.
     """
-    if not any(wildcard in pattern for wildcard in "*?["):
-        pattern = f"{pattern}*" if pattern.startswith("timm/") else f"*{pattern}*"
+    word = canonical_name(pattern)
+    if not any(wildcard in word for wildcard in "*?["):
+        pattern = f"{word}*" if word.startswith("timm/") else f"*{word}*"
     if pattern.startswith("timm/"):
-        return timm_models.list_timm(pattern.removeprefix("timm/"))
-    matching = [name for name in _canonical_names() if _matches(name, pattern)]
-    return [_describe(*name.split("/", 1)) for name in matching]
+        found = timm_models.list_timm(pattern.removeprefix("timm/"))
+    elif matching := [name for name in _canonical_names() if _matches(name, pattern)]:
+        found = [_describe(*name.split("/", 1)) for name in matching]
+    else:
+        found = timm_models.search_timm(pattern, also=aliases_like(word))
+    return sorted(found, key=lambda row: -(row.top1 or 0.0))
 
 
 def _matches(name: str, pattern: str) -> bool:
@@ -94,6 +128,7 @@ def resolve_backbone(name: str) -> tuple[str, str]:
     BackboneError
         No backbone has this name; the message names the nearest ones.
     """
+    name = canonical_name(name)
     if name.startswith("timm/"):
         return "timm", name.removeprefix("timm/")
     if name.removeprefix("torchvision/") in TABLE:
@@ -115,6 +150,7 @@ def _unknown(name: str) -> str:
     nearest = [
         *difflib.get_close_matches(name, known, n=3),
         *(bare[match] for match in difflib.get_close_matches(name, bare, n=3)),
+        *difflib.get_close_matches(name, ALIASES, n=3),
     ]
     hint = f" Nearest: {', '.join(dict.fromkeys(nearest))}." if nearest else ""
     return (

@@ -7,7 +7,7 @@ import math
 import re
 import sys
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
@@ -16,7 +16,7 @@ from typing import Any, get_args
 import torch
 from torch import nn
 
-from headstart.extractors.backbones.backbone import Backbone, BackboneInfo, freeze
+from headstart.extractors.backbones.backbone import Backbone, BackboneInfo, freeze, refuse_part_patches
 from headstart.extractors.backbones.fitting_entry import find_entry
 from headstart.extractors.backbones.strict_loading import load_strictly
 from headstart.extractors.backbones.weights import (
@@ -52,7 +52,33 @@ def list_timm(pattern: str) -> list[BackboneInfo]:
     return [_describe(timm, name) for name in names]
 
 
-def load_timm(architecture: str, *, weights: str, seed: int) -> Backbone:
+def search_timm(pattern: str, *, also: Sequence[str]) -> list[BackboneInfo]:
+    """Return timm's published weights whose name matches, and those of other names that were looked for, too.
+
+    Parameters
+    ----------
+    pattern : str
+    also : sequence of str
+        Canonical names.
+
+    Raises
+    ------
+    BackboneError
+        Some were looked for by these names, and timm is not installed.
+    """
+    if not also and not is_installed():
+        return []
+    timm = _timm()
+    names = {*timm.list_pretrained(pattern), *(name.removeprefix("timm/") for name in also)}
+    return [_describe(timm, name) for name in sorted(names, key=_in_numbers)]
+
+
+def _in_numbers(name: str) -> list[tuple[int, str]]:
+    """Sort by numbers in names as people count."""
+    return [(int(part or 0), word) for word, part in re.findall(r"(\D+)(\d*)", name)]
+
+
+def load_timm(architecture: str, *, weights: str, seed: int, image_size: int | None = None) -> Backbone:
     """Build a timm model and load its weights.
 
     Parameters
@@ -63,11 +89,14 @@ def load_timm(architecture: str, *, weights: str, seed: int) -> Backbone:
         "default" (from timm's hub, or its cache on disk), "none", or the path of a file with timm's own names.
     seed : int
         Of the random weights; used with "none" only.
+    image_size : int, optional
+        Pixels a side for which a model that has positions is built, in place of those of its weights.
 
     Raises
     ------
     BackboneError
-        timm is not installed, has no such model, or its preprocessing cannot be expressed.
+        timm is not installed, has no such model, its preprocessing cannot be expressed, or its patches do not fill
+        images of this size.
     WeightsError
         The weights cannot be had, or are for another architecture.
     """
@@ -75,15 +104,15 @@ def load_timm(architecture: str, *, weights: str, seed: int) -> Backbone:
     name = f"timm/{architecture}"
     _check_known(timm, architecture)
     if weights == "none":
-        module = _create(timm, architecture, seed=seed)
+        module = _create(timm, architecture, image_size, seed=seed)
         digest, weights_name = f"random:{sha256_of_state(module.state_dict())}", f"none (random, seed {seed})"
     elif weights == "default":
-        module = _pretrained(timm, architecture)
+        module = _pretrained(timm, architecture, image_size)
         # timm changes what it reads (position embeddings, names), so the file alone would not tell the numbers.
         digest = f"state-sha256:{sha256_of_state(module.state_dict())}"
         weights_name = module.pretrained_cfg.get("tag") or "default"
     elif is_file_argument(weights):
-        return _from_file(timm, architecture, Path(weights))
+        return _from_file(timm, architecture, Path(weights), image_size)
     else:
         raise unknown_weights(name, weights, ())
     return _backbone(name, module, digest, weights_name, _preprocessing(timm, module, name))
@@ -122,15 +151,26 @@ def _check_known(timm: Any, architecture: str) -> None:
         raise BackboneError(f"timm/{base} has no weights {tag!r}; known: {', '.join(known) or 'none'}")
 
 
-def _create(timm: Any, architecture: str, *, seed: int = 0, **options: Any) -> Any:
+def _create(timm: Any, architecture: str, image_size: int | None, *, seed: int = 0, **options: Any) -> Any:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return timm.create_model(architecture, **options)
+        if image_size is None:
+            return timm.create_model(architecture, **options)
+        try:
+            module = timm.create_model(architecture, img_size=image_size, **options)
+        except TypeError as error:  # of a network without positions, which takes images of many sizes as it is
+            if "img_size" not in str(error):
+                raise
+            torch.manual_seed(seed)
+            return timm.create_model(architecture, **options)
+    if (patch := getattr(getattr(module, "patch_embed", None), "patch_size", None)) is not None:
+        refuse_part_patches(f"timm/{architecture}", image_size, max(patch))
+    return module
 
 
-def _from_file(timm: Any, architecture: str, path: Path) -> Backbone:
+def _from_file(timm: Any, architecture: str, path: Path, image_size: int | None) -> Backbone:
     checkpoint = read_checkpoint(path)
-    module = _create(timm, architecture)
+    module = _create(timm, architecture, image_size)
     name = f"timm/{architecture}"
     entry = find_entry(checkpoint, module, _head(module), free=_POSITIONS)
     positions = {key: tensor.shape for key, tensor in module.state_dict().items() if _POSITIONS.search(key)}
@@ -161,15 +201,15 @@ def _resampled(module: nn.Module, state: Mapping[str, torch.Tensor], where: str)
     return resampled
 
 
-def _pretrained(timm: Any, architecture: str) -> Any:
+def _pretrained(timm: Any, architecture: str, image_size: int | None) -> Any:
     config = timm.get_pretrained_cfg(architecture)
     if config is None or not config.has_weights:
         raise WeightsError(f"timm/{architecture} has no published weights; give --weights FILE or --weights none")
     if config.hf_hub_id:
         overlay = {"file": str(_hub_file(architecture, config))}
-        return _create(timm, architecture, pretrained=True, pretrained_cfg_overlay=overlay)
+        return _create(timm, architecture, image_size, pretrained=True, pretrained_cfg_overlay=overlay)
     with _fetching(architecture, config.url):
-        return _create(timm, architecture, pretrained=True)
+        return _create(timm, architecture, image_size, pretrained=True)
 
 
 def _hub_file(architecture: str, config: Any) -> Path:

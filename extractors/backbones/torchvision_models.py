@@ -2,6 +2,7 @@
 
 import math
 import re
+from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
@@ -11,8 +12,9 @@ from typing import Any
 import torch
 from torch import nn
 from torchvision import models
+from torchvision.models.vision_transformer import interpolate_embeddings
 
-from headstart.extractors.backbones.backbone import Backbone, freeze
+from headstart.extractors.backbones.backbone import Backbone, freeze, refuse_part_patches
 from headstart.extractors.backbones.fitting_entry import find_entry
 from headstart.extractors.backbones.strict_loading import load_strictly
 from headstart.extractors.backbones.torchvision_table import TABLE, default_weights, published_weights
@@ -34,7 +36,7 @@ _IMAGENET_CLASSES = 1000
 _POSITIONS = re.compile(r"encoder\.pos_embedding")
 
 
-def load_torchvision(architecture: str, *, weights: str, seed: int) -> Backbone:
+def load_torchvision(architecture: str, *, weights: str, seed: int, image_size: int | None = None) -> Backbone:
     """Build a torchvision model and load its weights.
 
     Parameters
@@ -45,23 +47,29 @@ def load_torchvision(architecture: str, *, weights: str, seed: int) -> Backbone:
         "default", a member of the model's weights enum, "none", or the path of a file.
     seed : int
         Of the random weights; used with "none" only.
+    image_size : int, optional
+        Pixels a side for which a ViT is built, in place of those of its weights.
 
     Raises
     ------
+    BackboneError
+        A ViT's patches do not fill images of this size.
     WeightsError
         The weights are unknown, cannot be had, or are for another architecture.
     """
     name = f"torchvision/{architecture}"
     published = published_weights(architecture)
+    if architecture.startswith("vit_"):
+        refuse_part_patches(name, image_size, int(architecture.rpartition("_")[2]))
     if weights == "none":
-        return _random(architecture, seed)
+        return _random(architecture, seed, image_size)
     if weights == "default" or weights in published:
         member = default_weights(architecture) if weights == "default" else published[weights]
-        return _from_checkpoint(architecture, read_published(member, name), member, member.name)
+        return _from_checkpoint(architecture, read_published(member, name), member, member.name, image_size)
     if is_file_argument(weights):
         path = Path(weights)
         checkpoint = read_checkpoint(path)
-        return _from_checkpoint(architecture, checkpoint, None, path.name)
+        return _from_checkpoint(architecture, checkpoint, None, path.name, image_size)
     raise unknown_weights(name, weights, published)
 
 
@@ -83,14 +91,16 @@ def find_head(module: nn.Module, n_classes: int) -> str:
     )
 
 
-def _random(architecture: str, seed: int) -> Backbone:
+def _random(architecture: str, seed: int, image_size: int | None) -> Backbone:
     member = default_weights(architecture)
-    module = _build(architecture, _image_size(member), seed=seed)
+    module = _build(architecture, image_size or _image_size(member), seed=seed)
     digest = f"random:{sha256_of_state(module.state_dict())}"
     return _backbone(architecture, module, digest, f"none (random, seed {seed})", _preprocessing(member))
 
 
-def _from_checkpoint(architecture: str, checkpoint: Checkpoint, member: Any, weights_name: str) -> Backbone:
+def _from_checkpoint(
+    architecture: str, checkpoint: Checkpoint, member: Any, weights_name: str, asked_size: int | None
+) -> Backbone:
     """Build a model for a checkpoint; `member` is None where that is a file, which may be of any size of image."""
     name = f"torchvision/{architecture}"
     built = _image_size(member or default_weights(architecture))
@@ -99,15 +109,22 @@ def _from_checkpoint(architecture: str, checkpoint: Checkpoint, member: Any, wei
     entry = find_entry(checkpoint, module, head, renamed=partial(_renamed, architecture), free=_POSITIONS)
     member = member or _recipe(architecture, weights_name, entry.state)
     image_size = _image_size_of(architecture, entry.state) or _image_size(member)
-    if image_size != built and architecture.startswith("vit_"):
+    state, resampled = entry.state, asked_size not in (None, image_size) and architecture.startswith("vit_")
+    if asked_size is not None and resampled:
+        patch = int(architecture.rpartition("_")[2])
+        state = interpolate_embeddings(asked_size, patch, OrderedDict(state)) if entry.fits else state
+        module = _build(architecture, asked_size)
+    elif image_size != built and architecture.startswith("vit_"):
         module = _build(architecture, image_size)
-    load_strictly(module, entry.state, name=name, checkpoint=checkpoint, head=entry.head)
+    load_strictly(module, state, name=name, checkpoint=checkpoint, head=entry.head)
+    # Interpolated numbers go with torchvision's version, so that the file alone would not tell them.
+    digest = f"state-sha256:{sha256_of_state(module.state_dict())}" if resampled else checkpoint.digest
     preprocessing, notes = _preprocessing(member), entry.notes
     if architecture.startswith("vit_") and preprocessing.crop != (image_size, image_size):
         # Fine-tuned at a size at which nothing was published: the position embedding admits no other.
         preprocessing = Preprocessing(resize=image_size, crop=(image_size, image_size))
         notes = (*notes, f"{weights_name} takes images of {image_size} pixels a side, and gets them so")
-    backbone = _backbone(architecture, module, checkpoint.digest, weights_name, preprocessing)
+    backbone = _backbone(architecture, module, digest, weights_name, preprocessing)
     return replace(backbone, head=entry.head, notes=notes)
 
 

@@ -31,7 +31,8 @@ class KeyDescription:
     fidelity : FidelityRow or None
         None where features were computed without a shortcut.
     exact : bool
-        As the key has it.
+    image_size : int or None
+        As the key has them.
     """
 
     id: str
@@ -45,6 +46,7 @@ class KeyDescription:
     exact: bool = False
     range: Range | Whole = "whole"
     colour: str = "as-stored"
+    image_size: int | None = None
 
     @classmethod
     def of(cls, extraction: MissingRows) -> Self:
@@ -62,6 +64,7 @@ class KeyDescription:
             colour=key.colour,
             fidelity=FidelityRow(found.cosine, found.relative_error, found.taps, found.n_images) if found else None,
             exact=key.exact,
+            image_size=key.image_size,
         )
 
     @classmethod

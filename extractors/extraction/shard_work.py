@@ -182,7 +182,7 @@ def _open(kept: _Slot, request: ExtractionRequest, sample: CacheListing) -> Extr
 def _loaded(kept: _Slot, request: ExtractionRequest) -> Backbone:
     if kept.backbone is None or kept.request != request:
         kept.backbone = kept.forward = kept.execution = None  # or two networks lie in memory while this one is loaded
-        kept.backbone = load_backbone(request.backbone, weights=request.weights)
+        kept.backbone = load_backbone(request.backbone, weights=request.weights, image_size=request.settings.image_size)
         kept.request = request
     return kept.backbone
 

@@ -4,6 +4,7 @@ compilation  Compiled forward pass, where there is a compiler for it.
 device       Choice of the device, and whether it is fast at bfloat16.
 folding      Same network with less to do: batch norms folded, attention without its detour.
 forward      Forward pass of a batch on a device, in a precision.
+layers       Layers that can be tapped, with what each puts out.
 layouts      Order of a layer's axes: channels first or last.
 taps         Readers of named layers, each pooled to one row an image.
 """

@@ -5,4 +5,6 @@ from .device import has_fast_bf16 as has_fast_bf16
 from .device import resolve_device as resolve_device
 from .forward import ForwardPass as ForwardPass
 from .forward import Pending as Pending
+from .layers import Layer as Layer
+from .layers import list_layers as list_layers
 from .taps import feature_sizes as feature_sizes

@@ -16,7 +16,10 @@ Decode = Literal["full", "draft", "nvjpeg"]
 Colour = Literal["srgb", "as-stored"]
 Range = tuple[float, float]  # (LOW, HIGH): values of pixels that become black and white
 Whole = Literal["whole"]  # black and white are the ends of the pixels' type
-_AS_BEFORE = (("decode", "full"), ("exact", False), ("range", "whole"), ("colour", "as-stored"))
+_AS_BEFORE = (
+    *(("decode", "full"), ("exact", False), ("range", "whole"), ("colour", "as-stored")),
+    ("image_size", None),
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +50,8 @@ class EmbeddingKey:
         Values that become black and white, of pixels of more than 8 bits; ``whole`` takes the ends of their type.
     colour : {"srgb", "as-stored"}
         ``srgb`` converts images that have another colour profile.
+    image_size : int or None
+        Pixels a side that were asked for in place of those of the weights; a ViT's positions are interpolated then.
     view : str
         Which view of an image a row embeds; ``whole`` is the image as it is.
     format_version : int
@@ -63,6 +68,7 @@ class EmbeddingKey:
     exact: bool = False
     range: Whole | Range = "whole"
     colour: Colour = "as-stored"
+    image_size: int | None = None
     view: str = "whole"
     format_version: int = FORMAT_VERSION
 

@@ -1,6 +1,6 @@
 """Steps of an image between decoding and the backbone, as plain numbers that go into the cache key."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, Self
 
 Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos"]
@@ -30,6 +30,16 @@ class Preprocessing:
     interpolation: Interpolation = "bilinear"
     mean: tuple[float, float, float] = IMAGENET_MEAN
     std: tuple[float, float, float] = IMAGENET_STD
+
+    def resized(self, side: int) -> Self:
+        """Return the same steps for images that the backbone sees as squares of `side` pixels."""
+        scale = side / min(self.crop)
+        resize = self.resize
+        if isinstance(resize, tuple):
+            resize = (round(resize[0] * scale), round(resize[1] * scale))
+        elif resize is not None:
+            resize = round(resize * scale)
+        return replace(self, resize=resize, crop=(side, side))
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain JSON values; `from_dict` reads them back."""

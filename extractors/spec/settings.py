@@ -18,7 +18,7 @@ _TRIED = ("precision", "decode", "range", "colour")
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """How to compute; only what a key has a field for changes the numbers: all before `compile`, `dtype` and `exact`.
+    """How to compute; only what a key has a field for changes the numbers, such as `precision` and `image_size`.
 
     Parameters
     ----------
@@ -43,6 +43,9 @@ class Settings:
     exact : bool
         Compute each image by itself, on one thread and without shortcuts; with ``auto``, in float32 of pixels that were
         decoded in full.
+    image_size : int, optional
+        Pixels a side of the images that the network sees, in place of those of its weights: positions of a ViT are
+        interpolated, and the resize before the crop goes along.
     workers : int, optional
         Decoding threads; by default one a core.
 
@@ -73,6 +76,9 @@ class Settings:
         int | None, Option("Images a forward pass.", unset="8, compiled 16, on a GPU 128", least=1)
     ] = None
     exact: Annotated[bool, Option("The same bits on every machine of a kind; slower.")] = False
+    image_size: Annotated[
+        int | None, Option("Pixels a side that the network sees.", unset="as its weights were trained", least=16)
+    ] = None
     workers: Workers = None
 
     def __post_init__(self) -> None:
@@ -126,4 +132,5 @@ class SettingsKeywords(TypedDict, total=False):
     dtype: StoredDtype
     batch_size: int | None
     exact: bool
+    image_size: int | None
     workers: int | None

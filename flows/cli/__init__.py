@@ -1,8 +1,9 @@
 """Commands as people type them; each stands in one file with what it prints.
 
 app         Entry point: gathers the commands, shows errors, chooses exit statuses.
+catalogue   Commands `heads` and `backbones`.
 clustering  Command `cluster`.
-extract     Commands `backbones`, `extract` and `inspect`.
+extract     Commands `extract` and `inspect`.
 fit         Command `fit`.
 operate     Commands `run`, `serve`, `nightly`, `doctor` and `demo`.
 options     Arguments that several commands share, and lists as people type them.

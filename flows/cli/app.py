@@ -10,8 +10,9 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from headstart.flows.cli.catalogue import backbones, heads
 from headstart.flows.cli.clustering import cluster
-from headstart.flows.cli.extract import backbones, extract, inspect
+from headstart.flows.cli.extract import extract, inspect
 from headstart.flows.cli.fit import fit
 from headstart.flows.cli.operate import demo, doctor, nightly, run, serve
 from headstart.flows.cli.options import spread_values
@@ -87,8 +88,8 @@ def _options(
 
 
 for _command in (
-    demo, backbones, extract, inspect, fit, predict, run, serve, nightly, cluster, verify, compact, export, results,
-    compare, doctor,
+    demo, backbones, heads, extract, inspect, fit, predict, run, serve, nightly, cluster, verify, compact, export,
+    results, compare, doctor,
 ):  # fmt: skip
     app.command()(_command)
 

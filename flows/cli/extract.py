@@ -7,25 +7,11 @@ import typer
 from headstart.extractors.spec import short_name
 from headstart.flows.cli.options import CacheArgument, ImagesArgument, Json, with_options
 from headstart.flows.options import ExtractOptions
-from headstart.flows.output import MOST_ROWS, Console, emit_json, escape, fail, show_notes, size_text, table_of
+from headstart.flows.output import MOST_ROWS, Console, emit_json, escape, show_notes, size_text, table_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from headstart.extractors.backbones import BackboneInfo
     from headstart.flows.extraction import ExtractionSummary, KeySummary
     from headstart.flows.upkeep import CacheSummary
-
-
-def backbones(
-    pattern: Annotated[str, typer.Argument(help="Shell pattern, such as 'resnet*' or 'timm/vit_*'.")] = "*",
-    json: Json = False,
-) -> None:
-    """List backbones: source, parameters, GFLOPs, feature size, input size, published accuracy, weights on disk."""
-    from headstart.extractors.backbones import list_backbones
-
-    found = list_backbones(pattern)
-    emit_json({"backbones": found}) if json else show_backbones(found, pattern)
 
 
 @with_options(ExtractOptions)
@@ -118,21 +104,3 @@ def show_cache(summary: "CacheSummary") -> None:
         console.print(f"[yellow]quarantined:[/] {escape(image.path)}: {escape(image.reason)}", highlight=False)
     if len(summary.quarantined) > MOST_ROWS:
         show_notes([f"{len(summary.quarantined) - MOST_ROWS} more in quarantine; --json lists them all"])
-
-
-def show_backbones(found: "Sequence[BackboneInfo]", pattern: str) -> None:
-    """Print the backbones that match a pattern."""
-    if not found:
-        fail(f"no backbone matches {pattern!r}; 'headstart backbones' lists them all")
-    table = table_of("name", "params", "GFLOPs", "features", "input", "top-1", "on disk")
-    for row in found:
-        table.add_row(
-            row.name if row.source != "torchvision" else short_name(row.name),
-            f"{row.parameters / 1e6:.1f} M" if row.parameters is not None else "",
-            f"{row.gflops:.2f}" if row.gflops is not None else "",
-            str(row.feature_size or ""),
-            "×".join(map(str, dict.fromkeys(row.input_size))),
-            f"{row.top1:.1f} %" if row.top1 is not None else "",
-            "yes" if row.weights_on_disk else "",
-        )
-    Console().print(table)

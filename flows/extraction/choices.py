@@ -98,16 +98,16 @@ def check_wanted(images: str | Path, wanted: Wanted, cache: Path) -> None:
         if is_file_argument(weights) and not Path(weights).exists():
             raise WeightsError(f"{weights}: no such file; --weights takes the path of a {' / '.join(SUFFIXES)} file")
         if not wanted.place:  # or the weights may lie with the workers alone
-            _try_once(name, str(find_weights_file(weights) or weights), tuple(wanted.taps))
+            _try_once(name, str(find_weights_file(weights) or weights), tuple(wanted.taps), wanted.settings.image_size)
 
 
 @kept
-def _try_once(name: str, weights: str, taps: tuple[Tap, ...]) -> None:
+def _try_once(name: str, weights: str, taps: tuple[Tap, ...], image_size: int | None) -> None:
     """Load a backbone, and read its taps of one black image; a flow that checks again need not wait again."""
     from headstart.extractors.backbones import load_backbone  # noqa: PLC0415 - loads torch
     from headstart.extractors.network import feature_sizes  # noqa: PLC0415 - loads torch
 
-    feature_sizes(load_backbone(name, weights=weights), taps)
+    feature_sizes(load_backbone(name, weights=weights, image_size=image_size), taps)
 
 
 def pair_weights(backbones: Sequence[str], weights: Sequence[str]) -> list[tuple[str, str]]:

@@ -257,9 +257,8 @@ def open_extraction(
 
     source = str(find_weights_file(weights) or weights)
     with device_lock(resolve_device(settings.device), show=True):  # shortcuts are tried on the device
-        return Extraction(
-            cache, listing, load_backbone(backbone, weights=source), taps, settings, weights_source=source
-        )
+        network = load_backbone(backbone, weights=source, image_size=settings.image_size)
+        return Extraction(cache, listing, network, taps, settings, weights_source=source)
 
 
 def run_shards(extraction: "Extraction", results: list["ShardResult"], *, progress: bool) -> None:

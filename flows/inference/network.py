@@ -77,7 +77,7 @@ class Network:
 
     @cached_property
     def _backbone(self) -> Backbone:
-        return load_backbone(self._key.backbone, weights=self._source)
+        return load_backbone(self._key.backbone, weights=self._source, image_size=self._key.image_size)
 
     @cached_property
     def _forward(self) -> ForwardPass:

@@ -2,6 +2,7 @@
 
 from prefect import flow
 
+from headstart.extractors.backbones import canonical_name
 from headstart.extractors.cache import EmbeddingCache
 from headstart.extractors.extraction import recall
 from headstart.extractors.spec import find_weights_file, short_name
@@ -68,6 +69,6 @@ def _keys_of(cache: EmbeddingCache, table: ExtractTable) -> list[str]:
     return [
         store.key.id
         for store in cache.stores()
-        if table.backbone in (store.key.backbone, short_name(store.key.backbone))
+        if canonical_name(table.backbone) in (store.key.backbone, short_name(store.key.backbone))
         and store.about["weights_source"] == source
     ]

@@ -24,21 +24,25 @@ def emit_json(value: Any) -> None:
 def fail(message: str) -> NoReturn:
     """Print one clear line on standard error, without the passwords of addresses, and end with exit status 1."""
     message = redacted(message) if "://" in message else message
-    Console(stderr=True, soft_wrap=True).print(
-        f"[bold red]headstart:[/] {escape(' '.join(message.split()))}", highlight=False
-    )
+    _tell(f"[bold red]headstart:[/] {escape(' '.join(message.split()))}")
     raise SystemExit(1)
 
 
 def show_notes(notes: Sequence[str]) -> None:
     """Print what a person should know, on standard error."""
     for note in notes:
-        Console(stderr=True).print(f"[yellow]note:[/] {escape(note)}", highlight=False)
+        _tell(f"[yellow]note:[/] {escape(note)}")
 
 
 def show_line(text: str) -> None:
     """Print what a person should see before the work begins, on standard error."""
-    Console(stderr=True).print(escape(text), highlight=False)
+    _tell(escape(text))
+
+
+def _tell(markup: str) -> None:
+    """Print on standard error: between words on a screen, and as one line where programs read it."""
+    console = Console(stderr=True)
+    console.print(markup, highlight=False, soft_wrap=not console.is_terminal)
 
 
 def nearby(path: str) -> str:

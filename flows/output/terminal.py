@@ -9,10 +9,15 @@ from typing import Any
 
 import rich.console
 import rich.markup
+from rich.cells import cell_len
 from rich.console import ConsoleOptions, RenderableType
 from rich.segment import Segment
+from rich.table import Table
 from rich.text import Text
 
+_UNBOUNDED = 10_000
+_TIGHT = (0, 1, 0, 0)
+_NARROWEST = 16
 _FALLBACK = "headstart.signs"
 _SIGNS = {
     "→": "->", "←": "<-", "–": "-", "—": "-", "−": "-", "·": "*", "…": "...", "×": "x", "±": "+-", "≥": ">=", "≤": "<=",
@@ -32,6 +37,34 @@ class Console(rich.console.Console):
     def __init__(self, **options: Any) -> None:
         super().__init__(emoji=False, **options)  # a file may be called :cat:.png
 
+    def print(self, *objects: Any, **options: Any) -> None:
+        """Print; names are never cut and never broken, a table that is too wide for the screen runs over it instead."""
+        known = self._width
+        for table in (one for one in objects if isinstance(one, Table)):
+            self.width = max(self.width, self._make_room(table))
+        if not options.get("soft_wrap", self.soft_wrap):
+            highlight, width = options.get("highlight"), self.width
+            objects = tuple(
+                _between_words(self.render_str(one, highlight=highlight), width) if isinstance(one, str) else one
+                for one in objects
+            )
+            options |= {"soft_wrap": all(isinstance(one, Text) for one in objects), "crop": False}
+        super().print(*objects, **options)
+        self._width = known
+
+    def _make_room(self, table: Table) -> int:
+        """Return the width that a table needs: by less space between columns, and folds in those that give way."""
+        whole = self.options.update(max_width=_UNBOUNDED)
+        for column in table.columns:
+            sizes = [self.measure(cell) for cell in (column.header, *column.cells)]
+            column.min_width = max(size.maximum if column.no_wrap else size.minimum for size in sizes)
+        if self.measure(table, options=whole).minimum > self.width:
+            table.padding = _TIGHT
+        excess = self.measure(table, options=whole).minimum - self.width
+        for column in (one for one in table.columns if excess > 0 and not one.no_wrap):
+            column.max_width = column.min_width = max(_NARROWEST, (column.min_width or 0) - excess)
+        return self.measure(table, options=whole).minimum
+
     def render_str(self, text: str, **options: Any) -> Text:
         """Make text safe before it is measured, so that columns stay straight."""
         return super().render_str(self._shown(text), **options)
@@ -44,6 +77,21 @@ class Console(rich.console.Console):
     def _shown(self, text: str) -> str:
         shown = visible(text)
         return shown if shown.isascii() else shown.encode(self.encoding, _FALLBACK).decode(self.encoding)
+
+
+def _between_words(text: Text, width: int) -> Text:
+    """Break lines between words alone: Rich would break a name that is longer than a line."""
+    places, column = [], 0
+    for word in re.finditer(r"(\S*)([^\S\n]*)(\n?)", text.plain):
+        length = cell_len(word[1])
+        if column and column + length > width:
+            places.append(word.start())
+            column = 0
+        column = 0 if word[3] else column + length + cell_len(word[2])
+    lines = text.divide(places)
+    for line in lines:
+        line.rstrip()
+    return Text("\n").join(lines)
 
 
 def visible(text: str) -> str:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from headstart.extractors.backbones import canonical_name
 from headstart.extractors.cache import DigestArray, EmbeddingCache, EmbeddingStore, EmbeddingView
 from headstart.extractors.spec import short_name
 from headstart.flows.errors import JobError
@@ -91,13 +92,16 @@ def _backbones(stores: Sequence[EmbeddingStore]) -> str:
 
 
 def _named(store: EmbeddingStore, names: Sequence[str]) -> bool:
-    return store.key.backbone in names or short_name(store.key.backbone) in names
+    return {store.key.backbone, short_name(store.key.backbone)} & set(map(canonical_name, names)) != set()
 
 
 def _labels(stores: Sequence[EmbeddingStore]) -> list[str]:
-    """Name each key as shortly as sets it apart: by backbone, then by weights, precision and dtype, or by its id."""
+    """Name each key as shortly as sets it apart: by backbone, then by weights, size, precision and dtype, or by id."""
     labels = [short_name(store.key.backbone) for store in stores]
-    traits = [(_short_weights(store), store.key.precision, store.key.dtype) for store in stores]
+    traits = [
+        (_short_weights(store), f"{store.key.preprocessing.crop[0]} px", store.key.precision, store.key.dtype)
+        for store in stores
+    ]
     for column in zip(*traits, strict=True):
         alike = [{trait for other, trait in zip(labels, column, strict=True) if other == label} for label in labels]
         labels = [

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from headstart.extractors.backbones import canonical_name
 from headstart.extractors.cache import EmbeddingCache, EmbeddingStore
 from headstart.extractors.listing import read_listing
 from headstart.extractors.spec import StoredDtype, short_name
@@ -120,7 +121,7 @@ def _choose_store(cache: EmbeddingCache, key: str | None, backbone: str | None) 
         store
         for store in stores
         if key in (None, store.key.id)
-        and (backbone is None or backbone in (store.key.backbone, short_name(store.key.backbone)))
+        and (backbone is None or canonical_name(backbone) in (store.key.backbone, short_name(store.key.backbone)))
     ]
     if len(chosen) == 1:
         return chosen[0]

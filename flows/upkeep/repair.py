@@ -176,7 +176,7 @@ def _load_same(key: EmbeddingKey, about: KeyAbout, named: str | None) -> "Backbo
         raise JobError(
             f"{key.backbone} is code that would run now; if you trust it, say so with --backbone {key.backbone}"
         )
-    network = load_backbone(key.backbone, weights=about["weights_source"])
+    network = load_backbone(key.backbone, weights=about["weights_source"], image_size=key.image_size)
     found = (network.name, network.weights, network.preprocessing)
     if found != (key.backbone, key.weights, key.preprocessing):
         raise JobError(

@@ -1,0 +1,236 @@
+"""The commands that say what there is: heads to fit, backbones to embed with, and their layers."""
+
+import inspect
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from headstart.extractors.spec import short_name
+from headstart.flows.cli.options import Json
+from headstart.flows.output import Console, emit_json, escape, fail, show_notes, table_of
+from headstart.heads.errors import HeadError
+from headstart.heads.registry import HEADS_OF, AskedHead, Head, all_heads, find_head, read_head
+
+if TYPE_CHECKING:
+    from headstart.extractors.backbones import BackboneInfo
+    from headstart.extractors.network import Layer
+
+_TASKS = {"classify": "classes", "regress": "numbers"}
+_FITS = {
+    "fast": "a whole grid in one go, by code of its own",
+    "own": "one choice after another, by code of its own",
+    "stock": "one choice after another, by scikit-learn's own code",
+}
+
+
+@dataclass(frozen=True)
+class HeadRow:
+    """A head as people look it up.
+
+    Attributes
+    ----------
+    name, summary : str
+    tasks : list of str
+        ``classes``, ``numbers``.
+    fits : str
+        ``fast``, ``own`` or ``stock``.
+    streams : bool
+        Whether features may be larger than the memory.
+    grid : dict of str to list
+        Values that are tried unless others are named.
+    """
+
+    name: str
+    summary: str
+    tasks: list[str]
+    fits: str
+    streams: bool
+    grid: dict[str, list[Any]]
+
+
+def heads(
+    name: Annotated[
+        str | None, typer.Argument(help="One of them, or module:Class of your own.", show_default="all")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """List the heads: what each is, what it tries, for classes or numbers, fast or stock."""
+    if name is None:
+        known = list(dict.fromkeys((*all_heads(), *HEADS_OF["regress"])))
+        rows = [_row(_found(one)) for one in known]
+        emit_json({"heads": rows}) if json else _show_heads(rows)
+        return
+    found = _found(read_head(name).name)
+    emit_json({"heads": [_row(found)]}) if json else _show_head(found)
+
+
+def _found(name: str) -> dict[str, Head]:
+    """Return the heads of a name by task.
+
+    Raises
+    ------
+    HeadError
+        No task has one.
+    """
+    found: dict[str, Head] = {}
+    faults: list[HeadError] = []
+    for task in HEADS_OF:
+        try:
+            head = find_head(name, task)
+            if name not in HEADS_OF[task]:
+                head.make({}, 0)  # which tells what it is for
+            found[task] = head
+        except HeadError as error:
+            faults.append(error)
+    if not found:
+        raise faults[0]
+    return found
+
+
+def _row(found: dict[str, Head]) -> HeadRow:
+    head = next(iter(found.values()))
+    own = not head.estimator.startswith("headstart.") or head.estimator.endswith("stock.LogisticRegression")
+    return HeadRow(
+        name=head.name,
+        summary=head.summary,
+        tasks=[_TASKS[task] for task in found],
+        fits="fast" if head.solver else "stock" if own else "own",
+        streams=head.streamed is not None,
+        grid={name: list(values) for name, values in head.grid.items()},
+    )
+
+
+def _show_heads(rows: Sequence[HeadRow]) -> None:
+    table = table_of("head", "what it is, and what it tries", "for", "fit")
+    for row in rows:
+        grid = _grid_text(row)
+        what = escape(row.summary) + (f"\n[dim]{escape(grid)}[/]" if grid else "")
+        table.add_row(escape(row.name), what, "\n".join(row.tasks), row.fits)
+    console = Console()
+    console.print(table)
+    for word, meaning in _FITS.items():
+        console.print(f"[bold]{word:<5}[/] {meaning}", highlight=False)
+    show_notes(["other values: --head 'logreg(C=0.1,1,10)'; more of one: headstart heads NAME"])
+
+
+def _grid_text(row: HeadRow) -> str:
+    text = str(AskedHead(row.name, {name: tuple(values) for name, values in row.grid.items()}))
+    return text.removeprefix(f"{row.name}(").removesuffix(")")
+
+
+def _show_head(found: dict[str, Head]) -> None:
+    row, head = _row(found), next(iter(found.values()))
+    model = head.make({}, 0)
+    last = getattr(model, "steps", [("", model)])[-1][1]
+    usual = {name: one.default for name, one in inspect.signature(type(last)).parameters.items()}
+    own = ", ".join(
+        f"{name}={value!r}" if usual.get(name) is not inspect.Parameter.empty else name
+        for name, value in last.get_params(deep=False).items()
+    )
+    lines = {
+        "for": " and ".join(row.tasks),
+        "fit": f"{row.fits}: {_FITS[row.fits]}",
+        "memory": "read in blocks where features do not fit" if row.streams else "features have to fit",
+        "gives": _given(list(found), last),
+        "tries": _grid_text(row) or "nothing but its defaults",
+        "takes": own,
+    }
+    console = Console()
+    console.print(f"[bold]{escape(row.name)}[/]  {escape(row.summary)}", highlight=False)
+    table = table_of("", "")
+    table.show_header, table.box = False, None
+    for word, text in lines.items():
+        table.add_row(word, escape(text))
+    console.print(table, highlight=False)
+    show_notes([f"other values: --head '{_example(row)}'"])
+
+
+def _given(tasks: list[str], model: Any) -> str:
+    labels = "labels with probabilities" if hasattr(model, "predict_proba") else "labels alone"
+    return " or ".join({"classify": labels, "regress": "numbers"}[task] for task in tasks)
+
+
+def _example(row: HeadRow) -> str:
+    tried = {name: tuple(values[:2]) for name, values in list(row.grid.items())[:1]}
+    return str(AskedHead(row.name, tried)) if tried else f"{row.name}(NAME=VALUE)"
+
+
+def backbones(
+    pattern: Annotated[
+        str, typer.Argument(help="A word such as dinov2, or a pattern such as 'resnet*' or 'timm/vit_*'.")
+    ] = "*",
+    layers: Annotated[
+        bool, typer.Option("--layers", help="Of one backbone: the layers to tap, with shapes and poolings.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """List backbones, the best first: parameters, GFLOPs, features, input, accuracy, weights on disk."""
+    from headstart.extractors.backbones import list_backbones, load_backbone
+    from headstart.extractors.network import list_layers
+
+    if layers:
+        backbone = load_backbone(pattern, weights="none")
+        found = list_layers(backbone)
+        emit_json({"backbone": backbone.name, "layers": found}) if json else _show_layers(backbone.name, found)
+        return
+    rows = list_backbones(pattern)
+    if json:
+        emit_json({"backbones": rows})
+        return
+    show_backbones(rows, pattern)
+    if pattern == "*":
+        _show_recommended()
+    elif not pattern.startswith("timm/") and any(row.source != "timm" for row in rows):
+        show_notes([f"timm's are listed by 'timm/*{pattern.strip('*')}*'"])
+
+
+def show_backbones(found: "Sequence[BackboneInfo]", pattern: str) -> None:
+    """Print the backbones that match a pattern; what is known of none is left out."""
+    from headstart.extractors.backbones import ALIASES
+
+    if not found:
+        fail(f"no backbone matches {pattern!r}; 'headstart backbones' lists them all")
+    short = {target: alias for alias, target in reversed(list(ALIASES.items()))}  # the first that there is
+    cells = {
+        "name": [row.name if row.source != "torchvision" else short_name(row.name) for row in found],
+        "short name": [short.get(row.name, "") for row in found],
+        "params": [f"{row.parameters / 1e6:.1f} M" if row.parameters is not None else "" for row in found],
+        "GFLOPs": [f"{row.gflops:.2f}" if row.gflops is not None else "" for row in found],
+        "features": [str(row.feature_size or "") for row in found],
+        "input": ["×".join(map(str, dict.fromkeys(row.input_size))) for row in found],
+        "top-1": [f"{row.top1:.1f} %" if row.top1 is not None else "" for row in found],
+        "on disk": ["yes" if row.weights_on_disk else "" for row in found],
+    }
+    known = {title: column for title, column in cells.items() if any(column)}
+    table = table_of(*known)
+    for column in table.columns:
+        column.no_wrap = True
+    for values in zip(*known.values(), strict=True):
+        table.add_row(*map(escape, values))
+    Console().print(table)
+
+
+def _show_recommended() -> None:
+    from headstart.extractors.backbones import RECOMMENDED
+
+    table = table_of("to begin with", "", "backbone", "why")
+    for one in RECOMMENDED:
+        table.add_row(one.where, one.how, one.name, one.why)
+    table.columns[3].no_wrap = False
+    Console().print(table)
+    names = "dinov2-small, dinov3-base, clip-vit-b-16, siglip2-base, …"
+    show_notes([f"{names} are short names of timm's (extra 'timm'); headstart backbones dinov2 lists these"])
+
+
+def _show_layers(name: str, layers: "Sequence[Layer]") -> None:
+    console = Console()
+    console.print(f"[bold]{escape(name)}[/]: --tap LAYER, or LAYER:POOLING", highlight=False)
+    table = table_of("layer", "puts out", "row", "poolings")
+    for layer in layers:
+        poolings = ", ".join(name for name in layer.features if name != "auto")
+        size = str(layer.features.get("auto", ""))
+        table.add_row(escape(layer.name), "×".join(map(str, layer.shape)), size, poolings)
+    table.columns[1].no_wrap, table.columns[3].no_wrap = True, False
+    console.print(table)
