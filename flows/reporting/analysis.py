@@ -1,7 +1,8 @@
 """Findings to read beside the score: calibration, labels that look wrong, images that are alike or unlike."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -72,6 +73,10 @@ class CopiesAcross:
     sides: Sides
 
 
+_GOOD_WITH_FEW = ("centroid", "cosine")
+"""Heads that are set beside the winner where labels are few."""
+
+
 @dataclass(frozen=True)
 class Analysis:
     """Findings beside the score; rows are those of the problem.
@@ -88,6 +93,9 @@ class Analysis:
         Farthest first.
     near_copies : CopiesAcross or None
     few_shot : list of FewShotPoint
+        Of the winner.
+    few_shot_others : dict of str to list of FewShotPoint
+        Of heads that do well with few labels, by name.
     notes : list of str
         For people, without asking.
     """
@@ -98,6 +106,7 @@ class Analysis:
     outliers: list[Outlier] = field(default_factory=list)
     near_copies: CopiesAcross | None = None
     few_shot: list[FewShotPoint] = field(default_factory=list)
+    few_shot_others: dict[str, list[FewShotPoint]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
 
@@ -153,13 +162,22 @@ def analyse(
     features = np.asarray(evidence.features)
     sides = Sides.of_folds(evidence.outer) if evidence.outer else Sides.of_plan(plan, len(problem.y))
     copies, notes = _near_copies(problem, sides, features)
+    few = {
+        head: _few_shot(problem, plan, head, params, features, seed)
+        for head, params in (
+            (winner.head, winner.params),
+            *((head, {}) for head in _GOOD_WITH_FEW if head != winner.head),
+        )
+        if few_shot
+    }
     return Analysis(
         temperature=oof.temperature if oof else None,
         reliability=_reliability(problem, evidence.test, oof.temperature if oof else None, seed),
         suspects=_suspects(problem, oof) if oof else [],
         outliers=_outliers(plan, features),
         near_copies=copies,
-        few_shot=_few_shot(problem, plan, winner, features, seed) if few_shot else [],
+        few_shot=few.pop(winner.head, []),
+        few_shot_others=few,
         notes=[*(oof.notes if oof else []), *notes],
     )
 
@@ -214,11 +232,16 @@ def _threshold(problem: Problem, sides: npt.NDArray[np.integer], features: npt.N
 
 
 def _few_shot(
-    problem: Problem, plan: SplitPlan, winner: Candidate, features: npt.NDArray[np.float32], seed: int
+    problem: Problem,
+    plan: SplitPlan,
+    name: str,
+    params: Mapping[str, Any],
+    features: npt.NDArray[np.float32],
+    seed: int,
 ) -> list[FewShotPoint]:
-    head = find_head(winner.head)
+    head = find_head(name)
     return few_shot_curve(
-        lambda number: head.make(winner.params, number),
+        lambda number: head.make(params, number),
         features,
         problem.y,
         replace(plan, folds=plan.first_folds, repeats=1),

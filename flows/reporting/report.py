@@ -76,6 +76,7 @@ def write_report(
         provenance=_provenance(summary, problem, winner),
         controls=summary.controls,
         few_shot=found.few_shot,
+        few_shot_others=found.few_shot_others,
         reliability=found.reliability,
         suspects=_suspects(problem, found),
         outliers=_outliers(problem, found),

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import math
+import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy.stats import t
+from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import get_tags
 
 from headstart.heads.errors import DataError
 from headstart.heads.scoring import CONFIDENCE, cluster_variance, effective_size, wilson
@@ -23,6 +27,7 @@ if TYPE_CHECKING:
     Doubles = NDArray[np.float64]
     Rows = NDArray[np.intp]
 
+_WITHOUT_LABELS = ("sklearn.preprocessing.", "sklearn.decomposition.")
 SIZES = (1, 2, 5, 10, 20, 50, None)
 """Images per class; None takes all there are."""
 
@@ -66,6 +71,10 @@ def few_shot_curve(
     seed: int = 0,
 ) -> list[FewShotPoint]:
     """Return the accuracy of a head fitted on few images of each class, one point a size, smallest first.
+
+    What needs no label is known of every image that a fold fits on, however few of them have one: the leading steps of
+    a pipeline that look at features alone, such as the scaling of columns, are fitted on all of these. Standardised on
+    five images, columns would be scaled by what is chance.
 
     Images are drawn from the rows that each fold fits on, and scored on the rows that the fold scores: the curve may be
     looked at before anything is chosen, for the test rows take no part. With None, the last point is the head's own
@@ -118,7 +127,7 @@ def few_shot_curve(
     units = np.arange(len(labels)) if groups is None else np.asarray(groups)
     generator = np.random.default_rng(seed)
     folds = [
-        _Fold(score, np.bincount(labels[fit]), [_order(fit, labels, units, generator) for _ in range(draws)])
+        _Fold(fit, score, np.bincount(labels[fit]), [_order(fit, labels, units, generator) for _ in range(draws)])
         for fit, score in plan.folds
     ]
     numbers = sorted({size for size in sizes if size is not None})
@@ -131,16 +140,19 @@ def few_shot_curve(
     ]
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Fold:
-    """The rows that one fold scores, its images to fit on in each class, and the order in which each draw takes them.
+    """The rows that one fold fits on and scores, how many in each class, and the order in which each draw takes them.
 
-    `orders` holds for each draw the rows to fit on and the place of each among those of its class.
+    `orders` holds for each draw the rows to fit on and the place of each among those of its class; `steps` what a
+    pipeline does to features without labels, fitted on all rows, once the first model is made.
     """
 
+    fit: Rows
     score: Rows
     counts: Rows
     orders: list[tuple[Rows, Rows]]
+    steps: list[Any] | None = None
 
     def drawn(self, draw: int, size: int | None) -> Rows:
         """Return the first `size` rows of each class, sorted: with all of them the head sees what a sweep shows it."""
@@ -157,18 +169,50 @@ def _right(
     make: Callable[[int], BaseEstimator], X: NDArray[Any], labels: Rows, fold: _Fold, size: int | None, seed: int
 ) -> Doubles:
     """Return which scored images each draw gets right, (n_draws, n_scored); one draw if all rows are taken."""
-    scored = np.ascontiguousarray(X[fold.score], dtype=np.float32)
+    scored: Any = None
     right = []
     for draw in range(1 if size is None else len(fold.orders)):
         rows = fold.drawn(draw, size)
         try:
-            model = make(seed + draw).fit(np.ascontiguousarray(X[rows], dtype=np.float32), labels[rows])
+            model: Any = make(seed + draw)
+            if fold.steps is None:
+                fold.steps = _fitted_without_labels(model, np.ascontiguousarray(X[fold.fit], dtype=np.float32))
+            if scored is None:
+                scored = _through(fold.steps, X[fold.score])
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", ConvergenceWarning)  # few images of a sweep that has reported it
+                model = _after(model, fold.steps).fit(_through(fold.steps, X[rows]), labels[rows])
         except ValueError as error:
             raise DataError(
                 f"few-shot curve: {size or 'all'} images a class cannot be fitted ({error}); ask for more images"
             ) from error
         right.append(np.asarray(model.predict(scored)) == labels[fold.score])
     return np.asarray(right, dtype=np.float64)
+
+
+def _fitted_without_labels(model: Any, X: NDArray[Any]) -> list[Any]:
+    """Fit the leading steps of a pipeline that look at features alone; none of what is no pipeline."""
+    fitted: list[Any] = []
+    for _, step in getattr(model, "steps", [])[:-1]:
+        if not type(step).__module__.startswith(_WITHOUT_LABELS) or get_tags(step).target_tags.required:
+            break
+        fitted.append(clone(step).fit(X))
+        X = fitted[-1].transform(X)
+    return fitted
+
+
+def _through(steps: list[Any], X: NDArray[Any]) -> Any:
+    features: Any = np.ascontiguousarray(X, dtype=np.float32)
+    for step in steps:
+        features = step.transform(features)
+    return features
+
+
+def _after(model: Any, steps: list[Any]) -> Any:
+    if not steps:
+        return model
+    rest = model[len(steps) :]
+    return rest if len(rest) > 1 else rest[0]
 
 
 def _check(sizes: Sequence[int | None], draws: int) -> None:

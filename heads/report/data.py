@@ -1,7 +1,7 @@
 """Data of a report, checked: everything that the page shows, as plain values and arrays."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -58,6 +58,8 @@ class ReportData:
         Rows whose `scores` are of the test images, for comparison with the winner's.
     few_shot : sequence of FewShotPoint
         The winner's accuracy by number of labels, fewest first.
+    few_shot_others : mapping of str to sequence of FewShotPoint
+        That of other heads, by name, at the same numbers.
     reliability : Reliability or None
     suspects : sequence of SuspectRow
         Worst first.
@@ -97,6 +99,7 @@ class ReportData:
     provenance: Sequence[tuple[str, str]]
     controls: Sequence[CandidateRow] = ()
     few_shot: "Sequence[FewShotPoint]" = ()
+    few_shot_others: "Mapping[str, Sequence[FewShotPoint]]" = field(default_factory=dict)
     reliability: Reliability | None = None
     suspects: Sequence[SuspectRow] = ()
     outliers: Sequence[OutlierRow] = ()
@@ -111,30 +114,30 @@ class ReportData:
 
     def _check_shapes(self) -> None:
         n_test, n_images, n_classes = len(self.y_test), len(self.embedding), len(self.class_names)
-        for field, shape in (
+        for name, shape in (
             ("y_test", (n_test,)),
             ("predicted", (n_test,)),
             ("embedding_labels", (n_images,)),
             ("embedding_is_test", (n_images,)),
             ("probability", (n_test, n_classes)),
         ):
-            values = getattr(self, field)
+            values = getattr(self, name)
             if values is not None and np.shape(values) != shape:
                 raise DataError(
-                    f"report: {field} has shape {np.shape(values)}, expected {shape}; pass one entry per image"
+                    f"report: {name} has shape {np.shape(values)}, expected {shape}; pass one entry per image"
                 )
-        for field in ("embedding_paths", "embedding_thumbnails"):
-            n_given = len(getattr(self, field))
+        for name in ("embedding_paths", "embedding_thumbnails"):
+            n_given = len(getattr(self, name))
             if n_given not in (0, n_images):
-                raise DataError(f"report: {field} holds {n_given} entries, expected {n_images}, one per image, or none")
+                raise DataError(f"report: {name} holds {n_given} entries, expected {n_images}, one per image, or none")
 
     def _check_classes(self) -> None:
         n_classes = len(self.class_names)
-        for field in ("y_test", "predicted", "embedding_labels"):
-            values = np.asarray(getattr(self, field))
+        for name in ("y_test", "predicted", "embedding_labels"):
+            values = np.asarray(getattr(self, name))
             if values.size and (values.min() < 0 or values.max() >= n_classes):
                 raise DataError(
-                    f"report: {field} holds classes {values.min()}…{values.max()}, expected 0…{n_classes - 1} "
+                    f"report: {name} holds classes {values.min()}…{values.max()}, expected 0…{n_classes - 1} "
                     f"for {n_classes} class names; pass numbers that index class_names"
                 )
 

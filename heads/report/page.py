@@ -4,6 +4,7 @@ from base64 import b64encode
 from collections.abc import Sequence
 from datetime import datetime
 from hashlib import sha256
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -37,6 +38,9 @@ from headstart.heads.report.rendering import part, render
 from headstart.heads.report.table import candidate_table, controls_table, score_tiles
 from headstart.heads.report.text import headline, interval_text, score_text
 from headstart.heads.scoring import find_metric, metric_name
+
+if TYPE_CHECKING:
+    from headstart.heads.analysis import FewShotPoint
 
 __all__ = ["ReportData", "project", "render_report"]
 
@@ -106,16 +110,28 @@ def _time_text(created: str) -> str:
 def _few_shot(data: ReportData) -> dict[str, object] | None:
     if not data.few_shot:
         return None
+    others, winner = data.few_shot_others, data.winner.head
     rows = [
         {
-            "per_class": "all" if point.images_per_class is None else point.images_per_class,
+            "per_class": _per_class(point),
             "n_train": point.n_train,
             "value": score_text("accuracy", point.accuracy),
             "interval": interval_text("accuracy", point.low, point.high),
+            "others": [score_text("accuracy", curve[number].accuracy) for curve in others.values()],
         }
-        for point in data.few_shot
+        for number, point in enumerate(data.few_shot)
     ]
-    return {"svg": few_shot_chart(data.few_shot, len(data.class_names)), "rows": rows}
+    svg = few_shot_chart(data.few_shot, len(data.class_names), winner=winner, others=others)
+    better: dict[str, list[str]] = {}
+    for number, point in enumerate(data.few_shot):
+        best = max(others, key=lambda head: others[head][number].accuracy, default="")
+        if best and others[best][number].accuracy > point.high:
+            better.setdefault(best, []).append(_per_class(point))
+    return {"svg": svg, "rows": rows, "winner": winner, "heads": list(others), "better": better}
+
+
+def _per_class(point: "FewShotPoint") -> str:
+    return "all" if point.images_per_class is None else str(point.images_per_class)
 
 
 def _confusion(data: ReportData) -> dict[str, object]:

@@ -1,6 +1,8 @@
 """Figures of scores: against the cost of the fit, the number of labels, and what a head says of itself."""
 
 from collections.abc import Mapping, Sequence
+from itertools import cycle
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import matplotlib as mpl
@@ -18,6 +20,7 @@ if TYPE_CHECKING:  # loads scikit-learn
     from headstart.heads.analysis import FewShotPoint
 
 BRIEFEST = 1e-4  # seconds: what the clock of a fit resolves, and a place on the logarithmic axis for 0
+_DASHES = ((5, 2), (1.5, 1.5), (6, 2, 1.5, 2))
 # Where a label may stand beside its point: offset in points of 1/72 inch, and how the text is aligned to it.
 PLACES = [
     (7, 0, "left", "center"), (-7, 0, "right", "center"), (0, 8, "center", "bottom"), (0, -8, "center", "top"),
@@ -75,8 +78,15 @@ def cost_chart(leaderboard: Sequence[CandidateRow], metric: str, *, name: str = 
         return as_svg(figure, name=name, label=label), len(timed) - len(rows)
 
 
-def few_shot_chart(curve: "Sequence[FewShotPoint]", n_classes: int, *, name: str = "fewshot") -> str:
-    """Draw accuracy against images per class, with 95 % intervals.
+def few_shot_chart(
+    curve: "Sequence[FewShotPoint]",
+    n_classes: int,
+    *,
+    winner: str = "the winner",
+    others: "Mapping[str, Sequence[FewShotPoint]]" = MappingProxyType({}),
+    name: str = "fewshot",
+) -> str:
+    """Draw accuracy against images per class, with 95 % intervals; lines of other heads without.
 
     Parameters
     ----------
@@ -84,6 +94,10 @@ def few_shot_chart(curve: "Sequence[FewShotPoint]", n_classes: int, *, name: str
         Fewest first.
     n_classes : int
         Places the last point, all images, at their mean number per class.
+    winner : str
+        Name of the head whose curve it is.
+    others : mapping of str to sequence of FewShotPoint
+        Curves of other heads, by name.
     name : str
         Prefix of every id in the SVG; unique in the page.
 
@@ -98,7 +112,12 @@ def few_shot_chart(curve: "Sequence[FewShotPoint]", n_classes: int, *, name: str
         figure, axes = panel(4.6, 2.8)
         axes.set_xscale("log")
         axes.fill_between(per_class, low, high, color=HEAT, alpha=0.18, linewidth=0)
-        axes.plot(per_class, values, "o-", color=HEAT, linewidth=1.8, markersize=5)
+        axes.plot(per_class, values, "o-", color=HEAT, linewidth=1.8, markersize=5, label=winner, zorder=3)
+        for (head, other), dashes in zip(others.items(), cycle(_DASHES)):
+            own = [point.accuracy for point in other]
+            axes.plot(per_class, own, color=INK, alpha=0.75, linewidth=1.3, linestyle=(0, dashes), label=head)
+        if others:
+            axes.legend(frameon=False, loc="lower right", handlelength=2.4)
         _quiet(axes)
         names = ["all" if point.images_per_class is None else str(point.images_per_class) for point in curve]
         ticks = [at for at, size in enumerate(per_class) if size * 1.25 < per_class[-1]]  # room for the last one

@@ -5,6 +5,11 @@ from typing import ClassVar
 
 import numpy as np
 import pytest
+from sklearn.base import BaseEstimator
+from sklearn.feature_selection import SelectKBest
+from sklearn.neighbors import NearestCentroid
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 from support.sweep_example import PIXELS, X, Y
 
 from headstart.heads import HEADS
@@ -27,6 +32,17 @@ class Means:
 
     def predict(self, X):
         return ((X[:, None] - self.means) ** 2).sum(axis=2).argmin(axis=1)
+
+
+class Rescaled:
+    """Logistic regression whose columns are standardised on the few images alone: no pipeline lets it do better."""
+
+    def fit(self, X, y):
+        self.model = HEADS["logreg"].make({}, 0).fit(X, y)
+        return self
+
+    def predict(self, X):
+        return self.model.predict(X)
 
 
 class Remembering(Means):
@@ -177,3 +193,47 @@ def test_what_cannot_be_drawn_is_refused(options, message):
 def test_a_head_that_needs_more_images_is_named_with_the_size():
     with pytest.raises(DataError, match=r"1 images a class cannot be fitted .*; ask for more images"):
         few_shot_curve(partial(HEADS["logreg"].make, {"C": -1.0}), X, Y, PLAN, sizes=(1,))
+
+
+def test_columns_are_scaled_by_all_images_that_are_known_without_labels():
+    class Seen(Means, BaseEstimator):
+        rows = ()
+
+        def fit(self, X, y):
+            Seen.rows = (*Seen.rows, X)
+            return super().fit(X, y)
+
+    few_shot_curve(lambda _: make_pipeline(StandardScaler(), Seen()), X, Y, PLAN, sizes=(1, None), draws=2)
+    for number, (fit, _) in enumerate(PLAN.folds):
+        whole = StandardScaler().fit(X[fit].astype(np.float32)).transform(X.astype(np.float32))
+        for few in Seen.rows[2 * number : 2 * number + 2]:
+            assert len(few) == 10
+            assert all(np.isclose(row, whole).all(axis=1).any() for row in few)
+        np.testing.assert_allclose(Seen.rows[6 + number], whole[fit], rtol=1e-6)
+
+
+def test_one_image_a_class_is_no_worse_for_columns_that_few_images_leave_unsettled():
+    # Columns of very different sizes, which one image of each class cannot tell.
+    uneven = PIXELS.features * np.geomspace(1e-3, 1e3, PIXELS.features.shape[1])
+    curves = {
+        name: few_shot_curve(partial(HEADS[name].make, {}), uneven, Y, PLAN, sizes=(1,), draws=4)[0].accuracy
+        for name in ("logreg", "ridge")
+    }
+    bare = few_shot_curve(lambda _: Rescaled(), uneven, Y, PLAN, sizes=(1,), draws=4)[0].accuracy
+    assert min(curves.values()) > bare + 0.01
+
+
+def test_a_step_that_needs_labels_sees_those_of_the_drawn_images_alone():
+    seen = []
+
+    class Choose(SelectKBest):
+        def fit(self, X, y):
+            seen.append(len(y))
+            return super().fit(X, y)
+
+    def make(_seed):
+        choose = Choose(lambda features, _labels: features.max(axis=0), k=5)
+        return make_pipeline(StandardScaler(), choose, StandardScaler(), NearestCentroid())
+
+    few_shot_curve(make, X, Y, PLAN, sizes=(3,), draws=2)
+    assert seen[:6] == [30] * 6

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from support.report_example import candidate, everything, mistake, report_data, thumbnail
+from support.report_example import candidate, everything, mistake, point, report_data, thumbnail
 from support.report_page import page, words
 
 from headstart.heads.analysis.calibration import CalibrationError
@@ -48,6 +48,14 @@ def test_a_section_with_nothing_in_it_is_left_out(changes):
 
 def test_the_curve_of_few_labels_is_also_there_in_numbers():
     assert "1 2 70.0 % [60.0, 80.0] all 244 95.4 % [91.0, 97.8]" in words(few_shot=everything()["few_shot"])
+
+
+def test_other_heads_of_few_labels_stand_beside_the_winner_and_the_better_one_is_named():
+    others = {"centroid": [point(1, 2, 0.9, 0.8, 0.95), point(None, 244, 0.9, 0.85, 0.95)]}
+    text = words(few_shot=everything()["few_shot"], few_shot_others=others)
+
+    assert "1 2 70.0 % [60.0, 80.0] 90.0 % all 244 95.4 % [91.0, 97.8] 90.0 %" in text
+    assert "With 1 of each class, centroid does better than the winner." in text
 
 
 def test_the_calibration_error_is_set_beside_what_chance_makes_of_it():

@@ -105,6 +105,14 @@ def test_the_last_point_of_the_curve_of_few_labels_is_called_all():
     assert parsed(svg).get("aria-label") == "Accuracy against images per class: 70.0 % with 1, 95.4 % with all."
 
 
+def test_curves_of_other_heads_stand_beside_the_winners_with_their_names():
+    others = {"centroid": [point(1, 2, 0.8, 0.7, 0.9), point(None, 244, 0.9, 0.85, 0.95)]}
+    svg = few_shot_chart(everything()["few_shot"], 2, winner="logreg", others=others)
+
+    assert {"logreg", "centroid"} <= set(texts(svg))
+    assert "centroid" not in texts(few_shot_chart(everything()["few_shot"], 2, winner="logreg"))
+
+
 def test_a_label_too_close_to_all_makes_room():
     curve = [point(size, 2 * (size or 55), 0.7, 0.6, 0.8) for size in (1, 50, None)]
 
