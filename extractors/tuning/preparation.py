@@ -99,9 +99,8 @@ def prepare(
 def _compiled_where_it_pays(execution: Execution, forward: ForwardPass, images: Array) -> Execution:
     seconds = seconds_of(forward, images) * execution.images
     compiled = seconds >= _WORTH_COMPILING
-    note = (
-        f"{'' if compiled else 'not '}compiled: without it {execution.images} forward passes count as {seconds:.0f} s"
-    )
+    many = "enough for that to pay" if compiled else "too few for that to pay"  # counted, so no seconds are promised
+    note = f"{'' if compiled else 'not '}compiled: {execution.images} images are {many}"
     return replace(execution, compiled=compiled, notes=(note,))
 
 

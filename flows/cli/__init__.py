@@ -10,6 +10,7 @@ options     Arguments that several commands share, and lists as people type them
 predict     Command `predict`.
 results     Commands `results` and `compare`.
 scores      Printing of a fit: its candidates, its one honest score, its files.
+showing     Help that fits a screen: commands in panels, options in plain words.
 signals     SIGTERM ends a command as Ctrl-C does, and the exit status tells which signal.
 upkeep      Commands `verify`, `compact` and `export`.
 """

@@ -3,12 +3,11 @@
 import gc
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
 
 from headstart.flows.cli.catalogue import backbones, heads
 from headstart.flows.cli.clustering import cluster
@@ -18,13 +17,14 @@ from headstart.flows.cli.operate import demo, doctor, nightly, run, serve
 from headstart.flows.cli.options import spread_values
 from headstart.flows.cli.predict import predict
 from headstart.flows.cli.results import compare, results
+from headstart.flows.cli.showing import CommandPanels, ReadableCommand
 from headstart.flows.cli.signals import SIGNAL_STATUSES, ended_by_signals, leave_if_threads_run
 from headstart.flows.cli.upkeep import compact, export, verify
 from headstart.flows.errors import EXPECTED_ERRORS
 from headstart.flows.output import fail, replace_signs_that_the_terminal_lacks, show_notes, visible
 
 
-class _Commands(TyperGroup):
+class _Commands(CommandPanels):
     """Commands whose usage errors repeat what was typed, or what a pattern found, without steering the terminal."""
 
     def make_context(self, *arguments: Any, **options: Any) -> Any:
@@ -50,14 +50,13 @@ def _readable() -> Iterator[None]:
 app = typer.Typer(
     cls=_Commands,
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
-    help="Embed an image set once with frozen pretrained backbones; fit classifiers on the cache as often as you like.",
+    help="Embed images once, fit heads on them as often as you like.",
     epilog=(
-        "A first session:  headstart extract photos/ --backbone resnet50   then   "
-        "headstart fit photos.headstart --head logreg knn"
+        "A first session: headstart extract photos --backbone resnet50, then\n"
+        "headstart fit photos.headstart --head logreg knn. Each command has --help."
     ),
 )
 
@@ -81,17 +80,48 @@ def _print_version(asked: bool) -> None:
 def _options(
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
     version: Annotated[
-        bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)
+        bool, typer.Option("--version", "-V", help="Print the version.", callback=_print_version, is_eager=True)
     ] = False,
 ) -> None:
     pass
 
 
-for _command in (
-    demo, backbones, heads, extract, inspect, fit, predict, run, serve, nightly, cluster, verify, compact, export,
-    results, compare, doctor,
-):  # fmt: skip
-    app.command()(_command)
+_PANELS: dict[str, dict[Callable[..., None], str]] = {
+    "embed": {
+        extract: "Embed images into a cache; what is there is not computed again.",
+        backbones: "List backbones, or the layers of one.",
+    },
+    "fit": {
+        fit: "Fit heads, choose one honestly, score it once, save it.",
+        heads: "List heads, or what one tries and takes.",
+    },
+    "transfer": {
+        predict: "Say what new images show.",
+        export: "Write features and labels as one file for elsewhere.",
+    },
+    "look": {
+        inspect: "Show what a cache holds, and what could not be read.",
+        cluster: "Group images that look alike, and draw a map.",
+        results: "Rank the winners of earlier runs.",
+        compare: "Say what differs between two runs, and which is better.",
+    },
+    "keep": {
+        verify: "Check a cache against its checksums, and repair it.",
+        compact: "Merge small shards, and drop rows of vanished images.",
+    },
+    "operate": {
+        run: "Run an experiment file: extract, fit, report.",
+        nightly: "Run it on what is new, and compare with the last night.",
+        serve: "Run it on a schedule, steered in Prefect's UI.",
+        doctor: "Check installation, machine and servers, and say what to do.",
+        demo: "Run the whole job on handwritten digits, offline.",
+    },
+}
+"""Commands by purpose, each in one line of the help."""
+
+for _title, _commands in _PANELS.items():
+    for _command, _short in _commands.items():
+        app.command(cls=ReadableCommand, rich_help_panel=_title, short_help=_short)(_command)
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from headstart.extractors.spec import short_name
-from headstart.flows.cli.options import CacheArgument, ImagesArgument, Json, with_options
+from headstart.flows.cli.options import CacheArgument, ImagesArgument, Json, Verbose, with_options
 from headstart.flows.options import ExtractOptions
 from headstart.flows.output import MOST_ROWS, Console, emit_json, escape, show_notes, size_text, table_of
 
@@ -20,6 +20,7 @@ def extract(
     backbone: Annotated[
         list[str], typer.Option(help="One or more names from 'headstart backbones'.", show_default=False)
     ],
+    verbose: Verbose = False,
     json: Json = False,
     **options: Any,
 ) -> None:
@@ -27,7 +28,7 @@ def extract(
     from headstart.flows.extraction import extract as run_extract
 
     summary = run_extract(images, backbone, options=ExtractOptions(**options, progress=True))
-    emit_json(summary) if json else show_extraction(summary)
+    emit_json(summary) if json else show_extraction(summary, verbose=verbose)
 
 
 def inspect(cache: CacheArgument, json: Json = False) -> None:
@@ -38,28 +39,19 @@ def inspect(cache: CacheArgument, json: Json = False) -> None:
     emit_json(summary) if json else show_cache(summary)
 
 
-def show_extraction(summary: "ExtractionSummary") -> None:
-    """Print what an extraction did."""
+def show_extraction(summary: "ExtractionSummary", *, verbose: bool = False) -> None:
+    """Print in one line what an extraction did, and with `verbose` how, for each key."""
     console = Console()
     console.print(
         f"[bold]{escape(summary.cache)}[/]: {summary.images} images, {summary.embedded} embedded, "
         f"{summary.reused} reused, {summary.quarantined} quarantined, {summary.seconds:.1f} s",
         highlight=False,
     )
-    table = table_of("backbone", "weights", "precision", "embedded", "reused")
-    for key in summary.keys:
-        table.add_row(
-            short_name(key.backbone),
-            key.weights,
-            key.precision,
-            str(key.embedded),
-            str(key.reused),
-        )
-    console.print(table)
-    for key in summary.keys:
-        if key.embedded:
-            for line in _how(key):
-                console.print(f"[dim]{escape(line)}[/]", highlight=False)
+    if verbose:
+        for key in summary.keys:
+            console.print(escape(_about(key)), highlight=False)
+            for line in _how(key) if key.embedded else ():
+                console.print(f"[dim]  {escape(line)}[/]", highlight=False)
     notes = [*summary.notes, *(reason for key in summary.keys for reason in key.reasons)]
     if summary.quarantined:
         notes.append(f"{summary.quarantined} images are in quarantine: headstart inspect {summary.cache}")
@@ -68,20 +60,26 @@ def show_extraction(summary: "ExtractionSummary") -> None:
     show_notes(notes)
 
 
+def _about(key: "KeySummary") -> str:
+    size = f", {key.image_size} px" if key.image_size else ""
+    done = f"{key.embedded} embedded, {key.reused} reused"
+    return f"{short_name(key.backbone)}, {key.weights}, {key.precision}{size}: {done}"
+
+
 def _how(key: "KeySummary") -> list[str]:
     """Say how a key was embedded, and where the time went."""
-    stages = ", ".join(f"{stage} {seconds:.1f} s" for stage, seconds in key.stages.items() if seconds >= 0.05)
     rate = key.embedded / max(key.seconds - key.stages["set up"], 1e-3)
-    lines = [f"{short_name(key.backbone)}: {rate:.0f} images/s", f"time: {stages}"]
+    lines = [f"{rate:.0f} images/s"]
     if execution := key.execution:
         lines[0] += f" in batches of {execution.batch_size}"
         lines += execution.notes
+    lines.append("time: " + ", ".join(f"{stage} {spent:.1f} s" for stage, spent in key.stages.items() if spent >= 0.05))
     if fidelity := key.fidelity:
         lines.append(
             f"against plain float32: cosine ≥ {fidelity.cosine:.5f}, relative error ≤ "
             f"{100 * fidelity.relative_error:.2g} %"
         )
-    return [lines[0], *(f"  {line}" for line in lines[1:])]
+    return lines
 
 
 def show_cache(summary: "CacheSummary") -> None:
@@ -94,11 +92,12 @@ def show_cache(summary: "CacheSummary") -> None:
         f"{summary.distinct} distinct, {size_text(summary.bytes)}\nlabels: {escape(labels)}; splits: {splits}",
         highlight=False,
     )
-    table = table_of("backbone", "weights", "taps", "precision", "rows", "missing", "size")
+    table = table_of("embedding", "rows", "missing", "size")
+    table.columns[0].no_wrap, table.columns[1].no_wrap = False, True
     for key in summary.keys:
-        taps = "\n".join(escape(f"{tap} {'×'.join(map(str, key.shape[tap]))}") for tap in key.taps)
-        counts = (key.precision, str(key.rows), str(key.missing), size_text(key.bytes))
-        table.add_row(escape(short_name(key.backbone)), escape(key.weights), taps, *counts)
+        taps = ", ".join(f"{tap} {'×'.join(map(str, key.shape[tap]))}" for tap in key.taps)
+        about = f"{escape(short_name(key.backbone))}\n  {escape(key.weights)}\n  {escape(f'{taps}; {key.precision}')}"
+        table.add_row(about, str(key.rows), str(key.missing), size_text(key.bytes))
     console.print(table)
     for image in summary.quarantined[:MOST_ROWS]:
         console.print(f"[yellow]quarantined:[/] {escape(image.path)}: {escape(image.reason)}", highlight=False)

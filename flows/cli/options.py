@@ -12,6 +12,7 @@ from headstart.extractors.images import titles
 from headstart.extractors.spec import OptionField, options_of
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output, and nothing else there.")]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Say how, and where the time went.")]
 CacheArgument = Annotated[
     Path, typer.Argument(help="A cache folder that 'headstart extract' wrote.", show_default=False)
 ]

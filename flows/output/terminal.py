@@ -57,7 +57,8 @@ class Console(rich.console.Console):
         whole = self.options.update(max_width=_UNBOUNDED)
         for column in table.columns:
             sizes = [self.measure(cell) for cell in (column.header, *column.cells)]
-            column.min_width = max(size.maximum if column.no_wrap else size.minimum for size in sizes)
+            needed = (size.maximum if column.no_wrap else size.minimum for size in sizes)
+            column.min_width = max(column.min_width or 0, *needed)
         if self.measure(table, options=whole).minimum > self.width:
             table.padding = _TIGHT
         excess = self.measure(table, options=whole).minimum - self.width
