@@ -2,12 +2,14 @@
 
 import re
 import shlex
+import tomllib
 from pathlib import Path
 
 import pytest
 import typer
 from conftest import CLASSES, draw
 
+import headstart
 from headstart.flows.cli.app import app, main
 from headstart.flows.experiment.reading import read_experiment
 
@@ -73,3 +75,16 @@ def test_the_experiment_can_be_read(tmp_path: Path) -> None:
 def test_every_file_that_is_linked_exists() -> None:
     for target in re.findall(r"\]\((?!http)([^)#]+)\)", README.read_text()):
         assert (README.parent / target).exists(), target
+
+
+def test_the_first_block_installs_and_every_extra_is_in_the_table() -> None:
+    language, first = BLOCKS[0]
+    assert language == "shell"
+    lines = [line.partition("#")[0].strip() for line in first.splitlines()]
+    assert all(line.startswith("pip install ") for line in lines)
+    extras = tomllib.loads((README.parent / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    assert re.findall(r"^\| `(\w+)` \|", README.read_text(), re.MULTILINE)[: len(extras)] == list(extras)
+    version = headstart.__version__
+    assert f"headstart-{version}-py3-none-any.whl" in first
+    (made,) = [text for text in blocks("") if "make demo" in text]
+    assert "make test" in made
