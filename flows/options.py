@@ -184,7 +184,7 @@ class ExtractOptions(Settings, _Source):
         features.
     cache : path-like, optional
         By default ``NAME.headstart`` in the current folder.
-    precision, decode, range, colour, compile, device, dtype, batch_size, exact, workers
+    precision, decode, range, colour, compile, device, dtype, batch_size, exact, image_size, workers
         See `extractors.spec.settings.Settings`.
     limit : int, optional
         Take only this many images, spread over the classes.

@@ -7,6 +7,7 @@ own_models          Backbones of no model zoo: Headstart's own two, and what a c
 registry            List of all families by name; builds a backbone from a name and weights.
 small_cnn           Convolutional encoder for small images, which learns on a CPU in seconds.
 strict_loading      Check that a checkpoint and a network have the same weights in the same shapes.
+timm_list           List of timm's models, found by pattern or by word.
 timm_models         Backbones of timm, where it is installed, with the preprocessing of their weights.
 torch_files         Files of torch.save, read without running code: tensors whole, the rest as blanks.
 torchvision_models  Backbones of torchvision, with published weights, a file's, or random ones.

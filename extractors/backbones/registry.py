@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import torch
 
-from headstart.extractors.backbones import timm_models
+from headstart.extractors.backbones import timm_list, timm_models
 from headstart.extractors.backbones.aliases import ALIASES, aliases_like, canonical_name
 from headstart.extractors.backbones.backbone import Backbone, BackboneInfo
 from headstart.extractors.backbones.own_models import OWN, describe_own, load_callable, load_own
@@ -100,11 +100,11 @@ def list_backbones(pattern: str = "*") -> list[BackboneInfo]:
     if not any(wildcard in word for wildcard in "*?["):
         pattern = f"{word}*" if word.startswith("timm/") else f"*{word}*"
     if pattern.startswith("timm/"):
-        found = timm_models.list_timm(pattern.removeprefix("timm/"))
+        found = timm_list.list_timm(pattern.removeprefix("timm/"))
     elif matching := [name for name in _canonical_names() if _matches(name, pattern)]:
         found = [_describe(*name.split("/", 1)) for name in matching]
     else:
-        found = timm_models.search_timm(pattern, also=aliases_like(word))
+        found = timm_list.search_timm(pattern, also=aliases_like(word))
     return sorted(found, key=lambda row: -(row.top1 or 0.0))
 
 

@@ -7,7 +7,7 @@ import math
 import re
 import sys
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
@@ -16,7 +16,7 @@ from typing import Any, get_args
 import torch
 from torch import nn
 
-from headstart.extractors.backbones.backbone import Backbone, BackboneInfo, freeze, refuse_part_patches
+from headstart.extractors.backbones.backbone import Backbone, freeze, refuse_part_patches
 from headstart.extractors.backbones.fitting_entry import find_entry
 from headstart.extractors.backbones.strict_loading import load_strictly
 from headstart.extractors.backbones.weights import (
@@ -37,45 +37,6 @@ _POSITIONS = re.compile(r"pos_embed|relative_position_bias_table|attention_biase
 def is_installed() -> bool:
     """Tell whether timm can be imported, without importing it."""
     return importlib.util.find_spec("timm") is not None
-
-
-def list_timm(pattern: str) -> list[BackboneInfo]:
-    """Return timm's models whose name (without "timm/") matches; those with a weights tag where `pattern` has a dot.
-
-    Raises
-    ------
-    BackboneError
-        timm is not installed.
-    """
-    timm = _timm()
-    names = timm.list_pretrained(pattern) if "." in pattern else timm.list_models(pattern)
-    return [_describe(timm, name) for name in names]
-
-
-def search_timm(pattern: str, *, also: Sequence[str]) -> list[BackboneInfo]:
-    """Return timm's published weights whose name matches, and those of other names that were looked for, too.
-
-    Parameters
-    ----------
-    pattern : str
-    also : sequence of str
-        Canonical names.
-
-    Raises
-    ------
-    BackboneError
-        Some were looked for by these names, and timm is not installed.
-    """
-    if not also and not is_installed():
-        return []
-    timm = _timm()
-    names = {*timm.list_pretrained(pattern), *(name.removeprefix("timm/") for name in also)}
-    return [_describe(timm, name) for name in sorted(names, key=_in_numbers)]
-
-
-def _in_numbers(name: str) -> list[tuple[int, str]]:
-    """Sort by numbers in names as people count."""
-    return [(int(part or 0), word) for word, part in re.findall(r"(\D+)(\d*)", name)]
 
 
 def load_timm(architecture: str, *, weights: str, seed: int, image_size: int | None = None) -> Backbone:
@@ -100,7 +61,7 @@ def load_timm(architecture: str, *, weights: str, seed: int, image_size: int | N
     WeightsError
         The weights cannot be had, or are for another architecture.
     """
-    timm = _timm()
+    timm = imported_timm()
     name = f"timm/{architecture}"
     _check_known(timm, architecture)
     if weights == "none":
@@ -132,7 +93,14 @@ def _backbone(name: str, module: Any, digest: str, weights_name: str, preprocess
     )
 
 
-def _timm() -> ModuleType:
+def imported_timm() -> ModuleType:
+    """Import timm.
+
+    Raises
+    ------
+    BackboneError
+        It is not installed.
+    """
     if not is_installed():
         raise BackboneError("timm is not installed, so its models cannot be used: pip install 'headstart[timm]'")
     return importlib.import_module("timm")
@@ -216,11 +184,11 @@ def _hub_file(architecture: str, config: Any) -> Path:
     """Return the weights in the hub's cache, fetched if need be; asks once, where timm retries for most of a minute."""
     import huggingface_hub  # noqa: PLC0415 - comes with timm and takes a second: only for who uses it
 
-    for filename in _hub_names(config):
+    for filename in hub_names(config):
         cached = huggingface_hub.try_to_load_from_cache(config.hf_hub_id, filename)
         if isinstance(cached, str):
             return Path(cached)
-    names = _hub_names(config)
+    names = hub_names(config)
     for filename in names:
         url = huggingface_hub.hf_hub_url(config.hf_hub_id, filename)
         with _fetching(architecture, url):
@@ -234,7 +202,7 @@ def _hub_file(architecture: str, config: Any) -> Path:
     raise WeightsError(f"timm/{architecture}: {config.hf_hub_id} holds none of {', '.join(names)}")
 
 
-def _hub_names(config: Any) -> list[str]:
+def hub_names(config: Any) -> list[str]:
     """Return the names that the weights may have in the hub, in timm's own order: safetensors first."""
     name = config.hf_hub_filename or "pytorch_model.bin"
     safe = {"pytorch_model.bin": "model.safetensors"}.get(name, str(Path(name).with_suffix(".safetensors")))
@@ -287,27 +255,3 @@ def _preprocessing(timm: Any, module: nn.Module, name: str) -> Preprocessing:
         mean=tuple(config["mean"]),
         std=tuple(config["std"]),
     )
-
-
-def _describe(timm: Any, name: str) -> BackboneInfo:
-    config = timm.get_pretrained_cfg(name)
-    size = config.input_size[1:] if config else (224, 224)
-    return BackboneInfo(
-        name=f"timm/{name}",
-        source="timm",
-        parameters=None,
-        gflops=None,
-        feature_size=None,
-        input_size=(size[0], size[1]),
-        top1=None,
-        weights_on_disk=bool(config) and _on_disk(config),
-    )
-
-
-def _on_disk(config: Any) -> bool:
-    if not config.hf_hub_id:
-        return False
-    import huggingface_hub  # noqa: PLC0415 - as above
-
-    cached = (huggingface_hub.try_to_load_from_cache(config.hf_hub_id, name) for name in _hub_names(config))
-    return any(isinstance(path, str) for path in cached)

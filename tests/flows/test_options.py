@@ -204,7 +204,7 @@ def test_options_are_given_as_one_object_or_by_name(embed: Any, tmp_path: Path) 
 
 def test_a_field_of_the_key_with_an_option_is_asked_for_kept_and_told(photos: Path, tmp_path: Path) -> None:
     in_key = {"precision": "fp32", "decode": "draft", "range": (0, 4095), "colour": "srgb", "dtype": "float16"}
-    in_key |= {"exact": True}
+    in_key |= {"exact": True, "image_size": 16}
     assert in_key.keys() == shared_values(Settings, EmbeddingKey).keys()
     assert set(in_key) < set(names(ExtractOptions, "command")) & set(Experiment.model_fields)
     (told,) = extract(photos, "small_cnn", options=ExtractOptions(weights="none", cache=tmp_path / "c", **in_key)).keys
@@ -223,7 +223,7 @@ def test_an_experiment_has_every_setting_with_its_name_default_type_and_bounds()
     with pytest.raises(ValidationError, match="Input should be 'auto', 'full' or 'draft'"):
         Experiment(**EXPERIMENT, fit=[{"head": ["knn"]}], decode="nvjpeg")
     others = {"precision": "bf16", "decode": "full", "range": (0, 255), "colour": "as-stored", "compile": "on"}
-    others |= {"device": "cpu", "dtype": "float16", "batch_size": 3, "workers": 2}
+    others |= {"device": "cpu", "dtype": "float16", "batch_size": 3, "workers": 2, "image_size": 96}
     alone = {"exact": True}  # excludes a batch size and compilation
     assert {*others, *alone} == {one.name for one in options_of(Settings)}
     for given in (others, alone):
