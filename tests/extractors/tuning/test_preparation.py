@@ -75,7 +75,7 @@ def test_a_busy_machine_decides_as_an_idle_one(first: FirstImages, monkeypatch: 
             return super().start(images)
 
     idle = run(first, 300).execution
-    assert idle.notes == ("not compiled: without it 300 forward passes count as 0 s",)
+    assert idle.notes == ("not compiled: 300 images are too few for that to pay",)
     monkeypatch.setattr(headstart.extractors.tuning.preparation, "ForwardPass", Slow)
     assert run(first, 300).execution == idle
 
@@ -188,7 +188,7 @@ class Off:
 @pytest.mark.parametrize(
     ("wrong", "compiled_at_last", "plain_at_last", "note"),
     [
-        (set(), True, False, "compiled: without it"),
+        (set(), True, False, "compiled: 1000000 images are enough"),
         ({"compiled"}, False, False, "not compiled: its features have a cosine of 0."),
         ({"compiled", "eager"}, False, True, "without shortcuts: with them the cosine to float32 is 0."),
     ],
