@@ -9,6 +9,7 @@ import secrets
 from pathlib import Path
 
 from headstart.extractors.atomic import write_atomically
+from headstart.extractors.cache.claims import UNREADABLE
 
 _FILE = "turn.json"
 
@@ -30,5 +31,5 @@ def has_turn(folder: Path, turn: str) -> bool:
     """Tell whether no other turn has begun since; where the file is gone or damaged, nobody has it."""
     try:
         return bool(json.loads((folder / _FILE).read_bytes())["turn"] == turn)
-    except (OSError, ValueError, KeyError, TypeError):
+    except UNREADABLE:
         return False

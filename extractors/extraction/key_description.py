@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from headstart.extractors.extraction.missing_rows import MissingRows
-from headstart.extractors.spec import Range, Whole
+from headstart.extractors.spec import Range, Whole, claimed
 
 
 @dataclass(frozen=True)
@@ -74,9 +74,9 @@ class KeyDescription:
         Raises
         ------
         TypeError
-            A field is unknown or missing.
+            A field is unknown, missing, or of another type.
         """
         fidelity = values.get("fidelity")
         ends = values.get("range", "whole")
         plain = {"range": ends if ends == "whole" else tuple(ends)}
-        return cls(**values | plain | {"fidelity": fidelity and FidelityRow(**fidelity)})
+        return claimed(cls, values | plain | {"fidelity": fidelity and claimed(FidelityRow, fidelity)})

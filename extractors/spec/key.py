@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Any, Literal, Self
 
+from headstart.extractors.spec.claimed import claimed
 from headstart.extractors.spec.preprocessing import Preprocessing
 
 FORMAT_VERSION = 1  # raise it when decoding, pooling or the shard layout changes what a row holds
@@ -98,12 +99,9 @@ class EmbeddingKey:
         Raises
         ------
         TypeError
-            A field is unknown or missing.
+            A field is unknown, missing, or of another type.
         """
-        preprocessing = Preprocessing.from_dict(values["preprocessing"])
-        ends = values.get("range", "whole")
-        plain = {"taps": tuple(values["taps"]), "range": ends if ends == "whole" else tuple(ends)}
-        return cls(**values | plain | {"preprocessing": preprocessing})
+        return claimed(cls, values | {"preprocessing": Preprocessing.from_dict(values["preprocessing"])})
 
     def differences(self, other: "EmbeddingKey") -> str:
         """Say in words where `other` differs: ``weights: sha256:9f… here, sha256:11… there``; empty if equal."""

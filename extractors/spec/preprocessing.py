@@ -3,6 +3,8 @@
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, Self
 
+from headstart.extractors.spec.claimed import claimed
+
 Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos"]
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -52,9 +54,9 @@ class Preprocessing:
         Raises
         ------
         TypeError
-            A field is unknown.
+            A field is unknown, or of another type.
         """
         fields: dict[str, Any] = {
             name: tuple(value) if isinstance(value, list) else value for name, value in values.items()
         }
-        return cls(**fields)
+        return claimed(cls, fields)

@@ -11,6 +11,11 @@ from typing import Self
 import torch
 
 from headstart.extractors.atomic import write_atomically
+from headstart.extractors.cache import UNREADABLE
+from headstart.extractors.errors import refuse_passing_fault
+from headstart.extractors.spec import claimed
+
+LARGEST_BATCH = 2**16
 
 _FILE = "execution.json"
 
@@ -51,12 +56,21 @@ class Execution:
 
     @classmethod
     def read(cls, folder: Path) -> Self | None:
-        """Read what `write` kept; None where there is nothing."""
+        """Read what `write` kept; None where there is nothing.
+
+        Raises
+        ------
+        UnavailableError
+            It cannot be read this time; rows that are computed otherwise would have other bits.
+        """
         try:
-            found = json.loads((folder / _FILE).read_text())
-            return cls(**found | {"notes": tuple(found["notes"])})
-        except (FileNotFoundError, ValueError, TypeError, KeyError):
+            found = json.loads((folder / _FILE).read_bytes())
+            execution = claimed(cls, found | {"notes": tuple(found["notes"])})
+        except UNREADABLE as error:
+            refuse_passing_fault(folder / _FILE, error)
             return None  # a file that is damaged is decided anew, and written over
+        sound = 0 < execution.batch_size <= LARGEST_BATCH and execution.threads > 0
+        return execution if sound else None
 
     @contextmanager
     def threads_set(self) -> Iterator[None]:

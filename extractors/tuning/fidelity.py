@@ -10,6 +10,9 @@ import numpy as np
 
 from headstart.extractors.arrays import Array
 from headstart.extractors.atomic import make_folder, write_atomically
+from headstart.extractors.cache import UNREADABLE
+from headstart.extractors.errors import refuse_passing_fault
+from headstart.extractors.spec import claimed
 
 LOWEST_COSINE = 0.999  # below it a shortcut is not taken unasked
 
@@ -30,6 +33,10 @@ class Fidelity:
 
     taps: dict[str, dict[str, float]]
     n_images: int
+
+    def __post_init__(self) -> None:
+        if any(tap.keys() != {"cosine", "relative_error"} for tap in self.taps.values()):
+            raise ValueError("a tap has a cosine and a relative error, and nothing else")
 
     @property
     def cosine(self) -> float:
@@ -72,13 +79,18 @@ class FidelityRecord:
 
     @classmethod
     def read(cls, folder: Path) -> Self:
-        """Read what `write` kept; an empty record where nothing was measured, or by an earlier version."""
+        """Read what `write` kept; an empty record where nothing was measured, or by an earlier version.
+
+        Raises
+        ------
+        UnavailableError
+            It cannot be read this time; a run that decided otherwise would fill another key.
+        """
         try:
-            found = json.loads((folder / _FILE).read_text())
-            return cls(**{name: Fidelity(**value) if value else None for name, value in found.items()})
-        except FileNotFoundError:
-            return cls()
-        except (ValueError, TypeError, AttributeError):  # it is measured again
+            found = json.loads((folder / _FILE).read_bytes())
+            return cls(**{name: claimed(Fidelity, value) if value else None for name, value in found.items()})
+        except UNREADABLE as error:
+            refuse_passing_fault(folder / _FILE, error)  # otherwise it is measured again
             return cls()
 
 
