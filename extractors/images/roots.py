@@ -114,7 +114,7 @@ def is_allowed(place: str | Path) -> bool:
 def _pinned_roots(pinned: str) -> tuple[str, ...] | None:
     try:
         roots = json.loads(pinned)["roots"]
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise NotAllowedError(f"{ENVIRONMENT} is no JSON object with roots; nothing may be read until it is") from error
     if roots is None:
         return None

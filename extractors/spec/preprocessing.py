@@ -57,6 +57,6 @@ class Preprocessing:
             A field is unknown, or of another type.
         """
         fields: dict[str, Any] = {
-            name: tuple(value) if isinstance(value, list) else value for name, value in values.items()
+            name: tuple(value) if isinstance(value, list) else value for name, value in dict(values).items()
         }
         return claimed(cls, fields)

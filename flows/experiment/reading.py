@@ -11,6 +11,10 @@ from headstart.extractors.spec import RESERVED_WEIGHTS
 from headstart.flows.errors import JobError
 from headstart.flows.experiment.tables import Experiment
 
+LARGEST_EXPERIMENT = 2**20  # bytes; one has a hundred lines
+MOST_DOTS = 5_000  # reading a.b.c… = 1 takes time and memory by the square of the dots: 0.1 GB for so many
+_MOST_NAMED = 10
+
 
 def read_experiment(path: str | Path) -> Experiment:
     """Read and check an experiment file; cache and results stand beside it unless it says otherwise.
@@ -21,20 +25,34 @@ def read_experiment(path: str | Path) -> Experiment:
         The file is missing, is no TOML, or has unknown or missing fields; the message names each.
     """
     file = Path(path)
-    try:
-        values = tomllib.loads(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise JobError(
-            f"{file}: cannot be read ({error.strerror}); name an experiment file, see README.md for an example"
-        ) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise JobError(f"{file}: is no TOML: {error}") from error
+    values = _read_toml(file)
     values = {"name": file.stem, "cache": f"{file.stem}.headstart", "out": f"{file.stem}.results"} | values
     try:
         return Experiment(**anchor_values(values, file.resolve().parent))
     except ValidationError as error:
-        faults = "; ".join(f"{_place(fault['loc'], values)}: {fault['msg']}" for fault in error.errors())
-        raise JobError(f"{file}: {faults}") from error
+        faults = [f"{_place(fault['loc'], values)}: {fault['msg']}" for fault in error.errors()]
+        more = [f"and {len(faults) - _MOST_NAMED} more such faults"] if len(faults) > _MOST_NAMED else []
+        raise JobError(f"{file}: {'; '.join([*faults[:_MOST_NAMED], *more])}") from error
+
+
+def _read_toml(file: Path) -> dict[str, Any]:
+    try:
+        with file.open("rb") as opened:
+            content = opened.read(LARGEST_EXPERIMENT + 1)
+    except OSError as error:
+        raise JobError(
+            f"{file}: cannot be read ({error.strerror}); name an experiment file, see README.md for an example"
+        ) from error
+    for found, most, what in (
+        (len(content), LARGEST_EXPERIMENT, "bytes"),
+        (content.count(b"."), MOST_DOTS, "dots"),
+    ):
+        if found > most:
+            raise JobError(f"{file}: has over {most} {what}, and is no experiment; see README.md for an example")
+    try:
+        return tomllib.loads(content.decode("utf-8-sig"))
+    except (ValueError, RecursionError) as error:  # of which the former is also told of numbers without an end
+        raise JobError(f"{file}: is no TOML: {error}; see README.md for an example") from error
 
 
 def anchor_values(values: dict[str, Any], folder: Path) -> dict[str, Any]:

@@ -8,6 +8,7 @@ folds or versions changed, nothing is found.
 import base64
 import hashlib
 import json
+import math
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -20,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from headstart.extractors.atomic import append_line, errors_explained
-from headstart.extractors.cache import PIECE_ROWS, as_hex
+from headstart.extractors.cache import PIECE_ROWS, UNREADABLE, as_hex
 from headstart.flows.output import plain, show_notes
 from headstart.flows.problem import Problem
 from headstart.heads import HEADS
@@ -64,9 +65,8 @@ class KeptResults:
     def find(self, candidates: Sequence[Candidate]) -> list[Result]:
         """Return the results of an earlier sweep for these candidates."""
         wanted = {self._digest(candidate): candidate for candidate in candidates}
-        found = [
-            _result(self._lines[digest], candidate) for digest, candidate in wanted.items() if digest in self._lines
-        ]
+        kept = [_result(self._lines[digest], one) for digest, one in wanted.items() if digest in self._lines]
+        found = [result for result in kept if result]
         self.n_kept, self.n_candidates = len(found), len(candidates)
         return found
 
@@ -126,7 +126,7 @@ def _read_lines(file: Path) -> dict[str, _Values]:
         try:
             values = json.loads(line)
             lines[values.pop("digest")] = values
-        except (ValueError, KeyError, TypeError, AttributeError):  # after a power cut blocks may hold anything
+        except UNREADABLE:  # after a power cut blocks may hold anything
             continue
     return lines
 
@@ -155,15 +155,19 @@ def _described(result: Result) -> _Values:
     return values
 
 
-def _result(values: _Values, candidate: Candidate) -> Result:
-    given = dict(values)
-    scores, predictions = given.pop("scores"), given.pop("predictions")
-    return Result(
-        candidate=candidate,
-        scores={metric: score and Score(**score) for metric, score in scores.items()},
-        predictions=predictions and Predictions(**{name: _unpacked(array) for name, array in predictions.items()}),
-        **given,
-    )
+def _result(values: _Values, candidate: Candidate) -> Result | None:
+    """Rebuild a result; None of values that `keep` did not write, whose candidate is fitted again."""
+    try:
+        given = dict(values)
+        scores, predictions = given.pop("scores"), given.pop("predictions")
+        return Result(
+            candidate=candidate,
+            scores={metric: score and Score(**score) for metric, score in scores.items()},
+            predictions=predictions and Predictions(**{name: _unpacked(array) for name, array in predictions.items()}),
+            **given,
+        )
+    except (*UNREADABLE, zlib.error):
+        return None
 
 
 def _packed(array: npt.NDArray[Any] | None) -> _Values | None:
@@ -176,7 +180,8 @@ def _packed(array: npt.NDArray[Any] | None) -> _Values | None:
 def _unpacked(packed: _Values | None) -> Any:
     if packed is None:
         return None
-    content = zlib.decompress(base64.b64decode(packed["content"]))
+    n_bytes = np.dtype(packed["dtype"]).itemsize * math.prod(packed["shape"])
+    content = zlib.decompressobj().decompress(base64.b64decode(packed["content"]), n_bytes + 1)
     return np.frombuffer(content, packed["dtype"]).reshape(packed["shape"])
 
 

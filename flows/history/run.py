@@ -112,7 +112,10 @@ class Run:
         ValueError
             The line is damaged, of another format, or a field of it is missing, unknown or of another type.
         """
-        values = json.loads(line)
+        try:
+            values = json.loads(line)
+        except RecursionError as error:
+            raise ValueError("it is nested too deeply") from error
         if not isinstance(values, dict) or values.pop("format_version", None) != FORMAT_VERSION:
             raise ValueError(f"expected a run in format {FORMAT_VERSION}")
         try:

@@ -16,7 +16,8 @@ import pyarrow.parquet as pq
 from pydantic import TypeAdapter
 
 from headstart.extractors.atomic import make_folder, write_atomically
-from headstart.extractors.errors import CacheError
+from headstart.extractors.cache import UNREADABLE
+from headstart.extractors.errors import CacheError, refuse_passing_fault
 from headstart.flows.history import FORMAT_VERSION, Run
 from headstart.flows.nightly.changes import SEEN_COLUMNS
 from headstart.flows.nightly.classes import Classes
@@ -86,12 +87,13 @@ class NightRecord:
             table = pq.read_table(pa.BufferReader(path.read_bytes()), page_checksum_verification=True)
             about = json.loads(table.schema.metadata[_METADATA])
             if about["format_version"] != FORMAT_VERSION:
-                raise ValueError(f"format {about['format_version']}, expected {FORMAT_VERSION}")  # noqa: TRY301 - told as all else that is wrong with the file
+                raise ValueError(f"format {about['format_version']}, expected {FORMAT_VERSION}")
             runs = {name: Run.from_line(line.encode()) for name, line in about["runs"].items()}
             inputs = TypeAdapter(Inputs).validate_python(about["inputs"])
             classes = TypeAdapter(Classes).validate_python(about.get("classes", {}))
             seen = table.to_pandas()[list(SEEN_COLUMNS)]
-        except (pa.ArrowInvalid, OSError, KeyError, TypeError, ValueError, AttributeError) as error:
+        except (*UNREADABLE, pa.ArrowException) as error:
+            refuse_passing_fault(path, error)
             raise CacheError(
                 f"{path}: cannot be read ({error}); delete it, and the next night is taken for the first"
             ) from error

@@ -75,6 +75,8 @@ def check_card(card: dict[str, Any], where: Path) -> None:
     """
     _check_fields(card, CARD_FIELDS, "the card", where)
     _check_fields(card["embedding"], EMBEDDING_FIELDS, "the card's 'embedding'", where)
+    if card["tap"] not in card["embedding"]["taps"]:
+        raise ModelFileError(f"{where}: 'tap' is {card['tap']!r}, expected one of {card['embedding']['taps']!r}")
     names, task = card["class_names"], card.get("task", "classify")
     if task not in ("classify", "regress"):
         raise ModelFileError(f"{where}: 'task' is {task!r}, expected classify or regress")

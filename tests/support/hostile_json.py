@@ -1,8 +1,8 @@
-"""JSON as nobody writes it in good faith: nested without an end, numbers of thousands of digits, values of other types."""
+"""JSON as nobody writes it in good faith: nested without an end, numbers of thousands of digits, other types."""
 
 import copy
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 DEEP = b"[" * 50_000 + b"]" * 50_000
@@ -16,11 +16,11 @@ WHOLE = {
 } | VALUES
 
 
-def hostile(content: bytes) -> Iterator[tuple[str, bytes]]:
-    """Yield what may stand in place of a file of JSON, each with its name: all of it, or one value changed or gone."""
+def hostile(content: bytes, *, depth: int = 9) -> Iterator[tuple[str, bytes]]:
+    """Yield what may stand in place of JSON, each with its name: all of it, or one value changed or gone to a depth."""
     yield from WHOLE.items()
     values = json.loads(content)
-    for place in _places(values):
+    for place in (one for one in _places(values) if len(one) <= depth):
         name = ".".join(map(str, place))
         gone = copy.deepcopy(values)
         del _holder(gone, place)[place[-1]]
@@ -41,3 +41,12 @@ def _holder(values: Any, place: tuple[Any, ...]) -> Any:
     for name in place[:-1]:
         values = values[name]
     return values
+
+
+def refusal(read: Callable[[], object], *expected: type[Exception]) -> str:
+    """Return the message that something is refused with; empty where it is read."""
+    try:
+        read()
+    except expected as error:
+        return str(error)
+    return ""

@@ -1,9 +1,12 @@
 """An interrupted sweep keeps what it found, and the same command fits only the rest."""
 
+import base64
+import json
 import os
 import signal
 import time
 import uuid
+import zlib
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import fields, replace
@@ -44,6 +47,11 @@ RESULT = Result(
         classes=np.array([0, 2, 1], dtype=np.int32), probability=np.array([0.5, 1 / 3, 0], dtype=np.float32)
     ),
 )
+
+BOMB = base64.b64encode(zlib.compress(bytes(2**26))).decode()
+WRONG_ARRAYS: tuple[dict[str, Any], ...] = (
+    {"content": BOMB}, {"content": "AA=="}, {"shape": [10**12]}, {"shape": [-1]}, {"shape": "x"}, {"dtype": "O"},
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -110,9 +118,20 @@ def test_a_line_that_was_being_written_is_dropped_and_the_next_one_is_whole(
 
 
 def test_lines_that_say_nothing_are_passed_over(tmp_path: Path, problem: Problem, plan: SplitPlan) -> None:
-    (tmp_path / UNFINISHED).write_bytes(b"\0\0\xff\n[]\n{}\n\n")
+    (tmp_path / UNFINISHED).write_bytes(b"\0\0\xff\n[]\n{}\n\n" + b"[" * 100_000 + b"\n" + b"9" * 10_000 + b"\n")
     KeptResults(tmp_path, problem, plan, 0).keep(RESULT)
     assert len(KeptResults(tmp_path, problem, plan, 0).find([CANDIDATE])) == 1
+
+
+def test_a_result_that_was_written_otherwise_is_fitted_again(tmp_path: Path, problem: Problem, plan: SplitPlan) -> None:
+    KeptResults(tmp_path, problem, plan, 0).keep(RESULT)
+    file = tmp_path / UNFINISHED
+    values = json.loads(file.read_text())
+    packed = values["predictions"]["classes"]
+    changes = [{"predictions": {"classes": packed | change}} for change in WRONG_ARRAYS]
+    for change in (*changes, {"predictions": 7}, {"scores": {"accuracy": {"x": 1}}}, {"scores": None}, {"more": 1}):
+        file.write_text(json.dumps(values | change) + "\n")
+        assert KeptResults(tmp_path, problem, plan, 0).find([CANDIDATE]) == []
 
 
 @pytest.mark.parametrize("what", ["labels", "images", "groups", "folds", "seed", "versions"])

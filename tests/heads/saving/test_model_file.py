@@ -92,6 +92,7 @@ def test_what_is_no_model_is_never_replaced(name, tmp_path):
         ({"class_names": []}, r"'class_names' is \[\]"),
         ({"class_names": [1, 2]}, r"'class_names' is \[1, 2\]"),
         ({"class_names": ["ant", "bee", "ant"]}, "'class_names' holds 'ant' twice"),
+        ({"tap": "layer3"}, "'tap' is 'layer3', expected one of"),
         ({"embedding": {"backbone": "resnet18"}}, "the card's 'embedding' has no 'weights'"),
         ({"scores": {"accuracy": float("nan")}}, "the card is not JSON"),
         ({"scores": {"accuracy": np.float32(1)}}, "the card is not JSON"),
