@@ -115,7 +115,7 @@ class FitOptions:
             least=2,
         ),
     ] = None
-    seed: Annotated[int, Option("Of splits and heads.")] = 0
+    seed: Annotated[int, Option("Of splits and heads.", least=0, below=2**32)] = 0
     dask: Annotated[str, Option("threads, processes, or the address of a scheduler (tcp://…).")] = "threads"
     workers: Annotated[int | None, Option("Of dask.", unset="one a core", command=False, table=False)] = None
     out: Annotated[

@@ -39,7 +39,10 @@ def expand_pattern(pattern: str) -> tuple[Path, list[str]]:
     archives: set[Path] = set()
     missing: list[str] = []
     for expanded in expand_braces("/".join(parts[plain:])):
-        matches = list(root.glob(expanded))
+        try:
+            matches = list(root.glob(expanded))
+        except RecursionError as error:
+            raise ImageSetError(f"{pattern[:40]}…: has too many folders; give the folder itself") from error
         archives.update(matches)
         missing.extend([] if matches else [expanded])
     if missing:

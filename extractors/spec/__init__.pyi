@@ -14,6 +14,7 @@ from .option import options_of as options_of
 from .option import shared_values as shared_values
 from .preprocessing import Interpolation as Interpolation
 from .preprocessing import Preprocessing as Preprocessing
+from .settings import LARGEST_BATCH as LARGEST_BATCH
 from .settings import Device as Device
 from .settings import Settings as Settings
 from .settings import SettingsKeywords as SettingsKeywords

@@ -13,6 +13,7 @@ from headstart.extractors.spec.option import Option, shared_values
 Device = Annotated[str, Option("auto, cpu or cuda.")]
 Workers = Annotated[int | None, Option("Decoding threads.", unset="one a core", least=1)]
 
+LARGEST_BATCH = 2**16  # images; activations of far fewer fill any memory
 _TRIED = ("precision", "decode", "range", "colour")
 
 
@@ -73,7 +74,8 @@ class Settings:
     device: Device = "auto"
     dtype: Annotated[StoredDtype, Option("What the cache stores.")] = "float32"
     batch_size: Annotated[
-        int | None, Option("Images a forward pass.", unset="8, compiled 16, on a GPU 128", least=1)
+        int | None,
+        Option("Images a forward pass.", unset="8, compiled 16, on a GPU 128", least=1, below=LARGEST_BATCH + 1),
     ] = None
     exact: Annotated[bool, Option("The same bits on every machine of a kind; slower.")] = False
     image_size: Annotated[

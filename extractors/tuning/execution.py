@@ -13,9 +13,7 @@ import torch
 from headstart.extractors.atomic import write_atomically
 from headstart.extractors.cache import UNREADABLE
 from headstart.extractors.errors import refuse_passing_fault
-from headstart.extractors.spec import claimed
-
-LARGEST_BATCH = 2**16
+from headstart.extractors.spec import LARGEST_BATCH, claimed
 
 _FILE = "execution.json"
 

@@ -64,6 +64,7 @@ app = typer.Typer(
 _OBJECTS = 100_000
 
 # What an interrupted command leaves: these seal what they embedded, and go on from there.
+_LONGEST_PLACE = 200  # signs of a path in a message; the system takes 4096
 INTERRUPTED = 130  # the exit status that typer gives to Ctrl-C
 RESUMABLE = ("extract", "run", "nightly", "verify")
 
@@ -167,14 +168,18 @@ _NOT_MAPPED = ("failed to map segment", "cannot map", "cannot allocate memory", 
 
 
 def _what_the_machine_lacks(error: Exception) -> str:
-    """Say what stands in the way of a program that is whole: memory, or a library; empty for a defect of ours."""
-    if isinstance(error, MemoryError):
+    """Say what stands in the way of a program that is whole: memory, a library, a file; empty for a defect of ours."""
+    if isinstance(error, MemoryError) or "not enough memory" in str(error):  # as torch says
         return "not enough memory; raise the limit ('ulimit -v', the container's), or give it fewer images or threads"
     if isinstance(error, (ImportError, OSError)) and any(words in str(error).casefold() for words in _NOT_MAPPED):
         return (
             f"a library cannot be loaded ({error}); where memory is limited ('ulimit -v', a container), raise the "
             "limit, otherwise install it again"
         )
+    if isinstance(error, OSError) and error.filename is not None:  # the system's word on a file, whoever met it
+        place = str(error.filename)
+        place = place if len(place) <= _LONGEST_PLACE else f"{place[:_LONGEST_PLACE]}…"
+        return f"{place}: {error.strerror}; see to that place, and run the same command again"
     return ""
 
 

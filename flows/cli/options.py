@@ -55,6 +55,7 @@ def _parameter(one: OptionField) -> inspect.Parameter:
         *([spelt] if spelt else []),
         help=option.help or None,
         min=option.least,
+        max=None if option.below is None or one.kind is float else option.below - 1,
         show_default=option.unset or True,
     )
     return inspect.Parameter(one.name, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=shown, annotation=one.choice)

@@ -38,7 +38,7 @@ class ClusterOptions:
     key: Annotated[str | None, Option("Id of the key, where a backbone has several.")] = None
     tap: Annotated[str | None, Option("Which tap, where there are several.")] = None
     map: Annotated[Literal["auto", "pca", "umap"], Option("auto takes UMAP where it is installed.")] = "auto"
-    seed: Annotated[int, Option("")] = 0
+    seed: Annotated[int, Option("", least=0, below=2**32)] = 0
     out: Annotated[str | Path | None, Option("Folder for the table and the page.", unset="NAME.clusters")] = None
 
 

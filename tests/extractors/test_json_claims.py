@@ -14,9 +14,8 @@ from headstart.extractors.cache.turn import has_turn
 from headstart.extractors.errors import CacheError, UnavailableError
 from headstart.extractors.extraction.key_description import FidelityRow, KeyDescription
 from headstart.extractors.extraction.known_requests import describe_request, recall, recall_weights, remember
-from headstart.extractors.spec import PENULTIMATE, EmbeddingKey, Preprocessing, Settings, Tap
+from headstart.extractors.spec import LARGEST_BATCH, PENULTIMATE, EmbeddingKey, Preprocessing, Settings, Tap
 from headstart.extractors.tuning import Execution, FidelityRecord
-from headstart.extractors.tuning.execution import LARGEST_BATCH
 from headstart.extractors.tuning.fidelity import Fidelity
 
 KEY = EmbeddingKey(backbone="a/b", weights="sha256:aa", taps=(PENULTIMATE,), preprocessing=Preprocessing())

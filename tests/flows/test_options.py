@@ -219,7 +219,9 @@ def test_an_experiment_has_every_setting_with_its_name_default_type_and_bounds()
     for one in options_of(Settings):
         field = Experiment.model_fields[one.name]
         assert (field.annotation, field.default) == (one.kind, one.default)
-        assert [limit.ge for limit in field.metadata] == [least for least in [one.option.least] if least is not None]
+        bounds = [("ge", one.option.least), ("lt", one.option.below)]
+        found = [(name, getattr(limit, name)) for limit in field.metadata for name, _ in bounds if hasattr(limit, name)]
+        assert found == [(name, bound) for name, bound in bounds if bound is not None]
     with pytest.raises(ValidationError, match="Input should be 'auto', 'full' or 'draft'"):
         Experiment(**EXPERIMENT, fit=[{"head": ["knn"]}], decode="nvjpeg")
     others = {"precision": "bf16", "decode": "full", "range": (0, 255), "colour": "as-stored", "compile": "on"}

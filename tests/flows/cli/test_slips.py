@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import draw
 
 from headstart.extractors.listing import update
 from headstart.flows.cli.app import main
@@ -37,6 +38,30 @@ def test_images_beside_their_cache_are_told_from_it(said: Callable[..., str], ph
     assert "is a cache and holds no images" in said("extract", f"{photos}.headstart", *TINY)
     assert sorted(photos.iterdir()) == before
     assert list(elsewhere.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "extract LONG --backbone pixels", "extract HERE --backbone pixels --cache LONG", "fit LONG", "verify LONG",
+        "extract HERE --backbone small_cnn --weights LONG", "export LONG --to x.npy", "predict LONG HERE",
+        "results LONG", "compare LONG LONG", "cluster LONG", "compact LONG", "inspect LONG", "doctor LONG", "run LONG",
+    ],
+)  # fmt: skip
+def test_a_name_that_no_file_can_have_is_the_system_s_word_and_no_defect(
+    said: Callable[..., str], elsewhere: Path, words: str
+) -> None:
+    draw(elsewhere / "HERE" / "cat" / "1.png", 0, seed=0)
+    found = said(*words.replace("LONG", "x" * 5000).split())
+    assert "defect" not in found
+    assert "too long" in found or "no such file" in found
+
+
+@pytest.mark.parametrize("words", ["fit C --seed -5", "fit C --seed 4294967296", "extract C --batch-size 65537"])
+def test_numbers_out_of_bounds_are_usage_errors(words: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(words.split())
+    assert "or equal to" in " ".join(capsys.readouterr().err.replace("│", " ").split())
 
 
 @pytest.mark.parametrize(
