@@ -75,7 +75,12 @@ class EmbeddingCache:
                 f"{self.path}: the folder holds other files ({min(foreign)}) and is no cache; "
                 f"name an empty or a new one (--cache DIR)"
             )
-        write_atomically(marker, json.dumps({"format_version": FORMAT_VERSION}).encode())
+        self.mark()
+
+    def mark(self) -> None:
+        """Write ``cache.json`` where it is missing."""
+        if not (self.path / _MARKER).exists():
+            write_atomically(self.path / _MARKER, json.dumps({"format_version": FORMAT_VERSION}).encode())
 
     def stores(self) -> list["EmbeddingStore"]:
         """Every key in the cache, sorted by its id."""

@@ -1,7 +1,10 @@
 """Folders that are no cache, or a cache without anything in it."""
 
+from contextlib import ExitStack, suppress
 from difflib import get_close_matches
 from pathlib import Path
+
+from filelock import FileLock
 
 
 def advise(path: Path, marker: str) -> str:
@@ -25,9 +28,15 @@ def advise(path: Path, marker: str) -> str:
 
 
 def remove_if_empty(path: Path, marker: str = "cache.json") -> None:
-    """Remove a cache in which nothing was listed or embedded, as a command that failed leaves it."""
-    names = [found.name for found in path.iterdir()]
-    if all(name == marker or name.endswith(".lock") for name in names):
-        for name in names:
-            (path / name).unlink()
-        path.rmdir()
+    """Remove a cache in which nothing was listed or embedded, as a command that failed leaves it.
+
+    One that another process has in hand, as a lock shows, is left.
+    """
+    with ExitStack() as held, suppress(OSError):  # of which one is that another process has just put something there
+        for file in path.glob("*.lock"):
+            held.enter_context(FileLock(file, timeout=0))
+        names = [found.name for found in path.iterdir()]
+        if all(name == marker or name.endswith(".lock") for name in names):
+            for name in names:
+                (path / name).unlink()
+            path.rmdir()

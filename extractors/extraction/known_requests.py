@@ -18,7 +18,7 @@ from typing import Any
 from headstart.extractors.atomic import write_atomically
 from headstart.extractors.cache import UNREADABLE, EmbeddingCache, KeyAbout
 from headstart.extractors.extraction.key_description import KeyDescription
-from headstart.extractors.listing import RACY_NS
+from headstart.extractors.listing import RACY_NS, listing_lock
 from headstart.extractors.spec import FORMAT_VERSION, Settings, Tap, find_weights_file
 
 _FILE = "requests.json"
@@ -79,12 +79,12 @@ def remember(cache: EmbeddingCache, request: Request, key: KeyDescription) -> No
     own_code = ":" in key.backbone
     from_hub = key.backbone.startswith("timm/") and request["weights"] == "default"
     unsettled = request["weights_file"] is not None and not request["weights_file"]["settled"]
-    known = _read(cache.path)
-    if own_code or from_hub or unsettled or (request, key) in known or not os.access(cache.path, os.W_OK):
+    if own_code or from_hub or unsettled or (request, key) in _read(cache.path) or not os.access(cache.path, os.W_OK):
         return
-    entries = [*(one for one in known if one[0] != request), (request, key)][-_KEPT:]
-    content = json.dumps([{"request": asked, "key": asdict(found)} for asked, found in entries], indent=1)
-    write_atomically(cache.path / _FILE, content.encode())
+    with listing_lock(cache):  # or what another process remembers at the same time would be lost
+        entries = [*(one for one in _read(cache.path) if one[0] != request), (request, key)][-_KEPT:]
+        content = json.dumps([{"request": asked, "key": asdict(found)} for asked, found in entries], indent=1)
+        write_atomically(cache.path / _FILE, content.encode())
 
 
 def recall_weights(cache: Path, key_id: str) -> KeyAbout | None:

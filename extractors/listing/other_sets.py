@@ -16,11 +16,13 @@ from headstart.extractors.cache import EmbeddingCache
 from headstart.extractors.images import DIGEST_COLUMN, OK, is_url, parse_root, place_of, root_text
 from headstart.extractors.listing.cache_listing import CacheListing
 from headstart.extractors.listing.checking import check_digests
+from headstart.extractors.listing.known_digests import find_known_digests
 from headstart.extractors.listing.listing_file import damage_explained
 from headstart.extractors.listing.sealing import check_seal, sealed_parquet
 
 _FILE = "other-sets.parquet"
 _COLUMNS = ("root", "path", "archive", DIGEST_COLUMN)
+_KNOWN = ("path", DIGEST_COLUMN, "status")  # of what a limit left out
 _ADVICE = "'headstart compact CACHE --drop-others' does without it, and drops every row that is not listed now"
 
 
@@ -30,7 +32,8 @@ def keep_other_sets(
     """Note which images of a listing that is about to be replaced are not gone, but of another set.
 
     Those are: all of another root, unless the new listing has every one of them, as after a folder was moved; and of
-    the same root those whose file is still there, though another manifest or pattern does not name it.
+    the same root those whose file is still there, though another manifest or pattern does not name it. What a limit
+    kept out of the replaced listing is known by its digest all the same, and counts as listed.
 
     Parameters
     ----------
@@ -45,7 +48,8 @@ def keep_other_sets(
     CacheError
         The file cannot be written.
     """
-    rows = replaced.rows[(replaced.rows["status"] == OK) | replaced.rows[DIGEST_COLUMN].isna()]
+    rows = pd.concat([replaced.rows, find_known_digests(cache, replaced.root, None)[list(_KNOWN)]], ignore_index=True)
+    rows = rows[(rows["status"] == OK) | rows[DIGEST_COLUMN].isna()]
     if replaced.root == listing.root:
         rows = rows[~rows["path"].isin(listing.rows["path"])]
     elif rows[DIGEST_COLUMN].isin(listing.rows[DIGEST_COLUMN].dropna()).all():
@@ -106,8 +110,8 @@ def _is_there(root: str, path: str) -> bool:
         return True
     try:
         Path(place_of(parse_root(root), path)).stat()
-    except (FileNotFoundError, NotADirectoryError):
+    except FileNotFoundError:
         return False
-    except (OSError, ValueError):
+    except (OSError, ValueError):  # of which one is that a member's archive is no folder
         return True
     return True

@@ -80,6 +80,7 @@ def update_listing(
         if _without_stamps(table).equals(_without_stamps(stored)) and not (worth and os.access(cache.path, os.W_OK)):
             return replace(listing, written_ns=earlier.written_ns)
     with listing_lock(cache):
+        cache.mark()  # a command beside this one that failed may have taken the empty cache away
         # Another process may have listed other images while this one read files: what it listed is replaced, too.
         replaced = earlier
         if _state_of(cache) != state:

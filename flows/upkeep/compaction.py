@@ -98,9 +98,9 @@ def compact(cache: str | Path, *, drop_others: bool = False, progress: bool = Fa
     started = time.monotonic()
     folder = EmbeddingCache(cache)
     listing = _read_usable(folder)  # before anything is done to the first key
-    if drop_others and not listing.rows["digest"].isna().any():
+    if drop_others:
         with listing_lock(folder):  # what is another set's from now on was not when this was asked for
-            forget_other_sets(folder)
+            _forget_others_of(folder, listing)
     stores = folder.stores()
     with progress_bar("compacting", len(stores), unit="keys", show=progress) as advance:
         keys, others, changed = [], 0, False
@@ -135,6 +135,15 @@ def _read_usable(cache: EmbeddingCache) -> CacheListing:
     return listing
 
 
+def _forget_others_of(cache: EmbeddingCache, listing: CacheListing) -> None:
+    """Give up all sets but that of this listing, which is the stored one unless somebody has just listed others."""
+    now = read_listing(cache)
+    if (now.root, now.kind, now.written_ns) != (listing.root, listing.kind, listing.written_ns):
+        raise CacheError(f"{cache.path}: other images were listed meanwhile, nothing is dropped; run the command again")
+    if not now.rows["digest"].isna().any():
+        forget_other_sets(cache)
+
+
 def _to_keep(cache: EmbeddingCache, store: EmbeddingStore, *, drop_others: bool) -> tuple[list[str] | None, int]:
     """Return the digests of all images that keep their rows, None for every row; and how many are of other sets.
 
@@ -160,12 +169,12 @@ def _compact_key(
     cache: EmbeddingCache, store: EmbeddingStore, *, drop_others: bool, progress: bool
 ) -> tuple[CompactedKey, int, bool]:
     """Compact one key; returns what that did, its rows of other image sets, and whether there was anything to do."""
-    before = len(store.shards()), store.n_bytes()
     waiting = say_waiting if progress else None
     with ExitStack() as locks:
         if os.access(store.path, os.W_OK):  # a cache that may not be written will do where nothing is to do
             locks.enter_context(writer_lock(store.path, on_wait=waiting))
             locks.enter_context(listing_lock(cache, on_wait=waiting))
+        before = len(store.shards()), store.n_bytes()
         digests, others = _to_keep(cache, store, drop_others=drop_others)
         plan = plan_compaction(store, digests)
         if plan.is_needed:

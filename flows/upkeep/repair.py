@@ -142,14 +142,17 @@ def restore_listing(cache: EmbeddingCache, workers: int | None) -> CacheListing 
     images = list_images(root)
     with listing_lock(cache):
         listing, damage = check_listing(cache)
-        if not damage:  # another process has listed them meanwhile
+        if listing:  # another process has listed them meanwhile
             return listing
-        aside = file.rename(file.with_name(f"{file.name}.damaged"))
+        aside = file.with_name(f"{file.name}.damaged")
+        if damage:  # or another repair has moved it aside, and may yet fail
+            file.rename(aside)
     try:
         listing = update_listing(cache, images, workers=workers or Settings().n_workers)
     except BaseException:
-        if not file.exists():
-            aside.rename(file)
+        with listing_lock(cache):
+            if aside.exists() and not file.exists():
+                aside.rename(file)
         raise
     aside.unlink(missing_ok=True)
     return listing
