@@ -28,7 +28,6 @@ def hurry_nothing() -> None:
     headstart.extractors.extraction.extraction._SHARD_ROWS = 20  # noqa: SLF001 - the settings of a real run are not for so few images
     headstart.extractors.extraction.missing_rows._MANY_UNINDEXED = 3  # noqa: SLF001 - likewise
     headstart.extractors.tuning.preparation._FEW = 0  # noqa: SLF001 - likewise
-    headstart.extractors.tuning.preparation._WORTH_CALIBRATING = 0.0  # noqa: SLF001 - likewise
 
 
 def log_what_is_embedded(log: int) -> None:

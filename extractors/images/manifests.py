@@ -7,6 +7,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pandas as pd
+import pyarrow.parquet as pq
 
 from headstart.extractors.errors import ImageSetError
 from headstart.extractors.images.columns import typed_column
@@ -34,6 +35,7 @@ from headstart.extractors.images.roots import (
     split_place,
 )
 from headstart.extractors.images.tables import (
+    check_rows_claimed,
     files_below,
     find_places,
     names_images,
@@ -142,6 +144,7 @@ def _read_table(manifest: Path | str, notes: list[str]) -> pd.DataFrame:
     try:
         content = _content(manifest)
         if suffix == ".parquet":
+            check_rows_claimed(pq.read_metadata(io.BytesIO(content)).num_rows, len(content))
             return pd.read_parquet(io.BytesIO(content))  # Arrow takes no path that is not UTF-8
         table = read_text_table(content, notes)
         labels = [name for name in table.columns if name not in _OWN_COLUMNS and not names_images(name)]

@@ -8,9 +8,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from headstart.extractors.images import DIGEST_COLUMN, LISTING_COLUMNS, OK, QUARANTINED, STAMP_COLUMNS
+from headstart.extractors.images.tables import check_rows_claimed
 
 _NUMBERS = ("offset", "bytes", "mtime_ns", *STAMP_COLUMNS)
-_FEW_ROWS = 100_000
 _LATER = ("etag", *STAMP_COLUMNS)  # listings of files have no tag, others no stamps, and those of before neither
 
 
@@ -23,8 +23,7 @@ def check_columns(file: pq.ParquetFile, n_bytes: int) -> None:
         They cannot be a listing's; the message says why.
     """
     schema, n_rows = file.schema_arrow, file.metadata.num_rows
-    if n_rows > max(n_bytes, _FEW_ROWS):  # paths differ, and so do digests: no row takes less than a byte
-        raise ValueError(f"it claims {n_rows} rows, in {n_bytes} bytes")
+    check_rows_claimed(n_rows, n_bytes, rows_a_byte=1)  # digests differ, and cannot be packed
     names = schema.names
     if repeated := {name for name in names if names.count(name) > 1}:
         raise ValueError(f"column {min(repeated)!r} stands twice")

@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 from headstart.extractors.atomic import errors_explained, write_atomically
 from headstart.extractors.cache import UNREADABLE, EmbeddingCache
 from headstart.extractors.images import DIGEST_COLUMN, OK, STAMP_COLUMNS, ImageRoot, root_text
+from headstart.extractors.images.tables import check_rows_claimed
 from headstart.extractors.listing.checking import check_digests
 from headstart.extractors.listing.listing_file import damage_explained
 from headstart.extractors.listing.sealing import check_seal, sealed_parquet
@@ -130,6 +131,7 @@ def _read(cache: EmbeddingCache, root: ImageRoot) -> pd.DataFrame:
 def _parse(path: Path) -> tuple[str, pd.DataFrame]:
     content = path.read_bytes()  # Arrow takes no path that is not UTF-8
     check_seal(io.BytesIO(content))
+    check_rows_claimed(pq.read_metadata(io.BytesIO(content)).num_rows, len(content), rows_a_byte=1)
     table = pq.read_table(pa.BufferReader(content))
     rows = table.to_pandas()
     later = {"etag": None} | dict.fromkeys(STAMP_COLUMNS, 0)

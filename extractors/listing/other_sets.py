@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 from headstart.extractors.atomic import errors_explained, write_atomically
 from headstart.extractors.cache import EmbeddingCache
 from headstart.extractors.images import DIGEST_COLUMN, OK, is_url, parse_root, place_of, root_text
+from headstart.extractors.images.tables import check_rows_claimed
 from headstart.extractors.listing.cache_listing import CacheListing
 from headstart.extractors.listing.checking import check_digests
 from headstart.extractors.listing.known_digests import find_known_digests
@@ -85,6 +86,7 @@ def read_other_sets(cache: EmbeddingCache) -> pd.DataFrame:
     with damage_explained(path, _ADVICE):
         content = path.read_bytes()  # Arrow takes no path that is not UTF-8
         check_seal(io.BytesIO(content))
+        check_rows_claimed(pq.read_metadata(io.BytesIO(content)).num_rows, len(content), rows_a_byte=1)
         rows = pq.read_table(pa.BufferReader(content)).to_pandas()[list(_COLUMNS)].astype(object)
         check_digests(pa.array(rows[DIGEST_COLUMN], pa.string()))
         return pd.DataFrame(rows.where(rows.notna(), None))

@@ -1,6 +1,6 @@
 """The values that an embedding is made by, which need no torch: all else may lean on them.
 
-claimed           Dataclass made of what a file claims, where each value is of its field's type.
+claims            Dataclass made of what a file claims, where each value is of its field's type.
 key               Name of a set of embeddings: every field that changes the numbers, and no other.
 option            Words, bounds and choices of an option, beside the field that holds it.
 preprocessing     Resize, crop, mean and deviation as plain numbers of the key.

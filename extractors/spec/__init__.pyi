@@ -1,4 +1,4 @@
-from .claimed import claimed as claimed
+from .claims import claimed as claimed
 from .key import FORMAT_VERSION as FORMAT_VERSION
 from .key import Colour as Colour
 from .key import Decode as Decode

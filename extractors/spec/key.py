@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Any, Literal, Self
 
-from headstart.extractors.spec.claimed import claimed
+from headstart.extractors.spec.claims import claimed
 from headstart.extractors.spec.preprocessing import Preprocessing
 
 FORMAT_VERSION = 1  # raise it when decoding, pooling or the shard layout changes what a row holds

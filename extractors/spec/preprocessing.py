@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, Self
 
-from headstart.extractors.spec.claimed import claimed
+from headstart.extractors.spec.claims import claimed
 
 Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos"]
 

@@ -4,6 +4,7 @@ embedded        Parquet files that hold the images themselves, as those of the H
 embedded_bytes  Bytes of the images in a Parquet file, each by its number.
 names           Column that names the images, and columns that would overwrite one of the listing's.
 places          Names that are no paths as they stand: Windows separators, ids without folder or suffix.
+row_claims      Bound on the rows that a Parquet file of so many bytes may claim.
 text_tables     CSV by whichever separator, in whichever encoding.
 """
 

@@ -35,6 +35,7 @@ from headstart.extractors.images import (
 )
 from headstart.extractors.images.tables.embedded_bytes import ROWS_AT_ONCE, bytes_of, image_column, is_binary
 from headstart.extractors.images.tables.names import with_our_names
+from headstart.extractors.images.tables.row_claims import check_rows_claimed
 
 _MOST_FOLDS, _FREE_BYTES = 1000, 64 * 2**20  # encoded images hardly shrink, and a column over both is a bomb
 _DAMAGE = (pa.ArrowException, OSError, ValueError, KeyError, IndexError)
@@ -110,6 +111,7 @@ def _list_shard(root: ImageRoot, name: str, notes: list[str]) -> tuple[pd.DataFr
                 raise ImageSetError(  # noqa: TRY301 - it is passed on below
                     f"{where}: no column of images, as the other files have; leave it out"
                 )
+            check_rows_claimed(file.metadata.num_rows, archive.bytes, rows_a_byte=1)
             _refuse_bombs(file, where)
             sizes, paths = _sizes_and_paths(file, column)
             kept, left_out = _columns(file.schema_arrow, column)
