@@ -201,10 +201,9 @@ def state(folder: Path) -> dict[str, Any]:
     results = folder / RESULTS
     if results.exists():
         table = pd.read_parquet(results / "results.parquet").drop(columns=["fit_seconds", "key"])
-        found |= {
-            "results": table.to_json(double_precision=6),
-            "files": sorted(path.name for path in results.rglob("*")),
-        }
+        latest = (results / "model").resolve().parent
+        found["results"] = table.to_json(double_precision=6)
+        found["files"] = sorted(path.name for path in latest.rglob("*"))
     return found
 
 
@@ -219,7 +218,7 @@ def check_end(folder: Path, expected: dict[str, Any]) -> None:
     n_rows = sum(len(read_digests(path, store.key)) for path in store.shards())
     if n_rows != len(expected["digests"]):
         raise HarmError(f"{n_rows} rows of {len(expected['digests'])} images")
-    endings = (".part", ".damaged", ".strayed")
+    endings = (".part", ".damaged", ".strayed", "unfinished-sweep.jsonl")
     if left := [path for path in folder.rglob("*") if path.name.endswith(endings)]:
         raise HarmError(f"left over: {left}")
 

@@ -1,7 +1,6 @@
 """The extraction that ``kill_extract.py`` starts: with small shards and slowly, it may kill itself at a named moment.
 
-It calibrates however few the images are, so that which batch size wins differs from one fresh cache to the next, as it
-does on a busy machine: what a resumed run takes up must be what was written down.
+It finds out how to compute however few the images are: what a resumed run takes up must be what was written down.
 """
 
 import argparse
@@ -24,7 +23,7 @@ PAUSE_S = 0.03  # a batch, so that a kill from outside finds it at work
 
 
 def hurry_nothing() -> None:
-    """Cut many shards of few images, index them at the start too, and calibrate although it cannot pay."""
+    """Cut many shards of few images, index them at the start too, and find out how to compute although it cannot pay."""
     headstart.extractors.extraction.extraction._SHARD_ROWS = 20  # noqa: SLF001 - the settings of a real run are not for so few images
     headstart.extractors.extraction.missing_rows._MANY_UNINDEXED = 3  # noqa: SLF001 - likewise
     headstart.extractors.tuning.preparation._FEW = 0  # noqa: SLF001 - likewise

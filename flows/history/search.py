@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from headstart.extractors.atomic import errors_explained
+from headstart.extractors.cache import UNREADABLE
 from headstart.flows.errors import JobError
 from headstart.flows.history.record import RUN_FILE
 from headstart.flows.history.run import Run
@@ -40,12 +41,14 @@ def gather_runs(places: Sequence[Path]) -> tuple[list[KeptRun], list[str]]:
     for place in places:
         if not place.is_dir():
             raise JobError(f"{place}: no such folder; name a cache or a folder of results")
+        n_before = len(notes)
         here = _runs_in(place, notes)
         if not here:
             below = sorted(path for path in place.iterdir() if path.is_dir() and not path.is_symlink())
             here = [kept for path in below for kept in _runs_in(path, notes)]
         if not here:
-            raise JobError(f"{place}: no runs here; 'headstart fit CACHE' adds one to its cache")
+            damaged = notes[n_before:] or [f"{place}: no runs here; 'headstart fit CACHE' adds one to its cache"]
+            raise JobError(damaged[0])
         for kept in here:
             known = found.setdefault(kept.run.id, kept)
             found[kept.run.id] = replace(known, folder=known.folder or kept.folder)
@@ -113,7 +116,7 @@ def _folder_of(run: Run) -> Path | None:
 def _is_of(place: Path, run: Run) -> bool:
     try:
         return bool(json.loads((place / RUN_FILE).read_bytes())["id"] == run.id)
-    except (OSError, ValueError, KeyError, TypeError):
+    except UNREADABLE:
         return False
 
 

@@ -63,7 +63,7 @@ def end_servers_left_behind() -> None:
             mark = process.environ().get(_MARK, "")
             if mark and _APPLICATION in process.cmdline() and _is_left_behind(mark):
                 process.kill()
-        except psutil.Error:  # another user's, or it ended meanwhile
+        except (psutil.Error, ValueError):  # another user's, or it ended meanwhile; or the mark is none of ours
             continue
 
 

@@ -6,13 +6,15 @@ import re
 import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import psutil
 import pytest
 from support.cache_contract import check_cache
+from support.process_trees import open_to_others
 
 from headstart.extractors.cache.cache import EmbeddingCache
 from headstart.extractors.images.sources import list_images
@@ -44,16 +46,20 @@ def shown(tmp_path_factory: pytest.TempPathFactory, settle_prefect: Callable[[Pa
     folder = tmp_path_factory.mktemp("demo")
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
     environment |= {"PREFECT_HOME": str(settle_prefect(folder / "prefect")), "COLUMNS": "80"}
-    ran = subprocess.run(
-        [sys.executable, "-m", "headstart", "demo"],
-        cwd=folder,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=280,
-    )
-    return folder / "headstart-demo", ran
+    command = [sys.executable, "-m", "headstart", "demo"]
+    with (folder / "out").open("w") as out, (folder / "err").open("w") as err:
+        process = subprocess.Popen(command, cwd=folder, env=environment, stdout=out, stderr=err)
+    with suppress(psutil.NoSuchProcess):
+        while process.poll() is None:
+            addresses = open_to_others(process.pid)
+            (folder / "open").write_text("".join(addresses)) if addresses else time.sleep(0.2)
+    status = process.wait(timeout=280)
+    written = ((folder / name).read_text() for name in ("out", "err"))
+    return folder / "headstart-demo", subprocess.CompletedProcess(command, status, *written)
+
+
+def test_it_lets_no_other_machine_in(shown: Shown) -> None:
+    assert not (shown[0].parent / "open").exists()
 
 
 def test_it_ends_well_and_prints_no_traceback_and_no_warning(

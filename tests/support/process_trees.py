@@ -1,9 +1,13 @@
 """What a process and those that it started are at: where they listen, and whether they still run."""
 
+import socket
 from collections.abc import Iterator
+from contextlib import contextmanager
 from ipaddress import ip_address
+from typing import Any
 
 import psutil
+import pytest
 
 
 def tree_of(pid: int) -> list[psutil.Process]:
@@ -55,3 +59,25 @@ def _words_of(process: psutil.Process) -> list[str]:
         return process.cmdline()
     except psutil.Error:
         return []
+
+
+@contextmanager
+def listening_here() -> Iterator[list[Any]]:
+    """Yield the addresses at which this process begins to listen meanwhile, or to take packets."""
+    addresses: list[Any] = []
+    listen, bind = socket.socket.listen, socket.socket.bind
+
+    def listening(self: socket.socket, *backlog: int) -> None:
+        listen(self, *backlog)
+        if self.family != socket.AF_UNIX:
+            addresses.append(self.getsockname())
+
+    def binding(self: socket.socket, address: Any) -> None:
+        bind(self, address)
+        if self.family != socket.AF_UNIX and self.type == socket.SOCK_DGRAM:
+            addresses.append(self.getsockname())
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(socket.socket, "listen", listening)
+        patch.setattr(socket.socket, "bind", binding)
+        yield addresses

@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 from support.image_bytes import encode, pixels, png16, tiff
 
+from headstart.extractors.decoding import profiles
 from headstart.extractors.decoding.decode import decode_rgb
 from headstart.extractors.errors import UnreadableImage
 
@@ -178,3 +179,10 @@ def test_thirty_two_bit_grey_of_another_range_is_unreadable(values: tuple[int, i
 def test_float_pixels_are_unreadable() -> None:
     with pytest.raises(UnreadableImage, match="float pixels, whose black and white are not defined; save it with 8"):
         decode_rgb(encode(Image.new("F", (2, 2), 0.5), "TIFF"))
+
+
+def test_a_profile_larger_than_any_is_not_followed(monkeypatch: pytest.MonkeyPatch) -> None:
+    image = Image.new("RGB", (2, 2))
+    image.info["icc_profile"] = bytes(profiles._LARGEST + 1)
+    monkeypatch.setattr(profiles, "_conversion", lambda _: pytest.fail("it was looked into"))
+    assert profiles.conversion(image) is None

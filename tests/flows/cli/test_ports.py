@@ -1,6 +1,6 @@
 """No command lets other machines in: whatever listens while it works, in any of its processes, listens on loopback.
 
-`headstart run` is looked at in `test_run_signals`.
+`headstart run` is looked at in `test_run_signals`, `serve` in `serving.test_server`, `demo` in `test_demo`.
 """
 
 from collections.abc import Callable
@@ -12,7 +12,9 @@ import pytest
 from support.dask_processes import end
 from support.forked import Forked
 from support.prefect_queries import wait_for
-from support.process_trees import listeners, open_to_others
+from support.process_trees import listeners, listening_here, open_to_others
+
+from headstart.flows.cli.app import app, main
 
 HEAD = "support.gated_head:Gated"
 BACKBONE = "support.gated_model:build"
@@ -98,3 +100,45 @@ def test_a_night_listens_on_loopback_alone_while_it_embeds_and_while_it_fits(
         for gate in working.gates:
             working.check_closed(gate)
         working.check_ended()
+
+
+QUIET = {  # commands that start no other process, and what they are typed with
+    "backbones": "small*",
+    "inspect": "CACHE",
+    "extract": "PHOTOS --backbone pixels --cache CACHE",
+    "verify": "CACHE --repair",
+    "compact": "CACHE",
+    "export": "CACHE --to all.npy",
+    "cluster": "CACHE",
+    "predict": "RESULTS PHOTOS",
+    "results": "CACHE",
+    "compare": "RESULTS RESULTS",
+    "doctor": "",
+}
+WITH_OTHERS = {"fit", "run", "nightly", "serve", "demo"}  # looked at above, and in other files
+
+
+def test_no_command_is_forgotten() -> None:
+    assert {command.callback.__name__ for command in app.registered_commands} == QUIET.keys() | WITH_OTHERS
+
+
+@pytest.fixture
+def fitted(embed: Callable[..., Any], photos: Path, elsewhere: Path) -> dict[str, str]:
+    """What stands for the words in capitals."""
+    with listening_here() as addresses:
+        cache = embed(backbone="pixels", weights="default").cache
+        main_ends(f"fit {cache} --head dummy --folds 2 --out {elsewhere / 'results'}".split())
+        assert {host for host, *_ in addresses} == {"127.0.0.1"}  # of Dask's threads
+    return {"CACHE": cache, "PHOTOS": str(photos), "RESULTS": str(elsewhere / "results")}
+
+
+def main_ends(words: list[str]) -> None:
+    with pytest.raises(SystemExit, match=r"[01]"):
+        main(words)
+
+
+def test_other_commands_listen_nowhere(fitted: dict[str, str]) -> None:
+    for command, words in QUIET.items():
+        with listening_here() as addresses:
+            main_ends([command, *(fitted.get(word, word) for word in words.split())])
+        assert addresses == [], command
