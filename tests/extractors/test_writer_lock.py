@@ -58,35 +58,35 @@ def opened(cache: Path, folder: Path, settings: Settings = SETTINGS) -> Extracti
 
 
 def test_a_second_process_waits_and_says_so_once(holder: "subprocess.Popen[str]", tmp_path: Path) -> None:
-    said: list[Path] = []
+    shown: list[Path] = []
 
     def let_go(lock: Path) -> None:
-        said.append(lock)
+        shown.append(lock)
         assert holder.stdin is not None
         holder.stdin.write("go\n")
         holder.stdin.flush()
 
     with writer_lock(tmp_path, on_wait=let_go):
         assert holder.wait(timeout=30) == 0
-    assert said == [tmp_path / "writer.lock"]
+    assert shown == [tmp_path / "writer.lock"]
 
 
 def test_a_lock_that_is_free_is_taken_without_a_word(tmp_path: Path) -> None:
-    said: list[Path] = []
+    shown: list[Path] = []
     for _ in range(2):
-        with writer_lock(tmp_path / "embeddings" / "key", on_wait=said.append):
+        with writer_lock(tmp_path / "embeddings" / "key", on_wait=shown.append):
             pass
-    assert said == []
+    assert shown == []
 
 
 def test_the_lock_of_a_killed_writer_is_no_obstacle(holder: "subprocess.Popen[str]", tmp_path: Path) -> None:
-    said: list[Path] = []
+    shown: list[Path] = []
     holder.send_signal(signal.SIGKILL)
     holder.wait(timeout=30)
     assert (tmp_path / "writer.lock").exists()
-    with writer_lock(tmp_path, on_wait=said.append):
+    with writer_lock(tmp_path, on_wait=shown.append):
         pass
-    assert said == []
+    assert shown == []
 
 
 def test_the_lock_is_given_back_after_an_error(tmp_path: Path) -> None:
@@ -247,12 +247,12 @@ def test_two_extractions_at_the_same_time_end_with_every_row_once(tmp_path: Path
         for those, (out, err) in zip((ready, reversed(ready)), files, strict=True)
     ]
     ended = [process.wait(timeout=120) for process in both]
-    told = [(out.read_text(), err.read_text()) for out, err in files]
-    assert ended == [0, 0], told
-    summaries = [json.loads(out) for out, _ in told]
+    noted = [(out.read_text(), err.read_text()) for out, err in files]
+    assert ended == [0, 0], noted
+    summaries = [json.loads(out) for out, _ in noted]
     assert sum(summary["embedded"] for summary in summaries) == 120
     assert [summary["embedded"] + summary["reused"] for summary in summaries] == [120, 120]
-    assert sum(err.count("another process writes these embeddings; waiting") for _, err in told) <= 1
+    assert sum(err.count("another process writes these embeddings; waiting") for _, err in noted) <= 1
     cache = EmbeddingCache(tmp_path / "cache")
     check_cache(cache)
     (store,) = cache.stores()

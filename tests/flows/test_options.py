@@ -103,15 +103,15 @@ def test_a_command_has_every_option_with_its_name_default_type_and_words(holder:
         if not one.option.command:
             assert one.name not in offered
             continue
-        found, said = offered[one.name], one.option
-        assert found.opts == [said.flag or f"--{one.name.replace('_', '-')}"]
+        found, shown = offered[one.name], one.option
+        assert found.opts == [shown.flag or f"--{one.name.replace('_', '-')}"]
         assert (found.default or None) == (one.default or None)
         if (holder, one.name) in OWN:
             continue
-        assert (found.help, found.show_default) == (said.help or None, said.unset or True)
+        assert (found.help, found.show_default) == (shown.help or None, shown.unset or True)
         assert (found.multiple, found.is_flag) == (str(one.kind).startswith("list["), one.kind is bool)
-        assert declared[one.name].annotation == (Literal[said.choices] | None if one.name == "metric" else one.kind)
-        assert declared[one.name].default.min == said.least
+        assert declared[one.name].annotation == (Literal[shown.choices] | None if one.name == "metric" else one.kind)
+        assert declared[one.name].default.min == shown.least
 
 
 def test_a_fit_table_has_every_option_with_its_name_default_type_and_bounds() -> None:
@@ -207,9 +207,9 @@ def test_a_field_of_the_key_with_an_option_is_asked_for_kept_and_told(photos: Pa
     in_key |= {"exact": True, "image_size": 16}
     assert in_key.keys() == shared_values(Settings, EmbeddingKey).keys()
     assert set(in_key) < set(names(ExtractOptions, "command")) & set(Experiment.model_fields)
-    (told,) = extract(photos, "small_cnn", options=ExtractOptions(weights="none", cache=tmp_path / "c", **in_key)).keys
+    (noted,) = extract(photos, "small_cnn", options=ExtractOptions(weights="none", cache=tmp_path / "c", **in_key)).keys
     key = EmbeddingCache(tmp_path / "c").stores()[0].key
-    assert in_key == {name: getattr(told, name) for name in in_key} == {name: getattr(key, name) for name in in_key}
+    assert in_key == {name: getattr(noted, name) for name in in_key} == {name: getattr(key, name) for name in in_key}
     assert Settings.for_key(key, device="cpu", workers=3) == Settings(device="cpu", workers=3, **in_key)
 
 

@@ -98,10 +98,10 @@ def test_extract_and_fit_say_it_before_the_work_and_in_their_json(
     words = ["--backbone", "small_cnn", "--weights", "none", "--precision", "fp32"]
     with pytest.raises(SystemExit, match="0"):
         main(["extract", str(photos), *words, "--json"])
-    said, shown = capsys.readouterr()
+    printed, shown = capsys.readouterr()
     text = "4 classes: cat, dog, heron, owl · 38 images, no splits · 1 image without a label"
     assert " ".join(shown.split()).startswith(f"{text} · passed over @eaDir/, 1 other file reading")
-    found = json.loads(said)
+    found = json.loads(printed)
     assert found["understood"]["text"] == text
     assert found["understood"]["classes"] == {"cat": 12, "dog": 12, "heron": 1, "owl": 12}
     assert found["notes"] == [
@@ -110,10 +110,10 @@ def test_extract_and_fit_say_it_before_the_work_and_in_their_json(
     ]
     with pytest.raises(SystemExit, match="0"):
         main(["fit", "photos.headstart", "--head", "centroid", "--json"])
-    said, shown = capsys.readouterr()
+    printed, shown = capsys.readouterr()
     text = "3 classes: cat, dog, owl · 36 images, no splits · 1 image without a label · 1 class too rare"
     assert " ".join(shown.split()).startswith(text)
-    assert json.loads(said)["understood"]["text"] == text
+    assert json.loads(printed)["understood"]["text"] == text
 
 
 def test_a_fit_says_that_a_limit_left_images_out(embed: Callable[..., Any], elsewhere: Path) -> None:

@@ -70,8 +70,8 @@ class TestTimm:
     )
     def test_tokens_and_layout_are_told(self, name, prefix_tokens, class_token, channels_last):
         backbone = load_backbone(f"timm/{name}", weights="none")
-        told = (backbone.prefix_tokens, backbone.class_token, backbone.channels_last)
-        assert told == (prefix_tokens, class_token, channels_last)
+        noted = (backbone.prefix_tokens, backbone.class_token, backbone.channels_last)
+        assert noted == (prefix_tokens, class_token, channels_last)
 
     @pytest.mark.parametrize(
         ("config", "expected"),

@@ -38,12 +38,12 @@ def test_smaller_copies_and_masks_are_no_pages() -> None:
     assert remarks_on(encode(FRAMES[0], "MPO", save_all=True, append_images=FRAMES[1:])) == []
 
 
-@pytest.mark.parametrize(("height", "said"), [(64, ["one value"]), (60, ["one value"]), (50, [])])
+@pytest.mark.parametrize(("height", "printed"), [(64, ["one value"]), (60, ["one value"]), (50, [])])
 @pytest.mark.parametrize("colour", ["black", "white", (1, 2, 3)])
-def test_an_image_of_one_colour_is_said(height: int, said: list[str], colour: Any) -> None:
+def test_an_image_of_one_colour_is_said(height: int, printed: list[str], colour: Any) -> None:
     image = noise(64, 64)
     image.paste(colour, (0, 0, 64, height))
-    assert remarks_on(encode(image)) == said
+    assert remarks_on(encode(image)) == printed
 
 
 def test_deep_images_that_are_nearly_black_or_exceed_their_range_are_said() -> None:
@@ -96,8 +96,8 @@ def test_remarks_of_many_are_kept_and_told_with_an_example(tmp_path: Path) -> No
     remarks.write(tmp_path)
     again = Remarks.read(tmp_path)
     assert again.as_dict() == {"pages": ["aa", "bb"], "one value": ["bb"]}
-    told = again.notes({"bb": "b.tif"})
-    assert [note.split(";")[0] for note in told] == [
+    noted = again.notes({"bb": "b.tif"})
+    assert [note.split(";")[0] for note in noted] == [
         "1 image with several pages or frames (b.tif): the first is taken",
         "1 image of which nine tenths and more are one colour (b.tif)",
     ]

@@ -248,16 +248,16 @@ def test_the_axis_of_the_channels_is_told_right_or_refused(name, n_refused):
         pytest.importorskip("timm")
     backbone = load_backbone(name, weights="none")
     small, large = (_shapes(backbone.module, size) for size in ((32, 64), (64, 96)))
-    told = {}
+    noted = {}
     for layer, shape in small.items():
         unchanged = [axis for axis in (1, 2, 3) if shape[axis] == large[layer][axis]]
         if unchanged in ([1], [3]):
-            told[layer] = (is_channels_last(backbone, layer), unchanged == [3])
-    wrong = {layer: answer for layer, (answer, truth) in told.items() if answer is not None and answer is not truth}
-    assert len(told) > 20
+            noted[layer] = (is_channels_last(backbone, layer), unchanged == [3])
+    wrong = {layer: answer for layer, (answer, truth) in noted.items() if answer is not None and answer is not truth}
+    assert len(noted) > 20
     assert wrong == {}
     if n_refused is not None:
-        assert sum(answer is None for answer, _ in told.values()) == n_refused
+        assert sum(answer is None for answer, _ in noted.values()) == n_refused
 
 
 def _shapes(module: nn.Module, size: tuple[int, int]) -> dict[str, tuple[int, ...]]:

@@ -85,8 +85,8 @@ def test_an_interruption_between_outer_folds_keeps_what_is_done_and_the_same_com
     with pytest.raises(SystemExit) as end:
         main(words)
     assert end.value.code == 130
-    said = " ".join(capsys.readouterr().err.split())
-    assert f"note: 2 of {n_candidates} candidates and those of 1 whole outer fold are fitted and kept;" in said
+    printed = " ".join(capsys.readouterr().err.split())
+    assert f"note: 2 of {n_candidates} candidates and those of 1 whole outer fold are fitted and kept;" in printed
     swept.clear()
     again = fit(cache, "ridge", out=tmp_path / "r", **options)
     assert swept == [0, n_candidates - 2, n_candidates, n_candidates]
@@ -95,7 +95,7 @@ def test_an_interruption_between_outer_folds_keeps_what_is_done_and_the_same_com
 
 
 @pytest.mark.parametrize(
-    ("n_kept", "n_sweeps", "said"),
+    ("n_kept", "n_sweeps", "printed"),
     [
         (0, 0, "no candidate was fitted yet"),
         (0, 2, "those of 2 whole outer folds are fitted and kept; the same command goes on from there"),
@@ -103,10 +103,10 @@ def test_an_interruption_between_outer_folds_keeps_what_is_done_and_the_same_com
     ],
 )
 def test_an_interruption_says_what_it_leaves_of_all_sweeps(
-    capsys: pytest.CaptureFixture[str], n_kept: int, n_sweeps: int, said: str
+    capsys: pytest.CaptureFixture[str], n_kept: int, n_sweeps: int, printed: str
 ) -> None:
     say_kept(n_kept, 9, n_sweeps=n_sweeps)
-    assert " ".join(capsys.readouterr().err.split()) == f"note: {said}"
+    assert " ".join(capsys.readouterr().err.split()) == f"note: {printed}"
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ TINY = ["--backbone", "small_cnn", "--weights", "none", "--precision", "fp32"]
 
 
 @pytest.fixture
-def said(elsewhere: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
+def shown(elsewhere: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
     """Run a command that fails, and return its line."""
 
     def run(*words: str) -> str:
@@ -27,15 +27,15 @@ def said(elsewhere: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., s
     return run
 
 
-def test_images_beside_their_cache_are_told_from_it(said: Callable[..., str], photos: Path, elsewhere: Path) -> None:
+def test_images_beside_their_cache_are_told_from_it(shown: Callable[..., str], photos: Path, elsewhere: Path) -> None:
     with pytest.raises(SystemExit, match="0"):
         main(["extract", str(photos), *TINY, "--cache", f"{photos}.headstart"])
     before = sorted(photos.iterdir())
     for command in ("fit", "inspect", "verify", "cluster"):
-        assert f"the one of these images is {photos}.headstart" in said(command, str(photos))
-    assert f"did you mean {photos}.headstart?" in said("fit", f"{photos}z.headstart")
-    assert "if these are images, embed them first: 'headstart extract" in said("fit", str(photos / "cat"))
-    assert "is a cache and holds no images" in said("extract", f"{photos}.headstart", *TINY)
+        assert f"the one of these images is {photos}.headstart" in shown(command, str(photos))
+    assert f"did you mean {photos}.headstart?" in shown("fit", f"{photos}z.headstart")
+    assert "if these are images, embed them first: 'headstart extract" in shown("fit", str(photos / "cat"))
+    assert "is a cache and holds no images" in shown("extract", f"{photos}.headstart", *TINY)
     assert sorted(photos.iterdir()) == before
     assert list(elsewhere.iterdir()) == []
 
@@ -49,10 +49,10 @@ def test_images_beside_their_cache_are_told_from_it(said: Callable[..., str], ph
     ],
 )  # fmt: skip
 def test_a_name_that_no_file_can_have_is_the_system_s_word_and_no_defect(
-    said: Callable[..., str], elsewhere: Path, words: str
+    shown: Callable[..., str], elsewhere: Path, words: str
 ) -> None:
     draw(elsewhere / "HERE" / "cat" / "1.png", 0, seed=0)
-    found = said(*words.replace("LONG", "x" * 5000).split())
+    found = shown(*words.replace("LONG", "x" * 5000).split())
     assert "defect" not in found
     assert "too long" in found or "no such file" in found
 
@@ -87,25 +87,25 @@ def test_a_list_before_the_paths_ends_before_them(
 
 
 def test_a_model_and_images_that_changed_places_are_put_right(
-    said: Callable[..., str], embed: Embed, photos: Path
+    shown: Callable[..., str], embed: Embed, photos: Path
 ) -> None:
     from headstart.flows.fitting.job import fit
 
     model = fit(embed().cache, "centroid").model
     for place in (model, str(Path(model).parent)):
         expected = f"the model comes first, then the images: headstart predict {place} {photos}"
-        assert expected in said("predict", str(photos), place)
+        assert expected in shown("predict", str(photos), place)
 
 
-def test_several_names_in_one_word_are_told_apart(said: Callable[..., str], embed: Embed, photos: Path) -> None:
+def test_several_names_in_one_word_are_told_apart(shown: Callable[..., str], embed: Embed, photos: Path) -> None:
     cache = str(embed().cache)
-    assert "several heads are words of their own: --head logreg knn" in said("fit", cache, "--head", "logreg,knn")
+    assert "several heads are words of their own: --head logreg knn" in shown("fit", cache, "--head", "logreg,knn")
     words = ["--backbone", "small_cnn,pixels", "--weights", "none"]
-    assert "several are words of their own: --backbone small_cnn pixels" in said("extract", str(photos), *words)
+    assert "several are words of their own: --backbone small_cnn pixels" in shown("extract", str(photos), *words)
     manifest = photos.parent / "two.csv"
     manifest.write_text("path,colour,shape\nphotos/cat/00.png,red,round\nphotos/dog/00.png,blue,square\n")
     cache = str(embed(images=manifest, cache=photos.parent / "two").cache)
-    assert "several are words of their own: --target colour shape" in said("fit", cache, "--target", "colour,shape")
+    assert "several are words of their own: --target colour shape" in shown("fit", cache, "--target", "colour,shape")
 
 
 @pytest.mark.parametrize(
@@ -123,7 +123,7 @@ def test_several_names_in_one_word_are_told_apart(said: Callable[..., str], embe
 )
 @pytest.mark.parametrize("command", ["extract", "run"])
 def test_what_cannot_be_embedded_is_told_before_an_image_is_read(
-    said: Callable[..., str],
+    shown: Callable[..., str],
     photos: Path,
     elsewhere: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -138,7 +138,7 @@ def test_what_cannot_be_embedded_is_told_before_an_image_is_read(
         monkeypatch.setattr(f"headstart.flows.{place}.list_images", refuse)
     (elsewhere / "damaged.pth").write_bytes(b"no weights")
     if command == "extract":
-        line = said("extract", str(photos), "--backbone", *words)
+        line = shown("extract", str(photos), "--backbone", *words)
     else:
         given = dict(zip(words[1::2], words[2::2], strict=True))
         tap = f'tap = ["{given["--tap"]}"]\n' if "--tap" in given else ""
@@ -147,13 +147,13 @@ def test_what_cannot_be_embedded_is_told_before_an_image_is_read(
             f'images = "{photos}"\n{tap}{device}[[extract]]\nbackbone = "{words[0]}"\n'
             f'weights = "{given["--weights"]}"\n[fit]\nhead = ["knn"]\n'
         )
-        line = said("run", "birds.toml")
+        line = shown("run", "birds.toml")
     assert message in line
     assert [path.name for path in elsewhere.iterdir() if path.suffix == ".headstart"] == []
 
 
 def test_a_head_is_looked_up_before_the_images(
-    said: Callable[..., str], embed: Embed, monkeypatch: pytest.MonkeyPatch
+    shown: Callable[..., str], embed: Embed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cache = str(embed().cache)
 
@@ -161,20 +161,20 @@ def test_a_head_is_looked_up_before_the_images(
         raise AssertionError("the labels are read")
 
     monkeypatch.setattr("headstart.flows.fitting.job.pose_problem", refuse)
-    assert "did you mean logreg?" in said("fit", cache, "--head", "logregg")
+    assert "did you mean logreg?" in shown("fit", cache, "--head", "logregg")
 
 
 def test_a_command_that_fails_leaves_no_cache_without_a_listing(
-    said: Callable[..., str], photos: Path, elsewhere: Path, monkeypatch: pytest.MonkeyPatch
+    shown: Callable[..., str], photos: Path, elsewhere: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert "no such file or folder" in said("extract", str(photos / "nowhere"), *TINY)
+    assert "no such file or folder" in shown("extract", str(photos / "nowhere"), *TINY)
     assert list(elsewhere.iterdir()) == []
 
     def fail(*_: object, **__: object) -> None:
         raise OSError(5, "Input/output error")
 
     monkeypatch.setattr(update, "_hash_unknown", fail)
-    said("extract", str(photos), *TINY)
+    shown("extract", str(photos), *TINY)
     assert list(elsewhere.iterdir()) == []
     monkeypatch.undo()
 

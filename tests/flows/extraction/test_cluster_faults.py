@@ -152,10 +152,10 @@ def test_a_flow_whose_scheduler_is_restarted_goes_on_when_it_is_retried(
     flow = Running(experiment, configured, dask)
     dask.wait_until_gated(worker)
     dask.end_scheduler()
-    status, told, _ = flow.ended()
+    status, log, _ = flow.ended()
     assert status == 1
-    assert "Traceback" not in told
-    assert f"the Dask scheduler at {dask.address} went away" in told
+    assert "Traceback" not in log
+    assert f"the Dask scheduler at {dask.address} went away" in log
     kept = sealed(photos.parent)
     assert len(kept) == 1
     # The worker has lost its scheduler but computes on. Shards are cut otherwise now: what it would seal overlaps them.
@@ -165,8 +165,8 @@ def test_a_flow_whose_scheduler_is_restarted_goes_on_when_it_is_retried(
     flow = Running(experiment, configured, dask)
     dask.wait_until_gated(another)
     dask.allow(None)
-    status, told, answer = flow.ended()
-    assert status == 0, told
+    status, log, answer = flow.ended()
+    assert status == 0, log
     assert json.loads(answer)["extraction"]["embedded"] == N_IMAGES - SHARD_IMAGES
     assert kept.items() <= sealed(photos.parent).items()
     check_every_row_once_and_as_here(photos)
@@ -186,8 +186,8 @@ def test_a_flow_outlives_a_restart_of_prefects_server(
     wait_for(lambda: len(sealed(photos.parent)) == 2, "a second shard")
     with serving_prefect(home, port) as server:
         dask.allow(None)
-        status, told, answer = flow.ended()
-        assert status == 0, told
+        status, log, answer = flow.ended()
+        assert status == 0, log
         assert json.loads(answer)["extraction"]["embedded"] == N_IMAGES
         (seen,) = flow_runs_of(server, "restarted server")
         assert seen["state_name"] == "Completed"

@@ -80,23 +80,23 @@ def test_who_waits_is_told_so_once(
 ) -> None:
     other = FileLock(extraction.store.path / "writer.lock")
     other.acquire()
-    said: list[Path] = []
+    locks: list[Path] = []
 
     def say_and_let_go(lock: Path) -> None:
-        said.append(lock)
+        locks.append(lock)
         other.release()
 
     monkeypatch.setattr(f"{run.__module__}.say_waiting", say_and_let_go)
     run(extraction, [], progress=True)
-    assert said == [extraction.store.path / "writer.lock"]
+    assert locks == [extraction.store.path / "writer.lock"]
     assert extraction.store.n_rows() == 36
 
 
 def test_what_is_said_names_the_lock_on_standard_error(capsys: pytest.CaptureFixture[str]) -> None:
     say_waiting(Path("photos.headstart/embeddings/k/writer.lock"))
-    told = capsys.readouterr()
-    assert told.out == ""
-    assert " ".join(told.err.split()) == (
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert " ".join(captured.err.split()) == (
         "note: another process writes these embeddings; waiting for it to end "
         "(photos.headstart/embeddings/k/writer.lock)"
     )

@@ -52,10 +52,10 @@ def test_to_describe_a_run_changes_nothing_of_it(photos: Path, tmp_path: Path) -
     extraction = opened(EmbeddingCache(tmp_path / "cache", create=True), photos)
     embedded = run(extraction)
     before, key = dict(extraction.times.seconds), KeyDescription.of(extraction)
-    told = [describe_run(key, extraction, extraction.listing, embedded, opening=1000.0, seconds=9.0) for _ in range(2)]
+    noted = [describe_run(key, extraction, extraction.listing, embedded, opening=1000.0, seconds=9.0) for _ in range(2)]
     assert extraction.times.seconds == before
-    assert told[0] == told[1]
-    assert told[0].stages["set up"] == round(1000.0 + before["set up"], 3)
+    assert noted[0] == noted[1]
+    assert noted[0].stages["set up"] == round(1000.0 + before["set up"], 3)
 
 
 def test_several_backbones_fill_several_keys_of_one_cache(embed: Embed) -> None:

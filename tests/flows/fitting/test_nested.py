@@ -117,18 +117,18 @@ def test_every_image_is_kept_once_with_what_was_said_without_it(nested: FitSumma
 
 
 def test_summary_run_and_card_say_what_won_in_each_fold_and_what_the_number_means(nested: FitSummary) -> None:
-    told = nested.test.nested
+    noted = nested.test.nested
     assert (nested.test.split, nested.test.n_images, nested.test.n_train) == ("3 nested folds", 300, 300)
-    assert told.meaning == MEANING
-    assert [(one.fold, one.n_train, one.n_images) for one in told.folds] == [
+    assert noted.meaning == MEANING
+    assert [(one.fold, one.n_train, one.n_images) for one in noted.folds] == [
         (1, 200, 100),
         (2, 200, 100),
         (3, 200, 100),
     ]
-    assert {(one.head, one.tap) for one in told.folds} <= {("knn", "penultimate"), ("centroid", "penultimate")}
-    same = [one.head == nested.winner.head and one.params == nested.winner.params for one in told.folds]
-    assert told.n_same == sum(same)
-    mean = np.mean([one.scores["accuracy"].value for one in told.folds])
+    assert {(one.head, one.tap) for one in noted.folds} <= {("knn", "penultimate"), ("centroid", "penultimate")}
+    same = [one.head == nested.winner.head and one.params == nested.winner.params for one in noted.folds]
+    assert noted.n_same == sum(same)
+    mean = np.mean([one.scores["accuracy"].value for one in noted.folds])
     assert mean == pytest.approx(nested.test.scores["accuracy"].value)  # folds of one size
     assert run_of(nested).run.test == nested.test
     assert load_model(nested.model)[1]["scores"]["test"] == as_json(nested.test)

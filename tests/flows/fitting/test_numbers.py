@@ -69,10 +69,10 @@ def test_the_saved_model_gives_the_score_that_was_told(fitted: FitSummary, numbe
     kept = find_run(str(Path(fitted.model).parent), [])
     table = read_predictions(kept.history, kept.run)
     rows = [as_hex(problem.images.digest).index(digest) for digest in table["digest"]]
-    said = model.predict(np.asarray(problem.embedded[0].features, dtype=np.float32)[rows])
-    np.testing.assert_allclose(said, table["predicted"])
+    shown = model.predict(np.asarray(problem.embedded[0].features, dtype=np.float32)[rows])
+    np.testing.assert_allclose(shown, table["predicted"])
     np.testing.assert_allclose(problem.y[rows], table["true"])
-    assert np.abs(said - problem.y[rows]).mean() == pytest.approx(fitted.test.scores["mae"].value)
+    assert np.abs(shown - problem.y[rows]).mean() == pytest.approx(fitted.test.scores["mae"].value)
     assert (card["task"], card["class_names"]) == ("regress", [])
 
 

@@ -77,10 +77,10 @@ def test_columns_of_zero_and_one_have_means_of_scikit_learns_metrics(several: Se
     for column in ("sunny", "wet"):
         kept = find_run(str(Path(several.fits[column].model).parent), [])
         table = read_predictions(kept.history, kept.run)
-        true, said = (table[name].astype(str) == "1" for name in ("true", "predicted"))
+        true, shown = (table[name].astype(str) == "1" for name in ("true", "predicted"))
         of_one = table["probability_of_true"].where(true, 1 - table["probability_of_true"])
         expected["accuracy"].append(several.fits[column].test.scores["accuracy"].value)
-        expected["f1"].append(f1_score(true, said))
+        expected["f1"].append(f1_score(true, shown))
         expected["average_precision"].append(average_precision_score(true, of_one))
     assert found.accuracy == pytest.approx(np.mean(expected["accuracy"]))
     assert found.macro_f1 == pytest.approx(np.mean(expected["f1"]))

@@ -47,9 +47,9 @@ def test_a_fit_in_blocks_saves_a_model_that_predicts(cache: Path, tmp_path: Path
 def test_a_note_says_why_and_what_is_left_out(cache: Path, tmp_path: Path) -> None:
     found = fit(cache, ["ridge", "knn", "dummy"], out=tmp_path / "out", memory=20_000)
     assert {row.head for row in found.leaderboard} == {"ridge", "dummy"}
-    told = [note for note in found.notes if "in float32" in note]
-    assert len(told) == 1
-    assert told[0].startswith("the features take 57.6 kB in float32, more than 20.0 kB: they were read in blocks")
+    results = [note for note in found.notes if "in float32" in note]
+    assert len(results) == 1
+    assert results[0].startswith("the features take 57.6 kB in float32, more than 20.0 kB: they were read in blocks")
     assert "knn cannot be fitted on features read in blocks and were left out" in found.notes
 
 

@@ -40,37 +40,37 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return cache_of(tmp_path_factory.mktemp("cache"), noise + np.arange(60)[:, None] % 2, ["cat", "dog"] * 30)
 
 
-def same(value: Any, said: Any, names: list[str]) -> None:
+def same(value: Any, shown: Any, names: list[str]) -> None:
     """Compare an object of JSON with what it was made of: its names in their order, and each value."""
-    assert list(said) == names
+    assert list(shown) == names
     for name in names:
         mine = getattr(value, name)
         if name == "scores":
-            assert list(said[name]) == list(mine)
+            assert list(shown[name]) == list(mine)
             for metric, score in mine.items():
-                same(score, said[name][metric], SCORE)
+                same(score, shown[name][metric], SCORE)
         elif name == "understood":
-            assert said[name] == {**vars(mine), "text": mine.text}
+            assert shown[name] == {**vars(mine), "text": mine.text}
         elif name in ("winner", "test"):
-            same_score(mine, said[name]) if name == "test" else same(mine, said[name], ROW)
+            same_score(mine, shown[name]) if name == "test" else same(mine, shown[name], ROW)
         elif name in ("leaderboard", "controls"):
-            assert len(said[name]) == len(mine)
-            for row, of_row in zip(mine, said[name], strict=True):
+            assert len(shown[name]) == len(mine)
+            for row, of_row in zip(mine, shown[name], strict=True):
                 same(row, of_row, ROW)
         elif name == "folds" and isinstance(mine, list):
-            for row, of_row in zip(mine, said[name], strict=True):
+            for row, of_row in zip(mine, shown[name], strict=True):
                 same(row, of_row, FOLD)
         else:
-            assert said[name] == mine, name
+            assert shown[name] == mine, name
 
 
-def same_score(test: TestResult, said: Any) -> None:
+def same_score(test: TestResult, shown: Any) -> None:
     if test.nested is None:
-        same(test, said, TEST)
+        same(test, shown, TEST)
         return
-    same(test, {name: said[name] for name in TEST}, TEST)
-    assert list(said) == [*TEST, "nested"]
-    same(test.nested, said["nested"], NESTED)
+    same(test, {name: shown[name] for name in TEST}, TEST)
+    assert list(shown) == [*TEST, "nested"]
+    same(test.nested, shown["nested"], NESTED)
 
 
 def test_the_names_are_those_of_the_dataclasses() -> None:
@@ -120,7 +120,7 @@ def test_the_command_prints_what_the_function_returns(
     words = ["fit", str(cache), "--head", "centroid", "dummy", "--folds", "2", "--json", "--out", str(tmp_path / "r")]
     with pytest.raises(SystemExit, match="0"):
         main(words)
-    said = json.loads(capsys.readouterr().out)
-    assert list(said) == SUMMARY
-    assert said["winner"] == said["leaderboard"][0]
-    assert list(said["test"]) == TEST
+    shown = json.loads(capsys.readouterr().out)
+    assert list(shown) == SUMMARY
+    assert shown["winner"] == shown["leaderboard"][0]
+    assert list(shown["test"]) == TEST

@@ -77,12 +77,12 @@ def test_nothing_is_shown_to_programs(capsys: pytest.CaptureFixture[str]) -> Non
 
 
 @pytest.mark.parametrize(
-    ("n_kept", "said"),
+    ("n_kept", "printed"),
     [
         (3, "note: 3 of 40 candidates are fitted and kept; the same command goes on from there\n"),
         (0, "note: no candidate was fitted yet\n"),
     ],
 )
-def test_an_interruption_says_what_it_leaves(capsys: pytest.CaptureFixture[str], n_kept: int, said: str) -> None:
+def test_an_interruption_says_what_it_leaves(capsys: pytest.CaptureFixture[str], n_kept: int, printed: str) -> None:
     say_kept(n_kept, 40)
-    assert " ".join(capsys.readouterr().err.split()) == said.strip()
+    assert " ".join(capsys.readouterr().err.split()) == printed.strip()

@@ -238,9 +238,9 @@ def test_the_same_command_fits_only_the_rest_and_ends_as_if_nothing_had_happened
     with pytest.raises(SystemExit) as end:
         main(["fit", str(cache), "--head", "numbered", "--out", str(tmp_path / "r")])
     assert end.value.code == 130
-    said = " ".join(capsys.readouterr().err.split())
-    assert "note: 3 of 6 candidates are fitted and kept; the same command goes on from there" in said
-    assert said.endswith("note: interrupted")
+    shown = " ".join(capsys.readouterr().err.split())
+    assert "note: 3 of 6 candidates are fitted and kept; the same command goes on from there" in shown
+    assert shown.endswith("note: interrupted")
     fitted()
     again = fit(cache, "numbered", out=tmp_path / "r")
     assert fitted() == {3, 4, 5}

@@ -291,8 +291,8 @@ def test_the_digest_of_images_is_that_of_their_sorted_lines(
     lines = [f"{row.tobytes().hex()} {label}" for row, label in zip(digest, labels, strict=True)]
     data = describe_run(summary, copies, plan, score, SETTINGS).data
     for name, rows in (("images", range(36)), ("train", plan.train), ("test", plan.test)):
-        told = "\n".join(sorted(lines[row] for row in rows))
-        assert getattr(data, name) == hashlib.sha256(told.encode()).hexdigest()[:16]
+        content = "\n".join(sorted(lines[row] for row in rows))
+        assert getattr(data, name) == hashlib.sha256(content.encode()).hexdigest()[:16]
 
 
 def test_a_cache_that_cannot_be_written_leaves_the_history_in_the_results_folder(

@@ -42,7 +42,7 @@ def thin_out(photos: Path, name: str) -> Callable[[], Any]:
 
 
 @pytest.mark.parametrize(
-    ("lose", "told"),
+    ("lose", "noted"),
     [
         (unmount, "owl had 12 readable images and has none tonight: nothing was fitted"),
         (spoil, "owl had 12 readable images and has none tonight, 12 that cannot be read: nothing was fitted"),
@@ -51,14 +51,14 @@ def thin_out(photos: Path, name: str) -> Callable[[], Any]:
     ids=["unmounted", "unreadable", "all but one gone"],
 )
 def test_a_night_that_loses_a_class_alerts_and_keeps_the_model_until_it_is_back(
-    hold: Night, photos: Path, experiment: Experiment, lose: Callable[..., Callable[[], Any]], told: str
+    hold: Night, photos: Path, experiment: Experiment, lose: Callable[..., Callable[[], Any]], noted: str
 ) -> None:
     hold()
     before = model_of(experiment)
     bring_back = lose(photos, "owl")
     for _ in range(2):  # the next night tells it again
         night = hold()
-        assert night.alerts[0].startswith(told)
+        assert night.alerts[0].startswith(noted)
         assert f"the model of before is kept. Bring the images back, or delete {experiment.out}" in night.alerts[0]
         assert night.changes.gone + night.changes.quarantined >= 11
         assert (night.refitted, [one.label for one in night.lost]) == ([], ["owl"])

@@ -125,9 +125,9 @@ def test_a_night_that_could_not_be_told_is_told_by_the_next(hold: Night, photos:
 
     with pytest.raises(ConnectionError):
         hold(leave=fail)
-    told: list[NightSummary] = []
-    assert hold(leave=told.append).changes.new == 1
-    assert [night.changes.new for night in told] == [1]
+    pages: list[NightSummary] = []
+    assert hold(leave=pages.append).changes.new == 1
+    assert [night.changes.new for night in pages] == [1]
 
 
 def test_images_without_labels_are_looked_at_and_no_head_is_fitted_again(

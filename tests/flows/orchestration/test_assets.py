@@ -59,21 +59,21 @@ def test_a_figure_for_prefect_is_a_whole_picture_by_itself() -> None:
 
 
 def test_outside_a_flow_progress_is_told_to_the_terminal_alone() -> None:
-    told: list[int] = []
-    progress_artifact("embedding pixels", 3, also=told.append)(2)
-    assert told == [2]
+    counts: list[int] = []
+    progress_artifact("embedding pixels", 3, also=counts.append)(2)
+    assert counts == [2]
 
 
 def test_a_server_that_is_away_costs_the_bar_and_not_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    told: list[int] = []
+    counts: list[int] = []
     monkeypatch.setattr("headstart.flows.orchestration.artifacts._UPDATE_EVERY_S", 0.0)
     monkeypatch.setattr("headstart.flows.orchestration.artifacts.FlowRunContext", SimpleNamespace(get=lambda: True))
     monkeypatch.setattr("headstart.flows.orchestration.artifacts.create_progress_artifact", lambda *_, **__: uuid4())
     with temporary_settings({PREFECT_API_URL: "http://127.0.0.1:9/api"}):
-        advance = progress_artifact("embedding pixels", 3, also=told.append)
+        advance = progress_artifact("embedding pixels", 3, also=counts.append)
         advance(2)
         advance(1)
-    assert told == [2, 1]
+    assert counts == [2, 1]
 
 
 @pytest.mark.parametrize(

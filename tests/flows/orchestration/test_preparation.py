@@ -81,8 +81,8 @@ def test_a_run_waits_until_it_is_alone_with_its_cache(tmp_path: Path, capsys: py
     waiting = threading.Thread(target=run)
     with writer_lock(experiment.cache):
         waiting.start()
-        told = wait_for(lambda: capsys.readouterr().err, "the note")
+        note = wait_for(lambda: capsys.readouterr().err, "the note")
         assert not ran.is_set()
     waiting.join(timeout=60)
     assert ran.is_set()
-    assert "another run uses" in told
+    assert "another run uses" in note

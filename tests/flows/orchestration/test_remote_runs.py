@@ -160,9 +160,9 @@ def test_no_credential_is_in_what_a_run_leaves_or_says(
         extract(tmp_path / "some.csv", "small_cnn", weights="none", cache=tmp_path / "other")
     (tmp_path / "some.csv").unlink()
 
-    said = "".join([caplog.text, *capfd.readouterr(), str(caught.value), str(summary)]).encode()
+    printed = "".join([caplog.text, *capfd.readouterr(), str(caught.value), str(summary)]).encode()
     left = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert len(left) > 36
     for secret in (SECRET.encode(), KEY_ID.encode()):
-        assert secret not in said
+        assert secret not in printed
         assert [path for path in left if secret in path.read_bytes()] == []

@@ -71,6 +71,6 @@ def test_serving_without_a_server_or_with_a_wrong_schedule_ends_in_one_clear_lin
     (tmp_path / "x.toml").write_text('images = "photos"\n[[extract]]\nbackbone = "pixels"\n[fit]\n')
     with temporary_settings({PREFECT_API_URL: api}), pytest.raises(SystemExit, match="1"):
         main(["serve", str(tmp_path / "x.toml"), *options])
-    told = capsys.readouterr().err
-    assert told.startswith(f"headstart: {message}")
-    assert told.count("\n") == 1
+    noted = capsys.readouterr().err
+    assert noted.startswith(f"headstart: {message}")
+    assert noted.count("\n") == 1

@@ -40,19 +40,19 @@ def serving(folder: Path, server: str, *options: str) -> Iterator[Forked]:
     """`headstart serve` in a process of its own, from when it is ready."""
     own = {"PREFECT_HOME": str(folder / "prefect"), "PREFECT_API_URL": server, "PREFECT_RUNNER_POLL_FREQUENCY": "1"}
     command = ["-m", "headstart", "serve", folder / "served.toml", *options]
-    told = folder / "serve.log"
-    process = Forked(*command, env=without_prefect() | own | {"OMP_NUM_THREADS": "1"}, out=told)
+    noted = folder / "serve.log"
+    process = Forked(*command, env=without_prefect() | own | {"OMP_NUM_THREADS": "1"}, out=noted)
 
     def ready() -> bool:
-        assert process.poll() is None, told.read_text()
-        return told.exists() and b"serving" in told.read_bytes()
+        assert process.poll() is None, noted.read_text()
+        return noted.exists() and b"serving" in noted.read_bytes()
 
     try:
         wait_for(ready, "headstart serve to be ready")
         yield process
     finally:
         process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=60) == 128 + signal.SIGTERM, told.read_text()
+        assert process.wait(timeout=60) == 128 + signal.SIGTERM, noted.read_text()
 
 
 @pytest.fixture(scope="module")

@@ -108,8 +108,8 @@ def test_a_sweep_of_numbers_scores_as_scikit_learns_cross_validation():
     for number, (_, scored) in enumerate(PLAN.folds):
         fold_of[scored] = number
     model = REGRESSORS["ridge"].make({"alpha": 1.0}, 0)
-    said = cross_val_predict(model, X[PLAN.train], Y[PLAN.train], cv=PredefinedSplit(fold_of[PLAN.train]))
-    assert result.scores["r2"].value == pytest.approx(r2_score(Y[PLAN.train], said), rel=1e-6)
+    shown = cross_val_predict(model, X[PLAN.train], Y[PLAN.train], cv=PredefinedSplit(fold_of[PLAN.train]))
+    assert result.scores["r2"].value == pytest.approx(r2_score(Y[PLAN.train], shown), rel=1e-6)
     assert [set(fold) for fold in result.per_fold] == [{"r2", "mae", "rmse"}] * 3
 
 

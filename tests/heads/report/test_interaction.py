@@ -192,16 +192,16 @@ TIP = (
 
 
 @pytest.mark.parametrize(
-    ("number", "told"),
+    ("number", "noted"),
     [
         (0, [True, "data:image/jpeg;base64", "ants", "val", "train/bees/b.jpg0"]),
         (7, [True, "data:image/jpeg;base64", "bees", "train", "train/bees/b.jpg7"]),
     ],
 )
-def test_the_pointer_on_an_image_shows_its_picture_class_side_and_path(opened, number, told):
+def test_the_pointer_on_an_image_shows_its_picture_class_side_and_path(opened, number, noted):
     hover(opened, number)
 
-    assert opened.ask(TIP) == told
+    assert opened.ask(TIP) == noted
 
 
 def test_what_is_told_goes_with_the_pointer(opened):

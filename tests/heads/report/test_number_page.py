@@ -35,7 +35,7 @@ def page(**changes):
 
 
 @pytest.mark.parametrize(
-    "said",
+    "sentence",
     [
         "resnet18 · penultimate · ridge (alpha = 10): 0.900 R² [0.800, 0.950] on test, 21 images, scored once",
         "it diverged",
@@ -45,8 +45,8 @@ def page(**changes):
         '<span class="value">1.300</span>',
     ],
 )
-def test_the_page_says_what_won_what_failed_and_where_it_errs(said):
-    assert said in page()
+def test_the_page_says_what_won_what_failed_and_where_it_errs(sentence):
+    assert sentence in page()
 
 
 def test_names_are_written_as_text_and_nothing_is_loaded():

@@ -62,8 +62,8 @@ def test_hostile_names_reach_the_script_as_data():
     html = render_report(report_data(class_names=[HOSTILE, "bees"], **everything(path="</script>" + HOSTILE)))
 
     assert html.count("</script>") == 2
-    told = data_of(report_data(class_names=[HOSTILE, "bees"], **everything(path="</script>" + HOSTILE)))
-    assert (told["classes"][0], told["paths"][0]) == (HOSTILE, f"</script>{HOSTILE}0")
+    details = data_of(report_data(class_names=[HOSTILE, "bees"], **everything(path="</script>" + HOSTILE)))
+    assert (details["classes"][0], details["paths"][0]) == (HOSTILE, f"</script>{HOSTILE}0")
 
 
 def test_the_policy_allows_inline_style_embedded_images_and_the_one_script_that_is_ours(plain):

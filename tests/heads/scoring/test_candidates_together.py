@@ -25,13 +25,13 @@ def candidates_of(n_images, n_classes, n_candidates=5):
     """Return true classes, and of each candidate probabilities and classes; the last has no probabilities."""
     generator = np.random.default_rng(n_images)
     y = generator.integers(n_classes, size=n_images)
-    said = []
+    answers = []
     for number in range(n_candidates):
         probability = generator.dirichlet(np.ones(n_classes), size=n_images)
         probability[np.arange(n_images), y] += 0.2 * number
         probability /= probability.sum(axis=1, keepdims=True)
-        said.append((probability if number + 1 < n_candidates else None, probability.argmax(axis=1)))
-    return y, said
+        answers.append((probability if number + 1 < n_candidates else None, probability.argmax(axis=1)))
+    return y, answers
 
 
 def numbers_of(scores):
@@ -42,11 +42,11 @@ def numbers_of(scores):
 @pytest.mark.parametrize("group_size", [1, 3])
 @pytest.mark.parametrize(("n_images", "n_classes"), [(300, 4), (300, 50), (5000, 10), (2, 2)])
 def test_each_gets_what_it_gets_by_itself(n_images, n_classes, group_size, bytes_at_once, monkeypatch):
-    y, said = candidates_of(n_images, n_classes)
+    y, answers = candidates_of(n_images, n_classes)
     groups = None if group_size == 1 else np.arange(n_images) // group_size
-    alone = [score_predictions(y, *one, n_classes, groups=groups, seed=3) for one in said]
+    alone = [score_predictions(y, *one, n_classes, groups=groups, seed=3) for one in answers]
     monkeypatch.setattr(resampled_sums, "_BYTES", bytes_at_once)
-    together = score_together(y, said, n_classes, groups=groups, seed=3)
+    together = score_together(y, answers, n_classes, groups=groups, seed=3)
     assert [[score is None for score in one.values()] for one in together] == [[False] * 4] * 4 + [[False] * 3 + [True]]
     for found, expected in zip(together, alone, strict=True):
         assert list(found) == list(METRICS)
@@ -54,16 +54,16 @@ def test_each_gets_what_it_gets_by_itself(n_images, n_classes, group_size, bytes
 
 
 def test_the_log_loss_needs_the_true_classs_probability_alone():
-    y, said = candidates_of(200, 4)
-    probability, predicted = said[0]
+    y, answers = candidates_of(200, 4)
+    probability, predicted = answers[0]
     of_true = probability[np.arange(len(y)), y]
     assert score_predictions(y, of_true, predicted, 4) == score_predictions(y, probability, predicted, 4)
 
 
 def test_shapes_of_any_candidate_that_do_not_agree_are_refused():
-    y, said = candidates_of(20, 4)
+    y, answers = candidates_of(20, 4)
     with pytest.raises(DataError, match=r"labels have shape \(20,\), predictions \(19,\)"):
-        score_together(y, [said[0], (None, said[0][1][1:])], 4)
+        score_together(y, [answers[0], (None, answers[0][1][1:])], 4)
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def test_no_more_are_multiplied_at_once_than_memory_holds(n_images, n_classes, e
 
 
 def test_candidates_beyond_that_wait_for_the_next_product(monkeypatch):
-    y, said = candidates_of(300, 4)
+    y, answers = candidates_of(300, 4)
     sizes = []
 
     def sum_resamples(true, parts, resamples):
@@ -84,7 +84,7 @@ def test_candidates_beyond_that_wait_for_the_next_product(monkeypatch):
 
     monkeypatch.setattr(evaluate, "sum_resamples", sum_resamples)
     monkeypatch.setattr(evaluate, "most_together", lambda *_: 2)
-    score_together(y, said, 4)
+    score_together(y, answers, 4)
     assert sizes == [2, 2, 1]
 
 

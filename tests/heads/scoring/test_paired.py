@@ -47,8 +47,8 @@ def share_called_different(metric, n_images, *, n_groups=None, alike=0.7, told_g
     p_values = []
     for trial in range(N_TRIALS):
         y, (first, second), groups = candidates(n_images, 2, n_groups=n_groups, alike=alike, seed=trial)
-        told = groups if told_groups else None
-        p_values.append(compare_paired(metric, y, first, second, groups=told, seed=trial).p_value)
+        named_groups = groups if told_groups else None
+        p_values.append(compare_paired(metric, y, first, second, groups=named_groups, seed=trial).p_value)
     return np.mean(np.array(p_values) < 0.05)
 
 

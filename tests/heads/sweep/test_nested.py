@@ -92,8 +92,8 @@ def test_what_cannot_be_nested_is_refused_with_the_way_out(options, message):
 def test_notes_say_without_which_outer_fold_and_of_many_the_first_are_told():
     outer = [replace(plan, notes=["a", "b"]) for plan in plan_nested(Y, n_outer=3).outer]
     assert _notes_of(outer[:1]) == ["without outer fold 1: a", "without outer fold 1: b"]
-    told = [f"without outer fold {number}: {note}" for number, note in ((1, "a"), (1, "b"), (2, "a"))]
-    assert _notes_of(outer) == [*told, "3 more such notes on outer folds"]
+    noted = [f"without outer fold {number}: {note}" for number, note in ((1, "a"), (1, "b"), (2, "a"))]
+    assert _notes_of(outer) == [*noted, "3 more such notes on outer folds"]
 
 
 def part(rows, *, probability=True, number=False):
@@ -144,13 +144,13 @@ def test_an_image_that_is_missing_or_scored_twice_is_refused(parts):
 
 
 @pytest.mark.parametrize(
-    ("n_same", "n_same_head", "told"),
+    ("n_same", "n_same_head", "noted"),
     [
         (5, 5, "The saved model's choice won in all 5 outer folds."),
         (2, 2, "The saved model's choice won in 2 of 5 outer folds."),
         (0, 4, "The saved model's choice won in none of 5 outer folds, and its head, with whatever parameters, in 4."),
     ],
 )
-def test_how_stable_the_choice_was_is_told(n_same, n_same_head, told):
+def test_how_stable_the_choice_was_is_told(n_same, n_same_head, noted):
     nested = NestedRows(meaning="", n_same=n_same, n_same_head=n_same_head, folds=[None] * 5)
-    assert stability_text(nested) == told
+    assert stability_text(nested) == noted

@@ -182,9 +182,9 @@ def test_heads_that_need_all_features_at_once_are_refused():
 
 
 def test_each_result_is_told_once():
-    told = []
-    found = sweep_streamed(candidates(X, *GRIDS), Y, PLAN, on_result=told.append)
-    assert sorted(map(id, told)) == sorted(map(id, found))
+    noted = []
+    found = sweep_streamed(candidates(X, *GRIDS), Y, PLAN, on_result=noted.append)
+    assert sorted(map(id, noted)) == sorted(map(id, found))
 
 
 def test_what_was_finished_before_is_not_fitted_again():

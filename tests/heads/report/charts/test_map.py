@@ -135,12 +135,12 @@ def test_the_script_is_told_the_place_the_class_the_path_and_the_picture_of_each
     paths = [f"train/{number}.jpg" for number in range(8)]
     data = report_data(embedding_paths=paths, embedding_thumbnails=[thumbnail(), *[None] * 7])
 
-    told = data_of(data)
+    details = data_of(data)
 
     places, _ = place_points(project(data.embedding))
-    assert np.column_stack([told["x"], told["y"]]).tolist() == places.tolist()
-    assert (told["paths"], told["classes"], told["label"]) == (paths, ["ants", "bees"], [0, 1] * 4)
-    assert (told["test"], list(told["thumbnails"])) == ([1] * 3 + [0] * 5, ["0"])
+    assert np.column_stack([details["x"], details["y"]]).tolist() == places.tolist()
+    assert (details["paths"], details["classes"], details["label"]) == (paths, ["ants", "bees"], [0, 1] * 4)
+    assert (details["test"], list(details["thumbnails"])) == ([1] * 3 + [0] * 5, ["0"])
 
 
 def test_without_paths_the_script_is_told_none():
