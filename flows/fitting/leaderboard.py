@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,6 +12,7 @@ from headstart.flows.output import plain
 from headstart.flows.problem import Problem
 from headstart.heads.registry import Candidate
 from headstart.heads.report import NO_SCORE, CandidateRow, ScoreRow, params_text, score_rows
+from headstart.heads.saving import Card
 from headstart.heads.scoring import RunnerUp, tied_with_winner
 from headstart.heads.splits import SplitPlan
 from headstart.heads.sweep import Result
@@ -58,7 +58,7 @@ def write_leaderboard(path: Path, rows: Sequence[CandidateRow], run: str) -> Non
     write_atomically(path, table.to_csv(index=False).encode())
 
 
-def model_card(problem: Problem, candidate: Candidate, summary: FitSummary) -> dict[str, Any]:
+def model_card(problem: Problem, candidate: Candidate, summary: FitSummary) -> Card:
     """Gather what `predict` needs beside the head, and what a person would ask of a saved model."""
     store, row = problem.find(candidate.key, candidate.tap).store, summary.winner
     return {

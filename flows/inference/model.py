@@ -19,7 +19,7 @@ from headstart.flows.inference.options import PredictKeywords, PredictOptions
 from headstart.flows.options import taken
 from headstart.heads.prediction import predict as predict_classes
 from headstart.heads.prediction import predict_numbers
-from headstart.heads.saving import CARD_FILE, load_model
+from headstart.heads.saving import CARD_FILE, Card, load_model
 
 if TYPE_CHECKING:
     from headstart.flows.inference.network import Network
@@ -157,7 +157,7 @@ def model_folder(place: Path) -> Path:
     return found[0] if found else place  # whoever reads it says what is wrong
 
 
-def _embedding_key(card: dict[str, Any], model: Path) -> EmbeddingKey:
+def _embedding_key(card: Card, model: Path) -> EmbeddingKey:
     try:
         return EmbeddingKey.from_dict(card["embedding"])
     except (KeyError, TypeError, ValueError) as error:

@@ -151,7 +151,10 @@ def _check_members(members: list[zipfile.ZipInfo], n_bytes: int, where: Path) ->
         raise ModelFileError(f"{where}: damaged, its parts are larger together than the file; save the model again")
 
 
-def _nodes(schema: Any) -> Iterator[dict[str, Any]]:
+_Node = dict[str, Any]  # of the archive's schema
+
+
+def _nodes(schema: Any) -> Iterator[_Node]:
     """Yield every JSON object that skops would build something from, without recursion."""
     waiting = [schema]
     if not isinstance(schema, dict) or "__loader__" not in schema:
@@ -166,7 +169,7 @@ def _nodes(schema: Any) -> Iterator[dict[str, Any]]:
             waiting.extend(value)
 
 
-def _check_array(node: dict[str, Any], owners: dict[str, int], where: Path) -> None:
+def _check_array(node: _Node, owners: dict[str, int], where: Path) -> None:
     """Refuse an array that is not a file of its own: a file read a thousand times takes a thousand times the memory."""
     file, number = node.get("file"), node.get("__id__")
     if node.get("type") != "numpy" or not isinstance(file, str) or not file.endswith(".npy"):
@@ -175,7 +178,7 @@ def _check_array(node: dict[str, Any], owners: dict[str, int], where: Path) -> N
         raise ModelFileError(f"{where}: {file} is referenced as more than one array, which 'headstart' never writes")
 
 
-def _check_number(node: dict[str, Any], name: str, containers: dict[int, bool], where: Path) -> None:
+def _check_number(node: _Node, name: str, containers: dict[int, bool], where: Path) -> None:
     """Refuse a container in two places: what skops has built under a number it takes for every node of that number.
 
     It walks into a repeated container each time: fifty lists that hold the next one twice would never end.

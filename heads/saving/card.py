@@ -37,7 +37,11 @@ EMBEDDING_FIELDS: dict[str, type] = {
 """Fields that the card's `embedding` must hold, each with its JSON type."""
 
 
-def read_card(path: Path) -> dict[str, Any]:
+Card = dict[str, Any]
+"""Values of `model.json`, as JSON reads them."""
+
+
+def read_card(path: Path) -> Card:
     """Read and check a card.
 
     Raises
@@ -65,7 +69,7 @@ def read_card(path: Path) -> dict[str, Any]:
     return card
 
 
-def check_card(card: dict[str, Any], where: Path) -> None:
+def check_card(card: Card, where: Path) -> None:
     """Check that a card holds every field, of its type, and a name of its own for each class, or none for numbers.
 
     Raises
@@ -91,7 +95,7 @@ def check_card(card: dict[str, Any], where: Path) -> None:
         raise ModelFileError(f"{where}: 'class_names' holds {twice!r} twice, expected another name for each class")
 
 
-def _check_fields(holder: dict[str, Any], fields: dict[str, type], what: str, where: Path) -> None:
+def _check_fields(holder: Card, fields: dict[str, type], what: str, where: Path) -> None:
     for name, kind in fields.items():
         if name not in holder:
             raise ModelFileError(f"{where}: {what} has no {name!r}")

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from headstart.heads.errors import ModelFileError, OwnHeadError
 from headstart.heads.registry import find_head, load_object, module_and_name
 from headstart.heads.saving.archive import check_archive, trusted_types, with_names_of_today
-from headstart.heads.saving.card import CARD_FILE, FORMAT_VERSION, check_card, read_bytes, read_card
+from headstart.heads.saving.card import CARD_FILE, FORMAT_VERSION, Card, check_card, read_bytes, read_card
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,7 +29,7 @@ HEAD_FILE = "head.skops"
 LARGEST_HEAD = 4_000_000_000  # bytes
 
 
-def save_model(folder: str | os.PathLike[str], model: Any, card: dict[str, Any], *, own: Sequence[str] = ()) -> Path:
+def save_model(folder: str | os.PathLike[str], model: Any, card: Card, *, own: Sequence[str] = ()) -> Path:
     """Write a fitted head and its card; a model that is there already is replaced once the new one is complete.
 
     Parameters
@@ -94,7 +94,7 @@ def save_model(folder: str | os.PathLike[str], model: Any, card: dict[str, Any],
     return target
 
 
-def load_model(folder: str | os.PathLike[str], *, own: Sequence[str] = ()) -> tuple[Any, dict[str, Any]]:
+def load_model(folder: str | os.PathLike[str], *, own: Sequence[str] = ()) -> tuple[Any, Card]:
     """Read a saved model; a file from an untrusted place cannot run code here.
 
     The checksum finds damage, not malice: who plants a file can write a fitting one.
@@ -164,7 +164,7 @@ def _rebuild(data: bytes, path: Path, own: frozenset[str]) -> Any:
         raise ModelFileError(f"{path}: cannot be read ({type(error).__name__}: {error}); save it again") from error
 
 
-def _check_model(model: Any, card: dict[str, Any], path: Path) -> None:
+def _check_model(model: Any, card: Card, path: Path) -> None:
     from sklearn.base import is_classifier, is_regressor  # noqa: PLC0415 - skops has loaded it; at the top it is slow
     from sklearn.utils.validation import check_is_fitted  # noqa: PLC0415 - likewise
 
