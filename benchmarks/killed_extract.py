@@ -23,7 +23,7 @@ PAUSE_S = 0.03  # a batch, so that a kill from outside finds it at work
 
 
 def hurry_nothing() -> None:
-    """Cut many shards of few images, index them at the start too, and ask how to compute although it cannot pay."""
+    """Cut many shards of few images, index them at once, and find out how to compute although it does not pay."""
     headstart.extractors.extraction.extraction._SHARD_ROWS = 20  # noqa: SLF001 - the settings of a real run are not for so few images
     headstart.extractors.extraction.missing_rows._MANY_UNINDEXED = 3  # noqa: SLF001 - likewise
     headstart.extractors.tuning.preparation._FEW = 0  # noqa: SLF001 - likewise

@@ -15,12 +15,12 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 
 from headstart.extractors.atomic import write_atomically
-from headstart.extractors.cache import UNREADABLE
+from headstart.extractors.cache import UNREADABLE, EmbeddingCache
 from headstart.extractors.decoding import look_at, range_of, used_range
 from headstart.extractors.errors import NotReadError, UnreadableImage
 from headstart.extractors.images import ImageSource, image_sources, read_bytes
-from headstart.extractors.listing import CacheListing
-from headstart.extractors.spec import EmbeddingKey, Range, Settings, Whole
+from headstart.extractors.listing import CacheListing, listing_lock
+from headstart.extractors.spec import Colour, EmbeddingKey, Range, Settings, Whole, claimed
 
 _FILE = "pixels.json"
 _LOOKED_AT = 256
@@ -44,6 +44,14 @@ class _Seen:
     n_deep: int
     n_profiles: int
     n_images: int
+
+
+@dataclass(frozen=True)
+class _Kept:
+    """What the file holds of a set."""
+
+    range: Range | Whole | None = None
+    colour: Colour | None = None
 
 
 def settle_pixels(plain: EmbeddingKey, settings: Settings, listing: CacheListing, cache: Path) -> SettledPixels:
@@ -80,7 +88,10 @@ def settle_pixels(plain: EmbeddingKey, settings: Settings, listing: CacheListing
                 "are converted, and --colour as-stored leaves them"
             )
         if known != kept.get(place, {}) and os.access(cache, os.W_OK):
-            write_atomically(cache / _FILE, json.dumps(kept | {place: known}, indent=1).encode())
+            with listing_lock(EmbeddingCache(cache)):
+                kept = _read(cache)
+                known |= kept.get(place, {})  # who looked first decides for both, or one set would have two keys
+                write_atomically(cache / _FILE, json.dumps(kept | {place: known}, indent=1).encode())
     ends = known.get("range", "whole") if settings.range is None else settings.range
     colour = known.get("colour", "as-stored") if settings.colour == "auto" else settings.colour
     return SettledPixels(replace(plain, range=ends if ends == "whole" else tuple(ends), colour=colour), reasons)
@@ -125,6 +136,14 @@ def _read(cache: Path) -> dict[str, dict[str, Any]]:
     """Read what was found before; a missing or damaged file is found anew."""
     try:
         kept = json.loads((cache / _FILE).read_bytes())
-        return {str(place): dict(found) for place, found in kept.items()}
-    except (*UNREADABLE, AttributeError):
+        return {str(place): dict(found) for place, found in kept.items() if _is_fit(found)}
+    except UNREADABLE:
         return {}
+
+
+def _is_fit(found: Any) -> bool:
+    try:
+        ends = claimed(_Kept, found).range
+    except TypeError:
+        return False
+    return ends is None or ends == "whole" or ends[0] < ends[1]

@@ -182,7 +182,7 @@ def _columns_of_before(results: Path) -> list[str]:
 
 def _id_of(folder: Path, found: Sequence[Path] = ()) -> str:
     """Return the id of the run in a folder; where none is written down, one of the time when it was made."""
-    with suppress(OSError, ValueError, KeyError, TypeError):
+    with suppress(OSError, ValueError, KeyError, TypeError, RecursionError):
         name = json.loads((folder / _RUN_FILE).read_bytes())["id"]
         if _ID.fullmatch(name):
             return str(name)

@@ -15,7 +15,7 @@ from headstart.extractors.errors import CacheError, UnavailableError
 from headstart.extractors.extraction.key_description import FidelityRow, KeyDescription
 from headstart.extractors.extraction.known_requests import describe_request, recall, recall_weights, remember
 from headstart.extractors.spec import LARGEST_BATCH, PENULTIMATE, EmbeddingKey, Preprocessing, Settings, Tap
-from headstart.extractors.tuning import Execution, FidelityRecord
+from headstart.extractors.tuning import Execution, FidelityRecord, pixels_seen
 from headstart.extractors.tuning.fidelity import Fidelity
 
 KEY = EmbeddingKey(backbone="a/b", weights="sha256:aa", taps=(PENULTIMATE,), preprocessing=Preprocessing())
@@ -102,3 +102,15 @@ def test_a_request_is_recalled_as_it_was_remembered_or_not_at_all(cache: Embeddi
         found = recall(cache.path, request)
         assert found is None or all(kinds[k] is type(v) or k == "fidelity" for k, v in asdict(found).items()), name
         recall_weights(cache.path, "b-1")
+
+
+def test_the_range_of_a_set_is_one_or_found_anew(cache: EmbeddingCache) -> None:
+    file = cache.path / "pixels.json"
+    sound = json.dumps({"photos": {"range": [0, 4095.5], "colour": "srgb"}}).encode()
+    for name, content in [("sound", sound), *hostile(sound)]:
+        file.write_bytes(content)
+        found = pixels_seen._read(cache.path).get("photos", {})
+        low, high = found.get("range") or (0, 1)
+        assert low < high, name
+        assert found.get("colour", "srgb") in ("srgb", None), name
+        assert name != "sound" or found == {"range": [0, 4095.5], "colour": "srgb"}
