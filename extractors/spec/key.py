@@ -11,6 +11,8 @@ from headstart.extractors.spec.preprocessing import Preprocessing
 
 FORMAT_VERSION = 1  # raise it when decoding, pooling or the shard layout changes what a row holds
 
+SMALLEST_SIDE, LARGEST_SIDE = 16, 4096  # pixels of what a network sees; positions of more fill any memory
+
 Precision = Literal["fp32", "bf16"]
 StoredDtype = Literal["float16", "float32"]
 Decode = Literal["full", "draft", "nvjpeg"]
@@ -74,6 +76,8 @@ class EmbeddingKey:
     format_version: int = FORMAT_VERSION
 
     def __post_init__(self) -> None:
+        if self.image_size is not None and not SMALLEST_SIDE <= self.image_size <= LARGEST_SIDE:
+            raise ValueError(f"its image_size is {self.image_size}, expected {SMALLEST_SIDE} to {LARGEST_SIDE}")
         object.__setattr__(self, "taps", tuple(sorted(set(self.taps))))
         if self.range != "whole":  # 4095 and 4095.0 are one key
             low, high = (int(end) if end == int(end) else float(end) for end in self.range)

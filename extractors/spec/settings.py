@@ -7,7 +7,16 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal, TypedDict
 
 from headstart.extractors.errors import SettingsError
-from headstart.extractors.spec.key import Colour, Decode, EmbeddingKey, Range, StoredDtype, Whole
+from headstart.extractors.spec.key import (
+    LARGEST_SIDE,
+    SMALLEST_SIDE,
+    Colour,
+    Decode,
+    EmbeddingKey,
+    Range,
+    StoredDtype,
+    Whole,
+)
 from headstart.extractors.spec.option import Option, shared_values
 
 Device = Annotated[str, Option("auto, cpu or cuda.")]
@@ -79,7 +88,13 @@ class Settings:
     ] = None
     exact: Annotated[bool, Option("The same bits on every machine of a kind; slower.")] = False
     image_size: Annotated[
-        int | None, Option("Pixels a side that the network sees.", unset="as its weights were trained", least=16)
+        int | None,
+        Option(
+            "Pixels a side that the network sees.",
+            unset="as its weights were trained",
+            least=SMALLEST_SIDE,
+            below=LARGEST_SIDE + 1,
+        ),
     ] = None
     workers: Workers = None
 

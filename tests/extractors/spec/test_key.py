@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from headstart.extractors.spec.key import EmbeddingKey
+from headstart.extractors.spec.key import LARGEST_SIDE, SMALLEST_SIDE, EmbeddingKey
 from headstart.extractors.spec.preprocessing import Preprocessing
 
 KEY = EmbeddingKey(
@@ -82,3 +82,10 @@ def test_a_field_that_one_key_has_not_is_absent_and_only_decoding_is_full_unsaid
 
 def test_a_readable_id_never_leaves_its_folder() -> None:
     assert "/" not in replace(KEY, backbone="my.package:../../build").id
+
+
+@pytest.mark.parametrize("size", [-1, 0, SMALLEST_SIDE - 1, LARGEST_SIDE + 1, 10**9])
+def test_a_size_that_no_network_sees_is_no_key_s(size: int) -> None:
+    with pytest.raises(ValueError, match=f"its image_size is {size}, expected 16 to 4096"):
+        EmbeddingKey.from_dict(KEY.as_dict() | {"image_size": size})
+    assert EmbeddingKey.from_dict(KEY.as_dict() | {"image_size": LARGEST_SIDE}).image_size == LARGEST_SIDE
