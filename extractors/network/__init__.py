@@ -1,11 +1,13 @@
 """The frozen forward pass: uint8 images in, one float32 row an image and tap out.
 
 compilation  Compiled forward pass, where there is a compiler for it.
+cutting      Layers at which a network can be cut in two.
 device       Choice of the device, and whether it is fast at bfloat16.
 folding      Same network with less to do: batch norms folded, attention without its detour.
 forward      Forward pass of a batch on a device, in a precision.
 layers       Layers that can be tapped, with what each puts out.
 layouts      Order of a layer's axes: channels first or last.
+tail         Upper part of a network, cut off and held against the whole.
 taps         Readers of named layers, each pooled to one row an image.
 """
 

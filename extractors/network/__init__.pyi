@@ -1,5 +1,6 @@
 from .compilation import CannotCompile as CannotCompile
 from .compilation import find_compiler as find_compiler
+from .cutting import Anatomy as Anatomy
 from .device import DeviceError as DeviceError
 from .device import has_fast_bf16 as has_fast_bf16
 from .device import resolve_device as resolve_device
@@ -7,4 +8,8 @@ from .forward import ForwardPass as ForwardPass
 from .forward import Pending as Pending
 from .layers import Layer as Layer
 from .layers import list_layers as list_layers
+from .tail import NEW_CLASSIFIER as NEW_CLASSIFIER
+from .tail import Tail as Tail
+from .tail import cut_before as cut_before
+from .tail import cut_behind as cut_behind
 from .taps import feature_sizes as feature_sizes

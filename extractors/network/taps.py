@@ -62,7 +62,8 @@ class TapReader:
         Returns
         -------
         dict of str to torch.Tensor
-            By `str(tap)`, in the order of the taps: (n_images, n_features), in the dtype in which the layer gave it.
+            By `str(tap)`, in the order of the taps: (n_images, n_features), or of a map (n_images, …), in the dtype in
+            which the layer gave it.
 
         Raises
         ------
@@ -145,7 +146,7 @@ class TapReader:
 
 
 def pool(output: torch.Tensor, tap: Tap, backbone: Backbone, *, channels_last: bool | None) -> torch.Tensor:
-    """Make one row per image out of a layer's output.
+    """Make one row per image out of a layer's output; a map stays as it is.
 
     Parameters
     ----------
@@ -161,6 +162,8 @@ def pool(output: torch.Tensor, tap: Tap, backbone: Backbone, *, channels_last: b
     BackboneError
         The pooling does not go with the shape.
     """
+    if tap.pooling == "map":
+        return output
     has_class_token = backbone.prefix_tokens > 0 and backbone.class_token
     layer = f"{backbone.name}: layer {tap.layer!r} puts out {tuple(output.shape)}"
     if tap.pooling == "cls" or (tap.pooling == "auto" and output.ndim == 3 and has_class_token):

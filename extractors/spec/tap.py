@@ -7,7 +7,7 @@ from typing import Final, Self
 from headstart.extractors.errors import BackboneError
 
 PENULTIMATE: Final = "penultimate"
-POOLINGS: Final = ("auto", "avg", "max", "cls", "flatten")
+POOLINGS: Final = ("auto", "avg", "max", "cls", "flatten", "map")
 
 
 @dataclass(frozen=True)
@@ -18,10 +18,10 @@ class Tap:
     ----------
     layer : str
         Dotted module name such as "layer3" or "encoder.layers.encoder_layer_5"; "penultimate" is the head's input.
-    pooling : {"auto", "avg", "max", "cls", "flatten"}
+    pooling : {"auto", "avg", "max", "cls", "flatten", "map"}
         `avg` and `max` go over height and width, or over a ViT's image tokens; `cls` takes the class token; `flatten`
-        keeps everything. `auto` is the class token where there is one, otherwise `avg`. Outputs (n_images, n_features)
-        stay as they are.
+        keeps everything in one row, and `map` as the layer puts it out. `auto` is the class token where there is one,
+        otherwise `avg`. Outputs (n_images, n_features) stay as they are.
 
     Raises
     ------
@@ -41,6 +41,11 @@ class Tap:
             raise BackboneError(
                 f"tap {self.layer}: no pooling is called {self.pooling!r}; {', '.join(POOLINGS)}.{hint}"
             )
+
+    @property
+    def is_map(self) -> bool:
+        """Whether a row is what the layer puts out, which a tail can be trained on, and not a row of features."""
+        return self.pooling == "map"
 
     @classmethod
     def parse(cls, text: str) -> Self:

@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import re
 from collections.abc import Iterator
 from unittest import mock
 
@@ -15,7 +16,9 @@ from headstart.extractors.backbones.backbone import Backbone
 from headstart.extractors.backbones.strict_loading import strip_prefixes
 from headstart.extractors.backbones.torchvision_models import find_head
 from headstart.extractors.backbones.torchvision_table import TABLE, architectures, default_weights
+from headstart.extractors.network import cut_before
 from headstart.extractors.network.taps import Tap, TapReader
+from headstart.extractors.spec import Preprocessing
 
 # Bytes and time go with the parameters; above this a model runs on the meta device, where only shapes are computed.
 GIANT = 50_000_000
@@ -106,3 +109,49 @@ def test_no_models_own_names_are_taken_for_a_wrappers(architecture):
 
 def test_the_table_lacks_no_model_of_the_installed_torchvision():
     assert set(models.list_models(module=models)) == set(TABLE)
+
+
+# By the beginning of the name: a last stage that can be trained, and the layer whose maps that takes.
+LAST_STAGES = {
+    "alexnet": ("features.10", "features.9"),
+    "convnext": ("features.7", "features.6"),
+    "densenet": ("features.denseblock4", "features.transition3"),
+    "efficientnet": ("features.7", "features.6"),
+    "googlenet": ("inception5a", "maxpool4"),
+    "inception": ("Mixed_7a", "Mixed_6e"),
+    "maxvit": ("blocks.3", "blocks.2"),
+    "mnasnet": ("layers.13", "layers.12"),
+    "mobilenet_v2": ("features.16", "features.15"),
+    "mobilenet_v3": ("features.10", "features.9"),
+    "regnet": ("trunk_output.block4", "trunk_output.block3"),
+    "resne": ("layer4", "layer3"),
+    "shufflenet": ("stage4", "stage3"),
+    "squeezenet": ("features.11", "features.10"),
+    "swin": ("features.7", "features.6"),
+    "vgg": ("classifier", "avgpool"),
+    "vit": ("encoder.layers.encoder_layer_11", "encoder.layers.encoder_layer_10"),
+    "wide_resnet": ("layer4", "layer3"),
+}
+# Deeper or wider, and of the same code as the smallest of their family: to run them all takes as long as the rest.
+LARGER_SIBLINGS = re.compile(
+    r"densenet1[^2]|densenet201|efficientnet_(b[2-7]|v2_[ml])|swin_(v2_)?[sb]$|convnext_[^t]|.*(101|152)|regnet_._.*\dgf|"
+    r"vit_[hl]|vgg1[3-9]_bn|resnet34|mnasnet(0_7|1)"
+)
+
+
+@pytest.mark.parametrize("architecture", [name for name in architectures() if not LARGER_SIBLINGS.match(name)])
+def test_each_family_can_be_cut_before_its_last_stage(architecture):
+    start, tapped = max((family, pair) for family, pair in LAST_STAGES.items() if architecture.startswith(family))[1]
+    module, size = skeleton(architecture).eval().to("meta"), 224 if architecture.startswith(FIXED_SIZE) else 96
+    backbone = Backbone(
+        name=f"torchvision/{architecture}",
+        weights="none",
+        weights_name="none",
+        module=module,
+        preprocessing=Preprocessing(resize=size, crop=(size, size)),
+        head=TABLE[architecture][0],
+    )
+    tail = cut_before(backbone, start)
+    assert tail.layer == tapped
+    assert tail.head == backbone.head
+    assert tail.with_classes(3).module.get_submodule(tail.head).weight.shape[:2] == (3, TABLE[architecture][1])
