@@ -165,7 +165,7 @@ class _Source:
         str | Sequence[str], Option("default, none (random), a published name, or a .safetensors or .pth file.")
     ] = "default"
     tap: Annotated[
-        str | Sequence[str], Option("Layers to read out, as LAYER or LAYER:POOLING (avg, max, cls, flatten).")
+        str | Sequence[str], Option("Layers to read out, as LAYER or LAYER:POOLING (avg, max, cls, flatten, map).")
     ] = PENULTIMATE
     cache: Annotated[str | Path | None, Option("Cache folder.", unset="NAME.headstart")] = None
 
@@ -180,8 +180,8 @@ class ExtractOptions(Settings, _Source):
         ``default``, ``none`` (random), the name of published weights, or a ``.safetensors`` or ``.pth`` file;
         one for all backbones, or one for each.
     tap : str or sequence of str
-        Layers to read out, ``LAYER`` or ``LAYER:POOLING`` (avg, max, cls, flatten); by default the penultimate
-        features.
+        Layers to read out, ``LAYER`` or ``LAYER:POOLING`` (avg, max, cls, flatten, map); by default the
+        penultimate features.
     cache : path-like, optional
         By default ``NAME.headstart`` in the current folder.
     precision, decode, range, colour, compile, device, dtype, batch_size, exact, image_size, workers

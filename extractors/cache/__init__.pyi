@@ -2,6 +2,7 @@ from .cache import EmbeddingCache as EmbeddingCache
 from .cache import EmbeddingStore as EmbeddingStore
 from .cache import KeyAbout as KeyAbout
 from .casting import find_lost as find_lost
+from .casting import row_bytes as row_bytes
 from .casting import store_as as store_as
 from .claims import UNREADABLE as UNREADABLE
 from .digests import DIGEST_BYTES as DIGEST_BYTES
@@ -25,3 +26,4 @@ from .shards import shard_name as shard_name
 from .turn import has_turn as has_turn
 from .turn import take_turn as take_turn
 from .view import EmbeddingView as EmbeddingView
+from .view import MappedRows as MappedRows

@@ -1,6 +1,7 @@
 """Whether features survive being stored in fewer bits."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -10,6 +11,11 @@ from headstart.extractors.errors import FeatureError
 from headstart.extractors.spec import StoredDtype
 
 _LARGEST_ROUNDING = 1e-3  # float16 keeps 11 bits: of normal numbers it loses 5e-4 at most
+
+
+def row_bytes(shapes: Mapping[str, Sequence[int]], dtype: StoredDtype) -> int:
+    """Return the size in bytes of an image's features, over all taps, whose shapes are given."""
+    return np.dtype(dtype).itemsize * sum(math.prod(shape) for shape in shapes.values())
 
 
 def find_lost(features: Array, stored: Array) -> npt.NDArray[np.int64]:

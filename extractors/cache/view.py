@@ -1,5 +1,6 @@
 """Rows of one tap as something that pickles small and becomes an array through `numpy.asarray`."""
 
+from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,6 +36,10 @@ class EmbeddingView:
         """Return a view of some of the rows: an index array, a mask, or a slice."""
         return EmbeddingView(self.paths, self.tap, self.shard[rows], self.row[rows])
 
+    def mapped(self) -> "MappedRows":
+        """Return the same rows to read a few at a time, without opening a shard for each of them."""
+        return MappedRows(self)
+
     def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> Array:
         """Gather the rows; where they are one whole shard in its own dtype, the memory map itself is returned."""
         numbers = np.unique(self.shard).tolist()
@@ -69,3 +74,42 @@ class EmbeddingView:
 
     def _map(self, number: int) -> Array:
         return map_dataset(Path(self.paths[number]), f"features/{self.tap}")
+
+
+_MOST_MAPPED = 256  # each holds a descriptor, and a process may have 1024
+
+
+class MappedRows:
+    """Rows of a view as an array that is never read as a whole: ``rows[numbers]`` gathers those from mapped shards.
+
+    Parameters
+    ----------
+    view : EmbeddingView
+        Its shards are checked, each at its first use.
+    """
+
+    def __init__(self, view: EmbeddingView) -> None:
+        self._view, self._maps = view, OrderedDict[int, Array]()
+        self.shape = view.shape
+
+    def __len__(self) -> int:
+        return len(self._view)
+
+    def __getitem__(self, numbers: Any) -> Array:
+        """Return the rows of an index array, a mask or a slice, as stored, (n_rows, …)."""
+        shards, rows = self._view.shard[numbers], self._view.row[numbers]
+        gathered: Array | None = None
+        for shard in np.unique(shards).tolist():
+            here, mapped = shards == shard, self._map(shard)
+            if gathered is None:
+                gathered = np.empty((len(shards), *mapped.shape[1:]), mapped.dtype)
+            gathered[here] = mapped[rows[here]]
+        return np.empty((0, *self.shape[1:]), np.float32) if gathered is None else gathered
+
+    def _map(self, shard: int) -> Array:
+        if shard not in self._maps:
+            if len(self._maps) >= _MOST_MAPPED:
+                self._maps.popitem(last=False)
+            self._maps[shard] = map_dataset(Path(self._view.paths[shard]), f"features/{self._view.tap}")
+        self._maps.move_to_end(shard)
+        return self._maps[shard]

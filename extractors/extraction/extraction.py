@@ -22,7 +22,15 @@ from headstart.extractors.listing import CacheListing
 from headstart.extractors.network import ForwardPass, feature_sizes, resolve_device
 from headstart.extractors.spec import EmbeddingKey, Settings, Tap
 from headstart.extractors.stages import StageTimes
-from headstart.extractors.tuning import LOWEST_COSINE, Execution, FirstImages, prepare, settle_key, settle_pixels
+from headstart.extractors.tuning import (
+    LOWEST_COSINE,
+    Execution,
+    FirstImages,
+    prepare,
+    settle_dtype,
+    settle_key,
+    settle_pixels,
+)
 from headstart.extractors.writer_lock import writer_lock
 
 if TYPE_CHECKING:
@@ -157,6 +165,9 @@ class Extraction(MissingRows):
             backbone, taps, listing, self.device, settings.n_workers, ends=plain.range, colour=plain.colour
         )
         key, self.fidelity, reasons = settle_key(plain, settings, self._first, lambda key: cache.store(key).path)
+        if settings.dtype is None and any(tap.is_map for tap in taps):
+            key, reason = settle_dtype(key, self._first, lambda key: cache.store(key).path)
+            reasons = [*reasons, reason]
         self.reasons = [*backbone.notes, *seen, *reasons]
         super().__init__(cache, listing, key)
         # Rows without a key.json would be rows of nobody: it is written too where nothing but this file is missing.
@@ -250,7 +261,7 @@ class Extraction(MissingRows):
         super()._take_stock()
 
     def _cut(self, n_images: int) -> list[Array]:
-        return cut_shards(n_images, self._sizes, self.settings.dtype, n_rows=_SHARD_ROWS, n_bytes=_SHARD_BYTES)
+        return cut_shards(n_images, self._sizes, self.store.key.dtype, n_rows=_SHARD_ROWS, n_bytes=_SHARD_BYTES)
 
     @cached_property
     def _sizes(self) -> dict[str, tuple[int, ...]]:

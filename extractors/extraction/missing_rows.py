@@ -1,6 +1,7 @@
 """The rows of a listing that a key still lacks, cut into shards, and the right to write them."""
 
 import os
+import shutil
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -9,7 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from headstart.extractors.arrays import Array
-from headstart.extractors.cache import EmbeddingCache, KeyAbout, take_turn
+from headstart.extractors.cache import EmbeddingCache, KeyAbout, row_bytes, take_turn
+from headstart.extractors.errors import CacheError
 from headstart.extractors.listing import CacheListing
 from headstart.extractors.spec import EmbeddingKey, StoredDtype
 from headstart.extractors.writer_lock import writer_lock
@@ -70,6 +72,11 @@ class MissingRows(ABC):
     def about(self) -> KeyAbout:
         """Say what ``key.json`` keeps for people."""
 
+    @property
+    def bytes_an_image(self) -> int:
+        """Size of an image's rows as stored, over all taps."""
+        return row_bytes(self.about()["shape"], self.store.key.dtype)
+
     @contextmanager
     def writing(self, on_wait: "Callable[[Path], None] | None" = None) -> Iterator[None]:
         """Be the only writer of this key: hold its lock around every shard, and index what is sealed.
@@ -85,7 +92,7 @@ class MissingRows(ABC):
         Raises
         ------
         CacheError
-            The cache cannot be written, or its file system knows no locks.
+            The cache cannot be written, its disk is too small for the rows, or its file system knows no locks.
         """
         if not self.shards:
             if os.access(self.store.path, os.W_OK):  # a run that was killed at its very end leaves its shards unindexed
@@ -98,6 +105,7 @@ class MissingRows(ABC):
             # A flipped bit in the index would have a sealed row computed again.
             self.store.refresh_index(at_least=_MANY_UNINDEXED)
             self._take_stock()
+            _refuse_small_disk(self._cache.path, self.bytes_an_image, len(self.missing))
             self.store.create(self.about())
             yield
             self.store.refresh_index()
@@ -125,6 +133,16 @@ def cut_shards(
     n_rows, n_bytes : int
         At least one image is in a shard, however large its features are.
     """
-    row_bytes = np.dtype(dtype).itemsize * sum(int(np.prod(size)) for size in sizes.values())
-    n_rows = max(1, min(n_rows, n_bytes // row_bytes))
+    n_rows = max(1, min(n_rows, n_bytes // row_bytes(sizes, dtype)))
     return np.array_split(np.arange(n_images), range(n_rows, n_images, n_rows))
+
+
+def _refuse_small_disk(place: "Path", bytes_an_image: int, n_images: int) -> None:
+    """Tell before an hour's work that its rows will not fit."""
+    needed, free = bytes_an_image * n_images, shutil.disk_usage(place).free
+    if needed > free:
+        raise CacheError(
+            f"{place}: {n_images} images of {bytes_an_image / 1e3:.1f} kB each need {needed / 1e6:.1f} MB, and "
+            f"{free / 1e6:.1f} MB are free; free some, name another disk (--cache DIR), tap a later layer, or pool it "
+            "(LAYER:avg)"
+        )

@@ -46,8 +46,9 @@ class Settings:
         ``auto`` compiles the network where there are so many images that it pays.
     device : str
         ``auto`` (CUDA where there is one), ``cpu``, ``cuda``.
-    dtype : {"float16", "float32"}
-        Stored features; float16 halves the cache and is refused where it would lose more than its rounding.
+    dtype : {"float16", "float32"}, optional
+        Stored features; float16 halves the cache and is refused where it would lose more than its rounding. By default
+        float32, and of maps float16 where the first images lose nothing else.
     batch_size : int, optional
         Images a forward pass; by default that of the key's rows, or what is fast on most processors.
     exact : bool
@@ -81,7 +82,9 @@ class Settings:
     ] = "auto"
     compile: Annotated[Literal["auto", "on", "off"], Option("auto compiles the network where it pays.")] = "auto"
     device: Device = "auto"
-    dtype: Annotated[StoredDtype, Option("What the cache stores.")] = "float32"
+    dtype: Annotated[
+        StoredDtype | None, Option("What the cache stores.", unset="float32; of maps float16, where that will do")
+    ] = None
     batch_size: Annotated[
         int | None,
         Option("Images a forward pass.", unset="8, compiled 16, on a GPU 128", least=1, below=LARGEST_BATCH + 1),
@@ -114,7 +117,8 @@ class Settings:
     @property
     def as_asked(self) -> dict[str, Any]:
         """Values that a key has as asked for; all others are tried on the first images, see `extractors.tuning`."""
-        return {name: getattr(self, name) for name in shared_values(EmbeddingKey, self) if name not in _TRIED}
+        values = shared_values(EmbeddingKey, self)
+        return {name: value for name, value in values.items() if name not in _TRIED and value is not None}
 
     @property
     def n_workers(self) -> int:
@@ -146,7 +150,7 @@ class SettingsKeywords(TypedDict, total=False):
     colour: Literal["auto"] | Colour
     compile: Literal["auto", "on", "off"]
     device: str
-    dtype: StoredDtype
+    dtype: StoredDtype | None
     batch_size: int | None
     exact: bool
     image_size: int | None

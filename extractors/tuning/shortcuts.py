@@ -5,8 +5,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple, get_args
 
+import numpy as np
 import torch
 
+from headstart.extractors.cache import find_lost
 from headstart.extractors.network import DeviceError, ForwardPass, has_fast_bf16
 from headstart.extractors.spec import Decode, EmbeddingKey, Precision, Settings
 from headstart.extractors.tuning.fidelity import LOWEST_COSINE, Fidelity, FidelityRecord
@@ -74,6 +76,26 @@ def settle_key(
     if wanted.precision == "bf16" and not bf16 and record.bf16:
         reasons.append(f"computed in float32: in bfloat16, {_distance(record.bf16)}")
     return Settled(replace(plain, decode=decode, precision="bf16" if bf16 else "fp32"), record, reasons)
+
+
+def settle_dtype(
+    key: EmbeddingKey, first: FirstImages, folder_of: Callable[[EmbeddingKey], Path]
+) -> tuple[EmbeddingKey, str]:
+    """Give a key of maps, which are large, the dtype that they are stored in, and say why.
+
+    float16 is taken where the first images lose no more than its rounding; rows that are there already
+    decide it.
+    """
+    half = replace(key, dtype="float16")
+    maps = [str(tap) for tap in first.taps if tap.is_map]
+    begun = next((one for one in (half, key) if _has_rows(folder_of(one))), None)
+    if begun:
+        return begun, f"{', '.join(maps)}: stored in {begun.dtype}, as the rows before"
+    with np.errstate(over="ignore"):  # what becomes infinite is found to be lost
+        lost = [tap for tap in maps if len(find_lost(first.reference[tap], first.reference[tap].astype(np.float16)))]
+    if lost:
+        return key, f"{', '.join(lost)}: stored in float32, for float16 would lose more than its rounding"
+    return half, f"{', '.join(maps)}: stored in float16, which holds the first images but for its rounding"
 
 
 def _distance(fidelity: Fidelity) -> str:

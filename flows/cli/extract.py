@@ -96,7 +96,8 @@ def show_cache(summary: "CacheSummary") -> None:
     table.columns[0].no_wrap, table.columns[1].no_wrap = False, True
     for key in summary.keys:
         taps = ", ".join(f"{tap} {'×'.join(map(str, key.shape[tap]))}" for tap in key.taps)
-        about = f"{escape(short_name(key.backbone))}\n  {escape(key.weights)}\n  {escape(f'{taps}; {key.precision}')}"
+        taps += f"; {key.precision}; {size_text(key.bytes_an_image)} an image"
+        about = f"{escape(short_name(key.backbone))}\n  {escape(key.weights)}\n  {escape(taps)}"
         table.add_row(about, str(key.rows), str(key.missing), size_text(key.bytes))
     console.print(table)
     for image in summary.quarantined[:MOST_ROWS]:

@@ -22,7 +22,7 @@ from headstart.extractors.listing import (
 from headstart.extractors.spec import Settings, Tap, find_weights_file, short_name
 from headstart.flows.extraction.choices import Wanted, check_there, check_wanted, default_cache, pair_weights
 from headstart.flows.extraction.gpu_lock import device_lock
-from headstart.flows.extraction.summary import ExtractionSummary, KeySummary, describe_run, summarise
+from headstart.flows.extraction.summary import ExtractionSummary, KeySummary, describe_run, say_size, summarise
 from headstart.flows.options import ExtractKeywords, ExtractOptions, as_list, taken
 from headstart.flows.output import nearby, progress_bar, record_shard, say_waiting, show_line, timed
 from headstart.flows.problem import describe_images
@@ -264,6 +264,8 @@ def open_extraction(
 def run_shards(extraction: "Extraction", results: list["ShardResult"], *, progress: bool) -> None:
     """Embed every shard that is missing, one after another; adds what came of each to `results`."""
     name = short_name(extraction.backbone.name)
+    if progress:
+        say_size(extraction)
     with (
         extraction.writing(on_wait=say_waiting if progress else None),
         progress_bar(f"embedding {name}", len(extraction.missing), show=progress) as advance,

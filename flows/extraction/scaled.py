@@ -19,6 +19,7 @@ from headstart.extractors.listing import CacheListing
 from headstart.extractors.spec import Settings, Tap, find_weights_file, short_name
 from headstart.extractors.stages import StageTimes
 from headstart.flows.extraction.cluster import Cluster, cluster_on_demand
+from headstart.flows.extraction.summary import say_size
 from headstart.flows.output import Advance, progress_bar, record_shard, say_waiting
 
 SHARD_IMAGES = 4096  # 8 s at 500 images/s: next to that, what a shard costs besides is little
@@ -213,6 +214,8 @@ def embed_in_flight(extraction: ScaledExtraction, results: list[ShardResult], st
 def run_scaled(extraction: ScaledExtraction, results: list[ShardResult], *, progress: bool) -> None:
     """Have every missing shard embedded, and add the result of each to `results`."""
     name = short_name(extraction.store.key.backbone)
+    if progress:
+        say_size(extraction)
     with (
         extraction.writing(on_wait=say_waiting if progress else None),
         progress_bar(f"embedding {name}", len(extraction.missing), show=progress) as advance,

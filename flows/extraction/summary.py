@@ -7,8 +7,10 @@ from headstart.extractors.cache import EmbeddingCache
 from headstart.extractors.errors import ImageSetError
 from headstart.extractors.extraction import KeyDescription
 from headstart.extractors.listing import CacheListing
+from headstart.extractors.spec import Tap
 from headstart.extractors.stages import STAGES
 from headstart.flows.fit_summary import Understood
+from headstart.flows.output import show_line, size_text
 from headstart.flows.problem import describe_images
 
 if TYPE_CHECKING:  # it loads torch, which a rerun with nothing new does without
@@ -74,6 +76,17 @@ class ExtractionSummary:
     keys: list[KeySummary]
     notes: list[str]
     understood: Understood
+
+
+def say_size(extraction: "MissingRows") -> None:
+    """Say before maps are written how large they are; vectors are small."""
+    maps = [tap for tap in extraction.store.key.taps if Tap.parse(tap).is_map]
+    if maps and len(extraction.missing):
+        each, n_images = extraction.bytes_an_image, len(extraction.missing)
+        show_line(
+            f"{', '.join(maps)}: {size_text(each)} an image in {extraction.store.key.dtype}, "
+            f"{size_text(each * n_images)} for {n_images} images"
+        )
 
 
 def describe_run(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from headstart.extractors.backbones import canonical_name
 from headstart.extractors.cache import DigestArray, EmbeddingCache, EmbeddingStore, EmbeddingView
-from headstart.extractors.spec import short_name
+from headstart.extractors.spec import Tap, short_name
 from headstart.flows.errors import JobError
 
 
@@ -31,6 +31,8 @@ def find_covering(
     backbone: Sequence[str] | None,
     keys: Sequence[str] | None,
     notes: list[str],
+    *,
+    maps: bool = False,
 ) -> list[Embedded]:
     """Return every tap of every key that has a row for each of these images.
 
@@ -43,11 +45,13 @@ def find_covering(
         Take only these.
     notes : list of str
         Told which keys lack images.
+    maps : bool
+        Return maps, on which a tail is trained, and not the features that heads take.
 
     Raises
     ------
     JobError
-        No key covers the images, or one that does is damaged.
+        No key covers the images, one that does is damaged, or the cache holds maps alone.
     """
     stores = [
         store
@@ -62,6 +66,26 @@ def find_covering(
     for name in backbone or []:
         if not any(_named(store, [name]) for store in stores):
             raise JobError(f"{cache.path}: no embeddings of {name}; the cache has {_backbones(stores)}")
+    complete = _complete_of(cache, stores, digests, notes)
+    labels = _labels(complete)
+    found = [
+        Embedded(store, tap, store.view(tap, digests), label)
+        for store, label in zip(complete, labels, strict=True)
+        for tap in store.key.taps
+        if Tap.parse(tap).is_map == maps
+    ]
+    if not found:
+        raise _no_such_tap(cache, complete, maps=maps)
+    passed_over = [tap for store in complete for tap in store.key.taps if Tap.parse(tap).is_map]
+    if passed_over and not maps:
+        notes.append(f"heads take no maps and leave {', '.join(passed_over)} out; 'headstart finetune' trains on them")
+    return found
+
+
+def _complete_of(
+    cache: EmbeddingCache, stores: Sequence[EmbeddingStore], digests: Sequence[str] | DigestArray, notes: list[str]
+) -> list[EmbeddingStore]:
+    """Return those that have a row for each image, undamaged."""
     complete = []
     for store in stores:
         missing = int(store.missing(digests).sum())
@@ -79,12 +103,22 @@ def find_covering(
         raise JobError(
             f"{cache.path}: no key covers all {len(digests)} images; run 'headstart extract' again ({notes[-1]})"
         )
-    labels = _labels(complete)
-    return [
-        Embedded(store, tap, store.view(tap, digests), label)
-        for store, label in zip(complete, labels, strict=True)
-        for tap in store.key.taps
-    ]
+    return complete
+
+
+def _no_such_tap(cache: EmbeddingCache, stores: Sequence[EmbeddingStore], *, maps: bool) -> JobError:
+    """Say that there are no maps, or nothing else, and then which pooling to use instead."""
+    store = stores[0]
+    if maps:
+        return JobError(
+            f"{cache.path}: holds no maps; 'headstart extract … --tap LAYER:map' keeps what a layer puts out"
+        )
+    layer, shape = Tap.parse(store.key.taps[0]).layer, "×".join(map(str, store.about["shape"][store.key.taps[0]]))
+    return JobError(
+        f"{cache.path}: holds maps alone ({', '.join(store.key.taps)} of {shape}), "
+        f"and a head takes one row an image; 'headstart extract … --backbone {short_name(store.key.backbone)} --tap "
+        f"{layer}:avg' pools them, and 'headstart finetune {cache.path}' trains on maps"
+    )
 
 
 def _backbones(stores: Sequence[EmbeddingStore]) -> str:

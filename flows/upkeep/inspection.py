@@ -3,14 +3,14 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from headstart.extractors.cache import EmbeddingCache
+from headstart.extractors.cache import EmbeddingCache, row_bytes
 from headstart.extractors.images import label_columns
 from headstart.extractors.listing import read_listing
 
 
 @dataclass(frozen=True)
 class CachedKey:
-    """One key of a cache; `shape` has that of one image's features, by tap."""
+    """One key of a cache; `shape` has that of one image's features, by tap, `bytes_an_image` their size together."""
 
     id: str
     backbone: str
@@ -23,6 +23,7 @@ class CachedKey:
     missing: int
     shards: int
     bytes: int
+    bytes_an_image: int
 
 
 @dataclass(frozen=True)
@@ -88,6 +89,7 @@ def inspect(cache: str | Path) -> CacheSummary:
             missing=int(store.missing(digests).sum()),
             shards=len(store.shards()),
             bytes=store.n_bytes(),
+            bytes_an_image=row_bytes(store.about["shape"], store.key.dtype),
         )
         for store in folder.stores()
     ]
