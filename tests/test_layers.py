@@ -44,7 +44,7 @@ STOREYS = {
     ],
     "heads": [
         "sweep report",
-        "solvers analysis",
+        "solvers analysis finetuning",
         "neural saving",
         "estimators scoring registry splits",
         "row_by_row folds features prediction",

@@ -1,0 +1,1 @@
+from .training import hold_out as hold_out

@@ -23,6 +23,7 @@ _OF_SCIKIT_LEARN = (
     "sklearn.preprocessing._data.StandardScaler",
     "sklearn.svm._classes.LinearSVC",
 )
+_OF_MAPS = "headstart.heads.finetuning.tail.TailClassifier"  # no row of the table: it is not fitted on features
 _NUMPY_TYPES = ("ndarray", "bool", "float32", "float64", "int32", "int64")
 
 _PLAIN_NODES = frozenset(
@@ -39,11 +40,12 @@ _PLAIN_NODES = frozenset(
 
 
 def trusted_types() -> list[str]:
-    """Return the estimators that rows of the table of heads name, as "module.Class".
+    """Return the estimators that rows of the table of heads name, and that of tails, as "module.Class".
 
     Nothing is ever added here on the word of a file.
     """
-    return sorted({head.estimator for heads in HEADS_OF.values() for head in heads.values() if head.estimator})
+    of_vectors = {head.estimator for heads in HEADS_OF.values() for head in heads.values() if head.estimator}
+    return sorted(of_vectors | {_OF_MAPS})
 
 
 def allowed_nodes() -> frozenset[tuple[str, str]]:
