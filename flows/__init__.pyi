@@ -1,6 +1,9 @@
+from .exploring import summarize as summarize
 from .extraction import extract as extract
 from .fitting import fit as fit
+from .fitting.finetuning import finetune as finetune
 from .inference import Model as Model
+from .inference import graft as graft
 from .inference import load as load
 from .inference import predict as predict
 from .orchestration import run as run

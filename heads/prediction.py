@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from headstart.heads.errors import DataError
 
 
-def predict(model: Any, features: NDArray[Any], n_classes: int) -> tuple[NDArray[np.intp], NDArray[np.float64] | None]:
+def predict(model: Any, features: Any, n_classes: int) -> tuple[NDArray[np.intp], NDArray[np.float64] | None]:
     """Return the predicted classes and, where the head gives them, every class's probability.
 
     Parameters
@@ -16,7 +16,7 @@ def predict(model: Any, features: NDArray[Any], n_classes: int) -> tuple[NDArray
     model : fitted scikit-learn classifier
         Fitted on class numbers 0 … n_classes - 1, though not necessarily on all of them.
     features : ndarray of shape (n_images, n_features)
-        Any float dtype.
+        Any float dtype; of a tail, maps (n_images, …), or what reads them by row numbers.
     n_classes : int
         Columns wanted; a class that the model never saw has probability 0.
 
@@ -26,7 +26,8 @@ def predict(model: Any, features: NDArray[Any], n_classes: int) -> tuple[NDArray
     probability : float64 ndarray of shape (n_images, n_classes), or None
         None for heads without `predict_proba`, such as linear-svm.
     """
-    X = np.ascontiguousarray(features, dtype=np.float32)
+    # Maps that lie on a disk are no array: a tail reads them a few at a time.
+    X: Any = np.ascontiguousarray(features, dtype=np.float32) if isinstance(features, np.ndarray) else features
     classes = np.asarray(model.predict(X)).astype(np.intp)
     if not hasattr(model, "predict_proba"):
         return classes, None

@@ -11,7 +11,13 @@ from .flows import (
     extract as extract,
 )
 from .flows import (
+    finetune as finetune,
+)
+from .flows import (
     fit as fit,
+)
+from .flows import (
+    graft as graft,
 )
 from .flows import (
     inspect as inspect,
@@ -24,6 +30,9 @@ from .flows import (
 )
 from .flows import (
     run as run,
+)
+from .flows import (
+    summarize as summarize,
 )
 from .flows import (
     verify as verify,

@@ -6,6 +6,7 @@ fitting_entry       Entry of a checkpoint that fits an architecture, under which
 own_models          Backbones of no model zoo: Headstart's own two, and what a callable of the user's returns.
 registry            List of all families by name; builds a backbone from a name and weights.
 small_cnn           Convolutional encoder for small images, which learns on a CPU in seconds.
+stock               Stock model that weights go back into: its line of Python, and itself.
 strict_loading      Check that a checkpoint and a network have the same weights in the same shapes.
 timm_list           List of timm's models, found by pattern or by word.
 timm_models         Backbones of timm, where it is installed, with the preprocessing of their weights.

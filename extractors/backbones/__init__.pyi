@@ -9,6 +9,8 @@ from .registry import load_backbone as load_backbone
 from .registry import resolve_backbone as resolve_backbone
 from .small_cnn import PREPROCESSING as PREPROCESSING
 from .small_cnn import SmallCNN as SmallCNN
+from .stock import StockModel as StockModel
+from .stock import stock_model as stock_model
 from .strict_loading import MissingHead as MissingHead
 from .torchvision_table import default_weights as default_weights
 from .torchvision_table import published_weights as published_weights

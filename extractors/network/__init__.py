@@ -7,6 +7,7 @@ folding      Same network with less to do: batch norms folded, attention without
 forward      Forward pass of a batch on a device, in a precision.
 layers       Layers that can be tapped, with what each puts out.
 layouts      Order of a layer's axes: channels first or last.
+summary      Network layer by layer: taps, cuts, parameters, multiply-adds.
 tail         Upper part of a network, cut off and held against the whole.
 taps         Readers of named layers, each pooled to one row an image.
 """

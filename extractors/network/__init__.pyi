@@ -8,6 +8,9 @@ from .forward import ForwardPass as ForwardPass
 from .forward import Pending as Pending
 from .layers import Layer as Layer
 from .layers import list_layers as list_layers
+from .summary import LayerRow as LayerRow
+from .summary import NetworkSummary as NetworkSummary
+from .summary import describe_network as describe_network
 from .tail import NEW_CLASSIFIER as NEW_CLASSIFIER
 from .tail import Tail as Tail
 from .tail import cut_before as cut_before

@@ -175,12 +175,29 @@ class Anatomy:
         found = dict[int, str]()
         for name, call in sorted(self._calls.items(), key=lambda one: (one[1].begin, len(one[0]))):
             before = [place for place in self.cuts.values() if place < call.begin]
-            inside = self._nodes[call.begin : call.end]
-            if before and any(map(self._has_weights, inside)):
+            if before and any(map(self._has_weights, self._inside(name))):
                 between = self._nodes[before[-1] + 1 : call.begin]
                 if not any(map(self._has_weights, between)):
                     found.setdefault(before[-1], name)
         return list(found.values())
+
+    def can_cut(self, layer: str) -> bool:
+        """Tell whether the network can be cut behind a layer."""
+        result = self._calls[layer].result if layer in self._calls else None
+        return result is not None and self._places[result] in self.cuts.values()
+
+    def can_start(self, layer: str) -> bool:
+        """Tell whether the network can be trained from a layer on."""
+        if layer not in self._calls or not any(map(self._has_weights, self._inside(layer))):
+            return False
+        try:
+            self.cut_before(layer)
+        except BackboneError:
+            return False
+        return True
+
+    def _inside(self, layer: str) -> list[fx.Node]:
+        return self._nodes[self._calls[layer].begin : self._calls[layer].end]
 
     def tail_of(self, layer: str) -> fx.GraphModule:
         """Return what follows a layer as a module of its own: it takes what the layer puts out, and gives logits.

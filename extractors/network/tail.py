@@ -1,6 +1,7 @@
 """A network in two: the trunk, which is run once, and the tail, which is trained on what the trunk puts out."""
 
 import copy
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 import torch
@@ -169,10 +170,16 @@ def _block_of(network: nn.Module, parameter: str, inside: tuple[str, str]) -> st
     parts = parameter.split(".")
     for depth in range(1, len(parts)):
         name = ".".join(parts[:depth])
-        holds = any(other.startswith(f"{name}.") for other in inside)
-        if not holds and (name in inside or not _is_stage(network.get_submodule(name))):
+        if not is_opened(network, name, inside):
             return name
     return parameter
+
+
+def is_opened(network: nn.Module, name: str, inside: Collection[str]) -> bool:
+    """Tell whether a layer is looked into: it is a stage, or holds one of some other layers."""
+    if any(other.startswith(f"{name}.") for other in inside):
+        return True
+    return name not in inside and _is_stage(network.get_submodule(name))
 
 
 def _is_stage(module: nn.Module) -> bool:

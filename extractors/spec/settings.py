@@ -82,9 +82,7 @@ class Settings:
     ] = "auto"
     compile: Annotated[Literal["auto", "on", "off"], Option("auto compiles the network where it pays.")] = "auto"
     device: Device = "auto"
-    dtype: Annotated[
-        StoredDtype | None, Option("What the cache stores.", unset="float32; of maps float16, where that will do")
-    ] = None
+    dtype: Annotated[StoredDtype | None, Option("What the cache stores.", unset="float32; maps may be float16")] = None
     batch_size: Annotated[
         int | None,
         Option("Images a forward pass.", unset="8, compiled 16, on a GPU 128", least=1, below=LARGEST_BATCH + 1),

@@ -5,6 +5,7 @@ catalogue   Commands `heads` and `backbones`.
 clustering  Command `cluster`.
 extract     Commands `extract` and `inspect`.
 fit         Command `fit`.
+networks    Commands `summary`, `finetune` and `graft`.
 operate     Commands `run`, `serve`, `nightly`, `doctor` and `demo`.
 options     Arguments that several commands share, and lists as people type them.
 predict     Command `predict`.

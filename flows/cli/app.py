@@ -13,6 +13,7 @@ from headstart.flows.cli.catalogue import backbones, heads
 from headstart.flows.cli.clustering import cluster
 from headstart.flows.cli.extract import extract, inspect
 from headstart.flows.cli.fit import fit
+from headstart.flows.cli.networks import finetune, graft, summary
 from headstart.flows.cli.operate import demo, doctor, nightly, run, serve
 from headstart.flows.cli.options import spread_values
 from headstart.flows.cli.predict import predict
@@ -66,7 +67,7 @@ _OBJECTS = 100_000
 # What an interrupted command leaves: these seal what they embedded, and go on from there.
 _LONGEST_PLACE = 200  # signs of a path in a message; the system takes 4096
 INTERRUPTED = 130  # the exit status that typer gives to Ctrl-C
-RESUMABLE = ("extract", "run", "nightly", "verify")
+RESUMABLE = ("extract", "run", "nightly", "verify", "finetune")
 
 
 def _print_version(asked: bool) -> None:
@@ -91,13 +92,16 @@ _PANELS: dict[str, dict[Callable[..., None], str]] = {
     "embed": {
         extract: "Embed images into a cache; what is there is not computed again.",
         backbones: "List backbones, or the layers of one.",
+        summary: "Show a network's layers: sizes, costs, where to cut.",
     },
     "fit": {
         fit: "Fit heads, choose one honestly, score it once, save it.",
         heads: "List heads, or what one tries and takes.",
+        finetune: "Train a network's upper layers on cached maps.",
     },
     "transfer": {
         predict: "Say what new images show.",
+        graft: "Write a model as weights of a stock network.",
         export: "Write features and labels as one file for elsewhere.",
     },
     "look": {

@@ -1,8 +1,9 @@
-"""The job `cluster`: groups of like images, where no labels say so.
+"""The jobs that look before anything is fitted: `cluster`, for groups of like images, and `summarize`, for layers.
 
 cluster_page     Page of a clustering without scripts: maps and clusters.
 cluster_summary  Values that `cluster` returns, for its page, its command and its callers.
 clustering       Clustering of a cache, and its agreement with labels where there are some.
+networks         Layers of a network, of a checkpoint or of a saved model.
 options          Options of a clustering.
 """
 

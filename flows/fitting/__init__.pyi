@@ -1,11 +1,16 @@
+from .choices import Choices as Choices
+from .choices import choose as choose
 from .choices import refuse_unusable as refuse_unusable
 from .job import fit as fit
 from .job import preview as preview
+from .leaderboard import model_card as model_card
 from .leaderboard import write_leaderboard as write_leaderboard
 from .multilabel import Multilabel as Multilabel
 from .nested import NestedFit as NestedFit
+from .rare_classes import plan_without_rare as plan_without_rare
 from .several import SeveralFits as SeveralFits
 from .several import TargetRow as TargetRow
 from .several import fit_targets as fit_targets
 from .streamed import Streaming as Streaming
+from .unfinished import UNFINISHED_TAIL as UNFINISHED_TAIL
 from .winner import Scored as Scored

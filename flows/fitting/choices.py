@@ -6,7 +6,7 @@ from pathlib import Path
 
 from headstart.flows.errors import JobError
 from headstart.flows.fit_summary import FitSummary
-from headstart.flows.fitting.unfinished import UNFINISHED
+from headstart.flows.fitting.unfinished import UNFINISHED, UNFINISHED_TAIL
 from headstart.flows.history import RunSettings
 from headstart.flows.options import FitOptions, as_list
 from headstart.flows.output import LATEST, LOCK, NAMES_OF_BEFORE, refuse_foreign, refuse_name
@@ -15,7 +15,7 @@ from headstart.heads.errors import DataError, HeadError
 from headstart.heads.registry import AskedHead, Heads, as_grid, check_head, find_preset, read_head, read_heads
 from headstart.heads.scoring import METRICS_OF, metric_names
 
-RESERVED = (LATEST, LOCK, *NAMES_OF_BEFORE, "predictions.csv", UNFINISHED, "runs", "night.parquet")
+RESERVED = (LATEST, LOCK, *NAMES_OF_BEFORE, "predictions.csv", UNFINISHED, UNFINISHED_TAIL, "runs", "night.parquet")
 """Names in a folder of results that neither a run nor a label column may have."""
 
 

@@ -31,6 +31,8 @@ from headstart.heads.splits import SplitPlan
 from headstart.heads.sweep import Result
 
 UNFINISHED = "unfinished-sweep.jsonl"
+UNFINISHED_TAIL = "unfinished-tail.npz"
+"""Of a tail that is being trained, see `flows.fitting.finetuning.kept`."""
 
 _FORMAT_VERSION = 1
 _LIBRARIES = ("headstart", "scikit-learn", "numpy", "scipy", "torch")

@@ -1,6 +1,7 @@
 """The job `predict`: a saved model on new images.
 
 given       Images as people give them: places of any kind, several of them, or pixels at hand.
+grafting    Saved model as the weights of a stock model, its classifier included.
 model       Saved model that keeps head and network from one prediction to the next.
 network     Frozen network of a model: loaded once, held against the model's key, asked for features.
 options     Options of a prediction.

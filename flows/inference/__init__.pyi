@@ -1,3 +1,5 @@
+from .grafting import GraftSummary as GraftSummary
+from .grafting import graft as graft
 from .model import Model as Model
 from .model import load as load
 from .options import PredictKeywords as PredictKeywords

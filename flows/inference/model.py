@@ -22,6 +22,7 @@ from headstart.heads.prediction import predict_numbers
 from headstart.heads.saving import CARD_FILE, Card, load_model
 
 if TYPE_CHECKING:
+    from headstart.extractors.backbones import Backbone
     from headstart.flows.inference.network import Network
 
 
@@ -98,6 +99,11 @@ class Model:
         noticed = remarks.notes(names, leave_out=["equal"], settled=True)  # equal answers are no wonder
         return pd.concat(tables, ignore_index=True), [*notes_on(given), *noticed]
 
+    @property
+    def backbone(self) -> "Backbone":
+        """The network as pretrained, held against the key of the model."""
+        return self._network.backbone
+
     @cached_property
     def _network(self) -> "Network":
         from headstart.flows.inference.network import Network  # noqa: PLC0415 - loads torch
@@ -107,10 +113,20 @@ class Model:
         source = options.weights or self.card["weights_source"]
         return Network(self.key, self.card["tap"], source, settings, model=self.folder, progress=options.progress)
 
+    @cached_property
+    def _ready_head(self) -> Any:
+        """The head; a tail with the network that its weights are of."""
+        tail = self.card.get("tail")
+        if tail is None:
+            return self.head
+        if not isinstance(tail, dict) or not isinstance(tail.get("layer"), str):
+            raise JobError(f"{self.folder}: its card does not say behind which layer the tail begins; fine-tune again")
+        return self._network.bind(self.head, tail["layer"], len(self.classes))
+
     def _speak(self, features: Any, *, all_classes: bool) -> pd.DataFrame:
         if self.card.get("task") == "regress":
             return pd.DataFrame({"value": predict_numbers(self.head, features) if len(features) else []})
-        return _speak(self.head, features, self.card["class_names"], all_classes=all_classes)
+        return _speak(self._ready_head, features, self.card["class_names"], all_classes=all_classes)
 
 
 def load(model: str | Path, *, options: PredictOptions | None = None, **named: Unpack[PredictKeywords]) -> Model:

@@ -3,24 +3,27 @@
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from headstart.extractors.backbones import Backbone, load_backbone
-from headstart.extractors.cache import EmbeddingCache
+from headstart.extractors.cache import EmbeddingCache, MappedRows
 from headstart.extractors.decoding import Remarks
 from headstart.extractors.extraction import EmbeddedRows, Extraction, RowRecipe, ShardResult, embed_rows
 from headstart.extractors.images import ImageSet, image_sources
 from headstart.extractors.listing import CacheListing, update_listing
-from headstart.extractors.network import ForwardPass, resolve_device
+from headstart.extractors.network import ForwardPass, cut_behind, resolve_device
 from headstart.extractors.spec import EmbeddingKey, Settings, Tap, find_weights_file, short_name
 from headstart.extractors.stages import StageTimes
 from headstart.flows.errors import JobError
 from headstart.flows.extraction import device_lock, run_shards
 from headstart.flows.output import progress_bar
 
+Features = npt.NDArray[np.float32] | MappedRows
+_OF_BACKBONE = {"backbone": "name", "weights": "weights", "preprocessing": "preprocessing"}
 _FEW = 256  # images that are embedded one by one; for more it pays to find out how they are embedded fastest
 
 
@@ -54,12 +57,12 @@ class Network:
         self._model, self._source = model, str(find_weights_file(weights) or weights)
         self._taps = [Tap.parse(spec) for spec in key.taps]
 
-    def embed(
-        self, found: ImageSet, cache: EmbeddingCache, *, kept: bool
-    ) -> tuple[pd.DataFrame, npt.NDArray[np.float32], Remarks]:
+    def embed(self, found: ImageSet, cache: EmbeddingCache, *, kept: bool) -> tuple[pd.DataFrame, Features, Remarks]:
         """Return the rows of an image set, the features of those that can be read, and remarks on the images.
 
         Features are float32 (n_usable, n_features).
+
+        Maps that went through the cache are (n_usable, …) as stored, and are read a few at a time.
 
         Parameters
         ----------
@@ -75,22 +78,31 @@ class Network:
             return self._through_cache(listing, cache)
         return self._at_once(listing)
 
+    def bind(self, head: Any, layer: str, n_classes: int) -> Any:
+        """Give a tail that was loaded the upper part of this network, from behind a layer.
+
+        Raises
+        ------
+        BackboneError
+            The network cannot be cut there.
+        ModelFileError
+            The tail's weights are of another network.
+        """
+        return head.bind(cut_behind(self.backbone, layer).with_classes(n_classes).module)
+
     @cached_property
-    def _backbone(self) -> Backbone:
-        return load_backbone(self._key.backbone, weights=self._source, image_size=self._key.image_size)
+    def backbone(self) -> Backbone:
+        """The whole network, as pretrained, held against the key of the model."""
+        backbone = load_backbone(self._key.backbone, weights=self._source, image_size=self._key.image_size)
+        here = {name: getattr(backbone, shared) for name, shared in _OF_BACKBONE.items()}
+        self._refuse_other(replace(self._key, **here))
+        return backbone
 
     @cached_property
     def _forward(self) -> ForwardPass:
         """The plain network, an image at a time: what it says of one does not depend on the others."""
-        here = replace(
-            self._key,
-            backbone=self._backbone.name,
-            weights=self._backbone.weights,
-            preprocessing=self._backbone.preprocessing,
-        )
-        self._refuse_other(here)
         return ForwardPass(
-            self._backbone, self._taps, device=self._device, precision=self._key.precision, batch_size=1, plain=True
+            self.backbone, self._taps, device=self._device, precision=self._key.precision, batch_size=1, plain=True
         )
 
     def _refuse_other(self, key: EmbeddingKey) -> None:
@@ -101,12 +113,10 @@ class Network:
                 f"{differences}); name its own weights with --weights FILE"
             )
 
-    def _through_cache(
-        self, listing: CacheListing, cache: EmbeddingCache
-    ) -> tuple[pd.DataFrame, npt.NDArray[np.float32], Remarks]:
+    def _through_cache(self, listing: CacheListing, cache: EmbeddingCache) -> tuple[pd.DataFrame, Features, Remarks]:
         with device_lock(self._device, show=self._progress):
             extraction = Extraction(
-                cache, listing, self._backbone, self._taps, self._settings, weights_source=self._source
+                cache, listing, self.backbone, self._taps, self._settings, weights_source=self._source
             )
         self._refuse_other(extraction.store.key)
         results: list[ShardResult] = []
@@ -116,10 +126,12 @@ class Network:
             listing = listing.with_unreadable(result.unreadable).with_not_read(result.not_read)
             remarks.update(result.remarks)
         digests = listing.usable["digest"].tolist()
-        return listing.rows, np.asarray(extraction.store.view(self._tap, digests), dtype=np.float32), remarks
+        view = extraction.store.view(self._tap, digests)
+        is_map = Tap.parse(self._tap).is_map
+        return listing.rows, view.mapped() if is_map else np.asarray(view, dtype=np.float32), remarks
 
     def _at_once(self, listing: CacheListing) -> tuple[pd.DataFrame, npt.NDArray[np.float32], Remarks]:
-        recipe = RowRecipe(self._backbone, self._key, None, listing.root, self._settings.n_workers, StageTimes())
+        recipe = RowRecipe(self.backbone, self._key, None, listing.root, self._settings.n_workers, StageTimes())
         distinct = listing.distinct
         images = list(zip(image_sources(distinct), distinct["digest"], strict=True))
         done = EmbeddedRows()

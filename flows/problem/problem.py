@@ -114,6 +114,7 @@ def gather_labelled(
     targets: Sequence[str] | None = None,
     backbone: Sequence[str] | None = None,
     keys: Sequence[str] | None = None,
+    maps: bool = False,
 ) -> Labelled:
     """Read a cache's labels once, for one column or several, and find the embeddings of the labelled images.
 
@@ -129,6 +130,8 @@ def gather_labelled(
         Use only these, with or without their source.
     keys : sequence of str, optional
         Use only the embeddings with these key ids.
+    maps : bool
+        Take maps, which a tail is trained on, in place of features.
 
     Raises
     ------
@@ -156,7 +159,7 @@ def gather_labelled(
         rows=rows if labelled.all() else rows[labelled],
         images=images,
         root=listing.root,
-        embedded=find_covering(cache, images.digest, backbone, keys, notes),
+        embedded=find_covering(cache, images.digest, backbone, keys, notes, maps=maps),
         notes=notes,
         not_listed=listing.left_out,
     )
@@ -221,13 +224,14 @@ def pose_problem(
     task: str | None = None,
     backbone: Sequence[str] | None = None,
     keys: Sequence[str] | None = None,
+    maps: bool = False,
 ) -> Problem:
     """Gather what heads need from a cache, for one label column.
 
     Parameters and errors are those of `gather_labelled` and `pose_column`.
     """
     targets = None if target is None else [target]
-    labelled = gather_labelled(cache, labels=labels, targets=targets, backbone=backbone, keys=keys)
+    labelled = gather_labelled(cache, labels=labels, targets=targets, backbone=backbone, keys=keys, maps=maps)
     if len(labelled.columns) > 1:
         raise JobError(f"{cache.path}: one label column is fitted here; name it: {', '.join(labelled.columns)}")
     return pose_column(labelled, labelled.columns[0], task=task)

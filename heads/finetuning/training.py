@@ -1,4 +1,4 @@
-"""Training the tail of a network on cached rows: a few rows at a time, the best epoch kept, and gone on after a kill."""
+"""Training a tail on cached rows: a few at a time, the best epoch kept, and gone on with after a kill."""
 
 import copy
 import hashlib

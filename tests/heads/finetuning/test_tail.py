@@ -151,7 +151,7 @@ def test_a_linear_start_is_the_logistic_regression_on_the_penultimate_features(p
     assert head.history_[0]["loss"] < 0.05
 
 
-class Killed(Exception):
+class Killed(Exception):  # noqa: N818 - a signal, not an error
     """Ends a training where a kill would."""
 
 

@@ -1,0 +1,56 @@
+"""The best linear head on what the tail's classifier takes before anything is trained: what a tail has to beat."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from headstart.extractors.network import Tail
+from headstart.extractors.spec import PENULTIMATE
+from headstart.flows.problem import Problem
+from headstart.heads.finetuning import Rows, logits_of
+from headstart.heads.registry import FeatureSet, expand
+from headstart.heads.splits import SplitPlan
+from headstart.heads.sweep import FinalScore, Result, Running, fit_final, score_test, select, sweep
+
+LINEAR_HEADS = ("logreg", "ridge", "lda")
+_AT_ONCE = 32
+
+
+@dataclass(frozen=True)
+class BestLinear:
+    """The linear head that folds inside train chose, fitted on all of train, and its score on the test images."""
+
+    result: Result
+    test: FinalScore
+
+
+def penultimate_of(tail: Tail, rows: Rows) -> npt.NDArray[np.float32]:
+    """Return the penultimate features (n_images, n_features) of maps, without an image being opened."""
+    features = logits_of(tail.features(), rows, np.arange(len(rows)), _AT_ONCE)
+    pooled = features.mean((2, 3)) if features.ndim == 4 else features
+    return np.asarray(pooled.numpy(), np.float32)
+
+
+def find_best_linear(problem: Problem, plan: SplitPlan, tail: Tail, rows: Any, metric: str, seed: int) -> BestLinear:
+    """Choose a linear head by the folds of a plan, fit it on train and score it on test.
+
+    Parameters
+    ----------
+    problem, plan
+    tail : Tail
+        As pretrained.
+    rows : MappedRows
+        Of all images of the problem.
+    metric : str
+        What chooses.
+    seed : int
+    """
+    features, embedded = penultimate_of(tail, rows), problem.embedded[0]
+    source = FeatureSet(features=features, backbone=embedded.backbone, tap=PENULTIMATE, key=embedded.store.key.id)
+    candidates = expand([source], LINEAR_HEADS)
+    results = sweep(candidates, problem.y, plan, metric=metric, groups=problem.groups, seed=seed, running=Running())
+    best = select(results, metric)
+    final = fit_final(best.candidate, features, problem.y, plan, seed)
+    return BestLinear(best, score_test(final, features, problem.y, plan, groups=problem.groups, seed=seed))

@@ -1,0 +1,83 @@
+"""Values that fine-tuning returns, for programs and people."""
+
+from dataclasses import dataclass
+
+from headstart.heads.report import CandidateRow, TestResult
+from headstart.heads.scoring import SIGNIFICANCE, Difference
+
+
+@dataclass(frozen=True)
+class BlockRow:
+    """A block of the tail, its parameters, and the learning rate with which it begins."""
+
+    name: str
+    parameters: int
+    learning_rate: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class FinetuneSummary:
+    """Outcome of fine-tuning.
+
+    Attributes
+    ----------
+    winner : CandidateRow
+        The tail; its scores are of the test images.
+    linear : CandidateRow
+        The best linear head on the penultimate features, chosen inside train, with its scores on the same images.
+    test : TestResult
+    difference : Difference
+        The tail's score minus the linear head's on the test images.
+    layer, tap : str
+        First layer that was trained, and the rows that it was trained on.
+    blocks : list of BlockRow
+        From that layer up, the classifier last.
+    history : list of dict
+        An entry an epoch, see `heads.finetuning.Epoch`.
+    best_epoch : int
+        The one that was kept, from 1.
+    batch_norm : str
+        ``eval`` where statistics stayed those of the pretraining.
+    extracted : int
+        Images whose maps were embedded for it.
+    run : str
+        Id of the run.
+    model, table, predictions : str
+        Folder of the model; both scores, and what the tail says of each test image, as CSV.
+    class_names, notes : list of str
+    seed : int
+    seconds, seconds_an_epoch : float
+    """
+
+    winner: CandidateRow
+    linear: CandidateRow
+    test: TestResult
+    difference: Difference
+    layer: str
+    tap: str
+    blocks: list[BlockRow]
+    history: list[dict[str, float | int | None]]
+    best_epoch: int
+    batch_norm: str
+    extracted: int
+    run: str
+    model: str
+    table: str
+    predictions: str
+    class_names: list[str]
+    notes: list[str]
+    seed: int
+    seconds: float
+    seconds_an_epoch: float
+
+
+def verdict(difference: Difference) -> str:
+    """Say whether the tail is better than the linear head, as far as the test images tell."""
+    sure = difference.p_value < SIGNIFICANCE
+    if not sure:
+        return (
+            f"fine-tuning is not better than chance allows (paired test on {difference.n_images} images, "
+            f"p = {difference.p_value:.2g})"
+        )
+    better = difference.value > 0 if difference.metric != "log_loss" else difference.value < 0
+    return f"fine-tuning is {'better' if better else 'worse'} (paired test, p = {difference.p_value:.2g})"
