@@ -49,6 +49,8 @@ class Network:
     def __init__(
         self, key: EmbeddingKey, tap: str, weights: str, settings: Settings, *, model: Path, progress: bool
     ) -> None:
+        if Tap.parse(tap).is_map:  # trained on maps that may have been rounded; to predict there is no need to
+            key, settings = replace(key, dtype="float32"), replace(settings, dtype="float32")
         device = resolve_device(settings.device)
         on_gpu = device.type == "cuda"
         decode = "full" if key.decode == "nvjpeg" and not on_gpu else key.decode

@@ -108,7 +108,7 @@ def test_the_size_of_an_image_is_said_before_rows_are_written(
     assert inspect(cache).keys[0].bytes_an_image == 2 * PIXELS
     with pytest.raises(SystemExit):
         main(["inspect", str(cache)])
-    assert "4.1 kB" in capsys.readouterr().out
+    assert "4.1 kB an image" in capsys.readouterr().out
 
 
 def test_a_disk_that_cannot_hold_the_rows_is_told_before_the_first(
