@@ -16,6 +16,7 @@ from headstart.extractors.spec import PENULTIMATE, POOLINGS, Tap
 
 _CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
 _IMAGES = 2  # with one alone, a layer that works on windows could not be told from one that works on images
+_TO_VECTORS = [pooling for pooling in POOLINGS if pooling != "map"]
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ def list_layers(backbone: Backbone) -> list[Layer]:
 
 def _of_penultimate(backbone: Backbone) -> dict[str, int]:
     found = {}
-    for pooling in POOLINGS:
+    for pooling in _TO_VECTORS:
         tap = Tap(PENULTIMATE, pooling)
         with suppress(BackboneError):  # the pooling does not go with it
             found[pooling] = feature_sizes(backbone, [tap])[str(tap)][0]
@@ -80,7 +81,7 @@ def _keep(outputs: dict[str, torch.Tensor], name: str, output: Any) -> None:
 
 def _poolings(backbone: Backbone, name: str, output: torch.Tensor) -> dict[str, int]:
     found = {}
-    for pooling in POOLINGS:
+    for pooling in _TO_VECTORS:
         with suppress(BackboneError):
             rows = pool(output, Tap(name, pooling), backbone, channels_last=is_channels_last(backbone, name))
             found[pooling] = rows.shape[1]

@@ -7,12 +7,14 @@ import zipfile
 import numpy as np
 import pytest
 import skops.io
+import torch
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.svm import SVC
 from support.model_example import X, Y, crafted, fitted, fitted_on_numbers, last_step, plant, rewritten, unchanged
 
 from headstart.heads import HEADS, ModelFileError
+from headstart.heads.finetuning import TailClassifier
 from headstart.heads.registry.table import REGRESSORS
 from headstart.heads.saving.archive import LARGEST_SCHEMA, allowed_nodes
 from headstart.heads.saving.model_file import load_model
@@ -140,6 +142,13 @@ EARLIER = {("sklearn.linear_model._logistic.LogisticRegression", "ObjectNode")}
 """What heads wrote once, and is still read."""
 
 
+def fitted_tail():
+    """Return a tail as it is saved: its one layer takes rows of two numbers."""
+    network = torch.nn.Sequential(torch.nn.Linear(2, 2))
+    head = TailClassifier(network, ("0",), epochs=1)
+    return head.fit(np.eye(4, 2, dtype=np.float32), np.arange(4) % 2).without_network()
+
+
 def test_the_list_of_types_holds_nothing_that_no_head_writes():
     def written(node):
         if isinstance(node, dict):
@@ -151,7 +160,7 @@ def test_the_list_of_types_holds_nothing_that_no_head_writes():
                 written(part)
 
     found = set()
-    for model in [*map(fitted, HEADS), *map(fitted_on_numbers, REGRESSORS)]:
+    for model in [*map(fitted, HEADS), *map(fitted_on_numbers, REGRESSORS), fitted_tail()]:
         with zipfile.ZipFile(io.BytesIO(skops.io.dumps(model))) as archive:
             written(json.loads(archive.read("schema.json")))
     scalars = {(f"numpy.{name}", "NdArrayNode") for name in ("bool", "float32", "float64", "int32", "int64")}
