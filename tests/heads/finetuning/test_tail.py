@@ -235,7 +235,7 @@ CARD: dict[str, Any] = {
     "embedding": {
         "backbone": "x",
         "weights": "y",
-        "taps": [],
+        "taps": ["layer3:map"],
         "preprocessing": {},
         "precision": "fp32",
         "dtype": "float16",
