@@ -79,7 +79,7 @@ def as_manifest(new: Path) -> Path:
         (as_tar, [(f"x.tar/{name}.png", name) for name in CLASSES]),
         (as_manifest, [(f"{name}.png", name) for name in CLASSES]),
     ],
-    ids=str,
+    ids=lambda value: getattr(value, "__name__", str(value)),
 )
 def test_places_of_every_kind(loaded: Model, new: Path, given: Any, rows: list[tuple[str, str]]) -> None:
     assert answers(loaded.predict(given(new) if callable(given) else given)) == rows
