@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Self
 
@@ -13,6 +13,7 @@ from headstart.extractors.atomic import make_folder, write_atomically
 from headstart.extractors.cache import UNREADABLE
 from headstart.extractors.errors import refuse_passing_fault
 from headstart.extractors.spec import claimed
+from headstart.extractors.writer_lock import writer_lock
 
 LOWEST_COSINE = 0.999  # below it a shortcut is not taken unasked
 
@@ -76,6 +77,23 @@ class FidelityRecord:
         """Keep the record in the folder of a key."""
         make_folder(folder)
         write_atomically(folder / _FILE, json.dumps(asdict(self), indent=1).encode())
+
+    def kept(self, folder: Path) -> Self:
+        """Keep the record, but for what another run has measured first: that decides for both, or they fill two keys.
+
+        Returns
+        -------
+        FidelityRecord
+            As it is kept.
+        """
+        if self == self.read(folder):  # a cache that may not be written will do
+            return self
+        with writer_lock(folder, name="fidelity.lock"):
+            first = self.read(folder)
+            decoding = first.decoding if first.decoding and first.decoding.n_images else self.decoding
+            settled = replace(self, decoding=decoding, bf16=first.bf16 or self.bf16)
+            settled.write(folder)
+        return settled
 
     @classmethod
     def read(cls, folder: Path) -> Self:

@@ -52,18 +52,16 @@ def settle_key(
     )
     if wanted.decode == "nvjpeg" and first.device.type != "cuda":
         raise DeviceError(f"nvjpeg decodes on a CUDA device, and this runs on {first.device}; use --decode auto")
-    known = record = FidelityRecord.read(folder_of(wanted))
+    record = FidelityRecord.read(folder_of(wanted))
     if settings.decode == "auto" and not _settled(record.decoding) and len(first.whole):
-        record = replace(record, decoding=first.compare_decoding(fast))
+        record = replace(record, decoding=first.compare_decoding(fast)).kept(folder_of(wanted))
     # Where rows were embedded before any image was there that shows a difference, it is too late to decide otherwise.
     begun = any(_has_rows(folder_of(replace(wanted, precision=precision))) for precision in get_args(Precision))
     refused = settings.decode == "auto" and not _accepted(record.decoding) and not begun
     decode: Decode = "full" if refused else wanted.decode
     if settings.precision == "auto" and wanted.precision == "bf16" and record.bf16 is None and len(first.whole):
         forward = ForwardPass(first.backbone, first.taps, device=first.device, precision="bf16", batch_size=N_COMPARED)
-        record = replace(record, bf16=first.compare(forward, decode))
-    if record != known:
-        record.write(folder_of(wanted))
+        record = replace(record, bf16=first.compare(forward, decode)).kept(folder_of(wanted))
     bf16 = wanted.precision == "bf16" and (settings.precision == "bf16" or _accepted(record.bf16))
     reasons = []
     if refused and record.decoding:

@@ -40,3 +40,12 @@ def test_a_record_that_is_missing_damaged_or_of_another_version_is_empty(tmp_pat
     if content is not None:
         (tmp_path / "fidelity.json").write_bytes(content)
     assert FidelityRecord.read(tmp_path) == FidelityRecord()
+
+
+def test_what_another_run_has_measured_first_decides_for_both(tmp_path: Path) -> None:
+    good, bad = (Fidelity({"penultimate": {"cosine": cosine, "relative_error": 0.0}}, 8) for cosine in (1.0, 0.5))
+    nothing = Fidelity({}, 0)
+    assert FidelityRecord(decoding=nothing).kept(tmp_path / "key").decoding == nothing
+    assert FidelityRecord(decoding=bad).kept(tmp_path / "key").decoding == bad  # nothing was shown before
+    second = FidelityRecord(decoding=good, bf16=good).kept(tmp_path / "key")
+    assert second == FidelityRecord(decoding=bad, bf16=good) == FidelityRecord.read(tmp_path / "key")
