@@ -104,6 +104,8 @@ def test_a_night_listens_on_loopback_alone_while_it_embeds_and_while_it_fits(
 
 QUIET = {  # commands that start no other process, and what they are typed with
     "backbones": "small*",
+    "summary": "small_cnn",
+    "heads": "",
     "inspect": "CACHE",
     "extract": "PHOTOS --backbone pixels --cache CACHE",
     "verify": "CACHE --repair",
@@ -111,11 +113,12 @@ QUIET = {  # commands that start no other process, and what they are typed with
     "export": "CACHE --to all.npy",
     "cluster": "CACHE",
     "predict": "RESULTS PHOTOS",
+    "graft": "TAIL --out grafted.pth",
     "results": "CACHE",
     "compare": "RESULTS RESULTS",
     "doctor": "",
 }
-WITH_OTHERS = {"fit", "run", "nightly", "serve", "demo"}  # looked at above, and in other files
+WITH_OTHERS = {"fit", "finetune", "run", "nightly", "serve", "demo"}  # looked at below, above, and in other files
 
 
 def test_no_command_is_forgotten() -> None:
@@ -128,8 +131,11 @@ def fitted(embed: Callable[..., Any], photos: Path, elsewhere: Path) -> dict[str
     with listening_here() as addresses:
         cache = embed(backbone="pixels", weights="default").cache
         main_ends(f"fit {cache} --head dummy --folds 2 --out {elsewhere / 'results'}".split())
+        maps = embed(cache=elsewhere / "maps").cache
+        main_ends(f"finetune {maps} --from features.8 --epochs 1 --out {elsewhere / 'tail'}".split())
         assert {host for host, *_ in addresses} == {"127.0.0.1"}  # of Dask's threads
-    return {"CACHE": cache, "PHOTOS": str(photos), "RESULTS": str(elsewhere / "results")}
+    places = {"RESULTS": "results", "TAIL": "tail"}
+    return {"CACHE": cache, "PHOTOS": str(photos)} | {name: str(elsewhere / at) for name, at in places.items()}
 
 
 def main_ends(words: list[str]) -> None:
