@@ -62,8 +62,11 @@ class Console(rich.console.Console):
         if self.measure(table, options=whole).minimum > self.width:
             table.padding = _TIGHT
         excess = self.measure(table, options=whole).minimum - self.width
-        for column in (one for one in table.columns if excess > 0 and not one.no_wrap):
-            column.max_width = column.min_width = max(_NARROWEST, (column.min_width or 0) - excess)
+        for column in (one for one in reversed(table.columns) if not one.no_wrap):
+            needed_width = column.min_width or 0
+            if excess > 0 and needed_width > _NARROWEST:
+                column.max_width = column.min_width = max(_NARROWEST, needed_width - excess)
+                excess -= needed_width - column.min_width
         return self.measure(table, options=whole).minimum
 
     def render_str(self, text: str, **options: Any) -> Text:

@@ -108,23 +108,26 @@ def expand(
     grids = {find_head(name, task).name: as_grid(own) for name, own in (grid or {}).items()}
     asked = [read_head(one) for one in heads]
     found = [(find_head(one.name, task), grids.get(one.name) if one.grid is None else one.grid) for one in asked]
-    candidates = [
-        Candidate(
-            features=source.features,
-            backbone=source.backbone,
-            tap=source.tap,
-            key=source.key,
-            head=head.name,
-            params=dict(params),
-            task=task,
-        )
-        for source in feature_sets
-        for head, own in found
-        for params in _combinations(head, head.grid if own is None else own)
-    ]
+    candidates: list[Candidate] = []
+    for source in feature_sets:
+        of_source = [
+            Candidate(
+                features=source.features,
+                backbone=source.backbone,
+                tap=source.tap,
+                key=source.key,
+                head=head.name,
+                params=dict(params),
+                task=task,
+            )
+            for head, own in found
+            for params in _combinations(head, head.grid if own is None else own)
+        ]
+        # A head may be asked for twice. Two sources of one name are no copies, and a sweep refuses them.
+        candidates += {candidate.identity: candidate for candidate in of_source}.values()
     if not candidates:
         raise DataError(f"nothing to fit: {len(feature_sets)} feature sets and {len(heads)} heads were given")
-    return list({candidate.identity: candidate for candidate in candidates}.values())
+    return candidates
 
 
 def _combinations(head: Head, grid: Grid) -> list[Mapping[str, Any]]:

@@ -70,8 +70,8 @@ def test_a_quarter_of_the_free_memory_is_the_limit(cache: Path, tmp_path: Path, 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"head": ["knn", "lda"]}, "which knn, lda cannot do without; these can: --head dummy centroid logreg ridge"),
-        ({"head": ["ridge"], "calibrate": True}, "--calibrate, --repeats and --nested need them in memory"),
+        ({"heads": ["knn", "lda"]}, "which knn, lda cannot do without; these can: --head dummy centroid logreg ridge"),
+        ({"heads": ["ridge"], "calibrate": True}, "--calibrate, --repeats and --nested need them in memory"),
     ],
 )
 def test_what_cannot_be_done_in_blocks_is_refused(cache: Path, tmp_path: Path, options, message: str) -> None:
