@@ -30,6 +30,8 @@ _BUFFER_BYTES = 64 * 2**10  # a header and the labels beside it; the image itsel
 _LARGEST_MANIFEST = 2**30  # some ten million rows
 _AT_ONCE = 32  # requests; each mostly waits
 
+_Details = dict[str, Any]  # of an object, as its store tells them
+
 
 def scan_prefix(url: str) -> tuple[list[ListedImage], Counter[str], list[str]]:
     """List every image below an address of an object store, sorted by path, and count the other objects by suffix.
@@ -55,14 +57,14 @@ def scan_prefix(url: str) -> tuple[list[ListedImage], Counter[str], list[str]]:
             "images, or .tar shards"
         )
     try:
-        found: dict[str, dict[str, Any]] = ask(url, lambda store: store.find(url, detail=True))
+        found: dict[str, _Details] = ask(url, lambda store: store.find(url, detail=True))
     except NotReadError as error:
         raise ImageSetError(f"{url}: cannot be listed: {error}") from error
     above = url.partition("://")[2].rstrip("/") + "/"
     images: list[ListedImage] = []
     ignored: Counter[str] = Counter()
     shards: list[str] = []
-    others: list[tuple[str, dict[str, Any]]] = []  # which are not called like images
+    others: list[tuple[str, _Details]] = []  # which are not called like images
     for name, info in sorted(found.items()):
         path = name.removeprefix(above)
         parts = path.split("/")
@@ -76,7 +78,7 @@ def scan_prefix(url: str) -> tuple[list[ListedImage], Counter[str], list[str]]:
         else:
             others.append((path, info))
 
-    def looks(other: tuple[str, dict[str, Any]]) -> bool:
+    def looks(other: tuple[str, _Details]) -> bool:
         path, info = other
         return bool(info.get("size")) and may_be_image(path) and _begins_like_image(f"{url}/{path}")
 
