@@ -23,6 +23,7 @@ def row(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(toy_head, "solved", [])
     register(TOY)
     yield
+    monkeypatch.undo()  # first: what a test changed of the row would come back with it
     del table._registered["classify"]["toy"]
 
 
