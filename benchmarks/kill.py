@@ -192,7 +192,7 @@ def sealed(folder: Path) -> set[bytes]:
 
 
 def state(folder: Path) -> dict[str, Any]:
-    """Return what counts of a folder: the bytes of each row, and what a fit found."""
+    """Bytes of each row of a folder, and the scores that a fit found."""
     cache = EmbeddingCache(folder / CACHE)
     (store,) = cache.stores()
     digests = sorted(read_listing(cache).distinct["digest"])

@@ -30,7 +30,7 @@ _ADVICE = {
 _RETRY = "see to disk, rights or memory and run the same command again"
 _TOKEN_DIGITS = 16
 ABANDONED_S = 7 * 24 * 3600
-"""What another host left, whose locks may not be seen from here, is a dead one's after so many seconds."""
+"""Seconds after which a file of another host counts as left behind: its lock may not be seen from here."""
 
 
 def write_atomically(path: Path, data: bytes | memoryview, *, before_rename: Callable[[], None] = lambda: None) -> None:

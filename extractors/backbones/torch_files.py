@@ -50,11 +50,11 @@ _STAND_INS: list[Callable[..., Any] | tuple[Callable[..., Any], str]] = [
     *((Blank, name) for name in _BLANKS),
     *((_PlainDict, name) for name in _DICTS),
 ]
-"""What stands for what else training scripts save: nothing of numpy's or Python's own is called with a file's bytes."""
+"""Blanks that stand for other objects in a checkpoint: no function of numpy or Python is called with a file's bytes."""
 
 
 def read_torch_file(path: Path) -> object:
-    """Return what `torch.save` was given, with blanks for what are no tensors, texts or plain containers.
+    """Object that `torch.save` was given; blanks replace all but tensors, texts and plain containers.
 
     Raises
     ------

@@ -221,7 +221,7 @@ def _remark_on_values(
 
 
 def name_of(image: ImageFile.ImageFile) -> str:
-    """Return what a person calls the format of an opened image."""
+    """Name of an opened image's format, as people call it."""
     return _NAMES.get(image.format or "", image.format or "")
 
 

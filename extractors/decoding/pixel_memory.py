@@ -18,7 +18,7 @@ _BYTES_OF_OTHERS = 9
 _LARGE = 64 << 20  # below, it is not asked how much memory there is
 
 PIXEL_BYTES = _BYTES_OF_OTHERS * MAX_PIXELS
-"""What all threads of a process hold together, 1.5 GiB; an image that takes more is decoded while there is no other."""
+"""Bytes that all threads of a process hold together: 1.5 GiB. An image that takes more is decoded alone."""
 
 
 class _InFlight:

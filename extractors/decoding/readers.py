@@ -46,7 +46,7 @@ class PnmFile(PpmImagePlugin.PpmImageFile):
         return self.tile[0].codec_name == "ppm_plain"
 
     def deep_rows(self) -> Callable[[int, int], Array]:
-        """Return what reads rows first … last as (n_rows, width, n_bands), of which 65535 is white."""
+        """Reader of the rows first … last as (n_rows, width, n_bands); 65535 is white."""
         n_bands, (width, height), tile = len(self.getbands()), self.size, self.tile[0]
         if self._is_plain:  # as numbers of 32 bits Pillow reads them whole
             self._mode, self._size = "I", (width * n_bands, height)

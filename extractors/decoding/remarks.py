@@ -48,7 +48,7 @@ class Remarks:
 
     @classmethod
     def read(cls, folder: Path) -> Self:
-        """Return what was kept beside the rows of a key; nothing where that is missing or damaged."""
+        """Remarks that were kept beside the rows of a key; none where the file is missing or damaged."""
         try:
             return cls(json.loads((folder / _FILE).read_bytes()))
         except (OSError, ValueError, TypeError, AttributeError, RecursionError):

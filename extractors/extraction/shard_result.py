@@ -59,7 +59,7 @@ class EmbeddedRows:
         return sum(map(len, self.digests))
 
     def all_remarks(self) -> dict[str, list[str]]:
-        """Return what is to be said of the images, and whether different ones of them gave equal rows."""
+        """Remarks on the images, among them whether different images gave equal rows."""
         if self.features:
             tap = min(self.features[0], key=lambda name: self.features[0][name][0].size)
             digests = np.concatenate(self.digests)

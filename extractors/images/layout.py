@@ -121,7 +121,7 @@ def split_folders(paths: Iterable[str], layout: Layout | None = None, where: obj
 
 
 def _without_splits(below: Mapping[str, set[str]], splits: Mapping[str, str]) -> dict[str, set[str]]:
-    """Return what lies in the folders below the splits, all splits together."""
+    """Names in the folders below the splits, all splits together."""
     inside: dict[str, set[str]] = {}
     for split in splits:
         for path in below[split]:

@@ -161,7 +161,7 @@ def extract_each(
 
 
 def keep_remarks(extraction: "MissingRows", results: Sequence["ShardResult"]) -> Remarks:
-    """Keep what is to be said of the images beside their rows, with what was said before; returns that of this run."""
+    """Keep the remarks on the images beside their rows, with those of before; returns those of this run."""
     new, kept = Remarks(), Remarks.read(extraction.store.path)
     for result in results:
         new.update(result.remarks)
