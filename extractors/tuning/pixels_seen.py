@@ -67,7 +67,7 @@ def settle_pixels(plain: EmbeddingKey, settings: Settings, listing: CacheListing
     cache : Path
         Keeps what was found, by the set's place.
     """
-    place, reasons = str(listing.root), []
+    place, reasons = str(listing.root), list[str]()
     kept = _read(cache)
     known = dict(kept.get(place, {}))
     no_range = settings.range is None and "range" not in known
@@ -76,25 +76,34 @@ def settle_pixels(plain: EmbeddingKey, settings: Settings, listing: CacheListing
         seen = _look(listing, settings.n_workers, deep=no_range)
         if seen.ends is not None:
             known["range"] = seen.ends if seen.ends == "whole" else list(seen.ends)
-        if seen.ends is not None and seen.ends != "whole":
-            reasons.append(
-                f"{seen.n_deep} images of more than 8 bits looked at: {seen.ends[0]:g} is taken for black and "
-                f"{seen.ends[1]:g} for white; --range LOW HIGH sets others"
-            )
         if no_colour and seen.n_profiles:
             known["colour"] = "srgb"
-            reasons.append(
-                f"{seen.n_profiles} of {seen.n_images} images looked at have another colour profile than sRGB; such "
-                "are converted, and --colour as-stored leaves them"
-            )
         if known != kept.get(place, {}) and os.access(cache, os.W_OK):
             with listing_lock(EmbeddingCache(cache)):
                 kept = _read(cache)
                 known |= kept.get(place, {})  # who looked first decides for both, or one set would have two keys
                 write_atomically(cache / _FILE, json.dumps(kept | {place: known}, indent=1).encode())
+        reasons = _reasons(seen, known, no_colour=no_colour)
     ends = known.get("range", "whole") if settings.range is None else settings.range
     colour = known.get("colour", "as-stored") if settings.colour == "auto" else settings.colour
     return SettledPixels(replace(plain, range=ends if ends == "whole" else tuple(ends), colour=colour), reasons)
+
+
+def _reasons(seen: _Seen, known: dict[str, Any], *, no_colour: bool) -> list[str]:
+    """Say what was looked at, and what is taken because of it."""
+    reasons = []
+    if seen.ends is not None and known["range"] != "whole":
+        low, high = known["range"]
+        reasons.append(
+            f"{seen.n_deep} images of more than 8 bits looked at: {low:g} is taken for black and {high:g} for white; "
+            "--range LOW HIGH sets others"
+        )
+    if no_colour and seen.n_profiles and known["colour"] == "srgb":
+        reasons.append(
+            f"{seen.n_profiles} of {seen.n_images} images looked at have another colour profile than sRGB; such are "
+            "converted, and --colour as-stored leaves them"
+        )
+    return reasons
 
 
 def _look(listing: CacheListing, workers: int, *, deep: bool) -> _Seen:

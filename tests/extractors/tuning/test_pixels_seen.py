@@ -1,6 +1,8 @@
 """Range and colour of a set are found once, stand in the key, and are the same for images that come later."""
 
 import hashlib
+import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ from support.image_bytes import encode
 
 from headstart.extractors.cache.cache import EmbeddingCache
 from headstart.extractors.errors import SettingsError
+from headstart.extractors.tuning import pixels_seen
 from headstart.flows.extraction.job import extract
 from headstart.flows.fitting.job import fit
 from headstart.flows.inference.prediction import predict
@@ -86,6 +89,30 @@ def test_later_images_are_seen_in_the_range_that_was_found_and_what_exceeds_it_i
     assert [key.range for key in keys(first.cache)] == [(0, 4095)]
     assert (again.embedded, again.reused) == (6, 4)
     assert [note for note in again.notes if "6 images with values beyond the range (a/later-0.png)" in note]
+
+
+def test_of_two_runs_that_look_at_once_the_first_to_write_decides_for_both(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One set would have two keys else; and what a third run found of another set is not lost."""
+    deep, other = (
+        write(tmp_path / name, [image.astype(np.uint16) * step for image in pictures()])
+        for name, step in (("deep", 16), ("other", 1))
+    )
+    really = pixels_seen._look
+
+    def look_while_others_write(*arguments: Any, **options: Any) -> Any:
+        monkeypatch.setattr(pixels_seen, "_look", really)
+        for folder in (other, deep):
+            extract(folder, "pixels", cache=tmp_path / "c", **EMBED)
+        return replace(really(*arguments, **options), ends=(0, 9999))
+
+    monkeypatch.setattr(pixels_seen, "_look", look_while_others_write)
+    summary = extract(deep, "pixels", cache=tmp_path / "c", **EMBED)
+    assert sorted(key.range for key in keys(tmp_path / "c")) == [(0, 255), (0, 4095)]
+    assert "4095 for white" in str(summary.keys[0].reasons)
+    kept = json.loads((tmp_path / "c" / "pixels.json").read_bytes())
+    assert kept == {str(other): {"range": [0, 255]}, str(deep): {"range": [0, 4095]}}
 
 
 def test_a_range_that_is_said_is_taken_and_a_wrong_one_refused(tmp_path: Path) -> None:
