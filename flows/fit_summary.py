@@ -124,7 +124,7 @@ class FitSummary:
         only; with nested folds, the best of each fold.
     model, report, table : str
         Model folder, HTML page, and the leaderboard as CSV, in the run's own folder. Until the next fit they are found
-        in the folder of results as well.
+        in the folder of results as well. The page is empty where none was asked for.
     class_names, notes : list of str
         The classes, and what a person should know.
     seed : int

@@ -73,6 +73,9 @@ class FitOptions:
         Fit the winner on 1, 2, 5, … images of each class too, some hundred times, for the curve in the report.
     calibrate : bool
         Mend the saved head's probabilities by a temperature, fitted on the images that chose it.
+    report : bool
+        Look at the winner's images and write the report, which can take longer than the fit; without, there are
+        neither suspects nor a few-shot curve.
     memory : float, optional
         Bytes that features may take in memory, as float32; by default a quarter of what is free. Where they take more,
         they are read in blocks, by the heads that can.
@@ -125,6 +128,7 @@ class FitOptions:
     note: Annotated[str | None, Option("On this run, to remember it by.")] = None
     few_shot: Annotated[bool, Option("Add accuracy against images per class.")] = False
     calibrate: Annotated[bool, Option("Mend the saved head's probabilities.")] = False
+    report: Annotated[bool, Option("Write the report, with what it takes to look at the images.")] = True
     memory: Annotated[float | None, Option("Bytes for features.", command=False, table=False)] = None
     progress: Progress = False
 
@@ -153,6 +157,7 @@ class FitKeywords(TypedDict, total=False):
     note: str | None
     few_shot: bool
     calibrate: bool
+    report: bool
     memory: float | None
     progress: bool
 

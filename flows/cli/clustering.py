@@ -16,7 +16,7 @@ def cluster(cache: CacheArgument, json: Json = False, **options: Any) -> None:
     """Group images that look alike, with or without labels, and draw them on a map."""
     from headstart.flows.exploring import cluster as run_cluster
 
-    summary = run_cluster(cache, options=ClusterOptions(**options))
+    summary = run_cluster(cache, options=ClusterOptions(**options, progress=True))
     emit_json(summary) if json else show_clusters(summary)
 
 

@@ -77,7 +77,7 @@ def show_targets(summary: "SeveralFits") -> None:
     if summary.multilabel:
         _show_multilabel(console, summary.multilabel)
     console.print(f"\ntable   {escape(nearby(str(as_latest(summary.table))))}", highlight=False, soft_wrap=True)
-    for fit in summary.fits.values():
+    for fit in filter(lambda fit: fit.report, summary.fits.values()):
         console.print(f"report  {escape(nearby(str(as_latest(fit.report))))}", highlight=False, soft_wrap=True)
 
 

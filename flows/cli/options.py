@@ -49,7 +49,8 @@ def with_options(holder: type) -> Callable[[_Command], _Command]:
 def _parameter(one: OptionField) -> inspect.Parameter:
     option, spelt = one.option, one.option.flag
     if one.kind is bool:
-        spelt = spelt or f"--{one.name.replace('_', '-')}"
+        name = one.name.replace("_", "-")
+        spelt = spelt or (f"--{name}/--no-{name}" if one.default is True else f"--{name}")
     shown = typer.Option(
         one.default,
         *([spelt] if spelt else []),

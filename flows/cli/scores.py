@@ -100,7 +100,7 @@ def show_files(summary: "FitSummary") -> None:
         "model": _short(summary.model),
         "answers": _short(summary.predictions),
         "labels": summary.suspects and f"{_short(summary.suspects)}   ← those that look wrong",
-        "report": f"{_short(summary.report)}   ← open this in a browser",
+        "report": summary.report and f"{_short(summary.report)}   ← open this in a browser",
     }
     console = Console()
     console.print()

@@ -18,7 +18,7 @@ from headstart.flows.exploring.cluster_page import render_clusters
 from headstart.flows.exploring.cluster_summary import ClusteringRow, ClusterSummary
 from headstart.flows.exploring.options import ClusterKeywords, ClusterOptions
 from headstart.flows.options import taken
-from headstart.flows.output import run_folder
+from headstart.flows.output import phases, run_folder
 from headstart.flows.problem import Embedded, find_covering
 from headstart.heads.analysis import (
     KS,
@@ -98,12 +98,16 @@ class _Found(NamedTuple):
 def _find(features: Any, n_images: int, options: ClusterOptions, notes: list[str]) -> _Found:
     """Cluster features by each method; what was left out is added to the notes."""
     seed = options.seed
-    reduced = reduce_features(features, n_images, seed=seed)
-    tried = cluster_by_kmeans(reduced, options.k or KS, seed)
-    dense = cluster_by_density(reduced, options.min_cluster_size, seed)
-    if dense is None:
-        notes.append(f"HDBSCAN was left out: {n_images} images would take it many minutes")
-    points, method = project_on_plane(reduced, options.map, seed)
+    with phases("reducing the features", show=options.progress) as begin:
+        reduced = reduce_features(features, n_images, seed=seed)
+        begin("k-means")
+        tried = cluster_by_kmeans(reduced, options.k or KS, seed)
+        begin("HDBSCAN")
+        dense = cluster_by_density(reduced, options.min_cluster_size, seed)
+        if dense is None:
+            notes.append(f"HDBSCAN was left out: {n_images} images would take it many minutes")
+        begin("drawing the map")
+        points, method = project_on_plane(reduced, options.map, seed)
     if options.map == "auto" and method == "pca":
         notes.append("the map is PCA's: UMAP, which shows clusters more clearly, is not installed (headstart[umap])")
     return _Found([one for one in (tried[0], dense) if one is not None], tried, points, method)

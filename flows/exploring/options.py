@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated, Literal, TypedDict
 
 from headstart.extractors.spec import Option
+from headstart.flows.options import Progress
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +28,8 @@ class ClusterOptions:
     seed : int
     out : path-like, optional
         Folder for the table and the page; by default ``NAME.clusters`` in the current folder.
+    progress : bool
+        Show on standard error what is being done.
     """
 
     k: Annotated[Sequence[int], Option("Numbers of clusters to try.", unset="2 to 50")] = ()
@@ -40,6 +43,7 @@ class ClusterOptions:
     map: Annotated[Literal["auto", "pca", "umap"], Option("auto takes UMAP where it is installed.")] = "auto"
     seed: Annotated[int, Option("", least=0, below=2**32)] = 0
     out: Annotated[str | Path | None, Option("Folder for the table and the page.", unset="NAME.clusters")] = None
+    progress: Progress = False
 
 
 class ClusterKeywords(TypedDict, total=False):
@@ -54,3 +58,4 @@ class ClusterKeywords(TypedDict, total=False):
     map: Literal["auto", "pca", "umap"]
     seed: int
     out: str | Path | None
+    progress: bool

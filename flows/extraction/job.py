@@ -24,7 +24,7 @@ from headstart.flows.extraction.choices import Wanted, check_there, check_wanted
 from headstart.flows.extraction.gpu_lock import device_lock
 from headstart.flows.extraction.summary import ExtractionSummary, KeySummary, describe_run, say_size, summarise
 from headstart.flows.options import ExtractKeywords, ExtractOptions, as_list, taken
-from headstart.flows.output import nearby, progress_bar, record_shard, say_waiting, show_line, timed
+from headstart.flows.output import nearby, phases, progress_bar, record_shard, say_waiting, show_line, timed
 from headstart.flows.problem import describe_images
 
 if TYPE_CHECKING:  # it loads torch, which a rerun with nothing new does without
@@ -83,12 +83,17 @@ def extract(
         listing, notes = list_into(
             folder, found, workers=wanted.settings.n_workers, progress=progress, rehash=options.rehash
         )
+
+        def open_one(listing: CacheListing, name: str, source: str) -> "MissingRows":
+            with phases(f"loading {short_name(name)} and trying it on the first images", show=progress):
+                return opening(folder, listing, name, source, taps, wanted.settings)
+
         return extract_each(
             folder,
             listing,
             notes,
             wanted,
-            open_one=lambda listing, name, source: opening(folder, listing, name, source, taps, wanted.settings),
+            open_one=open_one,
             embed_missing=partial(embed_missing, progress=progress),
             started=started,
         )

@@ -31,7 +31,7 @@ from headstart.flows.history import (
     write_predictions,
     write_results,
 )
-from headstart.flows.output import RunPlace
+from headstart.flows.output import RunPlace, phases
 from headstart.flows.problem import Problem
 from headstart.heads.registry import Candidate, own_code
 from headstart.heads.report import CandidateRow, NestedRows, TestResult, score_rows
@@ -88,17 +88,20 @@ def conclude(
     winner = select(results, metric)
     at = [one is winner for one in results].index(True)
     known, calibrate = nested.test if nested else None, options.calibrate
-    scored = score_winner(problem, plan, winner.candidate, streaming, calibrate=calibrate, seed=seed, known=known)
-    if winner.history is None:  # what was fitted together with others keeps no curve
-        results[at] = winner = replace(winner, history=training_curve(scored.final))
-    leaderboard = _describe(problem, plan, results, winner, metric=metric, seed=seed)
-    # Compared with the winner's they have served; of millions of images they are most of what is held by now.
-    results[:] = [replace(one, predictions=None) for one in results]
-    winner = results[at]
-    if streaming:
-        give_back_freed_memory()
-    write_results(place.part, leaderboard, [one.per_fold for one in results], run=place.id)
-    others = nested.controls if nested else score_others(problem, plan, results, winner, metric=metric, seed=seed)
+    with phases("fitting the winner on all of train", show=options.progress) as begin:
+        scored = score_winner(problem, plan, winner.candidate, streaming, calibrate=calibrate, seed=seed, known=known)
+        if winner.history is None:  # what was fitted together with others keeps no curve
+            results[at] = winner = replace(winner, history=training_curve(scored.final))
+        begin("comparing the candidates with the winner")
+        leaderboard = _describe(problem, plan, results, winner, metric=metric, seed=seed)
+        # Compared with the winner's they have served; of millions of images they are most of what is held by now.
+        results[:] = [replace(one, predictions=None) for one in results]
+        winner = results[at]
+        if streaming:
+            give_back_freed_memory()
+        write_results(place.part, leaderboard, [one.per_fold for one in results], run=place.id)
+        begin("scoring the best of every other embedding")
+        others = nested.controls if nested else score_others(problem, plan, results, winner, metric=metric, seed=seed)
     folds = describe_nested(nested, problem, winner.candidate, metric) if nested else None
     test = _describe_test(plan, scored.test, folds)
     notes = [*problem.notes, *plan.notes, *(nested.notes if nested else []), *tell_ties(leaderboard)]
@@ -110,11 +113,12 @@ def conclude(
     summary = _at(place.part, summary)
     _save(problem, winner.candidate, scored, summary)
     write_atomically(place.part / RUN_FILE, f"{run.as_line()}\n".encode())
-    from headstart.flows.reporting import Evidence, explain  # noqa: PLC0415 - loads what draws; scores need not wait
+    if options.report:
+        from headstart.flows.reporting import Evidence, explain  # noqa: PLC0415 - loads what draws; scores need not wait
 
-    outer, unseen = nested.plan if nested else None, streaming.notes if streaming else None
-    evidence = Evidence(scored.test, scored.features, scored.out_of_fold, outer, unseen)
-    summary = explain(summary, problem, plan, results, winner, evidence, few_shot=options.few_shot)
+        outer, unseen = nested.plan if nested else None, streaming.notes if streaming else None
+        evidence = Evidence(scored.test, scored.features, scored.out_of_fold, outer, unseen)
+        summary = explain(summary, problem, plan, results, winner, evidence, options=options)
     return Concluded(_at(place.folder, summary), run, tabulate_predictions(problem, scored.test))
 
 
@@ -141,7 +145,7 @@ def _summarise(
         controls=controls,
         run=place.id,
         model="model",
-        report="report.html",
+        report="report.html" if choices.options.report else "",
         table="leaderboard.csv",
         predictions="predictions.csv",
         class_names=class_names,
@@ -163,7 +167,7 @@ def _at(folder: Path, summary: FitSummary) -> FitSummary:
     return replace(
         summary,
         model=moved(summary.model),
-        report=moved(summary.report),
+        report=summary.report and moved(summary.report),
         table=moved(summary.table),
         predictions=moved(summary.predictions),
         suspects=summary.suspects and moved(summary.suspects),

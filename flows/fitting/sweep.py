@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
-from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn
+from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
 from headstart.extractors.errors import CacheError
@@ -43,7 +43,7 @@ def sweep_problem(
         Features are not finite; the message names the images.
     """
     finished, metric, options = kept.find(candidates), choices.metric, choices.options
-    with sweep_bar(len(candidates), metric, finished, show=options.progress, stage=stage) as advance:
+    with sweep_bar(candidates, metric, finished, show=options.progress, stage=stage) as advance:
 
         def receive(result: Result) -> None:
             kept.keep(result)
@@ -81,7 +81,7 @@ def _errors_explained(problem: Problem, dask: str) -> Iterator[None]:
 
 
 class _Best(ProgressColumn):
-    """The best candidate so far, cut off where the screen ends."""
+    """The best candidate so far and, until there is one, what is fitted; cut off where the screen ends."""
 
     def render(self, task: Task) -> Text:
         return Text(task.fields["best"], no_wrap=True, overflow="ellipsis")
@@ -89,13 +89,13 @@ class _Best(ProgressColumn):
 
 @contextmanager
 def sweep_bar(
-    n_candidates: int, metric: str, finished: Sequence[Result], *, show: bool, stage: str = ""
+    candidates: Sequence[Candidate], metric: str, finished: Sequence[Result], *, show: bool, stage: str = ""
 ) -> Iterator[Callable[[Result], None]]:
-    """Show a bar with the best score so far; yields a function that is called with each result.
+    """Show a bar with the time and the best score so far; yields a function that is called with each result.
 
     Parameters
     ----------
-    n_candidates : int
+    candidates : sequence of Candidate
         Those of `finished` included.
     metric : str
         What orders the results.
@@ -109,13 +109,14 @@ def sweep_bar(
         yield lambda _: None
         return
     if finished:
-        note = f"{len(finished)} of {n_candidates} candidates were fitted before the interruption"
+        note = f"{len(finished)} of {len(candidates)} candidates were fitted before the interruption"
         show_notes([f"{stage}: {note}" if stage else note])
     counted = TextColumn("{task.completed}/{task.total} candidates")
-    columns = [TextColumn(stage or "fitting"), BarColumn(12), counted, _Best()]
+    columns = [TextColumn(stage or "fitting"), BarColumn(12), counted, TimeElapsedColumn(), _Best()]
     with Progress(*columns, console=Console(stderr=True)) as bars:
         best = _better(finished, metric)
-        task = bars.add_task("", total=n_candidates, completed=len(finished), best=_text(best, metric))
+        first = _text(best, metric) or f"· {', '.join(dict.fromkeys(one.head for one in candidates))}"
+        task = bars.add_task("", total=len(candidates), completed=len(finished), best=first)
 
         def advance(result: Result) -> None:
             nonlocal best

@@ -82,10 +82,10 @@ def report_page(name: str, fitted: FitSummary) -> str:
         "",
         *(f"- {as_markdown(note)}" for note in fitted.notes),
         "",
-        "The whole report is this file, on the machine that fitted:",
-        "",
-        f"    {Path(fitted.report).resolve()}",
     ]
+    if fitted.report:
+        place = f"    {Path(fitted.report).resolve()}"
+        lines += ["The whole report is this file, on the machine that fitted:", "", place]
     return "\n".join(lines)
 
 

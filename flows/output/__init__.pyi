@@ -16,6 +16,8 @@ from .logs import record_candidate as record_candidate
 from .logs import record_shard as record_shard
 from .logs import timed as timed
 from .progress import Advance as Advance
+from .progress import Begin as Begin
+from .progress import phases as phases
 from .progress import progress_bar as progress_bar
 from .progress import say_waiting as say_waiting
 from .run_place import LOCK as LOCK

@@ -4,17 +4,27 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.text import Text
 
 from headstart.flows.output.console import show_notes
 from headstart.flows.output.terminal import Console
 
 Advance = Callable[[int], None]
+Begin = Callable[[str], None]
 
 
 class _Rate(ProgressColumn):
-    """Units a second, over the last moments while running and over the whole once finished."""
+    """Units a second, over the last moments while running and the whole once finished; until the first, the time."""
 
     def __init__(self, unit: str) -> None:
         super().__init__()
@@ -22,7 +32,8 @@ class _Rate(ProgressColumn):
 
     def render(self, task: Task) -> Text:
         speed = task.finished_speed or task.speed
-        return Text(f"{speed:,.0f} {self._unit}/s" if speed else "", style="cyan")
+        waited = f"{task.elapsed:.0f} s" if task.elapsed and task.elapsed >= 1 and not task.completed else ""
+        return Text(f"{speed:,.0f} {self._unit}/s" if speed else waited, style="cyan")
 
 
 @contextmanager
@@ -41,6 +52,21 @@ def progress_bar(description: str, total: int, *, unit: str = "images", show: bo
     with Progress(*columns, console=Console(stderr=True)) as bars:
         task = bars.add_task(description, total=total)
         yield lambda count: bars.advance(task, count)
+
+
+@contextmanager
+def phases(first: str = "", *, show: bool = True) -> Iterator[Begin]:
+    """Show what is being done, and for how long; yields a function that is called with the name of each next phase.
+
+    On a terminal it is one line, which goes when all phases are over; anywhere else it is nothing.
+    """
+    if not show:
+        yield lambda _: None
+        return
+    columns = [TextColumn("{task.description}", markup=False), TimeElapsedColumn()]
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
+        task = bars.add_task(first, total=None, visible=bool(first))
+        yield lambda name: bars.reset(task, description=name, total=None, visible=True)
 
 
 def say_waiting(lock: Path) -> None:

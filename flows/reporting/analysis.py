@@ -7,11 +7,13 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
+from headstart.flows.output import Begin
 from headstart.flows.problem import Problem
 from headstart.flows.reporting.out_of_fold import OutOfFold
 from headstart.heads.analysis import (
     THRESHOLD,
     FewShotPoint,
+    Learner,
     NearCopies,
     Outlier,
     Suspect,
@@ -141,6 +143,7 @@ def analyse(
     winner: Candidate,
     evidence: Evidence,
     oof: OutOfFold | None,
+    begin: Begin,
     *,
     few_shot: bool,
     seed: int,
@@ -155,21 +158,23 @@ def analyse(
         With features.
     oof : OutOfFold or None
         `predict_out_of_fold` of the winner.
+    begin : callable
+        Called with the name of what is done next.
     few_shot : bool
         Whether to fit the winner on few images of each class, which takes some hundred fits.
     seed : int
     """
     features = np.asarray(evidence.features)
     sides = Sides.of_folds(evidence.outer) if evidence.outer else Sides.of_plan(plan, len(problem.y))
+    begin("looking for near copies")
     copies, notes = _near_copies(problem, sides, features)
-    few = {
-        head: _few_shot(problem, plan, head, params, features, seed)
-        for head, params in (
-            (winner.head, winner.params),
-            *((head, {}) for head in _GOOD_WITH_FEW if head != winner.head),
-        )
-        if few_shot
-    }
+    few = {}
+    for head in dict.fromkeys((winner.head, *_GOOD_WITH_FEW)) if few_shot else ():
+        begin(f"fitting {head} on few images of each class")
+        own = head == winner.head
+        params, right = (winner.params, _right(problem, plan, oof)) if own else ({}, None)
+        few[head] = _few_shot(problem, plan, head, params, features, seed, right)
+    begin("looking for labels that are wrong and images unlike all others")
     return Analysis(
         temperature=oof.temperature if oof else None,
         reliability=_reliability(problem, evidence.test, oof.temperature if oof else None, seed),
@@ -231,6 +236,15 @@ def _threshold(problem: Problem, sides: npt.NDArray[np.integer], features: npt.N
     return min(1.0, max(THRESHOLD, float(np.quantile((units @ units.T)[unlike], 1 - _SHARE_OF_UNLIKE))))
 
 
+def _right(problem: Problem, plan: SplitPlan, oof: OutOfFold | None) -> npt.NDArray[np.bool_] | None:
+    """Return which images of the first folds, one after the other, the winner gets right, where that is known."""
+    scored = np.concatenate([score for _, score in plan.first_folds])
+    if oof is None or not np.array_equal(oof.rows[: len(scored)], scored):  # nested folds are others
+        return None
+    right: npt.NDArray[np.bool_] = oof.probability[: len(scored)].argmax(axis=1) == problem.y[scored]
+    return right
+
+
 def _few_shot(
     problem: Problem,
     plan: SplitPlan,
@@ -238,10 +252,11 @@ def _few_shot(
     params: Mapping[str, Any],
     features: npt.NDArray[np.float32],
     seed: int,
+    right: npt.NDArray[np.bool_] | None,
 ) -> list[FewShotPoint]:
     head = find_head(name)
     return few_shot_curve(
-        lambda number: head.make(params, number),
+        Learner(make=lambda number: head.make(params, number), right=right),
         features,
         problem.y,
         replace(plan, folds=plan.first_folds, repeats=1),

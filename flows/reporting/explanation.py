@@ -5,6 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from headstart.flows.fit_summary import FitSummary
+from headstart.flows.options import FitOptions
+from headstart.flows.output import Begin, phases
 from headstart.flows.problem import Problem
 from headstart.flows.reporting.analysis import Analysis, Evidence, analyse
 from headstart.flows.reporting.number_report import write_number_report
@@ -24,7 +26,7 @@ def explain(
     winner: Result,
     evidence: Evidence,
     *,
-    few_shot: bool,
+    options: FitOptions,
 ) -> FitSummary:
     """Write ``suspects.csv`` and the report beside the summary's model; returns the summary with what that found.
 
@@ -33,26 +35,36 @@ def explain(
     summary, problem, plan, results, winner
         Of a fit that is concluded but for this.
     evidence : Evidence
-    few_shot : bool
-        Whether to fit the winner on few images of each class too.
+    options : FitOptions
+        Whether to fit the winner on few images of each class too, and to show how all that gets on.
     """
-    found = _look_at(problem, plan, winner.candidate, evidence, few_shot=few_shot, seed=summary.seed)
-    suspects = write_suspects(Path(summary.report).parent, problem, found)
-    summary = replace(summary, notes=[*summary.notes, *found.notes], suspects=suspects)
-    if problem.task == "regress":
-        write_number_report(summary, problem, evidence.test)
-    else:
-        metric = summary.winner.metric
-        write_report(summary, problem, plan, results, winner, evidence.test, found, metric=metric)
+    with phases(show=options.progress) as begin:
+        found = _look_at(problem, plan, winner.candidate, evidence, begin, few_shot=options.few_shot, seed=summary.seed)
+        suspects = write_suspects(Path(summary.report).parent, problem, found)
+        summary = replace(summary, notes=[*summary.notes, *found.notes], suspects=suspects)
+        begin("drawing the report")
+        if problem.task == "regress":
+            write_number_report(summary, problem, evidence.test)
+        else:
+            metric = summary.winner.metric
+            write_report(summary, problem, plan, results, winner, evidence.test, found, metric=metric)
     return summary
 
 
 def _look_at(
-    problem: Problem, plan: SplitPlan, candidate: Candidate, evidence: Evidence, *, few_shot: bool, seed: int
+    problem: Problem,
+    plan: SplitPlan,
+    candidate: Candidate,
+    evidence: Evidence,
+    begin: Begin,
+    *,
+    few_shot: bool,
+    seed: int,
 ) -> Analysis:
     if evidence.unseen is not None:
         return Analysis(notes=evidence.unseen)
     if problem.task == "regress" or evidence.features is None:
         return Analysis()
+    begin("predicting the winner's own images, fold by fold")
     oof = evidence.out_of_fold or predict_out_of_fold(problem, plan, candidate, evidence.features, seed)
-    return analyse(problem, plan, candidate, evidence, oof, few_shot=few_shot, seed=seed)
+    return analyse(problem, plan, candidate, evidence, oof, begin, few_shot=few_shot, seed=seed)

@@ -1,9 +1,11 @@
-"""Analyses that a person should see beside a score; no room knows another.
+"""Analyses that a person should see beside a score; none knows another.
 
 calibration  Reliability of probabilities, and the temperature that mends them.
 clustering   Groups of like images by k-means and HDBSCAN, on reduced embeddings.
 drift        Two-sample test whether new embeddings look like the old ones.
 few_shot     Accuracy against images per class: how much more labels would bring.
+few_shot_fits      The images that each draw takes, and fits on them.
+few_shot_interval  The interval of a mean over draws, on new images.
 near_copies  Pairs of images across splits whose features point almost the same way.
 suspects     Labels that are probably wrong, and images unlike all others.
 """

@@ -19,6 +19,7 @@ from .drift import farthest_rows as farthest_rows
 from .drift import measure_drift as measure_drift
 from .few_shot import FewShotPoint as FewShotPoint
 from .few_shot import few_shot_curve as few_shot_curve
+from .few_shot_fits import Learner as Learner
 from .near_copies import THRESHOLD as THRESHOLD
 from .near_copies import NearCopies as NearCopies
 from .near_copies import find_near_copies as find_near_copies

@@ -2,32 +2,25 @@
 
 from __future__ import annotations
 
-import math
-import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy.stats import t
-from sklearn.base import clone
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import get_tags
 
+from headstart.heads.analysis.few_shot_fits import Fold, Learner, draw_order, right_by_size
+from headstart.heads.analysis.few_shot_interval import interval_of_mean, variance_of_draws
 from headstart.heads.errors import DataError
-from headstart.heads.scoring import CONFIDENCE, cluster_variance, effective_size, wilson
+from headstart.heads.isolation import quiet_and_single_threaded
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from numpy.typing import ArrayLike, NDArray
-    from sklearn.base import BaseEstimator
 
     from headstart.heads.splits import SplitPlan
 
     Doubles = NDArray[np.float64]
-    Rows = NDArray[np.intp]
 
-_WITHOUT_LABELS = ("sklearn.preprocessing.", "sklearn.decomposition.")
 SIZES = (1, 2, 5, 10, 20, 50, None)
 """Images per class; None takes all there are."""
 
@@ -60,7 +53,7 @@ class FewShotPoint:
 
 
 def few_shot_curve(
-    make: Callable[[int], BaseEstimator],
+    learner: Learner,
     X: NDArray[Any],
     y: ArrayLike,
     plan: SplitPlan,
@@ -95,8 +88,8 @@ def few_shot_curve(
 
     Parameters
     ----------
-    make : callable
-        `make(seed)` returns an unfitted classifier.
+    learner : Learner
+        The head.
     X : ndarray of shape (n_images, n_features)
         Any float dtype.
     y : int array of shape (n_images,)
@@ -127,92 +120,21 @@ def few_shot_curve(
     units = np.arange(len(labels)) if groups is None else np.asarray(groups)
     generator = np.random.default_rng(seed)
     folds = [
-        _Fold(fit, score, np.bincount(labels[fit]), [_order(fit, labels, units, generator) for _ in range(draws)])
+        Fold(fit, score, np.bincount(labels[fit]), [draw_order(fit, labels, units, generator) for _ in range(draws)])
         for fit, score in plan.folds
     ]
     numbers = sorted({size for size in sizes if size is not None})
     asked: list[int | None] = [size for size in numbers if any(fold.counts.max() > size for fold in folds)]
-    if None in sizes or len(asked) < len(numbers):
-        asked.append(None)
-    return [
-        _point(size, folds, [_right(make, X, labels, fold, size, seed) for fold in folds], units, groups is None)
-        for size in asked
-    ]
-
-
-@dataclass
-class _Fold:
-    """The rows that one fold fits on and scores, how many in each class, and the order in which each draw takes them.
-
-    `orders` holds for each draw the rows to fit on and the place of each among those of its class; `steps` what a
-    pipeline does to features without labels, fitted on all rows, once the first model is made.
-    """
-
-    fit: Rows
-    score: Rows
-    counts: Rows
-    orders: list[tuple[Rows, Rows]]
-    steps: list[Any] | None = None
-
-    def drawn(self, draw: int, size: int | None) -> Rows:
-        """Return the first `size` rows of each class, sorted: with all of them the head sees what a sweep shows it."""
-        rows, place = self.orders[draw]
-        return np.sort(rows if size is None else rows[place < size])
-
-    def share(self, size: int | None) -> float:
-        """Return k / n, the mean over classes."""
-        counts = self.counts[self.counts > 0]
-        return 1.0 if size is None else float((np.minimum(counts, size) / counts).mean())
-
-
-def _right(
-    make: Callable[[int], BaseEstimator], X: NDArray[Any], labels: Rows, fold: _Fold, size: int | None, seed: int
-) -> Doubles:
-    """Return which scored images each draw gets right, (n_draws, n_scored); one draw if all rows are taken."""
-    scored: Any = None
-    right = []
-    for draw in range(1 if size is None else len(fold.orders)):
-        rows = fold.drawn(draw, size)
-        try:
-            model: Any = make(seed + draw)
-            if fold.steps is None:
-                fold.steps = _fitted_without_labels(model, np.ascontiguousarray(X[fold.fit], dtype=np.float32))
-            if scored is None:
-                scored = _through(fold.steps, X[fold.score])
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", ConvergenceWarning)  # few images of a sweep that has reported it
-                model = _after(model, fold.steps).fit(_through(fold.steps, X[rows]), labels[rows])
-        except ValueError as error:
-            raise DataError(
-                f"few-shot curve: {size or 'all'} images a class cannot be fitted ({error}); ask for more images"
-            ) from error
-        right.append(np.asarray(model.predict(scored)) == labels[fold.score])
-    return np.asarray(right, dtype=np.float64)
-
-
-def _fitted_without_labels(model: Any, X: NDArray[Any]) -> list[Any]:
-    """Fit the leading steps of a pipeline that look at features alone; none of what is no pipeline."""
-    fitted: list[Any] = []
-    for _, step in getattr(model, "steps", [])[:-1]:
-        if not type(step).__module__.startswith(_WITHOUT_LABELS) or get_tags(step).target_tags.required:
-            break
-        fitted.append(clone(step).fit(X))
-        X = fitted[-1].transform(X)
-    return fitted
-
-
-def _through(steps: list[Any], X: NDArray[Any]) -> Any:
-    features: Any = np.ascontiguousarray(X, dtype=np.float32)
-    for step in steps:
-        features = step.transform(features)
-    return features
-
-
-def _after(model: Any, steps: list[Any]) -> Any:
-    if not steps:
-        return model
-    rest = model[len(steps) :]
-    return rest if len(rest) > 1 else rest[0]
+    whole = None in sizes or len(asked) < len(numbers)
+    to_fit = [*asked, None] if whole and learner.right is None else asked
+    with quiet_and_single_threaded():  # threads of BLAS wait for each other longer than such small fits take
+        right = [right_by_size(learner, X, labels, fold, to_fit, seed) for fold in folds]
+    if whole and learner.right is not None:
+        ends = np.cumsum([len(fold.score) for fold in folds])[:-1]
+        for one, known in zip(right, np.split(learner.right, ends), strict=True):
+            one[None] = known[np.newaxis].astype(np.float64)
+        to_fit.append(None)
+    return [_point(size, folds, [one[size] for one in right], units, groups is None) for size in to_fit]
 
 
 def _check(sizes: Sequence[int | None], draws: int) -> None:
@@ -222,23 +144,14 @@ def _check(sizes: Sequence[int | None], draws: int) -> None:
         raise DataError(f"sizes are {tuple(sizes)!r}, expected images per class of at least 1, or None for all")
 
 
-def _order(fit: Rows, labels: Rows, units: NDArray[Any], generator: np.random.Generator) -> tuple[Rows, Rows]:
-    """Return the rows in a random order, group after group, and the place of each among those of its class."""
-    numbers = np.unique(units[fit], return_inverse=True)[1]
-    group_place = generator.permutation(int(numbers.max()) + 1)[numbers]
-    rows = fit[np.lexsort((generator.permutation(len(fit)), group_place, labels[fit]))]
-    counts = np.bincount(labels[fit])
-    return rows, np.arange(len(rows)) - (np.cumsum(counts) - counts)[labels[rows]]
-
-
 def _point(
-    size: int | None, folds: list[_Fold], right: list[Doubles], units: NDArray[Any], independent: bool
+    size: int | None, folds: list[Fold], right: list[Doubles], units: NDArray[Any], independent: bool
 ) -> FewShotPoint:
     pooled = np.concatenate(right, axis=1)
     scored = np.concatenate([fold.score for fold in folds])
     value = float(pooled.mean())
-    drawing = _variance_of_draws(size, folds, right, units)
-    low, high = _interval(value, *drawing, pooled.mean(axis=0), units[scored], independent)
+    drawing = variance_of_draws(size, folds, right, units)
+    low, high = interval_of_mean(value, *drawing, pooled.mean(axis=0), units[scored], independent)
     return FewShotPoint(
         images_per_class=size,
         n_train=round(float(np.mean([len(fold.drawn(0, size)) for fold in folds]))),
@@ -248,52 +161,3 @@ def _point(
         high=max(high, value),
         per_draw=tuple(pooled.mean(axis=1).tolist()),
     )
-
-
-def _variance_of_draws(size: int | None, folds: list[_Fold], right: list[Doubles], units: Rows) -> tuple[float, int]:
-    """Return the variance that comes from drawing, and its degrees of freedom; 0 and 1 with a single draw."""
-    draws, n_folds = len(right[0]), len(folds)
-    share = float(np.mean([fold.share(size) for fold in folds]))
-    if draws == 1 or share == 1.0:
-        return 0.0, 1
-    spread = float(np.mean([_spread(part, units[fold.score]) for fold, part in zip(folds, right, strict=True)]))
-    return max(0.0, spread) * (1.0 / (draws * n_folds) + share / (1.0 - share)), n_folds * (draws - 1)
-
-
-def _spread(right: Doubles, units: Rows) -> float:
-    """Variance between draws (n_draws, n_scored), as it would be on infinitely many images.
-
-    The variance on these images alone is larger by the interaction of draw and image, estimated from what the means of
-    both leave over; the variance over images holds that already.
-    """
-    of_draw = right.mean(axis=1)
-    left = right - of_draw[:, None] - right.mean(axis=0) + right.mean()
-    numbers = np.unique(units, return_inverse=True)[1]
-    n_units, n_draws, n_images = int(numbers.max()) + 1, *right.shape
-    if n_units < 2:
-        return float(of_draw.var(ddof=1))
-    by_unit = np.stack([np.bincount(numbers, row) for row in left])
-    between = (by_unit**2).sum() / (n_draws - 1) * n_units / (n_units - 1) / n_images**2
-    return float(of_draw.var(ddof=1) - between)
-
-
-def _interval(
-    value: float, of_draws: float, freedom: int, shares: Doubles, units: NDArray[Any], independent: bool
-) -> tuple[float, float]:
-    """Return the ends for the mean `value` of each scored image's share of right draws (n_scored,)."""
-    n_images = len(shares)
-    numbers = np.unique(units, return_inverse=True)[1]
-    right = np.bincount(numbers, shares).astype(np.float64)
-    sizes = np.bincount(numbers).astype(np.float64)
-    if len(sizes) < 2:
-        return 0.0, 1.0
-    of_images = cluster_variance(right, sizes)
-    variance = of_draws + of_images
-    independent_images = n_images**2 / float((sizes**2).sum())
-    images_freedom = math.inf if independent else len(sizes) - 1
-    # Welch and Satterthwaite: (a + b)² / (a² / f + b² / g).
-    reciprocal = of_draws**2 / freedom + of_images**2 / images_freedom
-    reach = t.ppf(0.5 + CONFIDENCE / 2, variance**2 / reciprocal if reciprocal > 0 else images_freedom)
-    # A mean over draws can vary less than one share of n_images would, and is held at that all the same: on folds the
-    # estimate is too small, for an odd image is often wrong itself and spoils what is fitted on it in other folds.
-    return wilson(value, effective_size(value, variance, n_images, independent_images), float(reach))

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from conftest import age, draw
 from support.cache_contract import check_cache
+from support.reruns import LONG_AGO, of_the_key
 from support.tar_shards import write_tar
 
 import headstart.extractors.extraction.known_requests
@@ -22,8 +23,6 @@ from headstart.flows.output.json_values import plain
 
 Embed = Callable[..., Any]
 
-LONG_AGO = 1_600_000_000
-OF_THE_KEY = ("id", "backbone", "weights", "taps", "precision", "decode", "dtype", "fidelity")
 
 CHILD = """
 import json, sys
@@ -35,33 +34,6 @@ print(json.dumps([loaded, summary.images, summary.embedded, summary.reused, summ
 """
 
 
-@pytest.fixture
-def photos(photos: Path) -> Path:
-    """The photographs, at rest."""
-    age(photos)
-    return photos
-
-
-@pytest.fixture
-def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The backbones that were loaded."""
-    names: list[str] = []
-    original = headstart.flows.extraction.job.open_extraction
-
-    def recording(*arguments: Any) -> Any:
-        names.append(arguments[2])
-        return original(*arguments)
-
-    monkeypatch.setattr(headstart.flows.extraction.job, "open_extraction", recording)
-    return names
-
-
-@pytest.fixture
-def at_rest(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Weights that were written a moment ago count as settled, so that no test waits."""
-    monkeypatch.setattr(headstart.extractors.extraction.known_requests, "RACY_NS", 0)
-
-
 def in_a_child(**options: Any) -> Any:
     run = [sys.executable, "-c", CHILD, json.dumps(options, default=str)]
     return json.loads(subprocess.run(run, capture_output=True, text=True, check=True).stdout)
@@ -71,18 +43,6 @@ def files_of(folder: Path) -> dict[Path, tuple[int, int, int]]:
     """Return what would differ if a file or folder were written, even with the same content."""
     found = ((path, path.stat()) for path in [folder, *folder.rglob("*")])
     return {path: (stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino) for path, stat in found}
-
-
-def of_the_key(key: Any) -> list[Any]:
-    return [plain(key)[name] for name in OF_THE_KEY]
-
-
-def save_weights(path: Path, seed: int) -> Path:
-    from headstart.extractors.backbones.registry import load_backbone
-    from headstart.extractors.pretraining.supervised import save_encoder
-
-    save_encoder(load_backbone("small_cnn", weights="none", seed=seed).module, path)
-    return path
 
 
 @pytest.mark.parametrize("kind", ["folder", "manifest", "tar"])
@@ -171,56 +131,6 @@ def test_another_request_opens_the_backbone(
     summary = embed(**other)
     assert opened == [other.get("backbone", "small_cnn")]
     assert embedded is None or summary.embedded == embedded
-
-
-@pytest.mark.usefixtures("at_rest")
-def test_weights_that_were_replaced_under_the_same_name_are_loaded_and_embedded_with(
-    embed: Embed, photos: Path, tmp_path: Path, opened: list[str]
-) -> None:
-    file = save_weights(tmp_path / "encoder.safetensors", seed=1)
-    os.utime(file, (LONG_AGO, LONG_AGO))
-    (first,) = embed(weights=str(file)).keys
-    (again,) = embed(weights=str(file)).keys
-    assert (again.embedded, *of_the_key(again)) == (0, *of_the_key(first))
-    assert len(opened) == 1
-    size = file.stat().st_size
-    save_weights(file, seed=2)
-    os.utime(file, (LONG_AGO, LONG_AGO))  # only the time of the inode tells
-    assert file.stat().st_size == size
-    (second,) = embed(weights=str(file)).keys
-    assert (second.embedded, len(opened)) == (36, 2)
-    assert first.id != second.id
-
-
-@pytest.mark.usefixtures("at_rest")
-def test_weights_are_known_by_their_file_from_whichever_folder(
-    embed: Embed, photos: Path, elsewhere: Path, opened: list[str]
-) -> None:
-    file = save_weights(elsewhere / "encoder.safetensors", seed=1)
-    embed(weights=str(file))
-    embed(weights="encoder.safetensors")
-    assert len(opened) == 1
-
-
-def test_weights_that_have_just_been_written_are_not_relied_on(
-    embed: Embed, photos: Path, tmp_path: Path, opened: list[str]
-) -> None:
-    file = save_weights(tmp_path / "encoder.safetensors", seed=1)
-    for _ in range(2):
-        embed(weights=str(file))
-    assert len(opened) == 2
-
-
-def test_a_backbone_of_your_own_is_always_opened(
-    embed: Embed, photos: Path, elsewhere: Path, opened: list[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (elsewhere / "own_backbone.py").write_text(
-        "from headstart.extractors.backbones.own_models import Pixels as build\n"
-    )
-    monkeypatch.syspath_prepend(elsewhere)
-    embed(backbone="own_backbone:build", weights="default")
-    embed(backbone="own_backbone:build", weights="default")
-    assert opened == ["own_backbone:build"] * 2
 
 
 @pytest.mark.parametrize(

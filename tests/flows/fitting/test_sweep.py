@@ -28,7 +28,7 @@ def result(head: str, params: dict[str, Any], **scores: float | None) -> Result:
 
 
 def shown(capsys: pytest.CaptureFixture[str], metric: str, *results: Result, finished: int = 0) -> list[str]:
-    with sweep_bar(40, metric, results[:finished], show=True) as advance:
+    with sweep_bar([GOOD.candidate] * 39 + [SURE.candidate], metric, results[:finished], show=True) as advance:
         for one in results[finished:]:
             advance(one)
     return capsys.readouterr().err.rstrip("\n").split("\n")
@@ -42,10 +42,10 @@ FAILED = result("knn", {})
 @pytest.mark.parametrize(
     ("metric", "results", "ending"),
     [
-        ("accuracy", [GOOD, SURE, FAILED], "3/40 candidates · best 96.1 % logreg C=0.1"),
-        ("log_loss", [GOOD, SURE], "2/40 candidates · best 0.200 ridge alpha=10"),
-        ("accuracy", [FAILED], "1/40 candidates"),
-        ("accuracy", [], "0/40 candidates"),
+        ("accuracy", [GOOD, SURE, FAILED], "3/40 candidates 0:00:00 · best 96.1 % logreg C=0.1"),
+        ("log_loss", [GOOD, SURE], "2/40 candidates 0:00:00 · best 0.200 ridge alpha=10"),
+        ("accuracy", [FAILED], "1/40 candidates 0:00:00"),
+        ("accuracy", [], "0/40 candidates 0:00:00 · logreg, ridge"),
     ],
 )
 def test_the_best_so_far_stands_beside_how_many_are_done(
@@ -60,18 +60,18 @@ def test_a_long_name_is_cut_where_the_screen_ends(capsys: pytest.CaptureFixture[
     params = {"hidden_sizes": (128, 64), "learning_rate": 0.001, "weight_decay": 0.01}
     (line,) = shown(capsys, "accuracy", result("my_package.heads:MyHead", params, accuracy=1.0))
     assert len(line) == 80
-    assert "1/40 candidates · best 100.0 % my_package.heads:M" in line
+    assert "1/40 candidates 0:00:00 · best 100.0 % my_packag" in line
     assert line.endswith("…")
 
 
 def test_what_an_earlier_sweep_found_counts(capsys: pytest.CaptureFixture[str]) -> None:
     note, line = shown(capsys, "accuracy", GOOD, SURE, FAILED, finished=2)
     assert note == "note: 2 of 40 candidates were fitted before the interruption"
-    assert line.rstrip().endswith("3/40 candidates · best 96.1 % logreg C=0.1")
+    assert line.rstrip().endswith("3/40 candidates 0:00:00 · best 96.1 % logreg C=0.1")
 
 
 def test_nothing_is_shown_to_programs(capsys: pytest.CaptureFixture[str]) -> None:
-    with sweep_bar(40, "accuracy", [GOOD], show=False) as advance:
+    with sweep_bar([GOOD.candidate] * 40, "accuracy", [GOOD], show=False) as advance:
         advance(SURE)
     assert capsys.readouterr() == ("", "")
 

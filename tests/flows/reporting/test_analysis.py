@@ -1,5 +1,7 @@
 """What a fit says beside the score."""
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +9,10 @@ import pandas as pd
 import pytest
 from support.array_cache import cache_of
 
+from headstart.flows.cli.scores import show_files
+from headstart.flows.fitting import conclusion
 from headstart.flows.fitting.job import fit
+from headstart.flows.reporting import explanation
 from headstart.heads.errors import DataError
 
 NAMES = np.array(["ant", "bee", "cat"])
@@ -93,3 +98,45 @@ def test_the_report_shows_what_was_found(tmp_path: Path) -> None:
         assert words in page.lower()
     few = page[page.index('id="few-shot"') : page.index('id="confusion"')]
     assert all(f'class="number">{head}</th>' in few for head in ("logreg", "centroid", "cosine"))
+
+
+def test_without_a_report_nothing_is_looked_at_and_none_of_before_is_left_to_be_taken_for_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    features, y = blobs(90)
+    cache = cache_of(tmp_path, features, NAMES[y])
+    first = fit(cache, "centroid", out=tmp_path / "r")
+    assert (tmp_path / "r" / "report.html").samefile(first.report)
+    bare = fit(cache, "centroid", out=tmp_path / "r", report=False, few_shot=True)
+    assert (bare.report, bare.suspects) == ("", None)
+    assert bare.test == first.test
+    assert Path(bare.predictions).exists()
+    assert not (tmp_path / "r" / "report.html").exists()
+    assert Path(first.report).exists()
+    show_files(bare)
+    assert "report" not in capsys.readouterr().out
+
+
+def test_whatever_takes_its_time_after_the_sweep_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    named: list[str] = []
+
+    @contextmanager
+    def noting(first: str = "", *, show: bool) -> Iterator[Callable[[str], None]]:
+        assert show
+        named.extend([first] if first else [])
+        yield named.append
+
+    monkeypatch.setattr(conclusion, "phases", noting)
+    monkeypatch.setattr(explanation, "phases", noting)
+    features, y = blobs(90)
+    fit(cache_of(tmp_path, features, NAMES[y]), "ridge", out=tmp_path / "r", few_shot=True, progress=True)
+    assert named == [
+        "fitting the winner on all of train",
+        "comparing the candidates with the winner",
+        "scoring the best of every other embedding",
+        "predicting the winner's own images, fold by fold",
+        "looking for near copies",
+        *(f"fitting {head} on few images of each class" for head in ("ridge", "centroid", "cosine")),
+        "looking for labels that are wrong and images unlike all others",
+        "drawing the report",
+    ]

@@ -11,9 +11,11 @@ from sklearn.neighbors import NearestCentroid
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from support.sweep_example import PIXELS, X, Y
+from threadpoolctl import threadpool_info
 
 from headstart.heads import HEADS
 from headstart.heads.analysis.few_shot import few_shot_curve
+from headstart.heads.analysis.few_shot_fits import Learner
 from headstart.heads.errors import DataError
 from headstart.heads.registry.candidates import Candidate
 from headstart.heads.splits import plan_splits
@@ -32,6 +34,9 @@ class Means:
 
     def predict(self, X):
         return ((X[:, None] - self.means) ** 2).sum(axis=2).argmin(axis=1)
+
+
+MEANS = Learner(make=lambda _: Means())
 
 
 class Rescaled:
@@ -55,10 +60,15 @@ class Remembering(Means):
         return super().fit(X, y)
 
 
+def learner(name, params=None):
+    return Learner(make=partial(HEADS[name].make, params or {}))
+
+
 def remembered(y, plan, **options):
+    """Return the points, and what was fitted on: fold after fold, draw after draw, size after size."""
     Remembering.seen.clear()
     rows = np.arange(len(y), dtype=np.float32)[:, None]
-    points = few_shot_curve(lambda _: Remembering(), rows, y, plan, **options)
+    points = few_shot_curve(Learner(make=lambda _: Remembering()), rows, y, plan, **options)
     return points, list(Remembering.seen)
 
 
@@ -97,7 +107,7 @@ def test_intervals_cover_the_accuracy_of_new_draws_on_new_images(case):
     covered = np.zeros(len(sizes))
     for seed in range(n_runs):
         X, y = images(np.random.default_rng(seed), n_each)
-        points = few_shot_curve(lambda _: Means(), X, y, plan(y, seed), sizes=sizes, draws=8, seed=seed)
+        points = few_shot_curve(MEANS, X, y, plan(y, seed), sizes=sizes, draws=8, seed=seed)
         covered += [point.low <= true <= point.high for point, true in zip(points, truth, strict=True)]
     shares = covered / n_runs
     assert (shares >= 0.92).all(), shares
@@ -110,9 +120,7 @@ def test_images_that_copies_follow_widen_the_interval():
     X[plan.folds[0][1]] = np.repeat(X[plan.folds[0][1]][::3], 3, axis=0)
     groups = np.arange(len(y))
     groups[plan.folds[0][1]] = np.repeat(groups[plan.folds[0][1]][::3], 3)
-    alone, together = (
-        few_shot_curve(lambda _: Means(), X, y, plan, sizes=(None,), groups=given)[0] for given in (None, groups)
-    )
+    alone, together = (few_shot_curve(MEANS, X, y, plan, sizes=(None,), groups=given)[0] for given in (None, groups))
     assert alone.accuracy == together.accuracy
     assert together.high - together.low > 1.5 * (alone.high - alone.low)
 
@@ -120,7 +128,7 @@ def test_images_that_copies_follow_widen_the_interval():
 def test_draws_are_balanced_nested_and_from_the_rows_that_a_fold_fits_on():
     _, seen = remembered(Y, PLAN, sizes=(1, 3), draws=2)
     fits = [set(fit.tolist()) for fit, _ in PLAN.folds for _ in range(2)]
-    for small, large, fit in zip(seen[:6], seen[6:], fits, strict=True):
+    for small, large, fit in zip(seen[::2], seen[1::2], fits, strict=True):
         assert np.bincount(Y[small]).tolist() == [1] * 10
         assert np.bincount(Y[large]).tolist() == [3] * 10
         assert set(small) < set(large) <= fit
@@ -137,14 +145,14 @@ def test_a_group_is_used_up_before_the_next_is_begun():
     groups = np.arange(80) // 10  # 5 images of each class in each group
     plan = plan_splits(y, split=["train"] * 60 + ["val"] * 10 + ["test"] * 10)
     _, seen = remembered(y, plan, sizes=(5, 7, 10), groups=groups, draws=3)
-    assert [len(np.unique(groups[rows])) for rows in seen] == [1] * 3 + [2] * 3 + [2] * 3
+    assert [len(np.unique(groups[rows])) for rows in seen] == [1, 2, 2] * 3
 
 
 def test_the_last_point_is_the_heads_own_score_in_a_sweep():
     candidate = Candidate(features=X, backbone="pixels", tap="raw", key="k", head="logreg", params={"C": 0.01})
     task = Task(y=Y, n_classes=10, plan=PLAN, groups=None, seed=0)
     expected = run_trial(candidate, HEADS["logreg"], X, task).scores["accuracy"]
-    point = few_shot_curve(partial(HEADS["logreg"].make, {"C": 0.01}), X, Y, PLAN, sizes=(None,))[0]
+    point = few_shot_curve(learner("logreg", {"C": 0.01}), X, Y, PLAN, sizes=(None,))[0]
     assert (point.images_per_class, point.n_train, point.per_draw) == (None, 160, (point.accuracy,))
     assert point.accuracy == pytest.approx(expected.value)
     assert (point.low, point.high) == pytest.approx((expected.low, expected.high), abs=2e-3)
@@ -152,8 +160,10 @@ def test_the_last_point_is_the_heads_own_score_in_a_sweep():
 
 def test_each_draw_makes_its_head_with_a_seed_of_its_own_and_all_images_with_the_first():
     seeds = []
-    few_shot_curve(lambda seed: seeds.append(seed) or Means(), X, Y, PLAN, sizes=(1, None), draws=2, seed=7)
-    assert seeds == [7, 8] * 3 + [7] * 3
+    few_shot_curve(
+        Learner(make=lambda seed: seeds.append(seed) or Means()), X, Y, PLAN, sizes=(1, None), draws=2, seed=7
+    )
+    assert seeds == [7, 7, 8] * 3  # the first of each fold tells the steps, and sees all images
 
 
 def test_short_classes_give_all_they_have_and_are_counted():
@@ -172,7 +182,7 @@ def test_sizes_that_no_class_reaches_are_left_for_all_there_are():
 @pytest.mark.parametrize("name", ["centroid", "knn", "lda", "linear-svm", "linear-torch", "logreg", "mlp", "ridge"])
 def test_heads_learn_from_one_image_a_class_and_more_from_ten(name):
     fewer_steps = {"min_steps": 80} if name in ("linear-torch", "mlp") else {}
-    few, more = few_shot_curve(partial(HEADS[name].make, fewer_steps), PIXELS.features, Y, PLAN, sizes=(1, 10), draws=2)
+    few, more = few_shot_curve(learner(name, fewer_steps), PIXELS.features, Y, PLAN, sizes=(1, 10), draws=2)
     assert 0.25 < few.accuracy < more.accuracy
     assert few.low < few.accuracy < few.high
 
@@ -187,12 +197,12 @@ def test_heads_learn_from_one_image_a_class_and_more_from_ten(name):
 )
 def test_what_cannot_be_drawn_is_refused(options, message):
     with pytest.raises(DataError, match=message):
-        few_shot_curve(lambda _: Means(), X, Y, PLAN, **options)
+        few_shot_curve(MEANS, X, Y, PLAN, **options)
 
 
 def test_a_head_that_needs_more_images_is_named_with_the_size():
     with pytest.raises(DataError, match=r"1 images a class cannot be fitted .*; ask for more images"):
-        few_shot_curve(partial(HEADS["logreg"].make, {"C": -1.0}), X, Y, PLAN, sizes=(1,))
+        few_shot_curve(learner("logreg", {"C": -1.0}), X, Y, PLAN, sizes=(1,))
 
 
 def test_columns_are_scaled_by_all_images_that_are_known_without_labels():
@@ -203,23 +213,26 @@ def test_columns_are_scaled_by_all_images_that_are_known_without_labels():
             Seen.rows = (*Seen.rows, X)
             return super().fit(X, y)
 
-    few_shot_curve(lambda _: make_pipeline(StandardScaler(), Seen()), X, Y, PLAN, sizes=(1, None), draws=2)
+    few_shot_curve(
+        Learner(make=lambda _: make_pipeline(StandardScaler(), Seen())), X, Y, PLAN, sizes=(1, None), draws=2
+    )
     for number, (fit, _) in enumerate(PLAN.folds):
         whole = StandardScaler().fit(X[fit].astype(np.float32)).transform(X.astype(np.float32))
-        for few in Seen.rows[2 * number : 2 * number + 2]:
+        first, all_of_them, again = Seen.rows[3 * number : 3 * number + 3]
+        for few in (first, again):
             assert len(few) == 10
             assert all(np.isclose(row, whole).all(axis=1).any() for row in few)
-        np.testing.assert_allclose(Seen.rows[6 + number], whole[fit], rtol=1e-6)
+        np.testing.assert_allclose(all_of_them, whole[fit], rtol=1e-6)
 
 
 def test_one_image_a_class_is_no_worse_for_columns_that_few_images_leave_unsettled():
     # Columns of very different sizes, which one image of each class cannot tell.
     uneven = PIXELS.features * np.geomspace(1e-3, 1e3, PIXELS.features.shape[1])
     curves = {
-        name: few_shot_curve(partial(HEADS[name].make, {}), uneven, Y, PLAN, sizes=(1,), draws=4)[0].accuracy
+        name: few_shot_curve(learner(name), uneven, Y, PLAN, sizes=(1,), draws=4)[0].accuracy
         for name in ("logreg", "ridge")
     }
-    bare = few_shot_curve(lambda _: Rescaled(), uneven, Y, PLAN, sizes=(1,), draws=4)[0].accuracy
+    bare = few_shot_curve(Learner(make=lambda _: Rescaled()), uneven, Y, PLAN, sizes=(1,), draws=4)[0].accuracy
     assert min(curves.values()) > bare + 0.01
 
 
@@ -235,5 +248,26 @@ def test_a_step_that_needs_labels_sees_those_of_the_drawn_images_alone():
         choose = Choose(lambda features, _labels: features.max(axis=0), k=5)
         return make_pipeline(StandardScaler(), choose, StandardScaler(), NearestCentroid())
 
-    few_shot_curve(make, X, Y, PLAN, sizes=(3,), draws=2)
+    few_shot_curve(Learner(make=make), X, Y, PLAN, sizes=(3,), draws=2)
     assert seen[:6] == [30] * 6
+
+
+def test_what_is_known_of_a_head_on_all_images_is_not_fitted_again():
+    made, n_scored = [], sum(len(score) for _, score in PLAN.folds)
+    right = np.arange(n_scored) % 3 > 0
+    known = Learner(make=lambda seed: made.append(seed) or Means(), right=right)
+    last = few_shot_curve(known, X, Y, PLAN, sizes=(1, None), draws=2)[-1]
+    assert (last.images_per_class, last.accuracy) == (None, pytest.approx(right.mean()))
+    assert made == [0, 0, 1] * 3
+
+
+def test_small_fits_have_one_thread_of_blas_each():
+    seen = []
+
+    class Threads(Means):
+        def fit(self, X, y):
+            seen.extend(one["num_threads"] for one in threadpool_info() if one["user_api"] == "blas")
+            return super().fit(X, y)
+
+    few_shot_curve(Learner(make=lambda _: Threads()), X, Y, PLAN, sizes=(1,), draws=2)
+    assert set(seen) == {1}
