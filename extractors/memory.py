@@ -59,7 +59,7 @@ def _address_space_left() -> int | None:
 
 
 def _groups_left() -> list[int | None]:
-    """Return what is left to each control group (version 2) that the process is in, from its own to the root."""
+    """Return the bytes left to each control group (version 2) that the process is in, from its own to the root."""
     line = next((one for one in _text("/proc/self/cgroup").splitlines() if one.startswith("0::")), "")
     own = Path("/sys/fs/cgroup", line.removeprefix("0::").lstrip("/"))
     return [_group_left(one) for one in (own, *own.parents) if one.is_relative_to("/sys/fs/cgroup")] if line else []

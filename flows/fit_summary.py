@@ -13,7 +13,7 @@ _LONGEST_NAME = 30
 
 @dataclass(frozen=True, kw_only=True)
 class Understood:
-    """What the images and their labels were taken for.
+    """Meaning that the images and their labels were given.
 
     Attributes
     ----------

@@ -200,7 +200,7 @@ class Anatomy:
         return self._nodes[self._calls[layer].begin : self._calls[layer].end]
 
     def tail_of(self, layer: str) -> fx.GraphModule:
-        """Return what follows a layer as a module of its own: it takes what the layer puts out, and gives logits.
+        """Return all that follows a layer as a module of its own: it takes the layer's output, and gives logits.
 
         Its layers and parameters have the names that they have in the network, and are those of the network.
         """

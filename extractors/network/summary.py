@@ -144,7 +144,7 @@ def _cuts(backbone: Backbone) -> tuple[set[str], set[str], str]:
 
 
 def _measured(backbone: Backbone) -> tuple[dict[str, list[int]], dict[str, int]]:
-    """Return what each layer puts out for one image, and its multiply-adds; of the whole under an empty name."""
+    """Return each layer's output for one image and its multiply-adds, by name; the whole network's has none."""
     shapes: dict[str, list[int]] = {}
 
     def keep(name: str, output: Any) -> None:

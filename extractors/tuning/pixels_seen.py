@@ -38,7 +38,7 @@ class SettledPixels(NamedTuple):
 
 @dataclass(frozen=True)
 class _Seen:
-    """What images of the set show: a range, where there are deep ones, and how many of how many have a profile."""
+    """Findings in images of the set: a range, where there are deep ones, and how many of how many have a profile."""
 
     ends: Range | Whole | None
     n_deep: int
@@ -48,7 +48,7 @@ class _Seen:
 
 @dataclass(frozen=True)
 class _Kept:
-    """What the file holds of a set."""
+    """Findings of a set as the file keeps them."""
 
     range: Range | Whole | None = None
     colour: Colour | None = None

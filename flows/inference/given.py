@@ -36,7 +36,7 @@ class Given:
 
 
 def images_given(images: Any, folder: Path) -> list[Given]:
-    """Return what was given as image sets, in order.
+    """Return the given images as image sets, in order.
 
     Parameters
     ----------

@@ -39,14 +39,14 @@ class LostClass:
 
     @property
     def text(self) -> str:
-        """What is gone, in a few words."""
+        """The classes that are gone, in a few words."""
         unread = f", {self.quarantined} that cannot be read" if self.quarantined else ""
         tonight = f"{self.now} tonight, too few to fit" if self.now else "none tonight"
         return f"{self.label} had {self.before} readable images and has {tonight}{unread}"
 
 
 def classes_of(experiment: Experiment, keys: list[str]) -> tuple[Classes, Classes]:
-    """Return what each fit of tonight's images would know, and which classes it would leave out as too rare."""
+    """Return the classes that each fit of tonight's images would know, and those that it would leave out as too rare."""
     found, rare = {}, {}
     for table in experiment.fit:
         understood = preview(EmbeddingCache(experiment.cache), replace(table.options, keys=keys))

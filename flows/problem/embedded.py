@@ -85,7 +85,7 @@ def find_covering(
 def _complete_of(
     cache: EmbeddingCache, stores: Sequence[EmbeddingStore], digests: Sequence[str] | DigestArray, notes: list[str]
 ) -> list[EmbeddingStore]:
-    """Return those that have a row for each image, undamaged."""
+    """Return the embeddings that have a row for each image, undamaged."""
     complete = []
     for store in stores:
         missing = int(store.missing(digests).sum())

@@ -18,7 +18,7 @@ class Checkpoint(Protocol):
     """A place where training leaves off, and from which it goes on."""
 
     def load(self) -> Arrays | None:
-        """Return what was kept last; None where nothing was."""
+        """Return the last checkpoint; None where there is none."""
 
     def save(self, arrays: Arrays) -> None:
         """Keep arrays in place of those of before, wholly or not at all."""

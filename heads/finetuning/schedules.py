@@ -44,7 +44,7 @@ class Rates:
         return own | {block: rate for block, rate in self.of_blocks.items() if block in own}
 
     def factor(self, epoch: int, n_epochs: int, *, first: bool) -> float:
-        """Return what the rates of a phase are multiplied by in one of its epochs, from 0."""
+        """Return the factor of a phase's rates in one of its epochs, from 0."""
         warm = (epoch + 1) / (self.warmup + 1) if first and epoch < self.warmup else 1.0
         if self.schedule == "cosine":
             return warm * 0.5 * (1 + math.cos(math.pi * epoch / n_epochs))

@@ -26,7 +26,7 @@ class KeptTraining:
     identity: str
 
     def load(self) -> Arrays | None:
-        """Return what was kept last; None where nothing was, or of other rows, or the file is damaged."""
+        """Return the last state that was kept; None where there is none, or of other rows, or the file is damaged."""
         try:
             with self.path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
                 arrays = {name: file[name] for name in file.files}
