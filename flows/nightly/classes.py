@@ -46,7 +46,7 @@ class LostClass:
 
 
 def classes_of(experiment: Experiment, keys: list[str]) -> tuple[Classes, Classes]:
-    """Return the classes that each fit of tonight's images would know, and those that it would leave out as too rare."""
+    """Return the classes that each fit of tonight would know, and those that it would leave out as too rare."""
     found, rare = {}, {}
     for table in experiment.fit:
         understood = preview(EmbeddingCache(experiment.cache), replace(table.options, keys=keys))

@@ -56,7 +56,7 @@ def leave_fit_artifacts(name: str, fitted: FitSummary) -> None:
 
 
 def report_page(name: str, fitted: FitSummary) -> str:
-    """Return the first lines of a report, as Markdown, and where the whole of it lies: browsers open no ``file://`` link.
+    """Return a report's first lines, as Markdown, and where the whole of it lies: browsers open no ``file://`` link.
 
     Parameters
     ----------
