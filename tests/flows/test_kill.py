@@ -2,7 +2,6 @@
 
 import importlib.util
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
@@ -26,12 +25,12 @@ def script(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     return module
 
 
-@pytest.mark.parametrize("scenario", ["compact", "fit", "run", "two extracts", "extract and compact"])
+# A whole run takes half a minute, and is for the script: it is killed in `test_run_signals`, and its jobs are here.
+@pytest.mark.parametrize("scenario", ["compact", "fit", "two extracts", "extract and compact"])
 def test_a_kill_costs_nothing_that_was_sealed_and_leaves_nothing(
-    script: ModuleType, tmp_path: Path, settle_prefect: Callable[[Path], Path], scenario: str
+    script: ModuleType, tmp_path: Path, scenario: str
 ) -> None:
     assert set(script.SCENARIOS) >= {scenario}
-    settle_prefect(tmp_path / "prefect")
     found = script.kill_and_go_on(script.SCENARIOS[scenario], tmp_path, 1)
     assert found["kills"] == 1
     assert found["ends"] >= 1

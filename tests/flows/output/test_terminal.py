@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 from conftest import draw
 from rich.text import Text
+from support.forked import Forked
 
 from headstart.flows.cli.app import main
 from headstart.flows.output import Console, emit_text, escape, show_notes, table_of, visible
@@ -99,16 +100,15 @@ def manifest(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "labels.csv"
 
 
-POOR = {
-    "C": {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
-    "ascii": {"PYTHONIOENCODING": "ascii"},
-    "latin-1": {"PYTHONIOENCODING": "latin-1"},
-}
-
+# By what Python reads at its start: a locale without UTF-8, which names of files go by, too; or a codec of its streams.
+POOR = {"C": {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}, "ascii": {}, "latin-1": {}}
 
 # One process does what several commands would, each with its end and its own file: each start takes five seconds.
 COMMANDS = """
 import json, os, sys
+if sys.argv[2] != "C":  # as PYTHONIOENCODING has it
+    sys.stdout.reconfigure(encoding=sys.argv[2], errors="strict")
+    sys.stderr.reconfigure(encoding=sys.argv[2], errors="backslashreplace")
 from headstart.flows.cli.app import main
 for name, words in json.loads(sys.argv[1]).items():
     sys.stdout.flush()
@@ -131,16 +131,19 @@ def test_every_command_ends_well_on_a_terminal_that_is_not_utf8(manifest: Path, 
         "told": ["predict", results / "model", manifest, "--out", table],
         "piped": ["predict", results / "model", manifest],
     }
-    program = [
-        sys.executable,
-        "-c",
-        COMMANDS,
-        json.dumps(commands, default=str, ensure_ascii=False),
-    ]  # as bytes of UTF-8, as a shell would
-    done = subprocess.run(program, capture_output=True, env=os.environ | POOR[terminal], cwd=tmp_path, check=False)
-    assert done.returncode == 0, done.stderr
-    assert b"Unicode" not in done.stderr
-    assert b"\x1b" not in done.stderr
+    words = json.dumps(commands, default=str, ensure_ascii=False)  # as bytes of UTF-8, as a shell would
+    if POOR[terminal]:
+        program = [sys.executable, "-c", COMMANDS, words, terminal]
+        environment = os.environ | POOR[terminal]
+        ran = subprocess.run(program, capture_output=True, env=environment, cwd=tmp_path, check=False)
+        status, err = ran.returncode, ran.stderr
+    else:
+        out, errors = tmp_path / "out", tmp_path / "err"
+        status = Forked("-c", COMMANDS, words, terminal, env=os.environ, out=out, err=errors, cwd=tmp_path).wait(240)
+        err = errors.read_bytes()
+    assert status == 0, err
+    assert b"Unicode" not in err
+    assert b"\x1b" not in err
     printed = {name: (tmp_path / name).read_bytes() for name in commands}
     piped = printed.pop("piped")
     assert not any(b"\x1b" in text for text in printed.values())
