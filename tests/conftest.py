@@ -32,9 +32,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: next(place for place, names in enumerate(ORDER) if item.nodeid.startswith(names)))
 
 
-# A shell without job control starts what it puts into the background with Ctrl-C ignored, and so would be every process
-# that a test starts and then interrupts.
+# A shell without job control starts what it puts into the background with Ctrl-C ignored, and nohup with SIGHUP, and so
+# would be every process that a test starts and then interrupts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 def draw(path: Path, label: int, seed: int, size: tuple[int, int] = (48, 40)) -> Path:
