@@ -58,7 +58,7 @@ STOREYS = {
         "fitting inference upkeep",
         "reporting history exploring extraction",
         "problem experiment output",
-        "options fit_summary errors",
+        "finetune_options options fit_summary errors",
     ],
 }
 """Wings and rooms of the halls, from the roof down: each imports only what stands on a line below its own."""

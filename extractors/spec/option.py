@@ -85,7 +85,7 @@ def options_of(holder: type) -> list[OptionField]:
         kind = _given(get_args(hint)[0], option.choices)
         default = field.default
         if get_origin(kind) is list and default is not None:
-            default = [default] if isinstance(default, str) else list(default)
+            default = [default] if isinstance(default, (str, float)) else list(default)
         found.append(OptionField(field.name, kind, default, option))
     return found
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from headstart.flows.cli.options import CacheArgument, Json, with_options
-from headstart.flows.fitting.finetuning import FinetuneOptions
+from headstart.flows.finetune_options import FinetuneOptions
 from headstart.flows.output import Console, emit_json, escape, nearby, show_notes, table_of
 from headstart.heads.report import interval_text, score_text
 from headstart.heads.scoring import metric_name

@@ -11,7 +11,7 @@ from torch import nn
 
 Arrays = dict[str, NDArray[Any]]
 Epoch = dict[str, float | int | None]
-"""`epoch` and `phase` from 1, `loss`, `val_loss`, `val_accuracy` (None without validation images), `learning_rate`."""
+"""`epoch`, `phase` from 1, `loss`, `accuracy`, `val_loss`, `val_accuracy` (None where none choose), `learning_rate`."""
 
 
 class Checkpoint(Protocol):
@@ -64,11 +64,12 @@ class Progress:
 
 
 def _as_epoch(values: list[float]) -> Epoch:
-    epoch, phase, loss, val_loss, val_accuracy, rate = values
+    epoch, phase, loss, accuracy, val_loss, val_accuracy, rate = values
     return {
         "epoch": int(epoch),
         "phase": int(phase),
         "loss": loss,
+        "accuracy": accuracy,
         "val_loss": None if np.isnan(val_loss) else val_loss,
         "val_accuracy": None if np.isnan(val_accuracy) else val_accuracy,
         "learning_rate": rate,

@@ -16,11 +16,13 @@ from headstart.heads.errors import DataError, ModelFileError
 from headstart.heads.estimators import make_logreg
 from headstart.heads.finetuning.checkpoints import Checkpoint, Epoch
 from headstart.heads.finetuning.folding import fold_linear
+from headstart.heads.finetuning.held_out import hold_out_whole
+from headstart.heads.finetuning.rows import Rows, logits_of
 from headstart.heads.finetuning.schedules import Rates
-from headstart.heads.finetuning.training import Rows, TailRecipe, Training, logits_of
-from headstart.heads.neural import hold_out
+from headstart.heads.finetuning.training import TailRecipe, Training
 
-_AT_LEAST = {"weight_decay": 0, "label_smoothing": 0, "epochs": 1, "batch_size": 1, "patience": 1, "warmup": 0}
+_AT_LEAST = {"weight_decay": 0, "label_smoothing": 0, "epochs": 1, "batch_size": 1, "patience": 1, "warmup": 0,
+             "min_steps": 0, "momentum": 0}  # fmt: skip
 
 
 class TailClassifier(ClassifierMixin, BaseEstimator):
@@ -44,6 +46,10 @@ class TailClassifier(ClassifierMixin, BaseEstimator):
         See `heads.finetuning.schedules.plan_phases`.
     batch_norm : {"eval", "train"}
         Whether batch norms keep the statistics of the pretraining, or follow the images.
+    min_steps : int
+        Steps at least, over all epochs: an epoch goes over few images several times.
+    precision : {"fp32", "bf16"}
+        What layers compute in while they are trained.
     validation_fraction : float
         Share of the images that choose the epoch.
     random_state : int
@@ -63,6 +69,10 @@ class TailClassifier(ClassifierMixin, BaseEstimator):
         See `heads.finetuning.checkpoints.Epoch`.
     best_epoch_ : int
         From 1.
+    n_passes_ : int
+        How often an epoch went over the images.
+    stopped_ : str
+        Why training ended early, where its loss was no longer finite.
     """
 
     def __init__(
@@ -87,6 +97,8 @@ class TailClassifier(ClassifierMixin, BaseEstimator):
         block_rates: Mapping[str, float] | None = None,
         unfreeze: str = "all",
         batch_norm: str = "eval",
+        min_steps: int = 0,
+        precision: str = "fp32",
         validation_fraction: float = 0.1,
         random_state: int = 0,
         checkpoint: Checkpoint | None = None,
@@ -97,24 +109,26 @@ class TailClassifier(ClassifierMixin, BaseEstimator):
         self.label_smoothing, self.epochs, self.batch_size = label_smoothing, epochs, batch_size
         self.patience, self.schedule, self.step_size, self.gamma = patience, schedule, step_size, gamma
         self.warmup, self.layer_decay, self.block_rates = warmup, layer_decay, block_rates
-        self.unfreeze, self.batch_norm = unfreeze, batch_norm
+        self.unfreeze, self.batch_norm, self.min_steps, self.precision = unfreeze, batch_norm, min_steps, precision
         self.validation_fraction, self.random_state = validation_fraction, random_state
         self.checkpoint, self.on_epoch = checkpoint, on_epoch
 
-    def fit(self, X: Rows, y: Any) -> Self:
+    def fit(self, X: Rows, y: Any, groups: Any = None) -> Self:
         """Train on rows `X` (n_images, …), which are read a few at a time, and classes `y` (n_images,), 0, 1, ….
+
+        Images of one of `groups` (n_images,) are all trained on, or choose the epoch.
 
         Raises
         ------
         ValueError
             A parameter is out of its range.
         DataError
-            There are fewer than two classes, more than the network tells apart, or the loss is not finite.
+            There are fewer than two classes, more than the network tells apart, or the first loss is not finite.
         """
         recipe = self.recipe()
         codes = np.asarray(y).astype(np.intp)
         network = copy.deepcopy(self._bound()).float()
-        fit_rows, val_rows = hold_out(codes, self.validation_fraction, self.random_state)
+        fit_rows, val_rows = hold_out_whole(codes, groups, self.validation_fraction, self.random_state)
         n_classes = _n_outputs(network, X)
         if len(np.unique(codes)) < 2:
             raise DataError("a tail needs images of at least two classes, found one; label others too")
@@ -128,7 +142,8 @@ class TailClassifier(ClassifierMixin, BaseEstimator):
         self.classes_ = np.arange(n_classes)
         self.names_ = list(trained.weights)
         self.weights_ = [values.numpy() for values in trained.weights.values()]
-        self.history_, self.best_epoch_ = trained.history, trained.best_epoch
+        self.history_, self.best_epoch_, self.stopped_ = trained.history, trained.best_epoch, trained.stopped
+        self.n_passes_ = recipe.n_passes(len(fit_rows))
         network.load_state_dict(trained.weights)
         self._network = network.eval()
         return self
@@ -156,6 +171,8 @@ class TailClassifier(ClassifierMixin, BaseEstimator):
             gamma=self.gamma,
             warmup=self.warmup,
         )
+        if self.batch_norm == "train" and self.batch_size < 2:
+            raise ValueError("batch_size is 1, expected at least 2 where batch norms follow the images (batch_norm)")
         if unknown := set(rates.of_blocks) - set(self.blocks):
             raise ValueError(f"there is no block {min(unknown)!r} to give a rate; blocks: {', '.join(self.blocks)}")
         return TailRecipe(
@@ -170,6 +187,8 @@ class TailClassifier(ClassifierMixin, BaseEstimator):
             unfreeze=self.unfreeze,  # type: ignore[arg-type]  # as its option allows
             batch_norm=self.batch_norm,  # type: ignore[arg-type]  # as its option allows
             seed=self.random_state,
+            min_steps=self.min_steps,
+            precision=self.precision,  # type: ignore[arg-type]  # as its option allows
         )
 
     def predict_proba(self, X: Rows) -> NDArray[np.float64]:

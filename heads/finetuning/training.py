@@ -2,9 +2,10 @@
 
 import copy
 import hashlib
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -14,19 +15,11 @@ from torch.nn import functional
 
 from headstart.heads.errors import DataError
 from headstart.heads.finetuning.checkpoints import Checkpoint, Epoch, Progress
+from headstart.heads.finetuning.rows import Rows, as_batch, logits_of, pieces_of
 from headstart.heads.finetuning.schedules import Rates, Unfreeze, plan_phases
 
 BatchNorm = Literal["eval", "train"]
-
-
-class Rows(Protocol):
-    """Rows that are read a few at a time: an array, or one that lies on a disk."""
-
-    def __len__(self) -> int:
-        """Count the images."""
-
-    def __getitem__(self, numbers: NDArray[np.intp], /) -> NDArray[Any]:
-        """Return some rows."""
+Precision = Literal["fp32", "bf16"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,15 +37,32 @@ class TailRecipe:
     unfreeze: Unfreeze
     batch_norm: BatchNorm
     seed: int
+    min_steps: int = 0
+    precision: Precision = "fp32"
+
+    def n_passes(self, n_images: int) -> int:
+        """Return how often an epoch goes over the images, so that all epochs together have the steps that are asked."""
+        return max(1, math.ceil(self.min_steps / (math.ceil(n_images / self.batch_size) * self.epochs)))
 
 
 @dataclass(frozen=True)
 class Trained:
-    """Weights and buffers of the best epoch, by name, all epochs, and the number of the best, from 1."""
+    """Weights and buffers of the best epoch, by name, all epochs, and the number of the best, from 1.
+
+    `stopped` says why training ended in an epoch that none of these is, if it did.
+    """
 
     weights: dict[str, torch.Tensor]
     history: list[Epoch]
     best_epoch: int
+    stopped: str = ""
+
+
+class Step(NamedTuple):
+    """Mean loss of a batch in nats before a step, and how many of its images were right."""
+
+    loss: float
+    n_right: int
 
 
 def make_optimizer(network: nn.Module, blocks: Sequence[str], recipe: TailRecipe) -> torch.optim.Optimizer:
@@ -81,27 +91,16 @@ def take_step(
     codes: torch.Tensor,
     *,
     label_smoothing: float = 0.0,
-) -> float:
-    """Take one step on a batch; returns its mean cross-entropy in nats before the step."""
+    precision: Precision = "fp32",
+) -> Step:
+    """Take one step on a batch; weights, loss and step are in float32 whatever the layers compute in."""
     optimizer.zero_grad(set_to_none=True)
-    loss = functional.cross_entropy(network(rows), codes, label_smoothing=label_smoothing)
+    with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
+        logits = network(rows)
+    loss = functional.cross_entropy(logits.float(), codes, label_smoothing=label_smoothing)
     loss.backward()  # type: ignore[no-untyped-call]  # torch does not annotate it
     optimizer.step()
-    return float(loss.detach())
-
-
-def as_batch(rows: NDArray[Any]) -> torch.Tensor:
-    """Return rows as a float32 tensor, maps with their channels last in memory, which convolutions are fast at."""
-    batch = torch.from_numpy(np.array(rows, dtype=np.float32))
-    return batch.contiguous(memory_format=torch.channels_last) if batch.ndim == 4 else batch
-
-
-def logits_of(network: nn.Module, X: Rows, rows: NDArray[np.intp], batch_size: int) -> torch.Tensor:
-    """Return the network's outputs for some rows, in evaluation mode."""
-    network.eval()
-    with torch.no_grad():
-        parts = [network(as_batch(X[some])) for some in _pieces(rows, batch_size)]
-    return torch.cat(parts)
+    return Step(float(loss.detach()), int((logits.detach().argmax(dim=1) == codes).sum()))
 
 
 class Training:
@@ -134,6 +133,7 @@ class Training:
         self._X, self._codes, self._fit_rows, self._val_rows = X, torch.from_numpy(codes), fit_rows, val_rows
         self._history: list[Epoch] = []
         self._best_epoch, self._best_loss, self._best = 0, float("inf"), self._state()
+        self._stopped = ""
         self._optimizer = make_optimizer(network, self._blocks, recipe)
 
     def run(self, checkpoint: Checkpoint | None = None, on_epoch: Callable[[Epoch], None] | None = None) -> Trained:
@@ -142,7 +142,8 @@ class Training:
         Raises
         ------
         DataError
-            The loss is no longer finite; the message says in which epoch and at which rate.
+            The loss of the first epoch is not finite; the message says at which rate. That of a later one ends the
+            training, and those before are kept.
         """
         self._go_on_from(checkpoint)
         for epoch, (number, phase, within) in enumerate(self._epochs(), 1):
@@ -152,12 +153,14 @@ class Training:
                 self._optimizer = make_optimizer(self._network, self._blocks, self._recipe)
             factor = self._recipe.rates.factor(within, phase.n_epochs, first=number == 0)
             one = self._run_epoch(epoch, number, phase.blocks, factor)
+            if one is None:
+                break
             if on_epoch:
                 on_epoch(one)
             self._save(checkpoint)
             if self._is_over(epoch, last_phase=number == len(self._phases) - 1):
                 break
-        return Trained(self._best, self._history, self._best_epoch)
+        return Trained(self._best, self._history, self._best_epoch, self._stopped)
 
     @property
     def _phases(self) -> list[Any]:
@@ -167,7 +170,7 @@ class Training:
         for number, phase in enumerate(self._phases):
             yield from ((number, phase, within) for within in range(phase.n_epochs))
 
-    def _run_epoch(self, epoch: int, number: int, trained: Sequence[str], factor: float) -> Epoch:
+    def _run_epoch(self, epoch: int, number: int, trained: Sequence[str], factor: float) -> Epoch | None:
         first = self._recipe.rates.at_first(self._blocks)
         for group in self._optimizer.param_groups:
             group["lr"] = first[group["block"]] * factor
@@ -175,31 +178,49 @@ class Training:
                 parameter.requires_grad_(group["block"] in trained)
                 parameter.grad = None
         self._set_mode(trained)
-        total = 0.0
-        for some in _pieces(self._shuffled(epoch), self._recipe.batch_size):
-            batch, codes = as_batch(self._X[some]), self._codes[some]
-            smoothing = self._recipe.label_smoothing
-            loss = take_step(self._network, self._optimizer, batch, codes, label_smoothing=smoothing)
-            if not np.isfinite(loss):
-                raise DataError(
-                    f"training diverged in epoch {epoch}: the loss is {loss} at a learning rate of "
-                    f"{self._recipe.rates.learning_rate * factor:g}; lower --learning-rate"
-                )
-            total += loss * len(some)
+        rate, done = self._recipe.rates.learning_rate * factor, list[tuple[int, Step]]()
+        for some in self._batches(epoch):
+            done.append((len(some), self._take_step(some)))
+            if not np.isfinite(done[-1][1].loss):
+                self._diverge(epoch, done[-1][1].loss, rate)
+                return None
         val_loss, val_accuracy = self._validate()
+        if val_loss is not None and not np.isfinite(val_loss):
+            self._diverge(epoch, val_loss, rate)
+            return None
+        n_seen = sum(n for n, _ in done)
         one: Epoch = {
             "epoch": epoch,
             "phase": number + 1,
-            "loss": total / len(self._fit_rows),
+            "loss": sum(n * step.loss for n, step in done) / n_seen,
+            "accuracy": sum(step.n_right for _, step in done) / n_seen,
             "val_loss": val_loss,
             "val_accuracy": val_accuracy,
-            "learning_rate": self._recipe.rates.learning_rate * factor,
+            "learning_rate": rate,
         }
         self._history.append(one)
         if val_loss is None or val_loss < self._best_loss:
             self._best_epoch, self._best = epoch, self._state()
             self._best_loss = self._best_loss if val_loss is None else val_loss
         return one
+
+    def _take_step(self, some: NDArray[np.intp]) -> Step:
+        smoothing, precision = self._recipe.label_smoothing, self._recipe.precision
+        batch, codes = as_batch(self._X[some]), self._codes[some]
+        return take_step(self._network, self._optimizer, batch, codes, label_smoothing=smoothing, precision=precision)
+
+    def _diverge(self, epoch: int, loss: float, rate: float) -> None:
+        """End the training before this epoch.
+
+        Raises
+        ------
+        DataError
+            There is none before.
+        """
+        what = f"training diverged in epoch {epoch}: the loss is {loss} at a learning rate of {rate:g}"
+        if not self._best_epoch:
+            raise DataError(f"{what}; lower --learning-rate")
+        self._stopped = f"{what}; the epochs before are kept, epoch {self._best_epoch} of them; lower --learning-rate"
 
     def _is_over(self, epoch: int, *, last_phase: bool) -> bool:
         return last_phase and epoch - self._best_epoch >= self._recipe.patience
@@ -212,10 +233,18 @@ class Training:
                 if isinstance(layer, nn.modules.batchnorm._BatchNorm) and _is_within(name, trained):  # noqa: SLF001 - torch has no public name for their base
                     layer.train()
 
-    def _shuffled(self, epoch: int) -> NDArray[np.intp]:
-        """Return the rows in an order that follows from seed and epoch alone, so that nothing drawn has to be kept."""
-        order = np.random.default_rng([self._recipe.seed, epoch]).permutation(self._fit_rows)
-        return np.asarray(order, dtype=np.intp)
+    def _batches(self, epoch: int) -> Iterator[NDArray[np.intp]]:
+        """Yield the rows of each step; of a batch norm that follows the images, none has one image alone."""
+        for number in range(self._recipe.n_passes(len(self._fit_rows))):
+            batches = list(pieces_of(self._shuffled(epoch, number), self._recipe.batch_size))
+            if self._recipe.batch_norm == "train" and len(batches) > 1 and len(batches[-1]) == 1:
+                batches[-2:] = [np.concatenate(batches[-2:])]
+            yield from batches
+
+    def _shuffled(self, epoch: int, number: int) -> NDArray[np.intp]:
+        """Return the rows in an order that follows from seed, epoch and pass alone: nothing drawn has to be kept."""
+        of = [self._recipe.seed, epoch, *([number] if number else [])]
+        return np.asarray(np.random.default_rng(of).permutation(self._fit_rows), dtype=np.intp)
 
     def _validate(self) -> tuple[float | None, float | None]:
         if not len(self._val_rows):
@@ -250,8 +279,3 @@ class Training:
 
 def _is_within(name: str, blocks: Sequence[str]) -> bool:
     return any(f"{name}.".startswith(f"{block}.") for block in blocks)
-
-
-def _pieces(rows: NDArray[np.intp], size: int) -> Iterator[NDArray[np.intp]]:
-    for first in range(0, len(rows), size):
-        yield rows[first : first + size]

@@ -9,6 +9,7 @@ page         Page about heads that tell classes apart.
 rendering    Template filled in.
 rows         Candidates and scores that a fit found, as rows.
 table        Table of candidates: which rows it opens with, and their drawn intervals.
+tail_page    Page about a fine-tuned tail, beside the linear heads.
 text         Wording of scores, intervals, candidates and the headline.
 """
 

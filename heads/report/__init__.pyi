@@ -19,6 +19,8 @@ from .rows import NestedRows as NestedRows
 from .rows import ScoreRow as ScoreRow
 from .rows import TestResult as TestResult
 from .rows import score_rows as score_rows
+from .tail_page import TailReport as TailReport
+from .tail_page import render_tail_report as render_tail_report
 from .text import embedding_text as embedding_text
 from .text import interval_text as interval_text
 from .text import is_number as is_number

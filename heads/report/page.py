@@ -1,7 +1,6 @@
 """One self-contained HTML page about an experiment: what won, how well, where it errs, and what was run."""
 
 from base64 import b64encode
-from collections.abc import Sequence
 from datetime import datetime
 from hashlib import sha256
 from typing import TYPE_CHECKING
@@ -36,7 +35,7 @@ from headstart.heads.report.galleries import (
 from headstart.heads.report.nested_text import nested_table
 from headstart.heads.report.rendering import part, render
 from headstart.heads.report.table import candidate_table, controls_table, score_tiles
-from headstart.heads.report.text import headline, interval_text, score_text
+from headstart.heads.report.text import headline, interval_text, printable, score_text
 from headstart.heads.scoring import find_metric, metric_name
 
 if TYPE_CHECKING:
@@ -145,7 +144,7 @@ def _confusion(data: ReportData) -> dict[str, object]:
     linked = [(int(true), int(predicted)) for true, predicted in np.argwhere(wrong)]
     links = {pair: _link(pair, kept) for pair in linked if counted or pair in kept}
     return {
-        "svg": confusion_chart(counts, _printable(data.class_names), links),
+        "svg": confusion_chart(counts, printable(data.class_names), links),
         "counted": counted,
         "linked": bool(links),
         "n_wrong": int(wrong.sum()),
@@ -192,7 +191,7 @@ def _map(data: ReportData) -> dict[str, object]:
         if len(data.class_names) <= LEGEND_CLASSES
     ]
     points = project(data.embedding)
-    names = _printable(data.class_names)
+    names = printable(data.class_names)
     return {
         "svg": map_chart(points, labels, is_test, names),
         "details": map_details(points, labels, is_test, names, data.embedding_paths, data.embedding_thumbnails)
@@ -230,8 +229,3 @@ def _curves(data: ReportData) -> dict[str, object]:
             }
         )
     return {"drawn": drawn, "n_left_out": len(trained) - len(drawn)}
-
-
-def _printable(names: Sequence[str]) -> list[str]:
-    """Return names that a font can lay out: lone surrogates and control characters are written as escapes."""
-    return ["".join(c if c.isprintable() else ascii(c)[1:-1] for c in name) for name in names]

@@ -1,7 +1,7 @@
 """The report's wording: how scores, intervals, candidates and the headline are written."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from headstart.heads.report.rows import CandidateRow, TestResult
 from headstart.heads.scoring import find_metric, metric_name
@@ -80,3 +80,8 @@ def headline(metric: str, winner: CandidateRow, test: TestResult, test_name: str
     if test.nested:
         return f"{scored}, each scored once; saved: {candidate_text(winner)}"
     return f"{candidate_text(winner)}: {scored}, scored once"
+
+
+def printable(names: Sequence[str]) -> list[str]:
+    """Return names that a font can lay out: lone surrogates and control characters are written as escapes."""
+    return ["".join(c if c.isprintable() else ascii(c)[1:-1] for c in name) for name in names]

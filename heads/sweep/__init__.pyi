@@ -9,8 +9,11 @@ from .nested import plan_nested as plan_nested
 from .nested import pool_scores as pool_scores
 from .out_of_fold import predict_folds as predict_folds
 from .run import Running as Running
+from .run import rank_of as rank_of
 from .run import select as select
 from .run import sweep as sweep
+from .trial import PredictedInFolds as PredictedInFolds
 from .trial import Result as Result
 from .trial import Task as Task
+from .trial import score_folds as score_folds
 from .trial import training_curve as training_curve

@@ -137,7 +137,7 @@ def order_results(results: Sequence[Result], candidates: Sequence[Candidate], me
         raise DataError(f"none of {len(results)} candidates could be fitted; the first reason: {reason}")
     order = {candidate.identity: place for place, candidate in enumerate(candidates)}
     kind = find_metric(metric)
-    return sorted(results, key=lambda result: (*_rank(result, kind), order[result.candidate.identity]))
+    return sorted(results, key=lambda result: (*rank_of(result, kind), order[result.candidate.identity]))
 
 
 def select(results: Sequence[Result], metric: str = "accuracy") -> Result:
@@ -149,7 +149,7 @@ def select(results: Sequence[Result], metric: str = "accuracy") -> Result:
         There is no such metric, or no result has it, because all failed or, for the log-loss, none gives probabilities.
     """
     kind = find_metric(metric)
-    best = min(results, key=lambda result: _rank(result, kind), default=None)
+    best = min(results, key=lambda result: rank_of(result, kind), default=None)
     if best is None or not _is_finite(best.scores.get(metric)):
         raise DataError(f"none of {len(results)} results has a {metric}; choose by another metric or try other heads")
     return best
@@ -167,7 +167,7 @@ def _checked_labels(y: ArrayLike, metric: str, candidates: Sequence[Candidate]) 
     return np.asarray(y).astype(np.float64 if task == "regress" else np.intp)
 
 
-def _rank(result: Result, metric: Metric) -> tuple[int, float, float]:
+def rank_of(result: Result, metric: Metric) -> tuple[int, float, float]:
     """Return the sort key of a result: scored before unscored before failed, better before worse.
 
     On few images many candidates are right equally often; of these, the one surer where it was right comes first.

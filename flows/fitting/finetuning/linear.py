@@ -1,4 +1,4 @@
-"""The best linear head on what the tail's classifier takes before anything is trained: what a tail has to beat."""
+"""Linear heads on what the tail's classifier takes before anything is trained: what a tail has to beat."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -19,11 +19,19 @@ _AT_ONCE = 32
 
 
 @dataclass(frozen=True)
-class BestLinear:
-    """The linear head that folds inside train chose, fitted on all of train, and its score on the test images."""
+class LinearHeads:
+    """Linear heads on what a tail's classifier takes before it is trained.
 
-    result: Result
-    test: FinalScore
+    Attributes
+    ----------
+    results : list of Result
+        Of every candidate, by folds inside train, best first.
+    best : list of (Result, FinalScore)
+        Of each head the best, fitted on all of train, and its score on the test images; the one that folds chose first.
+    """
+
+    results: list[Result]
+    best: list[tuple[Result, FinalScore]]
 
 
 def penultimate_of(tail: Tail, rows: Rows) -> npt.NDArray[np.float32]:
@@ -33,8 +41,8 @@ def penultimate_of(tail: Tail, rows: Rows) -> npt.NDArray[np.float32]:
     return np.asarray(pooled.numpy(), np.float32)
 
 
-def find_best_linear(problem: Problem, plan: SplitPlan, tail: Tail, rows: Any, metric: str, seed: int) -> BestLinear:
-    """Choose a linear head by the folds of a plan, fit it on train and score it on test.
+def fit_linear_heads(problem: Problem, plan: SplitPlan, tail: Tail, rows: Any, metric: str, seed: int) -> LinearHeads:
+    """Compare linear heads by the folds of a plan, fit the best of each on train and score it on test.
 
     Parameters
     ----------
@@ -51,6 +59,12 @@ def find_best_linear(problem: Problem, plan: SplitPlan, tail: Tail, rows: Any, m
     source = FeatureSet(features=features, backbone=embedded.backbone, tap=PENULTIMATE, key=embedded.store.key.id)
     candidates = expand([source], LINEAR_HEADS)
     results = sweep(candidates, problem.y, plan, metric=metric, groups=problem.groups, seed=seed, running=Running())
-    best = select(results, metric)
-    final = fit_final(best.candidate, features, problem.y, plan, seed)
-    return BestLinear(best, score_test(final, features, problem.y, plan, groups=problem.groups, seed=seed))
+    best: dict[str, Result] = {}
+    for result in (select(results, metric), *results):
+        if not result.error:
+            best.setdefault(result.candidate.head, result)
+    scored = []
+    for result in best.values():
+        final = fit_final(result.candidate, features, problem.y, plan, seed)
+        scored.append((result, score_test(final, features, problem.y, plan, groups=problem.groups, seed=seed)))
+    return LinearHeads(results, scored)

@@ -25,6 +25,10 @@ class FinetuneSummary:
         The tail; its scores are of the test images.
     linear : CandidateRow
         The best linear head on the penultimate features, chosen inside train, with its scores on the same images.
+    heads : list of CandidateRow
+        This and the best of each other linear head, for comparison only.
+    candidates : list of CandidateRow
+        Of several layers or rates, all that were compared inside train, best first, among the linear heads; else none.
     test : TestResult
     difference : Difference
         The tail's score minus the linear head's on the test images.
@@ -38,12 +42,16 @@ class FinetuneSummary:
         The one that was kept, from 1.
     batch_norm : str
         ``eval`` where statistics stayed those of the pretraining.
+    precision : str
+        What layers computed in while they were trained, ``fp32`` or ``bf16``.
     extracted : int
         Images whose maps were embedded for it.
     run : str
         Id of the run.
-    model, table, predictions : str
-        Folder of the model; both scores, and what the tail says of each test image, as CSV.
+    model, report, table, predictions : str
+        Folder of the model; HTML page; all scores, and what the tail says of each test image, as CSV.
+    command : str
+        What makes the same again.
     class_names, notes : list of str
     seed : int
     seconds, seconds_an_epoch : float
@@ -51,6 +59,8 @@ class FinetuneSummary:
 
     winner: CandidateRow
     linear: CandidateRow
+    heads: list[CandidateRow]
+    candidates: list[CandidateRow]
     test: TestResult
     difference: Difference
     layer: str
@@ -59,11 +69,14 @@ class FinetuneSummary:
     history: list[dict[str, float | int | None]]
     best_epoch: int
     batch_norm: str
+    precision: str
     extracted: int
     run: str
     model: str
+    report: str
     table: str
     predictions: str
+    command: str
     class_names: list[str]
     notes: list[str]
     seed: int

@@ -1,4 +1,4 @@
-"""The trunk of a cache's backbone: the maps that a tail is trained on, found in the cache or embedded first."""
+"""Trunks of a cache's backbone: the maps that tails are trained on, found in the cache or embedded first."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -9,10 +9,10 @@ from headstart.extractors.cache import EmbeddingCache, EmbeddingStore
 from headstart.extractors.extraction import Extraction, ShardResult
 from headstart.extractors.listing import read_listing
 from headstart.extractors.network import Tail, cut_before, resolve_device
-from headstart.extractors.spec import EmbeddingKey, Settings, find_weights_file, short_name
+from headstart.extractors.spec import EmbeddingKey, Settings, Tap, find_weights_file, short_name
 from headstart.flows.errors import JobError
 from headstart.flows.extraction import device_lock, quarantine, run_shards
-from headstart.flows.fitting.finetuning.options import FinetuneOptions
+from headstart.flows.finetune_options import FinetuneOptions
 from headstart.flows.output import show_line
 
 
@@ -22,6 +22,8 @@ class Trunk:
 
     Attributes
     ----------
+    layer : str
+        First one that is trained.
     store : EmbeddingStore
         Holds a row of `tail.tap` for each image.
     tail : Tail
@@ -30,13 +32,14 @@ class Trunk:
         Images that had to be embedded for it.
     """
 
+    layer: str
     store: EmbeddingStore
     tail: Tail
-    n_extracted: int
+    n_extracted: int = 0
 
 
-def open_trunk(cache: EmbeddingCache, layer: str, options: FinetuneOptions) -> Trunk:
-    """Cut the backbone of a cache before a layer, and embed the maps that the tail takes, where they are not there.
+def open_trunks(cache: EmbeddingCache, layers: Sequence[str], options: FinetuneOptions) -> list[Trunk]:
+    """Cut the backbone of a cache before each layer, and embed the maps that the tails take, where they are not there.
 
     Raises
     ------
@@ -44,10 +47,11 @@ def open_trunk(cache: EmbeddingCache, layer: str, options: FinetuneOptions) -> T
         There is no such backbone, there are several, its weights are not those of the cache, or maps have to be made
         and the images are away.
     BackboneError
-        It cannot be trained from this layer on.
+        It cannot be trained from one of these layers on.
     """
-    known = _choose(cache, options.backbone)
-    named = options.weights or known.about["weights_source"]
+    known = _choose(cache, options)
+    asked = options.weights
+    named = known.about["weights_source"] if asked is None or _names_weights(known, asked) else asked
     source = str(find_weights_file(named) or named)
     backbone = load_backbone(known.key.backbone, weights=source, image_size=known.key.image_size)
     if backbone.weights != known.key.weights:
@@ -55,12 +59,22 @@ def open_trunk(cache: EmbeddingCache, layer: str, options: FinetuneOptions) -> T
             f"{cache.path}: embedded with weights {known.key.weights}, and {source} gives {backbone.weights}; name its "
             "own weights with --weights FILE"
         )
-    tail = cut_before(backbone, layer)
+    tails = {layer: cut_before(backbone, layer) for layer in layers}
     wanted = read_listing(cache).distinct["digest"].tolist()
+    at = {layer: _find(cache, known.key, str(tail.tap), wanted) for layer, tail in tails.items()}
+    lacking = [tails[layer].tap for layer, store in at.items() if store is None]
+    if not lacking:
+        return [Trunk(layer, store, tails[layer]) for layer, store in at.items() if store]
+    made, n_images = _extract(cache, backbone, lacking, known, source, progress=options.progress)
+    return [Trunk(layer, store or made, tails[layer], 0 if store else n_images) for layer, store in at.items()]
+
+
+def _find(cache: EmbeddingCache, known: EmbeddingKey, tap: str, wanted: list[str]) -> EmbeddingStore | None:
+    """Return embeddings of the same network on the same pixels that hold a tap of all images."""
     for store in cache.stores():
-        if _is_of_same(store.key, known.key) and str(tail.tap) in store.key.taps and not store.missing(wanted).any():
-            return Trunk(store, tail, 0)
-    return _extract(cache, backbone, tail, known, source, progress=options.progress)
+        if _is_of_same(store.key, known) and tap in store.key.taps and not store.missing(wanted).any():
+            return store
+    return None
 
 
 def _is_of_same(key: EmbeddingKey, known: EmbeddingKey) -> bool:
@@ -69,14 +83,18 @@ def _is_of_same(key: EmbeddingKey, known: EmbeddingKey) -> bool:
     return replace(key, **alike) == known
 
 
-def _choose(cache: EmbeddingCache, named: str | None) -> EmbeddingStore:
-    stores = cache.stores()
+def _choose(cache: EmbeddingCache, options: FinetuneOptions) -> EmbeddingStore:
+    named = options.backbone
+    stores = [one for one in cache.stores() if options.keys is None or one.key.id in options.keys]
     found = [one for one in stores if named in (None, one.key.backbone, short_name(one.key.backbone))]
     kinds = {(one.key.backbone, one.key.weights) for one in found}
     if not found:
         raise JobError(f"{cache.path}: no embeddings of {named or 'any backbone'}; the cache has {_names(stores)}")
-    if len(kinds) > 1:
-        raise JobError(f"{cache.path}: holds several backbones ({_names(found)}); name one with --backbone")
+    if len(kinds) > 1:  # of one backbone, weights tell them apart; else they may say where the only ones are now
+        found = [one for one in found if _names_weights(one, options.weights)]
+        if len({(one.key.backbone, one.key.weights) for one in found}) != 1:
+            alike = "" if len({backbone for backbone, _ in kinds}) > 1 else " and --weights"
+            raise JobError(f"{cache.path}: holds several backbones ({_names(stores)}); name one with --backbone{alike}")
     if resolve_backbone(found[0].key.backbone)[0] == "callable" and named != found[0].key.backbone:
         raise JobError(
             f"{cache.path}: embedded by {found[0].key.backbone}, which is code that would run now; if you trust it, "
@@ -85,28 +103,42 @@ def _choose(cache: EmbeddingCache, named: str | None) -> EmbeddingStore:
     return found[0]
 
 
+def _names_weights(store: EmbeddingStore, weights: str | None) -> bool:
+    """Tell whether weights are asked for as those of a store were: by their name, or by their file."""
+    about = store.about
+    names = (about["weights_name"], about["weights_source"])
+    return weights is None or weights in names or str(find_weights_file(weights)) == about["weights_source"]
+
+
 def _names(stores: Sequence[EmbeddingStore]) -> str:
     named = {f"{short_name(one.key.backbone)} with weights {one.about['weights_name']}" for one in stores}
     return ", ".join(sorted(named)) or "none"
 
 
 def _extract(
-    cache: EmbeddingCache, backbone: Backbone, tail: Tail, known: EmbeddingStore, source: str, *, progress: bool
-) -> Trunk:
-    listing = read_listing(cache)
+    cache: EmbeddingCache,
+    backbone: Backbone,
+    taps: Sequence[Tap],
+    known: EmbeddingStore,
+    source: str,
+    *,
+    progress: bool,
+) -> tuple[EmbeddingStore, int]:
+    """Embed some maps in one go; returns where they are, and of how many images."""
+    listing, named = read_listing(cache), ", ".join(map(str, taps))
     if isinstance(listing.root, Path) and not listing.root.exists():
         raise JobError(
-            f"{cache.path}: lacks {tail.tap}, and the images are not at {listing.root}; bring them back, or train from "
+            f"{cache.path}: lacks {named}, and the images are not at {listing.root}; bring them back, or train from "
             "a layer whose maps are there ('headstart inspect' lists them)"
         )
     if progress:
-        show_line(f"the cache lacks {tail.tap}: it is extracted from {listing.root}, once")
+        show_line(f"the cache lacks {named}: it is extracted from {listing.root}, once")
     settings = replace(Settings.for_key(known.key), dtype=None)
     with device_lock(resolve_device(settings.device), show=progress):
-        extraction = Extraction(cache, listing, backbone, [tail.tap], settings, weights_source=source)
+        extraction = Extraction(cache, listing, backbone, taps, settings, weights_source=source)
     results: list[ShardResult] = []
     try:
         run_shards(extraction, results, progress=progress)
     finally:
         quarantine(cache, listing, results)
-    return Trunk(extraction.store, tail, sum(result.embedded for result in results))
+    return extraction.store, sum(result.embedded for result in results)

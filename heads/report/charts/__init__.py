@@ -5,6 +5,7 @@ map         Map of the images as points, with what a reader may ask of each.
 plots       Scores against the cost of a fit, the number of labels, and claimed probabilities.
 projection  Projection of embeddings onto a plane.
 svg         Matplotlib figure as one inline `<svg>`, and the palette.
+tails       Score of a tail beside linear heads, and its training in phases.
 """
 
 import lazy_loader

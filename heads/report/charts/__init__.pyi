@@ -17,3 +17,5 @@ from .svg import PALETTE as PALETTE
 from .svg import STYLE as STYLE
 from .svg import as_svg as as_svg
 from .svg import panel as panel
+from .tails import epochs_chart as epochs_chart
+from .tails import intervals_chart as intervals_chart

@@ -15,9 +15,10 @@ from PIL import Image
 from headstart.extractors.backbones import load_backbone
 from headstart.extractors.errors import BackboneError
 from headstart.flows.errors import JobError
+from headstart.flows.finetune_options import FinetuneOptions
 from headstart.flows.fitting import fit
-from headstart.flows.fitting.finetuning import FinetuneOptions, finetune, verdict
-from headstart.flows.fitting.finetuning.kept import KeptTraining
+from headstart.flows.fitting.finetuning import finetune, verdict
+from headstart.flows.fitting.finetuning.kept import KeptTails, KeptTraining
 from headstart.flows.fitting.unfinished import UNFINISHED_TAIL
 from headstart.flows.inference import load
 from headstart.heads.errors import DataError
@@ -69,7 +70,7 @@ def test_the_tail_stands_beside_the_best_linear_head_on_the_same_images(cache: P
     assert any("not better than chance allows" in note for note in summary.notes)
     assert [block.name for block in summary.blocks] == ["features.8", "features.9", "classifier"]
     written = sorted(path.name for path in Path(summary.model).parent.iterdir())
-    assert written == ["leaderboard.csv", "model", "predictions.csv", "run.json"]
+    assert written == ["leaderboard.csv", "model", "predictions.csv", "report.html", "run.json"]
 
 
 def test_the_linear_head_is_the_one_that_fit_finds_on_the_penultimate_features(cache: Path) -> None:
@@ -116,7 +117,7 @@ def test_killed_behind_an_epoch_the_same_command_goes_on_from_there(
 def test_a_damaged_file_of_an_unfinished_training_costs_no_more_than_its_epochs(cache: Path) -> None:
     Path("cache.results").mkdir()
     (Path("cache.results") / UNFINISHED_TAIL).write_bytes(b"PK\x03\x04 cut short")
-    assert KeptTraining(Path("cache.results") / UNFINISHED_TAIL, "x").load() is None
+    assert KeptTails(Path("cache.results") / UNFINISHED_TAIL).of("x").load() is None
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,60 @@
+"""Leaderboard of a sweep over tails, with the linear heads among them: all by the same folds."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from headstart.flows.fitting import compare_with_winner
+from headstart.flows.fitting.finetuning.linear import LinearHeads
+from headstart.flows.fitting.finetuning.sweep import Compared
+from headstart.flows.problem import Problem
+from headstart.heads.report import NO_SCORE, CandidateRow, ScoreRow, score_rows
+from headstart.heads.scoring import RunnerUp, find_metric
+from headstart.heads.splits import SplitPlan
+from headstart.heads.sweep import Result, rank_of
+
+
+def describe_candidates(
+    compared: Sequence[Compared], linear: LinearHeads, problem: Problem, plan: SplitPlan, metric: str, seed: int
+) -> list[CandidateRow]:
+    """Return a row for each tail and linear head, best first; none where no tails were compared.
+
+    What was dropped on the way stands below all that went through every fold, and is tested against nothing.
+    """
+    tails = [one.result for one in compared if one.result]
+    if not tails:
+        return []
+    n_folds, kind = len(plan.folds), find_metric(metric)
+    every = sorted(
+        [*tails, *linear.results],
+        key=lambda one: (bool(one.error), -len(one.per_fold), rank_of(one, kind)),
+    )
+    whole = [one if len(one.per_fold) == n_folds else replace(one, predictions=None) for one in every]
+    rivals = compare_with_winner(problem, plan, whole, whole[0], metric=metric, seed=seed)
+    return [_row(problem, one, metric, plan, rival) for one, rival in zip(whole, rivals, strict=True)]
+
+
+def _row(problem: Problem, result: Result, metric: str, plan: SplitPlan, rival: RunnerUp | None) -> CandidateRow:
+    candidate, score, n_folds = result.candidate, result.scores.get(metric), len(plan.folds)
+    embedded = next(one for one in problem.embedded if one.store.key.id == candidate.key)
+    ends, n_done = ScoreRow.of(score) if score else NO_SCORE, len(result.per_fold)
+    split = "val" if plan.selection == "val" else f"{n_folds}-fold CV"
+    return CandidateRow(
+        backbone=embedded.backbone,
+        weights=embedded.store.about["weights_name"],
+        label=embedded.label,
+        key=candidate.key,
+        tap=candidate.tap,
+        head=candidate.head,
+        params=candidate.params,
+        metric=metric,
+        score=ends.value,
+        low=ends.low,
+        high=ends.high,
+        split=split if n_done in (0, n_folds) else f"{n_done} of {n_folds} folds",
+        scores=score_rows(result.scores),
+        fit_seconds=round(result.fit_seconds, 4),
+        error=result.error,
+        warnings=result.warnings,
+        tied=rival.tied if rival else None,
+        p_value=rival.p_adjusted if rival else None,
+    )

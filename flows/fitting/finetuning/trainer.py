@@ -1,0 +1,105 @@
+"""Trainer of a job's tails: each of a layer and its rates, on some rows, gone on with where it was."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from headstart.flows.finetune_options import FinetuneOptions
+from headstart.flows.fitting.finetuning.kept import KeptTails, digest_of
+from headstart.flows.fitting.finetuning.precision import Precisions
+from headstart.flows.fitting.finetuning.trunk import Trunk
+from headstart.flows.problem import Problem
+from headstart.heads.finetuning import Epoch, TailClassifier
+
+HEAD = "tail"
+"""What the head is called in tables and cards."""
+
+_LIBRARIES = ("headstart", "numpy", "scikit-learn", "torch")
+
+_Rows = npt.NDArray[np.intp]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A layer to train from, with what its trunk has put out, and the rates: one candidate."""
+
+    trunk: Trunk
+    rates: Mapping[str, float]
+
+    @property
+    def tap(self) -> str:
+        """Rows that it is trained on."""
+        return str(self.trunk.tail.tap)
+
+
+@dataclass
+class TailTrainer:
+    """Trainer of tails of one problem.
+
+    Attributes
+    ----------
+    problem : Problem
+        With the maps of every layer embedded.
+    options : FinetuneOptions
+    kept : KeptTails
+    precisions : Precisions
+    """
+
+    problem: Problem
+    options: FinetuneOptions
+    kept: KeptTails
+    precisions: Precisions = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.precisions = Precisions(self.options.precision)
+
+    def fit(self, choice: Choice, rows: _Rows, on_epoch: Callable[[Epoch], None] | None = None) -> TailClassifier:
+        """Return a tail that is trained on some rows of the problem.
+
+        Raises
+        ------
+        DataError
+            They cannot be trained on, or the loss of the first epoch is not finite.
+        """
+        problem, seed = self.problem, self.options.seed
+        tail = choice.trunk.tail.with_classes(len(problem.class_names), seed=seed)
+        mapped = self._rows(choice, rows)
+        head = TailClassifier(
+            tail.module,
+            tail.blocks,
+            **self.params_of(choice),
+            precision=self.precisions.of(choice.trunk, mapped),
+            random_state=seed,
+            checkpoint=self.kept.of(self.identity(choice, rows)),
+            on_epoch=on_epoch,
+        )
+        return head.fit(mapped, problem.y[rows], groups=problem.groups[rows])
+
+    def predict(self, head: TailClassifier, choice: Choice, rows: _Rows) -> npt.NDArray[np.float64]:
+        """Return the probabilities (n_rows, n_classes) that a tail gives some rows of the problem."""
+        return head.predict_proba(self._rows(choice, rows))
+
+    def identity(self, choice: Choice, rows: _Rows) -> str:
+        """Return a digest of what a training on some rows goes by, beside the rows' labels and the recipe."""
+        libraries = [version(name) for name in _LIBRARIES]
+        digests, groups = self.problem.images.digest[rows], self.problem.groups[rows]
+        return digest_of(choice.trunk.store.key.id, choice.tap, libraries, self.options.seed, digests, groups)
+
+    def params_of(self, choice: Choice) -> dict[str, Any]:
+        """Return the parameters of a choice's `TailClassifier`, as a person gives them."""
+        return {**self.options.params, **choice.rates}
+
+    def told_of(self, choice: Choice) -> dict[str, Any]:
+        """Return the layer, and those parameters that are not the usual ones: a candidate's, for tables."""
+        usual = {**FinetuneOptions().params, **FinetuneOptions().rates[0]}
+        several = {name for name in choice.rates if len({one[name] for one in self.options.rates}) > 1}
+        params = self.params_of(choice)
+        changed = {name: value for name, value in params.items() if value != usual[name] or name in several}
+        return {"from": choice.trunk.layer, **changed}
+
+    def _rows(self, choice: Choice, rows: _Rows) -> Any:
+        return self.problem.find(choice.trunk.store.key.id, choice.tap).features.take(rows).mapped()

@@ -1,0 +1,39 @@
+"""Rows of cached maps, read a few at a time and given to a network."""
+
+from collections.abc import Iterator
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+
+class Rows(Protocol):
+    """Rows that are read a few at a time: an array, or one that lies on a disk."""
+
+    def __len__(self) -> int:
+        """Count the images."""
+
+    def __getitem__(self, numbers: NDArray[np.intp], /) -> NDArray[Any]:
+        """Return some rows."""
+
+
+def as_batch(rows: NDArray[Any]) -> torch.Tensor:
+    """Return rows as a float32 tensor, maps with their channels last in memory, which convolutions are fast at."""
+    batch = torch.from_numpy(np.array(rows, dtype=np.float32))
+    return batch.contiguous(memory_format=torch.channels_last) if batch.ndim == 4 else batch
+
+
+def logits_of(network: nn.Module, X: Rows, rows: NDArray[np.intp], batch_size: int) -> torch.Tensor:
+    """Return the network's outputs for some rows, in evaluation mode."""
+    network.eval()
+    with torch.no_grad():
+        parts = [network(as_batch(X[some])) for some in pieces_of(rows, batch_size)]
+    return torch.cat(parts)
+
+
+def pieces_of(rows: NDArray[np.intp], size: int) -> Iterator[NDArray[np.intp]]:
+    """Yield so many row numbers at a time."""
+    for first in range(0, len(rows), size):
+        yield rows[first : first + size]
