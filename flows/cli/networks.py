@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from headstart.flows.fitting.finetuning import FinetuneSummary
 
 From = Annotated[
-    str, typer.Option("--from", help="First layer that is trained, such as layer4; see 'headstart summary'.")
+    list[str],
+    typer.Option("--from", help="First layer that is trained, such as layer4; several are candidates."),
 ]
 
 

@@ -7,6 +7,7 @@ import typer
 from rich.table import Table
 
 from headstart.flows.cli.extract import show_extraction
+from headstart.flows.cli.networks import show_finetuning
 from headstart.flows.cli.options import Json
 from headstart.flows.cli.scores import show_fit
 from headstart.flows.output import Console, emit_json, escape, show_line, show_notes
@@ -124,7 +125,7 @@ def run(
     experiment: Annotated[Path, typer.Argument(help="A TOML file; see README.md.", show_default=False)],
     json: Json = False,
 ) -> None:
-    """Run an experiment file as a Prefect flow: extract, fit, report."""
+    """Run an experiment file as a Prefect flow: extract, fit, fine-tune, report."""
     show_line("starting Prefect, which takes some seconds")
     from headstart.flows.orchestration import run as run_experiment
 
@@ -135,3 +136,5 @@ def run(
         show_extraction(summary.extraction)
         for fitted in summary.fits:
             show_fit(fitted)
+        for tail in summary.finetunes:
+            show_finetuning(tail)

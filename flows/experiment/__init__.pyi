@@ -6,4 +6,5 @@ from .security import refuse_disallowed as refuse_disallowed
 from .tables import DASK_PATTERN as DASK_PATTERN
 from .tables import Experiment as Experiment
 from .tables import ExtractTable as ExtractTable
+from .tables import FinetuneTable as FinetuneTable
 from .tables import FitTable as FitTable

@@ -69,10 +69,16 @@ def anchor_values(values: dict[str, Any], folder: Path) -> dict[str, Any]:
             place(table, "weights") if isinstance(table, dict) and _is_file(table.get("weights"), folder) else table
             for table in values["extract"]
         ]
-    if isinstance(values.get("fit"), dict):
-        anchored["fit"] = place(values["fit"], "labels")
-    if isinstance(values.get("fit"), list):
-        anchored["fit"] = [place(table, "labels") if isinstance(table, dict) else table for table in values["fit"]]
+    for kind in ("fit", "finetune"):
+        tables = values.get(kind)
+        if isinstance(tables, dict | list):
+            several = tables if isinstance(tables, list) else [tables]
+            anchored[kind] = [
+                place(table, "labels", *(["weights"] if _is_file(table.get("weights"), folder) else []))
+                if isinstance(table, dict)
+                else table
+                for table in several
+            ]
     return anchored
 
 
@@ -90,7 +96,7 @@ def _anchored_roots(table: dict[str, Any], folder: Path) -> dict[str, Any]:
 
 def _place(location: tuple[int | str, ...], values: dict[str, Any]) -> str:
     """Write where a fault is, as the file has it: ``[fit]`` has no number."""
-    alone = location[:1] == ("fit",) and isinstance(values.get("fit"), dict)
+    alone = location[:1] in (("fit",), ("finetune",)) and isinstance(values.get(str(location[0])), dict)
     return ".".join(str(part) for part in location if not (alone and part == 0))
 
 

@@ -124,9 +124,8 @@ def _places(experiment: Experiment) -> list[tuple[str, str]]:
         ("out", str(experiment.out)),
     ]
     places += [("extract.weights", table.weights) for table in experiment.extract if is_file_argument(table.weights)]
-    places += [
-        ("fit.labels", str(table.options.labels)) for table in experiment.fit if table.options.labels is not None
-    ]
+    for kind, tables in (("fit", experiment.fit), ("finetune", experiment.finetune)):
+        places += [(f"{kind}.labels", str(labels)) for table in tables if (labels := table.options.labels) is not None]
     return places
 
 

@@ -2,12 +2,22 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, Self, TypeVar
+from typing import Annotated, Any, Self, TypeVar, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, create_model, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    create_model,
+    field_validator,
+    model_validator,
+)
 
 from headstart.extractors.images import Layout
-from headstart.extractors.spec import PENULTIMATE, Settings, options_of, shared_values
+from headstart.extractors.spec import PENULTIMATE, OptionField, Settings, options_of, shared_values
+from headstart.flows.finetune_options import FinetuneOptions
 from headstart.flows.options import FitOptions
 
 
@@ -22,16 +32,25 @@ def _with_options(holder: type) -> Callable[[type[_AnyTable]], type[_AnyTable]]:
     """Give a table a field for each option of a job that an experiment file has."""
 
     def completed(table: type[_AnyTable]) -> type[_AnyTable]:
-        options: dict[str, Any] = {
-            one.name: (one.kind, Field(default=one.default, ge=option.least, gt=option.above, lt=option.below))
-            for one in options_of(holder)
-            if (option := one.option).table
-        }
+        options: dict[str, Any] = {one.name: _field(one) for one in options_of(holder) if one.option.table}
         return create_model(
             table.__name__, __base__=table, __module__=table.__module__, __doc__=table.__doc__, **options
         )
 
     return completed
+
+
+def _field(one: OptionField) -> tuple[Any, Any]:
+    """Return type and default of an option; where it takes several values, one may stand without brackets."""
+    bounds = {"ge": one.option.least, "gt": one.option.above, "lt": one.option.below}
+    if get_origin(one.kind) is not list:
+        return one.kind, Field(default=one.default, **bounds)  # type: ignore[arg-type]  # which pydantic types one by one
+    each = Annotated[get_args(one.kind)[0], Field(**bounds)]  # type: ignore[arg-type]  # as above
+    return Annotated[list[each], BeforeValidator(_as_list), Field(min_length=1)], one.default  # type: ignore[valid-type]  # made at run time
+
+
+def _as_list(value: Any) -> Any:
+    return value if isinstance(value, list) else [value]
 
 
 DASK_PATTERN = r"^(local|cuda|[a-z]+://.+)$"
@@ -75,6 +94,25 @@ class FitTable(_Table):
         return FitOptions(**shared_values(FitOptions, self))
 
 
+@_with_options(FinetuneOptions)
+class FinetuneTable(_Table):
+    """``[[finetune]]``: a tail of one of the networks that ``[[extract]]`` names, as in ``headstart finetune``.
+
+    `backbone` and `weights` say which, where there are several. The results lie in ``finetune`` below the experiment's
+    ``out``; of several tables, each has a folder in it, called by its ``name``, or ``finetune-1``, ``finetune-2``, …
+    """
+
+    model_config = ConfigDict(populate_by_name=True)
+
+    name: str | None = Field(default=None, pattern=r"^\w[\w .-]*$")
+    from_layer: Annotated[list[str], BeforeValidator(_as_list)] = Field(alias="from", min_length=1)
+
+    @property
+    def options(self) -> FinetuneOptions:
+        """Options of the job; the rest is the experiment's."""
+        return FinetuneOptions(**shared_values(FinetuneOptions, self))
+
+
 class SecurityTable(_Table):
     """``[security]``: where a run may read and write, and what it may import or connect to.
 
@@ -93,6 +131,10 @@ class SecurityTable(_Table):
         return self
 
 
+TAILS = "finetune"
+"""Folder of tails below an experiment's results."""
+
+
 @_with_options(Settings)
 class Experiment(_Table):
     """A whole experiment; relative paths are relative to the file."""
@@ -107,9 +149,10 @@ class Experiment(_Table):
     extract: list[ExtractTable] = Field(min_length=1)
     scale: ScaleTable | None = None  # before fit, whose tables take it up
     fit: list[FitTable] = Field(min_length=1)
+    finetune: list[FinetuneTable] = []
     security: SecurityTable = SecurityTable()
 
-    @field_validator("fit", mode="before")
+    @field_validator("fit", "finetune", mode="before")
     @classmethod
     def _take_one_table(cls, value: Any) -> Any:
         return [value] if isinstance(value, dict) else value
@@ -123,13 +166,13 @@ class Experiment(_Table):
         taken = {"dask": scale.dask}
         return [table if "dask" in table.model_fields_set else table.model_copy(update=taken) for table in tables]
 
-    @field_validator("fit")
+    @field_validator("fit", "finetune")
     @classmethod
-    def _name_tables(cls, tables: list[FitTable]) -> list[FitTable]:
-        if len(tables) == 1:
+    def _name_tables(cls, tables: list[_AnyTable], info: ValidationInfo) -> list[_AnyTable]:
+        if len(tables) < 2:
             return tables
-        named = [
-            table.model_copy(update={"name": table.name or f"fit-{number}"})
+        named: list[Any] = [
+            table.model_copy(update={"name": getattr(table, "name", None) or f"{info.field_name}-{number}"})
             for number, table in enumerate(tables, start=1)
         ]
         names = [str(table.name).casefold() for table in named]  # some file systems tell no capitals
@@ -137,8 +180,40 @@ class Experiment(_Table):
             raise ValueError(f"the name {twice[0]!r} is given twice; each table needs a results folder of its own")
         return named
 
-    def folder_of(self, table: FitTable) -> Path:
-        """Where the results of one of the ``fit`` tables go."""
+    @model_validator(mode="after")
+    def _check_tails(self) -> Self:
+        for table in self.finetune:
+            self.network_of(table)
+        if self.finetune and any(str(table.name).casefold() == TAILS for table in self.fit):
+            raise ValueError(f"a fit is called {TAILS!r}, where the results of [[finetune]] go; name it otherwise")
+        return self
+
+    def network_of(self, table: FinetuneTable) -> ExtractTable:
+        """Return the ``extract`` table with the network of one of the ``finetune`` tables.
+
+        Raises
+        ------
+        ValueError
+            None fits, or several do.
+        """
+        found = [
+            one
+            for one in self.extract
+            if table.backbone in (None, one.backbone) and table.weights in (None, one.weights)
+        ]
+        if len(found) == 1:
+            return found[0]
+        there = ", ".join(f"{one.backbone} with weights {one.weights}" for one in self.extract)
+        asked = f"{table.backbone or 'any backbone'} with weights {table.weights or 'of any kind'}"
+        raise ValueError(
+            f"finetune from {', '.join(table.from_layer)}: {len(found)} [[extract]] tables are {asked} ({there}); "
+            "name one by backbone and weights"
+        )
+
+    def folder_of(self, table: FitTable | FinetuneTable) -> Path:
+        """Where the results of one of the ``fit`` or ``finetune`` tables go."""
+        if isinstance(table, FinetuneTable):
+            return self.out / TAILS if len(self.finetune) == 1 else self.out / TAILS / str(table.name)
         return self.out if len(self.fit) == 1 else self.out / str(table.name)
 
     @property

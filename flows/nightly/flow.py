@@ -21,6 +21,7 @@ from headstart.flows.orchestration import (
     fit_in_tasks,
     record_embeddings,
     refuse_misspelt,
+    refuse_tails,
     slug_of,
     tie_embedded_server,
 )
@@ -41,6 +42,7 @@ def nightly(experiment: Experiment, progress: bool = False) -> State[NightSummar
     Its work is done also where it ends as Alert. Call `hold_night` for the `NightSummary`: called as a function, a flow
     that ends so raises.
     """
+    refuse_tails(experiment)
     with experiment_at_work(experiment, show=progress) as settled:
         refuse_misspelt(settled)  # a parameter that was typed into Prefect's form has passed through nothing else
         night = run_night(
@@ -79,6 +81,7 @@ def hold_night(experiment: str | Path | Experiment, *, progress: bool = False) -
         It names something that does not exist, or that its task cannot use.
     """
     checked = experiment if isinstance(experiment, Experiment) else read_experiment(experiment)
+    refuse_tails(checked)
     check_allowed(checked)  # before the next line imports code of one's own
     refuse_misspelt(checked)
     tie_embedded_server()

@@ -7,6 +7,7 @@ deployments       Flows that `prefect.yaml` names, each with a whole experiment 
 embedded_server   Prefect's embedded server, which ends with the process that started it.
 end_with_parent   Script that ends a server whose run is gone.
 extraction_tasks  Extraction as tasks: list, open, embed shard by shard.
+finetune_tasks    Tails as tasks, each with its artifacts.
 fit_tasks         Fits as tasks, each with its artifacts.
 pipeline          Flow of a whole experiment: list, embed, fit, report.
 preparation       Steps before a flow's first task: settle paths, check limits, wait for a turn.

@@ -5,6 +5,7 @@ from .cache_queue import free_dead_runs as free_dead_runs
 from .cache_queue import share_limit as share_limit
 from .embedded_server import tie_embedded_server as tie_embedded_server
 from .extraction_tasks import extract_in_tasks as extract_in_tasks
+from .finetune_tasks import refuse_tails as refuse_tails
 from .fit_tasks import fit_in_tasks as fit_in_tasks
 from .pipeline import RunSummary as RunSummary
 from .pipeline import refuse_misspelt as refuse_misspelt

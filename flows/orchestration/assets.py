@@ -10,7 +10,7 @@ from prefect.cache_policies import NO_CACHE
 
 from headstart.extractors.images import is_url
 from headstart.extractors.spec import short_name
-from headstart.flows.experiment import Experiment, FitTable
+from headstart.flows.experiment import Experiment, FinetuneTable, FitTable
 from headstart.flows.extraction import ExtractionSummary
 
 _NOT_IN_A_KEY = re.compile(r"[^A-Za-z0-9:/._=+,@~-]")  # most of this Prefect refuses; the rest no one can type
@@ -28,9 +28,10 @@ def embeddings_asset(cache: str | Path, key_id: str, backbone: str | None = None
     return Asset(key=asset_key(Path(cache) / "embeddings" / key_id), properties=properties)
 
 
-def model_asset(experiment: Experiment, table: FitTable) -> Asset:
-    """Name the model folder that a fit writes."""
-    name = f"model of {experiment.name} {table.name or ''}".strip()
+def model_asset(experiment: Experiment, table: FitTable | FinetuneTable) -> Asset:
+    """Name the model folder that a fit or a fine-tuning writes."""
+    kind = "tail" if isinstance(table, FinetuneTable) else "model"
+    name = f"{kind} of {experiment.name} {table.name or ''}".strip()
     return Asset(key=asset_key(experiment.folder_of(table) / "model"), properties=AssetProperties(name=name))
 
 

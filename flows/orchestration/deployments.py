@@ -12,6 +12,7 @@ from headstart.flows.extraction import ExtractionSummary
 from headstart.flows.fit_summary import FitSummary
 from headstart.flows.orchestration.assets import record_embeddings
 from headstart.flows.orchestration.extraction_tasks import extract_in_tasks, wanted_by
+from headstart.flows.orchestration.finetune_tasks import refuse_tails
 from headstart.flows.orchestration.fit_tasks import fit_in_tasks
 from headstart.flows.orchestration.preparation import NO_PICKLE, experiment_at_work
 
@@ -35,6 +36,7 @@ def extraction(experiment: Experiment) -> ExtractionSummary:
 )
 def refitting(experiment: Experiment) -> list[FitSummary]:
     """Fit the experiment's heads on what its cache holds; no image is read and none embedded."""
+    refuse_tails(experiment)
     with experiment_at_work(experiment, create=False) as settled:
         return fit_in_tasks(settled, find_keys(settled), progress=False)
 

@@ -1,4 +1,4 @@
-"""The Prefect flow of a whole experiment: list, embed shard by shard, fit, report."""
+"""The Prefect flow of a whole experiment: list, embed shard by shard, fit, fine-tune, report."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,9 +12,11 @@ from headstart.flows.experiment import Experiment, check_allowed, read_experimen
 from headstart.flows.extraction import ExtractionSummary, check_there, check_wanted
 from headstart.flows.fit_summary import FitSummary
 from headstart.flows.fitting import refuse_unusable
+from headstart.flows.fitting.finetuning import FinetuneSummary
 from headstart.flows.orchestration.assets import record_embeddings
 from headstart.flows.orchestration.embedded_server import tie_embedded_server
 from headstart.flows.orchestration.extraction_tasks import extract_in_tasks, wanted_by
+from headstart.flows.orchestration.finetune_tasks import finetune_in_tasks, refuse_untrainable
 from headstart.flows.orchestration.fit_tasks import fit_in_tasks
 from headstart.flows.orchestration.preparation import NO_PICKLE, experiment_at_work
 
@@ -30,11 +32,14 @@ class RunSummary:
         Of ``[fit]``, or of the first ``[[fit]]``.
     further_fits : list of FitSummary
         Of the other ``[[fit]]`` tables, in their order.
+    finetunes : list of FinetuneSummary
+        Of the ``[[finetune]]`` tables, in their order.
     """
 
     extraction: ExtractionSummary
     fit: FitSummary
     further_fits: list[FitSummary] = field(default_factory=list)
+    finetunes: list[FinetuneSummary] = field(default_factory=list)
 
     @property
     def fits(self) -> list[FitSummary]:
@@ -89,14 +94,17 @@ def refuse_misspelt(experiment: Experiment) -> None:
     check_wanted(experiment.images, wanted_by(experiment), experiment.cache)
     for fit_table in experiment.fit:
         refuse_unusable(fit_table.head, fit_table.options)
+    refuse_untrainable(experiment)
 
 
 @flow(name="headstart", flow_run_name="{experiment.name}", persist_result=False, result_serializer=NO_PICKLE)
 def run_experiment(experiment: Experiment, progress: bool = False) -> RunSummary:
-    """Extract with every backbone of the experiment, fit its heads, and leave a table and a page of the report."""
+    """Extract with every backbone, fit the heads, train the tails, and leave a table and a page of each report."""
     with experiment_at_work(experiment, show=progress) as settled:
         refuse_misspelt(settled)  # a parameter that was typed into Prefect's form has passed through nothing else
         extracted = extract_in_tasks(settled, progress=progress)
         record_embeddings(settled, extracted)
-        fits = fit_in_tasks(settled, [key.id for key in extracted.keys], progress=progress)
-    return RunSummary(extracted, fits[0], fits[1:])
+        keys = [key.id for key in extracted.keys]
+        fits = fit_in_tasks(settled, keys, progress=progress)
+        tails = finetune_in_tasks(settled, keys, progress=progress)
+    return RunSummary(extracted, fits[0], fits[1:], tails)

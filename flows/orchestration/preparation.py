@@ -72,6 +72,7 @@ def settle_paths(experiment: Experiment) -> Experiment:
 def _paths(experiment: Experiment) -> list[tuple[str, str]]:
     paths = [("images", experiment.images), ("cache", str(experiment.cache)), ("out", str(experiment.out))]
     paths += [("weights", table.weights) for table in experiment.extract if is_file_argument(table.weights)]
-    paths += [("labels", str(table.options.labels)) for table in experiment.fit if table.options.labels is not None]
+    for table in (*experiment.fit, *experiment.finetune):
+        paths += [("labels", str(labels))] if (labels := table.options.labels) is not None else []
     paths += [("roots", root) for root in experiment.security.roots or []]
     return [(field, path) for field, path in paths if not is_url(path)]

@@ -19,7 +19,13 @@ from prefect.types.entrypoint import EntrypointType
 from headstart.flows.errors import JobError
 from headstart.flows.experiment import Experiment, check_allowed, export_limits, read_experiment
 from headstart.flows.nightly import nightly
-from headstart.flows.orchestration import ONE_AFTER_THE_OTHER, free_dead_runs, refuse_misspelt, share_limit
+from headstart.flows.orchestration import (
+    ONE_AFTER_THE_OTHER,
+    free_dead_runs,
+    refuse_misspelt,
+    refuse_tails,
+    share_limit,
+)
 from headstart.flows.serving.runner import TidyRunner
 from headstart.flows.serving.schedules import When
 from headstart.flows.serving.watched_runs import start_runs_of_changes
@@ -87,6 +93,7 @@ def serve(
     """
     api = require_server()
     checked = read_experiment(experiment)
+    refuse_tails(checked)
     check_allowed(checked)
     refuse_misspelt(checked)
     # The runs inherit it: what the UI sends as a parameter can narrow these limits, and never widen them.

@@ -20,12 +20,15 @@ from headstart.extractors.spec.settings import Settings, SettingsKeywords
 from headstart.flows.cli import clustering as cli_clustering
 from headstart.flows.cli import extract as cli_extract
 from headstart.flows.cli import fit as cli_fit
+from headstart.flows.cli import networks as cli_networks
 from headstart.flows.cli import predict as cli_predict
 from headstart.flows.cli.app import app
 from headstart.flows.experiment.tables import Experiment, FitTable
 from headstart.flows.exploring.clustering import cluster
 from headstart.flows.exploring.options import ClusterKeywords, ClusterOptions
 from headstart.flows.extraction.job import extract
+from headstart.flows.finetune_options import FinetuneKeywords, FinetuneOptions
+from headstart.flows.fitting.finetuning import finetune
 from headstart.flows.fitting.job import fit
 from headstart.flows.fitting.several import fit_targets
 from headstart.flows.inference.options import PredictKeywords, PredictOptions
@@ -67,12 +70,14 @@ KEYWORDS = [
     (Settings, SettingsKeywords),
     (PredictOptions, PredictKeywords),
     (ClusterOptions, ClusterKeywords),
+    (FinetuneOptions, FinetuneKeywords),
 ]
 COMMANDS = [
     (FitOptions, cli_fit.fit),
     (ExtractOptions, cli_extract.extract),
     (PredictOptions, cli_predict.predict),
     (ClusterOptions, cli_clustering.cluster),
+    (FinetuneOptions, cli_networks.finetune),
 ]
 HOLDERS = [holder for holder, _ in KEYWORDS]
 
@@ -183,6 +188,7 @@ def _explained(name: str, text: str) -> bool:
         (partial(extract, "photos"), "weight", "weights"),
         (partial(predict, "model"), "all_class", "all_classes"),
         (cluster, "min_size", "min_cluster_size"),
+        (partial(finetune, from_layer="layer4"), "layer_decays", "layer_decay"),
     ],
 )
 def test_a_misspelt_option_names_the_nearest(job: Any, wrong: str, nearest: str) -> None:

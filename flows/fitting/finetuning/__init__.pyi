@@ -1,4 +1,5 @@
 from .job import finetune as finetune
+from .linear import LINEAR_HEADS as LINEAR_HEADS
 from .summary import BlockRow as BlockRow
 from .summary import FinetuneSummary as FinetuneSummary
 from .summary import verdict as verdict

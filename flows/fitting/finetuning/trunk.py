@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from headstart.extractors.backbones import Backbone, load_backbone, resolve_backbone
+from headstart.extractors.backbones import Backbone, canonical_name, load_backbone, resolve_backbone
 from headstart.extractors.cache import EmbeddingCache, EmbeddingStore
 from headstart.extractors.extraction import Extraction, ShardResult
 from headstart.extractors.listing import read_listing
@@ -84,7 +84,7 @@ def _is_of_same(key: EmbeddingKey, known: EmbeddingKey) -> bool:
 
 
 def _choose(cache: EmbeddingCache, options: FinetuneOptions) -> EmbeddingStore:
-    named = options.backbone
+    named = options.backbone and canonical_name(options.backbone)
     stores = [one for one in cache.stores() if options.keys is None or one.key.id in options.keys]
     found = [one for one in stores if named in (None, one.key.backbone, short_name(one.key.backbone))]
     kinds = {(one.key.backbone, one.key.weights) for one in found}
