@@ -35,6 +35,12 @@ backbone = "pixels"
 
 [fit]
 head = ["logreg", "ridge", "knn", "centroid", "linear-torch", "dummy"]
+
+[[finetune]] # train the encoder's last layers further, beside its linear heads
+weights = "encoder.safetensors"
+from = "features.8"
+start = "linear"
+layer_decay = 0.3
 """
 
 

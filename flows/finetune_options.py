@@ -38,7 +38,7 @@ class FinetuneOptions:
         Whether batch norms keep the statistics of the pretraining, or follow the images.
     precision : {"auto", "fp32", "bf16"}
         bf16: layers compute in bfloat16, and weights stay in float32; ``auto`` does so where the processor multiplies
-        it in hardware, a step is large enough to gain, and the logits agree.
+        it in hardware, convolutions have most of the work, and the logits agree.
     backbone, weights : str, optional
         Which backbone of the cache, and which of its weights, or where they are now.
     keys : sequence of str, optional

@@ -5,10 +5,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from headstart.extractors.spec import PENULTIMATE
 from headstart.flows.cli.options import CacheArgument, Json, with_options
 from headstart.flows.finetune_options import FinetuneOptions
-from headstart.flows.output import Console, emit_json, escape, nearby, show_notes, table_of
-from headstart.heads.report import interval_text, score_text
+from headstart.flows.output import MOST_ROWS, Console, as_latest, emit_json, escape, nearby, show_notes, table_of
+from headstart.heads.report import interval_text, params_text, score_text
 from headstart.heads.scoring import metric_name
 
 if TYPE_CHECKING:
@@ -113,9 +114,11 @@ def _count(number: int) -> str:
 def show_finetuning(found: "FinetuneSummary") -> None:
     """Print both scores on the same images, what was trained at which rates, and what chance says of the two."""
     console, metric = Console(), found.winner.metric
+    if found.candidates:
+        _show_candidates(console, found)
     console.print(f"\n{found.test.n_images} images of {found.test.split}, trained on {found.test.n_train}:")
     table = table_of("head", "on", metric_name(metric), "95 %")
-    for row in (found.winner, found.linear):
+    for row in (found.winner, *found.heads):
         cells = (row.head, row.tap, score_text(metric, row.score), interval_text(metric, row.low, row.high))
         table.add_row(*map(escape, cells))
     console.print(table)
@@ -128,5 +131,40 @@ def show_finetuning(found: "FinetuneSummary") -> None:
         highlight=False,
     )
     show_notes(found.notes)
-    console.print(f"model   {escape(nearby(found.model))}", highlight=False, soft_wrap=True)
-    console.print(f"table   {escape(nearby(found.table))}", highlight=False, soft_wrap=True)
+    _show_files(console, found)
+
+
+def _show_candidates(console: Console, found: "FinetuneSummary") -> None:
+    """Print what was compared inside train."""
+    metric, tails = found.winner.metric, [row.params for row in found.candidates if row.tap != PENULTIMATE]
+    same = {name for name, value in tails[0].items() if all(one.get(name) == value for one in tails)}
+    table = table_of("head", "parameters", metric_name(metric), "95 %", "scored on")
+    for row in found.candidates[:MOST_ROWS]:
+        reached = "failed" if row.error else score_text(metric, row.score)
+        own = {name: value for name, value in row.params.items() if row.tap == PENULTIMATE or name not in same}
+        interval = escape(interval_text(metric, row.low, row.high))
+        table.add_row(row.head, escape(params_text(own)), reached, interval, row.split)
+    console.print("\nCompared inside train, without the test images:", highlight=False)
+    console.print(table)
+    if len(found.candidates) > MOST_ROWS:
+        show_notes([f"{len(found.candidates) - MOST_ROWS} more in {nearby(found.table)}"])
+
+
+def show_tail(found: "FinetuneSummary") -> None:
+    """Print a tail's score beside those of the linear heads in a few lines, below those of a fit."""
+    console, metric = Console(), found.winner.metric
+    images = f"{found.test.n_images} images of {found.test.split}"
+    console.print(f"\nTrained further from {escape(found.layer)} on, on the same {images}:", highlight=False)
+    for row in (found.winner, *found.heads):
+        line = f"{score_text(metric, row.score):>8} {interval_text(metric, row.low, row.high):<14} {row.head}"
+        remark = "" if row is found.winner else f" on {row.tap} features"
+        console.print(escape(f"{line}{remark}"), highlight=False, soft_wrap=True)
+    console.print(f"{escape(found.verdict)}\n", highlight=False)
+    _show_files(console, found)
+
+
+def _show_files(console: Console, found: "FinetuneSummary") -> None:
+    for what, place in (("model", found.model), ("report", found.report)):
+        line = escape(nearby(str(as_latest(place))))
+        remark = "   ← open this in a browser" if what == "report" else ""
+        console.print(f"{what:<7} {line}{remark}", highlight=False, soft_wrap=True)

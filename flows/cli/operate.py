@@ -7,7 +7,7 @@ import typer
 from rich.table import Table
 
 from headstart.flows.cli.extract import show_extraction
-from headstart.flows.cli.networks import show_finetuning
+from headstart.flows.cli.networks import show_tail
 from headstart.flows.cli.options import Json
 from headstart.flows.cli.scores import show_fit
 from headstart.flows.output import Console, emit_json, escape, show_line, show_notes
@@ -118,7 +118,10 @@ def demo(
     from headstart.flows.demo import demo as run_demo
 
     show_notes(["digits 0–4 teach a small encoder; telling digits 5–9 apart, from five images of each, is the task"])
-    show_fit(run_demo(out).fit)
+    summary = run_demo(out)
+    show_fit(summary.fit)
+    for tail in summary.finetunes:
+        show_tail(tail)
 
 
 def run(
@@ -137,4 +140,4 @@ def run(
         for fitted in summary.fits:
             show_fit(fitted)
         for tail in summary.finetunes:
-            show_finetuning(tail)
+            show_tail(tail)

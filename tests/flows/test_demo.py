@@ -28,6 +28,7 @@ TASKS = [
     "embed small_cnn, shard 1 of 2",
     "embed small_cnn, shard 2 of 2",
     "embed small_cnn, shard 2 of 2",
+    "fine-tune from features.8",
     "fit logreg, ridge, knn, centroid, linear-torch, dummy",
     "list images",
     "open pixels (default)",
@@ -98,6 +99,20 @@ def test_the_gain_by_transfer_can_be_seen(shown: Shown) -> None:
     assert "random, seed 0" in page
 
 
+def test_a_tail_stands_beside_the_linear_heads_on_the_same_images(shown: Shown) -> None:
+    folder, ran = shown
+    beside = ran.stdout.split("Trained further from features.8 on, on the same 871 images of test:\n")[1]
+    first, *others = beside.splitlines()[:4]
+    assert first.endswith(" tail")
+    assert sorted(line.split()[-4] for line in others) == ["lda", "logreg", "ridge"]
+    assert re.search(
+        r"^fine-tuning is (not better than chance allows|better|worse) \(paired test", beside, re.MULTILINE
+    )
+    page = folder / "results" / "finetune" / "report.html"
+    assert f"report  {os.path.relpath(page, folder.parent)}   ← open this in a browser" in beside
+    assert "Beside the linear heads" in page.read_text()
+
+
 def test_every_step_is_a_task_whose_name_reads_well(shown: Shown) -> None:
     with closing(sqlite3.connect(shown[0].parent / "prefect" / "prefect.db")) as database:
         (flow,) = database.execute("select name, state_name from flow_run").fetchall()
@@ -109,6 +124,8 @@ def test_every_step_is_a_task_whose_name_reads_well(shown: Shown) -> None:
         "embedding-pixels": "progress",
         "embedding-small-cnn": "progress",
         "digits-chart": "image",
+        "digits-finetune-heads": "table",
+        "digits-finetune-report": "markdown",
         "digits-leaderboard": "table",
         "digits-report": "markdown",
     }

@@ -68,7 +68,7 @@ def test_a_table_has_every_option_with_its_default_and_bounds() -> None:
         assert getattr(table, one.name) == one.default
         limits = [("least", -1), ("above", 0), ("below", 1e12)]
         for _, value in [limit for limit in limits if getattr(one.option, limit[0]) is not None]:
-            with pytest.raises(ValidationError, match="Input should be (greater|less) than"):
+            with pytest.raises(ValidationError, match=r"Input should be (greater|less) than"):
                 FinetuneTable(**{"from": "features.8", one.name: int(value) if int in _kinds(one.kind) else value})
 
 
@@ -107,5 +107,5 @@ def test_one_value_may_stand_without_brackets_in_a_table() -> None:
     table = FinetuneTable(**{"from": "layer4", "learning_rate": 0.1, "block_rates": {"fc": 0.2}})
     assert (table.from_layer, table.options.learning_rate, table.options.layer_decay) == (["layer4"], [0.1], [1.0])
     assert table.options.block_rates == {"fc": 0.2}
-    with pytest.raises(ValidationError, match="Input should be a valid list|at least 1 item"):
+    with pytest.raises(ValidationError, match=r"Input should be a valid list|at least 1 item"):
         FinetuneTable(**{"from": []})

@@ -52,8 +52,7 @@ class Done:
 def describe(done: Done, place: RunPlace) -> FinetuneSummary:
     """Gather what fine-tuning returns; its files are to be in `place`."""
     problem, plan, chosen, options = done.problem, done.plan, done.compared[0].choice, done.trainer.options
-    told = done.trainer.told_of(chosen)
-    tail_row = _row(done, HEAD, chosen.tap, told, done.test, done.fit_seconds)
+    tail_row = _row(done, HEAD, chosen.tap, done.trainer.named_params(chosen), done.test, done.fit_seconds)
     heads = [
         _row(done, one.candidate.head, one.candidate.tap, one.candidate.params, score, one.fit_seconds)
         for one, score in done.linear.best

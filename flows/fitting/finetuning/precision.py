@@ -51,15 +51,14 @@ class Precisions:
 
     def _settle(self, tail: Tail, rows: Any) -> tuple[Precision, str]:
         if self.asked != "auto":
-            return self.asked, f"layers compute in {self.asked} while they are trained, as asked"
+            return self.asked, ""
         if not has_fast_bf16(torch.device("cpu")) or share_of_convolutions(tail, rows) < LEAST_SHARE:
             return "fp32", ""
         cosine = cosine_to_float32(tail, rows)
         if not cosine >= LEAST_COSINE:
             return "fp32", f"trained in float32: in bfloat16 the cosine of the logits falls to {cosine:.4f}"
         return "bf16", (
-            f"layers compute in bfloat16 while they are trained, the logits' cosine to float32 is {cosine:.4f}; "
-            "--precision fp32 does not"
+            f"trained in bfloat16, whose logits have a cosine of {cosine:.4f} to those in float32 (--precision fp32)"
         )
 
 

@@ -83,6 +83,11 @@ class FinetuneSummary:
     seconds: float
     seconds_an_epoch: float
 
+    @property
+    def verdict(self) -> str:
+        """Whether the tail is better than the best linear head, as far as the test images tell."""
+        return verdict(self.difference)
+
 
 def verdict(difference: Difference) -> str:
     """Say whether the tail is better than the linear head, as far as the test images tell."""

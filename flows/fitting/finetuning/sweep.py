@@ -125,5 +125,5 @@ def _candidate(choice: Choice, trainer: TailTrainer) -> Candidate:
         tap=choice.tap,
         key=embedded.store.key.id,
         head=HEAD,
-        params=trainer.told_of(choice),
+        params=trainer.named_params(choice),
     )

@@ -93,7 +93,7 @@ class TailTrainer:
         """Return the parameters of a choice's `TailClassifier`, as a person gives them."""
         return {**self.options.params, **choice.rates}
 
-    def told_of(self, choice: Choice) -> dict[str, Any]:
+    def named_params(self, choice: Choice) -> dict[str, Any]:
         """Return the layer, and those parameters that are not the usual ones: a candidate's, for tables."""
         usual = {**FinetuneOptions().params, **FinetuneOptions().rates[0]}
         several = {name for name in choice.rates if len({one[name] for one in self.options.rates}) > 1}

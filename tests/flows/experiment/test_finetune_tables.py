@@ -30,9 +30,8 @@ start = "linear"
 "features.8" = 0.001
 """
 TWO_NETWORKS = GOOD.replace("[fit]", '[[extract]]\nbackbone = "small_cnn"\nweights = "own.pth"\n\n[fit]')
-TWO_TAILS = GOOD.replace(
-    "[[finetune]]", '[[finetune]]\nname = "low"\nfrom = ["features.4", "features.8"]\n\n[[finetune]]'
-)
+LOW = '[[finetune]]\nname = "low"\nfrom = ["features.4", "features.8"]\n\n'
+TWO_TAILS = GOOD.replace("[[finetune]]", f"{LOW}[[finetune]]")
 
 
 def written(folder: Path, text: str) -> Path:
@@ -86,9 +85,9 @@ def test_of_two_networks_the_table_says_which(tmp_path: Path) -> None:
     ],
 )
 def test_what_is_wrong_is_told_in_one_line(tmp_path: Path, text: str, words: str) -> None:
-    with pytest.raises(JobError, match=words) as told:
+    with pytest.raises(JobError, match=words) as refused:
         read_experiment(written(tmp_path, text))
-    assert "\n" not in str(told.value)
+    assert "\n" not in str(refused.value)
 
 
 @pytest.mark.parametrize(
@@ -115,7 +114,7 @@ def test_a_night_and_what_is_served_refuse_tails_in_one_line(tmp_path: Path, mon
     place = written(tmp_path, GOOD)
     monkeypatch.setattr("headstart.flows.serving.server.require_server", lambda: "http://127.0.0.1:9/api")
     for refuse in (lambda: hold_night(place), lambda: serve(place), lambda: refitting.fn(read_experiment(place))):
-        with pytest.raises(JobError, match="'headstart run' alone trains the tails") as told:
+        with pytest.raises(JobError, match="'headstart run' alone trains the tails") as refused:
             refuse()
-        assert "\n" not in str(told.value)
+        assert "\n" not in str(refused.value)
     refuse_tails(read_experiment(written(tmp_path, GOOD.partition("[[finetune]]")[0])))
