@@ -28,18 +28,19 @@ def hold_out_whole(
     if groups is None or len(np.unique(groups)) == len(groups):
         return hold_out(codes, fraction, seed)
     counts = np.bincount(codes)
-    most = np.minimum(np.ceil(fraction * counts), np.maximum(counts - 1, 0))
+    # Whole groups seldom fit the share of each class: up to twice as many may choose, and one has to be left to fit.
+    most = np.minimum(np.ceil(2 * fraction * counts), np.maximum(counts - 1, 0))
     _, numbers = np.unique(groups, return_inverse=True)
     order = np.argsort(numbers, kind="stable")
     members = np.split(order, np.flatnonzero(np.diff(numbers[order])) + 1)
-    taken, chosen = np.zeros(len(counts)), list[_Rows]()
+    taken, chosen = np.zeros(len(counts), dtype=np.intp), list[_Rows]()
     for number in np.random.default_rng(seed).permutation(len(members)):
         added = np.bincount(codes[members[number]], minlength=len(counts))
-        if (taken + added <= most).all():
+        if taken.sum() < round(fraction * len(codes)) and (taken + added <= most).all():
             taken += added
             chosen.append(members[number])
-    rows, n_chosen = np.arange(len(codes)), sum(map(len, chosen))
-    if n_chosen < max(_LEAST, len(counts)):
+    rows = np.arange(len(codes))
+    if taken.sum() < max(_LEAST, len(counts)):
         return rows, rows[:0]
     val_rows = np.sort(np.concatenate(chosen))
     return np.setdiff1d(rows, val_rows), val_rows

@@ -120,10 +120,9 @@ class TailClassifier(ClassifierMixin, BaseEstimator):
 
         Raises
         ------
-        ValueError
-            A parameter is out of its range.
         DataError
-            There are fewer than two classes, more than the network tells apart, or the first loss is not finite.
+            A parameter is out of its range, there are fewer than two classes or more than the network tells apart, or
+            the first loss is not finite.
         """
         recipe = self.recipe()
         codes = np.asarray(y).astype(np.intp)
@@ -153,15 +152,15 @@ class TailClassifier(ClassifierMixin, BaseEstimator):
 
         Raises
         ------
-        ValueError
+        DataError
             A parameter is out of its range.
         """
         for name, least in _AT_LEAST.items():
             if not getattr(self, name) >= least:
-                raise ValueError(f"{name} is {getattr(self, name)!r}, expected at least {least}")
+                raise DataError(f"{name} is {getattr(self, name)!r}, expected at least {least}")
         for name in ("learning_rate", "layer_decay"):
             if not getattr(self, name) > 0:
-                raise ValueError(f"{name} is {getattr(self, name)!r}, expected a number above 0")
+                raise DataError(f"{name} is {getattr(self, name)!r}, expected a number above 0")
         rates = Rates(
             learning_rate=self.learning_rate,
             layer_decay=self.layer_decay,
@@ -172,9 +171,11 @@ class TailClassifier(ClassifierMixin, BaseEstimator):
             warmup=self.warmup,
         )
         if self.batch_norm == "train" and self.batch_size < 2:
-            raise ValueError("batch_size is 1, expected at least 2 where batch norms follow the images (batch_norm)")
+            raise DataError("batch_size is 1, expected at least 2 where batch norms follow the images (batch_norm)")
+        if wrong := [rate for rate in rates.of_blocks.values() if not rate >= 0]:
+            raise DataError(f"block_rates holds {wrong[0]!r}, expected at least 0")
         if unknown := set(rates.of_blocks) - set(self.blocks):
-            raise ValueError(f"there is no block {min(unknown)!r} to give a rate; blocks: {', '.join(self.blocks)}")
+            raise DataError(f"there is no block {min(unknown)!r} to give a rate; blocks: {', '.join(self.blocks)}")
         return TailRecipe(
             rates=rates,
             optimizer=self.optimizer,  # type: ignore[arg-type]  # as its option allows

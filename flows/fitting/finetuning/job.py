@@ -16,7 +16,7 @@ from headstart.flows.fitting.finetuning.kept import KeptTails
 from headstart.flows.fitting.finetuning.linear import LINEAR_HEADS, fit_linear_heads
 from headstart.flows.fitting.finetuning.summary import FinetuneSummary
 from headstart.flows.fitting.finetuning.sweep import Compared, compare_tails, n_trainings
-from headstart.flows.fitting.finetuning.trainer import Choice, TailTrainer
+from headstart.flows.fitting.finetuning.trainer import Choice, TailTrainer, refuse_out_of_range
 from headstart.flows.fitting.finetuning.trunk import Trunk, open_trunks
 from headstart.flows.history import keep_run, log_run, tabulate_predictions
 from headstart.flows.options import FitOptions, as_list, taken
@@ -63,6 +63,7 @@ def finetune(
     """
     started = time.monotonic()
     options = taken("finetune", options or FinetuneOptions(), named)
+    refuse_out_of_range(options)
     opened, layers = EmbeddingCache(cache), as_list(from_layer)
     trunks = open_trunks(opened, layers, options)
     problem = _pose(opened, trunks, options)

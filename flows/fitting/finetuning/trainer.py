@@ -23,6 +23,18 @@ _LIBRARIES = ("headstart", "numpy", "scikit-learn", "torch")
 _Rows = npt.NDArray[np.intp]
 
 
+def refuse_out_of_range(options: FinetuneOptions) -> None:
+    """Tell what no tail can be trained with, before maps are embedded for it.
+
+    Raises
+    ------
+    DataError
+        A value is out of its range.
+    """
+    for rates in options.rates:
+        TailClassifier(None, tuple(options.block_rates or ()), **options.params, **rates).recipe()
+
+
 @dataclass(frozen=True)
 class Choice:
     """A layer to train from, with what its trunk has put out, and the rates: one candidate."""
