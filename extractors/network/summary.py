@@ -25,15 +25,15 @@ class LayerRow:
     depth : int
         Layers around it.
     shape : list of int or None
-        Of what it puts out for one image; None where that is no tensor, or it is not called by itself.
+        Of what it puts out for one image; None where that is no tensor of the image, or it is not called by itself.
     parameters : int
         With those of the layers inside.
     trainable : bool
         Whether all of them would be trained; of a layer without any, False.
     multiply_adds : int
         For one image, likewise.
-    can_cut, can_start : bool
-        Whether the network can be cut behind it, and be trained from it on.
+    can_tap, can_cut, can_start : bool
+        Whether it can be read out, and the network be cut behind it, and be trained from it on.
     outline : bool
         Whether it is a block, or holds blocks; the others are layers inside one.
     """
@@ -45,6 +45,7 @@ class LayerRow:
     parameters: int
     trainable: bool
     multiply_adds: int
+    can_tap: bool
     can_cut: bool
     can_start: bool
     outline: bool
@@ -114,6 +115,7 @@ def describe_network(backbone: Backbone, *, from_layer: str | None = None) -> Ne
                     sum(sizes[one] for one in own),
                     bool(own) and trained.issuperset(own),
                     costs.get(name, 0),
+                    name in shapes,
                     name in cuts,
                     name in starts,
                     name in outline,
@@ -148,7 +150,9 @@ def _measured(backbone: Backbone) -> tuple[dict[str, list[int]], dict[str, int]]
     shapes: dict[str, list[int]] = {}
 
     def keep(name: str, output: Any) -> None:
-        if isinstance(output, torch.Tensor):
+        while isinstance(output, tuple | list) and output:  # as a tap reads it
+            output = output[0]
+        if isinstance(output, torch.Tensor) and output.ndim > 1 and len(output) == 1:  # not windows of the image
             shapes[name] = list(output.shape[1:])
 
     module = backbone.module

@@ -90,6 +90,8 @@ def show_network(found: "NetworkSummary", *, every: bool) -> None:
         highlight=False,
     )
     notes = ["cut: > can be cut behind it (--tap LAYER:map), < can be trained from it on (finetune --from LAYER)"]
+    if any(not row.can_tap for row in found.layers if every or row.outline):
+        notes.append("output –: cannot be tapped")
     if found.tap:
         notes.append(f"finetune --from {found.from_layer} trains on {found.tap}")
     show_notes([*notes, *([found.note] if found.note else [])])

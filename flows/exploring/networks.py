@@ -4,7 +4,7 @@ from pathlib import Path
 
 from headstart.extractors.backbones import load_backbone, resolve_backbone
 from headstart.extractors.network import NetworkSummary, describe_network
-from headstart.extractors.spec import find_weights_file
+from headstart.extractors.spec import SUFFIXES, find_weights_file
 from headstart.flows.errors import JobError
 from headstart.heads.saving import CARD_FILE, read_card
 
@@ -36,8 +36,13 @@ def summarize(
     WeightsError
         The weights cannot be had.
     JobError
-        A saved model would run code that nobody named.
+        A saved model would run code that nobody named, or a checkpoint stands where its network has to.
     """
+    if Path(backbone).is_file() and str(backbone).lower().endswith(SUFFIXES):
+        raise JobError(
+            f"{backbone}: a checkpoint does not say of what network it is; name that, and give the file as "
+            f"its weights: headstart summary NETWORK --weights {backbone}"
+        )
     name, source = str(backbone), weights
     for folder in (Path(backbone), Path(backbone) / "model"):
         if (folder / CARD_FILE).is_file():

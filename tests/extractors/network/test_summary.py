@@ -8,8 +8,8 @@ from support.small_networks import NETWORKS, small_backbone
 
 from headstart.extractors.backbones import Backbone
 from headstart.extractors.errors import BackboneError
-from headstart.extractors.network import LayerRow, cut_before, cut_behind, describe_network
-from headstart.extractors.spec import Preprocessing
+from headstart.extractors.network import LayerRow, cut_before, cut_behind, describe_network, feature_sizes
+from headstart.extractors.spec import Preprocessing, Tap
 
 
 def rows_of(backbone: Backbone, **options: object) -> dict[str, LayerRow]:
@@ -90,3 +90,15 @@ def test_a_network_that_cannot_be_traced_is_described_without_cuts() -> None:
     found = describe_network(backbone)
     assert "cannot trace its code" in found.note
     assert [(row.name, row.can_cut) for row in found.layers] == [("only", False)]
+
+
+@pytest.mark.parametrize("family", NETWORKS)
+def test_what_is_said_to_be_tapped_can_be_and_nothing_else(family: str) -> None:
+    backbone = small_backbone(family)
+    for name, row in rows_of(backbone).items():
+        if row.can_tap:
+            assert feature_sizes(backbone, [Tap(name, "map")])[f"{name}:map"] == tuple(row.shape or ())
+        else:
+            assert row.shape is None
+            with pytest.raises(BackboneError):
+                feature_sizes(backbone, [Tap(name, "map")])
