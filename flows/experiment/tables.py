@@ -42,11 +42,11 @@ def _with_options(holder: type) -> Callable[[type[_AnyTable]], type[_AnyTable]]:
 
 def _field(one: OptionField) -> tuple[Any, Any]:
     """Return type and default of an option; where it takes several values, one may stand without brackets."""
-    bounds = {"ge": one.option.least, "gt": one.option.above, "lt": one.option.below}
+    bounds: dict[str, Any] = {"ge": one.option.least, "gt": one.option.above, "lt": one.option.below}
     if get_origin(one.kind) is not list:
-        return one.kind, Field(default=one.default, **bounds)  # type: ignore[arg-type]  # which pydantic types one by one
-    each = Annotated[get_args(one.kind)[0], Field(**bounds)]  # type: ignore[arg-type]  # as above
-    return Annotated[list[each], BeforeValidator(_as_list), Field(min_length=1)], one.default  # type: ignore[valid-type]  # made at run time
+        return one.kind, Field(default=one.default, **bounds)
+    each: Any = Annotated[get_args(one.kind)[0], Field(**bounds)]
+    return Annotated[list[each], BeforeValidator(_as_list), Field(min_length=1)], one.default
 
 
 def _as_list(value: Any) -> Any:
@@ -196,15 +196,12 @@ class Experiment(_Table):
         ValueError
             None fits, or several do.
         """
-        found = [
-            one
-            for one in self.extract
-            if table.backbone in (None, one.backbone) and table.weights in (None, one.weights)
-        ]
+        backbone, weights = table.options.backbone, table.options.weights
+        found = [one for one in self.extract if backbone in (None, one.backbone) and weights in (None, one.weights)]
         if len(found) == 1:
             return found[0]
         there = ", ".join(f"{one.backbone} with weights {one.weights}" for one in self.extract)
-        asked = f"{table.backbone or 'any backbone'} with weights {table.weights or 'of any kind'}"
+        asked = f"{backbone or 'any backbone'} with weights {weights or 'of any kind'}"
         raise ValueError(
             f"finetune from {', '.join(table.from_layer)}: {len(found)} [[extract]] tables are {asked} ({there}); "
             "name one by backbone and weights"

@@ -72,7 +72,8 @@ def settle_paths(experiment: Experiment) -> Experiment:
 def _paths(experiment: Experiment) -> list[tuple[str, str]]:
     paths = [("images", experiment.images), ("cache", str(experiment.cache)), ("out", str(experiment.out))]
     paths += [("weights", table.weights) for table in experiment.extract if is_file_argument(table.weights)]
-    for table in (*experiment.fit, *experiment.finetune):
-        paths += [("labels", str(labels))] if (labels := table.options.labels) is not None else []
+    labels = [table.options.labels for table in experiment.fit]
+    labels += [table.options.labels for table in experiment.finetune]
+    paths += [("labels", str(one)) for one in labels if one is not None]
     paths += [("roots", root) for root in experiment.security.roots or []]
     return [(field, path) for field, path in paths if not is_url(path)]

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+from headstart.extractors.spec import short_name
 from headstart.flows.fitting import compare_with_winner
 from headstart.flows.fitting.finetuning.linear import LinearHeads
 from headstart.flows.fitting.finetuning.sweep import Compared
@@ -41,7 +42,7 @@ def _row(problem: Problem, result: Result, metric: str, plan: SplitPlan, rival: 
     return CandidateRow(
         backbone=embedded.backbone,
         weights=embedded.store.about["weights_name"],
-        label=embedded.label,
+        label=short_name(embedded.backbone),
         key=candidate.key,
         tap=candidate.tap,
         head=candidate.head,

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from headstart.extractors.atomic import errors_explained, write_atomically
+from headstart.extractors.spec import short_name
 from headstart.flows.fit_summary import FitSummary
 from headstart.flows.fitting import Choices, model_card, write_leaderboard
 from headstart.flows.fitting.finetuning.board import describe_candidates
@@ -138,7 +139,7 @@ def _row(
     return CandidateRow(
         backbone=embedded.backbone,
         weights=embedded.store.about["weights_name"],
-        label=embedded.label,
+        label=short_name(embedded.backbone),
         key=embedded.store.key.id,
         tap=tap,
         head=head,

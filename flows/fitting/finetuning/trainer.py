@@ -32,7 +32,8 @@ def refuse_out_of_range(options: FinetuneOptions) -> None:
         A value is out of its range.
     """
     for rates in options.rates:
-        TailClassifier(None, tuple(options.block_rates or ()), **options.params, **rates).recipe()
+        params: dict[str, Any] = {**options.params, **rates}
+        TailClassifier(None, tuple(options.block_rates or ()), **params).recipe()
 
 
 @dataclass(frozen=True)
