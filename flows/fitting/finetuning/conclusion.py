@@ -63,12 +63,15 @@ def describe(done: Done, place: RunPlace) -> FinetuneSummary:
         split=plan.test_name, n_images=len(plan.test), n_train=len(plan.train), scores=score_rows(done.test.scores)
     )
     cache = chosen.trunk.store.path.parent.parent
+    candidates = describe_candidates(done.compared, done.linear, problem, plan, done.choices.metric, options.seed)
     notes = [*problem.notes, *plan.notes, verdict(difference), *_notes(done)]
+    if candidates and candidates[0].head != HEAD:
+        notes.append(f"by {candidates[0].split}, {candidates[0].head} stands above every tail")
     return FinetuneSummary(
         winner=tail_row,
         linear=heads[0],
         heads=heads,
-        candidates=describe_candidates(done.compared, done.linear, problem, plan, done.choices.metric, options.seed),
+        candidates=candidates,
         test=test,
         difference=difference,
         layer=chosen.trunk.layer,

@@ -61,3 +61,11 @@ def test_what_no_command_can_say_is_a_call(layers: list[str]) -> None:
     line = command_of(Path("c.headstart"), layers, FinetuneOptions(block_rates={"fc": 0.1}, name="x"))
     named = repr(layers[0]) if len(layers) == 1 else repr(layers)
     assert line == f"headstart.finetune('c.headstart', {named}, block_rates={{'fc': 0.1}})"
+
+
+def test_a_table_of_rates_is_the_blocks_rates(embed: Embed, elsewhere: Path) -> None:
+    summary = finetune(embed().cache, "features.8", options=QUICK, block_rates={"features.8": 0.5})
+    rates = {block.name: block.learning_rate for block in summary.blocks}
+    assert rates == {"features.8": 0.5, "features.9": 0.01, "classifier": 0.01}
+    assert summary.winner.params["block_rates"] == {"features.8": 0.5}
+    assert "block_rates={" in summary.command

@@ -50,6 +50,17 @@ def test_candidates_stand_with_the_linear_heads_in_one_leaderboard_by_the_same_f
     assert summary.winner.split == "held-out fifth"
 
 
+def test_maps_of_several_layers_are_extracted_in_one_go(cache: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    summary = finetune(cache, LAYERS, options=QUICK, progress=True)
+    lines = capsys.readouterr().err.replace("\n", " ")
+    assert lines.count("the cache lacks features.3:map, features.7:map: it is extracted from") == 1
+    assert lines.count("embedding small_cnn") == 1
+    assert summary.extracted == 36
+    first = summary.candidates[0]
+    note = f"by 3-fold CV, {first.head} stands above every tail"
+    assert (note in summary.notes) == (first.head != "tail")
+
+
 def test_the_chosen_one_is_what_it_would_be_alone(cache: Path) -> None:
     swept = finetune(cache, LAYERS, options=QUICK, out="swept")
     alone = finetune(cache, swept.layer, options=QUICK, learning_rate=0.05, out="alone")
