@@ -98,6 +98,7 @@ def test_candidates_of_a_sweep_are_ranked_with_what_was_dropped_and_what_failed(
 
 
 def test_names_are_written_as_text_and_nothing_is_loaded_or_run() -> None:
+    assert "img-src data:" in page()  # colours of the confusion matrix
     text = page(class_names=["<script>alert(1)</script>", "b"], mistakes=[("<img src=x>", 1, 0, 0.5)], command="<b>")
     assert "<script" not in text
     assert "<img" not in text
