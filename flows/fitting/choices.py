@@ -13,7 +13,7 @@ from headstart.flows.output import LATEST, LOCK, NAMES_OF_BEFORE, refuse_foreign
 from headstart.flows.problem import Problem, check_task
 from headstart.heads.errors import DataError, HeadError
 from headstart.heads.registry import AskedHead, Heads, as_grid, check_head, find_preset, read_head, read_heads
-from headstart.heads.scoring import METRICS_OF, metric_names
+from headstart.heads.scoring import METRICS_OF, find_metric, metric_names
 
 RESERVED = (LATEST, LOCK, *NAMES_OF_BEFORE, "predictions.csv", UNFINISHED, UNFINISHED_TAIL, "runs", "night.parquet")
 """Names in a folder of results that neither a run nor a label column may have."""
@@ -117,6 +117,8 @@ def choose_metric(problem: Problem, metric: str | None) -> str:
     ------
     JobError
         It is not one of the task's.
+    DataError
+        There are too few classes for it.
     """
     known = METRICS_OF[problem.task]
     if metric is not None and metric not in known:
@@ -124,6 +126,8 @@ def choose_metric(problem: Problem, metric: str | None) -> str:
         raise JobError(
             f"target {problem.target!r} {what}, which has no metric {metric!r}; expected one of {', '.join(known)}"
         )
+    if metric is not None and problem.task == "classify":
+        find_metric(metric).refuse_few(len(problem.class_names))
     return metric or next(iter(known))
 
 

@@ -15,6 +15,7 @@ from headstart.flows.fitting.leaderboard import (
     compare_with_winner,
     leaderboard_row,
     model_card,
+    tell_silent,
     tell_ties,
     write_leaderboard,
 )
@@ -104,7 +105,8 @@ def conclude(
         others = nested.controls if nested else score_others(problem, plan, results, winner, metric=metric, seed=seed)
     folds = describe_nested(nested, problem, winner.candidate, metric) if nested else None
     test = _describe_test(plan, scored.test, folds)
-    notes = [*problem.notes, *plan.notes, *(nested.notes if nested else []), *tell_ties(leaderboard)]
+    notes = [*problem.notes, *plan.notes, *(nested.notes if nested else []), *tell_silent(leaderboard, metric)]
+    notes += tell_ties(leaderboard)
     controls = _describe_controls(leaderboard, others)
     summary = _summarise(choices, place, leaderboard, test, controls, problem.class_names, notes)
     if choices.on_scores:

@@ -23,6 +23,7 @@ from headstart.flows.output import RunPlace, run_folder, show_line
 from headstart.flows.problem import Embedded, Problem, pose_problem
 from headstart.heads.errors import DataError, RareClassError
 from headstart.heads.registry import Candidate, FeatureSet, Heads, expand, read_heads
+from headstart.heads.scoring import find_metric
 from headstart.heads.splits import SplitPlan
 
 
@@ -162,6 +163,11 @@ def _plan_streaming(problem: Problem, candidates: Sequence[Candidate], options: 
     if problem.task != "classify":
         return None
     streaming = plan_streaming(candidates, memory=options.memory, dask=options.dask)
+    if streaming and options.metric and find_metric(options.metric).basis == "ranks":
+        raise JobError(
+            f"{streaming.notes[0]}; then {options.metric} is not known while choosing, which needs every class's "
+            "probability for all images at once: choose by another metric"
+        )
     if streaming and (options.few_shot or options.calibrate or options.repeats > 1 or options.nested):
         raise JobError(f"{streaming.notes[0]}; --few-shot, --calibrate, --repeats and --nested need them in memory")
     return streaming

@@ -13,7 +13,7 @@ from headstart.flows.problem import Problem
 from headstart.heads.registry import Candidate
 from headstart.heads.report import NO_SCORE, CandidateRow, ScoreRow, params_text, score_rows
 from headstart.heads.saving import Card
-from headstart.heads.scoring import RunnerUp, tied_with_winner
+from headstart.heads.scoring import RunnerUp, find_metric, tied_with_winner
 from headstart.heads.splits import SplitPlan
 from headstart.heads.sweep import Result
 
@@ -108,6 +108,15 @@ def compare_with_winner(
     for place, runner_up in zip(places, found, strict=True):
         rivals[place] = runner_up
     return rivals
+
+
+def tell_silent(leaderboard: Sequence[CandidateRow], metric: str) -> list[str]:
+    """Say which heads could not be chosen because the metric needs probabilities, which they do not give."""
+    silent = sorted({row.head for row in leaderboard if not row.error and metric not in row.scores})
+    if not silent or not find_metric(metric).needs_probability:
+        return []
+    those = "gives" if len(silent) == 1 else "give"
+    return [f"{', '.join(silent)} {those} no probabilities, which {metric} needs: not scored by it, and not chosen"]
 
 
 def tell_ties(leaderboard: Sequence[CandidateRow]) -> list[str]:

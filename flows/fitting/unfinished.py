@@ -153,7 +153,9 @@ def _digest_common(problem: Problem, plan: SplitPlan, seed: int, *, streamed: bo
 def _described(result: Result) -> _Values:
     values: _Values = {name: getattr(result, name) for name in _FIELDS}
     if (predictions := result.predictions) is not None:
-        values["predictions"] = {one.name: _packed(getattr(predictions, one.name)) for one in fields(predictions)}
+        arrays = {name: getattr(predictions, name) for name in ("classes", "probability")}
+        values["predictions"] = {name: _packed(array) for name, array in arrays.items()}
+        values["predictions"]["added"] = {name: _packed(array) for name, array in predictions.added.items()}
     return values
 
 
@@ -165,11 +167,19 @@ def _result(values: _Values, candidate: Candidate) -> Result | None:
         return Result(
             candidate=candidate,
             scores={metric: score and Score(**score) for metric, score in scores.items()},
-            predictions=predictions and Predictions(**{name: _unpacked(array) for name, array in predictions.items()}),
+            predictions=predictions and _read_predictions(**predictions),
             **given,
         )
     except (*UNREADABLE, zlib.error):
         return None
+
+
+def _read_predictions(classes: _Values, probability: _Values | None, added: _Values) -> Predictions:
+    return Predictions(
+        classes=_unpacked(classes),
+        probability=_unpacked(probability),
+        added={name: _unpacked(array) for name, array in added.items()},
+    )
 
 
 def _packed(array: npt.NDArray[Any] | None) -> _Values | None:

@@ -2,13 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from headstart.flows.errors import JobError
 from headstart.flows.history.run import Run
-from headstart.flows.history.runs import read_predictions
+from headstart.flows.history.runs import PROBABILITIES, read_predictions
 from headstart.flows.history.search import KeptRun
 from headstart.flows.output import plain
 from headstart.flows.problem import unite_groups
@@ -144,7 +146,7 @@ def _spread(values: Mapping[str, object], prefix: str) -> dict[str, object]:
 def _shared_images(first: KeptRun, second: KeptRun, notes: list[str]) -> pd.DataFrame:
     """Join what two winners say of the same images; copies of an image count once."""
     tables = [read_predictions(kept.history, kept.run).drop_duplicates("digest") for kept in (first, second)]
-    both = tables[0].merge(tables[1], on="digest", suffixes=("_first", "_second"))
+    both = _of_side(tables[0], "first").merge(_of_side(tables[1], "second"), on="digest")
     relabelled = both["true_first"].astype(str) != both["true_second"].astype(str)
     if relabelled.any():
         notes.append(f"{int(relabelled.sum())} of {len(both)} images have another label in each run and are left out")
@@ -153,7 +155,13 @@ def _shared_images(first: KeptRun, second: KeptRun, notes: list[str]) -> pd.Data
         notes.append(
             f"compared on the {len(both)} images that both scored, of {len(tables[0])} and {len(tables[1])} test images"
         )
-    return both.reset_index(drop=True)
+    both = both.reset_index(drop=True)
+    both.attrs = {"classes": [table.attrs["classes"] for table in tables]}
+    return both
+
+
+def _of_side(table: pd.DataFrame, side: str) -> pd.DataFrame:
+    return table.rename(columns={name: f"{name}_{side}" for name in table if name != "digest"})
 
 
 def _obstacle(shared: pd.DataFrame, runs: tuple[Run, Run], metric: Metric) -> str | None:
@@ -163,7 +171,11 @@ def _obstacle(shared: pd.DataFrame, runs: tuple[Run, Run], metric: Metric) -> st
         if (metric.task == "regress") != (run.data.task == "regress"):
             return f"{run.id} has no {metric.name}: name another --metric"
         if metric.needs_probability and shared[f"probability_of_true_{side}"].isna().any():
-            return f"{run.winner.head} gives no probabilities, which a log-loss needs: name another --metric"
+            return f"{run.winner.head} gives no probabilities, which {metric.name} needs: name another --metric"
+        if metric.basis == "ranks" and f"{PROBABILITIES}_{side}" not in shared:
+            return f"{run.id} keeps no probability of every class, which {metric.name} needs: name another --metric"
+        if run.data.n_classes < metric.fewest_classes:
+            return f"{metric.name} needs {metric.fewest_classes} classes: name another --metric"
     return None
 
 
@@ -171,13 +183,27 @@ def _difference(shared: pd.DataFrame, metric: Metric) -> Difference:
     # What either run holds together must be drawn together: groups of both, along whole chains.
     groups = unite_groups(shared["group_first"], shared["group_second"])
     names = ("true_first", "predicted_first", "predicted_second")
+    known: pd.Index[Any] = pd.Index([])
     if metric.task == "regress":
         true, *predicted = (shared[name].to_numpy(np.float64) for name in names)
     else:
-        columns = [shared[name].astype(str) for name in names]
-        true, *predicted = pd.factorize(pd.concat(columns), sort=True)[0].reshape(3, len(shared))
+        columns = [pd.Series(names_of_classes, dtype=str) for names_of_classes in shared.attrs["classes"]]
+        columns += [shared[name].astype(str) for name in names]
+        codes, known = pd.factorize(pd.concat(columns), sort=True)
+        true, *predicted = codes[-3 * len(shared) :].reshape(3, len(shared))
     first, second = (
-        Predictions(classes=values, probability=shared[f"probability_of_true_{side}"].to_numpy())
-        for values, side in zip(predicted, ("first", "second"), strict=True)
+        Predictions(classes=values, probability=_probability(shared, metric, number, known))
+        for number, values in enumerate(predicted)
     )
     return compare_paired(metric.name, true, first, second, groups=groups)
+
+
+def _probability(shared: pd.DataFrame, metric: Metric, number: int, known: "pd.Index[Any]") -> npt.NDArray[np.float32]:
+    """Return what one run's winner gave the true class, or every one of the `known` where the metric ranks them."""
+    side = ("first", "second")[number]
+    if metric.basis == "sums":
+        return shared[f"probability_of_true_{side}"].to_numpy()
+    own = known.get_indexer(pd.Index(shared.attrs["classes"][number], dtype=str))
+    given = np.zeros((len(shared), len(known)), dtype=np.float32)
+    given[:, own] = np.stack(shared[f"{PROBABILITIES}_{side}"].to_list())
+    return given

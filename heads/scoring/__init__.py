@@ -6,6 +6,7 @@ intervals       Wilson intervals of shares, at the number of independent images 
 linearised      Contribution of each image to a metric, for sums over very many images.
 metrics         Table of the metrics: one row each, with its name, direction, unit and function.
 paired          Two candidates on the same images: their difference, and its p-value.
+ranking         What each image adds to the metrics that go by every class's probability.
 regression      Scores of predicted numbers, with 95 % intervals.
 resampling      Sums over resamples of what each unit adds, in few and large products.
 sign_flips      P-values of sums of which each part could have had the other sign.

@@ -24,6 +24,7 @@ from .paired import RunnerUp as RunnerUp
 from .paired import compare_paired as compare_paired
 from .paired import holm as holm
 from .paired import tied_with_winner as tied_with_winner
+from .ranking import added_by_images as added_by_images
 from .regression import measure_numbers as measure_numbers
 from .regression import score_numbers as score_numbers
 from .resampling import most_together as most_together

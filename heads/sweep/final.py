@@ -106,6 +106,6 @@ def _score_stream(
 ) -> FinalScore:
     parts = [predict(model, block.features, n_classes)[1] for block in stream.blocks(rows)]
     probability = np.concatenate([part for part in parts if part is not None])
-    predictions = Predictions(classes=probability.argmax(axis=1), probability=probability[np.arange(len(true)), true])
+    predictions = Predictions(classes=probability.argmax(axis=1), probability=probability)
     scores = LargeScores(true, n_classes, groups).scores(predictions)
     return FinalScore(rows=rows, predictions=predictions.classes, probability=probability, scores=scores)

@@ -151,7 +151,12 @@ def select(results: Sequence[Result], metric: str = "accuracy") -> Result:
     kind = find_metric(metric)
     best = min(results, key=lambda result: _rank(result, kind), default=None)
     if best is None or not _is_finite(best.scores.get(metric)):
-        raise DataError(f"none of {len(results)} results has a {metric}; choose by another metric or try other heads")
+        silent = sorted({result.candidate.head for result in results if not result.error})
+        lack = f", which needs probabilities that {', '.join(silent)} do not give" if silent else ""
+        lack = lack if kind.needs_probability else ""
+        raise DataError(
+            f"none of {len(results)} results has a {metric}{lack}; choose by another metric or try other heads"
+        )
     return best
 
 

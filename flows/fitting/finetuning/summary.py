@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from headstart.heads.report import CandidateRow, TestResult
-from headstart.heads.scoring import SIGNIFICANCE, Difference
+from headstart.heads.scoring import SIGNIFICANCE, Difference, find_metric
 
 
 @dataclass(frozen=True)
@@ -79,5 +79,5 @@ def verdict(difference: Difference) -> str:
             f"fine-tuning is not better than chance allows (paired test on {difference.n_images} images, "
             f"p = {difference.p_value:.2g})"
         )
-    better = difference.value > 0 if difference.metric != "log_loss" else difference.value < 0
+    better = (difference.value > 0) == find_metric(difference.metric).higher_is_better
     return f"fine-tuning is {'better' if better else 'worse'} (paired test, p = {difference.p_value:.2g})"
