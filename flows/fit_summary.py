@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from rich.cells import cell_len, set_cell_size
 
 from headstart.heads.report import CandidateRow, TestResult
+from headstart.heads.scoring import ClassScore
 
 _WIDTH, _LINES = 80, 2
 _LONGEST_NAME = 30
@@ -141,6 +142,10 @@ class FitSummary:
         CSV of the winner's predictions for the test images.
     name, note : str or None
         As given to the run.
+    classes : list of ClassScore
+        The winner's scores on the test images by class, the lowest recall first; none of numbers.
+    command : str
+        That makes the fit again.
     """
 
     leaderboard: list[CandidateRow]
@@ -160,6 +165,8 @@ class FitSummary:
     predictions: str = ""
     name: str | None = None
     note: str | None = None
+    classes: list[ClassScore] = field(default_factory=list)
+    command: str = ""
 
 
 def _count(number: int, one: str, several: str = "") -> str:

@@ -138,7 +138,7 @@ def thumbnail(data: bytes, size: int, ends: Range | Whole = "whole") -> bytes:
     scale = size / max(image.size)
     shape = max(1, round(image.width * scale)), max(1, round(image.height * scale))
     encoded = io.BytesIO()
-    image.resize(shape, Image.Resampling.LANCZOS).save(encoded, "JPEG", quality=85)
+    image.resize(shape, Image.Resampling.LANCZOS).save(encoded, "JPEG", quality=75, optimize=True)
     return encoded.getvalue()
 
 

@@ -9,7 +9,7 @@ from rich.table import Table
 
 from headstart.flows.cli.options import Json
 from headstart.flows.output import Console, emit_json, escape, nearby, show_notes, table_of
-from headstart.heads.report import NO_SCORE, embedding_text, interval_text, params_text, score_text
+from headstart.heads.report import NO_SCORE, embedding_text, interval_text, p_phrase, params_text, score_text
 from headstart.heads.scoring import find_metric, metric_name, metric_names
 
 if TYPE_CHECKING:
@@ -137,7 +137,7 @@ def _verdict(comparison: "RunComparison") -> str:
     better, sign = ("first" if leads else "second"), (1 if found.value >= 0 else -1)
     low, high = sorted((sign * found.low, sign * found.high))
     apart = _apart_text(metric, abs(found.value), low, high)
-    how = f"p = {_p_text(found.p_value)}, {found.test}, {_images(found.n_images)}"
+    how = f"{p_phrase(found.p_value)}, {found.test}, {_images(found.n_images)}"
     if comparison.significant:
         return f"significant: the {better} is better in {metric_name(metric)} by {apart}; {how}"
     if found.value == 0:
@@ -151,10 +151,6 @@ def _apart_text(metric: str, value: float, low: float, high: float) -> str:
         return f"{score_text(metric, value)} {interval_text(metric, low, high)}"
     scale, unit, digits = (100, "points", 1) if find_metric(metric).unit == "share" else (1, "nats", 3)
     return f"{scale * value:.{digits}f} {unit} [{scale * low:.{digits}f}, {scale * high:.{digits}f}]"
-
-
-def _p_text(p_value: float) -> str:
-    return f"{p_value:.3f}" if p_value >= 0.001 else f"{p_value:.1g}"
 
 
 def _images(count: int) -> str:

@@ -11,6 +11,7 @@ from headstart.extractors.atomic import errors_explained, write_atomically
 from headstart.extractors.memory import give_back_freed_memory
 from headstart.flows.fit_summary import FitSummary
 from headstart.flows.fitting.choices import Choices
+from headstart.flows.fitting.command import fit_command
 from headstart.flows.fitting.leaderboard import (
     compare_with_winner,
     leaderboard_row,
@@ -37,6 +38,7 @@ from headstart.flows.problem import Problem
 from headstart.heads.registry import Candidate, own_code
 from headstart.heads.report import CandidateRow, NestedRows, TestResult, score_rows
 from headstart.heads.saving import save_model
+from headstart.heads.scoring import ClassScore, score_classes
 from headstart.heads.splits import SplitPlan
 from headstart.heads.sweep import FinalScore, Result, select, training_curve
 
@@ -108,7 +110,11 @@ def conclude(
     notes = [*problem.notes, *plan.notes, *(nested.notes if nested else []), *tell_silent(leaderboard, metric)]
     notes += tell_ties(leaderboard)
     controls = _describe_controls(leaderboard, others)
-    summary = _summarise(choices, place, leaderboard, test, controls, problem.class_names, notes)
+    summary = replace(
+        _summarise(choices, place, leaderboard, test, controls, problem.class_names, notes),
+        classes=_score_classes(problem, scored.test),
+        command=fit_command(problem.cache, choices.heads, options, problem.target),
+    )
     if choices.on_scores:
         choices.on_scores(summary)
     run = describe_run(summary, problem, plan, scored.test, choices.as_settings(problem.target))
@@ -129,6 +135,20 @@ def _describe_test(plan: SplitPlan, score: FinalScore, folds: NestedRows | None)
     return TestResult(
         split=plan.test_name, n_images=n_images, n_train=n_train, scores=score_rows(score.scores), nested=folds
     )
+
+
+def _score_classes(problem: Problem, score: FinalScore) -> list[ClassScore]:
+    """Return the scores of each class, the lowest recall first; of numbers none."""
+    if problem.task == "regress":
+        return []
+    found = score_classes(
+        problem.y[score.rows],
+        score.predictions,
+        problem.class_names,
+        probability=score.probability,
+        groups=problem.groups[score.rows],
+    )
+    return sorted(found, key=lambda one: (one.recall is None, one.recall, -one.support))
 
 
 def _summarise(

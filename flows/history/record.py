@@ -73,7 +73,7 @@ def describe_run(
         settings=settings,
         versions={name: version(name) for name in libraries},
         data=RunData(
-            cache=str(_cache_of(problem).resolve()),
+            cache=str(problem.cache.resolve()),
             name=problem.name,
             target=problem.target,
             task=problem.task,
@@ -179,10 +179,6 @@ def _lines(problem: "Problem", rows: npt.NDArray[np.intp]) -> list[str]:
     names = problem.class_names
     labels = [names[y] if names else repr(float(y)) for y in problem.y[rows]]
     return [f"{digest} {label}" for digest, label in zip(as_hex(problem.images.digest[rows]), labels, strict=True)]
-
-
-def _cache_of(problem: "Problem") -> Path:
-    return problem.embedded[0].store.path.parent.parent  # CACHE/embeddings/<key>
 
 
 def log_run(run: Run) -> None:

@@ -65,6 +65,11 @@ class Problem:
     understood: Understood
     task: str = "classify"
 
+    @property
+    def cache(self) -> Path:
+        """The cache's folder."""
+        return self.embedded[0].store.path.parent.parent  # CACHE/embeddings/<key>
+
     def find(self, key: str, tap: str) -> Embedded:
         """Return the embedding with this key id and tap."""
         return next(embedded for embedded in self.embedded if (embedded.store.key.id, embedded.tap) == (key, tap))

@@ -5,6 +5,7 @@ from .exhibits import Curve as Curve
 from .exhibits import Mistake as Mistake
 from .exhibits import OutlierRow as OutlierRow
 from .exhibits import Reliability as Reliability
+from .exhibits import RightAnswer as RightAnswer
 from .exhibits import SuspectRow as SuspectRow
 from .nested_text import MEANING as MEANING
 from .nested_text import fold_rows as fold_rows
@@ -22,5 +23,6 @@ from .rows import score_rows as score_rows
 from .text import embedding_text as embedding_text
 from .text import interval_text as interval_text
 from .text import is_number as is_number
+from .text import p_phrase as p_phrase
 from .text import params_text as params_text
 from .text import score_text as score_text

@@ -28,6 +28,35 @@ class Score:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ClassScore:
+    """Scores of one class.
+
+    Attributes
+    ----------
+    name : str
+    support : int
+        Images of the class.
+    precision : float or None
+        Share of what is taken for it that is of it; None where nothing is.
+    recall, low, high : float or None
+        Share of its images that are taken for it, with its 95 % interval; None where it has no images.
+    f1 : float or None
+        Harmonic mean of both; None where it has no images and nothing is taken for it.
+    average_precision : float or None
+        As the metric of that name, of this class alone; None without probabilities, or without its images or others.
+    """
+
+    name: str
+    support: int
+    precision: float | None
+    recall: float | None
+    low: float | None
+    high: float | None
+    f1: float | None
+    average_precision: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Metric:
     """One way to score predictions: a function of sums over images, or of every class's probability.
 

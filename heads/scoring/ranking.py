@@ -29,6 +29,8 @@ class Ranks(NamedTuple):
 
     Attributes
     ----------
+    number : int
+        The class.
     of_class : bool ndarray of shape (n_images,)
         Whose class it is.
     place : int ndarray of shape (n_images,)
@@ -37,20 +39,21 @@ class Ranks(NamedTuple):
         Images of the class, and all others, at each place.
     """
 
+    number: int
     of_class: NDArray[np.bool_]
     place: NDArray[np.intp]
     own: Doubles
     others: Doubles
 
     @classmethod
-    def of(cls, given: NDArray[np.floating], of_class: NDArray[np.bool_]) -> Ranks:
+    def of(cls, number: int, given: NDArray[np.floating], of_class: NDArray[np.bool_]) -> Ranks:
         """Rank images (n_images,) by what a class was given: at each value that its own images have, and between."""
         values = np.unique(given[of_class])
         below = np.searchsorted(values, given)
         place = 2 * below + (values[np.minimum(below, len(values) - 1)] == given)
         n_places = 2 * len(values) + 1
         own = np.bincount(place[of_class], minlength=n_places).astype(np.float64)
-        return cls(of_class, place, own, np.bincount(place, minlength=n_places) - own)
+        return cls(number, of_class, place, own, np.bincount(place, minlength=n_places) - own)
 
 
 class RankedImages:
@@ -65,7 +68,8 @@ class RankedImages:
         n_images, n_classes = self.probability.shape
         counts = np.bincount(self.true, minlength=n_classes)
         there = np.flatnonzero((counts > 0) & (counts < n_images))
-        return [Ranks.of(np.ascontiguousarray(self.probability[:, one]), self.true == one) for one in there]
+        columns = ((one, np.ascontiguousarray(self.probability[:, one])) for one in there.tolist())
+        return [Ranks.of(one, given, self.true == one) for one, given in columns]
 
 
 def added_by_images(true: NDArray[np.intp], probability: NDArray[np.floating]) -> dict[str, Doubles]:
@@ -90,30 +94,12 @@ def roc_auc(images: RankedImages) -> Doubles:
     DeLong, DeLong & Clarke-Pearson, "Comparing the areas under two or more correlated receiver operating
     characteristic curves: a nonparametric approach", Biometrics 44, 1988 (what each image adds).
     """
-
-    def add(own: Doubles, others: Doubles) -> Added:
-        n_own, n_others = own.sum(), others.sum()
-        lower = (np.cumsum(others) - others / 2) / n_others  # share of the others that lie below a place
-        higher = (_down_to(own) - own / 2) / n_own
-        value = own @ lower / n_own
-        return Added(value, (lower - value) / n_own, (higher - value) / n_others)
-
-    return _mean_over_classes(images, add)
+    return _mean_over_classes(images, add_area)
 
 
 def average_precision(images: RankedImages) -> Doubles:
     """Precision among images that are given as much of a class, at each of its own; the mean over these and classes."""
-
-    def add(own: Doubles, others: Doubles) -> Added:
-        n_own, given = own.sum(), np.maximum(_down_to(own + others), 1)
-        precision = _down_to(own) / given
-        value = own @ precision / n_own
-        # An image weighs in the precision of all that are given as little, and one of the class in itself, too.
-        lost = np.cumsum(own * precision / given)
-        won = np.cumsum(own / given) + precision - value
-        return Added(value, (won - lost) / n_own, -lost / n_own)
-
-    return _mean_over_classes(images, add)
+    return _mean_over_classes(images, add_precision)
 
 
 def top5(images: RankedImages) -> Doubles:
@@ -131,6 +117,26 @@ class Added(NamedTuple):
     value: float
     own: Doubles
     others: Doubles
+
+
+def add_area(own: Doubles, others: Doubles) -> Added:
+    """Return the area of one class from its own images and all others at each place."""
+    n_own, n_others = own.sum(), others.sum()
+    lower = (np.cumsum(others) - others / 2) / n_others  # share of the others that lie below a place
+    higher = (_down_to(own) - own / 2) / n_own
+    value = own @ lower / n_own
+    return Added(value, (lower - value) / n_own, (higher - value) / n_others)
+
+
+def add_precision(own: Doubles, others: Doubles) -> Added:
+    """Return the average precision of one class from its own images and all others at each place."""
+    n_own, given = own.sum(), np.maximum(_down_to(own + others), 1)
+    precision = _down_to(own) / given
+    value = own @ precision / n_own
+    # An image weighs in the precision of all that are given as little, and one of the class in itself, too.
+    lost = np.cumsum(own * precision / given)
+    won = np.cumsum(own / given) + precision - value
+    return Added(value, (won - lost) / n_own, -lost / n_own)
 
 
 def _mean_over_classes(images: RankedImages, add: Callable[[Doubles, Doubles], Added]) -> Doubles:

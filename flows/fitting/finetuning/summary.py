@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from headstart.heads.report import CandidateRow, TestResult
+from headstart.heads.report import CandidateRow, TestResult, p_phrase
 from headstart.heads.scoring import SIGNIFICANCE, Difference, find_metric
 
 
@@ -77,7 +77,7 @@ def verdict(difference: Difference) -> str:
     if not sure:
         return (
             f"fine-tuning is not better than chance allows (paired test on {difference.n_images} images, "
-            f"p = {difference.p_value:.2g})"
+            f"{p_phrase(difference.p_value)})"
         )
     better = (difference.value > 0) == find_metric(difference.metric).higher_is_better
-    return f"fine-tuning is {'better' if better else 'worse'} (paired test, p = {difference.p_value:.2g})"
+    return f"fine-tuning is {'better' if better else 'worse'} (paired test, {p_phrase(difference.p_value)})"

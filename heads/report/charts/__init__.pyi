@@ -3,11 +3,14 @@ from .charts import best_epoch as best_epoch
 from .charts import confusion_chart as confusion_chart
 from .charts import confusion_counts as confusion_counts
 from .charts import curve_chart as curve_chart
+from .curves import DRAWN_CLASSES as DRAWN_CLASSES
+from .curves import curves_chart as curves_chart
 from .map import map_chart as map_chart
 from .map import map_details as map_details
 from .plots import cost_chart as cost_chart
 from .plots import few_shot_chart as few_shot_chart
 from .plots import reliability_chart as reliability_chart
+from .plots import within_reach as within_reach
 from .projection import MOST_TSNE as MOST_TSNE
 from .projection import PCA_SIZE as PCA_SIZE
 from .projection import project as project

@@ -49,7 +49,7 @@ def cost_chart(leaderboard: Sequence[CandidateRow], metric: str, *, name: str = 
         One `<svg>` element, and how many candidates were left out; None where fewer than two can be drawn.
     """
     timed = [row for row in leaderboard if is_number(row.score) and is_number(row.fit_seconds)]
-    rows = _within_reach(timed)
+    rows = within_reach(timed)
     if len(rows) < 2:
         return None
     best = _best_of_heads(rows)
@@ -186,7 +186,7 @@ def _best_of_heads(rows: Sequence[CandidateRow]) -> dict[str, int]:
     return best
 
 
-def _within_reach(rows: Sequence[CandidateRow]) -> list[CandidateRow]:
+def within_reach(rows: Sequence[CandidateRow]) -> list[CandidateRow]:
     """Leave out the dummy, candidates without a score, and scores far outside the range of the heads' best ones.
 
     Far is more than the width of that range, or than 2 % of the highest of these where that is more.

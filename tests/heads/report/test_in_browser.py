@@ -128,7 +128,7 @@ def test_hostile_names_run_nothing(crowded):
 
 
 def test_thumbnails_are_shown_under_the_policy_of_the_page(crowded):
-    assert (crowded[0]["390"]["images"], crowded[0]["390"]["broken"]) == (5, 0)
+    assert (crowded[0]["390"]["images"], crowded[0]["390"]["broken"]) == (8, 0)
 
 
 def test_the_browser_has_nothing_to_complain_of(crowded):
