@@ -1,3 +1,6 @@
+from .cluster_page import ClusterCard as ClusterCard
+from .cluster_page import ClusterSection as ClusterSection
+from .cluster_page import render_cluster_page as render_cluster_page
 from .data import ReportData as ReportData
 from .exhibits import CopyPair as CopyPair
 from .exhibits import CopyPairs as CopyPairs
