@@ -7,6 +7,7 @@ import numpy as np
 
 from headstart.heads.report.charts import DRAWN_CLASSES, curves_chart
 from headstart.heads.report.data import ReportData
+from headstart.heads.report.table import Scale, score_scale
 from headstart.heads.report.text import ABSENT, is_number, score_text
 from headstart.heads.scoring import ClassScore, curves_of_classes
 
@@ -17,18 +18,21 @@ def classes_table(data: ReportData) -> dict[str, object] | None:
     """Lay out the scores of the classes, the worst first; None without them."""
     if not data.classes:
         return None
+    ends = [end for one in data.classes for end in (one.low, one.recall, one.high) if end is not None]
+    scale = score_scale("accuracy", ends or [0.0, 1.0])
     return {
-        "rows": [_row(one, rank) for rank, one in enumerate(data.classes, start=1)],
+        "rows": [_row(one, rank, scale) for rank, one in enumerate(data.classes, start=1)],
+        "ticks": [(scale.position(tick), _share(tick).removesuffix(".0")) for tick in scale.ticks],
         "opening": OPENING_ROWS,
         "with_curves": any(one.average_precision is not None for one in data.classes),
     }
 
 
-def _row(one: ClassScore, rank: int) -> dict[str, object]:
+def _row(one: ClassScore, rank: int, scale: Scale) -> dict[str, object]:
     numbers = {name: getattr(one, name) for name in ("recall", "precision", "f1", "average_precision")}
     at = None
     if one.recall is not None and one.low is not None and one.high is not None:
-        at = {"at": round(100 * one.recall, 2), "ends": (round(100 * one.low, 2), round(100 * one.high, 2))}
+        at = {"at": scale.position(one.recall), "ends": (scale.position(one.low), scale.position(one.high))}
     return {
         "name": one.name,
         "rank": rank,

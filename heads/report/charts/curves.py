@@ -69,10 +69,10 @@ def _false_and_true(one: "ClassCurves") -> tuple[NDArray[np.float64], NDArray[np
 
 
 def _recall_and_precision(one: "ClassCurves") -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the corners of the steps: each precision holds from the recall before it on."""
+    """Return recall and precision at every place; where nothing is given yet, the precision of the first that is."""
     given = one.own + one.others
     recall, precision = one.own / one.own[-1], one.own / np.maximum(given, 1)
-    precision[0] = precision[given > 0][0]
+    precision[given == 0] = precision[given > 0][0]
     return recall, precision
 
 

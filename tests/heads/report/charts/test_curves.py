@@ -41,6 +41,14 @@ def test_a_curve_of_every_class_and_the_mean_run_from_corner_to_corner():
         assert [y for _, y in corners] == sorted((y for _, y in corners), reverse=True)
 
 
+def test_precision_begins_at_that_of_the_surest_image():
+    y, probability = np.array([0, 0, 1, 1]), np.array([[0.9, 0.1], [0.6, 0.4], [0.7, 0.3], [0.2, 0.8]])
+    _, corners = lines(curves_chart(curves_of_classes(y, probability), "ab").precision)["a"]
+
+    assert corners[0] == (46, 10)  # all of what is surest is right
+    assert corners[-1] == (346, 10 + 300 * 0.5)
+
+
 def test_precision_ends_at_the_share_of_the_class():
     _, corners = lines(charts().precision)["class 0"]
 
