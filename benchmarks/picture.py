@@ -16,7 +16,7 @@ from support.report_browser import CHROMIUM, Browser  # noqa: E402 - beside the 
 
 from headstart import extract, fit  # noqa: E402 - of this checkout
 
-WIDTH, HEIGHT = 1280, 1240
+WIDTH, HEIGHT = 1280, 1400
 HEADS = ["logreg", "knn", "ridge", "svm-rbf", "dummy"]
 _SHOWS_SECTIONS = "document.querySelector('#map').scrollHeight > 0"
 

@@ -58,7 +58,7 @@ def score_classes(
 
 def _interval(right: NDArray[np.bool_], units: NDArray[np.intp]) -> tuple[float, float]:
     unit = np.unique(units, return_inverse=True)[1]
-    each, of_unit = np.bincount(unit).astype(np.float64), np.bincount(unit, right)
+    each, of_unit = (np.bincount(unit, weights).astype(np.float64) for weights in (None, right))
     share, n_images, n_units = float(right.mean()), len(right), len(each)
     if n_units == n_images:
         return wilson(share, n_images, quantile())
