@@ -32,9 +32,9 @@ def fit_command(cache: Path, heads: list[AskedHead], options: FitOptions, target
         words += ["--target", target]
     for one in options_of(FitOptions):
         value = getattr(options, one.name)
-        if not one.option.command or one.name in _OF_ONE_RUN or value in (None, False) or value == one.default:
+        if not one.option.command or one.name in _OF_ONE_RUN or value == one.default:
             continue
-        words.append(one.option.flag or f"--{one.name.replace('_', '-')}")
-        if value is not True:
+        words.append(one.option.flag or f"--{'no-' if value is False else ''}{one.name.replace('_', '-')}")
+        if not isinstance(value, bool):
             words += as_list(value) if one.name == "backbone" else [str(value)]
     return shlex.join(words)

@@ -110,11 +110,8 @@ def conclude(
     notes = [*problem.notes, *plan.notes, *(nested.notes if nested else []), *tell_silent(leaderboard, metric)]
     notes += tell_ties(leaderboard)
     controls = _describe_controls(leaderboard, others)
-    summary = replace(
-        _summarise(choices, place, leaderboard, test, controls, problem.class_names, notes),
-        classes=_score_classes(problem, scored.test),
-        command=fit_command(problem.cache, choices.heads, options, problem.target),
-    )
+    summary = _summarise(problem, choices, place, leaderboard, test, controls, notes)
+    summary = replace(summary, classes=_score_classes(problem, scored.test))
     if choices.on_scores:
         choices.on_scores(summary)
     run = describe_run(summary, problem, plan, scored.test, choices.as_settings(problem.target))
@@ -152,12 +149,12 @@ def _score_classes(problem: Problem, score: FinalScore) -> list[ClassScore]:
 
 
 def _summarise(
+    problem: Problem,
     choices: Choices,
     place: RunPlace,
     leaderboard: list[CandidateRow],
     test: TestResult,
     controls: list[CandidateRow],
-    class_names: list[str],
     notes: list[str],
 ) -> FitSummary:
     summary = FitSummary(
@@ -170,12 +167,13 @@ def _summarise(
         report="report.html" if choices.options.report else "",
         table="leaderboard.csv",
         predictions="predictions.csv",
-        class_names=class_names,
+        class_names=problem.class_names,
         notes=notes,
         seed=choices.seed,
         seconds=round(time.monotonic() - choices.started, 3),
         name=choices.options.name,
         note=choices.options.note,
+        command=fit_command(problem.cache, choices.heads, choices.options, problem.target),
     )
     return _at(place.folder, summary)
 

@@ -12,6 +12,7 @@ from support.array_cache import cache_of
 from support.report_page import Page
 
 from headstart import extract, fit
+from headstart.flows.cli.app import main
 from headstart.flows.fit_summary import FitSummary
 from headstart.flows.output import plain
 from headstart.flows.reporting import exhibits, report
@@ -85,12 +86,19 @@ def test_classes_stand_worst_first_in_the_page_and_in_the_summary(fitted: FitSum
     assert plain(fitted)["classes"][0]["name"] == fitted.classes[0].name
 
 
-def test_the_command_makes_the_same_again(fitted: FitSummary, page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
-    words = shlex.split(fitted.command)
-    assert words[:2] == ["headstart", "fit"]
+def test_the_command_makes_the_same_again(
+    fitted: FitSummary, page: Page, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
     assert fitted.command in page.text
-    assert words[3:9] == ["--head", "centroid", "dummy", "--metric", "macro_f1", "--folds"]
-    assert "--name" not in words
+    words = shlex.split(fitted.command)
+    words[words.index("--out") + 1] = str(tmp_path)
+    with pytest.raises(SystemExit) as ended:
+        main([*words[1:], "--json"])
+    assert ended.value.code == 0
+    again = json.loads(capsys.readouterr().out)
+    assert again["test"] == plain(fitted)["test"]
+    assert [row["params"] for row in again["leaderboard"]] == [dict(row.params) for row in fitted.leaderboard]
+    assert again["classes"] == plain(fitted)["classes"]
 
 
 def test_links_lead_to_what_lies_beside_the_page(fitted: FitSummary, page: Page) -> None:
@@ -104,7 +112,9 @@ def test_odd_names_are_quoted_in_the_command(tmp_path: Path) -> None:
     (tmp_path / "my photos").mkdir()
     generator = np.random.default_rng(0)
     cache = cache_of(tmp_path / "my photos", generator.normal(size=(40, 4)), ["a", "b"] * 20)
-    found = fit(cache, "knn(n_neighbors=1,3)", out=tmp_path / "$(x)", workers=1, few_shot=False, seed=3)
+    options = {"out": tmp_path / "$(x)", "workers": 1, "few_shot": True, "seed": 3, "report": False, "name": "one"}
+    found = fit(cache, "knn(n_neighbors=1,3)", **options)
     assert shlex.split(found.command)[2:] == [
-        str(cache), "--head", "knn(n_neighbors=1,3)", "--seed", "3", "--out", str(tmp_path / "$(x)"),
+        str(cache), "--head", "knn(n_neighbors=1,3)", "--seed", "3", "--out", str(tmp_path / "$(x)"), "--few-shot",
+        "--no-report",
     ]  # fmt: skip
