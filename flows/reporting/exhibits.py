@@ -15,7 +15,7 @@ _MOST_MISTAKES = 600  # with a picture; those beyond stand in a list
 _MOST_SUSPECTS = 24
 _MOST_RIGHT = 120  # right answers of all classes together
 _MOST_OF_A_CLASS = 5  # surest, and as many least sure
-_GALLERY, _SMALL = 160, 96  # pixels: of the gallery and of the map
+_GALLERY, _SMALL = 128, 96  # pixels: of the gallery and of the map
 
 
 def show_mistakes(problem: Problem, test_score: FinalScore) -> list[Mistake]:
