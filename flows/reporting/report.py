@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -42,9 +42,6 @@ def write_report(
     metric: str,
 ) -> None:
     """Write ``report.html`` and ``leaderboard.csv`` where the summary says."""
-    shown = _map_rows(plan, len(problem.y))
-    winner_embedded = problem.find(winner.candidate.key, winner.candidate.tap)
-    features = np.asarray(winner_embedded.features.take(shown), dtype=np.float32)
     data = ReportData(
         title=problem.name,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -59,28 +56,45 @@ def write_report(
         y_test=problem.y[test_score.rows],
         predicted=test_score.predictions,
         probability=test_score.probability,
-        embedding=features.reshape(len(features), -1),
-        embedding_labels=problem.y[shown],
-        embedding_is_test=np.isin(shown, plan.test),
-        mistakes=show_mistakes(problem, test_score),
         curves=_curves(summary, results),
         provenance=_provenance(summary, problem, winner),
         controls=summary.controls,
         few_shot=found.few_shot,
         few_shot_others=found.few_shot_others,
         reliability=found.reliability,
-        suspects=show_suspects(problem, found),
-        outliers=show_outliers(problem, found),
-        near_copies=show_copies(problem, found.near_copies),
-        embedding_paths=problem.images.paths(shown),
-        embedding_thumbnails=show_points(problem, shown),
-        embedding_right=_right(problem, test_score)[shown],
         classes=summary.classes,
-        right=show_right(problem, test_score, [one.name for one in summary.classes]),
         command=summary.command,
         files={name: Path(file).name for name, file in _files(summary).items() if file},
+        **_map(problem, plan, winner, test_score),
+        **_exhibits(summary, problem, test_score, found),
     )
     write_atomically(Path(summary.report), render_report(data).encode())
+
+
+def _exhibits(summary: "FitSummary", problem: Problem, test_score: FinalScore, found: Analysis) -> dict[str, Any]:
+    """Return the pictures of images that are of interest by themselves."""
+    return {
+        "mistakes": show_mistakes(problem, test_score),
+        "right": show_right(problem, test_score, [one.name for one in summary.classes]),
+        "suspects": show_suspects(problem, found),
+        "outliers": show_outliers(problem, found),
+        "near_copies": show_copies(problem, found.near_copies),
+    }
+
+
+def _map(problem: Problem, plan: SplitPlan, winner: Result, test_score: FinalScore) -> dict[str, Any]:
+    """Return the images of the map, as the winner's embedding has them."""
+    shown = _map_rows(plan, len(problem.y))
+    embedded = problem.find(winner.candidate.key, winner.candidate.tap)
+    features = np.asarray(embedded.features.take(shown), dtype=np.float32)
+    return {
+        "embedding": features.reshape(len(features), -1),
+        "embedding_labels": problem.y[shown],
+        "embedding_is_test": np.isin(shown, plan.test),
+        "embedding_right": _right(problem, test_score)[shown],
+        "embedding_paths": problem.images.paths(shown),
+        "embedding_thumbnails": show_points(problem, shown),
+    }
 
 
 def _map_rows(plan: SplitPlan, n_images: int) -> npt.NDArray[np.intp]:

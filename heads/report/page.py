@@ -96,11 +96,7 @@ def render_report(data: ReportData) -> str:
         confusion=_confusion(data),
         reliability=_reliability(data),
         map=_map(data),
-        classes=classes_table(data),
-        class_curves=class_curves(data),
-        right=right_gallery(data),
-        right_first=_first_right(data),
-        first_pictures=FIRST_PICTURES,
+        **_classes(data),
         needs_probability=find_metric(data.metric).needs_probability,
         command=data.command,
         files=[{"name": name, "link": quote(file)} for name, file in data.files.items()],
@@ -117,6 +113,16 @@ def render_report(data: ReportData) -> str:
 
 def _time_text(created: str) -> str:
     return f"{datetime.fromisoformat(created):%Y-%m-%d %H:%M %Z}".strip()
+
+
+def _classes(data: ReportData) -> dict[str, object]:
+    return {
+        "classes": classes_table(data),
+        "class_curves": class_curves(data),
+        "right": right_gallery(data),
+        "right_first": _first_right(data),
+        "first_pictures": FIRST_PICTURES,
+    }
 
 
 def _first_right(data: ReportData) -> list[tuple[object, object]]:

@@ -116,6 +116,18 @@ def test_a_pointer_drags_the_map_when_it_is_close(opened):
     assert opened.ask(TIP) == ["ants"], "what is under the pointer is told where it lies now"
 
 
+def test_two_fingers_pinch_the_map(opened):
+    opened.send("Emulation.setTouchEmulationEnabled", enabled=True)
+    x, y = opened.centre("#map-drawing svg")
+    whole = opened.ask(VIEW)
+    for kind, apart in (("touchStart", 20), ("touchMove", 40), ("touchMove", 60), ("touchEnd", None)):
+        points = [] if apart is None else [{"x": x - apart, "y": y, "id": 0}, {"x": x + apart, "y": y, "id": 1}]
+        opened.send("Input.dispatchTouchEvent", type=kind, touchPoints=points)
+    opened.send("Emulation.setTouchEmulationEnabled", enabled=False)
+    assert opened.ask(VIEW)[2] < whole[2] / 2
+    assert opened.ask("document.querySelector('#map-tip').hidden")
+
+
 def test_points_are_coloured_by_right_and_wrong(opened):
     assert not opened.ask("document.querySelector('#map-judged').offsetHeight")
     opened.ask(
