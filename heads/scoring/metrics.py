@@ -95,7 +95,7 @@ class Metric:
     basis: Literal["sums", "ranks"] = "sums"
     ends: tuple[float, float] = (0.0, 1.0)
     spread: Literal["resamples", "recalls", "right"] = "resamples"
-    fewest_classes: int = 1
+    fewest_classes: int = 0
 
     def of(self, sums: Any) -> Any:
         """Return the function's values and linearisation at these sums, or what these images add."""
