@@ -38,7 +38,7 @@ STOREYS = {
         "network listing pretraining",
         "backbones decoding cache",
         "spec images",
-        "writer_lock",
+        "writer_lock results",
         "atomic",
         "errors stages memory arrays",
     ],

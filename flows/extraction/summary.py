@@ -7,6 +7,7 @@ from headstart.extractors.cache import EmbeddingCache
 from headstart.extractors.errors import ImageSetError
 from headstart.extractors.extraction import KeyDescription
 from headstart.extractors.listing import CacheListing
+from headstart.extractors.results import JobResult
 from headstart.extractors.spec import Tap
 from headstart.extractors.stages import STAGES
 from headstart.flows.fit_summary import Understood
@@ -43,8 +44,13 @@ class KeySummary(KeyDescription):
     stages: dict[str, float] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class ExtractionSummary:
+@dataclass(frozen=True, repr=False)
+class ExtractionSummary(
+    JobResult,
+    says="{cache}: {images:n image}, {embedded} embedded, {reused} reused, {quarantined} quarantined",
+    tables=("keys",),
+    columns=("backbone", "weights", "precision", "embedded", "reused", "seconds"),
+):
     """Summary of an extraction.
 
     Attributes

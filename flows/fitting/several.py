@@ -13,6 +13,7 @@ import pandas as pd
 from headstart.extractors.atomic import write_atomically
 from headstart.extractors.cache import EmbeddingCache
 from headstart.extractors.errors import CacheError
+from headstart.extractors.results import JobResult
 from headstart.flows.errors import EXPECTED_ERRORS, JobError
 from headstart.flows.fit_summary import FitSummary
 from headstart.flows.fitting.choices import RESERVED, choose, choose_folder, refuse_unknown_metric
@@ -72,8 +73,13 @@ class TargetRow:
     error: str | None = None
 
 
-@dataclass(frozen=True)
-class SeveralFits:
+@dataclass(frozen=True, repr=False)
+class SeveralFits(
+    JobResult,
+    says="{fits:n fit} of {targets:n label column}\ntable {table}",
+    tables=("targets",),
+    columns=("target", "head", "params", "metric", "score", "low", "high", "n_test", "error"),
+):
     """Results of fits of several label columns.
 
     Attributes

@@ -1,19 +1,22 @@
 """Two runs side by side: what differs, and whether their winners differ on the images that both scored."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from headstart.extractors.results import JobResult
 from headstart.flows.errors import JobError
 from headstart.flows.history.run import Run
 from headstart.flows.history.runs import PROBABILITIES, read_predictions
-from headstart.flows.history.search import KeptRun
+from headstart.flows.history.search import KeptRun, as_places, find_run
 from headstart.flows.output import plain
 from headstart.flows.problem import unite_groups
+from headstart.heads.report import interval_text, p_phrase, score_text
 from headstart.heads.scoring import (
     SIGNIFICANCE,
     Difference,
@@ -21,6 +24,7 @@ from headstart.heads.scoring import (
     Predictions,
     compare_paired,
     find_metric,
+    metric_name,
     metric_names,
 )
 
@@ -34,8 +38,12 @@ class FactsApart:
     second: object
 
 
-@dataclass(frozen=True)
-class RunComparison:
+@dataclass(frozen=True, repr=False)
+class RunComparison(
+    JobResult,
+    says="{first.id} ({first.winner.head}) and {second.id} ({second.winner.head})\n{verdict}",
+    tables=("differences",),
+):
     """Comparison of two runs.
 
     Attributes
@@ -65,6 +73,38 @@ class RunComparison:
     significant: bool | None
     reason: str | None
     notes: list[str]
+
+    @property
+    def verdict(self) -> str:
+        """Whether one winner is better than the other or tied with it, in a sentence."""
+        return _verdict(self)
+
+
+def compare(
+    first: str | Path,
+    second: str | Path,
+    *,
+    places: str | Path | Sequence[str | Path] = ".",
+    metric: str | None = None,
+) -> RunComparison:
+    """Say what differs between two runs, and whether one winner is better than the other or tied with it.
+
+    Parameters
+    ----------
+    first, second : str or path-like
+        A run's id, or how it begins or ends, or its name, or its folder; a folder of results means the latest in it.
+    places : path-like or sequence of these
+        Where to look for ids: caches, folders of results, or folders that hold such.
+    metric : str, optional
+        By default what the first run chose by.
+
+    Raises
+    ------
+    JobError
+        There is no such run, or several; the metric is unknown, or the predictions of a run are gone.
+    """
+    where = as_places(places)
+    return compare_runs(find_run(str(first), where), find_run(str(second), where), metric=metric)
 
 
 def compare_runs(first: KeptRun, second: KeptRun, *, metric: str | None = None) -> RunComparison:
@@ -111,6 +151,35 @@ def compare_runs(first: KeptRun, second: KeptRun, *, metric: str | None = None) 
         reason=reason,
         notes=notes,
     )
+
+
+def _verdict(comparison: RunComparison) -> str:
+    found, metric = comparison.difference, comparison.metric
+    if found is None:
+        return f"cannot be told: {comparison.reason}"
+    # By how much the better one leads: the difference as it is, or turned round.
+    leads = (found.value > 0) == find_metric(metric).higher_is_better
+    better, sign = ("first" if leads else "second"), (1 if found.value >= 0 else -1)
+    low, high = sorted((sign * found.low, sign * found.high))
+    apart = _apart_text(metric, abs(found.value), low, high)
+    how = f"{p_phrase(found.p_value)}, {found.test}, {_images(found.n_images)}"
+    if comparison.significant:
+        return f"significant: the {better} is better in {metric_name(metric)} by {apart}; {how}"
+    if found.value == 0:
+        return f"tied: no difference in {metric_name(metric)}; {how}"
+    return f"tied: the {better} is ahead in {metric_name(metric)} by {apart}, which may be chance; {how}"
+
+
+def _apart_text(metric: str, value: float, low: float, high: float) -> str:
+    """Write how far two scores are apart: a loss in nats, what is written in per cent in points, else as a score."""
+    if find_metric(metric).unit not in ("share", "nats"):
+        return f"{score_text(metric, value)} {interval_text(metric, low, high)}"
+    scale, unit, digits = (100, "points", 1) if find_metric(metric).unit == "share" else (1, "nats", 3)
+    return f"{scale * value:.{digits}f} {unit} [{scale * low:.{digits}f}, {scale * high:.{digits}f}]"
+
+
+def _images(count: int) -> str:
+    return "1 image" if count == 1 else f"{count} images"
 
 
 def list_differences(first: Run, second: Run) -> list[FactsApart]:

@@ -10,6 +10,7 @@ import torch
 
 from headstart.extractors.atomic import write_atomically
 from headstart.extractors.backbones import Backbone, StockModel, stock_model
+from headstart.extractors.results import JobResult
 from headstart.extractors.spec import PENULTIMATE
 from headstart.flows.errors import JobError
 from headstart.flows.inference.model import Model
@@ -19,8 +20,12 @@ from headstart.heads.finetuning import fold_linear
 _SUFFIXES = (".pth", ".pt", ".safetensors")
 
 
-@dataclass(frozen=True)
-class GraftSummary:
+@dataclass(frozen=True, repr=False)
+class GraftSummary(
+    JobResult,
+    says="{head} in {backbone}: {class_names}\nweights {weights}",
+    tables=("class_names",),
+):
     """Files that were written, how the weights are loaded, and the classes in their order."""
 
     weights: str

@@ -12,8 +12,10 @@ from headstart.extractors.backbones import resolve_backbone
 from headstart.extractors.cache import EmbeddingCache
 from headstart.extractors.decoding import Remarks
 from headstart.extractors.images import OK
+from headstart.extractors.results import JobResult
 from headstart.extractors.spec import EmbeddingKey, Settings, short_name
 from headstart.flows.errors import JobError
+from headstart.flows.inference.answers import Predictions
 from headstart.flows.inference.given import images_given, notes_on
 from headstart.flows.inference.options import PredictKeywords, PredictOptions
 from headstart.flows.options import taken
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
     from headstart.flows.inference.network import Network
 
 
-class Model:
+class Model(JobResult, says="{_meaning}, on {_backbone}, in {folder}", tables=("about",)):
     """A head on its frozen backbone, as `load` reads it from a folder.
 
     Parameters
@@ -53,17 +55,30 @@ class Model:
         self.key = _embedding_key(self.card, self.folder)
         _refuse_unnamed_code(self.key, options.backbone, self.folder)
 
-    def __repr__(self) -> str:
-        names = self.classes
-        shown = f"{len(names)} classes: {', '.join(names[:5])}{', …' if len(names) > 5 else ''}" if names else "numbers"
-        return f"<model of {shown}, on {short_name(self.key.backbone)}, in {self.folder}>"
-
     @property
     def classes(self) -> list[str]:
         """Names of the classes; none where it predicts a number."""
         return [] if self.card.get("task") == "regress" else list(self.card["class_names"])
 
-    def predict(self, images: Any, *, all_classes: bool | None = None) -> pd.DataFrame:
+    @property
+    def about(self) -> list[dict[str, object]]:
+        """What a person would ask of the model, a row each."""
+        names = ("head", "params", "target", "task", "tap", "weights_name", "run")
+        facts = {"backbone": self._backbone} | {name: self.card.get(name) for name in names}
+        facts |= {"classes": ", ".join(self.classes)}
+        return [{"what": name, "value": value} for name, value in facts.items() if value]
+
+    @property
+    def _backbone(self) -> str:
+        return short_name(self.key.backbone)
+
+    @property
+    def _meaning(self) -> str:
+        return (
+            f"{self.card['head']} of {len(self.classes)} classes" if self.classes else f"{self.card['head']} of numbers"
+        )
+
+    def predict(self, images: Any, *, all_classes: bool | None = None) -> Predictions:
         """Predict one image or several; what cannot be read keeps its row, with the reason.
 
         Parameters
@@ -75,10 +90,10 @@ class Model:
 
         Returns
         -------
-        DataFrame
-            As `flows.inference.prediction.predict` returns it.
+        Predictions
+            As `flows.inference.prediction.predict` returns them.
         """
-        return self.predict_noted(images, all_classes=all_classes)[0]
+        return Predictions(self.predict_noted(images, all_classes=all_classes)[0])
 
     def predict_noted(self, images: Any, *, all_classes: bool | None = None) -> tuple[pd.DataFrame, list[str]]:
         """Predict, and give notes for people beside the rows: files passed over, and pictures to look at."""

@@ -7,6 +7,7 @@ from prefect import flow
 
 from headstart.extractors.images import has_own_scheme, is_url
 from headstart.extractors.images.remote import check_address, redacted
+from headstart.extractors.results import JobResult
 from headstart.flows.errors import JobError
 from headstart.flows.experiment import Experiment, check_allowed, read_experiment
 from headstart.flows.extraction import ExtractionSummary, check_there, check_wanted
@@ -19,8 +20,12 @@ from headstart.flows.orchestration.fit_tasks import fit_in_tasks
 from headstart.flows.orchestration.preparation import NO_PICKLE, experiment_at_work
 
 
-@dataclass(frozen=True)
-class RunSummary:
+@dataclass(frozen=True, repr=False)
+class RunSummary(
+    JobResult,
+    says="{extraction.cache}: {extraction.images:n image}, {fits:n fit}\n{fit.report}",
+    tables=("winners",),
+):
     """Summary of a run.
 
     Attributes
@@ -40,6 +45,16 @@ class RunSummary:
     def fits(self) -> list[FitSummary]:
         """The summary of every fit."""
         return [self.fit, *self.further_fits]
+
+    @property
+    def winners(self) -> list[dict[str, object]]:
+        """The winner of every fit with its one score, and where its report is."""
+        names = ("label", "tap", "head", "params", "metric")
+        return [
+            {name: getattr(one.winner, name) for name in names}
+            | {"test": one.test.scores[one.winner.metric], "report": one.report}
+            for one in self.fits
+        ]
 
 
 def run(experiment: str | Path | Experiment, *, progress: bool = False) -> RunSummary:

@@ -21,7 +21,7 @@ from headstart.flows.experiment import Experiment, check_allowed, export_limits,
 from headstart.flows.nightly import nightly
 from headstart.flows.orchestration import ONE_AFTER_THE_OTHER, free_dead_runs, refuse_misspelt, share_limit
 from headstart.flows.serving.runner import TidyRunner
-from headstart.flows.serving.schedules import When
+from headstart.flows.serving.schedules import When, read_when
 from headstart.flows.serving.watched_runs import start_runs_of_changes
 from headstart.flows.serving.watching import watched_place
 
@@ -53,8 +53,11 @@ class Served:
 
 def serve(
     experiment: str | Path,
-    when: When | None = None,
     *,
+    cron: str | None = None,
+    interval: str | float | None = None,
+    watch: bool = False,
+    timezone: str = "UTC",
     name: str | None = None,
     look_every: float = LOOK_EVERY_S,
     on_ready: Callable[[Served], None] | None = None,
@@ -69,8 +72,14 @@ def serve(
     ----------
     experiment : path-like
         A TOML file: the runs' default parameter.
-    when : When, optional
-        What starts runs; without it they start on demand.
+    cron : str, optional
+        When to run: minute, hour, day, month, weekday, such as ``0 2 * * *``.
+    interval : str or float, optional
+        Time between two starts: seconds, or ``30m``, ``1h``, ``1d``.
+    watch : bool
+        Run whenever the images changed and are still. Without any of the three, runs start on demand.
+    timezone : str
+        Of `cron`, such as ``Europe/Berlin``.
     name : str, optional
         Of the deployment; by default the experiment's. A second process under the same name takes over.
     look_every : float
@@ -85,19 +94,19 @@ def serve(
     BackboneError, HeadError
         It names something that does not exist, or that its task cannot use.
     """
+    when = read_when(cron, interval, watch=watch, timezone=timezone)
     api = require_server()
     checked = read_experiment(experiment)
     check_allowed(checked)
     refuse_misspelt(checked)
     # The runs inherit it: what the UI sends as a parameter can narrow these limits, and never widen them.
     os.environ.update(export_limits(checked))
-    chosen = when or When()
-    if chosen.watch:
+    if when.watch:
         watched_place(checked.images)  # or it would be refused when all is registered
     runner = TidyRunner(name=deployment_name(name or checked.name))
     try:
         with runner.sigterm_passed_on():
-            asyncio.run(_serve(runner, checked, chosen, look_every, on_ready))
+            asyncio.run(_serve(runner, checked, when, look_every, on_ready))
     except httpx.TransportError as error:
         raise _unanswered(api, error) from error
     except ExceptionGroup as failures:  # of a loop of Prefect's runner, or of ours

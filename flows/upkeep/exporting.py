@@ -8,13 +8,18 @@ from pathlib import Path
 from headstart.extractors.backbones import canonical_name
 from headstart.extractors.cache import EmbeddingCache, EmbeddingStore
 from headstart.extractors.listing import read_listing
+from headstart.extractors.results import JobResult
 from headstart.extractors.spec import StoredDtype, short_name
 from headstart.extractors.upkeep import WRITERS, gather_export
 from headstart.flows.errors import JobError
 
 
-@dataclass(frozen=True)
-class ExportSummary:
+@dataclass(frozen=True, repr=False)
+class ExportSummary(
+    JobResult,
+    says="{images:n image} of {key}, {dtype}\n{files}",
+    tables=("files",),
+):
     """Summary of an export.
 
     Attributes

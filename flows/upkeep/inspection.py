@@ -6,6 +6,7 @@ from pathlib import Path
 from headstart.extractors.cache import EmbeddingCache, row_bytes
 from headstart.extractors.images import label_columns
 from headstart.extractors.listing import read_listing
+from headstart.extractors.results import JobResult
 
 
 @dataclass(frozen=True)
@@ -34,8 +35,13 @@ class QuarantinedImage:
     reason: str
 
 
-@dataclass(frozen=True)
-class CacheSummary:
+@dataclass(frozen=True, repr=False)
+class CacheSummary(
+    JobResult,
+    says="{cache}: {images:n image} of {root}, {distinct} distinct, {quarantined:n image} in quarantine",
+    tables=("keys", "quarantined"),
+    columns=("backbone", "weights", "taps", "precision", "rows", "missing"),
+):
     """Contents of a cache.
 
     Attributes

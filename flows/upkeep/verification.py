@@ -8,6 +8,7 @@ from pathlib import Path
 from headstart.extractors.cache import EmbeddingCache, EmbeddingStore
 from headstart.extractors.errors import ExtractorError
 from headstart.extractors.listing import CacheListing, read_listing
+from headstart.extractors.results import JobResult
 from headstart.extractors.upkeep import (
     Damage,
     check_index,
@@ -50,8 +51,12 @@ class IncompleteKey:
     paths: list[str]
 
 
-@dataclass(frozen=True)
-class VerificationSummary:
+@dataclass(frozen=True, repr=False)
+class VerificationSummary(
+    JobResult,
+    says="{cache}: {keys:n key} and {shards:n shard} checked, {damage:n file} damaged, {_state}",
+    tables=("damage", "incomplete"),
+):
     """Findings of a check of a cache.
 
     Attributes
@@ -79,6 +84,10 @@ class VerificationSummary:
     incomplete: list[IncompleteKey]
     seconds: float
     notes: list[str]
+
+    @property
+    def _state(self) -> str:
+        return "all is well" if self.sound else "not sound"
 
 
 def verify(

@@ -23,7 +23,9 @@ from .rows import NestedRows as NestedRows
 from .rows import ScoreRow as ScoreRow
 from .rows import TestResult as TestResult
 from .rows import score_rows as score_rows
+from .text import candidate_text as candidate_text
 from .text import embedding_text as embedding_text
+from .text import headline as headline
 from .text import interval_text as interval_text
 from .text import is_number as is_number
 from .text import p_phrase as p_phrase

@@ -1,9 +1,14 @@
 """Values that fine-tuning returns, for programs and people."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from headstart.heads.report import CandidateRow, TestResult, p_phrase
+from headstart.extractors.results import JobResult
+from headstart.heads.report import CandidateRow, TestResult, headline, p_phrase
 from headstart.heads.scoring import SIGNIFICANCE, Difference, find_metric
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 
 @dataclass(frozen=True)
@@ -15,8 +20,13 @@ class BlockRow:
     learning_rate: float
 
 
-@dataclass(frozen=True, kw_only=True)
-class FinetuneSummary:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class FinetuneSummary(
+    JobResult,
+    says="{_headline}\nepoch {best_epoch} of {history:n epoch}, trained from {layer} on; model {model}",
+    tables=("scores", "history", "blocks", "predictions"),
+    columns=("head", "tap", "metric", "score", "low", "high"),
+):
     """Outcome of fine-tuning.
 
     Attributes
@@ -69,6 +79,32 @@ class FinetuneSummary:
     seed: int
     seconds: float
     seconds_an_epoch: float
+
+    @property
+    def scores(self) -> list[CandidateRow]:
+        """Both heads on the same test images."""
+        return [self.winner, self.linear]
+
+    def plot_history(self, ax: "Axes | None" = None) -> "Axes":
+        """Draw training and validation loss over epochs; the epoch that was kept is marked."""
+        from headstart.heads.report.charts import plot_curve  # noqa: PLC0415 - loads matplotlib
+
+        return plot_curve(self.history, ax=ax)
+
+    def plot_confusion(self, ax: "Axes | None" = None) -> "Axes":
+        """Draw for which class the tail took each of the test images."""
+        from headstart.heads.report.charts import plot_confusion  # noqa: PLC0415 - loads matplotlib
+
+        table = self.to_pandas("predictions")
+        return plot_confusion(table["true"].tolist(), table["predicted"].tolist(), self.class_names, ax=ax)
+
+    @property
+    def _names(self) -> tuple[str, ...]:
+        return ("path", "true", "predicted")
+
+    @property
+    def _headline(self) -> str:
+        return headline(self.winner.metric, self.winner, self.test, self.test.split)
 
 
 def verdict(difference: Difference) -> str:

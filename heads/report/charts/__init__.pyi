@@ -1,3 +1,10 @@
+from .axes import plot_candidates as plot_candidates
+from .axes import plot_confusion as plot_confusion
+from .axes import plot_curve as plot_curve
+from .axes import plot_few_shot as plot_few_shot
+from .axes import plot_map as plot_map
+from .axes import plot_numbers as plot_numbers
+from .axes import plot_scores as plot_scores
 from .charts import COUNTED_CLASSES as COUNTED_CLASSES
 from .charts import best_epoch as best_epoch
 from .charts import confusion_chart as confusion_chart
