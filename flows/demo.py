@@ -52,6 +52,12 @@ def demo(out: str | Path = "headstart-demo", *, progress: bool = True) -> RunSum
     ------
     JobError
         The folder holds something else.
+
+    Examples
+    --------
+    >>> found = headstart.demo("digits", progress=False)
+    >>> sorted({row.label for row in found.fit.leaderboard})
+    ['pixels', 'small_cnn (encoder)', 'small_cnn (random, seed 0)']
     """
     folder = Path(out)
     experiment = folder / "experiment.toml"

@@ -39,6 +39,11 @@ def doctor(experiment: str | Path | Experiment | None = None, *, dask: str | Non
     ------
     JobError
         The experiment cannot be read.
+
+    Examples
+    --------
+    >>> [finding.name for finding in headstart.doctor()][:2]
+    ['libraries', 'CPU']
     """
     read = read_experiment(experiment) if isinstance(experiment, str | Path) else experiment
     return Diagnosis(diagnose(read, dask=dask))

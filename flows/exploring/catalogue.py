@@ -75,6 +75,13 @@ def list_heads(name: str | None = None) -> HeadList:
     ------
     HeadError
         There is no such head.
+
+    Examples
+    --------
+    >>> headstart.list_heads("knn")[0].grid
+    {'n_neighbors': [1, 5, 20]}
+    >>> "logreg" in [row.name for row in headstart.list_heads()]
+    True
     """
     names = [read_head(name).name] if name else dict.fromkeys((*all_heads(), *HEADS_OF["regress"]))
     return HeadList(row_of(find_by_task(one)) for one in names)
@@ -92,6 +99,11 @@ def list_backbones(pattern: str = "*") -> BackboneList:
     ------
     BackboneError
         The pattern asks for timm's models, and timm is not installed.
+
+    Examples
+    --------
+    >>> headstart.list_backbones("resnet18")[0].feature_size
+    512
     """
     from headstart.extractors.backbones import list_backbones as find  # noqa: PLC0415 - loads torch
 
@@ -110,6 +122,12 @@ def list_layers(backbone: str) -> LayerList:
     ------
     BackboneError
         There is no such backbone.
+
+    Examples
+    --------
+    >>> layer = headstart.list_layers("small_cnn")[1]
+    >>> layer.name, layer.shape, layer.features["avg"]
+    ('features', [64, 4, 4], 64)
     """
     from headstart.extractors.backbones import load_backbone  # noqa: PLC0415 - loads torch
     from headstart.extractors.network import list_layers as find  # noqa: PLC0415

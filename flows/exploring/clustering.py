@@ -58,6 +58,12 @@ def cluster(
         The images cannot be clustered as asked.
     TypeError
         There is no option of that name.
+
+    Examples
+    --------
+    >>> found = headstart.cluster("photos.headstart", k=[2, 3])
+    >>> found.methods[0].method, found.methods[0].clusters
+    ('kmeans', 3)
     """
     started = time.monotonic()
     options = taken("cluster", options or ClusterOptions(), named)

@@ -37,6 +37,12 @@ def summarize(
         The weights cannot be had.
     JobError
         A saved model would run code that nobody named.
+
+    Examples
+    --------
+    >>> network = headstart.summarize("small_cnn", from_layer="features.8")
+    >>> network.tap, network.trainable < network.parameters
+    ('features.7:map', True)
     """
     name, source = str(backbone), weights
     for folder in (Path(backbone), Path(backbone) / "model"):

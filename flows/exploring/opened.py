@@ -168,6 +168,12 @@ def open(cache: str | Path) -> OpenedCache:  # noqa: A001 - as `headstart.open`,
     ------
     CacheError
         There is no cache, or its listing cannot be read.
+
+    Examples
+    --------
+    >>> X, y, images = headstart.open("photos.headstart").arrays()
+    >>> X.shape, sorted(set(y.tolist())), images["path"][0]
+    ((36, 256), ['cat', 'dog', 'owl'], 'cat/00.png')
     """
     return OpenedCache(cache)
 

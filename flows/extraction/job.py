@@ -61,6 +61,11 @@ def extract(
         So is the cluster, or all its workers end without a word.
     TypeError
         There is no option of that name.
+
+    Examples
+    --------
+    >>> headstart.extract("photos", "small_cnn", weights="none", cache="small.headstart")
+    ExtractionSummary: small.headstart: 36 images, 36 embedded, 0 reused, 0 quarantined
     """
     started = time.monotonic()
     options = taken("extract", options or ExtractOptions(), named)

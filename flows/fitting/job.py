@@ -65,6 +65,16 @@ def fit(
         The data cannot be fitted.
     TypeError
         There is no option of that name.
+
+    Examples
+    --------
+    >>> found = headstart.fit("photos.headstart", ["centroid", "ridge(alpha=10,100)", "dummy"], folds=3)
+    >>> found.class_names, found.test.n_images
+    (['cat', 'dog', 'owl'], 8)
+    >>> found.test.scores["accuracy"].value
+    1.0
+    >>> found.to_pandas()["head"].tolist()[-1]
+    'dummy'
     """
     started = time.monotonic()
     options = taken("fit", options or FitOptions(), named, beside=["heads"])

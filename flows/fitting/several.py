@@ -141,6 +141,12 @@ def fit_targets(
         Labels are absent, no key covers the images, the metric is unknown, or not one column can be fitted.
     TypeError
         There is no option of that name, or a single target is named.
+
+    Examples
+    --------
+    >>> several = headstart.fit_targets("photos.headstart", "centroid", targets="all", folds=3, out="targets.results")
+    >>> [(row.target, row.score) for row in several.targets]
+    [('label', 1.0)]
     """
     started = time.monotonic()
     options = taken("fit_targets", options or FitOptions(), named, beside=["heads", "targets"])

@@ -102,6 +102,13 @@ def compare(
     ------
     JobError
         There is no such run, or several; the metric is unknown, or the predictions of a run are gone.
+
+    Examples
+    --------
+    >>> floor = headstart.fit("photos.headstart", "dummy", folds=3)
+    >>> found = headstart.compare("first", floor.run)  # the name of a run, and the id of another
+    >>> found.metric, found.n_shared, found.difference.value > 0
+    ('accuracy', 8, True)
     """
     where = as_places(places)
     return compare_runs(find_run(str(first), where), find_run(str(second), where), metric=metric)

@@ -126,6 +126,12 @@ def results(places: str | Path | Sequence[str | Path] = ".", *, metric: str | No
     ------
     JobError
         There is no run, or none has the metric.
+
+    Examples
+    --------
+    >>> ranking = headstart.results("photos.headstart", metric="accuracy")
+    >>> [(table.target, table.n_test) for table in ranking.tables]
+    [('label', 8)]
     """
     return rank_runs(as_places(places), metric=metric)
 

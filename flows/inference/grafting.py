@@ -58,6 +58,13 @@ def graft(model: str | Path, out: str | Path, *, weights: str | None = None) -> 
         The head is not linear.
     BackboneError
         The backbone is no model of torchvision or timm.
+
+    Examples
+    --------
+    >>> cache = headstart.extract("photos", "resnet18", weights="none", image_size=32, cache="graft.headstart").cache
+    >>> found = headstart.fit(cache, "ridge", folds=3)
+    >>> headstart.graft(found.model, "photos.pth").code
+    'torchvision.models.resnet18(num_classes=3)'
     """
     target = Path(out)
     if target.suffix not in _SUFFIXES or not target.absolute().parent.is_dir():

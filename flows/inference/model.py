@@ -47,6 +47,14 @@ class Model(JobResult, says="{_meaning}, on {_backbone}, in {folder}", tables=("
         All that is known of the model.
     key : EmbeddingKey
         What its embeddings are made by.
+
+    Examples
+    --------
+    >>> model = headstart.load("photos.results")
+    >>> model.classes
+    ['cat', 'dog', 'owl']
+    >>> model.predict(["new-photos/owl.png", "new-photos/cat.png"])["label"].tolist()
+    ['owl', 'cat']
     """
 
     def __init__(self, folder: Path, options: PredictOptions) -> None:
@@ -165,8 +173,9 @@ def load(model: str | Path, *, options: PredictOptions | None = None, **named: U
 
     Examples
     --------
-    >>> model = load("photos.results")  # doctest: +SKIP
-    >>> model.predict(["new.jpg", pixels])  # doctest: +SKIP
+    >>> model = headstart.load("photos.results")
+    >>> model.predict("new-photos/owl.png")["label"].item()
+    'owl'
     """
     return Model(Path(model), taken("load", options or PredictOptions(), named))
 

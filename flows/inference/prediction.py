@@ -51,6 +51,11 @@ def predict(
         choosing.
     TypeError
         There is no option of that name.
+
+    Examples
+    --------
+    >>> headstart.predict("photos.results", "new-photos")["label"].tolist()
+    ['cat', 'dog', 'owl']
     """
     return Model(Path(model), taken("predict", options or PredictOptions(), named)).predict(images)
 

@@ -73,6 +73,12 @@ def run(experiment: str | Path | Experiment, *, progress: bool = False) -> RunSu
         The file is wrong.
     BackboneError, HeadError
         It names something that does not exist, or that its task cannot use.
+
+    Examples
+    --------
+    >>> found = headstart.run("birds.toml")
+    >>> found.fit.winner.head, found.extraction.images
+    ('centroid', 36)
     """
     checked = experiment if isinstance(experiment, Experiment) else read_experiment(experiment)
     check_allowed(checked)  # before the next line imports code of one's own

@@ -93,6 +93,15 @@ def serve(
         The file is wrong, or no Prefect server that stays is configured and answers.
     BackboneError, HeadError
         It names something that does not exist, or that its task cannot use.
+
+    Examples
+    --------
+    Without a server that stays it says how to start one:
+
+    >>> headstart.serve("birds.toml", cron="0 2 * * *")
+    Traceback (most recent call last):
+    ...
+    headstart.flows.errors.JobError: no Prefect server is configured, and schedules need one that stays: ...
     """
     when = read_when(cron, interval, watch=watch, timezone=timezone)
     api = require_server()

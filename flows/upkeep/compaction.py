@@ -99,6 +99,11 @@ def compact(cache: str | Path, *, drop_others: bool = False, progress: bool = Fa
     ------
     CacheError
         There is no cache, not one usable image is listed, a shard is damaged, or the disk is full. Nothing is lost.
+
+    Examples
+    --------
+    >>> headstart.compact("photos.headstart").changed
+    False
     """
     started = time.monotonic()
     folder = EmbeddingCache(cache)

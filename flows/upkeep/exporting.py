@@ -86,6 +86,11 @@ def export(
         What is asked for is not there or not clear, or a file exists.
     ExtractorError
         The cache is damaged or incomplete, features do not fit the dtype or the file, or it cannot be written.
+
+    Examples
+    --------
+    >>> headstart.export("photos.headstart", "photos.parquet").images
+    36
     """
     started = time.monotonic()
     to, folder = Path(to), EmbeddingCache(cache)

@@ -78,6 +78,12 @@ def inspect(cache: str | Path) -> CacheSummary:
     ------
     CacheError
         There is no cache, or its listing or a shard cannot be read.
+
+    Examples
+    --------
+    >>> found = headstart.inspect("photos.headstart")
+    >>> found.images, found.quarantined, [key.rows for key in found.keys]
+    (36, [], [36])
     """
     folder = EmbeddingCache(cache)
     listing = read_listing(folder)

@@ -1,4 +1,4 @@
-"""A folder as a user of Python has it: `photos`, `new-photos`, `photos.headstart` and `photos.results`."""
+"""A folder as a user of Python has it: `photos`, `new-photos`, `photos.headstart`, `photos.results`, `birds.toml`."""
 
 import os
 from pathlib import Path
@@ -6,6 +6,19 @@ from pathlib import Path
 from conftest import CLASSES, draw
 
 import headstart
+
+EXPERIMENT = """\
+images = "photos"
+precision = "fp32"
+
+[[extract]]
+backbone = "small_cnn"
+weights = "none"
+
+[fit]
+head = ["centroid"]
+folds = 3
+"""
 
 
 def draw_photos(folder: Path, n_each: int = 12) -> None:
@@ -19,6 +32,7 @@ def draw_photos(folder: Path, n_each: int = 12) -> None:
 def make_folder(folder: Path) -> None:
     """Draw the photographs, embed them with the tiny backbone, and fit three heads; the current folder is changed."""
     draw_photos(folder)
+    (folder / "birds.toml").write_text(EXPERIMENT)
     os.chdir(folder)
     headstart.extract("photos", "small_cnn", weights="none", precision="fp32", workers=1)
     headstart.fit("photos.headstart", ["centroid", "ridge", "dummy"], few_shot=True, folds=3, name="first")

@@ -71,6 +71,13 @@ def finetune(
         The network cannot be trained from this layer on.
     HeadError
         The data cannot be fitted, or training diverged.
+
+    Examples
+    --------
+    >>> maps = headstart.extract("photos", "small_cnn", weights="none", tap="features.7:map", cache="maps.headstart")
+    >>> found = headstart.finetune(maps.cache, "features.8", epochs=1)
+    >>> [block.name for block in found.blocks]
+    ['features.8', 'features.9', 'classifier']
     """
     started = time.monotonic()
     options = taken("finetune", options or FinetuneOptions(), named)
