@@ -3,15 +3,9 @@
 import inspect
 
 import pytest
-import typer
+from support.every_command import COMMANDS, FUNCTION_OF
 
 import headstart
-from headstart.flows.cli.app import app
-
-FUNCTION_OF = {"heads": "list_heads", "backbones": "list_backbones", "summary": "summarize"}
-"""Functions that are not called as their command: `headstart.heads` is a package, and lists are called alike."""
-
-COMMANDS = sorted(typer.main.get_command(app).commands)
 
 
 def test_there_are_commands() -> None:

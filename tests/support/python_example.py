@@ -34,5 +34,5 @@ def make_folder(folder: Path) -> None:
     draw_photos(folder)
     (folder / "birds.toml").write_text(EXPERIMENT)
     os.chdir(folder)
-    headstart.extract("photos", "small_cnn", weights="none", precision="fp32", workers=1)
+    headstart.extract("photos", "small_cnn", weights="none", workers=1)
     headstart.fit("photos.headstart", ["centroid", "ridge", "dummy"], few_shot=True, folds=3, name="first")
