@@ -4,6 +4,7 @@ import doctest
 import inspect
 import os
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +54,7 @@ def test_an_example_does_what_it_says(folder: Path, name: str) -> None:
 def test_the_examples_that_need_a_server_do_what_they_say(
     folder: Path, prefect_server: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write_digits = headstart.flows.demo.write_digits
+    write_digits, pretrain_on_digits = headstart.flows.demo.write_digits, headstart.flows.demo.pretrain_on_digits
 
     def write_few(place: Path) -> None:
         write_digits(place)
@@ -62,7 +63,7 @@ def test_the_examples_that_need_a_server_do_what_they_say(
                 file.unlink()
 
     monkeypatch.setattr(headstart.flows.demo, "write_digits", write_few)
-    monkeypatch.setattr(headstart.flows.demo, "_EPOCHS", 1)
+    monkeypatch.setattr(headstart.flows.demo, "pretrain_on_digits", partial(pretrain_on_digits, epochs=1))
     with temporary_settings({PREFECT_API_URL: prefect_server, PREFECT_LOGGING_TO_API_ENABLED: False}):
         for name in sorted(NEED_A_SERVER):
             run_examples(name)

@@ -40,7 +40,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]
 
 def _every_result() -> dict[str, Any]:
     cache = "photos.headstart"
-    extracted = headstart.extract("photos", "small_cnn", weights="none", precision="fp32", workers=1)
+    extracted = headstart.extract("photos", "small_cnn", weights="none", workers=1)
     found = headstart.fit(cache, ["centroid", "ridge", "dummy"], few_shot=True, folds=2)
     maps = headstart.extract("photos", "small_cnn", weights="none", tap="features.7:map", cache="maps", workers=1)
     tuned = headstart.finetune(maps.cache, "features.8", epochs=2, batch_size=8, out="tuned")
