@@ -23,7 +23,9 @@ _MOST_ROWS, _MOST_CLASSES = 15, 20
 def plot_candidates(leaderboard: Sequence[CandidateRow], *, ax: Axes | None = None) -> Axes:
     """Draw the scores of the best candidates with their intervals, the first of the leaderboard on top."""
     rows = [row for row in leaderboard if is_number(row.score)][:_MOST_ROWS]
-    named = [(candidate_text(row), row.score, row.low, row.high) for row in rows]
+    alike = f"{leaderboard[0].label} · {leaderboard[0].tap} · "  # said of every candidate, it tells none apart
+    cut = len(alike) if all(candidate_text(row).startswith(alike) for row in rows) else 0
+    named = [(candidate_text(row)[cut:], row.score, row.low, row.high) for row in rows]
     return plot_scores(named, leaderboard[0].metric, ax=ax)
 
 
