@@ -1,6 +1,6 @@
 """Description of a key: what people and programs are told of it, and what a cache remembers of a request."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Self
 
 from headstart.extractors.extraction.missing_rows import MissingRows
@@ -42,7 +42,7 @@ class KeyDescription:
     precision: str
     decode: str
     dtype: str
-    fidelity: FidelityRow | None
+    fidelity: FidelityRow | None = field(repr=False)
     exact: bool = False
     range: Range | Whole = "whole"
     colour: str = "as-stored"

@@ -38,10 +38,10 @@ class KeySummary(KeyDescription):
 
     embedded: int = 0
     reused: int = 0
-    execution: "Execution | None" = None
-    reasons: list[str] = field(default_factory=list)
+    execution: "Execution | None" = field(default=None, repr=False)
+    reasons: list[str] = field(repr=False, default_factory=list)
     seconds: float = 0.0
-    stages: dict[str, float] = field(default_factory=dict)
+    stages: dict[str, float] = field(repr=False, default_factory=dict)
 
 
 @dataclass(frozen=True, repr=False)

@@ -3,6 +3,7 @@
 import inspect
 import os
 from collections.abc import Iterator
+from dataclasses import is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -98,6 +99,7 @@ def test_every_public_job_returns_a_result_and_all_of_them_are_looked_at(results
 def test_a_result_is_short_in_a_terminal_and_says_what_it_is(results: dict[str, Any], name: str) -> None:
     text = repr(results[name])
     assert text.startswith(f"{type(results[name]).__name__}: ")
+    assert len(text) > len(f"{type(results[name]).__name__}: ")
     assert len(text.splitlines()) <= (12 if name == "predict" else 4)
     assert len(text) < 600
     assert "object at 0x" not in text
@@ -211,3 +213,19 @@ def test_numbers_are_drawn_against_each_other(tmp_path: Path, monkeypatch: pytes
     assert found.plot_candidates().get_xlabel() == "R²"
     with pytest.raises(ValueError, match="predicts numbers; draw them with plot_predictions"):
         found.plot_confusion()
+
+
+def test_a_row_of_a_result_is_short_too(results: dict[str, Any]) -> None:
+    found = [row for result in results.values() for table in result._tables for row in _rows(getattr(result, table))]
+    found += [
+        results["fit"].winner,
+        results["fit"].test,
+        results["compare"].first,
+        results["results"].tables[0].runs[0],
+    ]
+    assert len(found) > 80
+    assert [row for row in found if len(repr(row)) > 500] == []
+
+
+def _rows(table: Any) -> list[Any]:
+    return [row for row in table if is_dataclass(row)] if isinstance(table, list) else []
