@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from headstart.flows.inference.network import Network
 
 
-class Model(JobResult, says="{_meaning}, on {_backbone}, in {folder}", tables=("about",)):
+class Model(JobResult, says="{card[head]} of {_answers}, on {_backbone}, in {folder}", tables=("about",)):
     """A head on its frozen backbone, as `load` reads it from a folder.
 
     Parameters
@@ -77,14 +77,13 @@ class Model(JobResult, says="{_meaning}, on {_backbone}, in {folder}", tables=("
         return [{"what": name, "value": value} for name, value in facts.items() if value]
 
     @property
-    def _backbone(self) -> str:
-        return short_name(self.key.backbone)
+    def _answers(self) -> str:
+        names = self.classes
+        return f"{len(names)} classes: {', '.join(names[:5])}{', …' if len(names) > 5 else ''}" if names else "numbers"
 
     @property
-    def _meaning(self) -> str:
-        return (
-            f"{self.card['head']} of {len(self.classes)} classes" if self.classes else f"{self.card['head']} of numbers"
-        )
+    def _backbone(self) -> str:
+        return short_name(self.key.backbone)
 
     def predict(self, images: Any, *, all_classes: bool | None = None) -> Predictions:
         """Predict one image or several; what cannot be read keeps its row, with the reason.

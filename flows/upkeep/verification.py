@@ -54,7 +54,7 @@ class IncompleteKey:
 @dataclass(frozen=True, repr=False)
 class VerificationSummary(
     JobResult,
-    says="{cache}: {keys:n key} and {shards:n shard} checked, {damage:n file} damaged, {_state}",
+    says="{cache}: {keys:n key} and {shards:n shard} checked, {damage:n file} damaged, sound: {sound}",
     tables=("damage", "incomplete"),
 ):
     """Findings of a check of a cache.
@@ -84,10 +84,6 @@ class VerificationSummary(
     incomplete: list[IncompleteKey]
     seconds: float
     notes: list[str]
-
-    @property
-    def _state(self) -> str:
-        return "all is well" if self.sound else "not sound"
 
 
 def verify(
@@ -126,7 +122,7 @@ def verify(
     Examples
     --------
     >>> headstart.verify("photos.headstart")
-    VerificationSummary: photos.headstart: 1 key and 1 shard checked, 0 files damaged, all is well
+    VerificationSummary: photos.headstart: 1 key and 1 shard checked, 0 files damaged, sound: True
     """
     started = time.monotonic()
     path = Path(cache)
