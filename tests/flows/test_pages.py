@@ -1,5 +1,6 @@
 """The code on the pages about Python does what it says: each page's blocks run one after another."""
 
+import inspect
 import os
 import re
 import sys
@@ -14,6 +15,7 @@ from support.python_example import make_folder
 from support.source_modules import ROOT
 
 import headstart
+from headstart.extractors.results import JobResult
 
 mpl.use("Agg")
 PAGES = ["python.md", "own-code.md"]
@@ -59,4 +61,10 @@ def test_the_page_names_every_function_and_table() -> None:
     results, commands = page.partition("## Results")[2].partition("## Commands and functions")[::2]
     assert [name for name in COMMANDS if f"`{name}`" not in commands] == []
     assert [name for name in FUNCTION_OF.values() if f"`{name}`" not in commands] == []
-    assert "| `fit` | candidates |" in results
+    rows = [line for line in results.splitlines() if line.startswith("| `")]
+    for name in headstart.__all__:
+        kind = inspect.signature(getattr(headstart, name)).return_annotation
+        if inspect.isclass(kind) and issubclass(kind, JobResult):
+            (row,) = [line for line in rows if f"`{name}`" in line.split("|")[1]]
+            drawings = [one for one in dir(kind) if one.startswith("plot_")]
+            assert [one for one in (*kind._tables[1:], *drawings) if f"`{one}`" not in row] == [], name
