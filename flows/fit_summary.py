@@ -161,6 +161,10 @@ class FitSummary(
         The winner's scores on the test images by class, the lowest recall first; none of numbers.
     command : str
         That makes the fit again.
+    views : int
+        Rows of each training image that were fitted on: 1 without augmented views.
+    average_views : bool
+        Whether images were scored by the mean over their views, and not by the plain one.
     """
 
     leaderboard: list[CandidateRow]
@@ -182,6 +186,8 @@ class FitSummary(
     note: str | None = None
     classes: list[ClassScore] = field(default_factory=list)
     command: str = ""
+    views: int = 1
+    average_views: bool = False
 
     @property
     def few_shot(self) -> str:

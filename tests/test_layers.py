@@ -47,7 +47,7 @@ STOREYS = {
         "solvers analysis finetuning",
         "neural saving",
         "estimators scoring registry splits",
-        "row_by_row folds features prediction",
+        "row_by_row folds features prediction views",
         "errors isolation",
     ],
     "flows": [

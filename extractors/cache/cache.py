@@ -87,6 +87,10 @@ class EmbeddingCache:
         found = [EmbeddingStore.read(path) for path in self.folders() if (path / "key.json").exists()]
         return sorted(found, key=lambda store: store.key.id)
 
+    def plain_stores(self) -> list["EmbeddingStore"]:
+        """Every key of images as they are, sorted by its id: views of them are keys of their own."""
+        return [store for store in self.stores() if store.key.view == "whole"]
+
     def folders(self) -> list[Path]:
         """Every folder of a key, sorted, whatever lies in it.
 

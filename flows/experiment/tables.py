@@ -7,7 +7,7 @@ from typing import Annotated, Any, Self, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, create_model, field_validator, model_validator
 
 from headstart.extractors.images import Layout
-from headstart.extractors.spec import PENULTIMATE, Settings, options_of, shared_values
+from headstart.extractors.spec import PENULTIMATE, Settings, View, ViewOptions, options_of, shared_values
 from headstart.flows.options import FitOptions
 
 
@@ -93,6 +93,7 @@ class SecurityTable(_Table):
         return self
 
 
+@_with_options(ViewOptions)
 @_with_options(Settings)
 class Experiment(_Table):
     """A whole experiment; relative paths are relative to the file."""
@@ -145,3 +146,8 @@ class Experiment(_Table):
     def settings(self) -> Settings:
         """Settings that the extraction computes with."""
         return Settings(**shared_values(Settings, self))
+
+    @property
+    def drawn(self) -> list[View]:
+        """The views that it embeds beside the plain images."""
+        return ViewOptions(**shared_values(ViewOptions, self)).drawn

@@ -72,7 +72,8 @@ def extract(
     dask, progress = options.dask, options.progress
     # Whatever was misspelt is told before images are read and a cache is made.
     taps = [Tap.parse(spec) for spec in as_list(options.tap)]
-    wanted = Wanted(pair_weights(as_list(backbone), as_list(options.weights)), taps, options.settings, dask)
+    backbones = pair_weights(as_list(backbone), as_list(options.weights))
+    wanted = Wanted(backbones, taps, options.settings, dask, options.drawn)
     path = Path(options.cache or default_cache(images))
     check_there(images)
     check_wanted(images, wanted, path)
@@ -89,9 +90,9 @@ def extract(
             folder, found, workers=wanted.settings.n_workers, progress=progress, rehash=options.rehash
         )
 
-        def open_one(listing: CacheListing, name: str, source: str) -> "MissingRows":
+        def open_one(listing: CacheListing, name: str, source: str, settings: Settings) -> "MissingRows":
             with phases(f"loading {short_name(name)} and trying it on the first images", show=progress):
-                return opening(folder, listing, name, source, taps, wanted.settings)
+                return opening(folder, listing, name, source, taps, settings)
 
         return extract_each(
             folder,
@@ -123,21 +124,22 @@ def extract_each(
     notes: list[str],
     wanted: Wanted,
     *,
-    open_one: Callable[[CacheListing, str, str], _Opened],
+    open_one: Callable[[CacheListing, str, str, Settings], _Opened],
     embed_missing: Callable[[_Opened, list["ShardResult"]], None],
     started: float,
 ) -> ExtractionSummary:
     """Embed a listing with one backbone after another; however that ends, what could not be decoded is quarantined.
 
     The plain job and the Prefect flow differ only in how they open a backbone and how they run its shards. A backbone
-    that was asked for in the same way before, and whose rows are all there, is not even opened.
+    that was asked for in the same way before, and whose rows are all there, is not even opened. Views are keys of their
+    own, which follow that of the plain images.
 
     Parameters
     ----------
     wanted : Wanted
         The backbones, and what `open_one` opens them with.
     open_one : callable
-        Takes listing, name and weights.
+        Takes listing, name, weights and settings.
     embed_missing : callable
         Takes the extraction and a list to which it adds what came of each shard.
     started : float
@@ -145,29 +147,48 @@ def extract_each(
     """
     keys: list[KeySummary] = []
     for name, source in wanted.backbones:
-        request = wanted.request(name, source)
-        if complete := find_complete(cache, listing, request):
-            keys.append(complete)
-            continue
-        begun = time.monotonic()
-        extraction = open_one(listing, name, source)
-        opening = time.monotonic() - begun
-        results: list[ShardResult] = []
-        try:
-            embed_missing(extraction, results)
-        finally:
-            listing = quarantine(cache, listing, results)
-            remarks = keep_remarks(extraction, results)
-        key = KeyDescription.of(extraction)
-        remember(cache, request, key)
-        embedded = sum(result.embedded for result in results)
-        seconds = time.monotonic() - begun
-        keys.append(describe_run(key, extraction, listing, embedded, opening=opening, seconds=seconds))
-        asked: list[Remark] = ["profile"] if wanted.settings.colour == "as-stored" else []
-        paths = dict(zip(listing.rows["digest"], listing.rows["path"], strict=True)) if remarks.as_dict() else {}
-        notes = list(dict.fromkeys([*notes, *remarks.notes(paths, leave_out=asked)]))
-        del extraction  # or two networks lie in memory while the next is loaded
+        plain: KeySummary | None = None
+        for view in (None, *wanted.views):
+            settings = wanted.settings_of(view, plain) if view and plain else wanted.settings
+            request = wanted.request(name, source, settings)
+            if complete := find_complete(cache, listing, request):
+                keys.append(complete)
+            else:
+                open_it = partial(open_one, listing, name, source, settings)
+                key, listing, noted = _embed_key(cache, listing, request, open_it, embed_missing)
+                keys.append(key)
+                notes = list(dict.fromkeys([*notes, *noted]))
+            plain = plain or keys[-1]
     return summarise(cache, listing, keys, notes, time.monotonic() - started)
+
+
+def _embed_key(
+    cache: EmbeddingCache,
+    listing: CacheListing,
+    request: Request,
+    open_it: Callable[[], _Opened],
+    embed_missing: Callable[[_Opened, list["ShardResult"]], None],
+) -> tuple[KeySummary, CacheListing, list[str]]:
+    """Embed what one key lacks; returns its summary, the listing as it is then, and notes on images."""
+    begun = time.monotonic()
+    extraction = open_it()
+    opening = time.monotonic() - begun
+    results: list[ShardResult] = []
+    try:
+        embed_missing(extraction, results)
+    finally:
+        listing = quarantine(cache, listing, results)
+        remarks = keep_remarks(extraction, results)
+    key = KeyDescription.of(extraction)
+    remember(cache, request, key)
+    embedded = sum(result.embedded for result in results)
+    seconds = time.monotonic() - begun
+    summary = describe_run(key, extraction, listing, embedded, opening=opening, seconds=seconds)
+    if not remarks.as_dict() or key.view != "whole":  # of a crop they would say nothing
+        return summary, listing, []
+    asked: list[Remark] = ["profile"] if request["settings"]["colour"] == "as-stored" else []
+    paths = dict(zip(listing.rows["digest"], listing.rows["path"], strict=True))
+    return summary, listing, remarks.notes(paths, leave_out=asked)
 
 
 def keep_remarks(extraction: "MissingRows", results: Sequence["ShardResult"]) -> Remarks:

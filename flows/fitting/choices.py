@@ -70,6 +70,8 @@ class Choices:
             min_images=asked.min_images,
             name=asked.name,
             note=asked.note,
+            views=asked.views,
+            average_views=asked.average_views,
         )
 
 
@@ -170,6 +172,13 @@ def refuse_unusable(named: Heads, options: FitOptions) -> None:
     """
     metric = options.metric
     refuse_unknown_metric(metric)
+    if options.average_views and not options.views:
+        raise JobError("--average-views is a way to score views: say --views, too, or leave it out")
+    if options.average_views and options.calibrate:
+        raise JobError(
+            "--calibrate mends the probabilities of one row, and --average-views takes the mean of several: leave one "
+            "of the two out"
+        )
     check_task(options.task)
     possible = [name for name in METRICS_OF if metric is None or metric in METRICS_OF[name]]
     faults = [_find_fault(named, options, task) for task in ([options.task] if options.task else possible)]

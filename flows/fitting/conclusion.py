@@ -174,6 +174,8 @@ def _summarise(
         name=choices.options.name,
         note=choices.options.note,
         command=fit_command(problem.cache, choices.heads, choices.options, problem.target),
+        views=leaderboard[0].views,
+        average_views=choices.options.average_views,
     )
     return _at(place.folder, summary)
 

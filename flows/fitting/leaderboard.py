@@ -1,6 +1,7 @@
 """Results of a fit: rows of the leaderboard, and the card of the saved model."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -42,6 +43,7 @@ def leaderboard_row(problem: Problem, result: Result, metric: str, split: str, r
         warnings=result.warnings,
         tied=rival.tied if rival else None,
         p_value=rival.p_adjusted if rival else None,
+        views=problem.n_views,
     )
 
 
@@ -60,7 +62,9 @@ def write_leaderboard(path: Path, rows: Sequence[CandidateRow], run: str) -> Non
 
 def model_card(problem: Problem, candidate: Candidate, summary: FitSummary) -> Card:
     """Gather what `predict` needs beside the head, and what a person would ask of a saved model."""
-    store, row = problem.find(candidate.key, candidate.tap).store, summary.winner
+    embedded, row = problem.find(candidate.key, candidate.tap), summary.winner
+    store = embedded.store
+    drawn = [asdict(view) for view in embedded.drawn]
     return {
         "run": summary.run,
         "task": problem.task,
@@ -76,6 +80,7 @@ def model_card(problem: Problem, candidate: Candidate, summary: FitSummary) -> C
             "selection": {name: getattr(row, name) for name in ("metric", "score", "low", "high", "split")},
             "test": plain(summary.test),
         },
+        **({"views": {"drawn": drawn, "average": summary.average_views}} if drawn else {}),
     }
 
 

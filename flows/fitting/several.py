@@ -159,6 +159,7 @@ def fit_targets(
         targets=as_list(targets),
         backbone=as_list(options.backbone) if options.backbone else None,
         keys=options.keys,
+        views=options.views,
     )
     root = choose_folder(labelled.name, options)
     with run_folder(root, [UNFINISHED]) as place:

@@ -12,7 +12,7 @@ import math
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import fields
+from dataclasses import asdict, fields
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -139,6 +139,9 @@ def _digest_common(problem: Problem, plan: SplitPlan, seed: int, *, streamed: bo
     about = {name: version(name) for name in _LIBRARIES} | {"format": _FORMAT_VERSION, "seed": seed}
     about["streamed"] = streamed
     digest.update(json.dumps(about).encode())
+    if problem.n_views > 1:
+        drawn = {one.store.key.id: [asdict(view) for view in one.drawn] for one in problem.embedded}
+        digest.update(json.dumps([drawn, plan.views.average]).encode())
     for start in range(0, len(problem.images), PIECE_ROWS):
         text = "\n".join(as_hex(problem.images.digest[start : start + PIECE_ROWS]))
         digest.update(f"\n{text}".encode() if start else text.encode())

@@ -36,6 +36,8 @@ class RunSettings:
     min_images: int | None = None
     name: str | None = None
     note: str | None = None
+    views: bool = False
+    average_views: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

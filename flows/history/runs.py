@@ -152,7 +152,7 @@ def _schema(metrics: Sequence[str]) -> pa.Schema:
     types |= dict.fromkeys(("score", "low", "high"), number) | {"split": text}
     for name in metrics:
         types |= dict.fromkeys((name, f"{name}_low", f"{name}_high"), number) | {f"{name}_per_fold": pa.list_(number)}
-    types |= {"fit_seconds": number, "tied": pa.bool_(), "p_value": number}
+    types |= {"fit_seconds": number, "tied": pa.bool_(), "p_value": number, "views": pa.int64()}
     types |= {"error": text, "warnings": pa.list_(text)}
     return pa.schema(list(types.items()))
 

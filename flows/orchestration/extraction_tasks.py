@@ -47,9 +47,9 @@ def extract_in_tasks(experiment: Experiment, *, progress: bool) -> ExtractionSum
             there = on_workers(scale.dask, scale.workers, shard_images=scale.shard_images, show=progress)
             opening, embed_missing = stack.enter_context(there).open, _embed_elsewhere
 
-        def open_one(listing: CacheListing, name: str, weights: str) -> MissingRows:
+        def open_one(listing: CacheListing, name: str, weights: str, settings: Settings) -> MissingRows:
             task_ = open_task.with_options(task_run_name=f"open {name} ({Path(weights).name})")
-            return task_(opening, cache, listing, name, weights, wanted.taps, wanted.settings)
+            return task_(opening, cache, listing, name, weights, wanted.taps, settings)
 
         return extract_each(
             cache,
@@ -69,6 +69,7 @@ def wanted_by(experiment: Experiment) -> Wanted:
         taps=[Tap.parse(spec) for spec in experiment.tap],
         settings=experiment.settings,
         place=experiment.scale.dask if experiment.scale else None,
+        views=experiment.drawn,
     )
 
 

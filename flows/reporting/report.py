@@ -139,11 +139,12 @@ def _provenance(summary: "FitSummary", problem: Problem, winner: Result) -> list
     preprocessing = ", ".join(f"{name} {value}" for name, value in key.key.preprocessing.as_dict().items())
     libraries = key.about["versions"] | {name: version(name) for name in ("headstart", "scikit-learn", "numpy")}
     versions = ", ".join(f"{name} {number}" for name, number in libraries.items())
+    views = f", {summary.views} views of each" if summary.views > 1 else ""
     return [
         ("run", " · ".join(filter(None, (summary.run, summary.name, summary.note)))),
         ("images", f"{len(problem.images)} of {problem.root}"),
         ("target", f"{problem.target}: {len(problem.class_names)} classes"),
-        ("trained on", f"{summary.test.n_train} images"),
+        ("trained on", f"{summary.test.n_train} images{views}"),
         ("embedding key", key.key.id),
         ("backbone", key.key.backbone),
         ("weights", f"{key.about['weights_name']}, {key.key.weights}"),

@@ -69,6 +69,8 @@ class CandidateRow:
         for the winner and for what has no such score.
     p_value : float or None
         Of that test, corrected for the number of candidates.
+    views : int
+        Rows of each image that it was fitted on: 1 without augmented views.
     """
 
     backbone: str = field(repr=False)
@@ -89,6 +91,7 @@ class CandidateRow:
     warnings: list[str] = field(repr=False, default_factory=list)
     tied: bool | None = None
     p_value: float | None = None
+    views: int = 1
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -133,12 +133,15 @@ def _run(
         if number:
             model = head.make(candidate.params, task.seed + task.plan.round_of(number))
         start = time.perf_counter()
-        model.fit(contiguous_rows(X, fit_rows), task.y[fit_rows])
+        views = task.plan.views
+        model.fit(contiguous_rows(X, views.to_fit(fit_rows)), views.labels(task.y[fit_rows]))
         fit_seconds += time.perf_counter() - start
         history = training_curve(model) if number == 0 else history
-        scored = X[score_rows]
+        scored = X[views.to_score(score_rows)]
         parts.append(
-            predict(model, scored, task.n_classes) if task.n_classes else (predict_numbers(model, scored), None)
+            views.joined(*predict(model, scored, task.n_classes))
+            if task.n_classes
+            else (views.mean(predict_numbers(model, scored)), None)
         )
     predicted = PredictedInFolds(
         candidate=candidate, parts=parts, fit_seconds=fit_seconds, history=history, warnings=texts
