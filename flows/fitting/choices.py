@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from headstart.flows.errors import JobError
 from headstart.flows.fit_summary import FitSummary
@@ -172,8 +173,7 @@ def refuse_unusable(named: Heads, options: FitOptions) -> None:
     """
     metric = options.metric
     refuse_unknown_metric(metric)
-    if options.average_views and not options.views:
-        raise JobError("--average-views is a way to score views: say --views, too, or leave it out")
+    refuse_lone_average(options)
     if options.average_views and options.calibrate:
         raise JobError(
             "--calibrate mends the probabilities of one row, and --average-views takes the mean of several: leave one "
@@ -184,6 +184,25 @@ def refuse_unusable(named: Heads, options: FitOptions) -> None:
     faults = [_find_fault(named, options, task) for task in ([options.task] if options.task else possible)]
     if faults[0] is not None and None not in faults:
         raise faults[0]
+
+
+class _AsksForViews(Protocol):
+    @property
+    def views(self) -> bool: ...
+    @property
+    def average_views(self) -> bool: ...
+
+
+def refuse_lone_average(options: _AsksForViews) -> None:
+    """Refuse to average views where there are to be none.
+
+    Raises
+    ------
+    JobError
+        That is asked for.
+    """
+    if options.average_views and not options.views:
+        raise JobError("--average-views is a way to score views: say --views, too, or leave it out")
 
 
 def _find_fault(named: Heads, options: FitOptions, task: str) -> JobError | HeadError | None:

@@ -20,7 +20,15 @@ from headstart.heads.finetuning.schedules import Rates
 from headstart.heads.finetuning.training import Rows, TailRecipe, Training, logits_of
 from headstart.heads.neural import hold_out
 
-_AT_LEAST = {"weight_decay": 0, "label_smoothing": 0, "epochs": 1, "batch_size": 1, "patience": 1, "warmup": 0}
+_AT_LEAST = {
+    "weight_decay": 0,
+    "label_smoothing": 0,
+    "epochs": 1,
+    "batch_size": 1,
+    "patience": 1,
+    "warmup": 0,
+    "views": 1,
+}
 
 
 class TailClassifier(ClassifierMixin, BaseEstimator):
@@ -46,6 +54,9 @@ class TailClassifier(ClassifierMixin, BaseEstimator):
         Whether batch norms keep the statistics of the pretraining, or follow the images.
     validation_fraction : float
         Share of the images that choose the epoch.
+    views : int
+        Rows of each image in what `fit` is given, one after another: of these one is drawn for each image and epoch,
+        and the first is looked at where the image chooses the epoch.
     random_state : int
     checkpoint : Checkpoint, optional
         Where `fit` leaves off after each epoch, and goes on.
@@ -88,6 +99,7 @@ class TailClassifier(ClassifierMixin, BaseEstimator):
         unfreeze: str = "all",
         batch_norm: str = "eval",
         validation_fraction: float = 0.1,
+        views: int = 1,
         random_state: int = 0,
         checkpoint: Checkpoint | None = None,
         on_epoch: Callable[[Epoch], None] | None = None,
@@ -98,21 +110,25 @@ class TailClassifier(ClassifierMixin, BaseEstimator):
         self.patience, self.schedule, self.step_size, self.gamma = patience, schedule, step_size, gamma
         self.warmup, self.layer_decay, self.block_rates = warmup, layer_decay, block_rates
         self.unfreeze, self.batch_norm = unfreeze, batch_norm
-        self.validation_fraction, self.random_state = validation_fraction, random_state
+        self.validation_fraction, self.views, self.random_state = validation_fraction, views, random_state
         self.checkpoint, self.on_epoch = checkpoint, on_epoch
 
     def fit(self, X: Rows, y: Any) -> Self:
         """Train on rows `X` (n_images, …), which are read a few at a time, and classes `y` (n_images,), 0, 1, ….
 
+        With views, `X` has so many rows for each image.
+
         Raises
         ------
         ValueError
-            A parameter is out of its range.
+            A parameter is out of its range, or there are not so many rows as images and views.
         DataError
             There are fewer than two classes, more than the network tells apart, or the loss is not finite.
         """
         recipe = self.recipe()
         codes = np.asarray(y).astype(np.intp)
+        if len(X) != len(codes) * self.views:
+            raise ValueError(f"{len(X)} rows of {len(codes)} images, expected {self.views} of each")
         network = copy.deepcopy(self._bound()).float()
         fit_rows, val_rows = hold_out(codes, self.validation_fraction, self.random_state)
         n_classes = _n_outputs(network, X)
@@ -167,6 +183,7 @@ class TailClassifier(ClassifierMixin, BaseEstimator):
             epochs=self.epochs,
             batch_size=self.batch_size,
             patience=self.patience,
+            views=self.views,
             unfreeze=self.unfreeze,  # type: ignore[arg-type]  # as its option allows
             batch_norm=self.batch_norm,  # type: ignore[arg-type]  # as its option allows
             seed=self.random_state,
@@ -246,7 +263,7 @@ class TailClassifier(ClassifierMixin, BaseEstimator):
         classifier = network.get_submodule(name)
         before = copy.deepcopy(network)
         before.set_submodule(name, nn.Identity())
-        features = logits_of(before, X, rows, self.batch_size).numpy()
+        features = logits_of(before, X, rows * self.views, self.batch_size).numpy()
         if not isinstance(classifier, nn.Linear) or features.ndim != 2:
             raise DataError(
                 f"{name} is no linear layer on one row an image, so that it cannot start linear; start fresh"

@@ -43,6 +43,7 @@ class TailRecipe:
     patience: int
     unfreeze: Unfreeze
     batch_norm: BatchNorm
+    views: int
     seed: int
 
 
@@ -116,7 +117,7 @@ class Training:
     X, codes : Rows, int array (n_images,)
         Rows, and classes from 0.
     fit_rows, val_rows : int arrays
-        Which of them are trained on, and which choose the epoch; the latter may be none.
+        Which images are trained on, and which choose the epoch; the latter may be none.
     recipe : TailRecipe
     """
 
@@ -176,8 +177,9 @@ class Training:
                 parameter.grad = None
         self._set_mode(trained)
         total = 0.0
+        seen = self._views_of(epoch)
         for some in _pieces(self._shuffled(epoch), self._recipe.batch_size):
-            batch, codes = as_batch(self._X[some]), self._codes[some]
+            batch, codes = as_batch(self._X[some * self._recipe.views + seen[some]]), self._codes[some]
             smoothing = self._recipe.label_smoothing
             loss = take_step(self._network, self._optimizer, batch, codes, label_smoothing=smoothing)
             if not np.isfinite(loss):
@@ -217,10 +219,15 @@ class Training:
         order = np.random.default_rng([self._recipe.seed, epoch]).permutation(self._fit_rows)
         return np.asarray(order, dtype=np.intp)
 
+    def _views_of(self, epoch: int) -> NDArray[np.intp]:
+        """Return which view of each image an epoch is trained on: seed and epoch decide it, as they do the order."""
+        generator = np.random.default_rng([self._recipe.seed, epoch, self._recipe.views])
+        return np.asarray(generator.integers(self._recipe.views, size=len(self._codes)), dtype=np.intp)
+
     def _validate(self) -> tuple[float | None, float | None]:
         if not len(self._val_rows):
             return None, None
-        logits = logits_of(self._network, self._X, self._val_rows, self._recipe.batch_size)
+        logits = logits_of(self._network, self._X, self._val_rows * self._recipe.views, self._recipe.batch_size)
         codes = self._codes[self._val_rows]
         right = (logits.argmax(dim=1) == codes).double().mean()
         return float(functional.cross_entropy(logits, codes)), float(right)

@@ -11,7 +11,15 @@ from headstart.extractors.atomic import errors_explained, write_atomically
 from headstart.extractors.cache import EmbeddingCache, MappedRows
 from headstart.flows.errors import JobError
 from headstart.flows.fit_summary import FitSummary
-from headstart.flows.fitting import UNFINISHED_TAIL, Choices, choose, model_card, plan_without_rare, write_leaderboard
+from headstart.flows.fitting import (
+    UNFINISHED_TAIL,
+    Choices,
+    choose,
+    model_card,
+    plan_without_rare,
+    refuse_lone_average,
+    write_leaderboard,
+)
 from headstart.flows.fitting.finetuning.kept import KeptTraining
 from headstart.flows.fitting.finetuning.linear import LINEAR_HEADS, BestLinear, find_best_linear
 from headstart.flows.fitting.finetuning.options import FinetuneKeywords, FinetuneOptions
@@ -28,13 +36,14 @@ from headstart.flows.history import (
 )
 from headstart.flows.options import taken
 from headstart.flows.output import RunPlace, progress_bar, run_folder, show_line
-from headstart.flows.problem import Problem, pose_problem
+from headstart.flows.problem import Problem, describe_views, pose_problem
 from headstart.heads.finetuning import TailClassifier
 from headstart.heads.report import NO_SCORE, CandidateRow, ScoreRow, TestResult, score_rows
 from headstart.heads.saving import save_model
 from headstart.heads.scoring import Predictions, compare_paired, score_predictions
 from headstart.heads.splits import SplitPlan
 from headstart.heads.sweep import FinalScore, Result
+from headstart.heads.views import ONE_VIEW
 
 HEAD = "tail"
 """What the head is called in tables and cards."""
@@ -81,6 +90,7 @@ def finetune(
     """
     started = time.monotonic()
     options = taken("finetune", options or FinetuneOptions(), named)
+    refuse_lone_average(options)
     opened = EmbeddingCache(cache)
     trunk = open_trunk(opened, from_layer, options)
     problem = _pose(opened, trunk, options)
@@ -88,11 +98,12 @@ def finetune(
     problem, plan, _ = plan_without_rare(problem, options.fit_options)
     if options.progress:
         show_line(problem.understood.text)
-    features = problem.embedded[0].features
+    features, rows = problem.embedded[0].features, problem.embedded[0].rows
     with run_folder(choices.folder, [UNFINISHED_TAIL]) as place:
-        linear = find_best_linear(problem, plan, trunk.tail, features.mapped(), choices.metric, options.seed)
+        plain = replace(plan, views=ONE_VIEW)
+        linear = find_best_linear(problem, plain, trunk.tail, features.mapped(), choices.metric, options.seed)
         head, fit_seconds = _train(problem, plan, trunk, choices, options)
-        test = _score(head, problem, plan, features.take(plan.test).mapped(), options.seed)
+        test = _score(head, problem, plan, rows.take(plan.views.to_score(plan.test)).mapped(), options.seed)
         done = _Done(problem, plan, trunk, choices, linear, head, test, fit_seconds)
         summary = _describe(done, place, from_layer, options)
         run = _write(done, place, summary)
@@ -123,6 +134,7 @@ def _pose(cache: EmbeddingCache, trunk: Trunk, options: FinetuneOptions) -> Prob
         target=options.target,
         keys=[trunk.store.key.id],
         maps=True,
+        views=options.views,
     )
     if problem.task != "classify":
         raise JobError(f"target {problem.target!r} is a number to predict; a tail tells classes apart: 'headstart fit'")
@@ -133,18 +145,20 @@ def _train(
     problem: Problem, plan: SplitPlan, trunk: Trunk, choices: Choices, options: FinetuneOptions
 ) -> tuple[TailClassifier, float]:
     tail = trunk.tail.with_classes(len(problem.class_names), seed=options.seed)
-    identity = f"{trunk.store.key.id} {tail.tap} {problem.images.digest[plan.train].tobytes().hex()[:64]}"
+    drawn = problem.embedded[0].drawn
+    identity = f"{trunk.store.key.id} {tail.tap} {drawn or ''}{problem.images.digest[plan.train].tobytes().hex()[:64]}"
     kept = KeptTraining(choices.folder / UNFINISHED_TAIL, identity)
     begun = time.monotonic()
     with progress_bar("training", options.epochs, unit="epochs", show=options.progress) as advance:
         params = {**options.params, "random_state": options.seed, "on_epoch": lambda _: advance(1)}
-        head = TailClassifier(tail.module, tail.blocks, checkpoint=kept, **params)
-        head.fit(problem.embedded[0].features.take(plan.train).mapped(), problem.y[plan.train])
+        head = TailClassifier(tail.module, tail.blocks, views=plan.views.n, checkpoint=kept, **params)
+        rows = problem.embedded[0].rows.take(plan.views.to_fit(plan.train))
+        head.fit(rows.mapped(), problem.y[plan.train])
     return head, time.monotonic() - begun
 
 
 def _score(head: TailClassifier, problem: Problem, plan: SplitPlan, rows: MappedRows, seed: int) -> FinalScore:
-    probability = head.predict_proba(rows)
+    probability = plan.views.mean(head.predict_proba(rows))
     predicted, true = probability.argmax(axis=1), problem.y[plan.test]
     together, n_classes = problem.groups[plan.test], len(problem.class_names)
     scores = score_predictions(true, probability, predicted, n_classes, groups=together, seed=seed)
@@ -154,7 +168,7 @@ def _score(head: TailClassifier, problem: Problem, plan: SplitPlan, rows: Mapped
 def _describe(done: _Done, place: RunPlace, from_layer: str, options: FinetuneOptions) -> FinetuneSummary:
     problem, plan, choices, linear = done.problem, done.plan, done.choices, done.linear
     metric, tap = choices.metric, str(done.trunk.tail.tap)
-    params = {"from": from_layer, **_changed(options)}
+    params = {"from": from_layer, **_changed(options), **({"views": problem.n_views} if options.views else {})}
     tail_row = _row(done, HEAD, tap, params, done.test, metric)
     best = linear.result.candidate
     linear_row = _row(done, best.head, best.tap, best.params, linear.test, metric, result=linear.result)
@@ -168,7 +182,8 @@ def _describe(done: _Done, place: RunPlace, from_layer: str, options: FinetuneOp
     groups = together if len(np.unique(together)) < len(together) else None
     sides = [Predictions(classes=one.predictions, probability=one.probability) for one in (done.test, linear.test)]
     difference = compare_paired(metric, problem.y[plan.test], *sides, groups=groups, seed=options.seed)
-    notes = [*problem.notes, *plan.notes, verdict(difference), _on_batch_norm(done, options)]
+    on_views = describe_views(problem.embedded[0], average=options.average_views)
+    notes = [*problem.notes, *plan.notes, *on_views, verdict(difference), _on_batch_norm(done, options)]
     return FinetuneSummary(
         winner=tail_row,
         linear=linear_row,
@@ -212,6 +227,8 @@ def _write(done: _Done, place: RunPlace, summary: FinetuneSummary) -> Run:
         seconds=summary.seconds,
         name=done.choices.options.name,
         note=done.choices.options.note,
+        views=summary.winner.views,
+        average_views=done.choices.options.average_views,
     )
     run = describe_run(as_fit, problem, done.plan, done.test, done.choices.as_settings(problem.target))
     # Of a candidate the card needs no more than its place and name.
@@ -253,6 +270,7 @@ def _row(
         split=done.plan.test_name,
         scores=score_rows(score.scores),
         fit_seconds=round(result.fit_seconds if result else done.fit_seconds, 4),
+        views=1 if result else done.problem.n_views,
     )
 
 

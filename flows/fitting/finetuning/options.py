@@ -32,6 +32,10 @@ class FinetuneOptions:
         one, training stops.
     batch_norm : {"eval", "train"}
         Whether batch norms keep the statistics of the pretraining, or follow the images.
+    views : bool
+        Train on the augmented views of the maps that the cache holds, one drawn for each image and epoch.
+    average_views : bool
+        Score an image by the mean over its views; the saved model then answers so, too.
     backbone, weights : str, optional
         Which backbone of the cache, and where its weights are now.
     labels, target, metric, min_images, folds, test_size, seed, out, name, note
@@ -54,6 +58,8 @@ class FinetuneOptions:
     warmup: Annotated[int, Option("Epochs over which rates grow at first.", least=0)] = 0
     patience: Annotated[int, Option("Epochs without a better one before it stops.", least=1)] = 10
     batch_norm: Annotated[BatchNorm, Option("eval: statistics stay those of the pretraining.")] = "eval"
+    views: Annotated[bool, Option("Draw one of the cache's augmented views for each image and epoch.")] = False
+    average_views: Annotated[bool, Option("With them, score and predict by the mean over views.")] = False
     backbone: Annotated[str | None, Option("Which backbone of the cache.", unset="the only one", table=False)] = None
     weights: Annotated[str | None, Option("Where its weights are now, if they were moved.", table=False)] = None
     labels: Annotated[str | Path | None, Option("CSV or Parquet file with 'path' and label columns.")] = None
@@ -107,6 +113,8 @@ class FinetuneKeywords(TypedDict, total=False):
     warmup: int
     patience: int
     batch_norm: BatchNorm
+    views: bool
+    average_views: bool
     backbone: str | None
     weights: str | None
     labels: str | Path | None

@@ -14,6 +14,7 @@ from headstart.flows.errors import JobError
 from headstart.flows.extraction import device_lock, quarantine, run_shards
 from headstart.flows.fitting.finetuning.options import FinetuneOptions
 from headstart.flows.output import show_line
+from headstart.flows.problem import find_views
 
 
 @dataclass(frozen=True)
@@ -57,9 +58,14 @@ def open_trunk(cache: EmbeddingCache, layer: str, options: FinetuneOptions) -> T
         )
     tail = cut_before(backbone, layer)
     wanted = read_listing(cache).distinct["digest"].tolist()
-    for store in cache.stores():
-        if _is_of_same(store.key, known.key) and str(tail.tap) in store.key.taps and not store.missing(wanted).any():
-            return Trunk(store, tail, 0)
+    found = [
+        store
+        for store in cache.plain_stores()
+        if _is_of_same(store.key, known.key) and str(tail.tap) in store.key.taps and not store.missing(wanted).any()
+    ]
+    if found:
+        with_views = (store for store in found if options.views and find_views(cache, store, wanted, []))
+        return Trunk(next(with_views, found[0]), tail, 0)
     return _extract(cache, backbone, tail, known, source, progress=options.progress)
 
 
@@ -70,7 +76,7 @@ def _is_of_same(key: EmbeddingKey, known: EmbeddingKey) -> bool:
 
 
 def _choose(cache: EmbeddingCache, named: str | None) -> EmbeddingStore:
-    stores = cache.stores()
+    stores = cache.plain_stores()
     found = [one for one in stores if named in (None, one.key.backbone, short_name(one.key.backbone))]
     kinds = {(one.key.backbone, one.key.weights) for one in found}
     if not found:
