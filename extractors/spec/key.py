@@ -91,6 +91,11 @@ class EmbeddingKey:
         readable = re.sub(r"[^A-Za-z0-9_.]+", "_", short_name(self.backbone))
         return f"{readable}-{digest[:16]}"
 
+    @property
+    def title(self) -> str:
+        """What a person is told it is: the backbone, and which view of the images."""
+        return short_name(self.backbone) + ("" if self.view == "whole" else f", view {self.view.number}")
+
     def as_dict(self) -> dict[str, Any]:
         """Return plain JSON values; `from_dict` reads them back."""
         values = _every_field(self)

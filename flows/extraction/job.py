@@ -19,7 +19,7 @@ from headstart.extractors.listing import (
     read_listing,
     update_listing,
 )
-from headstart.extractors.spec import Settings, Tap, find_weights_file, short_name
+from headstart.extractors.spec import Settings, Tap, find_weights_file
 from headstart.flows.extraction.choices import Wanted, check_there, check_wanted, default_cache, pair_weights
 from headstart.flows.extraction.gpu_lock import device_lock
 from headstart.flows.extraction.summary import ExtractionSummary, KeySummary, describe_run, say_size, summarise
@@ -294,12 +294,11 @@ def open_extraction(
 
 def run_shards(extraction: "Extraction", results: list["ShardResult"], *, progress: bool) -> None:
     """Embed every shard that is missing, one after another; adds what came of each to `results`."""
-    name = short_name(extraction.backbone.name)
     if progress:
         say_size(extraction)
     with (
         extraction.writing(on_wait=say_waiting if progress else None),
-        progress_bar(f"embedding {name}", len(extraction.missing), show=progress) as advance,
+        progress_bar(f"embedding {extraction.store.key.title}", len(extraction.missing), show=progress) as advance,
         device_lock(extraction.device, show=progress),
     ):
         for number, (result, seconds) in enumerate(timed(extraction.run(advance))):

@@ -53,7 +53,8 @@ def graft(model: str | Path, out: str | Path, *, weights: str | None = None) -> 
     Raises
     ------
     JobError
-        The file cannot be of that kind, or the model predicts numbers, or reads another layer than the classifier does.
+        The file cannot be of that kind, or the model predicts numbers, averages views, or reads another layer than the
+        classifier does.
     HeadError
         The head is not linear.
     BackboneError
@@ -75,6 +76,11 @@ def graft(model: str | Path, out: str | Path, *, weights: str | None = None) -> 
     if not loaded.classes:
         raise JobError(
             f"{loaded.folder}: predicts numbers, for which no classifier has a place; use 'headstart predict'"
+        )
+    if loaded.averages_views:
+        raise JobError(
+            f"{loaded.folder}: its answers are means over views of an image, which weights alone do not give; fit it "
+            "without --average-views, or use 'headstart predict'"
         )
     backbone = loaded.backbone
     state = backbone.module.state_dict()  # with the versions of its layers, which some models ask for

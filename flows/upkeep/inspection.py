@@ -1,12 +1,13 @@
 """Contents of a cache: images, keys, bytes, and what is in quarantine."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from headstart.extractors.cache import EmbeddingCache, row_bytes
 from headstart.extractors.images import label_columns
 from headstart.extractors.listing import read_listing
 from headstart.extractors.results import JobResult
+from headstart.extractors.spec import View, Whole
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,12 @@ class CachedKey:
     shards: int
     bytes: int
     bytes_an_image: int
+    view: View | Whole = "whole"
+
+    @property
+    def trait(self) -> tuple[object, ...]:
+        """Value that is equal in keys of the same network and rows, of which one may be a view of the other."""
+        return self.backbone, self.weights, tuple(self.taps), str(self.shape), self.precision, self.dtype
 
 
 @dataclass(frozen=True)
@@ -57,6 +64,7 @@ class CacheSummary(
     splits : dict of str to int
         Images in each split.
     keys : list of CachedKey
+        Augmented views are keys of their own, see `view`.
     quarantined : list of QuarantinedImage
     """
 
@@ -69,6 +77,14 @@ class CacheSummary(
     splits: dict[str, int]
     keys: list[CachedKey]
     quarantined: list[QuarantinedImage]
+
+    def views_of(self, plain: CachedKey) -> list[list[CachedKey]]:
+        """Return the keys of the views of a key, together those that were drawn in one way."""
+        ways: dict[View, list[CachedKey]] = {}
+        for key in self.keys:
+            if key.view != "whole" and key.trait == plain.trait:
+                ways.setdefault(replace(key.view, number=1), []).append(key)
+        return list(ways.values())
 
 
 def inspect(cache: str | Path) -> CacheSummary:
@@ -102,6 +118,7 @@ def inspect(cache: str | Path) -> CacheSummary:
             shards=len(store.shards()),
             bytes=store.n_bytes(),
             bytes_an_image=row_bytes(store.about["shape"], store.key.dtype),
+            view=store.key.view,
         )
         for store in folder.stores()
     ]
