@@ -43,7 +43,7 @@ class TailRecipe:
     patience: int
     unfreeze: Unfreeze
     batch_norm: BatchNorm
-    views: int
+    views: int = 1
     seed: int
 
 

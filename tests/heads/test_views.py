@@ -9,7 +9,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.preprocessing import StandardScaler
 
 from headstart.heads import HEADS
-from headstart.heads.analysis import few_shot_curve
+from headstart.heads.analysis import Learner, few_shot_curve
 from headstart.heads.errors import DataError
 from headstart.heads.estimators import NearestMeanClassifier, RidgeSoftmaxClassifier, fit_temperature
 from headstart.heads.neural.training import hold_out
@@ -132,7 +132,7 @@ def test_few_shots_draw_images_and_fit_on_all_their_views():
             return super().fit(X, y)
 
     planned = plan()
-    points = few_shot_curve(lambda _: Told(1), ROWS, Y, planned, sizes=(1, 2), draws=2, groups=GROUPS)
+    points = few_shot_curve(Learner(make=lambda _: Told(1)), ROWS, Y, planned, sizes=(1, 2), draws=2, groups=GROUPS)
     assert [point.n_train for point in points[:2]] == [3, 6]
     assert {n_rows for n_rows, _ in seen} >= {3 * K, 6 * K}
     image_of = {tuple(row): number // K for number, row in enumerate(ROWS.tolist())}
