@@ -66,7 +66,7 @@ def find_covering(
     JobError
         No key covers the images, one that does is damaged, or the cache holds maps alone.
     """
-    known_stores = cache.plain_stores()
+    known_stores = cache.stores(plain=True)
     stores = [
         store
         for store in known_stores

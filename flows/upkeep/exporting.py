@@ -126,7 +126,7 @@ def _refuse_file(to: Path, *, overwrite: bool) -> None:
 
 
 def _choose_store(cache: EmbeddingCache, key: str | None, backbone: str | None) -> EmbeddingStore:
-    stores = cache.stores() if key else cache.plain_stores()  # a view is exported by its key alone
+    stores = cache.stores() if key else cache.stores(plain=True)  # a view is exported by its key alone
     chosen = [
         store
         for store in stores

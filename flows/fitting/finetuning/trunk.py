@@ -60,7 +60,7 @@ def open_trunk(cache: EmbeddingCache, layer: str, options: FinetuneOptions) -> T
     wanted = read_listing(cache).distinct["digest"].tolist()
     found = [
         store
-        for store in cache.plain_stores()
+        for store in cache.stores(plain=True)
         if _is_of_same(store.key, known.key) and str(tail.tap) in store.key.taps and not store.missing(wanted).any()
     ]
     if found:
@@ -76,7 +76,7 @@ def _is_of_same(key: EmbeddingKey, known: EmbeddingKey) -> bool:
 
 
 def _choose(cache: EmbeddingCache, named: str | None) -> EmbeddingStore:
-    stores = cache.plain_stores()
+    stores = cache.stores(plain=True)
     found = [one for one in stores if named in (None, one.key.backbone, short_name(one.key.backbone))]
     kinds = {(one.key.backbone, one.key.weights) for one in found}
     if not found:
