@@ -9,7 +9,7 @@ from headstart.extractors.cache import EmbeddingCache, EmbeddingStore
 from headstart.extractors.decoding import Remark, Remarks
 from headstart.extractors.extraction import KeyDescription, Request, recall, remember
 from headstart.extractors.listing import CacheListing, listing_lock, read_listing
-from headstart.extractors.spec import Settings
+from headstart.extractors.spec import Settings, View
 from headstart.flows.extraction.choices import Wanted
 from headstart.flows.extraction.summary import ExtractionSummary, KeySummary, describe_run, summarise
 
@@ -49,14 +49,15 @@ def extract_each(
     keys: list[KeySummary] = []
     for name, source in wanted.backbones:
         plain: KeySummary | None = None
-        for view in (None, *wanted.views):
+        for n_before, view in enumerate((None, *wanted.views)):
             settings = wanted.settings_of(view, plain) if view and plain else wanted.settings
             request = wanted.request(name, source, settings)
             if complete := find_complete(cache, listing, request):
                 keys.append(complete)
             else:
                 open_it = partial(open_one, listing, name, source, settings)
-                key, listing, noted = _embed_key(cache, listing, request, open_it, embed_missing)
+                following = wanted.views[n_before:]
+                key, listing, noted = _embed_key(cache, listing, request, open_it, embed_missing, following)
                 keys.append(key)
                 notes = list(dict.fromkeys([*notes, *noted]))
             plain = plain or keys[-1]
@@ -69,10 +70,12 @@ def _embed_key(
     request: Request,
     open_it: Callable[[], _Opened],
     embed_missing: Callable[[_Opened, list["ShardResult"]], None],
+    following: Sequence[View],
 ) -> tuple[KeySummary, CacheListing, list[str]]:
     """Embed what one key lacks; returns its summary, the listing as it is then, and notes on images."""
     begun = time.monotonic()
     extraction = open_it()
+    extraction.following = following
     opening = time.monotonic() - begun
     results: list[ShardResult] = []
     try:

@@ -87,11 +87,12 @@ class ExtractionSummary(
 def say_size(extraction: "MissingRows") -> None:
     """Say before maps are written how large they are; vectors are small."""
     maps = [tap for tap in extraction.store.key.taps if Tap.parse(tap).is_map]
-    if maps and len(extraction.missing):
-        each, n_images = extraction.bytes_an_image, len(extraction.missing)
+    if maps and len(extraction.missing) and extraction.store.key.view == "whole":
+        each, n_images, n_views = extraction.bytes_an_image, len(extraction.missing), extraction.n_views_to_follow
+        views = f", then {size_text(each * n_views)} for {n_views} views of them" if n_views else ""
         show_line(
             f"{', '.join(maps)}: {size_text(each)} an image in {extraction.store.key.dtype}, "
-            f"{size_text(each * n_images)} for {n_images} images"
+            f"{size_text(each * n_images)} for {n_images} images{views}"
         )
 
 

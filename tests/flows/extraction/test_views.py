@@ -2,6 +2,7 @@
 
 import io
 import shutil
+from collections import namedtuple
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from torchvision.transforms import functional as stock
 
 from headstart.extractors.backbones import load_backbone
 from headstart.extractors.cache import EmbeddingCache
+from headstart.extractors.errors import CacheError
 from headstart.extractors.extraction import Extraction
 from headstart.extractors.listing import read_listing
 from headstart.extractors.spec import EmbeddingKey, View
@@ -188,3 +190,19 @@ def test_a_cache_of_several_keys_with_views_says_which_plain_ones_can_be_exporte
     with pytest.raises(JobError, match="which embeddings are meant") as caught:
         export(cache, tmp_path / "x.npy")
     assert str(caught.value).count("small_cnn-") == 1
+
+
+def test_the_size_of_all_views_is_said_first_and_a_disk_that_cannot_hold_them_is_told(
+    embed: Embed, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    Usage = namedtuple("Usage", "total used free")  # noqa: PYI024 - as shutil has it
+    row = 2 * 32 * 8 * 8
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(10**9, 0, 3 * 36 * row - 1))
+    with pytest.raises(CacheError, match=r"36 images and 72 views of 4.1 kB each need 0.4 MB, and 0.4 MB are free"):
+        embed(tap="features.7:map", views=3)
+    assert not list((tmp_path / "cache").rglob("shard-*"))
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(10**9, 0, 3 * 36 * row))
+    embed(tap="features.7:map", views=3, progress=True)
+    told = " ".join(capsys.readouterr().err.split())
+    assert "4.1 kB an image in float16, 147.5 kB for 36 images, then 294.9 kB for 72 views of them" in told
+    assert told.count("an image in float16") == 1
