@@ -139,6 +139,8 @@ class ViewOptions:
         SettingsError
             A value is out of its range.
         """
+        if self.views < 1:
+            raise SettingsError(f"views is {self.views}, expected at least 1: the plain image")
         first = View(number=1, seed=self.view_seed, crop=self.view_crop, flip=self.view_flip, jitter=self.view_jitter)
         return [replace(first, number=number) for number in range(1, self.views)]
 

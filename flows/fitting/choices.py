@@ -173,12 +173,7 @@ def refuse_unusable(named: Heads, options: FitOptions) -> None:
     """
     metric = options.metric
     refuse_unknown_metric(metric)
-    refuse_lone_average(options)
-    if options.average_views and options.calibrate:
-        raise JobError(
-            "--calibrate mends the probabilities of one row, and --average-views takes the mean of several: leave one "
-            "of the two out"
-        )
+    refuse_odd_views(options)
     check_task(options.task)
     possible = [name for name in METRICS_OF if metric is None or metric in METRICS_OF[name]]
     faults = [_find_fault(named, options, task) for task in ([options.task] if options.task else possible)]
@@ -203,6 +198,22 @@ def refuse_lone_average(options: _AsksForViews) -> None:
     """
     if options.average_views and not options.views:
         raise JobError("--average-views is a way to score views: say --views, too, or leave it out")
+
+
+def refuse_odd_views(options: FitOptions) -> None:
+    """Refuse what cannot be averaged.
+
+    Raises
+    ------
+    JobError
+        That is asked for.
+    """
+    refuse_lone_average(options)
+    if options.average_views and options.calibrate:
+        raise JobError(
+            "--calibrate mends the probabilities of one row, and --average-views takes the mean of several: leave one "
+            "of the two out"
+        )
 
 
 def _find_fault(named: Heads, options: FitOptions, task: str) -> JobError | HeadError | None:

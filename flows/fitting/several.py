@@ -16,7 +16,7 @@ from headstart.extractors.errors import CacheError
 from headstart.extractors.results import JobResult
 from headstart.flows.errors import EXPECTED_ERRORS, JobError
 from headstart.flows.fit_summary import FitSummary
-from headstart.flows.fitting.choices import RESERVED, choose, choose_folder, refuse_unknown_metric
+from headstart.flows.fitting.choices import RESERVED, choose, choose_folder, refuse_odd_views, refuse_unknown_metric
 from headstart.flows.fitting.conclusion import Concluded
 from headstart.flows.fitting.job import fit_problem
 from headstart.flows.fitting.multilabel import Multilabel, score_columns
@@ -153,6 +153,7 @@ def fit_targets(
     if options.target is not None:
         raise TypeError(f"fit_targets() fits the columns of 'targets'; name {options.target!r} there, not as 'target'")
     refuse_unknown_metric(options.metric)
+    refuse_odd_views(options)
     labelled = gather_labelled(
         EmbeddingCache(cache),
         labels=Path(options.labels) if options.labels else None,

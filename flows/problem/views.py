@@ -32,7 +32,8 @@ def add_views(
     JobError
         None has views, views were drawn in several ways, or a shard is damaged.
     """
-    views = {one.store.key.id: find_views(cache, one.store, digests, notes) for one in embedded}
+    stores = {one.store.key.id: one.store for one in embedded}
+    views = {key: find_views(cache, store, digests, notes) for key, store in stores.items()}
     found = [one for one in embedded if views[one.store.key.id]]
     if not found:
         raise JobError(

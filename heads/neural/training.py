@@ -56,7 +56,7 @@ class Recipe:
     patience: int
     min_steps: int
     validation_fraction: float
-    views: int
+    views: int = 1
     seed: int
     device: str
 

@@ -35,6 +35,8 @@ def test_another_number_seed_or_image_is_another_draw(other: dict[str, int]) -> 
 def test_the_first_views_are_the_same_however_many_there_are() -> None:
     assert ViewOptions(views=8, view_seed=3).drawn[:3] == ViewOptions(views=4, view_seed=3).drawn
     assert ViewOptions().drawn == []
+    with pytest.raises(SettingsError, match="views is 0, expected at least 1"):
+        _ = ViewOptions(views=0).drawn
 
 
 @pytest.mark.parametrize("size", [(500, 375), (40, 48), (1, 1), (3000, 2), (2, 3000)])

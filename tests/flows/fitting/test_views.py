@@ -285,8 +285,10 @@ def test_columns_and_numbers_are_fitted_on_views_too(
     ],
 )
 def test_what_does_not_go_together_is_told(embed: Embed, elsewhere: Path, options: Any, error: Any, words: str) -> None:
-    with pytest.raises(error, match=words):
-        fit(embed(views=2).cache, "logreg", **options)
+    cache = embed(views=2).cache
+    for job in (fit, fit_targets):
+        with pytest.raises(error, match=words):
+            job(cache, "logreg", **options)
 
 
 def test_a_head_that_cannot_keep_views_together_is_told(embed: Embed, elsewhere: Path) -> None:
