@@ -72,6 +72,8 @@ class View:
                 f"view with seed {self.seed}, crop {self.crop}, flip {self.flip} and jitter {self.jitter}: expected a "
                 "seed of at least 0, a crop above 0 and up to 1, a flip from 0 to 1 and a jitter from 0 to below 1"
             )
+        for name in ("crop", "flip", "jitter"):  # 1 and 1.0 are one view
+            object.__setattr__(self, name, float(getattr(self, name)))
 
     def draw(self, digest: str, size: tuple[int, int]) -> Draw:
         """Draw the view of one image: seed, number and content decide, and nothing else.

@@ -2,11 +2,11 @@
 
 import shlex
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 from headstart.extractors.cache import DigestArray, EmbeddingCache, EmbeddingStore
-from headstart.extractors.listing import listed_root
-from headstart.extractors.spec import View, short_name
+from headstart.extractors.listing import read_listing
+from headstart.extractors.spec import PENULTIMATE, View
 from headstart.flows.errors import JobError
 from headstart.flows.problem.embedded import Embedded, refuse_damaged
 
@@ -33,12 +33,13 @@ def add_views(
         None has views, views were drawn in several ways, or a shard is damaged.
     """
     stores = {one.store.key.id: one.store for one in embedded}
-    views = {key: find_views(cache, store, digests, notes) for key, store in stores.items()}
+    lacks: list[str] = []
+    views = {key: find_views(cache, store, digests, lacks) for key, store in stores.items()}
     found = [one for one in embedded if views[one.store.key.id]]
     if not found:
-        raise JobError(
-            f"{cache.path}: holds no views of the images; run '{command_for(cache, embedded[0].store, _USUAL)}'"
-        )
+        none = f"holds no views of the images; run '{command_for(cache, embedded[0].store, _USUAL)}'"
+        raise JobError(f"{cache.path}: {lacks[0] if lacks else none}")
+    notes += lacks
     lacking = dict.fromkeys(one.label for one in embedded if one not in found)
     notes += [f"{label} has no views and is left out" for label in lacking]
     n_least = min(len(views[one.store.key.id]) for one in found)
@@ -94,7 +95,8 @@ def _complete(
     stores: list[EmbeddingStore] = []
     while store := by_number.get(len(stores) + 1):
         if n_missing := int(store.missing(digests).sum()):
-            more = command_for(cache, plain, max(by_number) + 1, by_number[len(stores) + 1].key.view)
+            drawn = store.key.view
+            more = command_for(cache, plain, max(by_number) + 1, None if drawn == "whole" else drawn)
             notes.append(
                 f"view {len(stores) + 1} of {plain.key.id} lacks {n_missing} of {len(digests)} images, and is left out "
                 f"with those behind it; run '{more}'"
@@ -104,23 +106,26 @@ def _complete(
     return stores
 
 
-def command_for(cache: EmbeddingCache, plain: EmbeddingStore, n_views: int, drawn: View | str = "whole") -> str:
-    """Return the command that embeds so many views for a key of plain images."""
-    key = plain.key
-    weights = str(plain.about["weights_source"])
-    words = ["headstart", "extract", str(listed_root(cache) or "IMAGES"), "--backbone", short_name(key.backbone)]
-    words += [] if weights == "default" else ["--weights", weights]
-    words += [] if key.taps == ("penultimate",) else ["--tap", *key.taps]
-    words += ["--image-size", str(key.image_size)] if key.image_size else []
-    words += ["--precision", key.precision, *(["--exact"] if key.exact else [])]
-    words += ["--decode", key.decode] if key.decode != "nvjpeg" else []
-    words += ["--dtype", key.dtype] if key.dtype != "float32" else []
-    words += ["--cache", str(cache.path), "--views", str(n_views)]
-    if isinstance(drawn, View):
-        usual = View(number=drawn.number)
-        changed = [name for name in ("seed", "crop", "flip", "jitter") if getattr(drawn, name) != getattr(usual, name)]
-        words += [word for name in changed for word in (f"--view-{name}", f"{getattr(drawn, name):g}")]
-    return shlex.join(words)
+def command_for(cache: EmbeddingCache, plain: EmbeddingStore, n_views: int, drawn: View | None = None) -> str:
+    """Return the command that embeds so many views for a key of plain images, into that very key and its views."""
+    key, listing = plain.key, read_listing(cache)
+    given: dict[str, list[str]] = {
+        "weights": [] if (source := str(plain.about["weights_source"])) == "default" else [source],
+        "tap": [] if key.taps == (PENULTIMATE,) else list(key.taps),
+        "image-size": [str(key.image_size)] if key.image_size else [],
+        "precision": [key.precision],
+        "decode": [key.decode] if key.decode != "nvjpeg" else [],
+        "dtype": [key.dtype] if key.dtype != "float32" else [],
+        "colour": [key.colour],
+        "range": [] if key.range == "whole" else list(map(str, key.range)),
+        "limit": [str(len(listing.rows))] if listing.left_out else [],
+        "cache": [str(cache.path)],
+        "views": [str(n_views)],
+    }
+    for name, value in asdict(drawn).items() if drawn else ():
+        given[f"view-{name}"] = [] if name == "number" or value == getattr(View, name) else [str(value)]
+    words = ["headstart", "extract", str(listing.root), "--backbone", key.backbone, *(["--exact"] if key.exact else [])]
+    return shlex.join([*words, *(word for name, values in given.items() if values for word in (f"--{name}", *values))])
 
 
 def describe_views(embedded: Embedded, *, average: bool) -> list[str]:

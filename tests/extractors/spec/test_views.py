@@ -83,6 +83,11 @@ def test_a_view_has_a_key_of_its_own_that_reads_back() -> None:
     assert keys[0].title == "resnet18, view 1"
 
 
+def test_whole_numbers_are_the_same_view_however_they_are_written() -> None:
+    whole, real = View(number=1, crop=1, flip=0, jitter=0), View(number=1, crop=1.0, flip=0.0, jitter=0.0)
+    assert replace(PLAIN, view=whole).id == replace(PLAIN, view=real).id
+
+
 def test_a_key_without_views_is_called_as_before() -> None:
     assert PLAIN.as_dict()["view"] == "whole"
     assert PLAIN.id == "resnet18-6ebe5d3853689853"

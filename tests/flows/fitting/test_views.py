@@ -20,7 +20,7 @@ from headstart.flows.errors import JobError
 from headstart.flows.experiment import Experiment
 from headstart.flows.fitting import fit, fit_targets
 from headstart.flows.history.runs import read_runs
-from headstart.flows.inference import graft, load
+from headstart.flows.inference import load
 from headstart.flows.orchestration import fit_tasks
 from headstart.heads.errors import DataError
 from headstart.heads.saving import load_model
@@ -144,6 +144,29 @@ def test_without_views_in_the_cache_one_line_says_which_command_makes_them(
     assert (found.views, len(EmbeddingCache(cache).stores())) == (4, 4)
 
 
+def test_the_command_makes_views_of_the_very_key_that_there_is(embed: Embed, elsewhere: Path) -> None:
+    odd: Any = {"image_size": 40, "colour": "srgb", "decode": "draft", "dtype": "float16", "range": (0, 300)}
+    cache = embed(**odd, exact=True, limit=12, tap=["features.6:avg", "penultimate"]).cache
+    with pytest.raises(JobError, match="holds no views") as caught:
+        fit(cache, "centroid", views=True, folds=2)
+    with pytest.raises(SystemExit):
+        main(shlex.split(str(caught.value).partition("run '")[2][:-1])[1:])
+    plain, *views = sorted(EmbeddingCache(cache).stores(), key=lambda one: one.key.view != "whole")
+    assert (len(views), plain.n_rows(), {one.n_rows() for one in views}) == (3, 12, {12})
+
+
+def test_views_that_lack_images_from_the_first_on_are_told_with_how_they_were_drawn(
+    embed: Embed, photos: Path, elsewhere: Path
+) -> None:
+    seed = 2**32 - 1
+    embed(views=2, view_seed=seed, view_flip=0)
+    draw(photos / "cat" / "new.png", 0, seed=999)
+    cache = embed().cache
+    words = rf"view 1 of small_cnn-\w+ lacks 1 of 37 images.*--views 2 --view-seed {seed} --view-flip 0.0'$"
+    with pytest.raises(JobError, match=words):
+        fit(cache, "centroid", views=True)
+
+
 def test_views_that_lack_new_images_are_left_out_with_the_command(embed: Embed, photos: Path, elsewhere: Path) -> None:
     embed(views=3, view_seed=2)
     draw(photos / "cat" / "new.png", 0, seed=999)
@@ -202,40 +225,6 @@ def test_summary_tables_report_history_and_card_say_that_views_were_used(
     assert card["views"]["average"] is average
     assert [View(**one) for one in card["views"]["drawn"]] == [View(number=1), View(number=2)]
     assert "views" not in load_model(Path(fit(cache, "centroid", out="plain").model))[1]
-
-
-@pytest.mark.parametrize("head", ["logreg", "linear-svm"])
-@pytest.mark.parametrize("average", [False, True])
-def test_a_saved_model_answers_as_it_was_scored(
-    embed: Embed, photos: Path, tmp_path: Path, elsewhere: Path, head: str, average: bool
-) -> None:
-    cache = embed(views=K, view_crop=0.1, view_jitter=0.9, exact=True).cache
-    found = fit(cache, head, views=True, average_views=average)
-    scored = pd.read_csv(found.predictions)
-    model = load(Path(found.model))
-    answers, notes = model.predict_noted([photos / path for path in scored["path"]])
-    assert answers["label"].tolist() == scored["predicted"].tolist()
-    if head == "logreg":
-        np.testing.assert_allclose(answers["probability"], scored["probability"], atol=2e-4)
-    mean = "each answer is the mean over 3 views of the image, as the model was scored"
-    assert (mean in notes) is average
-    again = load(Path(found.model), cache=tmp_path / "kept").predict([photos / path for path in scored["path"]])
-    assert again["label"].tolist() == scored["predicted"].tolist()
-
-
-def test_weights_alone_cannot_average_views_so_that_is_refused(embed: Embed, elsewhere: Path) -> None:
-    found = fit(embed(views=K).cache, "logreg", views=True, average_views=True)
-    with pytest.raises(JobError, match=r"means over views of an image, .* without --average-views"):
-        graft(Path(found.model), "out.pth")
-
-
-def test_a_model_whose_card_claims_odd_views_is_refused(embed: Embed, photos: Path, elsewhere: Path) -> None:
-    model = load(Path(fit(embed(views=2).cache, "centroid", views=True, average_views=True).model))
-    for wrong in ({"average": True}, {"average": True, "drawn": [{"number": 0}]}, {"average": True, "drawn": 3}, [1]):
-        broken = load(model.folder)
-        broken.card["views"] = wrong
-        with pytest.raises(JobError, match="its views cannot be read"):
-            broken.predict(photos / "cat" / "00.png")
 
 
 def test_an_interrupted_sweep_on_views_is_not_taken_for_one_without(embed: Embed, elsewhere: Path) -> None:
