@@ -97,7 +97,9 @@ def _table_of_folders(runs: "list[RankedRun]") -> Table:
         if row.folder is not None and Path(row.folder).name == row.id:
             folder = nearby(str(Path(row.folder).parent))
         called = ": ".join(filter(None, (row.name, row.note)))
-        table.add_row(row.id, *map(escape, (called, params_text(row.params), str(row.n_candidates), folder)))
+        own = {name: value for name, value in row.params.items() if name != "views"}
+        params = " · ".join(filter(None, (params_text(own), f"{row.views} views" if row.views > 1 else "")))
+        table.add_row(row.id, *map(escape, (called, params, str(row.n_candidates), folder)))
     return table
 
 

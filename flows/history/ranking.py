@@ -29,7 +29,7 @@ class RankedRun:
 
     Attributes
     ----------
-    id, time, backbone, label, tap, head, params
+    id, time, backbone, label, tap, head, params, views
         As of `Run` and its winner.
     test, selection : ScoreRow or None
         Its score on the test images, and that which chose it; None where the run has no such score.
@@ -58,6 +58,7 @@ class RankedRun:
     name: str | None
     note: str | None
     folder: str | None
+    views: int = 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -210,4 +211,5 @@ def _row(kept: KeptRun, metric: str) -> RankedRun:
         name=run.settings.name,
         note=run.settings.note,
         folder=str(kept.folder) if kept.folder else None,
+        views=winner.views,
     )

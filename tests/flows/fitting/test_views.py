@@ -205,10 +205,10 @@ def test_a_backbone_without_views_is_left_out_and_as_many_are_used_as_all_have(e
 
 @pytest.mark.parametrize("average", [False, True])
 def test_summary_tables_report_history_and_card_say_that_views_were_used(
-    embed: Embed, elsewhere: Path, average: bool
+    embed: Embed, elsewhere: Path, average: bool, capsys: pytest.CaptureFixture[str]
 ) -> None:
     cache = embed(views=K).cache
-    found = fit(cache, ["centroid", "logreg"], views=True, average_views=average, few_shot=True)
+    found = fit(cache, ["logreg"], views=True, average_views=average, few_shot=True)
     scored = "the mean over all of them" if average else "view 0, the plain image"
     note = f"fitted on 3 views of each training image (seed 0, crop 0.35, flip 0.5, jitter 0.2); scored by {scored}"
     assert note in found.notes
@@ -221,6 +221,9 @@ def test_summary_tables_report_history_and_card_say_that_views_were_used(
     assert "28 images, 3 views of each" in page
     (run,), _ = read_runs(Path(cache) / "runs")
     assert (run.settings.views, run.settings.average_views, run.winner.views) == (True, average, 3)
+    with pytest.raises(SystemExit):
+        main(["results", str(cache)])
+    assert "· 3 views" in " ".join(capsys.readouterr().out.split())
     card = load_model(Path(found.model))[1]
     assert card["views"]["average"] is average
     assert [View(**one) for one in card["views"]["drawn"]] == [View(number=1), View(number=2)]
