@@ -15,7 +15,7 @@ from torchvision.transforms import InterpolationMode
 from torchvision.transforms import functional as stock
 
 from headstart.extractors.backbones import load_backbone
-from headstart.extractors.cache import EmbeddingCache
+from headstart.extractors.cache import EmbeddingCache, EmbeddingStore
 from headstart.extractors.errors import CacheError
 from headstart.extractors.extraction import Extraction
 from headstart.extractors.listing import read_listing
@@ -206,3 +206,26 @@ def test_the_size_of_all_views_is_said_first_and_a_disk_that_cannot_hold_them_is
     told = " ".join(capsys.readouterr().err.split())
     assert "4.1 kB an image in float16, 147.5 kB for 36 images, then 294.9 kB for 72 views of them" in told
     assert told.count("an image in float16") == 1
+
+
+def test_interrupted_in_the_midst_of_a_view_it_ends_with_the_rows_of_an_undisturbed_run(
+    embed: Embed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = rows_of(embed(views=4, exact=True, cache=tmp_path / "whole").cache)
+    seal, sealed = EmbeddingStore.seal, list[int]()
+
+    def cut(self: EmbeddingStore, digests: Any, features: Any, **given: Any) -> Path:
+        place = seal(self, digests, features, **given)
+        sealed.append(len(digests))
+        if len(sealed) == 5:  # two shards of the plain images, two of view 1, and one of view 2
+            raise KeyboardInterrupt
+        return place
+
+    monkeypatch.setattr("headstart.extractors.extraction.extraction._SHARD_ROWS", 20)
+    monkeypatch.setattr(EmbeddingStore, "seal", cut)
+    with pytest.raises(KeyboardInterrupt):
+        embed(views=4, exact=True)
+    again = embed(views=4, exact=True)
+    assert [key.embedded for key in again.keys][:2] == [0, 0]
+    assert sum(key.embedded for key in again.keys) < 2 * 36
+    assert rows_of(again.cache) == whole
