@@ -170,7 +170,7 @@ for _head in (
         make=_made_by("headstart.heads.estimators.naive_bayes:make_naive_bayes"),
         estimator="headstart.heads.estimators.naive_bayes.GaussianBayesClassifier",
         grid={"var_smoothing": (0.01, 0.1, 1.0)},
-        views="none",
+        views="told",
     ),
     Head(
         name="cosine",
