@@ -114,11 +114,11 @@ def test_reruns_order_names_and_what_else_there_is_do_not_change_a_view(
     assert {number: {digest: whole[number][digest] for digest in rows} for number, rows in few.items()} == few
 
 
-def test_another_seed_and_other_strengths_are_other_views_beside_them(embed: Embed) -> None:
+def test_another_seed_and_other_strengths_are_other_views_beside_them(embed: Embed, tmp_path: Path) -> None:
     one = rows_of(embed(views=2).cache)[1]
     other = embed(views=2, view_seed=1)
     assert (other.keys[0].embedded, other.keys[1].embedded) == (0, 36)
-    still = embed(views=2, view_crop=1, view_flip=0, view_jitter=0, cache="still")
+    still = embed(views=2, view_crop=1, view_flip=0, view_jitter=0, cache=tmp_path / "still")
     plain, view = (rows_of(still.cache)[number] for number in (0, 1))
     assert plain == view
     assert one != view
