@@ -9,7 +9,7 @@ from rich.table import Table
 from headstart.flows.cli.extract import show_extraction
 from headstart.flows.cli.options import Json
 from headstart.flows.cli.scores import show_fit
-from headstart.flows.output import Console, emit_json, escape, show_line, show_notes
+from headstart.flows.output import Console, emit_json, escape, show_notes
 
 if TYPE_CHECKING:
     from headstart.flows.doctor import Finding
@@ -131,7 +131,6 @@ def run(
     json: Json = False,
 ) -> None:
     """Run an experiment file as a Prefect flow: extract, fit, report."""
-    show_line("starting Prefect, which takes some seconds")
     from headstart.flows.orchestration import run as run_experiment
 
     summary = run_experiment(experiment, progress=True)

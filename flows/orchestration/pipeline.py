@@ -18,6 +18,7 @@ from headstart.flows.orchestration.embedded_server import tie_embedded_server
 from headstart.flows.orchestration.extraction_tasks import extract_in_tasks, wanted_by
 from headstart.flows.orchestration.fit_tasks import fit_in_tasks
 from headstart.flows.orchestration.preparation import NO_PICKLE, experiment_at_work
+from headstart.flows.output import show_line
 
 
 @dataclass(frozen=True, repr=False)
@@ -84,6 +85,8 @@ def run(experiment: str | Path | Experiment, *, progress: bool = False) -> RunSu
     check_allowed(checked)  # before the next line imports code of one's own
     check_there(checked.images)  # what is served may wait for its images to be mounted
     refuse_misspelt(checked)
+    if progress:
+        show_line("starting Prefect, which takes some seconds")
     tie_embedded_server()
     return run_experiment(checked, progress)
 

@@ -58,8 +58,7 @@ def finetune(
 ) -> FinetuneSummary:
     """Train the upper layers of a network on what its lower ones put out, score them once, and save them.
 
-    The images are split as `fit` splits them. No image is opened, unless the cache lacks the maps: then they are
-    embedded first. A training that was interrupted is gone on with.
+    Images are split as by `fit`, and none is opened unless the cache lacks the maps. What was interrupted goes on.
 
     Parameters
     ----------
