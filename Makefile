@@ -3,7 +3,7 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 BIN := .venv/bin
 
-.PHONY: install demo test pytest lint bench clean
+.PHONY: install demo test pytest lint notebooks bench clean
 
 install: .venv/installed
 
@@ -32,6 +32,10 @@ lint: install
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+
+# Run again, with their outputs: after a change of what results show.
+notebooks: install
+	OMP_NUM_THREADS=1 $(BIN)/python tests/support/notebooks.py
 
 bench: install
 	$(BIN)/python benchmarks/bench_extract.py

@@ -58,6 +58,12 @@ def demo(out: str | Path = "headstart-demo", *, progress: bool = True) -> RunSum
     ------
     JobError
         The folder holds something else.
+
+    Examples
+    --------
+    >>> found = headstart.demo("digits", progress=False)
+    >>> sorted({row.label for row in found.fit.leaderboard})
+    ['pixels', 'small_cnn (encoder)', 'small_cnn (random, seed 0)']
     """
     folder = Path(out)
     experiment = folder / "experiment.toml"
@@ -77,7 +83,7 @@ def demo(out: str | Path = "headstart-demo", *, progress: bool = True) -> RunSum
 SOURCE_CLASSES = range(5)
 TARGET_CLASSES = range(5, 10)
 TRAIN_PER_CLASS = 5
-_EPOCHS = 15
+EPOCHS = 15
 
 
 def write_digits(folder: Path, seed: int = 0) -> None:
@@ -97,12 +103,14 @@ def write_digits(folder: Path, seed: int = 0) -> None:
         image.resize((32, 32), Image.Resampling.BICUBIC).save(place / f"{index:04d}.png")
 
 
-def pretrain_on_digits(source: Path, encoder: Path, *, seed: int = 0, progress: bool = False) -> None:
+def pretrain_on_digits(
+    source: Path, encoder: Path, *, epochs: int = EPOCHS, seed: int = 0, progress: bool = False
+) -> None:
     """Pre-train the small encoder to tell the source digits apart, and write it as safetensors."""
     found = list_images(source)
     sources = image_sources(found.rows)
     images = np.stack([decode_image(read_bytes(found.root, image), PREPROCESSING) for image in sources])
     labels = found.rows["label"].to_numpy(np.int64)
-    with progress_bar("pre-training", _EPOCHS, unit="epochs", show=progress) as advance:
-        module = pretrain_small_cnn(images, labels, epochs=_EPOCHS, seed=seed, on_epoch=lambda _: advance(1))
+    with progress_bar("pre-training", epochs, unit="epochs", show=progress) as advance:
+        module = pretrain_small_cnn(images, labels, epochs=epochs, seed=seed, on_epoch=lambda _: advance(1))
     save_encoder(module, encoder)

@@ -39,6 +39,10 @@ class FinetuneOptions:
     precision : {"auto", "fp32", "bf16"}
         bf16: layers compute in bfloat16, and weights stay in float32; ``auto`` does so where the processor multiplies
         it in hardware, convolutions have most of the work, and the logits agree.
+    views : bool
+        Train on the augmented views of the maps that the cache holds, one drawn for each image and epoch.
+    average_views : bool
+        Score an image by the mean over its views; the saved model then answers so, too.
     backbone, weights : str, optional
         Which backbone of the cache, and which of its weights, or where they are now.
     keys : sequence of str, optional
@@ -70,6 +74,8 @@ class FinetuneOptions:
     min_steps: Annotated[int, Option("Steps at least: few images are gone over more often.", least=1)] = 100
     batch_norm: Annotated[BatchNorm, Option("eval: statistics stay those of the pretraining.")] = "eval"
     precision: Annotated[TailPrecision, Option("auto: bf16 where it is fast and agrees.")] = "auto"
+    views: Annotated[bool, Option("Draw one of the cache's augmented views for each image and epoch.")] = False
+    average_views: Annotated[bool, Option("With them, score and predict by the mean over views.")] = False
     backbone: Annotated[str | None, Option("Which backbone of the cache.", unset="the only one")] = None
     weights: Annotated[
         str | None, Option("Which of its weights, or where they are now.", unset="the only ones, where they were")
@@ -140,6 +146,8 @@ class FinetuneKeywords(TypedDict, total=False):
     min_steps: int
     batch_norm: BatchNorm
     precision: TailPrecision
+    views: bool
+    average_views: bool
     backbone: str | None
     weights: str | None
     keys: Sequence[str] | None

@@ -2,10 +2,17 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from rich.cells import cell_len, set_cell_size
 
-from headstart.heads.report import CandidateRow, TestResult
+from headstart.extractors.results import JobResult
+from headstart.heads.report import CandidateRow, TestResult, headline
+from headstart.heads.scoring import ClassScore
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 _WIDTH, _LINES = 80, 2
 _LONGEST_NAME = 30
@@ -108,8 +115,17 @@ class Understood:
         ]
 
 
-@dataclass(frozen=True)
-class FitSummary:
+FEW_SHOT = "few_shot.csv"
+"""Table of accuracy against images per class, of the winner and other heads, where that was asked for."""
+
+
+@dataclass(frozen=True, repr=False)
+class FitSummary(
+    JobResult,
+    says="{_headline}\n{leaderboard:n candidate}, chosen by {winner.split}; {model}",
+    tables=("leaderboard", "controls", "predictions", "suspects", "few_shot"),
+    columns=("label", "tap", "head", "params", "metric", "score", "low", "high", "tied"),
+):
     """Results of a fit.
 
     Attributes
@@ -141,6 +157,14 @@ class FitSummary:
         CSV of the winner's predictions for the test images.
     name, note : str or None
         As given to the run.
+    classes : list of ClassScore
+        The winner's scores on the test images by class, the lowest recall first; none of numbers.
+    command : str
+        That makes the fit again.
+    views : int
+        Rows of each training image that were fitted on: 1 without augmented views.
+    average_views : bool
+        Whether images were scored by the mean over their views, and not by the plain one.
     """
 
     leaderboard: list[CandidateRow]
@@ -160,6 +184,74 @@ class FitSummary:
     predictions: str = ""
     name: str | None = None
     note: str | None = None
+    classes: list[ClassScore] = field(default_factory=list)
+    command: str = ""
+    views: int = 1
+    average_views: bool = False
+
+    @property
+    def few_shot(self) -> str:
+        """CSV of accuracy against images per class, which is there after ``few_shot=True``."""
+        return str(Path(self.model).with_name(FEW_SHOT))
+
+    def plot_candidates(self, ax: "Axes | None" = None) -> "Axes":
+        """Draw the best candidates' scores with their intervals, the winner's on top; these chose it."""
+        from headstart.heads.report.charts import plot_candidates  # noqa: PLC0415 - loads matplotlib
+
+        return plot_candidates(self.leaderboard, ax=ax)
+
+    def plot_confusion(self, ax: "Axes | None" = None) -> "Axes":
+        """Draw for which class the winner took each of the test images.
+
+        Raises
+        ------
+        ValueError
+            It predicts numbers.
+        """
+        from headstart.heads.report.charts import plot_confusion  # noqa: PLC0415 - loads matplotlib
+
+        if not self.class_names:
+            raise ValueError("the winner predicts numbers; draw them with plot_predictions()")
+        table = self.to_pandas("predictions")
+        return plot_confusion(table["true"].tolist(), table["predicted"].tolist(), self.class_names, ax=ax)
+
+    def plot_predictions(self, ax: "Axes | None" = None) -> "Axes":
+        """Draw predicted against true numbers of the test images.
+
+        Raises
+        ------
+        ValueError
+            It tells classes apart.
+        """
+        from headstart.heads.report.charts import plot_numbers  # noqa: PLC0415 - loads matplotlib
+
+        if self.class_names:
+            raise ValueError("the winner tells classes apart; draw them with plot_confusion()")
+        table = self.to_pandas("predictions")
+        return plot_numbers(table["true"].to_numpy(), table["predicted"].to_numpy(), ax=ax)
+
+    def plot_few_shot(self, ax: "Axes | None" = None) -> "Axes":
+        """Draw accuracy against images per class.
+
+        Raises
+        ------
+        ValueError
+            The fit did not ask for it.
+        """
+        from headstart.heads.report.charts import plot_few_shot  # noqa: PLC0415 - loads matplotlib
+
+        if not Path(self.few_shot).exists():
+            raise ValueError(f"there is no {self.few_shot}; fit with few_shot=True")
+        rows: list[Any] = self.to_pandas("few_shot").to_dict("records")
+        return plot_few_shot(rows, self.winner.head, len(self.class_names), ax=ax)
+
+    @property
+    def _names(self) -> tuple[str, ...]:
+        return ("path", "given", "suggested", "head", *(("true", "predicted") if self.class_names else ()))
+
+    @property
+    def _headline(self) -> str:
+        return headline(self.winner.metric, self.winner, self.test, self.test.split)
 
 
 def _count(number: int, one: str, several: str = "") -> str:

@@ -11,7 +11,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypedDict, TypeVar
 
 from headstart.extractors.images import Layout
-from headstart.extractors.spec import PENULTIMATE, Option, Settings, SettingsKeywords, shared_values
+from headstart.extractors.spec import (
+    PENULTIMATE,
+    Option,
+    Settings,
+    SettingsKeywords,
+    ViewKeywords,
+    ViewOptions,
+    shared_values,
+)
 from headstart.heads.scoring import metric_names
 
 if TYPE_CHECKING:
@@ -76,6 +84,11 @@ class FitOptions:
     report : bool
         Look at the winner's images and write the report, which can take longer than the fit; without, there are
         neither suspects nor a few-shot curve.
+    views : bool
+        Fit on all augmented views of each training image that the cache holds (``extract --views``), and score the
+        plain images.
+    average_views : bool
+        Score an image by the mean over its views; the saved model then answers so, too.
     memory : float, optional
         Bytes that features may take in memory, as float32; by default a quarter of what is free. Where they take more,
         they are read in blocks, by the heads that can.
@@ -129,6 +142,8 @@ class FitOptions:
     few_shot: Annotated[bool, Option("Add accuracy against images per class.")] = False
     calibrate: Annotated[bool, Option("Mend the saved head's probabilities.")] = False
     report: Annotated[bool, Option("Write the report, with what it takes to look at the images.")] = True
+    views: Annotated[bool, Option("Fit on the cache's augmented views, too.")] = False
+    average_views: Annotated[bool, Option("With them, score and predict by the mean over views.")] = False
     memory: Annotated[float | None, Option("Bytes for features.", command=False, table=False)] = None
     progress: Progress = False
 
@@ -158,6 +173,8 @@ class FitKeywords(TypedDict, total=False):
     few_shot: bool
     calibrate: bool
     report: bool
+    views: bool
+    average_views: bool
     memory: float | None
     progress: bool
 
@@ -176,7 +193,7 @@ class _Source:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ExtractOptions(Settings, _Source):
+class ExtractOptions(Settings, ViewOptions, _Source):
     """Options of an extraction, beside the images and the backbones.
 
     Parameters
@@ -189,7 +206,9 @@ class ExtractOptions(Settings, _Source):
         penultimate features.
     cache : path-like, optional
         By default ``NAME.headstart`` in the current folder.
-    precision, decode, range, colour, compile, device, dtype, batch_size, exact, image_size, workers
+    views, view_seed, view_crop, view_flip, view_jitter
+        See `extractors.spec.views.ViewOptions`.
+    precision, decode, range, colour, compile, device, dtype, batch_size, exact, image_size, workers, view
         See `extractors.spec.settings.Settings`.
     limit : int, optional
         Take only this many images, spread over the classes.
@@ -218,7 +237,7 @@ class ExtractOptions(Settings, _Source):
         return Settings(**shared_values(Settings, self))
 
 
-class ExtractKeywords(SettingsKeywords, total=False):
+class ExtractKeywords(SettingsKeywords, ViewKeywords, total=False):
     """`ExtractOptions`, as the keywords of a function."""
 
     weights: str | Sequence[str]

@@ -7,6 +7,7 @@ isolation   Manners of jobs side by side: one thread each, warnings kept, no pau
 prediction  Predictions of a fitted head: numbers, or classes with a probability each.
 row_by_row  Predictions that do not depend on how many other rows are asked about.
 splits      Plan of which images fit, which choose, and which are scored once.
+views       Views of an image as rows that follow each other: those fitted on, those scored.
 """
 
 import lazy_loader

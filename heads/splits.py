@@ -11,6 +11,7 @@ from sklearn.model_selection import StratifiedShuffleSplit
 
 from headstart.heads.errors import DataError, RareClassError
 from headstart.heads.folds import Draw, check_folds, unit_name
+from headstart.heads.views import ONE_VIEW, Views
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -47,6 +48,8 @@ class SplitPlan:
     repeats : int
         How often every image that chooses is scored: `folds` holds so many rounds, each with other folds and, of heads
         that draw, another seed.
+    views : Views
+        Of each image, where features have several rows of it; all row numbers here are of images.
     """
 
     folds: list[tuple[Rows, Rows]]
@@ -57,6 +60,7 @@ class SplitPlan:
     dropped: Rows
     notes: list[str]
     repeats: int = 1
+    views: Views = ONE_VIEW
 
     @property
     def first_folds(self) -> list[tuple[Rows, Rows]]:

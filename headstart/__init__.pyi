@@ -1,41 +1,27 @@
-from .flows import (
-    Model as Model,
-)
-from .flows import (
-    compact as compact,
-)
-from .flows import (
-    export as export,
-)
-from .flows import (
-    extract as extract,
-)
-from .flows import (
-    finetune as finetune,
-)
-from .flows import (
-    fit as fit,
-)
-from .flows import (
-    graft as graft,
-)
-from .flows import (
-    inspect as inspect,
-)
-from .flows import (
-    load as load,
-)
-from .flows import (
-    predict as predict,
-)
-from .flows import (
-    run as run,
-)
-from .flows import (
-    summarize as summarize,
-)
-from .flows import (
-    verify as verify,
-)
+from .flows import Model as Model
+from .flows import compact as compact
+from .flows import export as export
+from .flows import extract as extract
+from .flows import finetune as finetune
+from .flows import fit as fit
+from .flows import graft as graft
+from .flows import inspect as inspect
+from .flows import load as load
+from .flows import predict as predict
+from .flows import run as run
+from .flows import summarize as summarize
+from .flows import verify as verify
+from .flows.demo import demo as demo
+from .flows.doctor import doctor as doctor
+from .flows.exploring import cluster as cluster
+from .flows.exploring import list_backbones as list_backbones
+from .flows.exploring import list_heads as list_heads
+from .flows.exploring import list_layers as list_layers
+from .flows.exploring import open as open  # noqa: A004 - like `gzip.open`
+from .flows.fitting import fit_targets as fit_targets
+from .flows.history import compare as compare
+from .flows.history import results as results
+from .flows.nightly.job import nightly as nightly
+from .flows.serving import serve as serve
 
 __version__: str

@@ -11,6 +11,10 @@ from typing import Any
 
 import pytest
 from support.forked import run_forked
+from support.report_browser import CHROMIUM
+from support.report_example import report_data
+
+from headstart.heads.report.page import render_report
 
 SIDES = {"tutorial", "extract", "model", "decode"}
 
@@ -155,3 +159,16 @@ def test_the_scale_benchmark_tells_idle_workers_from_their_work_and_sizes_listin
     assert (rows["rows"], rows["shards"], rows["index_mb"]) == (2000, 50, 0.1)
     assert rows["listing_mb"] > 0
     assert rows["build_s"] > 0
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed")
+def test_the_readmes_picture_is_one_of_a_report(tmp_path: Path) -> None:
+    from PIL import Image
+
+    picture, page = load("picture"), tmp_path / "report.html"
+    page.write_text(render_report(report_data()), encoding="utf-8")
+    (tmp_path / "browser").mkdir()
+    picture.take_picture(page, tmp_path / "report.png", tmp_path / "browser")
+    with Image.open(tmp_path / "report.png") as taken:
+        assert taken.size == (picture.WIDTH, picture.HEIGHT)
+        assert len(taken.convert("RGB").getcolors(1 << 24)) > 100

@@ -82,10 +82,10 @@ class EmbeddingCache:
         if not (self.path / _MARKER).exists():
             write_atomically(self.path / _MARKER, json.dumps({"format_version": FORMAT_VERSION}).encode())
 
-    def stores(self) -> list["EmbeddingStore"]:
-        """Every key in the cache, sorted by its id."""
+    def stores(self, *, plain: bool = False) -> list["EmbeddingStore"]:
+        """Every key in the cache, sorted by its id; with `plain`, not those of augmented views."""
         found = [EmbeddingStore.read(path) for path in self.folders() if (path / "key.json").exists()]
-        return sorted(found, key=lambda store: store.key.id)
+        return sorted((one for one in found if not plain or one.key.view == "whole"), key=lambda store: store.key.id)
 
     def folders(self) -> list[Path]:
         """Every folder of a key, sorted, whatever lies in it.

@@ -32,6 +32,15 @@ class EmbeddingView:
         """``(n_images, n_features)``, or more axes where the tap has them."""
         return (len(self), *self._describe(0)[0][1:]) if self.paths else (0,)
 
+    @classmethod
+    def woven(cls, views: Sequence["EmbeddingView"]) -> "EmbeddingView":
+        """Return the rows of several views of the same images image by image: all of one, then all of the next."""
+        ends = np.cumsum([len(view.paths) for view in views])
+        shards = [view.shard + (end - len(view.paths)) for view, end in zip(views, ends, strict=True)]
+        rows = [view.row for view in views]
+        paths = tuple(path for view in views for path in view.paths)
+        return cls(paths, views[0].tap, np.stack(shards, axis=1).ravel(), np.stack(rows, axis=1).ravel())
+
     def take(self, rows: Any) -> "EmbeddingView":
         """Return a view of some of the rows: an index array, a mask, or a slice."""
         return EmbeddingView(self.paths, self.tap, self.shard[rows], self.row[rows])

@@ -10,7 +10,7 @@ prefetch      Images read and decoded ahead of the forward pass, on threads or o
 profiles      Colour profiles other than sRGB, converted where the key asks for it.
 readers       Readers of formats: Pillow's, or one of our own.
 remarks       Remarks on images: nothing is wrong, and a person should know.
-resizing      Resize and crop in torchvision's geometry, to the pixel.
+resizing      Resize and crop in torchvision's geometry, to the pixel, and augmented views.
 tiff_bands    Bands of a TIFF: read right, or named.
 upright       Orientation by EXIF.
 white_paper   Transparency laid on white.

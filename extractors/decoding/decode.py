@@ -4,6 +4,7 @@ Pillow decodes.
 """
 
 import ctypes
+import hashlib
 import io
 import re
 import warnings
@@ -27,13 +28,13 @@ from headstart.extractors.decoding.pixel_memory import pixels_in_flight
 from headstart.extractors.decoding.profiles import conversion, to_srgb
 from headstart.extractors.decoding.readers import reader_of
 from headstart.extractors.decoding.remarks import Remark, is_one_value
-from headstart.extractors.decoding.resizing import MAX_PIXELS, RESAMPLING, new_size, resize_and_crop
+from headstart.extractors.decoding.resizing import MAX_PIXELS, RESAMPLING, augment, new_size, resize_and_crop
 from headstart.extractors.decoding.tiff_bands import TiffFile
 from headstart.extractors.decoding.upright import LIES_ON_ITS_SIDE, orientation, upright
 from headstart.extractors.decoding.white_paper import on_white
 from headstart.extractors.errors import UnreadableImage
 from headstart.extractors.images import READ, format_of
-from headstart.extractors.spec import Colour, Preprocessing, Range, Whole
+from headstart.extractors.spec import Colour, Preprocessing, Range, View, Whole
 
 JPEG_SIGNATURE = re.compile(rb"\xff\xd8\xff")
 
@@ -61,6 +62,7 @@ def decode_image(
     draft: bool = False,
     ends: Range | Whole = "whole",
     colour: Colour = "as-stored",
+    view: View | Whole = "whole",
     remark: Callable[[Remark], None] = lambda _: None,
 ) -> NDArray[np.uint8]:
     """Decode, resize and crop one image; scaling and normalisation are left to the batch.
@@ -74,8 +76,8 @@ def decode_image(
     draft : bool
         Decode JPEG files that are at least four times as large as they will be at 1/2, 1/4 or 1/8 of their size, which
         the format allows at a fraction of the cost, and resize from there: pixels differ by fractions of a grey level.
-    ends, colour
-        See `extractors.spec.key.EmbeddingKey`, as `range` and `colour`.
+    ends, colour, view
+        See `extractors.spec.key.EmbeddingKey`, which has `ends` as `range`; a `view` is drawn by the digest of `data`.
     remark : callable
         Takes what is to be said of the image, if anything.
 
@@ -95,7 +97,10 @@ def decode_image(
         pixels = _rgb(data, image, ends, colour, remark)
         if reduced:
             pixels = pixels.resize(reduced.size, RESAMPLING[preprocessing.interpolation], reduced.box)
-        shown = resize_and_crop(upright(pixels, orientation(image)), preprocessing)
+        whole = upright(pixels, orientation(image))
+        if view != "whole":
+            return augment(whole, preprocessing, view.draw(hashlib.sha256(data).hexdigest(), whole.size))
+        shown = resize_and_crop(whole, preprocessing)
     if is_one_value(shown):
         remark("one value")
     return shown
@@ -138,7 +143,7 @@ def thumbnail(data: bytes, size: int, ends: Range | Whole = "whole") -> bytes:
     scale = size / max(image.size)
     shape = max(1, round(image.width * scale)), max(1, round(image.height * scale))
     encoded = io.BytesIO()
-    image.resize(shape, Image.Resampling.LANCZOS).save(encoded, "JPEG", quality=85)
+    image.resize(shape, Image.Resampling.LANCZOS).save(encoded, "JPEG", quality=75, optimize=True)
     return encoded.getvalue()
 
 

@@ -17,7 +17,7 @@ from headstart.extractors.decoding.gpu_jpegs import decode_jpegs
 from headstart.extractors.decoding.remarks import Remarks, is_one_value
 from headstart.extractors.errors import NotReadError, UnreadableImage
 from headstart.extractors.images import ImageRoot, ImageSource, read_bytes
-from headstart.extractors.spec import Colour, Decode, Preprocessing, Range, Whole
+from headstart.extractors.spec import Colour, Decode, Preprocessing, Range, View, Whole
 from headstart.extractors.stages import StageTimes
 
 _READ_AHEAD_BYTES = 256 * 2**20  # encoded files wait in memory: many small ones, or a few large ones
@@ -46,6 +46,8 @@ class Decoding:
         Black and white of pixels of more than 8 bits.
     colour : {"srgb", "as-stored"}
         What becomes of other colour profiles.
+    view : "whole" or View
+        What is seen of each image; views are not decoded by ``nvjpeg``.
     remarks : Remarks
         Takes up what is to be said of images.
     """
@@ -56,6 +58,7 @@ class Decoding:
     in_turn: bool = True
     range: Whole | Range = "whole"
     colour: Colour = "as-stored"
+    view: View | Whole = "whole"
     remarks: Remarks = field(default_factory=Remarks, compare=False)
 
 
@@ -167,6 +170,7 @@ def _decode(data: bytes, decoding: Decoding, times: StageTimes) -> Decoded:
                 draft=decoding.decode == "draft",
                 ends=decoding.range,
                 colour=decoding.colour,
+                view=decoding.view,
                 remark=lambda remark: decoding.remarks.add(remark, [sha256(data).hexdigest()]),
             )
     except (UnreadableImage, NotReadError) as error:

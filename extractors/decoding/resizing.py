@@ -1,12 +1,12 @@
-"""Resize and crop: torchvision's geometry for Pillow images to the pixel, so that features agree with its pipelines."""
+"""Resize, crop and augment: torchvision's way with Pillow images to the pixel, so that features agree with its own."""
 
 import math
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageEnhance
 
-from headstart.extractors.spec import Preprocessing
+from headstart.extractors.spec import Draw, Preprocessing
 
 MAX_PIXELS = 178_956_970  # where Pillow, too, refuses by default; 683 MiB as RGB, of which Pillow makes four bytes
 
@@ -15,6 +15,12 @@ RESAMPLING = {
     "bilinear": Image.Resampling.BILINEAR,
     "bicubic": Image.Resampling.BICUBIC,
     "lanczos": Image.Resampling.LANCZOS,
+}
+
+_ENHANCERS = {
+    "brightness": ImageEnhance.Brightness,
+    "contrast": ImageEnhance.Contrast,
+    "saturation": ImageEnhance.Color,
 }
 
 
@@ -32,6 +38,29 @@ def resize_and_crop(image: Image.Image, preprocessing: Preprocessing) -> NDArray
         image = image.resize((width, height), resampling)
     # What lies outside the image becomes black, which is the padding that torchvision's center_crop adds.
     return np.array(image.crop(window))
+
+
+def augment(image: Image.Image, preprocessing: Preprocessing, draw: Draw) -> NDArray[np.uint8]:
+    """Return the pixels of a view of an upright RGB image, (crop height, crop width, 3) uint8."""
+    if draw.box is None:
+        view = Image.fromarray(resize_and_crop(image, preprocessing))
+    else:
+        top, left, height, width = draw.box
+        # Cut out first: with a box, Pillow's filter would reach beyond its edges.
+        part = image.crop((left, top, left + width, top + height))
+        view = part.resize(preprocessing.crop[::-1], RESAMPLING[preprocessing.interpolation])
+    if draw.flip:
+        view = view.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    for name, value in draw.jitter:
+        view = _turn_hue(view, value) if name == "hue" else _ENHANCERS[name](view).enhance(value)
+    return np.array(view)
+
+
+def _turn_hue(image: Image.Image, shift: float) -> Image.Image:
+    """Shift the hue by a share of a turn, in steps of 1/256 towards 0; it wraps around."""
+    hue, saturation, value = image.convert("HSV").split()
+    turned = np.array(hue) + np.array(int(shift * 255)).astype(np.uint8)
+    return Image.merge("HSV", (Image.fromarray(turned), saturation, value)).convert("RGB")
 
 
 def new_size(size: tuple[int, int], resize: int | tuple[int, int] | None) -> tuple[int, int]:

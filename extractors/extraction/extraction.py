@@ -105,6 +105,7 @@ def embed_rows(
         in_turn=forward.device.type == "cpu",
         range=key.range,
         colour=key.colour,
+        view=key.view,
         remarks=done.remarks,
     )
     with execution.threads_set() if execution else nullcontext():

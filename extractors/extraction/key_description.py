@@ -1,10 +1,10 @@
 """Description of a key: what people and programs are told of it, and what a cache remembers of a request."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Self
 
 from headstart.extractors.extraction.missing_rows import MissingRows
-from headstart.extractors.spec import Range, Whole, claimed
+from headstart.extractors.spec import Range, View, Whole, claimed
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,7 @@ class KeyDescription:
         None where features were computed without a shortcut.
     exact : bool
     image_size : int or None
+    view : "whole" or View
         As the key has them.
     """
 
@@ -42,11 +43,12 @@ class KeyDescription:
     precision: str
     decode: str
     dtype: str
-    fidelity: FidelityRow | None
+    fidelity: FidelityRow | None = field(repr=False)
     exact: bool = False
     range: Range | Whole = "whole"
     colour: str = "as-stored"
     image_size: int | None = None
+    view: View | Whole = "whole"
 
     @classmethod
     def of(cls, extraction: MissingRows) -> Self:
@@ -65,6 +67,7 @@ class KeyDescription:
             fidelity=FidelityRow(found.cosine, found.relative_error, found.taps, found.n_images) if found else None,
             exact=key.exact,
             image_size=key.image_size,
+            view=key.view,
         )
 
     @classmethod
@@ -78,5 +81,7 @@ class KeyDescription:
         """
         fidelity = values.get("fidelity")
         ends = values.get("range", "whole")
+        view = values.get("view", "whole")
         plain = {"range": ends if ends == "whole" else tuple(ends)}
+        plain["view"] = view if view == "whole" else claimed(View, view)
         return claimed(cls, values | plain | {"fidelity": fidelity and claimed(FidelityRow, fidelity)})

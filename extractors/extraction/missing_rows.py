@@ -3,8 +3,9 @@
 import os
 import shutil
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,7 +14,7 @@ from headstart.extractors.arrays import Array
 from headstart.extractors.cache import EmbeddingCache, KeyAbout, row_bytes, take_turn
 from headstart.extractors.errors import CacheError
 from headstart.extractors.listing import CacheListing
-from headstart.extractors.spec import EmbeddingKey, StoredDtype
+from headstart.extractors.spec import EmbeddingKey, StoredDtype, View
 from headstart.extractors.writer_lock import writer_lock
 
 if TYPE_CHECKING:
@@ -49,6 +50,8 @@ class MissingRows(ABC):
         One row for each distinct image to embed.
     turn : str
         Names the last `writing`; empty before.
+    following : sequence of View
+        Views of the images that will be embedded next, into the same cache.
     weights_name, fidelity, execution, reasons, times
         What the summary of a run tells of it.
     """
@@ -61,6 +64,7 @@ class MissingRows(ABC):
 
     def __init__(self, cache: EmbeddingCache, listing: CacheListing, key: EmbeddingKey) -> None:
         self.listing, self._cache, self.turn = listing, cache, ""
+        self.following: Sequence[View] = ()
         self.store = cache.store(key)
         self._take_stock()
 
@@ -76,6 +80,13 @@ class MissingRows(ABC):
     def bytes_an_image(self) -> int:
         """Size of an image's rows as stored, over all taps."""
         return row_bytes(self.about()["shape"], self.store.key.dtype)
+
+    @property
+    def n_views_to_follow(self) -> int:
+        """Rows that the views which follow lack of the listing."""
+        digests = self.listing.distinct["digest"].tolist()
+        keys = (replace(self.store.key, view=view, decode="full") for view in self.following)
+        return sum(int(self._cache.store(key).missing(digests).sum()) for key in keys)
 
     @contextmanager
     def writing(self, on_wait: "Callable[[Path], None] | None" = None) -> Iterator[None]:
@@ -105,7 +116,7 @@ class MissingRows(ABC):
             # A flipped bit in the index would have a sealed row computed again.
             self.store.refresh_index(at_least=_MANY_UNINDEXED)
             self._take_stock()
-            _refuse_small_disk(self._cache.path, self.bytes_an_image, len(self.missing))
+            _refuse_small_disk(self._cache.path, self.bytes_an_image, len(self.missing), self.n_views_to_follow)
             self.store.create(self.about())
             yield
             self.store.refresh_index()
@@ -137,12 +148,13 @@ def cut_shards(
     return np.array_split(np.arange(n_images), range(n_rows, n_images, n_rows))
 
 
-def _refuse_small_disk(place: "Path", bytes_an_image: int, n_images: int) -> None:
+def _refuse_small_disk(place: "Path", bytes_an_image: int, n_images: int, n_views: int) -> None:
     """Tell before an hour's work that its rows will not fit."""
-    needed, free = bytes_an_image * n_images, shutil.disk_usage(place).free
+    needed, free = bytes_an_image * (n_images + n_views), shutil.disk_usage(place).free
     if needed > free:
+        views = f" and {n_views} views" if n_views else ""
         raise CacheError(
-            f"{place}: {n_images} images of {bytes_an_image / 1e3:.1f} kB each need {needed / 1e6:.1f} MB, and "
+            f"{place}: {n_images} images{views} of {bytes_an_image / 1e3:.1f} kB each need {needed / 1e6:.1f} MB, and "
             f"{free / 1e6:.1f} MB are free; free some, name another disk (--cache DIR), tap a later layer, or pool it "
             "(LAYER:avg)"
         )

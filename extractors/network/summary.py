@@ -12,6 +12,7 @@ from headstart.extractors.backbones import Backbone
 from headstart.extractors.errors import BackboneError
 from headstart.extractors.network.cutting import Anatomy
 from headstart.extractors.network.tail import cut_before, is_opened
+from headstart.extractors.results import JobResult
 
 
 @dataclass(frozen=True)
@@ -51,8 +52,13 @@ class LayerRow:
     outline: bool
 
 
-@dataclass(frozen=True)
-class NetworkSummary:
+@dataclass(frozen=True, repr=False)
+class NetworkSummary(
+    JobResult,
+    says="{backbone}, one image of {image_size} pixels: {layers:n layer}, {parameters:n weight}",
+    tables=("layers",),
+    columns=("name", "kind", "shape", "parameters", "multiply_adds", "can_cut", "can_start"),
+):
     """A network.
 
     Attributes

@@ -6,6 +6,7 @@ option            Words, bounds and choices of an option, beside the field that 
 preprocessing     Resize, crop, mean and deviation as plain numbers of the key.
 settings          Settings of a computation: device, precision, batch size, workers, decoding.
 tap               Name of a layer and a pooling, read from text.
+views             Augmented views of an image, and the random numbers that each is drawn by.
 weights_argument  Meanings of `--weights`: a reserved word, the name of published weights, or a file.
 """
 

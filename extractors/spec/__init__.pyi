@@ -22,6 +22,10 @@ from .settings import Workers as Workers
 from .tap import PENULTIMATE as PENULTIMATE
 from .tap import POOLINGS as POOLINGS
 from .tap import Tap as Tap
+from .views import Draw as Draw
+from .views import View as View
+from .views import ViewKeywords as ViewKeywords
+from .views import ViewOptions as ViewOptions
 from .weights_argument import RESERVED_WEIGHTS as RESERVED_WEIGHTS
 from .weights_argument import SUFFIXES as SUFFIXES
 from .weights_argument import find_weights_file as find_weights_file

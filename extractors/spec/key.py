@@ -3,11 +3,12 @@
 import hashlib
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Literal, Self
 
 from headstart.extractors.spec.claims import claimed
 from headstart.extractors.spec.preprocessing import Preprocessing
+from headstart.extractors.spec.views import View
 
 FORMAT_VERSION = 1  # raise it when decoding, pooling or the shard layout changes what a row holds
 
@@ -55,8 +56,8 @@ class EmbeddingKey:
         ``srgb`` converts images that have another colour profile.
     image_size : int or None
         Pixels a side that were asked for in place of those of the weights; a ViT's positions are interpolated then.
-    view : str
-        Which view of an image a row embeds; ``whole`` is the image as it is.
+    view : "whole" or View
+        Which view of an image a row embeds; ``whole`` is the image as it is, which is view 0.
     format_version : int
         Version of the cache's format.
     """
@@ -72,7 +73,7 @@ class EmbeddingKey:
     range: Whole | Range = "whole"
     colour: Colour = "as-stored"
     image_size: int | None = None
-    view: str = "whole"
+    view: View | Whole = "whole"
     format_version: int = FORMAT_VERSION
 
     def __post_init__(self) -> None:
@@ -90,6 +91,11 @@ class EmbeddingKey:
         readable = re.sub(r"[^A-Za-z0-9_.]+", "_", short_name(self.backbone))
         return f"{readable}-{digest[:16]}"
 
+    @property
+    def title(self) -> str:
+        """What a person is told it is: the backbone, and which view of the images."""
+        return short_name(self.backbone) + ("" if self.view == "whole" else f", view {self.view.number}")
+
     def as_dict(self) -> dict[str, Any]:
         """Return plain JSON values; `from_dict` reads them back."""
         values = _every_field(self)
@@ -105,7 +111,10 @@ class EmbeddingKey:
         TypeError
             A field is unknown, missing, or of another type.
         """
-        return claimed(cls, values | {"preprocessing": Preprocessing.from_dict(values["preprocessing"])})
+        nested: dict[str, Any] = {"preprocessing": Preprocessing.from_dict(values["preprocessing"])}
+        if values.get("view", "whole") != "whole":
+            nested["view"] = claimed(View, values["view"])
+        return claimed(cls, values | nested)
 
     def differences(self, other: "EmbeddingKey") -> str:
         """Say in words where `other` differs: ``weights: sha256:9f… here, sha256:11… there``; empty if equal."""
@@ -126,4 +135,5 @@ def _every_field(key: EmbeddingKey) -> dict[str, Any]:
     """Return plain JSON values of all fields, also of those that `as_dict` leaves unsaid."""
     values = {name: getattr(key, name) for name in key.__dataclass_fields__}
     ends = key.range if key.range == "whole" else list(key.range)
-    return values | {"taps": list(key.taps), "range": ends, "preprocessing": key.preprocessing.as_dict()}
+    view = key.view if key.view == "whole" else asdict(key.view)
+    return values | {"taps": list(key.taps), "range": ends, "preprocessing": key.preprocessing.as_dict(), "view": view}

@@ -18,6 +18,7 @@ from headstart.extractors.spec.key import (
     Whole,
 )
 from headstart.extractors.spec.option import Option, shared_values
+from headstart.extractors.spec.views import View
 
 Device = Annotated[str, Option("auto, cpu or cuda.")]
 Workers = Annotated[int | None, Option("Decoding threads.", unset="one a core", least=1)]
@@ -59,6 +60,8 @@ class Settings:
         interpolated, and the resize before the crop goes along.
     workers : int, optional
         Decoding threads; by default one a core.
+    view : View, optional
+        Embed this view of each image in place of the plain one.
 
     Raises
     ------
@@ -98,6 +101,7 @@ class Settings:
         ),
     ] = None
     workers: Workers = None
+    view: Annotated[View | Whole, Option("Which view of each image.", command=False, table=False)] = "whole"
 
     def __post_init__(self) -> None:
         if self.range is not None and self.range != "whole":
@@ -153,3 +157,4 @@ class SettingsKeywords(TypedDict, total=False):
     exact: bool
     image_size: int | None
     workers: int | None
+    view: View | Whole

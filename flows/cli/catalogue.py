@@ -2,52 +2,25 @@
 
 import inspect
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from headstart.extractors.spec import short_name
 from headstart.flows.cli.options import Json
+from headstart.flows.exploring import HeadRow, find_by_task, list_backbones, list_heads, list_layers
 from headstart.flows.output import Console, emit_json, escape, fail, show_notes, table_of
-from headstart.heads.errors import HeadError
-from headstart.heads.registry import HEADS_OF, AskedHead, Head, all_heads, find_head, read_head
+from headstart.heads.registry import AskedHead
 
 if TYPE_CHECKING:
     from headstart.extractors.backbones import BackboneInfo
     from headstart.extractors.network import Layer
 
-_TASKS = {"classify": "classes", "regress": "numbers"}
 _FITS = {
     "fast": "a whole grid in one go, by code of its own",
     "own": "one choice after another, by code of its own",
     "stock": "one choice after another, by scikit-learn's own code",
 }
-
-
-@dataclass(frozen=True)
-class HeadRow:
-    """A head as people look it up.
-
-    Attributes
-    ----------
-    name, summary : str
-    tasks : list of str
-        ``classes``, ``numbers``.
-    fits : str
-        ``fast``, ``own`` or ``stock``.
-    streams : bool
-        Whether features may be larger than the memory.
-    grid : dict of str to list
-        Values that are tried unless others are named.
-    """
-
-    name: str
-    summary: str
-    tasks: list[str]
-    fits: str
-    streams: bool
-    grid: dict[str, list[Any]]
 
 
 def heads(
@@ -57,49 +30,13 @@ def heads(
     json: Json = False,
 ) -> None:
     """List the heads: what each is, what it tries, for classes or numbers, fast or stock."""
-    if name is None:
-        known = list(dict.fromkeys((*all_heads(), *HEADS_OF["regress"])))
-        rows = [_row(_found(one)) for one in known]
-        emit_json({"heads": rows}) if json else _show_heads(rows)
-        return
-    found = _found(read_head(name).name)
-    emit_json({"heads": [_row(found)]}) if json else _show_head(found)
-
-
-def _found(name: str) -> dict[str, Head]:
-    """Return the heads of a name by task.
-
-    Raises
-    ------
-    HeadError
-        No task has one.
-    """
-    found: dict[str, Head] = {}
-    faults: list[HeadError] = []
-    for task in HEADS_OF:
-        try:
-            head = find_head(name, task)
-            if name not in HEADS_OF[task]:
-                head.make({}, 0)  # which tells what it is for
-            found[task] = head
-        except HeadError as error:
-            faults.append(error)
-    if not found:
-        raise faults[0]
-    return found
-
-
-def _row(found: dict[str, Head]) -> HeadRow:
-    head = next(iter(found.values()))
-    own = not head.estimator.startswith("headstart.") or head.estimator.endswith("stock.LogisticRegression")
-    return HeadRow(
-        name=head.name,
-        summary=head.summary,
-        tasks=[_TASKS[task] for task in found],
-        fits="fast" if head.solver else "stock" if own else "own",
-        streams=head.streamed is not None,
-        grid={name: list(values) for name, values in head.grid.items()},
-    )
+    rows = list_heads(name)
+    if json:
+        emit_json({"heads": rows})
+    elif name is None:
+        _show_heads(rows)
+    else:
+        _show_head(rows[0])
 
 
 def _show_heads(rows: Sequence[HeadRow]) -> None:
@@ -120,9 +57,9 @@ def _grid_text(row: HeadRow) -> str:
     return text.removeprefix(f"{row.name}(").removesuffix(")")
 
 
-def _show_head(found: dict[str, Head]) -> None:
-    row, head = _row(found), next(iter(found.values()))
-    model = head.make({}, 0)
+def _show_head(row: HeadRow) -> None:
+    found = find_by_task(row.name)
+    model = next(iter(found.values())).make({}, 0)
     last = getattr(model, "steps", [("", model)])[-1][1]
     usual = {name: one.default for name, one in inspect.signature(type(last)).parameters.items()}
     own = ", ".join(
@@ -167,13 +104,9 @@ def backbones(
     json: Json = False,
 ) -> None:
     """List backbones, the best first: parameters, GFLOPs, features, input, accuracy, weights on disk."""
-    from headstart.extractors.backbones import list_backbones, load_backbone
-    from headstart.extractors.network import list_layers
-
     if layers:
-        backbone = load_backbone(pattern, weights="none")
-        found = list_layers(backbone)
-        emit_json({"backbone": backbone.name, "layers": found}) if json else _show_layers(backbone.name, found)
+        found = list_layers(pattern)
+        emit_json({"backbone": found.backbone, "layers": found}) if json else _show_layers(found.backbone, found)
         return
     rows = list_backbones(pattern)
     if json:

@@ -11,7 +11,7 @@ from headstart.flows.output import MOST_ROWS, Console, emit_json, escape, show_n
 
 if TYPE_CHECKING:
     from headstart.flows.extraction import ExtractionSummary, KeySummary
-    from headstart.flows.upkeep import CacheSummary
+    from headstart.flows.upkeep import CachedKey, CacheSummary
 
 
 @with_options(ExtractOptions)
@@ -52,7 +52,8 @@ def show_extraction(summary: "ExtractionSummary", *, verbose: bool = False) -> N
             console.print(escape(_about(key)), highlight=False)
             for line in _how(key) if key.embedded else ():
                 console.print(f"[dim]  {escape(line)}[/]", highlight=False)
-    notes = [*summary.notes, *(reason for key in summary.keys for reason in key.reasons)]
+    reasons = dict.fromkeys(reason for key in summary.keys for reason in key.reasons)  # views have those of the plain
+    notes = [*summary.notes, *reasons]
     if summary.quarantined:
         notes.append(f"{summary.quarantined} images are in quarantine: headstart inspect {summary.cache}")
     if not summary.embedded:
@@ -62,6 +63,7 @@ def show_extraction(summary: "ExtractionSummary", *, verbose: bool = False) -> N
 
 def _about(key: "KeySummary") -> str:
     size = f", {key.image_size} px" if key.image_size else ""
+    size += "" if key.view == "whole" else f", view {key.view.number}"
     done = f"{key.embedded} embedded, {key.reused} reused"
     return f"{short_name(key.backbone)}, {key.weights}, {key.precision}{size}: {done}"
 
@@ -82,6 +84,13 @@ def _how(key: "KeySummary") -> list[str]:
     return lines
 
 
+def _views(keys: "list[CachedKey]") -> str:
+    """Say how many views there are beside the plain images, and how they were drawn."""
+    one = next(key.view for key in keys if key.view != "whole")
+    drawn = f"seed {one.seed}, crop {one.crop:g}, flip {one.flip:g}, jitter {one.jitter:g}"
+    return f"  {len(keys) + 1} views with the plain one\n  ({drawn})"
+
+
 def show_cache(summary: "CacheSummary") -> None:
     """Print what a cache holds."""
     console = Console()
@@ -94,11 +103,19 @@ def show_cache(summary: "CacheSummary") -> None:
     )
     table = table_of("embedding", "rows", "missing", "size")
     table.columns[0].no_wrap, table.columns[1].no_wrap = False, True
+    shown: set[tuple[object, ...]] = set()
     for key in summary.keys:
+        if key.view != "whole":
+            continue
         taps = ", ".join(f"{tap} {'×'.join(map(str, key.shape[tap]))}" for tap in key.taps)
         taps += f"; {key.precision}; {size_text(key.bytes_an_image)} an image"
         about = f"{escape(short_name(key.backbone))}\n  {escape(key.weights)}\n  {escape(taps)}"
         table.add_row(about, str(key.rows), str(key.missing), size_text(key.bytes))
+        for views in summary.views_of(key) if key.trait not in shown else ():
+            missing = sum(view.missing for view in views)
+            table.add_row(_views(views), str(sum(view.rows for view in views)), str(missing),
+                          size_text(sum(view.bytes for view in views)))  # fmt: skip
+        shown.add(key.trait)
     console.print(table)
     for image in summary.quarantined[:MOST_ROWS]:
         console.print(f"[yellow]quarantined:[/] {escape(image.path)}: {escape(image.reason)}", highlight=False)

@@ -10,7 +10,7 @@ from headstart.flows.cli.extract import show_extraction
 from headstart.flows.cli.networks import show_tail
 from headstart.flows.cli.options import Json
 from headstart.flows.cli.scores import show_fit
-from headstart.flows.output import Console, emit_json, escape, show_line, show_notes
+from headstart.flows.output import Console, emit_json, escape, show_notes
 
 if TYPE_CHECKING:
     from headstart.flows.doctor import Finding
@@ -30,11 +30,18 @@ def serve(
     name: Annotated[str | None, typer.Option(help="Of the deployment.", show_default="the experiment's")] = None,
 ) -> None:
     """Run an experiment on a schedule, or on demand, steered in Prefect's UI; needs a Prefect server."""
-    from headstart.flows.serving import read_when
     from headstart.flows.serving import serve as run_serve
 
-    when = read_when(cron, interval, watch=watch, timezone=timezone)
-    run_serve(experiment, when, name=name, look_every=look_every, on_ready=_show_served)
+    run_serve(
+        experiment,
+        cron=cron,
+        interval=interval,
+        watch=watch,
+        timezone=timezone,
+        name=name,
+        look_every=look_every,
+        on_ready=_show_served,
+    )
 
 
 def _show_served(served: "Served") -> None:
@@ -63,12 +70,11 @@ def doctor(
     json: Json = False,
 ) -> None:
     """Check installation, machine and servers, and say what to do; exit status 1 if a run would not get through."""
-    from headstart.flows.doctor import diagnose
-    from headstart.flows.experiment import read_experiment
+    from headstart.flows.doctor import doctor as run_doctor
 
-    findings = diagnose(read_experiment(experiment) if experiment else None, dask=dask)
+    findings = run_doctor(experiment, dask=dask)
     emit_json({"findings": findings}) if json else _show_findings(findings)
-    if any(finding.state == "fail" for finding in findings):
+    if not findings.ready:
         raise typer.Exit(1)
 
 
@@ -129,7 +135,6 @@ def run(
     json: Json = False,
 ) -> None:
     """Run an experiment file as a Prefect flow: extract, fit, fine-tune, report."""
-    show_line("starting Prefect, which takes some seconds")
     from headstart.flows.orchestration import run as run_experiment
 
     summary = run_experiment(experiment, progress=True)

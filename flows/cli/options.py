@@ -50,7 +50,7 @@ def _parameter(one: OptionField) -> inspect.Parameter:
     option, spelt = one.option, one.option.flag
     if one.kind is bool:
         name = one.name.replace("_", "-")
-        spelt = spelt or (f"--{name}/--no-{name}" if one.default is True else f"--{name}")
+        spelt = spelt or (f" /--no-{name}" if one.default is True else f"--{name}")
     shown = typer.Option(
         one.default,
         *([spelt] if spelt else []),

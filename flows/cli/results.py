@@ -10,7 +10,7 @@ from rich.table import Table
 from headstart.flows.cli.options import Json
 from headstart.flows.output import Console, emit_json, escape, nearby, show_notes, table_of
 from headstart.heads.report import NO_SCORE, embedding_text, interval_text, params_text, score_text
-from headstart.heads.scoring import find_metric, metric_name, metric_names
+from headstart.heads.scoring import metric_name, metric_names
 
 if TYPE_CHECKING:
     from headstart.flows.history import RankedRun, Ranking, Run, RunComparison
@@ -34,9 +34,9 @@ def results(
     json: Json = False,
 ) -> None:
     """Rank the winners of earlier runs, those on the same test images with each other."""
-    from headstart.flows.history import rank_runs
+    from headstart.flows.history import results as rank_results
 
-    ranking = rank_runs(places, metric=metric)
+    ranking = rank_results(places, metric=metric)
     emit_json(ranking) if json else show_ranking(ranking)
 
 
@@ -50,9 +50,9 @@ def compare(
     json: Json = False,
 ) -> None:
     """Say what differs between two runs, and whether one winner is better than the other or tied with it."""
-    from headstart.flows.history import compare_runs, find_run
+    from headstart.flows.history import compare as run_compare
 
-    comparison = compare_runs(find_run(first, cache), find_run(second, cache), metric=metric)
+    comparison = run_compare(first, second, places=cache, metric=metric)
     emit_json(comparison) if json else show_comparison(comparison)
 
 
@@ -97,7 +97,9 @@ def _table_of_folders(runs: "list[RankedRun]") -> Table:
         if row.folder is not None and Path(row.folder).name == row.id:
             folder = nearby(str(Path(row.folder).parent))
         called = ": ".join(filter(None, (row.name, row.note)))
-        table.add_row(row.id, *map(escape, (called, params_text(row.params), str(row.n_candidates), folder)))
+        own = {name: value for name, value in row.params.items() if name != "views"}
+        params = " · ".join(filter(None, (params_text(own), f"{row.views} views" if row.views > 1 else "")))
+        table.add_row(row.id, *map(escape, (called, params, str(row.n_candidates), folder)))
     return table
 
 
@@ -115,7 +117,7 @@ def show_comparison(comparison: "RunComparison") -> None:
     else:
         console.print("nothing differs: the same settings, images, embedding and winner")
     show_notes(comparison.notes)
-    console.print(f"[bold]{escape(_verdict(comparison))}[/]", highlight=False)
+    console.print(f"[bold]{escape(comparison.verdict)}[/]", highlight=False)
 
 
 def _winner(run: "Run", metric: str) -> str:
@@ -126,35 +128,6 @@ def _winner(run: "Run", metric: str) -> str:
         f"{run.id} · {embedding_text(winner.label, winner.tap)} · {winner.head}{params}: "
         f"{score_text(metric, score.value)} {interval} on {_images(run.data.n_test)}"
     )
-
-
-def _verdict(comparison: "RunComparison") -> str:
-    found, metric = comparison.difference, comparison.metric
-    if found is None:
-        return f"cannot be told: {comparison.reason}"
-    # By how much the better one leads: the difference as it is, or turned round.
-    leads = (found.value > 0) == find_metric(metric).higher_is_better
-    better, sign = ("first" if leads else "second"), (1 if found.value >= 0 else -1)
-    low, high = sorted((sign * found.low, sign * found.high))
-    apart = _apart_text(metric, abs(found.value), low, high)
-    how = f"p = {_p_text(found.p_value)}, {found.test}, {_images(found.n_images)}"
-    if comparison.significant:
-        return f"significant: the {better} is better in {metric_name(metric)} by {apart}; {how}"
-    if found.value == 0:
-        return f"tied: no difference in {metric_name(metric)}; {how}"
-    return f"tied: the {better} is ahead in {metric_name(metric)} by {apart}, which may be chance; {how}"
-
-
-def _apart_text(metric: str, value: float, low: float, high: float) -> str:
-    """Write how far two scores are apart: a loss in nats, what is written in per cent in points, else as a score."""
-    if find_metric(metric).unit not in ("share", "nats"):
-        return f"{score_text(metric, value)} {interval_text(metric, low, high)}"
-    scale, unit, digits = (100, "points", 1) if find_metric(metric).unit == "share" else (1, "nats", 3)
-    return f"{scale * value:.{digits}f} {unit} [{scale * low:.{digits}f}, {scale * high:.{digits}f}]"
-
-
-def _p_text(p_value: float) -> str:
-    return f"{p_value:.3f}" if p_value >= 0.001 else f"{p_value:.1g}"
 
 
 def _images(count: int) -> str:

@@ -1,2 +1,3 @@
-from .diagnosis import diagnose as diagnose
+from .diagnosis import Diagnosis as Diagnosis
+from .diagnosis import doctor as doctor
 from .finding import Finding as Finding

@@ -2,12 +2,51 @@
 
 from pathlib import Path
 
+from headstart.extractors.results import ResultList
 from headstart.flows.doctor.experiment import check_experiment
 from headstart.flows.doctor.finding import Finding
 from headstart.flows.doctor.installation import check_libraries, check_weights
 from headstart.flows.doctor.machine import check_compiler, check_cpu, check_disk, check_gpu, check_low_precision
 from headstart.flows.doctor.services import check_dask, check_prefect
-from headstart.flows.experiment import Experiment
+from headstart.flows.experiment import Experiment, read_experiment
+
+
+class Diagnosis(ResultList[Finding], says="{rows:n thing} looked at: {_states}", tables=("rows",)):
+    """Findings in the order in which to mend them."""
+
+    @property
+    def ready(self) -> bool:
+        """Whether a run would get through."""
+        return not any(finding.state == "fail" for finding in self)
+
+    @property
+    def _states(self) -> str:
+        states = [finding.state for finding in self]
+        return ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states))
+
+
+def doctor(experiment: str | Path | Experiment | None = None, *, dask: str | None = None) -> Diagnosis:
+    """Look at the installation, the machine, and the servers that are configured, and say what to do.
+
+    Parameters
+    ----------
+    experiment : path-like or Experiment, optional
+        A TOML file whose folders, weights and servers are looked at, too.
+    dask : str, optional
+        Address of a Dask scheduler, such as ``tcp://10.0.0.5:8786``.
+
+    Raises
+    ------
+    JobError
+        The experiment cannot be read.
+
+    Examples
+    --------
+    >>> [finding.name for finding in headstart.doctor()][:2]
+    ['libraries', 'CPU']
+    """
+    read = read_experiment(experiment) if isinstance(experiment, str | Path) else experiment
+    return Diagnosis(diagnose(read, dask=dask))
 
 
 def diagnose(experiment: Experiment | None = None, *, dask: str | None = None) -> list[Finding]:

@@ -16,7 +16,15 @@ from pydantic import (
 )
 
 from headstart.extractors.images import Layout
-from headstart.extractors.spec import PENULTIMATE, OptionField, Settings, options_of, shared_values
+from headstart.extractors.spec import (
+    PENULTIMATE,
+    OptionField,
+    Settings,
+    View,
+    ViewOptions,
+    options_of,
+    shared_values,
+)
 from headstart.flows.finetune_options import FinetuneOptions
 from headstart.flows.options import FitOptions
 
@@ -135,6 +143,7 @@ TAILS = "finetune"
 """Folder of tails below an experiment's results."""
 
 
+@_with_options(ViewOptions)
 @_with_options(Settings)
 class Experiment(_Table):
     """A whole experiment; relative paths are relative to the file."""
@@ -217,3 +226,8 @@ class Experiment(_Table):
     def settings(self) -> Settings:
         """Settings that the extraction computes with."""
         return Settings(**shared_values(Settings, self))
+
+    @property
+    def drawn(self) -> list[View]:
+        """The views that it embeds beside the plain images."""
+        return ViewOptions(**shared_values(ViewOptions, self)).drawn

@@ -1,13 +1,13 @@
-"""The page of a clustering, one file without scripts: a map for each method and for the labels, and the clusters."""
+"""The page of a clustering, gathered: a map for each method and for the labels, and pictures of the clusters."""
 
-from collections.abc import Sequence
-from html import escape
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from headstart.heads.analysis import NOISE, Clustering
+from headstart.heads.report import ClusterCard, ClusterSection, render_cluster_page
 from headstart.heads.report.charts import map_chart
 
 if TYPE_CHECKING:
@@ -15,25 +15,19 @@ if TYPE_CHECKING:
 
 _MOST_POINTS = 3000
 _MOST_CLUSTERS = 60
-_MOST_PATHS = 5
+_MOST_PICTURES, _MOST_OF_A_CLUSTER, _FEWEST = 320, 8, 4  # of a method, and of one cluster
 
-_STYLE = """
-:root { color-scheme: light dark; }
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
-svg { max-width: 100%; height: auto; }
-table { border-collapse: collapse; }
-th, td { text-align: left; padding: 0.2rem 1rem 0.2rem 0; vertical-align: top; border-bottom: 1px solid #8885; }
-td.number { text-align: right; font-variant-numeric: tabular-nums; }
-td.paths { overflow-wrap: anywhere; }
-"""
+Labels = tuple[npt.NDArray[Any], list[str]]
+"""Number of each image's label, -1 for none, and the labels' names."""
 
 
 def render_clusters(
     summary: "ClusterSummary",
     chosen: Sequence[Clustering],
+    features: npt.NDArray[np.float32],
     points: npt.NDArray[np.float64],
-    labels: tuple[npt.NDArray[Any], list[str]] | None,
-    paths: Sequence[str],
+    labels: Labels | None,
+    show: Callable[[npt.NDArray[np.intp]], Sequence[tuple[str, bytes | None]]],
 ) -> str:
     """Return the HTML page.
 
@@ -41,51 +35,46 @@ def render_clusters(
     ----------
     summary : ClusterSummary
     chosen : sequence of Clustering
+    features : float32 array (n_images, n_features)
+        What was clustered.
     points : float64 array (n_images, 2)
         Places on the map.
     labels : (int array (n_images,), list of str) or None
-        Number of each image's label, -1 for none, and the labels' names.
-    paths : sequence of str
-        Of the images.
+    show : callable
+        Gives path and picture of images, by their rows.
     """
     shown = np.arange(len(points))
     if len(shown) > _MOST_POINTS:
         shown = np.sort(np.random.default_rng(0).choice(shown, _MOST_POINTS, replace=False))
-    described = zip(chosen, summary.methods, strict=True)
-    sections = [_section(one, found, points, shown, labels, paths) for one, found in described]
+    sections = [
+        _section(one, found, _chart(points, shown, one.clusters, _names(one), "none", f"{one.method}-map"))
+        for one, found in zip(chosen, summary.methods, strict=True)
+    ]
+    sections = [
+        ClusterSection(**(vars(section) | _cards(one, features, labels, show)))
+        for section, one in zip(sections, chosen, strict=True)
+    ]
     if labels is not None:
-        chart = _chart(points, shown, labels[0], labels[1], "no label", "labels")
-        sections.append(f"<h2>{escape(str(summary.target))}: what the labels say</h2>\n{chart}")
-    title = f"Clusters of {summary.images} images"
+        chart = _chart(points, shown, labels[0], labels[1], "no label", "labels-map")
+        title = f"{summary.target}: what the labels say"
+        sections.append(ClusterSection(name="labels", title=title, numbers={}, chart=chart))
     intro = f"{summary.backbone} · {summary.tap} · map by {summary.map.upper()}"
     if len(shown) < len(points):
         intro += f" of {len(shown)} of the images"
-    notes = "".join(f"<p>{escape(note)}</p>\n" for note in summary.notes)
-    return (
-        f'<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        f'<meta name="viewport" content="width=device-width, initial-scale=1">\n<title>{title}</title>\n'
-        f"<style>{_STYLE}</style>\n</head>\n<body>\n<h1>{title}</h1>\n<p>{escape(intro)}</p>\n{notes}"
-        + "\n".join(sections)
-        + "\n</body>\n</html>\n"
-    )
+    return render_cluster_page(f"Clusters of {summary.images} images", intro, summary.notes, sections)
 
 
-def _section(
-    one: Clustering,
-    found: "ClusteringRow",
-    points: npt.NDArray[np.float64],
-    shown: npt.NDArray[np.intp],
-    labels: tuple[npt.NDArray[Any], list[str]] | None,
-    paths: Sequence[str],
-) -> str:
-    figures = [f"{found.clusters} clusters"]
+def _section(one: Clustering, found: "ClusteringRow", chart: str) -> ClusterSection:
+    numbers = {"clusters": str(found.clusters)}
     if found.noise:
-        figures.append(f"{found.noise} images in none")
-    measured = {"silhouette": found.silhouette, "ari": found.ari, "nmi": found.nmi}
-    figures += [f"{name} {value:.3f}" for name, value in measured.items() if value is not None]
-    chart = _chart(points, shown, one.clusters, [str(number) for number in range(one.n_clusters)], "none", one.method)
-    table = _table(one.clusters, labels, paths)
-    return f"<h2>{one.method}</h2>\n<p>{escape(', '.join(figures))}</p>\n{chart}\n{table}"
+        numbers["images in none"] = str(found.noise)
+    measured = {"silhouette": found.silhouette, "agreement (ARI)": found.ari, "information (NMI)": found.nmi}
+    numbers |= {name: f"{value:.3f}" for name, value in measured.items() if value is not None}
+    return ClusterSection(name=one.method, title=one.method, numbers=numbers, chart=chart)
+
+
+def _names(one: Clustering) -> list[str]:
+    return [str(number) for number in range(one.n_clusters)]
 
 
 def _chart(
@@ -102,21 +91,32 @@ def _chart(
     return map_chart(points[shown], numbered, nowhere, [*names, without], name=name)
 
 
-def _table(
-    clusters: npt.NDArray[np.intp], labels: tuple[npt.NDArray[Any], list[str]] | None, paths: Sequence[str]
-) -> str:
-    """Say of each cluster how many images it has, which label most of them have, and name some."""
-    head = ["cluster", "images", *(["most are"] if labels else []), "for instance"]
-    lines = []
-    for number in range(min(_MOST_CLUSTERS, int(clusters.max()) + 1)):
-        rows = np.flatnonzero(clusters == number)
-        cells = [f'<td class="number">{number}</td>', f'<td class="number">{len(rows)}</td>']
-        if labels:
-            cells.append(f"<td>{escape(_most(labels[0][rows], labels[1]))}</td>")
-        some = ", ".join(paths[row] for row in rows[:_MOST_PATHS])
-        lines.append(f'<tr>{"".join(cells)}<td class="paths">{escape(some)}</td></tr>')
-    columns = "".join(f'<th scope="col">{name}</th>' for name in head)
-    return f"<table>\n<thead><tr>{columns}</tr></thead>\n<tbody>\n" + "\n".join(lines) + "\n</tbody>\n</table>"
+def _cards(
+    one: Clustering,
+    features: npt.NDArray[np.float32],
+    labels: Labels | None,
+    show: Callable[[npt.NDArray[np.intp]], Sequence[tuple[str, bytes | None]]],
+) -> dict[str, Any]:
+    """Return the cards of the largest clusters, and how many clusters have none."""
+    n_shown = min(_MOST_CLUSTERS, one.n_clusters)
+    n_each = max(_FEWEST, min(_MOST_OF_A_CLUSTER, _MOST_PICTURES // max(1, n_shown)))
+    members = [np.flatnonzero(one.clusters == number) for number in range(n_shown)]
+    typical = [rows[np.argsort(_distances(features[rows]), kind="stable")][:n_each] for rows in members]
+    pictures = iter(show(np.concatenate(typical)) if typical else [])
+    cards = [
+        ClusterCard(
+            name=str(number),
+            n_images=len(rows),
+            most=_most(labels[0][rows], labels[1]) if labels else "",
+            pictures=[next(pictures) for _ in some],
+        )
+        for number, (rows, some) in enumerate(zip(members, typical, strict=True))
+    ]
+    return {"cards": cards, "n_left_out": one.n_clusters - n_shown}
+
+
+def _distances(features: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    return np.asarray(np.linalg.norm(features - features.mean(axis=0), axis=1))
 
 
 def _most(labels: npt.NDArray[Any], names: list[str]) -> str:
@@ -124,4 +124,4 @@ def _most(labels: npt.NDArray[Any], names: list[str]) -> str:
     if not len(known):
         return "without label"
     counts = np.bincount(known, minlength=len(names))
-    return f"{names[counts.argmax()]} ({100 * counts.max() / len(labels):.0f} %)"
+    return f"most are {names[counts.argmax()]} ({100 * counts.max() / len(labels):.0f} %)"

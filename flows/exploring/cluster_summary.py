@@ -2,6 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from headstart.extractors.results import JobResult
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 
 @dataclass(frozen=True)
@@ -30,8 +36,12 @@ class ClusteringRow:
     nmi: float | None = None
 
 
-@dataclass(frozen=True)
-class ClusterSummary:
+@dataclass(frozen=True, repr=False)
+class ClusterSummary(
+    JobResult,
+    says="{images:n image} of {cache} by {backbone} ({tap})\npage {page}",
+    tables=("methods", "tried", "table"),
+):
     """Results of a clustering.
 
     Attributes
@@ -65,3 +75,30 @@ class ClusterSummary:
     page: str
     notes: list[str]
     seconds: float
+
+    def plot_map(self, by: str | None = None, ax: "Axes | None" = None) -> "Axes":
+        """Draw the images on a plane, each in the colour of its cluster.
+
+        Parameters
+        ----------
+        by : str, optional
+            Column of the table that colours them: a method, or the label column. By default the first method.
+        ax : Axes, optional
+            Where to draw; by default a figure of its own.
+
+        Raises
+        ------
+        ValueError
+            There is no such column.
+        """
+        from headstart.heads.report.charts import plot_map  # noqa: PLC0415 - loads matplotlib
+
+        table, column = self.to_pandas("table"), by or self.methods[0].method
+        known = [name for name in table if name not in ("path", "x", "y")]
+        if column not in known:
+            raise ValueError(f"no column {column!r} to colour the map by; there are {', '.join(map(str, known))}")
+        return plot_map(table[["x", "y"]].to_numpy(), table[column].to_numpy(), column, ax=ax)
+
+    @property
+    def _names(self) -> tuple[str, ...]:
+        return ("path", *([self.target] if self.target else []))

@@ -1,8 +1,9 @@
 """Cache → clusters: which images are alike, where no labels say so, and how that agrees with labels that do."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, Unpack
 
@@ -11,7 +12,7 @@ import pandas as pd
 
 from headstart.extractors.atomic import write_atomically
 from headstart.extractors.cache import EmbeddingCache
-from headstart.extractors.images import label_columns
+from headstart.extractors.images import ImageRoot, image_sources, label_columns
 from headstart.extractors.listing import read_listing
 from headstart.flows.errors import JobError
 from headstart.flows.exploring.cluster_page import render_clusters
@@ -20,6 +21,7 @@ from headstart.flows.exploring.options import ClusterKeywords, ClusterOptions
 from headstart.flows.options import taken
 from headstart.flows.output import phases, run_folder
 from headstart.flows.problem import Embedded, find_covering
+from headstart.flows.reporting import read_thumbnails
 from headstart.heads.analysis import (
     KS,
     Clustering,
@@ -31,6 +33,7 @@ from headstart.heads.analysis import (
 )
 
 TABLE, PAGE = "clusters.csv", "clusters.html"
+_THUMBNAIL = 128  # pixels
 
 
 def cluster(
@@ -55,6 +58,12 @@ def cluster(
         The images cannot be clustered as asked.
     TypeError
         There is no option of that name.
+
+    Examples
+    --------
+    >>> found = headstart.cluster("photos.headstart", k=[2, 3])
+    >>> found.methods[0].method, found.methods[0].clusters
+    ('kmeans', 3)
     """
     started = time.monotonic()
     options = taken("cluster", options or ClusterOptions(), named)
@@ -81,16 +90,17 @@ def cluster(
             notes=notes,
             seconds=round(time.monotonic() - started, 3),
         )
-        _write(place.part, summary, rows, found.chosen, found.points)
+        _write(place.part, summary, rows, found, partial(_show, rows, read_listing(folder).root, embedded))
         notes += place.finish()
     return summary
 
 
 class _Found(NamedTuple):
-    """Clusterings that are shown, all that k-means tried, and a place on the map for each image."""
+    """Clusterings that are shown, all that k-means tried, of which features, and each image's place on the map."""
 
     chosen: list[Clustering]
     tried: list[Clustering]
+    features: Any
     points: Any
     method: str
 
@@ -110,7 +120,7 @@ def _find(features: Any, n_images: int, options: ClusterOptions, notes: list[str
         points, method = project_on_plane(reduced, options.map, seed)
     if options.map == "auto" and method == "pca":
         notes.append("the map is PCA's: UMAP, which shows clusters more clearly, is not installed (headstart[umap])")
-    return _Found([one for one in (tried[0], dense) if one is not None], tried, points, method)
+    return _Found([one for one in (tried[0], dense) if one is not None], tried, reduced, points, method)
 
 
 def _listed(name: str | None) -> list[str] | None:
@@ -146,9 +156,21 @@ def _described(one: Clustering, rows: pd.DataFrame, column: str | None) -> Clust
     return replace(row, ari=ari, nmi=nmi)
 
 
+def _show(rows: pd.DataFrame, root: ImageRoot, embedded: Embedded, at: Any) -> list[tuple[str, bytes | None]]:
+    """Return path and picture of images, by their numbers in the listing."""
+    some = rows.iloc[at]
+    pictures = read_thumbnails(root, image_sources(some), _THUMBNAIL, embedded.store.key.range)
+    return list(zip(some["path"].tolist(), pictures, strict=True))
+
+
 def _write(
-    folder: Path, summary: ClusterSummary, rows: pd.DataFrame, chosen: Sequence[Clustering], points: Any
+    folder: Path,
+    summary: ClusterSummary,
+    rows: pd.DataFrame,
+    found: _Found,
+    show: Callable[[Any], Sequence[tuple[str, bytes | None]]],
 ) -> None:
+    chosen, points = found.chosen, found.points
     columns = {"path": rows["path"].to_numpy()}
     if summary.target:
         columns[summary.target] = rows[summary.target].to_numpy()
@@ -156,4 +178,5 @@ def _write(
     labels = pd.factorize(rows[summary.target], sort=True) if summary.target else None
     write_atomically(folder / TABLE, pd.DataFrame(columns).to_csv(index=False, float_format="%.5g").encode())
     named = None if labels is None else (np.asarray(labels[0]), [str(name) for name in labels[1]])
-    write_atomically(folder / PAGE, render_clusters(summary, chosen, points, named, rows["path"].tolist()).encode())
+    page = render_clusters(summary, chosen, found.features, points, named, show)
+    write_atomically(folder / PAGE, page.encode())

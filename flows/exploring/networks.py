@@ -37,6 +37,12 @@ def summarize(
         The weights cannot be had.
     JobError
         A saved model would run code that nobody named, or a checkpoint stands where its network has to.
+
+    Examples
+    --------
+    >>> network = headstart.summarize("small_cnn", from_layer="features.8")
+    >>> network.tap, network.trainable < network.parameters
+    ('features.7:map', True)
     """
     if Path(backbone).is_file() and str(backbone).lower().endswith(SUFFIXES):
         raise JobError(

@@ -5,6 +5,7 @@ cluster      Dask workers that embed shards: on this machine, one a GPU, or on a
 gpu_lock     Lock that lets one extraction use a GPU, and that goes with the process.
 gpu_workers  Dask worker for each GPU of this machine.
 job          Job as a function: lists the set, embeds what is new with every backbone.
+keys         Keys of an extraction, one after another, their views behind them.
 scaled       Extraction on workers: decided once, with some shards under way at a time.
 summary      Values that an extraction returns: each key that it filled or found complete.
 worker       Functions that run on a Dask worker; its scheduler imports them without torch.

@@ -4,11 +4,11 @@ from .choices import check_wanted as check_wanted
 from .gpu_lock import device_lock as device_lock
 from .job import cache_at as cache_at
 from .job import extract as extract
-from .job import extract_each as extract_each
 from .job import list_into as list_into
 from .job import open_extraction as open_extraction
-from .job import quarantine as quarantine
 from .job import run_shards as run_shards
+from .keys import extract_each as extract_each
+from .keys import quarantine as quarantine
 from .scaled import ScaledExtraction as ScaledExtraction
 from .scaled import embed_in_flight as embed_in_flight
 from .scaled import on_workers as on_workers

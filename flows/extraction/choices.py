@@ -2,14 +2,14 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache as kept
 from pathlib import Path
 
 from headstart.extractors.errors import ImageSetError, WeightsError
-from headstart.extractors.extraction import Request, describe_request, recall
+from headstart.extractors.extraction import KeyDescription, Request, describe_request, recall
 from headstart.extractors.images import is_pattern, is_url, without_suffix
-from headstart.extractors.spec import SUFFIXES, Settings, Tap, find_weights_file, is_file_argument
+from headstart.extractors.spec import SUFFIXES, Settings, Tap, View, find_weights_file, is_file_argument
 from headstart.flows.errors import JobError
 
 
@@ -25,16 +25,35 @@ class Wanted:
     settings : Settings
     place : str or None
         Where it is embedded, if not in this process.
+    views : sequence of View
+        To embed beside the plain images.
     """
 
     backbones: Sequence[tuple[str, str]]
     taps: Sequence[Tap]
     settings: Settings
     place: str | None = None
+    views: Sequence[View] = ()
 
-    def request(self, backbone: str, weights: str) -> Request:
-        """Describe what is wanted of one backbone; equal ones lead to the same key."""
-        return describe_request(backbone, weights, self.taps, self.settings, place=self.place)
+    def request(self, backbone: str, weights: str, settings: Settings | None = None) -> Request:
+        """Describe what is wanted of one backbone, of a view its own settings; equal ones lead to the same key."""
+        return describe_request(backbone, weights, self.taps, settings or self.settings, place=self.place)
+
+    def settings_of(self, view: View, plain: KeyDescription) -> Settings:
+        """Return the settings of a view of the images that the key `plain` embeds as they are.
+
+        What was found out for these holds for their views. Only decoding is in full: a reduced JPEG has too few pixels
+        for what is cut out of it.
+        """
+        return replace(
+            self.settings,
+            view=view,
+            decode="full",
+            precision=plain.precision,  # type: ignore[arg-type]  # as a key has it
+            dtype=plain.dtype,  # type: ignore[arg-type]  # likewise
+            range=plain.range,
+            colour=plain.colour,  # type: ignore[arg-type]  # likewise
+        )
 
 
 def default_cache(images: str | Path) -> Path:

@@ -5,32 +5,28 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar, Unpack
+from typing import TYPE_CHECKING, Unpack
 
-from headstart.extractors.cache import EmbeddingCache, EmbeddingStore, remove_if_empty
-from headstart.extractors.decoding import Remark, Remarks
-from headstart.extractors.extraction import KeyDescription, Request, recall, remember
+from headstart.extractors.cache import EmbeddingCache, remove_if_empty
 from headstart.extractors.images import ImageRoot, ImageSet, count_by_suffix, list_images
 from headstart.extractors.listing import (
     CacheListing,
     count_changed_unseen,
     listed_root,
-    listing_lock,
     read_listing,
     update_listing,
 )
 from headstart.extractors.spec import Settings, Tap, find_weights_file, short_name
 from headstart.flows.extraction.choices import Wanted, check_there, check_wanted, default_cache, pair_weights
 from headstart.flows.extraction.gpu_lock import device_lock
-from headstart.flows.extraction.summary import ExtractionSummary, KeySummary, describe_run, say_size, summarise
+from headstart.flows.extraction.keys import extract_each
+from headstart.flows.extraction.summary import ExtractionSummary, say_size
 from headstart.flows.options import ExtractKeywords, ExtractOptions, as_list, taken
 from headstart.flows.output import nearby, phases, progress_bar, record_shard, say_waiting, show_line, timed
 from headstart.flows.problem import describe_images
 
 if TYPE_CHECKING:  # it loads torch, which a rerun with nothing new does without
     from headstart.extractors.extraction import Extraction, MissingRows, ShardResult
-
-_Opened = TypeVar("_Opened", bound="MissingRows")
 
 
 def extract(
@@ -61,13 +57,19 @@ def extract(
         So is the cluster, or all its workers end without a word.
     TypeError
         There is no option of that name.
+
+    Examples
+    --------
+    >>> headstart.extract("photos", "small_cnn", weights="none", cache="small.headstart")
+    ExtractionSummary: small.headstart: 36 images, 36 embedded, 0 reused, 0 quarantined
     """
     started = time.monotonic()
     options = taken("extract", options or ExtractOptions(), named)
     dask, progress = options.dask, options.progress
     # Whatever was misspelt is told before images are read and a cache is made.
     taps = [Tap.parse(spec) for spec in as_list(options.tap)]
-    wanted = Wanted(pair_weights(as_list(backbone), as_list(options.weights)), taps, options.settings, dask)
+    backbones = pair_weights(as_list(backbone), as_list(options.weights))
+    wanted = Wanted(backbones, taps, options.settings, dask, options.drawn)
     path = Path(options.cache or default_cache(images))
     check_there(images)
     check_wanted(images, wanted, path)
@@ -84,9 +86,9 @@ def extract(
             folder, found, workers=wanted.settings.n_workers, progress=progress, rehash=options.rehash
         )
 
-        def open_one(listing: CacheListing, name: str, source: str) -> "MissingRows":
+        def open_one(listing: CacheListing, name: str, source: str, settings: Settings) -> "MissingRows":
             with phases(f"loading {short_name(name)} and trying it on the first images", show=progress):
-                return opening(folder, listing, name, source, taps, wanted.settings)
+                return opening(folder, listing, name, source, taps, settings)
 
         return extract_each(
             folder,
@@ -110,95 +112,6 @@ def cache_at(path: Path) -> Iterator[EmbeddingCache]:
         if made:
             remove_if_empty(path)
         raise
-
-
-def extract_each(
-    cache: EmbeddingCache,
-    listing: CacheListing,
-    notes: list[str],
-    wanted: Wanted,
-    *,
-    open_one: Callable[[CacheListing, str, str], _Opened],
-    embed_missing: Callable[[_Opened, list["ShardResult"]], None],
-    started: float,
-) -> ExtractionSummary:
-    """Embed a listing with one backbone after another; however that ends, what could not be decoded is quarantined.
-
-    The plain job and the Prefect flow differ only in how they open a backbone and how they run its shards. A backbone
-    that was asked for in the same way before, and whose rows are all there, is not even opened.
-
-    Parameters
-    ----------
-    wanted : Wanted
-        The backbones, and what `open_one` opens them with.
-    open_one : callable
-        Takes listing, name and weights.
-    embed_missing : callable
-        Takes the extraction and a list to which it adds what came of each shard.
-    started : float
-        When the job began, by `time.monotonic`.
-    """
-    keys: list[KeySummary] = []
-    for name, source in wanted.backbones:
-        request = wanted.request(name, source)
-        if complete := find_complete(cache, listing, request):
-            keys.append(complete)
-            continue
-        begun = time.monotonic()
-        extraction = open_one(listing, name, source)
-        opening = time.monotonic() - begun
-        results: list[ShardResult] = []
-        try:
-            embed_missing(extraction, results)
-        finally:
-            listing = quarantine(cache, listing, results)
-            remarks = keep_remarks(extraction, results)
-        key = KeyDescription.of(extraction)
-        remember(cache, request, key)
-        embedded = sum(result.embedded for result in results)
-        seconds = time.monotonic() - begun
-        keys.append(describe_run(key, extraction, listing, embedded, opening=opening, seconds=seconds))
-        asked: list[Remark] = ["profile"] if wanted.settings.colour == "as-stored" else []
-        paths = dict(zip(listing.rows["digest"], listing.rows["path"], strict=True)) if remarks.as_dict() else {}
-        notes = list(dict.fromkeys([*notes, *remarks.notes(paths, leave_out=asked)]))
-        del extraction  # or two networks lie in memory while the next is loaded
-    return summarise(cache, listing, keys, notes, time.monotonic() - started)
-
-
-def keep_remarks(extraction: "MissingRows", results: Sequence["ShardResult"]) -> Remarks:
-    """Keep the remarks on the images beside their rows, with those of before; returns those of this run."""
-    new, kept = Remarks(), Remarks.read(extraction.store.path)
-    for result in results:
-        new.update(result.remarks)
-        kept.update(result.remarks)
-    if new.as_dict():
-        kept.write(extraction.store.path)
-    return new
-
-
-def find_complete(cache: EmbeddingCache, listing: CacheListing, request: Request) -> KeySummary | None:
-    """Describe the key that an equal request led to before, if the listing lacks none of its rows; None otherwise."""
-    key = recall(cache.path, request)
-    folder = cache.path / "embeddings" / key.id if key else cache.path
-    if key is None or not (folder / "key.json").exists():
-        return None
-    store = EmbeddingStore.read(folder)
-    if store.key.id != key.id or store.missing(listing.distinct["digest"].tolist()).any():
-        return None
-    return KeySummary(**vars(key), reused=len(listing.usable))
-
-
-def quarantine(cache: EmbeddingCache, listing: CacheListing, results: Sequence["ShardResult"]) -> CacheListing:
-    """Put what could not be embedded in quarantine, with its reason; written where the listing is still this one."""
-    settled = listing
-    for result in results:
-        settled = settled.with_unreadable(result.unreadable) if result.unreadable else settled
-        settled = settled.with_not_read(result.not_read) if result.not_read else settled
-    if settled is not listing:
-        with listing_lock(cache):
-            if read_listing(cache).written_ns == listing.written_ns:
-                settled.write(cache)  # another extraction that listed the cache meanwhile has the last word
-    return settled
 
 
 def list_into(
@@ -268,12 +181,11 @@ def open_extraction(
 
 def run_shards(extraction: "Extraction", results: list["ShardResult"], *, progress: bool) -> None:
     """Embed every shard that is missing, one after another; adds what came of each to `results`."""
-    name = short_name(extraction.backbone.name)
     if progress:
         say_size(extraction)
     with (
         extraction.writing(on_wait=say_waiting if progress else None),
-        progress_bar(f"embedding {name}", len(extraction.missing), show=progress) as advance,
+        progress_bar(f"embedding {extraction.store.key.title}", len(extraction.missing), show=progress) as advance,
         device_lock(extraction.device, show=progress),
     ):
         for number, (result, seconds) in enumerate(timed(extraction.run(advance))):

@@ -16,7 +16,7 @@ from headstart.extractors.cache import EmbeddingCache, KeyAbout
 from headstart.extractors.extraction import Decided, ExtractionRequest, MissingRows, ShardResult, ShardWork, cut_shards
 from headstart.extractors.images import image_sources
 from headstart.extractors.listing import CacheListing
-from headstart.extractors.spec import Settings, Tap, find_weights_file, short_name
+from headstart.extractors.spec import Settings, Tap, find_weights_file
 from headstart.extractors.stages import StageTimes
 from headstart.flows.extraction.cluster import Cluster, cluster_on_demand
 from headstart.flows.extraction.summary import say_size
@@ -213,12 +213,11 @@ def embed_in_flight(extraction: ScaledExtraction, results: list[ShardResult], st
 
 def run_scaled(extraction: ScaledExtraction, results: list[ShardResult], *, progress: bool) -> None:
     """Have every missing shard embedded, and add the result of each to `results`."""
-    name = short_name(extraction.store.key.backbone)
     if progress:
         say_size(extraction)
     with (
         extraction.writing(on_wait=say_waiting if progress else None),
-        progress_bar(f"embedding {name}", len(extraction.missing), show=progress) as advance,
+        progress_bar(f"embedding {extraction.store.key.title}", len(extraction.missing), show=progress) as advance,
         ThreadPoolExecutor(max_workers=max(1, len(extraction.shards)), thread_name_prefix="shard") as pool,
     ):
 

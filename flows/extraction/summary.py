@@ -7,6 +7,7 @@ from headstart.extractors.cache import EmbeddingCache
 from headstart.extractors.errors import ImageSetError
 from headstart.extractors.extraction import KeyDescription
 from headstart.extractors.listing import CacheListing
+from headstart.extractors.results import JobResult
 from headstart.extractors.spec import Tap
 from headstart.extractors.stages import STAGES
 from headstart.flows.fit_summary import Understood
@@ -37,14 +38,19 @@ class KeySummary(KeyDescription):
 
     embedded: int = 0
     reused: int = 0
-    execution: "Execution | None" = None
-    reasons: list[str] = field(default_factory=list)
+    execution: "Execution | None" = field(default=None, repr=False)
+    reasons: list[str] = field(repr=False, default_factory=list)
     seconds: float = 0.0
-    stages: dict[str, float] = field(default_factory=dict)
+    stages: dict[str, float] = field(repr=False, default_factory=dict)
 
 
-@dataclass(frozen=True)
-class ExtractionSummary:
+@dataclass(frozen=True, repr=False)
+class ExtractionSummary(
+    JobResult,
+    says="{cache}: {images:n image}, {embedded} embedded, {reused} reused, {quarantined} quarantined",
+    tables=("keys",),
+    columns=("backbone", "weights", "precision", "embedded", "reused", "seconds"),
+):
     """Summary of an extraction.
 
     Attributes
@@ -81,11 +87,12 @@ class ExtractionSummary:
 def say_size(extraction: "MissingRows") -> None:
     """Say before maps are written how large they are; vectors are small."""
     maps = [tap for tap in extraction.store.key.taps if Tap.parse(tap).is_map]
-    if maps and len(extraction.missing):
-        each, n_images = extraction.bytes_an_image, len(extraction.missing)
+    if maps and len(extraction.missing) and extraction.store.key.view == "whole":
+        each, n_images, n_views = extraction.bytes_an_image, len(extraction.missing), extraction.n_views_to_follow
+        views = f", then {size_text(each * n_views)} for {n_views} views of them" if n_views else ""
         show_line(
             f"{', '.join(maps)}: {size_text(each)} an image in {extraction.store.key.dtype}, "
-            f"{size_text(each * n_images)} for {n_images} images"
+            f"{size_text(each * n_images)} for {n_images} images{views}"
         )
 
 

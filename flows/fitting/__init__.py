@@ -1,6 +1,7 @@
 """The job `fit`: sweep the candidates, choose a winner, score it once, save and explain it.
 
 choices      Metric, heads and folder that a fit goes by, checked.
+command      Command line that makes a fit again.
 conclusion   Winner of a sweep, fitted, scored once, compared, saved and kept in the history.
 job          Job as a function: from a cache to a saved model.
 leaderboard  Rows of the leaderboard, and the card of the saved model.

@@ -1,5 +1,6 @@
 from .choices import Choices as Choices
 from .choices import choose as choose
+from .choices import refuse_lone_average as refuse_lone_average
 from .choices import refuse_unusable as refuse_unusable
 from .job import fit as fit
 from .job import preview as preview

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from headstart.flows.errors import JobError
 from headstart.flows.fit_summary import FitSummary
@@ -13,7 +14,7 @@ from headstart.flows.output import LATEST, LOCK, NAMES_OF_BEFORE, refuse_foreign
 from headstart.flows.problem import Problem, check_task
 from headstart.heads.errors import DataError, HeadError
 from headstart.heads.registry import AskedHead, Heads, as_grid, check_head, find_preset, read_head, read_heads
-from headstart.heads.scoring import METRICS_OF, metric_names
+from headstart.heads.scoring import METRICS_OF, find_metric, metric_names
 
 RESERVED = (LATEST, LOCK, *NAMES_OF_BEFORE, "predictions.csv", UNFINISHED, UNFINISHED_TAIL, "runs", "night.parquet")
 """Names in a folder of results that neither a run nor a label column may have."""
@@ -70,6 +71,8 @@ class Choices:
             min_images=asked.min_images,
             name=asked.name,
             note=asked.note,
+            views=asked.views,
+            average_views=asked.average_views,
         )
 
 
@@ -117,6 +120,8 @@ def choose_metric(problem: Problem, metric: str | None) -> str:
     ------
     JobError
         It is not one of the task's.
+    DataError
+        There are too few classes for it.
     """
     known = METRICS_OF[problem.task]
     if metric is not None and metric not in known:
@@ -124,6 +129,8 @@ def choose_metric(problem: Problem, metric: str | None) -> str:
         raise JobError(
             f"target {problem.target!r} {what}, which has no metric {metric!r}; expected one of {', '.join(known)}"
         )
+    if metric is not None and problem.task == "classify":
+        find_metric(metric).refuse_few(len(problem.class_names))
     return metric or next(iter(known))
 
 
@@ -166,11 +173,47 @@ def refuse_unusable(named: Heads, options: FitOptions) -> None:
     """
     metric = options.metric
     refuse_unknown_metric(metric)
+    refuse_odd_views(options)
     check_task(options.task)
     possible = [name for name in METRICS_OF if metric is None or metric in METRICS_OF[name]]
     faults = [_find_fault(named, options, task) for task in ([options.task] if options.task else possible)]
     if faults[0] is not None and None not in faults:
         raise faults[0]
+
+
+class _AsksForViews(Protocol):
+    @property
+    def views(self) -> bool: ...
+    @property
+    def average_views(self) -> bool: ...
+
+
+def refuse_lone_average(options: _AsksForViews) -> None:
+    """Refuse to average views where there are to be none.
+
+    Raises
+    ------
+    JobError
+        That is asked for.
+    """
+    if options.average_views and not options.views:
+        raise JobError("--average-views is a way to score views: say --views, too, or leave it out")
+
+
+def refuse_odd_views(options: FitOptions) -> None:
+    """Refuse what cannot be averaged.
+
+    Raises
+    ------
+    JobError
+        That is asked for.
+    """
+    refuse_lone_average(options)
+    if options.average_views and options.calibrate:
+        raise JobError(
+            "--calibrate mends the probabilities of one row, and --average-views takes the mean of several: leave one "
+            "of the two out"
+        )
 
 
 def _find_fault(named: Heads, options: FitOptions, task: str) -> JobError | HeadError | None:

@@ -11,10 +11,12 @@ from headstart.extractors.atomic import errors_explained, write_atomically
 from headstart.extractors.memory import give_back_freed_memory
 from headstart.flows.fit_summary import FitSummary
 from headstart.flows.fitting.choices import Choices
+from headstart.flows.fitting.command import fit_command
 from headstart.flows.fitting.leaderboard import (
     compare_with_winner,
     leaderboard_row,
     model_card,
+    tell_silent,
     tell_ties,
     write_leaderboard,
 )
@@ -36,6 +38,7 @@ from headstart.flows.problem import Problem
 from headstart.heads.registry import Candidate, own_code
 from headstart.heads.report import CandidateRow, NestedRows, TestResult, score_rows
 from headstart.heads.saving import save_model
+from headstart.heads.scoring import ClassScore, score_classes
 from headstart.heads.splits import SplitPlan
 from headstart.heads.sweep import FinalScore, Result, select, training_curve
 
@@ -104,9 +107,11 @@ def conclude(
         others = nested.controls if nested else score_others(problem, plan, results, winner, metric=metric, seed=seed)
     folds = describe_nested(nested, problem, winner.candidate, metric) if nested else None
     test = _describe_test(plan, scored.test, folds)
-    notes = [*problem.notes, *plan.notes, *(nested.notes if nested else []), *tell_ties(leaderboard)]
+    notes = [*problem.notes, *plan.notes, *(nested.notes if nested else []), *tell_silent(leaderboard, metric)]
+    notes += tell_ties(leaderboard)
     controls = _describe_controls(leaderboard, others)
-    summary = _summarise(choices, place, leaderboard, test, controls, problem.class_names, notes)
+    summary = _summarise(problem, choices, place, leaderboard, test, controls, notes)
+    summary = replace(summary, classes=_score_classes(problem, scored.test))
     if choices.on_scores:
         choices.on_scores(summary)
     run = describe_run(summary, problem, plan, scored.test, choices.as_settings(problem.target))
@@ -129,13 +134,27 @@ def _describe_test(plan: SplitPlan, score: FinalScore, folds: NestedRows | None)
     )
 
 
+def _score_classes(problem: Problem, score: FinalScore) -> list[ClassScore]:
+    """Return the scores of each class, the lowest recall first; of numbers none."""
+    if problem.task == "regress":
+        return []
+    found = score_classes(
+        problem.y[score.rows],
+        score.predictions,
+        problem.class_names,
+        probability=score.probability,
+        groups=problem.groups[score.rows],
+    )
+    return sorted(found, key=lambda one: (one.recall is None, one.recall, -one.support))
+
+
 def _summarise(
+    problem: Problem,
     choices: Choices,
     place: RunPlace,
     leaderboard: list[CandidateRow],
     test: TestResult,
     controls: list[CandidateRow],
-    class_names: list[str],
     notes: list[str],
 ) -> FitSummary:
     summary = FitSummary(
@@ -148,12 +167,15 @@ def _summarise(
         report="report.html" if choices.options.report else "",
         table="leaderboard.csv",
         predictions="predictions.csv",
-        class_names=class_names,
+        class_names=problem.class_names,
         notes=notes,
         seed=choices.seed,
         seconds=round(time.monotonic() - choices.started, 3),
         name=choices.options.name,
         note=choices.options.note,
+        command=fit_command(problem.cache, choices.heads, choices.options, problem.target),
+        views=leaderboard[0].views,
+        average_views=choices.options.average_views,
     )
     return _at(place.folder, summary)
 

@@ -20,9 +20,10 @@ from headstart.flows.fitting.sweep import sweep_problem
 from headstart.flows.fitting.unfinished import UNFINISHED, kept_until_done
 from headstart.flows.options import FitKeywords, FitOptions, as_list, taken
 from headstart.flows.output import RunPlace, run_folder, show_line
-from headstart.flows.problem import Embedded, Problem, pose_problem
+from headstart.flows.problem import Embedded, Problem, describe_views, pose_problem
 from headstart.heads.errors import DataError, RareClassError
-from headstart.heads.registry import Candidate, FeatureSet, Heads, expand, read_heads
+from headstart.heads.registry import Candidate, FeatureSet, Heads, expand, read_heads, tell_of_views
+from headstart.heads.scoring import find_metric
 from headstart.heads.splits import SplitPlan
 
 
@@ -64,6 +65,16 @@ def fit(
         The data cannot be fitted.
     TypeError
         There is no option of that name.
+
+    Examples
+    --------
+    >>> found = headstart.fit("photos.headstart", ["centroid", "ridge(alpha=10,100)", "dummy"], folds=3)
+    >>> found.class_names, found.test.n_images
+    (['cat', 'dog', 'owl'], 8)
+    >>> found.test.scores["accuracy"].value
+    1.0
+    >>> found.to_pandas()["head"].tolist()[-1]
+    'dummy'
     """
     started = time.monotonic()
     options = taken("fit", options or FitOptions(), named, beside=["heads"])
@@ -103,6 +114,7 @@ def _pose(cache: EmbeddingCache, options: FitOptions) -> Problem:
         task=options.task,
         backbone=as_list(options.backbone) if options.backbone else None,
         keys=options.keys,
+        views=options.views,
     )
 
 
@@ -129,7 +141,10 @@ def fit_problem(problem: Problem, choices: Choices, place: RunPlace) -> Conclude
     if choices.metric == "r2" and outer is None:
         _refuse_constant(problem, plan)
     sets = [_feature_set(embedded) for embedded in problem.embedded]
-    candidates = expand(sets, choices.heads, task=problem.task)
+    candidates, notes = tell_of_views(expand(sets, choices.heads, task=problem.task), problem.n_views)
+    problem = replace(
+        problem, notes=[*problem.notes, *notes, *describe_views(problem.embedded[0], average=options.average_views)]
+    )
     streaming = _plan_streaming(problem, candidates, options)
     with (
         kept_until_done(choices.folder, problem, options.seed, tell=options.progress, streamed=bool(streaming)) as keep,
@@ -162,12 +177,17 @@ def _plan_streaming(problem: Problem, candidates: Sequence[Candidate], options: 
     if problem.task != "classify":
         return None
     streaming = plan_streaming(candidates, memory=options.memory, dask=options.dask)
+    if streaming and options.metric and find_metric(options.metric).basis == "ranks":
+        raise JobError(
+            f"{streaming.notes[0]}; then {options.metric} is not known while choosing, which needs every class's "
+            "probability for all images at once: choose by another metric"
+        )
+    if streaming and options.views:
+        raise JobError(f"{streaming.notes[0]}; --views needs them in memory: leave it out, or fit on fewer images")
     if streaming and (options.few_shot or options.calibrate or options.repeats > 1 or options.nested):
         raise JobError(f"{streaming.notes[0]}; --few-shot, --calibrate, --repeats and --nested need them in memory")
     return streaming
 
 
 def _feature_set(embedded: Embedded) -> FeatureSet:
-    return FeatureSet(
-        features=embedded.features, backbone=embedded.backbone, tap=embedded.tap, key=embedded.store.key.id
-    )
+    return FeatureSet(features=embedded.rows, backbone=embedded.backbone, tap=embedded.tap, key=embedded.store.key.id)

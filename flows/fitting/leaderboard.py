@@ -1,6 +1,7 @@
 """Results of a fit: rows of the leaderboard, and the card of the saved model."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from headstart.flows.problem import Problem
 from headstart.heads.registry import Candidate
 from headstart.heads.report import NO_SCORE, CandidateRow, ScoreRow, params_text, score_rows
 from headstart.heads.saving import Card
-from headstart.heads.scoring import RunnerUp, tied_with_winner
+from headstart.heads.scoring import RunnerUp, find_metric, tied_with_winner
 from headstart.heads.splits import SplitPlan
 from headstart.heads.sweep import Result
 
@@ -42,6 +43,7 @@ def leaderboard_row(problem: Problem, result: Result, metric: str, split: str, r
         warnings=result.warnings,
         tied=rival.tied if rival else None,
         p_value=rival.p_adjusted if rival else None,
+        views=problem.n_views,
     )
 
 
@@ -60,7 +62,9 @@ def write_leaderboard(path: Path, rows: Sequence[CandidateRow], run: str) -> Non
 
 def model_card(problem: Problem, candidate: Candidate, summary: FitSummary) -> Card:
     """Gather what `predict` needs beside the head, and what a person would ask of a saved model."""
-    store, row = problem.find(candidate.key, candidate.tap).store, summary.winner
+    embedded, row = problem.find(candidate.key, candidate.tap), summary.winner
+    store = embedded.store
+    drawn = [asdict(view) for view in embedded.drawn]
     return {
         "run": summary.run,
         "task": problem.task,
@@ -76,6 +80,7 @@ def model_card(problem: Problem, candidate: Candidate, summary: FitSummary) -> C
             "selection": {name: getattr(row, name) for name in ("metric", "score", "low", "high", "split")},
             "test": plain(summary.test),
         },
+        **({"views": {"drawn": drawn, "average": summary.average_views}} if drawn else {}),
     }
 
 
@@ -108,6 +113,15 @@ def compare_with_winner(
     for place, runner_up in zip(places, found, strict=True):
         rivals[place] = runner_up
     return rivals
+
+
+def tell_silent(leaderboard: Sequence[CandidateRow], metric: str) -> list[str]:
+    """Say which heads could not be chosen because the metric needs probabilities, which they do not give."""
+    silent = sorted({row.head for row in leaderboard if not row.error and metric not in row.scores})
+    if not silent or not find_metric(metric).needs_probability:
+        return []
+    those = "gives" if len(silent) == 1 else "give"
+    return [f"{', '.join(silent)} {those} no probabilities, which {metric} needs: not scored by it, and not chosen"]
 
 
 def tell_ties(leaderboard: Sequence[CandidateRow]) -> list[str]:

@@ -20,6 +20,7 @@ from headstart.heads.registry import Candidate
 from headstart.heads.report import MEANING, NO_SCORE, FoldRow, NestedRows, score_rows
 from headstart.heads.splits import SplitPlan, plan_splits
 from headstart.heads.sweep import FinalScore, NestedPlan, OuterFold, open_client, plan_nested, pool_scores, select
+from headstart.heads.views import Views
 
 
 @dataclass(frozen=True)
@@ -82,10 +83,12 @@ def plan_fit(problem: Problem, options: FitOptions) -> tuple[SplitPlan, NestedPl
         class_names=problem.class_names or [problem.target],
         stratify=problem.task == "classify",
     )
+    views = Views(problem.n_views, options.average_views)
     if nested is None:
-        return plan_splits(problem.y, test_size=test_size, **inside), None
+        return replace(plan_splits(problem.y, test_size=test_size, **inside), views=views), None
     plan = plan_nested(problem.y, n_outer=nested, **inside)
-    return plan.whole, plan
+    whole, *outer = (replace(one, views=views) for one in (plan.whole, *plan.outer))
+    return whole, replace(plan, whole=whole, outer=outer)
 
 
 def fit_nested(

@@ -56,7 +56,7 @@ def leave_out(problem: Problem, classes: npt.ArrayLike) -> Problem:
         split=split,
         groups=np.unique(problem.groups[keep], return_inverse=True)[1].astype(np.int64),
         images=problem.images.keep(keep),
-        embedded=[replace(one, features=one.features.take(keep)) for one in problem.embedded],
+        embedded=[one.take(keep) for one in problem.embedded],
         understood=replace(understood, images=int(keep.sum()), splits={} if split is None else count_splits(split)),
     )
 

@@ -13,9 +13,10 @@ import pandas as pd
 from headstart.extractors.atomic import write_atomically
 from headstart.extractors.cache import EmbeddingCache
 from headstart.extractors.errors import CacheError
+from headstart.extractors.results import JobResult
 from headstart.flows.errors import EXPECTED_ERRORS, JobError
 from headstart.flows.fit_summary import FitSummary
-from headstart.flows.fitting.choices import RESERVED, choose, choose_folder, refuse_unknown_metric
+from headstart.flows.fitting.choices import RESERVED, choose, choose_folder, refuse_odd_views, refuse_unknown_metric
 from headstart.flows.fitting.conclusion import Concluded
 from headstart.flows.fitting.job import fit_problem
 from headstart.flows.fitting.multilabel import Multilabel, score_columns
@@ -72,8 +73,13 @@ class TargetRow:
     error: str | None = None
 
 
-@dataclass(frozen=True)
-class SeveralFits:
+@dataclass(frozen=True, repr=False)
+class SeveralFits(
+    JobResult,
+    says="{fits:n fit} of {targets:n label column}\ntable {table}",
+    tables=("targets",),
+    columns=("target", "head", "params", "metric", "score", "low", "high", "n_test", "error"),
+):
     """Results of fits of several label columns.
 
     Attributes
@@ -135,18 +141,26 @@ def fit_targets(
         Labels are absent, no key covers the images, the metric is unknown, or not one column can be fitted.
     TypeError
         There is no option of that name, or a single target is named.
+
+    Examples
+    --------
+    >>> several = headstart.fit_targets("photos.headstart", "centroid", targets="all", folds=3, out="targets.results")
+    >>> [(row.target, row.score) for row in several.targets]
+    [('label', 1.0)]
     """
     started = time.monotonic()
     options = taken("fit_targets", options or FitOptions(), named, beside=["heads", "targets"])
     if options.target is not None:
         raise TypeError(f"fit_targets() fits the columns of 'targets'; name {options.target!r} there, not as 'target'")
     refuse_unknown_metric(options.metric)
+    refuse_odd_views(options)
     labelled = gather_labelled(
         EmbeddingCache(cache),
         labels=Path(options.labels) if options.labels else None,
         targets=as_list(targets),
         backbone=as_list(options.backbone) if options.backbone else None,
         keys=options.keys,
+        views=options.views,
     )
     root = choose_folder(labelled.name, options)
     with run_folder(root, [UNFINISHED]) as place:

@@ -50,7 +50,7 @@ def sweep_problem(
             record_candidate(result, metric, stage)
             advance(result)
 
-        with _errors_explained(problem, options.dask):
+        with _errors_explained(problem, plan.views.n, options.dask):
             if streaming:
                 give_back_freed_memory()  # of posing the problem and planning splits, which took more than they left
             return run_sweep(
@@ -65,7 +65,7 @@ def sweep_problem(
 
 
 @contextmanager
-def _errors_explained(problem: Problem, dask: str) -> Iterator[None]:
+def _errors_explained(problem: Problem, n_views: int, dask: str) -> Iterator[None]:
     """Say of an error which scheduler, or which images, it is about."""
     try:
         yield
@@ -76,8 +76,9 @@ def _errors_explained(problem: Problem, dask: str) -> Iterator[None]:
     except DataError as error:
         if not error.rows:
             raise
-        first = ", ".join(problem.images.paths(error.rows[:3]))
-        raise JobError(f"{error} (images: {first}{', …' if len(error.rows) > 3 else ''})") from error
+        images = sorted({row // n_views for row in error.rows})
+        first = ", ".join(problem.images.paths(images[:3]))
+        raise JobError(f"{error} (images: {first}{', …' if len(images) > 3 else ''})") from error
 
 
 class _Best(ProgressColumn):

@@ -12,7 +12,7 @@ import math
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import fields
+from dataclasses import asdict, fields
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -139,6 +139,9 @@ def _digest_common(problem: Problem, plan: SplitPlan, seed: int, *, streamed: bo
     about = {name: version(name) for name in _LIBRARIES} | {"format": _FORMAT_VERSION, "seed": seed}
     about["streamed"] = streamed
     digest.update(json.dumps(about).encode())
+    if problem.n_views > 1:
+        drawn = {one.store.key.id: [asdict(view) for view in one.drawn] for one in problem.embedded}
+        digest.update(json.dumps([drawn, plan.views.average]).encode())
     for start in range(0, len(problem.images), PIECE_ROWS):
         text = "\n".join(as_hex(problem.images.digest[start : start + PIECE_ROWS]))
         digest.update(f"\n{text}".encode() if start else text.encode())
@@ -153,7 +156,9 @@ def _digest_common(problem: Problem, plan: SplitPlan, seed: int, *, streamed: bo
 def _described(result: Result) -> _Values:
     values: _Values = {name: getattr(result, name) for name in _FIELDS}
     if (predictions := result.predictions) is not None:
-        values["predictions"] = {one.name: _packed(getattr(predictions, one.name)) for one in fields(predictions)}
+        arrays = {name: getattr(predictions, name) for name in ("classes", "probability")}
+        values["predictions"] = {name: _packed(array) for name, array in arrays.items()}
+        values["predictions"]["added"] = {name: _packed(array) for name, array in predictions.added.items()}
     return values
 
 
@@ -165,11 +170,19 @@ def _result(values: _Values, candidate: Candidate) -> Result | None:
         return Result(
             candidate=candidate,
             scores={metric: score and Score(**score) for metric, score in scores.items()},
-            predictions=predictions and Predictions(**{name: _unpacked(array) for name, array in predictions.items()}),
+            predictions=predictions and _read_predictions(**predictions),
             **given,
         )
     except (*UNREADABLE, zlib.error):
         return None
+
+
+def _read_predictions(classes: _Values, probability: _Values | None, added: _Values) -> Predictions:
+    return Predictions(
+        classes=_unpacked(classes),
+        probability=_unpacked(probability),
+        added={name: _unpacked(array) for name, array in added.items()},
+    )
 
 
 def _packed(array: npt.NDArray[Any] | None) -> _Values | None:

@@ -1,8 +1,10 @@
 from .comparison import RunComparison as RunComparison
+from .comparison import compare as compare
 from .comparison import compare_runs as compare_runs
 from .ranking import RankedRun as RankedRun
 from .ranking import Ranking as Ranking
 from .ranking import rank_runs as rank_runs
+from .ranking import results as results
 from .record import RUN_FILE as RUN_FILE
 from .record import describe_run as describe_run
 from .record import keep_run as keep_run

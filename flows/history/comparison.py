@@ -1,17 +1,22 @@
 """Two runs side by side: what differs, and whether their winners differ on the images that both scored."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
+from headstart.extractors.results import JobResult
 from headstart.flows.errors import JobError
 from headstart.flows.history.run import Run
-from headstart.flows.history.runs import read_predictions
-from headstart.flows.history.search import KeptRun
+from headstart.flows.history.runs import PROBABILITIES, read_predictions
+from headstart.flows.history.search import KeptRun, as_places, find_run
 from headstart.flows.output import plain
 from headstart.flows.problem import unite_groups
+from headstart.heads.report import interval_text, p_phrase, score_text
 from headstart.heads.scoring import (
     SIGNIFICANCE,
     Difference,
@@ -19,6 +24,7 @@ from headstart.heads.scoring import (
     Predictions,
     compare_paired,
     find_metric,
+    metric_name,
     metric_names,
 )
 
@@ -32,8 +38,12 @@ class FactsApart:
     second: object
 
 
-@dataclass(frozen=True)
-class RunComparison:
+@dataclass(frozen=True, repr=False)
+class RunComparison(
+    JobResult,
+    says="{first.id} ({first.winner.head}) and {second.id} ({second.winner.head})\n{verdict}",
+    tables=("differences",),
+):
     """Comparison of two runs.
 
     Attributes
@@ -63,6 +73,45 @@ class RunComparison:
     significant: bool | None
     reason: str | None
     notes: list[str]
+
+    @property
+    def verdict(self) -> str:
+        """Whether one winner is better than the other or tied with it, in a sentence."""
+        return _verdict(self)
+
+
+def compare(
+    first: str | Path,
+    second: str | Path,
+    *,
+    places: str | Path | Sequence[str | Path] = ".",
+    metric: str | None = None,
+) -> RunComparison:
+    """Say what differs between two runs, and whether one winner is better than the other or tied with it.
+
+    Parameters
+    ----------
+    first, second : str or path-like
+        A run's id, or how it begins or ends, or its name, or its folder; a folder of results means the latest in it.
+    places : path-like or sequence of these
+        Where to look for ids: caches, folders of results, or folders that hold such.
+    metric : str, optional
+        By default what the first run chose by.
+
+    Raises
+    ------
+    JobError
+        There is no such run, or several; the metric is unknown, or the predictions of a run are gone.
+
+    Examples
+    --------
+    >>> floor = headstart.fit("photos.headstart", "dummy", folds=3)
+    >>> found = headstart.compare("first", floor.run)  # the name of a run, and the id of another
+    >>> found.metric, found.n_shared, found.difference.value > 0
+    ('accuracy', 8, True)
+    """
+    where = as_places(places)
+    return compare_runs(find_run(str(first), where), find_run(str(second), where), metric=metric)
 
 
 def compare_runs(first: KeptRun, second: KeptRun, *, metric: str | None = None) -> RunComparison:
@@ -111,6 +160,35 @@ def compare_runs(first: KeptRun, second: KeptRun, *, metric: str | None = None) 
     )
 
 
+def _verdict(comparison: RunComparison) -> str:
+    found, metric = comparison.difference, comparison.metric
+    if found is None:
+        return f"cannot be told: {comparison.reason}"
+    # By how much the better one leads: the difference as it is, or turned round.
+    leads = (found.value > 0) == find_metric(metric).higher_is_better
+    better, sign = ("first" if leads else "second"), (1 if found.value >= 0 else -1)
+    low, high = sorted((sign * found.low, sign * found.high))
+    apart = _apart_text(metric, abs(found.value), low, high)
+    how = f"{p_phrase(found.p_value)}, {found.test}, {_images(found.n_images)}"
+    if comparison.significant:
+        return f"significant: the {better} is better in {metric_name(metric)} by {apart}; {how}"
+    if found.value == 0:
+        return f"tied: no difference in {metric_name(metric)}; {how}"
+    return f"tied: the {better} is ahead in {metric_name(metric)} by {apart}, which may be chance; {how}"
+
+
+def _apart_text(metric: str, value: float, low: float, high: float) -> str:
+    """Write how far two scores are apart: a loss in nats, what is written in per cent in points, else as a score."""
+    if find_metric(metric).unit not in ("share", "nats"):
+        return f"{score_text(metric, value)} {interval_text(metric, low, high)}"
+    scale, unit, digits = (100, "points", 1) if find_metric(metric).unit == "share" else (1, "nats", 3)
+    return f"{scale * value:.{digits}f} {unit} [{scale * low:.{digits}f}, {scale * high:.{digits}f}]"
+
+
+def _images(count: int) -> str:
+    return "1 image" if count == 1 else f"{count} images"
+
+
 def list_differences(first: Run, second: Run) -> list[FactsApart]:
     """Return the facts that differ: asked for, there, or won in one run and not in the other."""
     mine, theirs = _facts(first), _facts(second)
@@ -144,7 +222,7 @@ def _spread(values: Mapping[str, object], prefix: str) -> dict[str, object]:
 def _shared_images(first: KeptRun, second: KeptRun, notes: list[str]) -> pd.DataFrame:
     """Join what two winners say of the same images; copies of an image count once."""
     tables = [read_predictions(kept.history, kept.run).drop_duplicates("digest") for kept in (first, second)]
-    both = tables[0].merge(tables[1], on="digest", suffixes=("_first", "_second"))
+    both = _of_side(tables[0], "first").merge(_of_side(tables[1], "second"), on="digest")
     relabelled = both["true_first"].astype(str) != both["true_second"].astype(str)
     if relabelled.any():
         notes.append(f"{int(relabelled.sum())} of {len(both)} images have another label in each run and are left out")
@@ -153,7 +231,13 @@ def _shared_images(first: KeptRun, second: KeptRun, notes: list[str]) -> pd.Data
         notes.append(
             f"compared on the {len(both)} images that both scored, of {len(tables[0])} and {len(tables[1])} test images"
         )
-    return both.reset_index(drop=True)
+    both = both.reset_index(drop=True)
+    both.attrs = {"classes": [table.attrs["classes"] for table in tables]}
+    return both
+
+
+def _of_side(table: pd.DataFrame, side: str) -> pd.DataFrame:
+    return table.rename(columns={name: f"{name}_{side}" for name in table if name != "digest"})
 
 
 def _obstacle(shared: pd.DataFrame, runs: tuple[Run, Run], metric: Metric) -> str | None:
@@ -163,7 +247,11 @@ def _obstacle(shared: pd.DataFrame, runs: tuple[Run, Run], metric: Metric) -> st
         if (metric.task == "regress") != (run.data.task == "regress"):
             return f"{run.id} has no {metric.name}: name another --metric"
         if metric.needs_probability and shared[f"probability_of_true_{side}"].isna().any():
-            return f"{run.winner.head} gives no probabilities, which a log-loss needs: name another --metric"
+            return f"{run.winner.head} gives no probabilities, which {metric.name} needs: name another --metric"
+        if metric.basis == "ranks" and f"{PROBABILITIES}_{side}" not in shared:
+            return f"{run.id} keeps no probability of every class, which {metric.name} needs: name another --metric"
+        if run.data.n_classes < metric.fewest_classes:
+            return f"{metric.name} needs {metric.fewest_classes} classes: name another --metric"
     return None
 
 
@@ -171,13 +259,27 @@ def _difference(shared: pd.DataFrame, metric: Metric) -> Difference:
     # What either run holds together must be drawn together: groups of both, along whole chains.
     groups = unite_groups(shared["group_first"], shared["group_second"])
     names = ("true_first", "predicted_first", "predicted_second")
+    known: pd.Index[Any] = pd.Index([])
     if metric.task == "regress":
         true, *predicted = (shared[name].to_numpy(np.float64) for name in names)
     else:
-        columns = [shared[name].astype(str) for name in names]
-        true, *predicted = pd.factorize(pd.concat(columns), sort=True)[0].reshape(3, len(shared))
+        columns = [pd.Series(names_of_classes, dtype=str) for names_of_classes in shared.attrs["classes"]]
+        columns += [shared[name].astype(str) for name in names]
+        codes, known = pd.factorize(pd.concat(columns), sort=True)
+        true, *predicted = codes[-3 * len(shared) :].reshape(3, len(shared))
     first, second = (
-        Predictions(classes=values, probability=shared[f"probability_of_true_{side}"].to_numpy())
-        for values, side in zip(predicted, ("first", "second"), strict=True)
+        Predictions(classes=values, probability=_probability(shared, metric, number, known))
+        for number, values in enumerate(predicted)
     )
     return compare_paired(metric.name, true, first, second, groups=groups)
+
+
+def _probability(shared: pd.DataFrame, metric: Metric, number: int, known: "pd.Index[Any]") -> npt.NDArray[np.float32]:
+    """Return what one run's winner gave the true class, or every one of the `known` where the metric ranks them."""
+    side = ("first", "second")[number]
+    if metric.basis == "sums":
+        return shared[f"probability_of_true_{side}"].to_numpy()
+    own = known.get_indexer(pd.Index(shared.attrs["classes"][number], dtype=str))
+    given = np.zeros((len(shared), len(known)), dtype=np.float32)
+    given[:, own] = np.stack(shared[f"{PROBABILITIES}_{side}"].to_list())
+    return given

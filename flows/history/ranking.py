@@ -3,11 +3,16 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from headstart.extractors.results import JobResult
 from headstart.flows.errors import JobError
-from headstart.flows.history.search import KeptRun, gather_runs
-from headstart.heads.report import ScoreRow
+from headstart.flows.history.search import KeptRun, as_places, gather_runs
+from headstart.heads.report import NO_SCORE, ScoreRow
 from headstart.heads.scoring import find_metric
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 
 @dataclass(frozen=True)
@@ -24,7 +29,7 @@ class RankedRun:
 
     Attributes
     ----------
-    id, time, backbone, label, tap, head, params
+    id, time, backbone, label, tap, head, params, views
         As of `Run` and its winner.
     test, selection : ScoreRow or None
         Its score on the test images, and that which chose it; None where the run has no such score.
@@ -53,6 +58,7 @@ class RankedRun:
     name: str | None
     note: str | None
     folder: str | None
+    views: int = 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,8 +74,13 @@ class RankingTable:
     runs: list[RankedRun]
 
 
-@dataclass(frozen=True)
-class Ranking:
+@dataclass(frozen=True, repr=False)
+class Ranking(
+    JobResult,
+    says="{runs:n run}, {tables:n set} of test images",
+    tables=("runs",),
+    columns=("target", "id", "name", "head", "params", "metric", "test", "test_low", "test_high"),
+):
     """Runs, ranked.
 
     Attributes
@@ -82,6 +93,48 @@ class Ranking:
 
     tables: list[RankingTable]
     notes: list[str]
+
+    @property
+    def runs(self) -> list[dict[str, object]]:
+        """Every run, with what its table says of the images that it was scored on."""
+        images = ("target", "metric", "split", "n_test")
+        return [
+            {**{name: getattr(table, name) for name in images}, **vars(run)}
+            for table in self.tables
+            for run in table.runs
+        ]
+
+    def plot_runs(self, ax: "Axes | None" = None) -> "Axes":
+        """Draw the scores of the first table with their intervals, the best on top."""
+        from headstart.heads.report.charts import plot_scores  # noqa: PLC0415 - loads matplotlib
+
+        rows = [(one, one.test or NO_SCORE) for one in self.tables[0].runs]
+        named = [(f"{one.name or one.id} · {one.head}", test.value, test.low, test.high) for one, test in rows]
+        return plot_scores(named, self.tables[0].metric, ax=ax)
+
+
+def results(places: str | Path | Sequence[str | Path] = ".", *, metric: str | None = None) -> Ranking:
+    """Rank the winners of earlier runs, those on the same test images with each other.
+
+    Parameters
+    ----------
+    places : path-like or sequence of these
+        Caches, folders of results, or folders of these; by default the current one.
+    metric : str, optional
+        By default what the latest run on the same images chose by.
+
+    Raises
+    ------
+    JobError
+        There is no run, or none has the metric.
+
+    Examples
+    --------
+    >>> ranking = headstart.results("photos.headstart", metric="accuracy")
+    >>> [(table.target, table.n_test) for table in ranking.tables]
+    [('label', 8)]
+    """
+    return rank_runs(as_places(places), metric=metric)
 
 
 def rank_runs(places: Sequence[Path], *, metric: str | None = None) -> Ranking:
@@ -158,4 +211,5 @@ def _row(kept: KeptRun, metric: str) -> RankedRun:
         name=run.settings.name,
         note=run.settings.note,
         folder=str(kept.folder) if kept.folder else None,
+        views=winner.views,
     )

@@ -15,7 +15,7 @@ from headstart.extractors.atomic import atomic_file
 from headstart.extractors.cache import PIECE_ROWS, as_hex, sort_digests
 from headstart.extractors.errors import CacheError
 from headstart.flows.history.run import Run, RunData, RunSettings
-from headstart.flows.history.runs import FOLDER, append_run
+from headstart.flows.history.runs import FOLDER, PROBABILITIES, append_run
 from headstart.flows.output import log_event, nearby
 from headstart.heads.report import NO_SCORE
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:  # 'headstart results' reads what is kept here, and should wai
     from headstart.heads.sweep import FinalScore
 
 RUN_FILE = "run.json"
+_MOST_PROBABILITIES = 5_000_000  # 20 MB in the history, which a night may add
 
 
 def keep_run(run: Run, predictions: pd.DataFrame) -> list[str]:
@@ -72,7 +73,7 @@ def describe_run(
         settings=settings,
         versions={name: version(name) for name in libraries},
         data=RunData(
-            cache=str(_cache_of(problem).resolve()),
+            cache=str(problem.cache.resolve()),
             name=problem.name,
             target=problem.target,
             task=problem.task,
@@ -99,7 +100,7 @@ def tabulate_predictions(problem: "Problem", test_score: "FinalScore") -> pd.Dat
     if problem.task == "classify":
         answers = [_named(classes, problem.class_names) for classes in answers]
     of_true = np.full(len(true), np.nan) if probability is None else probability[np.arange(len(true)), true]
-    return pd.DataFrame(
+    table = pd.DataFrame(
         {
             "digest": np.array(as_hex(problem.images.digest[test_score.rows]), dtype=object),
             "true": answers[0],
@@ -108,6 +109,10 @@ def tabulate_predictions(problem: "Problem", test_score: "FinalScore") -> pd.Dat
             "group": problem.groups[test_score.rows],
         }
     )
+    if probability is not None and probability.size <= _MOST_PROBABILITIES:
+        table[PROBABILITIES] = list(probability.astype(np.float32))
+        table.attrs["classes"] = list(problem.class_names)
+    return table
 
 
 def write_predictions(path: Path, problem: "Problem", test_score: "FinalScore", run: str) -> None:
@@ -174,10 +179,6 @@ def _lines(problem: "Problem", rows: npt.NDArray[np.intp]) -> list[str]:
     names = problem.class_names
     labels = [names[y] if names else repr(float(y)) for y in problem.y[rows]]
     return [f"{digest} {label}" for digest, label in zip(as_hex(problem.images.digest[rows]), labels, strict=True)]
-
-
-def _cache_of(problem: "Problem") -> Path:
-    return problem.embedded[0].store.path.parent.parent  # CACHE/embeddings/<key>
 
 
 def log_run(run: Run) -> None:

@@ -1,7 +1,7 @@
 """One fit as the history keeps it: what was asked for, on what, and what came of it."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from typing import ClassVar
 
@@ -36,6 +36,8 @@ class RunSettings:
     min_images: int | None = None
     name: str | None = None
     note: str | None = None
+    views: bool = False
+    average_views: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,12 +91,12 @@ class Run:
 
     id: str
     time: str
-    settings: RunSettings
-    versions: dict[str, str]
-    data: RunData
-    embedding: EmbeddingKey
+    settings: RunSettings = field(repr=False)
+    versions: dict[str, str] = field(repr=False)
+    data: RunData = field(repr=False)
+    embedding: EmbeddingKey = field(repr=False)
     winner: CandidateRow
-    test: TestResult
+    test: TestResult = field(repr=False)
     results: str
     n_candidates: int
     seconds: float

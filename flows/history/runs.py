@@ -6,6 +6,7 @@ a cache that cannot be written keeps its history in its own folder.
 """
 
 import io
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -22,9 +23,11 @@ from headstart.heads.report import NO_SCORE, CandidateRow
 from headstart.heads.scoring import METRICS, REGRESSION_METRICS
 
 FOLDER = "runs"
+PROBABILITIES = "probabilities"
 TABLE = "results.parquet"
 
 _LINES = "history.jsonl"
+_CLASSES = b"headstart.classes"
 _PREDICTIONS = ("digest", "true", "predicted", "probability_of_true", "group")
 
 
@@ -38,7 +41,8 @@ def append_run(history: Path, run: Run, predictions: pd.DataFrame) -> None:
     run : Run
     predictions : DataFrame
         Of the winner on the test images, one row each: ``digest`` (hex), ``true`` and ``predicted`` (class names, or
-        float64 numbers), ``probability_of_true`` (float32, NaN where the head gives none), ``group`` (int).
+        float64 numbers), ``probability_of_true`` (float32, NaN where the head gives none), ``group`` (int); and, where
+        they are kept, ``probabilities``, a float32 array of every class, named in ``attrs["classes"]``.
 
     Raises
     ------
@@ -47,7 +51,10 @@ def append_run(history: Path, run: Run, predictions: pd.DataFrame) -> None:
     """
     with writer_lock(history):
         buffer = io.BytesIO()
-        predictions[list(_PREDICTIONS)].to_parquet(buffer, index=False, compression="zstd")
+        columns = [name for name in (*_PREDICTIONS, PROBABILITIES) if name != PROBABILITIES or name in predictions]
+        table = pa.Table.from_pandas(predictions[columns], preserve_index=False)
+        classes = {_CLASSES: json.dumps(predictions.attrs.get("classes", []))}
+        pq.write_table(table.replace_schema_metadata(table.schema.metadata | classes), buffer, compression="zstd")
         write_atomically(history / f"{run.id}.parquet", buffer.getvalue())
         append_line(history / _LINES, run.as_line())
 
@@ -84,12 +91,15 @@ def read_predictions(history: Path, run: Run) -> pd.DataFrame:
     """
     path = history / f"{run.id}.parquet"
     try:
-        table = pq.read_table(path, columns=list(_PREDICTIONS)).to_pandas()
+        schema = pq.read_schema(path)
+        read = pq.read_table(path, columns=[name for name in (*_PREDICTIONS, PROBABILITIES) if name in schema.names])
+        table = pd.DataFrame(read.to_pandas())
+        table.attrs = {"classes": json.loads((schema.metadata or {}).get(_CLASSES, b"[]"))}
     except FileNotFoundError as error:
         raise JobError(f"{path}: the predictions of run {run.id} are gone; fit again to compare it") from error
-    except (pa.ArrowInvalid, OSError) as error:
+    except (OSError, ValueError) as error:
         raise JobError(f"{path}: damaged ({error}); fit again to compare run {run.id}") from error
-    return pd.DataFrame(table)
+    return table
 
 
 def write_results(
@@ -142,7 +152,7 @@ def _schema(metrics: Sequence[str]) -> pa.Schema:
     types |= dict.fromkeys(("score", "low", "high"), number) | {"split": text}
     for name in metrics:
         types |= dict.fromkeys((name, f"{name}_low", f"{name}_high"), number) | {f"{name}_per_fold": pa.list_(number)}
-    types |= {"fit_seconds": number, "tied": pa.bool_(), "p_value": number}
+    types |= {"fit_seconds": number, "tied": pa.bool_(), "p_value": number, "views": pa.int64()}
     types |= {"error": text, "warnings": pa.list_(text)}
     return pa.schema(list(types.items()))
 

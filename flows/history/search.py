@@ -55,6 +55,11 @@ def gather_runs(places: Sequence[Path]) -> tuple[list[KeptRun], list[str]]:
     return [found[name] for name in sorted(found)], list(dict.fromkeys(notes))
 
 
+def as_places(places: str | Path | Sequence[str | Path]) -> list[Path]:
+    """Accept one place or several."""
+    return [Path(places)] if isinstance(places, str | Path) else [Path(place) for place in places]
+
+
 def find_run(word: str, places: Sequence[Path]) -> KeptRun:
     """Return the run with this id, or beginning or end of one, or with this name, or of this folder.
 

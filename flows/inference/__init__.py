@@ -1,12 +1,13 @@
 """The job `predict`: a saved model on new images.
 
+answers     Table of predictions, and its sum in one line.
 given       Images as people give them: places of any kind, several of them, or pixels at hand.
 grafting    Saved model as the weights of a stock model, its classifier included.
 model       Saved model that keeps head and network from one prediction to the next.
 network     Frozen network of a model: loaded once, held against the model's key, asked for features.
 options     Options of a prediction.
 pixels      Images that lie in no file, as encoded files.
-prediction  Predictions of one call, written down and summed up.
+prediction  Predictions of one call, written down.
 """
 
 import lazy_loader

@@ -1,3 +1,6 @@
+from .answers import Predictions as Predictions
+from .answers import count_predictions as count_predictions
+from .answers import summary_line as summary_line
 from .grafting import GraftSummary as GraftSummary
 from .grafting import graft as graft
 from .model import Model as Model
@@ -5,7 +8,5 @@ from .model import load as load
 from .options import PredictKeywords as PredictKeywords
 from .options import PredictOptions as PredictOptions
 from .prediction import check_out as check_out
-from .prediction import count_predictions as count_predictions
 from .prediction import predict as predict
-from .prediction import summary_line as summary_line
 from .prediction import write_predictions as write_predictions

@@ -10,6 +10,7 @@ import torch
 
 from headstart.extractors.atomic import write_atomically
 from headstart.extractors.backbones import Backbone, StockModel, stock_model
+from headstart.extractors.results import JobResult
 from headstart.extractors.spec import PENULTIMATE
 from headstart.flows.errors import JobError
 from headstart.flows.inference.model import Model
@@ -19,8 +20,12 @@ from headstart.heads.finetuning import fold_linear
 _SUFFIXES = (".pth", ".pt", ".safetensors")
 
 
-@dataclass(frozen=True)
-class GraftSummary:
+@dataclass(frozen=True, repr=False)
+class GraftSummary(
+    JobResult,
+    says="{head} in {backbone}: {class_names}\nweights {weights}",
+    tables=("class_names",),
+):
     """Files that were written, how the weights are loaded, and the classes in their order."""
 
     weights: str
@@ -48,11 +53,19 @@ def graft(model: str | Path, out: str | Path, *, weights: str | None = None) -> 
     Raises
     ------
     JobError
-        The file cannot be of that kind, or the model predicts numbers, or reads another layer than the classifier does.
+        The file cannot be of that kind, or the model predicts numbers, averages views, or reads another layer than the
+        classifier does.
     HeadError
         The head is not linear.
     BackboneError
         The backbone is no model of torchvision or timm.
+
+    Examples
+    --------
+    >>> cache = headstart.extract("photos", "resnet18", weights="none", image_size=32, cache="graft.headstart").cache
+    >>> found = headstart.fit(cache, "ridge", folds=3)
+    >>> headstart.graft(found.model, "photos.pth").code
+    'torchvision.models.resnet18(num_classes=3)'
     """
     target = Path(out)
     if target.suffix not in _SUFFIXES or not target.absolute().parent.is_dir():
@@ -63,6 +76,11 @@ def graft(model: str | Path, out: str | Path, *, weights: str | None = None) -> 
     if not loaded.classes:
         raise JobError(
             f"{loaded.folder}: predicts numbers, for which no classifier has a place; use 'headstart predict'"
+        )
+    if loaded.averages_views:
+        raise JobError(
+            f"{loaded.folder}: its answers are means over views of an image, which weights alone do not give; fit it "
+            "without --average-views, or use 'headstart predict'"
         )
     backbone = loaded.backbone
     state = backbone.module.state_dict()  # with the versions of its layers, which some models ask for

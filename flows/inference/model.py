@@ -12,21 +12,24 @@ from headstart.extractors.backbones import resolve_backbone
 from headstart.extractors.cache import EmbeddingCache
 from headstart.extractors.decoding import Remarks
 from headstart.extractors.images import OK
-from headstart.extractors.spec import EmbeddingKey, Settings, short_name
+from headstart.extractors.results import JobResult
+from headstart.extractors.spec import EmbeddingKey, Settings, View, claimed, short_name
 from headstart.flows.errors import JobError
+from headstart.flows.inference.answers import Predictions
 from headstart.flows.inference.given import images_given, notes_on
 from headstart.flows.inference.options import PredictKeywords, PredictOptions
 from headstart.flows.options import taken
 from headstart.heads.prediction import predict as predict_classes
 from headstart.heads.prediction import predict_numbers
 from headstart.heads.saving import CARD_FILE, Card, load_model
+from headstart.heads.views import Views
 
 if TYPE_CHECKING:
     from headstart.extractors.backbones import Backbone
     from headstart.flows.inference.network import Network
 
 
-class Model:
+class Model(JobResult, says="{card[head]} of {_answers}, on {_backbone}, in {folder}", tables=("about",)):
     """A head on its frozen backbone, as `load` reads it from a folder.
 
     Parameters
@@ -45,6 +48,14 @@ class Model:
         All that is known of the model.
     key : EmbeddingKey
         What its embeddings are made by.
+
+    Examples
+    --------
+    >>> model = headstart.load("photos.results")
+    >>> model.classes
+    ['cat', 'dog', 'owl']
+    >>> model.predict(["new-photos/owl.png", "new-photos/cat.png"])["label"].tolist()
+    ['owl', 'cat']
     """
 
     def __init__(self, folder: Path, options: PredictOptions) -> None:
@@ -53,17 +64,29 @@ class Model:
         self.key = _embedding_key(self.card, self.folder)
         _refuse_unnamed_code(self.key, options.backbone, self.folder)
 
-    def __repr__(self) -> str:
-        names = self.classes
-        shown = f"{len(names)} classes: {', '.join(names[:5])}{', …' if len(names) > 5 else ''}" if names else "numbers"
-        return f"<model of {shown}, on {short_name(self.key.backbone)}, in {self.folder}>"
-
     @property
     def classes(self) -> list[str]:
         """Names of the classes; none where it predicts a number."""
         return [] if self.card.get("task") == "regress" else list(self.card["class_names"])
 
-    def predict(self, images: Any, *, all_classes: bool | None = None) -> pd.DataFrame:
+    @property
+    def about(self) -> list[dict[str, object]]:
+        """What a person would ask of the model, a row each."""
+        names = ("head", "params", "target", "task", "tap", "weights_name", "run")
+        facts = {"backbone": self._backbone} | {name: self.card.get(name) for name in names}
+        facts |= {"classes": ", ".join(self.classes)}
+        return [{"what": name, "value": value} for name, value in facts.items() if value]
+
+    @property
+    def _answers(self) -> str:
+        names = self.classes
+        return f"{len(names)} classes: {', '.join(names[:5])}{', …' if len(names) > 5 else ''}" if names else "numbers"
+
+    @property
+    def _backbone(self) -> str:
+        return short_name(self.key.backbone)
+
+    def predict(self, images: Any, *, all_classes: bool | None = None) -> Predictions:
         """Predict one image or several; what cannot be read keeps its row, with the reason.
 
         Parameters
@@ -75,10 +98,10 @@ class Model:
 
         Returns
         -------
-        DataFrame
-            As `flows.inference.prediction.predict` returns it.
+        Predictions
+            As `flows.inference.prediction.predict` returns them.
         """
-        return self.predict_noted(images, all_classes=all_classes)[0]
+        return Predictions(self.predict_noted(images, all_classes=all_classes)[0])
 
     def predict_noted(self, images: Any, *, all_classes: bool | None = None) -> tuple[pd.DataFrame, list[str]]:
         """Predict, and give notes for people beside the rows: files passed over, and pictures to look at."""
@@ -91,13 +114,19 @@ class Model:
             names: dict[str, str] = {}
             for part in given:
                 rows, features, found = self._network.embed(part.images, cache, kept=kept is not None)
-                predicted = self._speak(features, all_classes=every).set_index(np.flatnonzero(rows["status"] == OK))
+                of_views = [
+                    self._network.of_view(view).embed(part.images, cache, kept=kept is not None)[1]
+                    for view in self._averaged
+                ]
+                predicted = self._speak([features, *of_views], all_classes=every)
+                predicted = predicted.set_index(np.flatnonzero(rows["status"] == OK))
                 named = pd.DataFrame({"path": pd.Series(part.names, dtype=object)})
                 remarks.update(found.as_dict())
                 names |= dict(zip(rows["digest"], part.names, strict=True))
                 tables.append(named.join(predicted).join(rows["reason"]))
         noticed = remarks.notes(names, leave_out=["equal"], settled=True)  # equal answers are no wonder
-        return pd.concat(tables, ignore_index=True), [*notes_on(given), *noticed]
+        mean = f"each answer is the mean over {len(self._averaged) + 1} views of the image, as the model was scored"
+        return pd.concat(tables, ignore_index=True), [*notes_on(given), *([mean] if self._averaged else []), *noticed]
 
     @property
     def backbone(self) -> "Backbone":
@@ -114,6 +143,19 @@ class Model:
         return Network(self.key, self.card["tap"], source, settings, model=self.folder, progress=options.progress)
 
     @cached_property
+    def averages_views(self) -> bool:
+        """Whether an answer is the mean over views of the image, which are drawn anew for each: as it was scored."""
+        return bool(self._averaged)
+
+    @cached_property
+    def _averaged(self) -> list[View]:
+        views = self.card.get("views", {})
+        try:
+            return [claimed(View, one) for one in views["drawn"]] if views.get("average") else []
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise JobError(f"{self.folder}: its views cannot be read ({error}); fit the model again") from error
+
+    @cached_property
     def _ready_head(self) -> Any:
         """The head; a tail with the network that its weights are of."""
         tail = self.card.get("tail")
@@ -123,10 +165,14 @@ class Model:
             raise JobError(f"{self.folder}: its card does not say behind which layer the tail begins; fine-tune again")
         return self._network.bind(self.head, tail["layer"], len(self.classes))
 
-    def _speak(self, features: Any, *, all_classes: bool) -> pd.DataFrame:
+    def _speak(self, views: list[Any], *, all_classes: bool) -> pd.DataFrame:
+        """Answer for images, given the features of each view of them, of which the plain one may be all."""
+        if len({len(features) for features in views}) > 1:
+            raise JobError("some of the images could be read only once; leave them in place, and predict again")
         if self.card.get("task") == "regress":
-            return pd.DataFrame({"value": predict_numbers(self.head, features) if len(features) else []})
-        return _speak(self._ready_head, features, self.card["class_names"], all_classes=all_classes)
+            numbers = [predict_numbers(self.head, features) if len(features) else np.empty(0) for features in views]
+            return pd.DataFrame({"value": np.mean(numbers, axis=0)})
+        return _speak(self._ready_head, views, self.card["class_names"], all_classes=all_classes)
 
 
 def load(model: str | Path, *, options: PredictOptions | None = None, **named: Unpack[PredictKeywords]) -> Model:
@@ -150,8 +196,9 @@ def load(model: str | Path, *, options: PredictOptions | None = None, **named: U
 
     Examples
     --------
-    >>> model = load("photos.results")  # doctest: +SKIP
-    >>> model.predict(["new.jpg", pixels])  # doctest: +SKIP
+    >>> model = headstart.load("photos.results")
+    >>> model.predict("new-photos/owl.png")["label"].item()
+    'owl'
     """
     return Model(Path(model), taken("load", options or PredictOptions(), named))
 
@@ -189,11 +236,16 @@ def _refuse_unnamed_code(key: EmbeddingKey, backbone: str | None, model: Path) -
         )
 
 
-def _speak(head: Any, features: Any, class_names: list[str], *, all_classes: bool) -> pd.DataFrame:
-    if not len(features):  # not one image could be read
+def _speak(head: Any, views: list[Any], class_names: list[str], *, all_classes: bool) -> pd.DataFrame:
+    if not len(views[0]):  # not one image could be read
         names = [f"probability_{name}" for name in class_names] if all_classes else []
         return pd.DataFrame({"label": [], "probability": []} | {name: [] for name in names})
-    classes, probability = predict_classes(head, features, len(class_names))
+    answers = [predict_classes(head, features, len(class_names)) for features in views]
+    given = [one for _, one in answers if one is not None]
+    classes, probability = Views(len(views), average=True).joined(
+        np.stack([one for one, _ in answers], axis=1).ravel(),
+        np.stack(given, axis=1).reshape(-1, len(class_names)) if given else None,
+    )
     columns = {
         "label": np.array(class_names, dtype=object)[classes],
         "probability": np.full(len(classes), np.nan)

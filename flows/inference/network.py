@@ -1,5 +1,6 @@
 """The frozen network of a model: loaded once, held against the model's key, and asked for the features of images."""
 
+from copy import copy
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -16,7 +17,7 @@ from headstart.extractors.extraction import EmbeddedRows, Extraction, RowRecipe,
 from headstart.extractors.images import ImageSet, image_sources
 from headstart.extractors.listing import CacheListing, update_listing
 from headstart.extractors.network import ForwardPass, cut_behind, resolve_device
-from headstart.extractors.spec import EmbeddingKey, Settings, Tap, find_weights_file, short_name
+from headstart.extractors.spec import EmbeddingKey, Settings, Tap, View, find_weights_file
 from headstart.extractors.stages import StageTimes
 from headstart.flows.errors import JobError
 from headstart.flows.extraction import device_lock, run_shards
@@ -80,6 +81,13 @@ class Network:
             return self._through_cache(listing, cache)
         return self._at_once(listing)
 
+    def of_view(self, view: View) -> "Network":
+        """Return the same network for a view of the images, which are decoded in full for it."""
+        other = copy(self)
+        other._key = replace(self._key, view=view, decode="full")  # noqa: SLF001 - its own class
+        other._settings = replace(self._settings, view=view, decode="full")  # noqa: SLF001 - likewise
+        return other
+
     def bind(self, head: Any, layer: str, n_classes: int) -> Any:
         """Give a tail that was loaded the upper part of this network, from behind a layer.
 
@@ -137,9 +145,8 @@ class Network:
         distinct = listing.distinct
         images = list(zip(image_sources(distinct), distinct["digest"], strict=True))
         done = EmbeddedRows()
-        name = short_name(self._key.backbone)
         with (
-            progress_bar(f"embedding {name}", len(images), show=self._progress) as advance,
+            progress_bar(f"embedding {self._key.title}", len(images), show=self._progress) as advance,
             device_lock(self._device, show=self._progress),
         ):
             embed_rows(self._forward, images, done, recipe, advance)

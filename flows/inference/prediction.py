@@ -7,12 +7,11 @@ import pandas as pd
 
 from headstart.extractors.atomic import write_atomically
 from headstart.flows.errors import JobError
+from headstart.flows.inference.answers import Predictions
 from headstart.flows.inference.model import Model
 from headstart.flows.inference.options import PredictKeywords, PredictOptions
 from headstart.flows.options import taken
 from headstart.flows.output import emit_text
-
-_MOST_CLASSES = 5  # in one line
 
 
 def predict(
@@ -21,7 +20,7 @@ def predict(
     *,
     options: PredictOptions | None = None,
     **named: Unpack[PredictKeywords],
-) -> pd.DataFrame:
+) -> Predictions:
     """Predict the classes of new images with a saved model, or the numbers that it was fitted on.
 
     Parameters
@@ -38,10 +37,10 @@ def predict(
 
     Returns
     -------
-    DataFrame
-        ``path, label, probability`` in the order given, then ``reason``: empty, or why an image could not be read;
-        its label is missing then. ``probability`` is missing for heads that give none. A model that predicts a number
-        gives ``path, value, reason``. Pixels without a path are called ``image 0`` and so on.
+    Predictions
+        A data frame ``path, label, probability`` in the order given, then ``reason``: empty, or why an image could not
+        be read; its label is missing then. ``probability`` is missing for heads that give none. A model that predicts a
+        number gives ``path, value, reason``. Pixels without a path are called ``image 0`` and so on.
 
     Raises
     ------
@@ -52,6 +51,11 @@ def predict(
         choosing.
     TypeError
         There is no option of that name.
+
+    Examples
+    --------
+    >>> headstart.predict("photos.results", "new-photos")["label"].tolist()
+    ['cat', 'dog', 'owl']
     """
     return Model(Path(model), taken("predict", options or PredictOptions(), named)).predict(images)
 
@@ -92,28 +96,3 @@ def write_predictions(predictions: pd.DataFrame, out: Path | None) -> None:
         emit_text(text)
     else:
         write_atomically(out, text.encode(errors="backslashreplace"))
-
-
-def count_predictions(predictions: pd.DataFrame) -> dict[str, Any]:
-    """Count images, those of each class (the most frequent first), and those that could not be read."""
-    counts = {"images": len(predictions), "unreadable": int((predictions["reason"] != "").sum())}
-    if "label" not in predictions:
-        return counts
-    return counts | {"classes": {str(name): int(n) for name, n in predictions["label"].value_counts().items()}}
-
-
-def summary_line(predictions: pd.DataFrame, out: Path | None) -> str:
-    """Write in one line what came out: ``8 images: 5 bees, 2 ants, 1 unreadable → p.csv``."""
-    counts = count_predictions(predictions)
-    classes: dict[str, int] = counts.get("classes", {})
-    parts = [f"{n_images} {name}" for name, n_images in list(classes.items())[:_MOST_CLASSES]]
-    if len(classes) > _MOST_CLASSES:
-        others = sum(list(classes.values())[_MOST_CLASSES:])
-        parts.append(f"{others} of {len(classes) - _MOST_CLASSES} other classes")
-    values = predictions["value"].dropna() if "value" in predictions else ()
-    if len(values):
-        parts.append(f"from {min(values):.4g} to {max(values):.4g}")
-    if counts["unreadable"]:
-        parts.append(f"{counts['unreadable']} unreadable")
-    total = f"{len(predictions)} image{'' if len(predictions) == 1 else 's'}"
-    return f"{total}: {', '.join(parts)}" + (f" → {out}" if out else "")

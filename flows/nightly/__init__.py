@@ -5,6 +5,7 @@ classes  Classes that the models know and tonight's images have no longer.
 drift    Test whether tonight's new images look like those before.
 flow     Prefect flow of one night, which ends as Alert where somebody should look.
 inputs   All that a fit goes by, as values: where none changed, no fit is made.
+job      Night held now, under the name of its command.
 night    Night as a function: embed what is new, fit again if that matters, compare.
 page     Page of a night, one file, with the images that drift.
 record   Record of a completed night, with which the next one compares.

@@ -79,6 +79,12 @@ def hold_night(experiment: str | Path | Experiment, *, progress: bool = False) -
         The file is wrong, or leads where it may not.
     BackboneError, HeadError
         It names something that does not exist, or that its task cannot use.
+
+    Examples
+    --------
+    >>> night = headstart.nightly("birds.toml")
+    >>> night.images, night.alerts
+    (36, [])
     """
     checked = experiment if isinstance(experiment, Experiment) else read_experiment(experiment)
     refuse_tails(checked)

@@ -2,14 +2,20 @@
 
 from dataclasses import dataclass, field
 
+from headstart.extractors.results import JobResult
 from headstart.flows.nightly.changes import NightChanges
 from headstart.flows.nightly.classes import LostClass
 from headstart.flows.nightly.drift import NightDrift
 from headstart.flows.nightly.score import ScoreChange
 
 
-@dataclass(frozen=True)
-class NightSummary:
+@dataclass(frozen=True, repr=False)
+class NightSummary(
+    JobResult,
+    says="{name}: {images:n image}, {changes.new} new, {changes.gone} gone, {alerts:n alert}\npage {page}",
+    tables=("scores", "drifts", "alerts"),
+    columns=("name", "metric", "now", "before", "fell", "remark"),
+):
     """Findings and actions of a night.
 
     Attributes

@@ -70,7 +70,7 @@ def _keys_of(cache: EmbeddingCache, table: ExtractTable) -> list[str]:
     source = str(find_weights_file(table.weights) or table.weights)
     return [
         store.key.id
-        for store in cache.stores()
+        for store in cache.stores(plain=True)
         if canonical_name(table.backbone) in (store.key.backbone, short_name(store.key.backbone))
         and store.about["weights_source"] == source
     ]

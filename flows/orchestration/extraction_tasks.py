@@ -14,7 +14,7 @@ from headstart.extractors.cache import EmbeddingCache
 from headstart.extractors.extraction import Extraction, MissingRows, ShardResult
 from headstart.extractors.images import list_images
 from headstart.extractors.listing import CacheListing
-from headstart.extractors.spec import Settings, Tap, short_name
+from headstart.extractors.spec import Settings, Tap
 from headstart.flows.experiment import Experiment
 from headstart.flows.extraction import (
     ExtractionSummary,
@@ -47,9 +47,9 @@ def extract_in_tasks(experiment: Experiment, *, progress: bool) -> ExtractionSum
             there = on_workers(scale.dask, scale.workers, shard_images=scale.shard_images, show=progress)
             opening, embed_missing = stack.enter_context(there).open, _embed_elsewhere
 
-        def open_one(listing: CacheListing, name: str, weights: str) -> MissingRows:
+        def open_one(listing: CacheListing, name: str, weights: str, settings: Settings) -> MissingRows:
             task_ = open_task.with_options(task_run_name=f"open {name} ({Path(weights).name})")
-            return task_(opening, cache, listing, name, weights, wanted.taps, wanted.settings)
+            return task_(opening, cache, listing, name, weights, wanted.taps, settings)
 
         return extract_each(
             cache,
@@ -69,6 +69,7 @@ def wanted_by(experiment: Experiment) -> Wanted:
         taps=[Tap.parse(spec) for spec in experiment.tap],
         settings=experiment.settings,
         place=experiment.scale.dask if experiment.scale else None,
+        views=experiment.drawn,
     )
 
 
@@ -147,14 +148,10 @@ def _embed_elsewhere(extraction: ScaledExtraction, results: list[ShardResult], *
 @contextmanager
 def _getting_on(extraction: MissingRows, *, show: bool) -> Iterator[Advance]:
     """Show how an embedding gets on: in Prefect's UI, and in the terminal where there is one."""
-    name, total = f"embedding {_short_name(extraction)}", len(extraction.missing)
+    name, total = f"embedding {extraction.store.key.title}", len(extraction.missing)
     with progress_bar(name, total, show=show) as advance:
         yield progress_artifact(name, total, also=advance)
 
 
 def _shard_name(extraction: MissingRows, number: int) -> str:
-    return f"{_short_name(extraction)}, shard {number + 1} of {len(extraction.shards)}"
-
-
-def _short_name(extraction: MissingRows) -> str:
-    return short_name(extraction.store.key.backbone)
+    return f"{extraction.store.key.title}, shard {number + 1} of {len(extraction.shards)}"

@@ -7,6 +7,7 @@ from prefect import flow
 
 from headstart.extractors.images import has_own_scheme, is_url
 from headstart.extractors.images.remote import check_address, redacted
+from headstart.extractors.results import JobResult
 from headstart.flows.errors import JobError
 from headstart.flows.experiment import Experiment, check_allowed, read_experiment
 from headstart.flows.extraction import ExtractionSummary, check_there, check_wanted
@@ -19,10 +20,15 @@ from headstart.flows.orchestration.extraction_tasks import extract_in_tasks, wan
 from headstart.flows.orchestration.finetune_tasks import finetune_in_tasks, refuse_untrainable
 from headstart.flows.orchestration.fit_tasks import fit_in_tasks
 from headstart.flows.orchestration.preparation import NO_PICKLE, experiment_at_work
+from headstart.flows.output import show_line
 
 
-@dataclass(frozen=True)
-class RunSummary:
+@dataclass(frozen=True, repr=False)
+class RunSummary(
+    JobResult,
+    says="{extraction.cache}: {extraction.images:n image}, {fits:n fit}\n{fit.report}",
+    tables=("winners",),
+):
     """Summary of a run.
 
     Attributes
@@ -46,6 +52,16 @@ class RunSummary:
         """The summary of every fit."""
         return [self.fit, *self.further_fits]
 
+    @property
+    def winners(self) -> list[dict[str, object]]:
+        """The winner of every fit with its one score, and where its report is."""
+        names = ("label", "tap", "head", "params", "metric")
+        return [
+            {name: getattr(one.winner, name) for name in names}
+            | {"test": one.test.scores[one.winner.metric], "report": one.report}
+            for one in self.fits
+        ]
+
 
 def run(experiment: str | Path | Experiment, *, progress: bool = False) -> RunSummary:
     """Run an experiment as a Prefect flow, on the server that is configured or on an embedded one.
@@ -63,11 +79,19 @@ def run(experiment: str | Path | Experiment, *, progress: bool = False) -> RunSu
         The file is wrong.
     BackboneError, HeadError
         It names something that does not exist, or that its task cannot use.
+
+    Examples
+    --------
+    >>> found = headstart.run("birds.toml")
+    >>> found.fit.winner.head, found.extraction.images
+    ('centroid', 36)
     """
     checked = experiment if isinstance(experiment, Experiment) else read_experiment(experiment)
     check_allowed(checked)  # before the next line imports code of one's own
     check_there(checked.images)  # what is served may wait for its images to be mounted
     refuse_misspelt(checked)
+    if progress:
+        show_line("starting Prefect, which takes some seconds")
     tie_embedded_server()
     return run_experiment(checked, progress)
 

@@ -35,7 +35,8 @@ class Console(rich.console.Console):
     """
 
     def __init__(self, **options: Any) -> None:
-        super().__init__(emoji=False, **options)  # a file may be called :cat:.png
+        # A file may be called :cat:.png; and in a notebook, Rich would draw bars by widgets that may not be there.
+        super().__init__(emoji=False, force_jupyter=False, **options)
 
     def print(self, *objects: Any, **options: Any) -> None:
         """Print; names are never cut and never broken, a table that is too wide for the screen runs over it instead."""

@@ -5,6 +5,7 @@ label_columns  Label columns: which are meant, and whether one holds classes or 
 problem        Problem as arrays: images, classes, groups, embeddings.
 remarks        Remarks on its images: noticed when they were embedded, or equal rows.
 understood     Classes or numbers, splits and the rest, as images were taken for people to read.
+views          Augmented views of a cache: the keys that hold them, and how to make those that lack.
 """
 
 import lazy_loader

@@ -12,3 +12,6 @@ from .problem import pose_problem as pose_problem
 from .problem import unite_groups as unite_groups
 from .understood import count_splits as count_splits
 from .understood import describe_images as describe_images
+from .views import add_views as add_views
+from .views import describe_views as describe_views
+from .views import find_views as find_views

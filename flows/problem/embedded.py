@@ -2,22 +2,35 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 from headstart.extractors.backbones import canonical_name
 from headstart.extractors.cache import DigestArray, EmbeddingCache, EmbeddingStore, EmbeddingView
-from headstart.extractors.spec import Tap, short_name
+from headstart.extractors.spec import Tap, View, short_name
 from headstart.flows.errors import JobError
 
 
 @dataclass(frozen=True)
 class Embedded:
-    """One tap of one key: the rows of the problem's images, and where they come from."""
+    """One tap of one key: the rows of the problem's images, where they come from, and those of augmented views."""
 
     store: EmbeddingStore
     tap: str
     features: EmbeddingView
     label: str
+    views: tuple[EmbeddingView, ...] = ()
+    drawn: tuple[View, ...] = ()
+
+    @property
+    def rows(self) -> EmbeddingView:
+        """Rows of all views, image by image: the plain one first, then the others."""
+        return EmbeddingView.woven((self.features, *self.views)) if self.views else self.features
+
+    def take(self, rows: Any) -> "Embedded":
+        """Return the same of some of the images: an index array or a mask."""
+        views = tuple(view.take(rows) for view in self.views)
+        return replace(self, features=self.features.take(rows), views=views)
 
     @property
     def backbone(self) -> str:
@@ -53,13 +66,14 @@ def find_covering(
     JobError
         No key covers the images, one that does is damaged, or the cache holds maps alone.
     """
+    known_stores = cache.stores(plain=True)
     stores = [
         store
-        for store in cache.stores()
+        for store in known_stores
         if (backbone is None or _named(store, backbone)) and (keys is None or store.key.id in keys)
     ]
     if not stores:
-        known = _backbones(cache.stores())
+        known = _backbones(known_stores)
         raise JobError(
             f"{cache.path}: no embeddings of {', '.join(keys or backbone or ['any backbone'])}; the cache has {known}"
         )
@@ -97,13 +111,24 @@ def _complete_of(
         else:
             complete.append(store)
     for store in complete:
-        for path, reason in store.damaged().items():  # a fit on damaged rows would only look like a bad backbone
-            raise JobError(f"{path}: {reason}; run 'headstart verify {cache.path} --repair'")
+        refuse_damaged(cache, store)
     if not complete:
         raise JobError(
             f"{cache.path}: no key covers all {len(digests)} images; run 'headstart extract' again ({notes[-1]})"
         )
     return complete
+
+
+def refuse_damaged(cache: EmbeddingCache, store: EmbeddingStore) -> None:
+    """Refuse to fit on damaged rows, which would only look like a bad backbone.
+
+    Raises
+    ------
+    JobError
+        A shard is damaged.
+    """
+    for path, reason in store.damaged().items():
+        raise JobError(f"{path}: {reason}; run 'headstart verify {cache.path} --repair'")
 
 
 def _no_such_tap(cache: EmbeddingCache, stores: Sequence[EmbeddingStore], *, maps: bool) -> JobError:

@@ -20,6 +20,7 @@ from headstart.flows.problem.embedded import Embedded, find_covering
 from headstart.flows.problem.label_columns import choose_targets, encode_target, merge_labels, note_conflicts
 from headstart.flows.problem.remarks import note_remarks
 from headstart.flows.problem.understood import count_splits, describe_target
+from headstart.flows.problem.views import add_views
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,16 @@ class Problem:
     notes: list[str]
     understood: Understood
     task: str = "classify"
+
+    @property
+    def cache(self) -> Path:
+        """The cache's folder."""
+        return self.embedded[0].store.path.parent.parent  # CACHE/embeddings/<key>
+
+    @property
+    def n_views(self) -> int:
+        """Rows of features that each image has, of which the first is the plain one's."""
+        return 1 + len(self.embedded[0].views)
 
     def find(self, key: str, tap: str) -> Embedded:
         """Return the embedding with this key id and tap."""
@@ -115,6 +126,7 @@ def gather_labelled(
     backbone: Sequence[str] | None = None,
     keys: Sequence[str] | None = None,
     maps: bool = False,
+    views: bool = False,
 ) -> Labelled:
     """Read a cache's labels once, for one column or several, and find the embeddings of the labelled images.
 
@@ -132,11 +144,13 @@ def gather_labelled(
         Use only the embeddings with these key ids.
     maps : bool
         Take maps, which a tail is trained on, in place of features.
+    views : bool
+        Take the augmented views of each image beside it.
 
     Raises
     ------
     JobError
-        Labels are absent or do not fit the images, or no key covers the images.
+        Labels are absent or do not fit the images, no key covers the images, or there are no views of them.
     """
     listing = read_usable(cache)
     notes: list[str] = []
@@ -152,6 +166,7 @@ def gather_labelled(
     columns = choose_targets(rows, targets, cache.path)
     labelled = rows[columns].notna().any(axis=1).to_numpy()
     images = listing.images.keep(labelled)
+    embedded = find_covering(cache, images.digest, backbone, keys, notes, maps=maps)
     return Labelled(
         name=cache.path.resolve().name.removesuffix(".headstart"),
         columns=columns,
@@ -159,7 +174,7 @@ def gather_labelled(
         rows=rows if labelled.all() else rows[labelled],
         images=images,
         root=listing.root,
-        embedded=find_covering(cache, images.digest, backbone, keys, notes, maps=maps),
+        embedded=add_views(cache, embedded, images.digest, notes) if views else embedded,
         notes=notes,
         not_listed=listing.left_out,
     )
@@ -192,7 +207,7 @@ def pose_column(labelled: Labelled, column: str, *, task: str | None = None) -> 
     rows, embedded, notes = labelled.rows, labelled.embedded, list(labelled.notes)
     images = labelled.images.keep(has_label)
     if not has_label.all():  # of millions of images, a copy only where some are left out
-        rows, embedded = rows[has_label], [replace(one, features=one.features.take(has_label)) for one in embedded]
+        rows, embedded = rows[has_label], [one.take(has_label) for one in embedded]
     if len(rows) < labelled.n_listed:
         missing = labelled.n_listed - len(rows)
         notes.append(f"{missing} of {labelled.n_listed} images have no {column} and are left out")
@@ -225,13 +240,16 @@ def pose_problem(
     backbone: Sequence[str] | None = None,
     keys: Sequence[str] | None = None,
     maps: bool = False,
+    views: bool = False,
 ) -> Problem:
     """Gather what heads need from a cache, for one label column.
 
     Parameters and errors are those of `gather_labelled` and `pose_column`.
     """
     targets = None if target is None else [target]
-    labelled = gather_labelled(cache, labels=labels, targets=targets, backbone=backbone, keys=keys, maps=maps)
+    labelled = gather_labelled(
+        cache, labels=labels, targets=targets, backbone=backbone, keys=keys, maps=maps, views=views
+    )
     if len(labelled.columns) > 1:
         raise JobError(f"{cache.path}: one label column is fitted here; name it: {', '.join(labelled.columns)}")
     return pose_column(labelled, labelled.columns[0], task=task)

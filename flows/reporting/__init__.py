@@ -1,10 +1,12 @@
 """Evidence beside a winner's score: the analysis of its images, and the page.
 
 analysis       Analysis for a person: calibration, suspects, outliers, near copies, few-shot curve.
+exhibits       Pictures that a report shows: mistakes, right answers, doubtful labels, the map.
 explanation    Order of the steps from a concluded fit to its report.
+few_shot_file  File `few_shot.csv` of accuracy against images per class.
 number_report  Ingredients of the report of a fit that predicts numbers.
 out_of_fold    Predictions of the winner for its own images, each by a fit without it.
-report         Ingredients of the report of a fit that tells classes apart, with thumbnails.
+report         Ingredients of the report of a fit that tells classes apart.
 suspects_file  File `suspects.csv` of labels that look wrong, to work through.
 thumbnails     Small pictures of images that can still be read.
 """

@@ -120,8 +120,8 @@ class Evidence:
     ----------
     test : FinalScore
         What the winner says of the images that it is scored on.
-    features : float32 array of shape (n_images, n_features), optional
-        The winner's; None where they are read in blocks.
+    features : float32 array of shape (n_rows, n_features), optional
+        The winner's, of all views of each image; None where they are read in blocks.
     out_of_fold : OutOfFold, optional
         What it says of its own images, where that is known already.
     outer : NestedPlan, optional
@@ -164,7 +164,8 @@ def analyse(
         Whether to fit the winner on few images of each class, which takes some hundred fits.
     seed : int
     """
-    features = np.asarray(evidence.features)
+    rows = np.asarray(evidence.features)
+    features = plan.views.plain(rows)
     sides = Sides.of_folds(evidence.outer) if evidence.outer else Sides.of_plan(plan, len(problem.y))
     begin("looking for near copies")
     copies, notes = _near_copies(problem, sides, features)
@@ -173,7 +174,7 @@ def analyse(
         begin(f"fitting {head} on few images of each class")
         own = head == winner.head
         params, right = (winner.params, _right(problem, plan, oof)) if own else ({}, None)
-        few[head] = _few_shot(problem, plan, head, params, features, seed, right)
+        few[head] = _few_shot(problem, plan, head, params, rows, seed, right)
     begin("looking for labels that are wrong and images unlike all others")
     return Analysis(
         temperature=oof.temperature if oof else None,
@@ -255,6 +256,7 @@ def _few_shot(
     right: npt.NDArray[np.bool_] | None,
 ) -> list[FewShotPoint]:
     head = find_head(name)
+    params = {**params, "views": plan.views.n} if head.views == "told" and plan.views.n > 1 else params
     return few_shot_curve(
         Learner(make=lambda number: head.make(params, number), right=right),
         features,

@@ -9,6 +9,7 @@ from headstart.flows.options import FitOptions
 from headstart.flows.output import Begin, phases
 from headstart.flows.problem import Problem
 from headstart.flows.reporting.analysis import Analysis, Evidence, analyse
+from headstart.flows.reporting.few_shot_file import write_few_shot
 from headstart.flows.reporting.number_report import write_number_report
 from headstart.flows.reporting.out_of_fold import predict_out_of_fold
 from headstart.flows.reporting.report import write_report
@@ -28,7 +29,7 @@ def explain(
     *,
     options: FitOptions,
 ) -> FitSummary:
-    """Write ``suspects.csv`` and the report beside the summary's model; returns the summary with what that found.
+    """Write suspects, few-shot curves and the report beside the model; returns the summary with what was found.
 
     Parameters
     ----------
@@ -42,6 +43,8 @@ def explain(
         found = _look_at(problem, plan, winner.candidate, evidence, begin, few_shot=options.few_shot, seed=summary.seed)
         suspects = write_suspects(Path(summary.report).parent, problem, found)
         summary = replace(summary, notes=[*summary.notes, *found.notes], suspects=suspects)
+        if found.few_shot:
+            write_few_shot(Path(summary.few_shot), {summary.winner.head: found.few_shot, **found.few_shot_others})
         begin("drawing the report")
         if problem.task == "regress":
             write_number_report(summary, problem, evidence.test)

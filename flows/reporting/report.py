@@ -1,42 +1,33 @@
-"""The report's ingredients: only here do scores meet image files, as thumbnails."""
+"""The report of a fit that tells classes apart, from what was found and from pictures of its images."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
 from headstart.extractors.atomic import write_atomically
 from headstart.flows.problem import Problem
-from headstart.flows.reporting.analysis import Analysis, CopiesAcross
-from headstart.flows.reporting.thumbnails import read_thumbnails
-from headstart.heads.report import (
-    CopyPair,
-    CopyPairs,
-    Curve,
-    Mistake,
-    OutlierRow,
-    ReportData,
-    SuspectRow,
-    params_text,
-    render_report,
+from headstart.flows.reporting.analysis import Analysis
+from headstart.flows.reporting.exhibits import (
+    show_copies,
+    show_mistakes,
+    show_outliers,
+    show_points,
+    show_right,
+    show_suspects,
 )
+from headstart.heads.report import Curve, ReportData, params_text, render_report
 from headstart.heads.splits import SplitPlan
 from headstart.heads.sweep import FinalScore, Result
 
 if TYPE_CHECKING:
     from headstart.flows.fit_summary import FitSummary
 
-_MOST_POINTS = 2000
-_MOST_MISTAKES = 120
-_MOST_OF_A_PAIR = 12  # mistakes that take one class for one other
-_MOST_SUSPECTS = 24
-_MOST_HOVERED = 300  # points of the map with a picture
-_THUMBNAIL, _SMALL = 200, 96  # pixels, sharp at the gallery's and at the map's size on a dense screen
+_MOST_POINTS = 1000  # on the map, each with a picture of some 2 kB
 
 
 def write_report(
@@ -51,9 +42,6 @@ def write_report(
     metric: str,
 ) -> None:
     """Write ``report.html`` and ``leaderboard.csv`` where the summary says."""
-    shown = _map_rows(plan, len(problem.y))
-    winner_embedded = problem.find(winner.candidate.key, winner.candidate.tap)
-    features = np.asarray(winner_embedded.features.take(shown), dtype=np.float32)
     data = ReportData(
         title=problem.name,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -68,23 +56,45 @@ def write_report(
         y_test=problem.y[test_score.rows],
         predicted=test_score.predictions,
         probability=test_score.probability,
-        embedding=features.reshape(len(features), -1),
-        embedding_labels=problem.y[shown],
-        embedding_is_test=np.isin(shown, plan.test),
-        mistakes=_mistakes(problem, test_score),
         curves=_curves(summary, results),
         provenance=_provenance(summary, problem, winner),
         controls=summary.controls,
         few_shot=found.few_shot,
         few_shot_others=found.few_shot_others,
         reliability=found.reliability,
-        suspects=_suspects(problem, found),
-        outliers=_outliers(problem, found),
-        near_copies=_near_copies(problem, found.near_copies),
-        embedding_paths=problem.images.paths(shown),
-        embedding_thumbnails=_hovered(problem, shown),
+        classes=summary.classes,
+        command=summary.command,
+        files={name: Path(file).name for name, file in _files(summary).items() if file},
+        **_map(problem, plan, winner, test_score),
+        **_exhibits(summary, problem, test_score, found),
     )
     write_atomically(Path(summary.report), render_report(data).encode())
+
+
+def _exhibits(summary: "FitSummary", problem: Problem, test_score: FinalScore, found: Analysis) -> dict[str, Any]:
+    """Return the pictures of images that are of interest by themselves."""
+    return {
+        "mistakes": show_mistakes(problem, test_score),
+        "right": show_right(problem, test_score, [one.name for one in summary.classes]),
+        "suspects": show_suspects(problem, found),
+        "outliers": show_outliers(problem, found),
+        "near_copies": show_copies(problem, found.near_copies),
+    }
+
+
+def _map(problem: Problem, plan: SplitPlan, winner: Result, test_score: FinalScore) -> dict[str, Any]:
+    """Return the images of the map, as the winner's embedding has them."""
+    shown = _map_rows(plan, len(problem.y))
+    embedded = problem.find(winner.candidate.key, winner.candidate.tap)
+    features = np.asarray(embedded.features.take(shown), dtype=np.float32)
+    return {
+        "embedding": features.reshape(len(features), -1),
+        "embedding_labels": problem.y[shown],
+        "embedding_is_test": np.isin(shown, plan.test),
+        "embedding_right": _right(problem, test_score)[shown],
+        "embedding_paths": problem.images.paths(shown),
+        "embedding_thumbnails": show_points(problem, shown),
+    }
 
 
 def _map_rows(plan: SplitPlan, n_images: int) -> npt.NDArray[np.intp]:
@@ -98,88 +108,20 @@ def _map_rows(plan: SplitPlan, n_images: int) -> npt.NDArray[np.intp]:
     return np.sort(np.random.default_rng(0).choice(rows, _MOST_POINTS, replace=False))
 
 
-def _mistakes(problem: Problem, test_score: FinalScore) -> list[Mistake]:
-    """Show the most confident mistakes, of each pair of classes some."""
-    true, predicted, probability = problem.y[test_score.rows], test_score.predictions, test_score.probability
-    wrong = np.flatnonzero(true != predicted)
-    confidence = None if probability is None else probability[wrong, predicted[wrong]]
-    if confidence is not None:
-        wrong = wrong[np.argsort(-confidence, kind="stable")]
-    place = pd.DataFrame({"true": true[wrong], "predicted": predicted[wrong]}).groupby(["true", "predicted"]).cumcount()
-    wrong = wrong[place.to_numpy() < _MOST_OF_A_PAIR][:_MOST_MISTAKES]
-    return [
-        Mistake(
-            path=path,
-            true=problem.class_names[true[at]],
-            predicted=problem.class_names[predicted[at]],
-            probability=None if probability is None else float(probability[at, predicted[at]]),
-            thumbnail=picture,
-        )
-        for at, (path, picture) in zip(wrong, _pictured(problem, test_score.rows[wrong]), strict=True)
-    ]
+def _right(problem: Problem, test_score: FinalScore) -> npt.NDArray[np.int8]:
+    """Return 1 for each image that is right, 0 for each that is wrong, and -1 for those that were not scored."""
+    found = np.full(len(problem.y), -1, dtype=np.int8)
+    found[test_score.rows] = test_score.predictions == problem.y[test_score.rows]
+    return found
 
 
-def _suspects(problem: Problem, found: Analysis) -> list[SuspectRow]:
-    shown = found.suspects[:_MOST_SUSPECTS]
-    return [
-        SuspectRow(
-            path=path,
-            given=problem.class_names[one.given],
-            likely=problem.class_names[one.suggested],
-            probability=one.probability,
-            thumbnail=picture,
-        )
-        for one, (path, picture) in zip(shown, _pictured(problem, [one.row for one in shown]), strict=True)
-    ]
-
-
-def _outliers(problem: Problem, found: Analysis) -> list[OutlierRow]:
-    pictured = _pictured(problem, [one.row for one in found.outliers])
-    return [
-        OutlierRow(path=path, label=problem.class_names[problem.y[one.row]], score=one.score, thumbnail=picture)
-        for one, (path, picture) in zip(found.outliers, pictured, strict=True)
-    ]
-
-
-def _near_copies(problem: Problem, across: CopiesAcross | None) -> CopyPairs | None:
-    if across is None or not across.found.n_found:
-        return None
-    rows, names, of_image = across.found.rows, across.sides.names, across.sides.of_image
-    pairs = [
-        CopyPair(
-            left=left[0],
-            right=right[0],
-            left_side=names[of_image[left_row]],
-            right_side=names[of_image[right_row]],
-            cosine=float(cosine),
-            left_thumbnail=left[1],
-            right_thumbnail=right[1],
-        )
-        for (left_row, right_row), cosine, left, right in zip(
-            rows, across.found.cosine, _pictured(problem, rows[:, 0]), _pictured(problem, rows[:, 1]), strict=True
-        )
-    ]
-    return CopyPairs(n_found=across.found.n_found, threshold=across.threshold, pairs=pairs)
-
-
-def _hovered(problem: Problem, shown: npt.NDArray[np.intp]) -> list[bytes | None]:
-    """Return small pictures for some points of the map, evenly drawn, and None for the others."""
-    pictures: list[bytes | None] = [None] * len(shown)
-    places = np.unique(np.linspace(0, len(shown) - 1, min(len(shown), _MOST_HOVERED)).astype(np.intp))
-    for place, picture in zip(places, _pictures(problem, shown[places], _SMALL), strict=True):
-        pictures[place] = picture
-    return pictures
-
-
-def _pictured(problem: Problem, rows: Sequence[int] | npt.NDArray[np.intp]) -> list[tuple[str, bytes | None]]:
-    """Return path and picture of images."""
-    at = np.asarray(rows, dtype=np.intp)
-    return list(zip(problem.images.paths(at), _pictures(problem, at), strict=True))
-
-
-def _pictures(problem: Problem, rows: npt.NDArray[np.intp], size: int = _THUMBNAIL) -> list[bytes | None]:
-    ends = problem.embedded[0].store.key.range
-    return read_thumbnails(problem.root, problem.images.sources(rows), size, ends)
+def _files(summary: "FitSummary") -> dict[str, str | None]:
+    return {
+        "model": summary.model,
+        "predictions (CSV)": summary.predictions,
+        "candidates (CSV)": summary.table,
+        "labels to check (CSV)": summary.suspects,
+    }
 
 
 def _curves(summary: "FitSummary", results: Sequence[Result]) -> list[Curve]:
@@ -197,11 +139,12 @@ def _provenance(summary: "FitSummary", problem: Problem, winner: Result) -> list
     preprocessing = ", ".join(f"{name} {value}" for name, value in key.key.preprocessing.as_dict().items())
     libraries = key.about["versions"] | {name: version(name) for name in ("headstart", "scikit-learn", "numpy")}
     versions = ", ".join(f"{name} {number}" for name, number in libraries.items())
+    views = f", {summary.views} views of each" if summary.views > 1 else ""
     return [
         ("run", " · ".join(filter(None, (summary.run, summary.name, summary.note)))),
         ("images", f"{len(problem.images)} of {problem.root}"),
         ("target", f"{problem.target}: {len(problem.class_names)} classes"),
-        ("trained on", f"{summary.test.n_train} images"),
+        ("trained on", f"{summary.test.n_train} images{views}"),
         ("embedding key", key.key.id),
         ("backbone", key.key.backbone),
         ("weights", f"{key.about['weights_name']}, {key.key.weights}"),

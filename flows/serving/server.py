@@ -27,7 +27,7 @@ from headstart.flows.orchestration import (
     share_limit,
 )
 from headstart.flows.serving.runner import TidyRunner
-from headstart.flows.serving.schedules import When
+from headstart.flows.serving.schedules import When, read_when
 from headstart.flows.serving.watched_runs import start_runs_of_changes
 from headstart.flows.serving.watching import watched_place
 
@@ -59,8 +59,11 @@ class Served:
 
 def serve(
     experiment: str | Path,
-    when: When | None = None,
     *,
+    cron: str | None = None,
+    interval: str | float | None = None,
+    watch: bool = False,
+    timezone: str = "UTC",
     name: str | None = None,
     look_every: float = LOOK_EVERY_S,
     on_ready: Callable[[Served], None] | None = None,
@@ -75,8 +78,14 @@ def serve(
     ----------
     experiment : path-like
         A TOML file: the runs' default parameter.
-    when : When, optional
-        What starts runs; without it they start on demand.
+    cron : str, optional
+        When to run: minute, hour, day, month, weekday, such as ``0 2 * * *``.
+    interval : str or float, optional
+        Time between two starts: seconds, or ``30m``, ``1h``, ``1d``.
+    watch : bool
+        Run whenever the images changed and are still. Without any of the three, runs start on demand.
+    timezone : str
+        Of `cron`, such as ``Europe/Berlin``.
     name : str, optional
         Of the deployment; by default the experiment's. A second process under the same name takes over.
     look_every : float
@@ -90,7 +99,17 @@ def serve(
         The file is wrong, or no Prefect server that stays is configured and answers.
     BackboneError, HeadError
         It names something that does not exist, or that its task cannot use.
+
+    Examples
+    --------
+    Without a server that stays it says how to start one:
+
+    >>> headstart.serve("birds.toml", cron="0 2 * * *")
+    Traceback (most recent call last):
+    ...
+    headstart.flows.errors.JobError: no Prefect server is configured, and schedules need one that stays: ...
     """
+    when = read_when(cron, interval, watch=watch, timezone=timezone)
     api = require_server()
     checked = read_experiment(experiment)
     refuse_tails(checked)
@@ -98,13 +117,12 @@ def serve(
     refuse_misspelt(checked)
     # The runs inherit it: what the UI sends as a parameter can narrow these limits, and never widen them.
     os.environ.update(export_limits(checked))
-    chosen = when or When()
-    if chosen.watch:
+    if when.watch:
         watched_place(checked.images)  # or it would be refused when all is registered
     runner = TidyRunner(name=deployment_name(name or checked.name))
     try:
         with runner.sigterm_passed_on():
-            asyncio.run(_serve(runner, checked, chosen, look_every, on_ready))
+            asyncio.run(_serve(runner, checked, when, look_every, on_ready))
     except httpx.TransportError as error:
         raise _unanswered(api, error) from error
     except ExceptionGroup as failures:  # of a loop of Prefect's runner, or of ours

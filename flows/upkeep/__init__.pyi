@@ -2,6 +2,7 @@ from .compaction import CompactionSummary as CompactionSummary
 from .compaction import compact as compact
 from .exporting import ExportSummary as ExportSummary
 from .exporting import export as export
+from .inspection import CachedKey as CachedKey
 from .inspection import CacheSummary as CacheSummary
 from .inspection import inspect as inspect
 from .verification import VerificationSummary as VerificationSummary

@@ -20,6 +20,7 @@ from headstart.extractors.listing import (
     read_listing,
     read_other_sets,
 )
+from headstart.extractors.results import JobResult
 from headstart.extractors.upkeep import carry_out, plan_compaction
 from headstart.extractors.writer_lock import writer_lock
 from headstart.flows.output import progress_bar, say_waiting
@@ -38,8 +39,12 @@ class CompactedKey:
     bytes_after: int
 
 
-@dataclass(frozen=True)
-class CompactionSummary:
+@dataclass(frozen=True, repr=False)
+class CompactionSummary(
+    JobResult,
+    says="{cache}: {shards_before:n shard}, now {shards_after}; {dropped:n row} dropped",
+    tables=("keys",),
+):
     """Summary of a compaction.
 
     Attributes
@@ -94,6 +99,11 @@ def compact(cache: str | Path, *, drop_others: bool = False, progress: bool = Fa
     ------
     CacheError
         There is no cache, not one usable image is listed, a shard is damaged, or the disk is full. Nothing is lost.
+
+    Examples
+    --------
+    >>> headstart.compact("photos.headstart").changed
+    False
     """
     started = time.monotonic()
     folder = EmbeddingCache(cache)

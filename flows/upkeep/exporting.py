@@ -8,13 +8,18 @@ from pathlib import Path
 from headstart.extractors.backbones import canonical_name
 from headstart.extractors.cache import EmbeddingCache, EmbeddingStore
 from headstart.extractors.listing import read_listing
+from headstart.extractors.results import JobResult
 from headstart.extractors.spec import StoredDtype, short_name
 from headstart.extractors.upkeep import WRITERS, gather_export
 from headstart.flows.errors import JobError
 
 
-@dataclass(frozen=True)
-class ExportSummary:
+@dataclass(frozen=True, repr=False)
+class ExportSummary(
+    JobResult,
+    says="{images:n image} of {key}, {dtype}\n{files}",
+    tables=("files",),
+):
     """Summary of an export.
 
     Attributes
@@ -81,6 +86,11 @@ def export(
         What is asked for is not there or not clear, or a file exists.
     ExtractorError
         The cache is damaged or incomplete, features do not fit the dtype or the file, or it cannot be written.
+
+    Examples
+    --------
+    >>> headstart.export("photos.headstart", "photos.parquet").images
+    36
     """
     started = time.monotonic()
     to, folder = Path(to), EmbeddingCache(cache)
@@ -116,7 +126,7 @@ def _refuse_file(to: Path, *, overwrite: bool) -> None:
 
 
 def _choose_store(cache: EmbeddingCache, key: str | None, backbone: str | None) -> EmbeddingStore:
-    stores = cache.stores()
+    stores = cache.stores() if key else cache.stores(plain=True)  # a view is exported by its key alone
     chosen = [
         store
         for store in stores

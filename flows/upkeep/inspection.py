@@ -1,11 +1,13 @@
 """Contents of a cache: images, keys, bytes, and what is in quarantine."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from headstart.extractors.cache import EmbeddingCache, row_bytes
 from headstart.extractors.images import label_columns
 from headstart.extractors.listing import read_listing
+from headstart.extractors.results import JobResult
+from headstart.extractors.spec import View, Whole
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,12 @@ class CachedKey:
     shards: int
     bytes: int
     bytes_an_image: int
+    view: View | Whole = "whole"
+
+    @property
+    def trait(self) -> tuple[object, ...]:
+        """Value that is equal in keys of the same network and rows, of which one may be a view of the other."""
+        return self.backbone, self.weights, tuple(self.taps), str(self.shape), self.precision, self.dtype
 
 
 @dataclass(frozen=True)
@@ -34,8 +42,13 @@ class QuarantinedImage:
     reason: str
 
 
-@dataclass(frozen=True)
-class CacheSummary:
+@dataclass(frozen=True, repr=False)
+class CacheSummary(
+    JobResult,
+    says="{cache}: {images:n image} of {root}, {distinct} distinct, {quarantined:n image} in quarantine",
+    tables=("keys", "quarantined"),
+    columns=("backbone", "weights", "taps", "precision", "rows", "missing"),
+):
     """Contents of a cache.
 
     Attributes
@@ -51,6 +64,7 @@ class CacheSummary:
     splits : dict of str to int
         Images in each split.
     keys : list of CachedKey
+        Augmented views are keys of their own, see `view`.
     quarantined : list of QuarantinedImage
     """
 
@@ -64,6 +78,14 @@ class CacheSummary:
     keys: list[CachedKey]
     quarantined: list[QuarantinedImage]
 
+    def views_of(self, plain: CachedKey) -> list[list[CachedKey]]:
+        """Return the keys of the views of a key, together those that were drawn in one way."""
+        ways: dict[View, list[CachedKey]] = {}
+        for key in self.keys:
+            if key.view != "whole" and key.trait == plain.trait:
+                ways.setdefault(replace(key.view, number=1), []).append(key)
+        return list(ways.values())
+
 
 def inspect(cache: str | Path) -> CacheSummary:
     """Summarise a cache without loading torch.
@@ -72,6 +94,12 @@ def inspect(cache: str | Path) -> CacheSummary:
     ------
     CacheError
         There is no cache, or its listing or a shard cannot be read.
+
+    Examples
+    --------
+    >>> found = headstart.inspect("photos.headstart")
+    >>> found.images, found.quarantined, [key.rows for key in found.keys]
+    (36, [], [36])
     """
     folder = EmbeddingCache(cache)
     listing = read_listing(folder)
@@ -90,6 +118,7 @@ def inspect(cache: str | Path) -> CacheSummary:
             shards=len(store.shards()),
             bytes=store.n_bytes(),
             bytes_an_image=row_bytes(store.about["shape"], store.key.dtype),
+            view=store.key.view,
         )
         for store in folder.stores()
     ]

@@ -8,6 +8,7 @@ from pathlib import Path
 from headstart.extractors.cache import EmbeddingCache, EmbeddingStore
 from headstart.extractors.errors import ExtractorError
 from headstart.extractors.listing import CacheListing, read_listing
+from headstart.extractors.results import JobResult
 from headstart.extractors.upkeep import (
     Damage,
     check_index,
@@ -50,8 +51,12 @@ class IncompleteKey:
     paths: list[str]
 
 
-@dataclass(frozen=True)
-class VerificationSummary:
+@dataclass(frozen=True, repr=False)
+class VerificationSummary(
+    JobResult,
+    says="{cache}: {keys:n key} and {shards:n shard} checked, {damage:n file} damaged, sound: {sound}",
+    tables=("damage", "incomplete"),
+):
     """Findings of a check of a cache.
 
     Attributes
@@ -113,6 +118,11 @@ def verify(
     ------
     CacheError
         There is no cache, or it cannot be written although it is to be repaired.
+
+    Examples
+    --------
+    >>> headstart.verify("photos.headstart")
+    VerificationSummary: photos.headstart: 1 key and 1 shard checked, 0 files damaged, sound: True
     """
     started = time.monotonic()
     path = Path(cache)

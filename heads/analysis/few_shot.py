@@ -90,8 +90,8 @@ def few_shot_curve(
     ----------
     learner : Learner
         The head.
-    X : ndarray of shape (n_images, n_features)
-        Any float dtype.
+    X : ndarray of shape (n_rows, n_features)
+        Any float dtype; a row an image, or one for each view of it.
     y : int array of shape (n_images,)
         Classes, 0 … n_classes - 1.
     plan : SplitPlan
@@ -120,7 +120,13 @@ def few_shot_curve(
     units = np.arange(len(labels)) if groups is None else np.asarray(groups)
     generator = np.random.default_rng(seed)
     folds = [
-        Fold(fit, score, np.bincount(labels[fit]), [draw_order(fit, labels, units, generator) for _ in range(draws)])
+        Fold(
+            fit,
+            score,
+            np.bincount(labels[fit]),
+            [draw_order(fit, labels, units, generator) for _ in range(draws)],
+            plan.views,
+        )
         for fit, score in plan.folds
     ]
     numbers = sorted({size for size in sizes if size is not None})

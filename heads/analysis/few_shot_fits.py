@@ -12,12 +12,15 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import get_tags
 
 from headstart.heads.errors import DataError
+from headstart.heads.prediction import predict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
     from sklearn.base import BaseEstimator
+
+    from headstart.heads.views import Views
 
     Doubles = NDArray[np.float64]
     Rows = NDArray[np.intp]
@@ -45,15 +48,16 @@ class Learner:
 
 @dataclass(frozen=True)
 class Fold:
-    """The rows that one fold fits on and scores, how many in each class, and the order in which each draw takes them.
+    """The images that one fold fits on and scores, how many in each class, and the order in which each draw takes them.
 
-    `orders` holds for each draw the rows to fit on and the place of each among those of its class.
+    `orders` holds for each draw the images to fit on and the place of each among those of its class.
     """
 
     fit: Rows
     score: Rows
     counts: Rows
     orders: list[tuple[Rows, Rows]]
+    views: Views
 
     def drawn(self, draw: int, size: Size) -> Rows:
         """Return the first `size` rows of each class, sorted: with all of them the head sees what a sweep shows it."""
@@ -79,9 +83,9 @@ def right_by_size(
     learner: Learner, X: NDArray[Any], labels: Rows, fold: Fold, sizes: Sequence[Size], seed: int
 ) -> dict[Size, Doubles]:
     """Return for each size which scored images each draw gets right, (n_draws, n_scored); one draw if all are taken."""
-    first = learner.make(seed)
-    steps = _fitted_without_labels(first, np.ascontiguousarray(X[fold.fit], dtype=np.float32))
-    scored = _through(steps, X[fold.score])
+    first, views = learner.make(seed), fold.views
+    steps = _fitted_without_labels(first, np.ascontiguousarray(X[views.to_fit(fold.fit)], dtype=np.float32))
+    scored = _through(steps, X[views.to_score(fold.score)])
     right: dict[Size, list[NDArray[np.bool_]]] = {size: [] for size in sizes}
     for draw in range(len(fold.orders)):
         for size in sizes:
@@ -89,16 +93,22 @@ def right_by_size(
                 continue  # all there are, again
             rows = fold.drawn(draw, size)
             model = _after(first if size is None else learner.make(seed + draw), steps)
-            predicted = _predict(model, _through(steps, X[rows]), labels[rows], scored, size)
-            right[size].append(predicted == labels[fold.score])
+            fitted = _fit(model, _through(steps, X[views.to_fit(rows)]), views.labels(labels[rows]), size)
+            right[size].append(_predicted(fitted, scored, labels, views) == labels[fold.score])
     return {size: np.asarray(some, dtype=np.float64) for size, some in right.items()}
 
 
-def _predict(model: Any, fitted: Any, codes: Rows, scored: Any, size: Size) -> Rows:
+def _predicted(model: Any, scored: Any, labels: Rows, views: Views) -> Rows:
+    if not views.average:
+        return np.asarray(model.predict(scored))
+    return views.joined(*predict(model, scored, int(labels.max()) + 1))[0]
+
+
+def _fit(model: Any, X: Any, codes: Rows, size: Size) -> Any:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)  # few images of a sweep that has reported it
-            return np.asarray(model.fit(fitted, codes).predict(scored))
+            return model.fit(X, codes)
     except ValueError as error:
         raise DataError(
             f"few-shot curve: {size or 'all'} images a class cannot be fitted ({error}); ask for more images"

@@ -7,6 +7,7 @@ from .ridge import RidgeSoftmaxClassifier as RidgeSoftmaxClassifier
 from .ridge import class_targets as class_targets
 from .ridge import left_out_rows as left_out_rows
 from .ridge import left_out_scores as left_out_scores
+from .ridge import left_out_together as left_out_together
 from .softmax import Doubles as Doubles
 from .softmax import Floats as Floats
 from .softmax import SoftmaxClassifier as SoftmaxClassifier

@@ -10,6 +10,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import Normalizer, StandardScaler
 
 from headstart.heads.estimators.softmax import Floats, SoftmaxClassifier, fit_temperature
+from headstart.heads.views import refuse_torn
 
 
 class NearestMeanClassifier(SoftmaxClassifier):
@@ -20,6 +21,11 @@ class NearestMeanClassifier(SoftmaxClassifier):
     leave-one-out distances (an image's own part in its class's mean is taken out, which is exact and free).
     Groups are not known here: where images have near copies, what is left out is not new and probabilities are too
     sure.
+
+    Parameters
+    ----------
+    views : int, default=1
+        Rows of one image, which follow each other: they are left out together.
 
     Attributes
     ----------
@@ -33,18 +39,22 @@ class NearestMeanClassifier(SoftmaxClassifier):
 
     means_: Floats
 
+    def __init__(self, views: int = 1) -> None:
+        self.views = views
+
     def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
         """Fit on `X` of shape (n_images, n_features) and labels `y` of shape (n_images,).
 
         Raises
         ------
         ValueError
-            `y` holds a single class.
+            `y` holds a single class, or the rows are no images of `views` rows each.
         """
         features, codes = self._checked_input(X, y, [np.float32, np.float64])
+        refuse_torn(len(codes), self.views)
         counts = np.bincount(codes)
         self.means_ = np.stack([features[codes == code].mean(axis=0) for code in range(len(self.classes_))])
-        rows = np.flatnonzero(counts[codes] > 1)
+        rows = np.flatnonzero(counts[codes] > self.views)
         scores = self.left_out_scores(features[rows], codes[rows], counts) if len(rows) else np.empty((0, len(counts)))
         self.temperature_ = fit_temperature(scores, codes[rows])
         return self
@@ -55,6 +65,11 @@ class NearestMeanClassifier(SoftmaxClassifier):
     def left_out_scores(self, features: Floats, codes: NDArray[np.intp], counts: NDArray[np.intp]) -> Floats:
         """Return the scores of images of classes of two or more, each without its own part in its class's mean."""
         scores, sizes = self._scores(features), counts[codes]
+        if self.views > 1:
+            own = features.reshape(-1, self.views, features.shape[1]).sum(axis=1).repeat(self.views, axis=0)
+            means = (sizes[:, None] * self.means_[codes] - own) / (sizes - self.views)[:, None]
+            scores[np.arange(len(codes)), codes] = -np.square(features - means).sum(axis=1)
+            return scores
         # Without x the mean m of a class of n becomes (n m - x) / (n - 1), which is n / (n - 1) times as far from x.
         scores[np.arange(len(codes)), codes] *= (sizes / (sizes - 1)) ** 2
         return scores

@@ -9,6 +9,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from headstart.heads.estimators.softmax import Floats, SoftmaxClassifier, fit_temperature
+from headstart.heads.views import refuse_torn
 
 Doubles = NDArray[np.float64]
 
@@ -27,6 +28,8 @@ class GaussianBayesClassifier(SoftmaxClassifier):
     ----------
     var_smoothing : float, default=0.1
         What is added to every variance, in units of the largest variance of a feature; at least 0.
+    views : int, default=1
+        Rows of one image, which follow each other: they are left out together.
 
     Attributes
     ----------
@@ -44,8 +47,9 @@ class GaussianBayesClassifier(SoftmaxClassifier):
     variances_: Doubles
     log_priors_: Doubles
 
-    def __init__(self, var_smoothing: float = 0.1) -> None:
+    def __init__(self, var_smoothing: float = 0.1, *, views: int = 1) -> None:
         self.var_smoothing = var_smoothing
+        self.views = views
 
     def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
         """Fit on `X` of shape (n_images, n_features) and labels `y` of shape (n_images,).
@@ -53,11 +57,12 @@ class GaussianBayesClassifier(SoftmaxClassifier):
         Raises
         ------
         ValueError
-            `var_smoothing` is below 0, or `y` holds a single class.
+            `var_smoothing` is below 0, `y` holds a single class, or the rows are no images of `views` rows each.
         """
         if not self.var_smoothing >= 0:
             raise ValueError(f"var_smoothing is {self.var_smoothing!r}, expected a number of at least 0")
         features, codes = self._checked_input(X, y, np.float64)
+        refuse_torn(len(codes), self.views)
         counts = np.bincount(codes)
         rows_of = [features[codes == code] for code in range(len(counts))]
         self.means_ = np.stack([rows.mean(axis=0) for rows in rows_of])
@@ -65,8 +70,9 @@ class GaussianBayesClassifier(SoftmaxClassifier):
         smoothing = self.var_smoothing * float(features.var(axis=0).max()) or 1e-12
         self.variances_ = np.stack([rows.var(axis=0) for rows in rows_of]) + smoothing
         self.log_priors_ = np.log(counts / len(codes))
-        rows = np.flatnonzero(counts[codes] > 1)
-        left_out = self._left_out_scores(features[rows], codes[rows], counts, smoothing)
+        rows = np.flatnonzero(counts[codes] > self.views)
+        leave_out = self._left_out_scores if self.views == 1 else self._left_out_together
+        left_out = leave_out(features[rows], codes[rows], counts, smoothing)
         self.temperature_ = fit_temperature(left_out, codes[rows])
         return self
 
@@ -95,6 +101,20 @@ class GaussianBayesClassifier(SoftmaxClassifier):
             scores[rows, code] = self.log_priors_[code] - 0.5 * (np.log(2.0 * np.pi * variances) + distances).sum(
                 axis=1
             )
+        return scores
+
+    def _left_out_together(
+        self, features: Floats, codes: NDArray[np.intp], counts: NDArray[np.intp], smoothing: float
+    ) -> Doubles:
+        """Return the same of images of several rows, each without all of its own: sums and squares less theirs."""
+        scores, size = self._scores(features), counts[codes][:, None]
+        rows = features.reshape(-1, self.views, features.shape[1])
+        own, squares = (part.sum(axis=1).repeat(self.views, axis=0) for part in (rows, np.square(rows)))
+        means = (size * self.means_[codes] - own) / (size - self.views)
+        whole = size * (self.variances_[codes] - smoothing + np.square(self.means_[codes]))
+        variances = np.maximum((whole - squares) / (size - self.views) - np.square(means), 0.0) + smoothing
+        densities = np.log(2.0 * np.pi * variances) + np.square(features - means) / variances
+        scores[np.arange(len(codes)), codes] = self.log_priors_[codes] - 0.5 * densities.sum(axis=1)
         return scores
 
 

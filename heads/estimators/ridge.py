@@ -12,6 +12,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import validate_data
 
 from headstart.heads.estimators.softmax import Floats, SoftmaxClassifier, fit_temperature
+from headstart.heads.views import Views, refuse_torn
 
 Doubles = NDArray[np.float64]
 
@@ -32,6 +33,8 @@ class RidgeSoftmaxClassifier(SoftmaxClassifier):
     ----------
     alpha : float, default=1.0
         Strength of the penalty, above 0; features are best standardised.
+    views : int, default=1
+        Rows of one image, which follow each other: they are left out together.
 
     Attributes
     ----------
@@ -53,8 +56,9 @@ class RidgeSoftmaxClassifier(SoftmaxClassifier):
     coef_: Doubles
     intercept_: Doubles
 
-    def __init__(self, alpha: float = 1.0) -> None:
+    def __init__(self, alpha: float = 1.0, *, views: int = 1) -> None:
         self.alpha = alpha
+        self.views = views
 
     def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
         """Fit on `X` of shape (n_images, n_features) and labels `y` of shape (n_images,).
@@ -62,16 +66,17 @@ class RidgeSoftmaxClassifier(SoftmaxClassifier):
         Raises
         ------
         ValueError
-            `alpha` is not above 0, or `y` holds a single class.
+            `alpha` is not above 0, `y` holds a single class, or the rows are no images of `views` rows each.
         """
         self.check_alpha()
         features, codes = self._checked_input(X, y, np.float64)
         targets = class_targets(codes, len(self.classes_))
         feature_mean, target_mean = features.mean(axis=0), targets.mean(axis=0)
-        rows = left_out_rows(len(codes))
-        self.coef_, leverage = _solve(features - feature_mean, targets - target_mean, self.alpha, rows)
+        rows = left_out_rows(len(codes), self.views)
+        self.coef_, leverage = _solve(features - feature_mean, targets - target_mean, self.alpha, rows, self.views)
         self.intercept_ = target_mean - feature_mean @ self.coef_
-        left_out = left_out_scores(targets[rows].T, self._scores(features[rows]).T, leverage + 1.0 / len(codes)).T
+        leave_out = left_out_scores if self.views == 1 else left_out_together
+        left_out = leave_out(targets[rows].T, self._scores(features[rows]).T, leverage + 1.0 / len(codes)).T
         self.temperature_ = fit_temperature(left_out, codes[rows], len(codes))
         return self
 
@@ -89,12 +94,20 @@ def class_targets(codes: NDArray[np.intp], n_classes: int) -> Doubles:
     return np.where(codes[:, None] == np.arange(n_classes), 1.0, -1.0)
 
 
-def left_out_rows(n_images: int) -> NDArray[np.intp]:
-    """Return the rows of the images that a temperature is fitted on, ascending, the same for the same number."""
-    if n_images <= MOST_LEFT_OUT:
-        return np.arange(n_images)
+def left_out_rows(n_rows: int, views: int = 1) -> NDArray[np.intp]:
+    """Return the rows of the images that a temperature is fitted on, ascending, the same for the same number.
+
+    Raises
+    ------
+    ValueError
+        They are no images of `views` rows each.
+    """
+    refuse_torn(n_rows, views)
+    n_images, most = n_rows // views, MOST_LEFT_OUT // views
+    if n_images <= most:
+        return np.arange(n_rows)
     # Drawn, for an even step could meet a period in the order of the images.
-    return np.sort(np.random.default_rng(0).choice(n_images, MOST_LEFT_OUT, replace=False))
+    return Views(views).to_fit(np.sort(np.random.default_rng(0).choice(n_images, most, replace=False)))
 
 
 def left_out_scores(targets: Floats, scores: Floats, leverage: Floats) -> Floats:
@@ -111,9 +124,31 @@ def left_out_scores(targets: Floats, scores: Floats, leverage: Floats) -> Floats
     return np.asarray(targets - (targets - scores) / left[..., None, :])
 
 
-def _solve(features: Doubles, targets: Doubles, alpha: float, rows: NDArray[np.intp]) -> tuple[Doubles, Doubles]:
+def left_out_together(targets: Floats, scores: Floats, leverages: Floats) -> Floats:
+    """Return the scores that the rows of each image have from a fit without all of them.
+
+    Of residuals r of an image and its block H of the smoother, those without it are (I - H)⁻¹ r.
+
+    Parameters
+    ----------
+    targets : ndarray of shape (n_classes, n_images * views)
+    scores : ndarray of shape (..., n_classes, n_images * views)
+    leverages : ndarray of shape (..., n_images, views, views)
+        Of the rows of each image on each other, the intercept's included.
+    """
+    n_images, views = leverages.shape[-3:-1]
+    gaps = np.moveaxis((targets - scores).reshape(*scores.shape[:-1], n_images, views), -3, -1)
+    # Never quite singular: with a tiny alpha one image can fix its own scores.
+    solved = np.linalg.solve((1.0 + 1e-10) * np.eye(views) - leverages, gaps)
+    return np.asarray(targets - np.moveaxis(solved, -1, -3).reshape(scores.shape))
+
+
+def _solve(
+    features: Doubles, targets: Doubles, alpha: float, rows: NDArray[np.intp], views: int
+) -> tuple[Doubles, Doubles]:
     """Return ridge weights (n_features, n_classes) and the leverages of some rows (n_rows,), for centred input.
 
+    With several views of each image, leverages are (n_images, views, views): those of its rows on each other.
     The leverage is the diagonal of X (XᵀX + aI)⁻¹ Xᵀ. The smaller of the two Gram matrices is factorised:
     (XᵀX + aI)⁻¹ Xᵀ = Xᵀ (XXᵀ + aI)⁻¹.
     """
@@ -121,9 +156,16 @@ def _solve(features: Doubles, targets: Doubles, alpha: float, rows: NDArray[np.i
     if n_features <= n_images:
         inverse = _inverse(features.T @ features, alpha)
         weights = inverse @ (features.T @ targets)
+        if views > 1:
+            known = features[rows].reshape(-1, views, n_features)
+            return weights, (known @ inverse) @ known.swapaxes(1, 2)
         return weights, np.einsum("ij,ij->i", features[rows] @ inverse, features[rows])
     inverse = _inverse(features @ features.T, alpha)
-    return features.T @ (inverse @ targets), 1.0 - alpha * np.diagonal(inverse)[rows]
+    weights = features.T @ (inverse @ targets)
+    if views > 1:
+        own = rows.reshape(-1, views)
+        return weights, np.eye(views) - alpha * inverse[own[:, :, None], own[:, None, :]]
+    return weights, 1.0 - alpha * np.diagonal(inverse)[rows]
 
 
 def _inverse(gram: Doubles, alpha: float) -> Doubles:

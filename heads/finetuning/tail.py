@@ -22,7 +22,7 @@ from headstart.heads.finetuning.schedules import Rates
 from headstart.heads.finetuning.training import TailRecipe, Training
 
 _AT_LEAST = {"weight_decay": 0, "label_smoothing": 0, "epochs": 1, "batch_size": 1, "patience": 1, "warmup": 0,
-             "min_steps": 0, "momentum": 0}  # fmt: skip
+             "min_steps": 0, "momentum": 0, "views": 1}  # fmt: skip
 
 
 class TailClassifier(ClassifierMixin, BaseEstimator):
@@ -52,6 +52,9 @@ class TailClassifier(ClassifierMixin, BaseEstimator):
         What layers compute in while they are trained.
     validation_fraction : float
         Share of the images that choose the epoch.
+    views : int
+        Rows of each image in what `fit` is given, one after another: of these one is drawn for each image and epoch,
+        and the first is looked at where the image chooses the epoch.
     random_state : int
     checkpoint : Checkpoint, optional
         Where `fit` leaves off after each epoch, and goes on.
@@ -100,6 +103,7 @@ class TailClassifier(ClassifierMixin, BaseEstimator):
         min_steps: int = 0,
         precision: str = "fp32",
         validation_fraction: float = 0.1,
+        views: int = 1,
         random_state: int = 0,
         checkpoint: Checkpoint | None = None,
         on_epoch: Callable[[Epoch], None] | None = None,
@@ -110,13 +114,14 @@ class TailClassifier(ClassifierMixin, BaseEstimator):
         self.patience, self.schedule, self.step_size, self.gamma = patience, schedule, step_size, gamma
         self.warmup, self.layer_decay, self.block_rates = warmup, layer_decay, block_rates
         self.unfreeze, self.batch_norm, self.min_steps, self.precision = unfreeze, batch_norm, min_steps, precision
-        self.validation_fraction, self.random_state = validation_fraction, random_state
+        self.validation_fraction, self.views, self.random_state = validation_fraction, views, random_state
         self.checkpoint, self.on_epoch = checkpoint, on_epoch
 
     def fit(self, X: Rows, y: Any, groups: Any = None) -> Self:
         """Train on rows `X` (n_images, …), which are read a few at a time, and classes `y` (n_images,), 0, 1, ….
 
-        Images of one of `groups` (n_images,) are all trained on, or choose the epoch.
+        Images of one of `groups` (n_images,) are all trained on, or choose the epoch. With views, `X` has so
+        many rows for each image.
 
         Raises
         ------
@@ -126,6 +131,8 @@ class TailClassifier(ClassifierMixin, BaseEstimator):
         """
         recipe = self.recipe()
         codes = np.asarray(y).astype(np.intp)
+        if len(X) != len(codes) * self.views:
+            raise DataError(f"{len(X)} rows of {len(codes)} images, expected {self.views} of each")
         network = copy.deepcopy(self._bound()).float()
         fit_rows, val_rows = hold_out_whole(codes, groups, self.validation_fraction, self.random_state)
         n_classes = _n_outputs(network, X)
@@ -185,6 +192,7 @@ class TailClassifier(ClassifierMixin, BaseEstimator):
             epochs=self.epochs,
             batch_size=self.batch_size,
             patience=self.patience,
+            views=self.views,
             unfreeze=self.unfreeze,  # type: ignore[arg-type]  # as its option allows
             batch_norm=self.batch_norm,  # type: ignore[arg-type]  # as its option allows
             seed=self.random_state,
@@ -266,7 +274,7 @@ class TailClassifier(ClassifierMixin, BaseEstimator):
         classifier = network.get_submodule(name)
         before = copy.deepcopy(network)
         before.set_submodule(name, nn.Identity())
-        features = logits_of(before, X, rows, self.batch_size).numpy()
+        features = logits_of(before, X, rows * self.views, self.batch_size).numpy()
         if not isinstance(classifier, nn.Linear) or features.ndim != 2:
             raise DataError(
                 f"{name} is no linear layer on one row an image, so that it cannot start linear; start fresh"

@@ -36,6 +36,7 @@ class TailRecipe:
     patience: int
     unfreeze: Unfreeze
     batch_norm: BatchNorm
+    views: int = 1
     seed: int
     min_steps: int = 0
     precision: Precision = "fp32"
@@ -115,7 +116,7 @@ class Training:
     X, codes : Rows, int array (n_images,)
         Rows, and classes from 0.
     fit_rows, val_rows : int arrays
-        Which of them are trained on, and which choose the epoch; the latter may be none.
+        Which images are trained on, and which choose the epoch; the latter may be none.
     recipe : TailRecipe
     """
 
@@ -179,8 +180,8 @@ class Training:
                 parameter.grad = None
         self._set_mode(trained)
         rate, done = self._recipe.rates.learning_rate * factor, list[tuple[int, Step]]()
-        for some in self._batches(epoch):
-            done.append((len(some), self._take_step(some)))
+        for some, seen in self._batches(epoch):
+            done.append((len(some), self._take_step(some, seen)))
             if not np.isfinite(done[-1][1].loss):
                 self._diverge(epoch, done[-1][1].loss, rate)
                 return None
@@ -204,9 +205,9 @@ class Training:
             self._best_loss = self._best_loss if val_loss is None else val_loss
         return one
 
-    def _take_step(self, some: NDArray[np.intp]) -> Step:
+    def _take_step(self, some: NDArray[np.intp], seen: NDArray[np.intp]) -> Step:
         smoothing, precision = self._recipe.label_smoothing, self._recipe.precision
-        batch, codes = as_batch(self._X[some]), self._codes[some]
+        batch, codes = as_batch(self._X[some * self._recipe.views + seen]), self._codes[some]
         return take_step(self._network, self._optimizer, batch, codes, label_smoothing=smoothing, precision=precision)
 
     def _diverge(self, epoch: int, loss: float, rate: float) -> None:
@@ -233,23 +234,30 @@ class Training:
                 if isinstance(layer, nn.modules.batchnorm._BatchNorm) and _is_within(name, trained):  # noqa: SLF001 - torch has no public name for their base
                     layer.train()
 
-    def _batches(self, epoch: int) -> Iterator[NDArray[np.intp]]:
-        """Yield the rows of each step; of a batch norm that follows the images, none has one image alone."""
+    def _batches(self, epoch: int) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]:
+        """Yield images and views of each step; of a batch norm that follows the images, none has one image alone."""
         for number in range(self._recipe.n_passes(len(self._fit_rows))):
             batches = list(pieces_of(self._shuffled(epoch, number), self._recipe.batch_size))
             if self._recipe.batch_norm == "train" and len(batches) > 1 and len(batches[-1]) == 1:
                 batches[-2:] = [np.concatenate(batches[-2:])]
-            yield from batches
+            seen = self._views_of(epoch, number)
+            yield from ((some, seen[some]) for some in batches)
 
     def _shuffled(self, epoch: int, number: int) -> NDArray[np.intp]:
         """Return the rows in an order that follows from seed, epoch and pass alone: nothing drawn has to be kept."""
         of = [self._recipe.seed, epoch, *([number] if number else [])]
         return np.asarray(np.random.default_rng(of).permutation(self._fit_rows), dtype=np.intp)
 
+    def _views_of(self, epoch: int, number: int) -> NDArray[np.intp]:
+        """Return which view of each image a pass is trained on: seed, epoch and pass decide it, as the order."""
+        of = [self._recipe.seed, epoch, self._recipe.views, *([number] if number else [])]
+        generator = np.random.default_rng(of)
+        return np.asarray(generator.integers(self._recipe.views, size=len(self._codes)), dtype=np.intp)
+
     def _validate(self) -> tuple[float | None, float | None]:
         if not len(self._val_rows):
             return None, None
-        logits = logits_of(self._network, self._X, self._val_rows, self._recipe.batch_size)
+        logits = logits_of(self._network, self._X, self._val_rows * self._recipe.views, self._recipe.batch_size)
         codes = self._codes[self._val_rows]
         right = (logits.argmax(dim=1) == codes).double().mean()
         return float(functional.cross_entropy(logits, codes)), float(right)

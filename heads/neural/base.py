@@ -25,6 +25,7 @@ _AT_LEAST: dict[str, float] = {
     "weight_decay": 0,
     "dropout": 0,
     "validation_fraction": 0,
+    "views": 1,
 }
 _BELOW: dict[str, float] = {"dropout": 1, "validation_fraction": 1}
 
@@ -50,6 +51,7 @@ class TorchLayers:
     patience: int
     min_steps: int
     validation_fraction: float
+    views: int
     random_state: int | np.random.RandomState | None
     device: str
 
@@ -87,6 +89,7 @@ class TorchLayers:
             patience=self.patience,
             min_steps=self.min_steps,
             validation_fraction=self.validation_fraction,
+            views=self.views,
             seed=int(check_random_state(self.random_state).randint(2**31 - 1)),
             device=self.device,
         )

@@ -43,6 +43,8 @@ class TorchLinearClassifier(TorchClassifier):
     validation_fraction : float, default=0.1
         Share of the images, stratified, that choose the epoch; not used where that is under ten images. Groups are not
         looked at.
+    views : int, default=1
+        Rows of one image, which follow each other: all are trained on, or one chooses the epoch.
     random_state : int, RandomState or None, default=None
     device : str, default="cpu"
         Where torch trains; prediction runs in numpy.
@@ -68,6 +70,7 @@ class TorchLinearClassifier(TorchClassifier):
         patience: int = 10,
         min_steps: int = 400,
         validation_fraction: float = 0.1,
+        views: int = 1,
         random_state: int | np.random.RandomState | None = None,
         device: str = "cpu",
     ) -> None:
@@ -82,6 +85,7 @@ class TorchLinearClassifier(TorchClassifier):
         self.patience = patience
         self.min_steps = min_steps
         self.validation_fraction = validation_fraction
+        self.views = views
         self.random_state = random_state
         self.device = device
 

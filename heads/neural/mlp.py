@@ -34,6 +34,8 @@ class Perceptron(TorchLayers):
     validation_fraction : float, default=0.1
         Share of the images, stratified by class where there are classes, that choose the epoch; not used where that is
         under ten images. Groups are not looked at.
+    views : int, default=1
+        Rows of one image, which follow each other: all are trained on, or one chooses the epoch.
     random_state : int, RandomState or None, default=None
     device : str, default="cpu"
         Where torch trains; prediction runs in numpy.
@@ -51,6 +53,7 @@ class Perceptron(TorchLayers):
         patience: int = 5,
         min_steps: int = 400,
         validation_fraction: float = 0.1,
+        views: int = 1,
         random_state: int | np.random.RandomState | None = None,
         device: str = "cpu",
     ) -> None:
@@ -63,6 +66,7 @@ class Perceptron(TorchLayers):
         self.patience = patience
         self.min_steps = min_steps
         self.validation_fraction = validation_fraction
+        self.views = views
         self.random_state = random_state
         self.device = device
 

@@ -140,7 +140,7 @@ def train_stacked(
     list of (list of (float32 ndarray of shape (n_in, n_out), float32 ndarray of shape (n_out,))) or None
         None where the loss of a model was no longer finite; the others are not touched by that.
     """
-    fit_rows, val_rows = hold_out(codes, recipe.validation_fraction, recipe.seed)
+    fit_rows, val_rows = hold_out(codes, recipe.validation_fraction, recipe.seed, recipe.views)
     X = torch.as_tensor(features, device=recipe.device)
     y = torch.tensor(codes, dtype=torch.int64, device=recipe.device)
     order_generator = torch.Generator().manual_seed(recipe.seed)

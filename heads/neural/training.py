@@ -13,6 +13,7 @@ from sklearn.model_selection import train_test_split
 from torch import Tensor
 
 from headstart.heads.errors import DataError
+from headstart.heads.views import Views, refuse_torn
 
 MIN_VALIDATION_IMAGES = 10
 """With fewer, the validation loss says more about which images were drawn than about the epoch."""
@@ -40,6 +41,8 @@ class Recipe:
         Where `max_epochs` would take fewer steps, all that counts epochs is stretched to take as many.
     validation_fraction : float
         Share of the images, stratified by class where there are classes, that choose the epoch; 0 turns it off.
+    views : int
+        Rows of each image.
     seed : int
         Of the first weights, the validation images, the batches' order and the dropout.
     device : str
@@ -53,6 +56,7 @@ class Recipe:
     patience: int
     min_steps: int
     validation_fraction: float
+    views: int = 1
     seed: int
     device: str
 
@@ -95,7 +99,7 @@ def train(features: NDArray[np.float32], targets: NDArray[Any], sizes: Sequence[
     DataError
         The loss is no longer finite.
     """
-    fit_rows, val_rows = hold_out(targets, recipe.validation_fraction, recipe.seed)
+    fit_rows, val_rows = hold_out(targets, recipe.validation_fraction, recipe.seed, recipe.views)
     X = torch.tensor(features, device=recipe.device)
     y = torch.tensor(targets, device=recipe.device)
     order_generator = torch.Generator().manual_seed(recipe.seed)
@@ -130,12 +134,19 @@ def train(features: NDArray[np.float32], targets: NDArray[Any], sizes: Sequence[
     return Training(coefs=coefs, intercepts=intercepts, history=history, best_epoch=best_epoch)
 
 
-def hold_out(targets: NDArray[Any], fraction: float, seed: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+def hold_out(
+    targets: NDArray[Any], fraction: float, seed: int, views: int = 1
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Return (rows to fit, rows that choose the epoch), stratified by class; none choose where the images are too few.
 
+    Where rows are several views of each image, one after another, view 0 of images that are not trained on chooses.
     Groups are not known here: near copies can be on both sides, which keeps a later epoch than new images would.
     They are too few where the fraction is under `MIN_VALIDATION_IMAGES` or the number of classes, or a class has one.
     """
+    if views > 1:
+        refuse_torn(len(targets), views)
+        fitted, chosen = hold_out(targets[::views], fraction, seed)
+        return Views(views).to_fit(fitted), Views(views).to_score(chosen)
     rows = np.arange(len(targets))
     n_validation = round(fraction * len(targets))
     # Numbers are drawn as if they were all of one class.

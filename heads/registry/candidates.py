@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
@@ -141,6 +141,31 @@ def _combinations(head: Head, grid: Grid) -> list[Mapping[str, Any]]:
         tried = ", ".join(head.grid) or "none"
         raise DataError(f"head {head.name!r}: {error}; its default grid varies: {tried}") from error
     return combinations
+
+
+def tell_of_views(candidates: Sequence[Candidate], n_views: int) -> tuple[list[Candidate], list[str]]:
+    """Return candidates that can be fitted on several rows an image, and a note on those that cannot.
+
+    Heads that set images aside as they are fitted are told how many rows an image has.
+
+    Raises
+    ------
+    DataError
+        None is left.
+    """
+    if n_views == 1:
+        return list(candidates), []
+    kinds = {one.head: find_head(one.head, one.task).views for one in candidates}
+    left_out = ", ".join(name for name, kind in kinds.items() if kind == "none")
+    why = f"{left_out} would set views of one image aside from each other, and cannot be fitted on views"
+    told = [
+        replace(one, params={**one.params, "views": n_views}) if kinds[one.head] == "told" else one
+        for one in candidates
+        if kinds[one.head] != "none"
+    ]
+    if not told:
+        raise DataError(f"{why}: name another head, such as logreg, or fit without views")
+    return told, [f"{why}: left out"] if left_out else []
 
 
 def solver_of(candidate: Candidate) -> GridSolver | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -95,6 +95,9 @@ class Head:
         that runs anything they hold. Empty of scikit-learn's own.
     solver : GridSolver, optional
     streamed : StreamedFit, optional
+    views : {"plain", "told", "none"}
+        Whether several rows of each image are nothing special to it; or it has a parameter `views`, for it sets images
+        aside as it is fitted; or it does that and cannot keep the rows of one together.
     """
 
     name: str
@@ -105,6 +108,7 @@ class Head:
     estimator: str = ""
     solver: GridSolver | None = None
     streamed: StreamedFit | None = None
+    views: Literal["plain", "told", "none"] = "plain"
 
 
 def load(place: str) -> Any:

@@ -49,7 +49,7 @@ def _make(place: str, params: Mapping[str, Any], seed: int) -> BaseEstimator:
     return made
 
 
-_TRAINED = {"learning_rate", "weight_decay", "dropout", "random_state"}
+_TRAINED = {"learning_rate", "weight_decay", "dropout", "random_state", "views"}
 
 for _head in (
     Head(
@@ -68,6 +68,7 @@ for _head in (
         estimator="headstart.heads.estimators.centroid.NearestMeanClassifier",
         grid={},
         streamed=StreamedFit(place="headstart.heads.solvers.streamed.centroid:stream_centroid", params=frozenset()),
+        views="told",
     ),
     Head(
         name="knn",
@@ -101,13 +102,14 @@ for _head in (
         grid={"alpha": (1.0, 10.0, 100.0, 1000.0, 10000.0)},
         solver=GridSolver(
             place="headstart.heads.solvers.ridge:solve_ridge",
-            params=frozenset({"alpha"}),
+            params=frozenset({"alpha", "views"}),
             divisible=False,
             across_folds=True,
         ),
         streamed=StreamedFit(
             place="headstart.heads.solvers.streamed.ridge:stream_ridge", params=frozenset({"alpha"}), needs_gram=True
         ),
+        views="told",
     ),
     Head(
         name="linear-svm",
@@ -134,6 +136,7 @@ for _head in (
         solver=GridSolver(
             place="headstart.heads.neural.grid:solve_linear_torch", params=frozenset(_TRAINED), divisible=True
         ),
+        views="told",
     ),
     Head(
         name="mlp",
@@ -144,6 +147,7 @@ for _head in (
         solver=GridSolver(
             place="headstart.heads.neural.grid:solve_mlp", params=frozenset({"hidden_sizes", *_TRAINED}), divisible=True
         ),
+        views="told",
     ),
     Head(
         name="svm-rbf",
@@ -158,6 +162,7 @@ for _head in (
         make=_made_by("headstart.heads.estimators.boosting:make_boosting"),
         estimator="headstart.heads.estimators.boosting.BoostedTreesClassifier",
         grid={"min_samples_leaf": (5, 20)},
+        views="none",
     ),
     Head(
         name="naive-bayes",
@@ -165,6 +170,7 @@ for _head in (
         make=_made_by("headstart.heads.estimators.naive_bayes:make_naive_bayes"),
         estimator="headstart.heads.estimators.naive_bayes.GaussianBayesClassifier",
         grid={"var_smoothing": (0.01, 0.1, 1.0)},
+        views="told",
     ),
     Head(
         name="cosine",
@@ -203,6 +209,7 @@ for _head in (
         estimator="headstart.heads.neural.mlp.TorchMLPRegressor",
         grid={"hidden_sizes": ((128,), (512,)), "dropout": (0.0, 0.5)},
         task="regress",
+        views="told",
     ),
     Head(
         name="boosting",
@@ -211,6 +218,7 @@ for _head in (
         estimator="headstart.heads.estimators.boosting.BoostedTreesRegressor",
         grid={"min_samples_leaf": (5, 20)},
         task="regress",
+        views="none",
     ),
 ):
     register(_head)

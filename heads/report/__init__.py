@@ -1,5 +1,7 @@
 """One self-contained HTML page about a fit, from plain values and arrays.
 
+classes      Scores, curves and right answers of each class.
+cluster_page Page about groups of images, with their pictures.
 data         Values that a page shows, checked.
 exhibits     Images, probabilities and curves that a page shows, as rows.
 galleries    Pictures of mistakes, labels to check, outliers and near copies.

@@ -1,3 +1,6 @@
+from .cluster_page import ClusterCard as ClusterCard
+from .cluster_page import ClusterSection as ClusterSection
+from .cluster_page import render_cluster_page as render_cluster_page
 from .data import ReportData as ReportData
 from .exhibits import CopyPair as CopyPair
 from .exhibits import CopyPairs as CopyPairs
@@ -5,6 +8,7 @@ from .exhibits import Curve as Curve
 from .exhibits import Mistake as Mistake
 from .exhibits import OutlierRow as OutlierRow
 from .exhibits import Reliability as Reliability
+from .exhibits import RightAnswer as RightAnswer
 from .exhibits import SuspectRow as SuspectRow
 from .nested_text import MEANING as MEANING
 from .nested_text import fold_rows as fold_rows
@@ -21,8 +25,11 @@ from .rows import TestResult as TestResult
 from .rows import score_rows as score_rows
 from .tail_page import TailReport as TailReport
 from .tail_page import render_tail_report as render_tail_report
+from .text import candidate_text as candidate_text
 from .text import embedding_text as embedding_text
+from .text import headline as headline
 from .text import interval_text as interval_text
 from .text import is_number as is_number
+from .text import p_phrase as p_phrase
 from .text import params_text as params_text
 from .text import score_text as score_text

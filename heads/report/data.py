@@ -8,8 +8,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headstart.heads.errors import DataError
-from headstart.heads.report.exhibits import CopyPairs, Curve, Mistake, OutlierRow, Reliability, SuspectRow
+from headstart.heads.report.exhibits import (
+    CopyPairs,
+    Curve,
+    Mistake,
+    OutlierRow,
+    Reliability,
+    RightAnswer,
+    SuspectRow,
+)
 from headstart.heads.report.rows import CandidateRow, TestResult
+from headstart.heads.scoring import ClassScore
 
 if TYPE_CHECKING:  # loads scikit-learn, for which a page need not wait
     from headstart.heads.analysis import FewShotPoint
@@ -49,8 +58,8 @@ class ReportData:
     embedding_labels : (n_images,) int
     embedding_is_test : (n_images,) bool
     mistakes : sequence of Mistake
-        Most confident first, where there are probabilities. Up to 12 for each pair of classes, 120 in all: that many
-        thumbnails of 15 kB make 2.5 megabytes.
+        All of them, the most confident first where there are probabilities; the first ones with thumbnails, of which
+        600 of 3 kB make 2.4 megabytes.
     curves : sequence of Curve
     provenance : sequence of (str, str)
         What was run: key, backbone, digest of the weights, preprocessing, versions, times, command.
@@ -69,8 +78,17 @@ class ReportData:
     embedding_paths : sequence of str
         (n_images,) paths of the points on the map, or none at all.
     embedding_thumbnails : sequence of bytes or None
-        (n_images,) JPEGs of the points on the map, None for most of many; or none at all. 300 of 3 kB make 1.2
-        megabytes.
+        (n_images,) JPEGs of the points on the map; or none at all. 1000 of 2 kB make 2.7 megabytes.
+    embedding_right : (n_images,) int, or None
+        1 for images of the map that the winner has right, 0 for those that it has wrong, -1 for those not scored.
+    classes : sequence of ClassScore
+        Of the test images, the worst first.
+    right : sequence of RightAnswer
+        By class, the surest first.
+    command : str
+        That makes the fit again.
+    files : mapping of str to str
+        By what they are called, the names of files and folders beside the page.
 
     Raises
     ------
@@ -106,6 +124,11 @@ class ReportData:
     near_copies: CopyPairs | None = None
     embedding_paths: Sequence[str] = ()
     embedding_thumbnails: Sequence[bytes | None] = ()
+    embedding_right: NDArray[np.integer] | None = None
+    classes: Sequence[ClassScore] = ()
+    right: Sequence[RightAnswer] = ()
+    command: str = ""
+    files: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._check_shapes()
@@ -119,6 +142,7 @@ class ReportData:
             ("predicted", (n_test,)),
             ("embedding_labels", (n_images,)),
             ("embedding_is_test", (n_images,)),
+            ("embedding_right", (n_images,)),
             ("probability", (n_test, n_classes)),
         ):
             values = getattr(self, name)

@@ -20,6 +20,17 @@ class Mistake:
 
 
 @dataclass(frozen=True, kw_only=True)
+class RightAnswer:
+    """An image that is right; `kind` is ``surest``, ``least sure``, or empty where no probability says."""
+
+    path: str
+    true: str
+    kind: str
+    probability: float | None
+    thumbnail: bytes | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class SuspectRow:
     """An image whose label looks wrong, with the likely class and what it was given; `thumbnail` is a JPEG."""
 

@@ -20,14 +20,14 @@ def mistakes_gallery(data: ReportData) -> dict[str, object]:
         confidence = {"right": f"{100 * given[~wrong].mean():.0f} %", "wrong": f"{100 * given[wrong].mean():.0f} %"}
     seen: set[tuple[int, int]] = set()
     entries = []
-    for mistake in data.mistakes:
+    n_pictured = max((at for at, one in enumerate(data.mistakes, start=1) if one.thumbnail), default=OPENING)
+    for mistake in data.mistakes[: max(OPENING, n_pictured)]:
         pair = pair_of(mistake, data.class_names)
-        key = None if pair is None else "{}-{}".format(*pair)
         entries.append(
             {
                 **_pictured(mistake),
                 "probability": _per_cent(mistake.probability),
-                "pair": key,
+                "pair": _key(pair),
                 "is_first": pair is not None and pair not in seen,
             }
         )
@@ -35,6 +35,10 @@ def mistakes_gallery(data: ReportData) -> dict[str, object]:
             seen.add(pair)
     return {
         "mistakes": entries,
+        "rest": [
+            {**vars(one), "probability": _per_cent(one.probability), "pair": _key(pair_of(one, data.class_names))}
+            for one in data.mistakes[max(OPENING, n_pictured) :]
+        ],
         "opening": OPENING,
         "n_wrong": int(wrong.sum()),
         "confidence": confidence,
@@ -47,6 +51,10 @@ def pair_of(mistake: Mistake, class_names: Sequence[str]) -> tuple[int, int] | N
     if mistake.true not in class_names or mistake.predicted not in class_names:
         return None
     return class_names.index(mistake.true), class_names.index(mistake.predicted)
+
+
+def _key(pair: tuple[int, int] | None) -> str | None:
+    return None if pair is None else "{}-{}".format(*pair)
 
 
 def suspects_gallery(data: ReportData) -> list[dict[str, object]]:

@@ -3,7 +3,9 @@
 from base64 import b64encode
 from datetime import datetime
 from hashlib import sha256
+from itertools import zip_longest
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 import numpy as np
 
@@ -24,6 +26,7 @@ from headstart.heads.report.charts import (
     reliability_chart,
     uses_tsne,
 )
+from headstart.heads.report.classes import class_curves, classes_table, right_gallery
 from headstart.heads.report.data import ReportData
 from headstart.heads.report.galleries import (
     copies_gallery,
@@ -44,6 +47,7 @@ if TYPE_CHECKING:
 __all__ = ["ReportData", "project", "render_report"]
 
 MOST_CURVES = 6
+FIRST_PICTURES = 8  # mistakes and right answers on the first screen
 MOST_CONFUSIONS = 6
 LEGEND_CLASSES = len(PALETTE)
 
@@ -91,6 +95,10 @@ def render_report(data: ReportData) -> str:
         confusion=_confusion(data),
         reliability=_reliability(data),
         map=_map(data),
+        **_classes(data),
+        needs_probability=find_metric(data.metric).needs_probability,
+        command=data.command,
+        files=[{"name": name, "link": quote(file)} for name, file in data.files.items()],
         gallery=mistakes_gallery(data),
         suspects=suspects_gallery(data),
         outliers=outliers_gallery(data),
@@ -104,6 +112,23 @@ def render_report(data: ReportData) -> str:
 
 def _time_text(created: str) -> str:
     return f"{datetime.fromisoformat(created):%Y-%m-%d %H:%M %Z}".strip()
+
+
+def _classes(data: ReportData) -> dict[str, object]:
+    return {
+        "classes": classes_table(data),
+        "class_curves": class_curves(data),
+        "right": right_gallery(data),
+        "right_first": _first_right(data),
+        "first_pictures": FIRST_PICTURES,
+    }
+
+
+def _first_right(data: ReportData) -> list[tuple[object, object]]:
+    """Return the class and the surest picture of some right answers, of every class in turn."""
+    strips = [[(strip["name"], one) for one in strip["kinds"][0][1]] for strip in right_gallery(data)]
+    turns = zip_longest(*strips)
+    return [one for turn in turns for one in turn if one][:FIRST_PICTURES]
 
 
 def _few_shot(data: ReportData) -> dict[str, object] | None:
@@ -186,7 +211,7 @@ def _map(data: ReportData) -> dict[str, object]:
     is_test = np.asarray(data.embedding_is_test, dtype=bool)
     numbers, counts = np.unique(labels, return_counts=True)
     legend = [
-        {"name": data.class_names[number], "count": int(count), "colour": PALETTE[number]}
+        {"name": data.class_names[number], "number": int(number), "count": int(count), "colour": PALETTE[number]}
         for number, count in zip(numbers, counts, strict=True)
         if len(data.class_names) <= LEGEND_CLASSES
     ]
@@ -194,9 +219,16 @@ def _map(data: ReportData) -> dict[str, object]:
     names = printable(data.class_names)
     return {
         "svg": map_chart(points, labels, is_test, names),
-        "details": map_details(points, labels, is_test, names, data.embedding_paths, data.embedding_thumbnails)
+        "details": map_details(
+            points, labels, is_test, names, data.embedding_paths, data.embedding_thumbnails, data.embedding_right
+        )
         | {"test_name": data.test_name, "rest_name": _rest_name(data)},
         "legend": legend,
+        "classes": [
+            {"name": data.class_names[number], "number": int(number), "count": int(count)}
+            for number, count in zip(numbers, counts, strict=True)
+        ],
+        "judged": data.embedding_right is not None,
         "n_images": len(labels),
         "n_test": int(is_test.sum()),
         "tsne": uses_tsne(data.embedding),

@@ -7,7 +7,7 @@ from math import isfinite
 from headstart.heads.scoring import Score
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class ScoreRow:
     """A score as it is kept and shown; what is not finite, as the ends of a single group's interval, is None.
 
@@ -20,6 +20,10 @@ class ScoreRow:
     value: float | None
     low: float | None
     high: float | None
+
+    def __repr__(self) -> str:
+        value, low, high = ("none" if end is None else f"{end:.4g}" for end in (self.value, self.low, self.high))
+        return f"{value} [{low}, {high}]"
 
     @classmethod
     def of(cls, score: Score) -> "ScoreRow":
@@ -65,12 +69,14 @@ class CandidateRow:
         for the winner and for what has no such score.
     p_value : float or None
         Of that test, corrected for the number of candidates.
+    views : int
+        Rows of each image that it was fitted on: 1 without augmented views.
     """
 
-    backbone: str
-    weights: str
+    backbone: str = field(repr=False)
+    weights: str = field(repr=False)
     label: str
-    key: str
+    key: str = field(repr=False)
     tap: str
     head: str
     params: Mapping[str, object]
@@ -79,12 +85,13 @@ class CandidateRow:
     low: float | None
     high: float | None
     split: str
-    scores: dict[str, ScoreRow]
+    scores: dict[str, ScoreRow] = field(repr=False)
     fit_seconds: float | None
     error: str | None = None
-    warnings: list[str] = field(default_factory=list)
+    warnings: list[str] = field(repr=False, default_factory=list)
     tied: bool | None = None
     p_value: float | None = None
+    views: int = 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,8 +120,8 @@ class FoldRow:
     n_train: int
     n_images: int
     label: str
-    backbone: str
-    key: str
+    backbone: str = field(repr=False)
+    key: str = field(repr=False)
     tap: str
     head: str
     params: Mapping[str, object]
@@ -123,7 +130,7 @@ class FoldRow:
     score: float | None
     low: float | None
     high: float | None
-    scores: dict[str, ScoreRow]
+    scores: dict[str, ScoreRow] = field(repr=False)
 
 
 @dataclass(frozen=True, kw_only=True)

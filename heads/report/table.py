@@ -5,11 +5,13 @@ from dataclasses import dataclass, replace
 
 from matplotlib.ticker import MaxNLocator
 
+from headstart.heads.report.charts import within_reach
 from headstart.heads.report.rows import CandidateRow, ScoreRow, TestResult
-from headstart.heads.report.text import ABSENT, gain_text, interval_text, is_number, params_text, score_text
+from headstart.heads.report.text import ABSENT, gain_text, interval_text, is_number, p_text, params_text, score_text
 from headstart.heads.scoring import find_metric, metric_name
 
 LONGEST = 20  # rows that the table opens with
+OTHERS = 2  # metrics that it opens with, beside the one that chose
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,8 +23,12 @@ class Scale:
     ticks: tuple[float, ...]
 
     def position(self, value: float) -> float:
-        """Return how far along the axis a value lies, in per cent."""
-        return round(100 * (value - self.low) / (self.high - self.low), 2)
+        """Return how far along the axis a value lies, in per cent; what lies beyond an end is put there."""
+        return round(100 * (min(max(value, self.low), self.high) - self.low) / (self.high - self.low), 2)
+
+    def holds(self, value: float) -> bool:
+        """Say whether a value lies on the axis."""
+        return self.low <= value <= self.high
 
 
 def score_scale(metric: str, values: Sequence[float]) -> Scale:
@@ -74,8 +80,7 @@ def candidate_table(
     """
     honest = test.scores[metric]
     floor = floor_score(leaderboard, metric)
-    ends = [(row.score, row.low, row.high) for row in leaderboard] + [(honest.value, honest.low, honest.high)]
-    scale = score_scale(metric, [end for of_one in ends for end in of_one if end is not None and is_number(end)])
+    scale = score_scale(metric, _ends_to_show(leaderboard, honest))
     others = list(dict.fromkeys(name for row in leaderboard for name in row.scores if name != metric))
     shown = _opening(leaderboard)
     return {
@@ -87,17 +92,29 @@ def candidate_table(
         "heads": sorted({row.head for row in leaderboard}),
         "tested": any(p_text(row.p_value) for row in leaderboard),
         "n_tied": sum(bool(row.tied) for row in leaderboard),
-        "others": [metric_name(name) for name in others],
+        "others": [
+            {"name": metric_name(name), "first": "descending" if find_metric(name).higher_is_better else "ascending"}
+            for name in others
+        ],
+        "n_first": OTHERS,
         "ticks": [
             (scale.position(tick), score_text(metric, tick, unit=False).removesuffix(".0")) for tick in scale.ticks
         ],
         "floor": None if floor is None else score_text(metric, floor),
-        "floor_at": None if floor is None else scale.position(floor),
+        "floor_at": scale.position(floor) if floor is not None and scale.holds(floor) else None,
+        "n_beyond": sum(1 for row in leaderboard if row.score is not None and not scale.holds(row.score)),
         "winner": {"head": winner.head, "params": params_text(winner.params)},
         "honest": _mark(honest.value, honest.low, honest.high, metric, scale, None),
         "honest_others": [score_text(name, _value(test.scores.get(name))) for name in others],
         "gain": gain_text(metric, winner.score, floor),
     }
+
+
+def _ends_to_show(leaderboard: Sequence[CandidateRow], honest: ScoreRow) -> list[float]:
+    """Return what the axis has to hold: the candidates that are near the best ones, for there they differ."""
+    near = within_reach(leaderboard) or leaderboard
+    ends = [(row.score, row.low, row.high) for row in near] + [(honest.value, honest.low, honest.high)]
+    return [end for of_one in ends for end in of_one if end is not None and is_number(end)]
 
 
 def floor_score(leaderboard: Sequence[CandidateRow], metric: str) -> float | None:
@@ -186,13 +203,15 @@ def _mark(
     if value is None or not is_number(value):
         return None
     at = scale.position(value)
-    whisker = (scale.position(low), scale.position(high)) if low is not None and high is not None else (at, at)
-    bar = tuple(sorted((at, scale.position(floor)))) if floor is not None else (at, at)
+    ends = (low, high) if low is not None and high is not None else (value, value)
+    bar = tuple(sorted((at, scale.position(floor)))) if floor is not None and scale.holds(floor) else (at, at)
     return {
         "text": score_text(metric, value),
         "interval": interval_text(metric, low, high),
         "at": at,
-        "whisker": whisker,
+        "beyond": "" if scale.holds(value) else "left" if value < scale.low else "right",
+        "whisker": tuple(scale.position(end) for end in ends),
+        "caps": [scale.position(end) for end in ends if scale.holds(end)],
         "bar_at": bar[0],
         "bar_width": round(bar[1] - bar[0], 2),
     }
@@ -216,10 +235,3 @@ def seconds_text(seconds: float | None) -> str:
     if 0 < seconds < 0.01:
         return f"{1000 * seconds:.1f} ms"
     return f"{seconds:.2f} s" if seconds < 1 else f"{seconds:.1f} s" if seconds < 100 else f"{seconds:.0f} s"
-
-
-def p_text(p_value: float | None) -> str:
-    """Write a p-value: three decimals, one digit where it is tiny, nothing where there is none."""
-    if p_value is None or not is_number(p_value):
-        return ""
-    return f"{p_value:.3f}" if p_value >= 0.001 else f"{p_value:.0e}"

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from headstart.heads.report.charts import confusion_chart, confusion_counts, epochs_chart, intervals_chart
 from headstart.heads.report.rendering import render
 from headstart.heads.report.rows import CandidateRow, TestResult
-from headstart.heads.report.table import p_text, score_tiles, seconds_text
-from headstart.heads.report.text import ABSENT, headline, interval_text, params_text, printable, score_text
+from headstart.heads.report.table import score_tiles, seconds_text
+from headstart.heads.report.text import ABSENT, headline, interval_text, p_text, params_text, printable, score_text
 from headstart.heads.scoring import Difference, find_metric, metric_name
 
 

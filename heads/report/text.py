@@ -37,6 +37,19 @@ def interval_text(metric: str, low: float | None, high: float | None) -> str:
     return f"[{score_text(metric, low, unit=False)}, {score_text(metric, high, unit=False)}]"
 
 
+def p_text(p_value: float | None) -> str:
+    """Write a p-value with three decimals, and what is smaller as such; nothing where there is none."""
+    if p_value is None or not is_number(p_value):
+        return ""
+    return f"{p_value:.3f}" if p_value >= 0.001 else "< .001"
+
+
+def p_phrase(p_value: float) -> str:
+    """Write a p-value in a sentence: ``p = 0.346``, ``p < .001``."""
+    text = p_text(p_value)
+    return f"p {text}" if text.startswith("<") else f"p = {text}"
+
+
 def params_text(params: Mapping[str, object]) -> str:
     """Write a head's parameters, as in ``C = 0.01, k = 5``."""
     return ", ".join(

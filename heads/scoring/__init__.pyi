@@ -1,3 +1,6 @@
+from .by_class import ClassCurves as ClassCurves
+from .by_class import curves_of_classes as curves_of_classes
+from .by_class import score_classes as score_classes
 from .classification import measure as measure
 from .classification import score_predictions as score_predictions
 from .classification import score_together as score_together
@@ -12,6 +15,7 @@ from .metrics import METRICS as METRICS
 from .metrics import METRICS_OF as METRICS_OF
 from .metrics import REGRESSION_METRICS as REGRESSION_METRICS
 from .metrics import SMALLEST_PROBABILITY as SMALLEST_PROBABILITY
+from .metrics import ClassScore as ClassScore
 from .metrics import Metric as Metric
 from .metrics import Score as Score
 from .metrics import find_metric as find_metric
@@ -24,6 +28,7 @@ from .paired import RunnerUp as RunnerUp
 from .paired import compare_paired as compare_paired
 from .paired import holm as holm
 from .paired import tied_with_winner as tied_with_winner
+from .ranking import added_by_images as added_by_images
 from .regression import measure_numbers as measure_numbers
 from .regression import score_numbers as score_numbers
 from .resampling import most_together as most_together

@@ -10,6 +10,7 @@ from headstart.heads.errors import DataError
 from headstart.heads.scoring.functions import ClassSums
 from headstart.heads.scoring.intervals import MetricIntervals
 from headstart.heads.scoring.metrics import METRICS, SMALLEST_PROBABILITY, Score
+from headstart.heads.scoring.ranking import added_by_images
 from headstart.heads.scoring.regression import measure_numbers, score_numbers
 from headstart.heads.scoring.resampling import (
     count_true,
@@ -21,7 +22,7 @@ from headstart.heads.scoring.resampling import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from numpy.typing import ArrayLike, NDArray
 
@@ -29,10 +30,11 @@ if TYPE_CHECKING:
 
 
 class _Predicted(NamedTuple):
-    """Predictions of a candidate for images (n_images,): their classes, and the log-loss of each image."""
+    """Predictions for images (n_images,): classes, log-losses, and what images add to each metric that ranks them."""
 
     pred: NDArray[np.intp]
     loss: Doubles | None
+    added: Mapping[str, Doubles]
 
 
 def measure(
@@ -58,13 +60,16 @@ def score_predictions(
     """Return every metric of the task with its 95 % interval; those of numbers are `score_numbers`'.
 
     Accuracy, balanced accuracy (mean recall of the classes in `y_true`), macro-F1 (mean F1 of the classes in `y_true`
-    or `y_pred`) and log-loss (mean negative log probability of the true class, in nats) are scikit-learn's.
+    or `y_pred`), MCC and log-loss (mean negative log probability of the true class, in nats) are scikit-learn's; so are
+    those of ranks: ROC AUC and average precision of each class against the rest, means of the classes that some images
+    have and others have not, and top-5 accuracy, which fewer than six classes do not have.
 
     The first three have Wilson intervals at an effective number of images n: p (1-p) / variance, at most the images
     there are (for the means over C classes C² / Σ (1 / n_c)), and where nothing varies, as with all images right, that
     most itself. The variance of accuracy is the binomial's, or a ratio estimator's over groups; that of balanced
-    accuracy is the sum of its recalls'; macro-F1's is the bootstrap's, and over groups both means' are. The log-loss
-    has the bootstrap's percentiles. Groups are taken as wholes: where nothing varies they count as n² / Σ size² images,
+    accuracy is the sum of its recalls'; macro-F1's is the bootstrap's, and over groups both means' are. The metrics of
+    ranks have such intervals, too, by the variance of what images add. The log-loss and MCC have the bootstrap's
+    percentiles. Groups are taken as wholes: where nothing varies they count as n² / Σ size² images,
     and the normal quantile becomes Student's with n_groups - 1. A single group leaves all that is possible.
 
     Parameters
@@ -74,7 +79,7 @@ def score_predictions(
     n_classes : int
         0 of numbers.
     probability : array of shape (n_images, n_classes) or (n_images,), or None
-        Of every class, or of the true class alone. Without it the log-loss is None.
+        Of every class, or of the true class alone; then metrics of ranks are None. Without it the log-loss is, too.
     groups : int array of shape (n_images,) or None
         Images with the same number are drawn together.
     seed, n_resamples : int
@@ -107,6 +112,7 @@ def score_together(
     groups: ArrayLike | None = None,
     seed: int = 0,
     n_resamples: int = 1000,
+    added: Iterable[Mapping[str, Doubles]] | None = None,
 ) -> list[dict[str, Score | None]]:
     """Return each candidate's scores, as `score_predictions` gives them, on the same resamples of the same images.
 
@@ -116,6 +122,8 @@ def score_together(
         As for `score_predictions`.
     candidates : iterable of (array or None, array)
         Of each candidate `probability` and `y_pred`.
+    added : iterable of mapping of str to float64 ndarray of shape (n_images,), optional
+        Of each candidate `ranking.added_by_images`, where its `probability` is of the true class alone.
 
     Raises
     ------
@@ -129,6 +137,8 @@ def score_together(
         ]
     true = np.asarray(y_true).astype(np.intp)
     predicted = [_checked(true, probability, pred, n_classes) for probability, pred in candidates]
+    if added is not None:
+        predicted = [one._replace(added=own) for one, own in zip(predicted, added, strict=True)]
     values = [_values(true, one, n_classes) for one in predicted]
     units = number_units(groups, len(true))
     if len(true) > 1 and not units.any():  # a single group
@@ -153,13 +163,14 @@ def _checked(true: NDArray[np.intp], probability: ArrayLike | None, y_pred: Arra
             f"labels have shape {true.shape}, predictions {pred.shape}; expected (n_images,) of at least one"
         )
     if probability is None:
-        return _Predicted(pred, None)
+        return _Predicted(pred, None, {})
     of_true = np.asarray(probability, dtype=np.float64)
     if of_true.shape not in ((n_images, n_classes), (n_images,)):
         raise DataError(f"probabilities have shape {of_true.shape}, expected {(n_images, n_classes)}")
+    added = {}
     if of_true.ndim == 2:
-        of_true = of_true[np.arange(n_images), true]
-    return _Predicted(pred, -np.log(np.clip(of_true, SMALLEST_PROBABILITY, 1.0 - SMALLEST_PROBABILITY)))
+        added, of_true = added_by_images(true, of_true), of_true[np.arange(n_images), true]
+    return _Predicted(pred, -np.log(np.clip(of_true, SMALLEST_PROBABILITY, 1.0 - SMALLEST_PROBABILITY)), added)
 
 
 def _values(true: NDArray[np.intp], predicted: _Predicted, n_classes: int) -> dict[str, float | None]:
@@ -167,17 +178,18 @@ def _values(true: NDArray[np.intp], predicted: _Predicted, n_classes: int) -> di
         np.bincount(classes, minlength=n_classes) for classes in (true[predicted.pred == true], true, predicted.pred)
     ]
     loss = 0.0 if predicted.loss is None else predicted.loss.sum()
-    values = metrics_of_sums(np.append(np.concatenate(counts), loss)[None])
-    return {
-        name: None if metric.needs_probability and predicted.loss is None else float(values[name][0])
-        for name, metric in METRICS.items()
-    }
+    of_sums = metrics_of_sums(np.append(np.concatenate(counts), loss)[None])
+    values = {name: float(value[0]) for name, value in of_sums.items()}
+    if predicted.loss is None:
+        values = {name: value for name, value in values.items() if not METRICS[name].needs_probability}
+    values |= {name: float(added.sum()) for name, added in predicted.added.items()}
+    return {name: values.get(name) for name in METRICS}
 
 
 def metrics_of_sums(sums: Doubles) -> dict[str, Doubles]:
-    """Return every metric (n_sets,) of sets of images, each a row of sums, as `ClassSums` has them side by side."""
+    """Return the metrics (n_sets,) of sums for sets of images, each a row, as `ClassSums` has them side by side."""
     each = ClassSums.of(sums)
-    return {name: np.asarray(metric.of(each).values) for name, metric in METRICS.items()}
+    return {name: np.asarray(one.of(each).values) for name, one in METRICS.items() if one.basis == "sums"}
 
 
 def _intervals(
@@ -195,10 +207,13 @@ def _intervals(
     at_once = most_together(len(true), n_classes, n_resamples)
     for first in range(0, len(predicted), at_once):
         some = slice(first, first + at_once)
-        parts = [parts_of_units(true, pred, loss, units, n_classes) for pred, loss in predicted[some]]
+        parts = [parts_of_units(true, one.pred, one.loss, units, n_classes) for one in predicted[some]]
         drawn: list[list[dict[str, Doubles]]] = [[] for _ in parts]
         for number, sums in sum_resamples(counts, parts, draw_resamples(counts.shape[0], seed, n_resamples)):
             drawn[number].append(metrics_of_sums(sums))
-        for own, part, blocks in zip(values[some], parts, drawn, strict=True):
-            metrics = {name: np.concatenate([block[name] for block in blocks]) for name in METRICS}
-            yield intervals.ends(own, part[:, :n_classes], metrics)
+        for own, part, blocks, one in zip(values[some], parts, drawn, predicted[some], strict=True):
+            metrics = {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
+            ends = intervals.ends(own, part[:, :n_classes], metrics)
+            yield ends | {
+                name: intervals.end_of_added(METRICS[name], added, units) for name, added in one.added.items()
+            }

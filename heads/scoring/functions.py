@@ -77,6 +77,31 @@ def macro_f1(sums: ClassSums) -> OfClasses:
     return OfClasses(_mean_where(2 * sums.right, sums.true + sums.predicted), gradient)
 
 
+def mcc(sums: ClassSums) -> OfClasses:
+    """Correlation of true and predicted classes; 0 where all images are of one, or are taken for one.
+
+    References
+    ----------
+    Gorodkin, "Comparing two K-category assignments by a K-category correlation coefficient", Computational Biology and
+    Chemistry 28, 2004.
+    """
+    n_images, right = sums.true.sum(axis=1), sums.right.sum(axis=1)
+    together = right * n_images - (sums.true * sums.predicted).sum(axis=1)
+    varied = [n_images**2 - (each**2).sum(axis=1) for each in (sums.true, sums.predicted)]
+    size = np.sqrt(varied[0] * varied[1])
+    values = np.divide(together, size, out=np.zeros_like(size), where=size > 0)
+
+    def gradient() -> Doubles:
+        if size[0] == 0:
+            return sums.slopes()
+        of_true, of_predicted = (values[0] / each[0] for each in varied)
+        fall = (n_images[0] - sums.true[0]) * of_true + n_images[0] * of_predicted
+        true = (right[0] - sums.predicted[0]) / size[0] - fall
+        return sums.slopes(n_images[0] / size[0], true, sums.predicted[0] * of_predicted - sums.true[0] / size[0])
+
+    return OfClasses(values, gradient)
+
+
 def log_loss(sums: ClassSums) -> OfClasses:
     """Mean negative log probability of the true class, in nats."""
     n_images = sums.true.sum(axis=1)

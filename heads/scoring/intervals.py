@@ -104,6 +104,7 @@ class MetricIntervals:
         self._n_units, self._n_images = len(self._sizes), float(self._sizes.sum())
         self._grouped = self._n_units < self._n_images
         self._reach = quantile(self._n_units if self._grouped else None)
+        self._sizes_of_share = self._n_images, self._n_images**2 / float((self._sizes**2).sum())
         self._sizes_of_means = mean_size(true)
 
     def ends(
@@ -124,6 +125,15 @@ class MetricIntervals:
             name: self._end(METRICS[name], values[name], right, of_resamples) for name, of_resamples in drawn.items()
         }
 
+    def end_of_added(self, metric: Metric, added: Doubles, units: NDArray[np.intp]) -> tuple[float, float]:
+        """Return the interval of a share from what each image (n_images,) adds to it; `units` numbers the units."""
+        parts = np.bincount(units, added - added.mean())
+        variance = float(parts @ parts) * (self._n_units / max(1, self._n_units - 1) if self._grouped else 1.0)
+        # Pairs of images, of which a metric of ranks tells, are more than the images: it may vary less than a share.
+        sizes = self._sizes_of_share if metric.spread == "right" else (math.inf, self._sizes_of_means[1])
+        share = float(np.clip(added.sum(), 0.0, 1.0))
+        return wilson(share, effective_size(share, variance, *sizes), self._reach)
+
     def _end(self, metric: Metric, value: float | None, right: Any, drawn: Doubles) -> tuple[float, float]:
         if metric.unit != "share":
             low, high = np.percentile(drawn, [50 * (1 - CONFIDENCE), 50 * (1 + CONFIDENCE)])
@@ -134,7 +144,7 @@ class MetricIntervals:
                 variance = cluster_variance(np.asarray(right.sum(axis=1)), self._sizes)
             else:
                 variance = share * (1 - share) / self._n_images
-            size = effective_size(share, variance, self._n_images, self._n_images**2 / float((self._sizes**2).sum()))
+            size = effective_size(share, variance, *self._sizes_of_share)
         else:
             if metric.spread == "recalls" and not self._grouped:
                 variance = recall_variance(np.asarray(right.sum(axis=0)), self._counts)

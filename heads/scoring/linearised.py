@@ -13,8 +13,11 @@ from headstart.heads.errors import DataError
 from headstart.heads.scoring.functions import ClassSums, OfClasses
 from headstart.heads.scoring.intervals import effective_size, mean_size, quantile, wilson
 from headstart.heads.scoring.metrics import METRICS, SMALLEST_PROBABILITY, Metric, Score, find_metric
+from headstart.heads.scoring.ranking import added_by_images
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
 
     Doubles = NDArray[np.float64]
@@ -31,10 +34,13 @@ class Predictions:
         Classes as int; or the numbers, of a regressor.
     probability : ndarray of shape (n_images, n_classes) or (n_images,), or None
         Of every class, or of the true class alone, which is all that a log-loss needs.
+    added : mapping of str to ndarray of shape (n_images,)
+        `ranking.added_by_images`, which metrics of ranks need in place of the probability of every class.
     """
 
     classes: NDArray[Any] = field(repr=False)
     probability: NDArray[Any] | None = field(default=None, repr=False)
+    added: Mapping[str, NDArray[Any]] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,24 +82,63 @@ class ScoredImages:
         return self.parts(slopes) - other.parts(slopes)
 
 
-def score_images(metric: str, y: NDArray[Any], predictions: Predictions, n_classes: int) -> ScoredImages:
+@dataclass(frozen=True)
+class RankedScore:
+    """What each image (n_images,) adds to a candidate's metric of ranks; as `ScoredImages` is asked."""
+
+    added: Doubles
+
+    @property
+    def right(self) -> Doubles:
+        """Return 1 for each image that is right, of a metric that is the share of these."""
+        return np.rint(len(self.added) * self.added)
+
+    def value(self, metric: str) -> float:  # noqa: ARG002 - it is of one metric
+        """Return the metric."""
+        return float(self.added.sum())
+
+    def own_parts(self, metric: str) -> Doubles:  # noqa: ARG002 - it is of one metric
+        """Return each image's contribution near the value."""
+        return np.asarray(self.added - self.added.mean())
+
+    def less(self, other: RankedScore, metric: str) -> Doubles:  # noqa: ARG002 - it is of one metric
+        """Return each image's part in the difference."""
+        return self.added - other.added
+
+
+def score_images(metric: str, y: NDArray[Any], predictions: Predictions, n_classes: int) -> ScoredImages | RankedScore:
     """Put predictions beside the true classes `y` (n_images,).
 
     Raises
     ------
     DataError
-        The metric is unknown, there is no image, shapes do not agree, or a log-loss lacks probabilities.
+        The metric is unknown or needs more classes, there is no image, shapes do not agree, or probabilities lack.
     """
     found, classes, n_images = find_metric(metric, "classify"), np.asarray(predictions.classes), len(y)
     if n_images == 0 or y.shape != (n_images,) or classes.shape != (n_images,):
         raise DataError(
             f"labels have shape {y.shape}, predictions {classes.shape}; expected (n_images,) of at least one"
         )
+    if found.basis == "ranks":
+        return RankedScore(_added(found, y, predictions))
     loss = _losses(y, predictions.probability) if found.needs_probability else np.zeros(n_images)
     right = (classes == y).astype(np.float64)
     counts = [np.bincount(y, right, n_classes), np.bincount(y, None, n_classes), np.bincount(classes, None, n_classes)]
     sums = np.append(np.concatenate(counts), loss.sum())
     return ScoredImages(y=y, classes=classes, right=right, loss=loss, sums=sums)
+
+
+def _added(metric: Metric, y: NDArray[Any], predictions: Predictions) -> Doubles:
+    added, probability = predictions.added, predictions.probability
+    if metric.name not in added and probability is not None and probability.ndim == 2:
+        metric.refuse_few(probability.shape[1])
+        added = added_by_images(y, np.asarray(probability, dtype=np.float64))
+    if metric.name not in added:
+        raise DataError(
+            f"a candidate without the probability of every class, for images of several, has no {metric.name}; compare "
+            "it by another metric"
+        )
+    return np.asarray(added[metric.name], dtype=np.float64)
 
 
 def _losses(y: NDArray[Any], probability: NDArray[Any] | None) -> Doubles:
@@ -155,7 +200,7 @@ class LargeScores:
         self._size_of_mean = mean_size(per_unit)
 
     def values(self, predictions: Predictions, rows: slice) -> dict[str, float | None]:
-        """Return every metric of some of the images, without intervals."""
+        """Return every metric of some of the images, without intervals; those of ranks need every probability."""
         of_true = None if predictions.probability is None else predictions.probability[rows]
         some = Predictions(classes=predictions.classes[rows], probability=of_true)
         return {
@@ -170,15 +215,20 @@ class LargeScores:
             for name, scored in self._scored(self._y, predictions).items()
         }
 
-    def _scored(self, y: Rows, predictions: Predictions) -> dict[str, ScoredImages | None]:
+    def _scored(self, y: Rows, predictions: Predictions) -> dict[str, ScoredImages | RankedScore | None]:
         """Return the scored images of every metric; None where it needs probabilities that there are not."""
-        given = [one for one in METRICS.values() if predictions.probability is not None or not one.needs_probability]
+        probability = predictions.probability
+        of_sums = [one for one in METRICS.values() if one.basis == "sums"]
+        given = [one for one in of_sums if probability is not None or not one.needs_probability]
         # Of all that is given, the log-loss needs most.
         needy = max(given, key=lambda metric: metric.needs_probability)
         scored = score_images(needy.name, y, predictions, self._n_classes)
-        return {name: scored if one in given else None for name, one in METRICS.items()}
+        found: dict[str, ScoredImages | RankedScore] = {one.name: scored for one in given}
+        if probability is not None and probability.ndim == 2:
+            found |= {name: RankedScore(added) for name, added in added_by_images(y, probability).items()}
+        return {name: found.get(name) for name in METRICS}
 
-    def _score(self, metric: Metric, scored: ScoredImages) -> Score:
+    def _score(self, metric: Metric, scored: ScoredImages | RankedScore) -> Score:
         value, parts = scored.value(metric.name), scored.own_parts(metric.name)
         if self._units is not None:
             parts = np.bincount(self._units, parts).astype(np.float64, copy=False)
@@ -186,7 +236,9 @@ class LargeScores:
         reach = quantile(None if self._units is None else max(2, self._n_units))
         if metric.unit != "share":
             half = reach * math.sqrt(variance)
-            return Score(value, max(metric.ends[0], value - half), value + half)
+            return Score(value, max(metric.ends[0], value - half), min(metric.ends[1], value + half))
         sizes = self._size_of_share if metric.spread == "right" else self._size_of_mean
+        if isinstance(scored, RankedScore) and metric.spread != "right":
+            sizes = math.inf, sizes[1]  # as `MetricIntervals.end_of_added` says
         low, high = wilson(value, effective_size(value, variance, *sizes), reach)
         return Score(value, min(low, value), max(high, value))

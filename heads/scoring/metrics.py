@@ -28,8 +28,37 @@ class Score:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ClassScore:
+    """Scores of one class.
+
+    Attributes
+    ----------
+    name : str
+    support : int
+        Images of the class.
+    precision : float or None
+        Share of what is taken for it that is of it; None where nothing is.
+    recall, low, high : float or None
+        Share of its images that are taken for it, with its 95 % interval; None where it has no images.
+    f1 : float or None
+        Harmonic mean of both; None where it has no images and nothing is taken for it.
+    average_precision : float or None
+        As the metric of that name, of this class alone; None without probabilities, or without its images or others.
+    """
+
+    name: str
+    support: int
+    precision: float | None
+    recall: float | None
+    low: float | None
+    high: float | None
+    f1: float | None
+    average_precision: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Metric:
-    """One way to score predictions: a function of sums over images.
+    """One way to score predictions: a function of sums over images, or of every class's probability.
 
     Parameters
     ----------
@@ -43,12 +72,18 @@ class Metric:
     task : {"classify", "regress"}
     function : str or callable
         Of `heads.scoring.functions`, as ``module:function``: importing a row loads no numpy. Of a set of sums it gives
-        the value, and what an image adds near it, which intervals and paired tests go by.
+        the value, and what an image adds near it, which intervals and paired tests go by. One of
+        `heads.scoring.ranking` gives what each image adds, of which the value is the sum.
+    basis : {"sums", "ranks"}
+        What the function takes: `ClassSums` or `NumberSums`, or `RankedImages`, for which every class's probability
+        has to be known.
     ends : (float, float)
         Between which it lies.
     spread : {"resamples", "recalls", "right"}
-        Where a share's variance comes from: the bootstrap, the classes' recalls, or, of the share of right images, the
-        binomial; that one has McNemar's exact test, too.
+        Where a share's variance comes from: the bootstrap, the classes' recalls, or, of a share of right images, the
+        binomial; that one has McNemar's exact test, too. That of ranks comes from what images add.
+    fewest_classes : int
+        Of fewer, the metric says nothing.
     """
 
     name: str
@@ -57,11 +92,13 @@ class Metric:
     unit: Literal["share", "nats", "target", "none"]
     task: Literal["classify", "regress"]
     function: str | Callable[[Any], Any]
+    basis: Literal["sums", "ranks"] = "sums"
     ends: tuple[float, float] = (0.0, 1.0)
     spread: Literal["resamples", "recalls", "right"] = "resamples"
+    fewest_classes: int = 0
 
     def of(self, sums: Any) -> Any:
-        """Return the function's values and linearisation at these sums."""
+        """Return the function's values and linearisation at these sums, or what these images add."""
         if isinstance(self.function, str):
             module, _, name = self.function.partition(":")
             return getattr(import_module(module), name)(sums)
@@ -69,8 +106,22 @@ class Metric:
 
     @property
     def needs_probability(self) -> bool:
-        """Whether it goes by the probability of the true class, which some heads do not give."""
-        return self.unit == "nats"
+        """Whether it goes by probabilities, of the true class at least, which some heads do not give."""
+        return self.unit == "nats" or self.basis == "ranks"
+
+    def refuse_few(self, n_classes: int) -> None:
+        """Tell of classes that are too few for it.
+
+        Raises
+        ------
+        DataError
+            They are.
+        """
+        if n_classes < self.fewest_classes:
+            raise DataError(
+                f"{self.name} needs {self.fewest_classes} classes or more, there are {n_classes}: whatever is said of "
+                "so few is all right by it; choose by another metric, such as accuracy"
+            )
 
     def better(self, value: float) -> float:
         """Return the sort key of a value, the lowest being the best."""
@@ -155,6 +206,15 @@ for _metric in (
         function="headstart.heads.scoring.functions:macro_f1",
     ),
     Metric(
+        name="mcc",
+        title="MCC",
+        higher_is_better=True,
+        unit="none",
+        task="classify",
+        function="headstart.heads.scoring.functions:mcc",
+        ends=(-1.0, 1.0),
+    ),
+    Metric(
         name="log_loss",
         title="log-loss",
         higher_is_better=False,
@@ -162,6 +222,37 @@ for _metric in (
         task="classify",
         function="headstart.heads.scoring.functions:log_loss",
         ends=(0.0, -math.log(SMALLEST_PROBABILITY)),
+    ),
+    Metric(
+        name="roc_auc",
+        title="ROC AUC",
+        higher_is_better=True,
+        unit="share",
+        task="classify",
+        function="headstart.heads.scoring.ranking:roc_auc",
+        basis="ranks",
+        fewest_classes=2,
+    ),
+    Metric(
+        name="average_precision",
+        title="average precision",
+        higher_is_better=True,
+        unit="share",
+        task="classify",
+        function="headstart.heads.scoring.ranking:average_precision",
+        basis="ranks",
+        fewest_classes=2,
+    ),
+    Metric(
+        name="top5",
+        title="top-5 accuracy",
+        higher_is_better=True,
+        unit="share",
+        task="classify",
+        function="headstart.heads.scoring.ranking:top5",
+        basis="ranks",
+        spread="right",
+        fewest_classes=6,
     ),
     Metric(
         name="r2",

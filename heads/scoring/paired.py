@@ -10,7 +10,7 @@ import numpy as np
 from scipy.stats import binomtest
 
 from headstart.heads.scoring.intervals import CONFIDENCE, quantile, wilson
-from headstart.heads.scoring.linearised import Predictions, ScoredImages, score_images
+from headstart.heads.scoring.linearised import Predictions, RankedScore, ScoredImages, score_images
 from headstart.heads.scoring.metrics import Metric, find_metric
 from headstart.heads.scoring.regression import ScoredNumbers
 from headstart.heads.scoring.resampling import number_units
@@ -82,10 +82,11 @@ def compare_paired(
 ) -> Difference:
     """Return the difference of two candidates in a metric, with its 95 % interval and a two-sided p-value.
 
-    Accuracy over independent images has McNemar's exact test and Newcombe's interval (his method 10). Everything else
-    is a sum over units (images, or groups as wholes) of what each adds to the difference, macro-F1 after linearising it
-    halfway between the two, and of numbers that of the absolute errors for MAE, and of the squared errors for RMSE and
-    R², which order candidates alike: if the candidates are equal, each unit's part could as well have the other sign.
+    Accuracy over independent images has McNemar's exact test and Newcombe's interval (his method 10), and so has top-5
+    accuracy. Everything else is a sum over units (images, or groups as wholes) of what each adds to the difference,
+    macro-F1 and MCC after linearising them halfway between the two, metrics of ranks after linearising each side, as
+    DeLong's test does, and of numbers that of the absolute errors for MAE, and of the squared errors for RMSE and R²,
+    which order candidates alike: if the candidates are equal, each unit's part could as well have the other sign.
     The p-value is the share of 2000 random flips whose sum is at least as far from 0. Where fewer than 10 are, or there
     are more than 20 000 units, it is the tail of the normal limit at Σ parts / √(Σ parts²), and no less than 2 / 2^m
     where m units differ. The interval is then the linearised difference's: normal for images, Student's for groups. It
@@ -219,7 +220,7 @@ def _compare(
 
 def _sides(
     metric: Metric, true: NDArray[Any], everyone: Sequence[Predictions]
-) -> Iterator[ScoredImages | ScoredNumbers]:
+) -> Iterator[ScoredImages | RankedScore | ScoredNumbers]:
     """Yield what each candidate says beside what is true."""
     if metric.task == "regress":
         yield from (ScoredNumbers.of(true, side.classes) for side in everyone)

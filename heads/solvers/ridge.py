@@ -14,6 +14,7 @@ from headstart.heads.estimators import (
     fit_temperatures,
     left_out_rows,
     left_out_scores,
+    left_out_together,
 )
 from headstart.heads.features import contiguous_rows
 from headstart.heads.prediction import widen_classes
@@ -37,8 +38,10 @@ class Projection(NamedTuple):
         VᵀXᵀT or UᵀT of the centred targets T.
     known : ndarray of shape (n_known, n_directions)
         XV or XXᵀU, of images that leave-one-out looks at.
+    roots : ndarray of shape (n_known, n_directions)
+        A row's leverage on another is the sum of the products of both over lengths + a.
     squares : ndarray of shape (n_known, n_directions)
-        An image's leverage is the sum of its row over lengths + a.
+        Those of `roots`: the leverage on itself.
     asked : ndarray of shape (n_scored, n_features)
     turning, height : ndarray of shape (n_features, n_directions) and (n_directions,)
         asked · turning - height are the images to score in the same directions.
@@ -47,6 +50,7 @@ class Projection(NamedTuple):
     lengths: Doubles
     moments: Doubles
     known: Floats
+    roots: Floats
     squares: Floats
     asked: Floats
     turning: Floats
@@ -82,30 +86,31 @@ def solve_ridge(
         An alpha is not above 0.
     """
     alphas = [_alphas(grid) for grid in grids]
+    views = next((params.get("views", 1) for grid in grids for params in grid), 1)
     found = []
     for (rows, _), projection, some in zip(
-        folds, _project_folds(features, codes, n_classes, folds), alphas, strict=True
+        folds, _project_folds(features, codes, n_classes, folds, views), alphas, strict=True
     ):
         present, places = np.unique(codes[rows], return_inverse=True)
-        probabilities = _probabilities(projection, places, some)
+        probabilities = _probabilities(projection, places, some, views)
         found.append([widen_classes(probability, present, n_classes) for probability in probabilities])
     return found
 
 
 def _project_folds(
-    features: Singles, codes: NDArray[np.intp], n_classes: int, folds: Sequence[tuple[Rows, Rows]]
+    features: Singles, codes: NDArray[np.intp], n_classes: int, folds: Sequence[tuple[Rows, Rows]], views: int
 ) -> Iterator[Projection]:
     n_fewest, n_features = min(len(rows) for rows, _ in folds), features.shape[1]
     if n_fewest < n_features:
         for rows, scored in folds:
-            yield project_few(contiguous_rows(features, rows), codes[rows], contiguous_rows(features, scored))
+            yield project_few(contiguous_rows(features, rows), codes[rows], contiguous_rows(features, scored), views)
         return
     # The smaller of both Gram matrices is that of features, and folds can share it.
     images = part_images(features, codes, n_classes, [rows for rows, _ in folds], with_gram=True)
     # Where images are few, leave-one-out divides by what is left of 1 beside a leverage of nearly 1.
     dtype: Any = np.float32 if n_fewest >= 2 * n_features else np.float64
     for (rows, scored), used in zip(folds, images.parts.fits, strict=True):
-        known = contiguous_rows(features, rows[left_out_rows(len(rows))])
+        known = contiguous_rows(features, rows[left_out_rows(len(rows), views)])
         yield project_parts(images.sums, used, known, contiguous_rows(features, scored), dtype)
 
 
@@ -126,11 +131,11 @@ def project_parts(sums: PartSums, used: NDArray[np.bool_], known: Singles, asked
     known, asked = ((some - sums.centre).astype(dtype, copy=False) for some in (known, asked))
     turned = known @ turning - height
     return Projection(
-        np.maximum(lengths, 0.0), directions.T @ products, turned, np.square(turned), asked, turning, height
+        np.maximum(lengths, 0.0), directions.T @ products, turned, turned, np.square(turned), asked, turning, height
     )
 
 
-def project_few(features: Singles, codes: NDArray[np.intp], asked: Singles) -> Projection:
+def project_few(features: Singles, codes: NDArray[np.intp], asked: Singles, views: int) -> Projection:
     """Return the projection of fewer images than features, by products of images with each other, in float64."""
     known, others = standardise(features, asked, np.float64)
     present, places = np.unique(codes, return_inverse=True)
@@ -138,14 +143,14 @@ def project_few(features: Singles, codes: NDArray[np.intp], asked: Singles) -> P
     lengths, units = np.linalg.eigh(known @ known.T)
     lengths = np.maximum(lengths, 0.0)
     moments = units.T @ (targets - targets.mean(axis=0))
-    some = units[left_out_rows(len(units))]
-    height = np.zeros(len(lengths))
-    return Projection(lengths, moments, some * lengths, np.square(some) * lengths, others, known.T @ units, height)
+    some = units[left_out_rows(len(units), views)]
+    roots, squares, height = some * np.sqrt(lengths), np.square(some) * lengths, np.zeros(len(lengths))
+    return Projection(lengths, moments, some * lengths, roots, squares, others, known.T @ units, height)
 
 
-def _probabilities(projection: Projection, codes: NDArray[np.intp], alphas: Doubles) -> Iterator[Doubles]:
+def _probabilities(projection: Projection, codes: NDArray[np.intp], alphas: Doubles, views: int) -> Iterator[Doubles]:
     """Yield those of the scored images (n_scored, n_classes) for each alpha; classes come before images until then."""
-    dtype, left_out = projection.known.dtype, left_out_rows(len(codes))
+    dtype, left_out = projection.known.dtype, left_out_rows(len(codes), views)
     targets = class_targets(codes, int(codes.max()) + 1)
     mean = targets.mean(axis=0)
     by_class, height = targets[left_out].T.astype(dtype, order="C"), mean[:, None].astype(dtype)
@@ -157,8 +162,13 @@ def _probabilities(projection: Projection, codes: NDArray[np.intp], alphas: Doub
         fitted = (solved @ projection.known.T).reshape(shape)
         # There are fewer weights than images to turn.
         scores = (solved @ projection.turning.T) @ projection.asked.T - (solved @ projection.height)[:, None]
-        leverages = inverse.astype(dtype) @ projection.squares.T + dtype.type(1.0 / len(codes))
-        of_known = left_out_scores(by_class, fitted + height, leverages)
+        if views == 1:
+            leverages = inverse.astype(dtype) @ projection.squares.T + dtype.type(1.0 / len(codes))
+            of_known = left_out_scores(by_class, fitted + height, leverages)
+        else:
+            roots = projection.roots.reshape(-1, views, inverse.shape[1])
+            together = np.stack([(roots * one.astype(dtype)) @ roots.swapaxes(1, 2) for one in inverse])
+            of_known = left_out_together(by_class, fitted + height, together + 1.0 / len(codes))
         temperatures = fit_temperatures(of_known, codes[left_out], len(codes))
         for part, temperature in zip(scores.reshape(shape), temperatures, strict=True):
             yield softmax((part.T + mean) / temperature, axis=1)

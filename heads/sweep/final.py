@@ -46,14 +46,14 @@ class FinalScore:
 
 
 def fit_final(candidate: Candidate, X: ArrayLike | Stream, y: ArrayLike, plan: SplitPlan, seed: int = 0) -> Any:
-    """Return the candidate's head, fitted on the train rows of `X` (n_images, n_features) and `y` (n_images,)."""
+    """Return the candidate's head, fitted on train: all its views in `X` (n_rows, n_features), and `y` (n_images,)."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # the sweep's result has reported it for this candidate
         if isinstance(X, Stream):
             return fit_streamed(candidate, X, np.asarray(y).astype(np.intp), plan, seed)
-        rows = np.ascontiguousarray(np.asarray(X)[plan.train], dtype=np.float32)
+        rows = np.ascontiguousarray(np.asarray(X)[plan.views.to_fit(plan.train)], dtype=np.float32)
         model: Any = find_head(candidate.head, candidate.task).make(candidate.params, seed)
-        return model.fit(rows, np.asarray(y)[plan.train])
+        return model.fit(rows, plan.views.labels(np.asarray(y)[plan.train]))
 
 
 def score_test(
@@ -70,7 +70,7 @@ def score_test(
     Parameters
     ----------
     model : fitted scikit-learn classifier or regressor
-    X : array-like of shape (n_images, n_features), or Stream
+    X : array-like of shape (n_rows, n_features), or Stream
         Of a stream the intervals are those of `LargeScores`.
     y : array of shape (n_images,)
         Classes as int, or numbers for a regressor.
@@ -85,13 +85,14 @@ def score_test(
     probability = None
     if is_regressor(model):
         true, n_classes = np.asarray(y)[rows], 0
-        predictions: NDArray[Any] = predict_numbers(model, np.asarray(X)[rows])
+        predictions: NDArray[Any] = plan.views.mean(predict_numbers(model, np.asarray(X)[plan.views.to_score(rows)]))
     else:
         labels = np.asarray(y).astype(np.intp)
         true, n_classes = labels[rows], int(labels.max()) + 1
         if isinstance(X, Stream):
             return _score_stream(model, X, true, n_classes, rows, together)
-        predictions, probability = predict(model, np.asarray(X)[rows], n_classes)
+        of_rows = predict(model, np.asarray(X)[plan.views.to_score(rows)], n_classes)
+        predictions, probability = plan.views.joined(*of_rows)
     scores = score_predictions(true, probability, predictions, n_classes, groups=together, seed=seed)
     return FinalScore(rows=rows, predictions=predictions, probability=probability, scores=scores)
 
@@ -106,6 +107,6 @@ def _score_stream(
 ) -> FinalScore:
     parts = [predict(model, block.features, n_classes)[1] for block in stream.blocks(rows)]
     probability = np.concatenate([part for part in parts if part is not None])
-    predictions = Predictions(classes=probability.argmax(axis=1), probability=probability[np.arange(len(true)), true])
+    predictions = Predictions(classes=probability.argmax(axis=1), probability=probability)
     scores = LargeScores(true, n_classes, groups).scores(predictions)
     return FinalScore(rows=rows, predictions=predictions.classes, probability=probability, scores=scores)

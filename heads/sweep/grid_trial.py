@@ -65,7 +65,7 @@ def run_solver(solver: GridSolver, cells: Cells, features: object, task: Task) -
             solve_cells = _solve_across if solver.across_folds else _solve_each
             found = solve_cells(solve, cells, np.asarray(features), task)
             by_cell = {
-                (fold, number): probability
+                (fold, number): task.plan.views.mean(probability)
                 for (fold, some), probabilities in zip(cells.items(), found, strict=True)
                 for number, probability in zip(some, probabilities, strict=True)
             }
@@ -75,19 +75,21 @@ def run_solver(solver: GridSolver, cells: Cells, features: object, task: Task) -
 
 
 def _solve_across(solve: Any, cells: Cells, X: NDArray[Any], task: Task) -> list[list[NDArray[np.float64]]]:
-    folds = [task.plan.folds[fold] for fold in cells]
-    found: list[list[NDArray[np.float64]]] = solve(
-        X, task.y, task.n_classes, folds, [list(some.values()) for some in cells.values()]
-    )
+    views = task.plan.views
+    folds = [(views.to_fit(fit), views.to_score(score)) for fit, score in (task.plan.folds[fold] for fold in cells)]
+    grids = [list(some.values()) for some in cells.values()]
+    found: list[list[NDArray[np.float64]]] = solve(X, views.labels(task.y), task.n_classes, folds, grids)
     return found
 
 
 def _solve_each(solve: Any, cells: Cells, X: NDArray[Any], task: Task) -> Iterator[list[NDArray[np.float64]]]:
     for fold, some in cells.items():
         fit_rows, score_rows = task.plan.folds[fold]
-        present, codes = np.unique(task.y[fit_rows], return_inverse=True)
+        views = task.plan.views
+        present, codes = np.unique(views.labels(task.y[fit_rows]), return_inverse=True)
         seed = task.seed + task.plan.round_of(fold)
-        found = solve(contiguous_rows(X, fit_rows), codes, contiguous_rows(X, score_rows), list(some.values()), seed)
+        known, asked = contiguous_rows(X, views.to_fit(fit_rows)), contiguous_rows(X, views.to_score(score_rows))
+        found = solve(known, codes, asked, list(some.values()), seed)
         yield [widen_classes(probability, present, task.n_classes) for probability in found]
 
 

@@ -35,7 +35,7 @@ class SweepSize:
     def of(cls, task: Task, n_features: int, n_workers: int) -> SweepSize:
         """Return the size of a task's sweep on features of up to so many columns."""
         # Of each fit on a fold: two scores an image and class, and of ten steps of L-BFGS their own and the gradients'.
-        numbers = max(1, task.n_classes) * (2 * len(task.y) + 22 * n_features)
+        numbers = max(1, task.n_classes) * (2 * len(task.y) * task.plan.views.n + 22 * n_features)
         return cls(
             n_folds=len(task.plan.folds),
             n_rounds=task.plan.repeats,

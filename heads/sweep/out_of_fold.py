@@ -29,7 +29,7 @@ def predict_folds(candidate: Candidate, features: NDArray[np.float32], task: Tas
     Parameters
     ----------
     candidate : Candidate
-    features : float32 ndarray of shape (n_images, n_features)
+    features : float32 ndarray of shape (n_rows, n_features)
     task : Task
         Of the sweep.
 
@@ -52,5 +52,6 @@ def _fit_fold(candidate: Candidate, features: NDArray[np.float32], fold: int, ta
     fit_rows, score_rows = task.plan.folds[fold]
     model = find_head(candidate.head).make(candidate.params, task.seed)
     with isolated_job():  # what it warns of, the sweep's result has reported for this candidate
-        model.fit(contiguous_rows(features, fit_rows), task.y[fit_rows])
-        return predict(model, features[score_rows], task.n_classes)[1]
+        views = task.plan.views
+        model.fit(contiguous_rows(features, views.to_fit(fit_rows)), views.labels(task.y[fit_rows]))
+        return views.joined(*predict(model, features[views.to_score(score_rows)], task.n_classes))[1]

@@ -78,7 +78,7 @@ def sweep(
     y : array of shape (n_images,)
         Classes, 0 … n_classes - 1, of the whole image set; or numbers, where the metric is one of numbers.
     plan : SplitPlan
-        Its folds compare the candidates; its test rows are not touched.
+        Its folds compare the candidates; its test rows are not touched. With views, features have a row for each.
     metric : str
         What orders the results, and says whether heads tell classes apart or predict numbers.
     groups : int array of shape (n_images,) or None
@@ -151,7 +151,12 @@ def select(results: Sequence[Result], metric: str = "accuracy") -> Result:
     kind = find_metric(metric)
     best = min(results, key=lambda result: rank_of(result, kind), default=None)
     if best is None or not _is_finite(best.scores.get(metric)):
-        raise DataError(f"none of {len(results)} results has a {metric}; choose by another metric or try other heads")
+        silent = sorted({result.candidate.head for result in results if not result.error})
+        lack = f", which needs probabilities that {', '.join(silent)} do not give" if silent else ""
+        lack = lack if kind.needs_probability else ""
+        raise DataError(
+            f"none of {len(results)} results has a {metric}{lack}; choose by another metric or try other heads"
+        )
     return best
 
 
@@ -193,7 +198,7 @@ def _run_jobs(
     receive: Callable[[Candidate, Result | BaseException], None],
 ) -> None:
     shared = running.dask == "threads"
-    sources, width = _checked_sources(candidates, len(task.y), shared=shared)
+    sources, width = _checked_sources(candidates, len(task.y) * task.plan.views.n, shared=shared)
     with quiet_and_single_threaded(), open_client(running.dask, running.workers) as client:
 
         def start(some: Sequence[Candidate]) -> dict[Any, Candidate]:
@@ -214,7 +219,7 @@ def _run_jobs(
 
 
 def _checked_sources(
-    candidates: Sequence[Candidate], n_images: int, *, shared: bool
+    candidates: Sequence[Candidate], n_rows: int, *, shared: bool
 ) -> tuple[dict[tuple[str, str], object], int]:
     """Check each feature set once and return what workers get, by key and tap, and the most columns.
 
@@ -228,7 +233,7 @@ def _checked_sources(
     sources: dict[tuple[str, str], object] = {}
     widths = []
     for name, candidate in sets.items():
-        X = feature_matrix(candidate.features, n_images, f"{candidate.backbone}/{candidate.tap}")
+        X = feature_matrix(candidate.features, n_rows, f"{candidate.backbone}/{candidate.tap}")
         widths.append(X.shape[1])
         by_value = shared or isinstance(candidate.features, np.ndarray | list | tuple)
         sources[name] = X if by_value else ReadOnce(candidate.features)

@@ -11,7 +11,7 @@ import numpy as np
 from headstart.heads.errors import DataError
 from headstart.heads.isolation import isolated_job
 from headstart.heads.prediction import predict, predict_numbers
-from headstart.heads.scoring import Predictions, measure, score_together
+from headstart.heads.scoring import Predictions, added_by_images, measure, score_together
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -70,8 +70,8 @@ class Result:
     warnings : list of str
         What scikit-learn warned of, each text once.
     predictions : Predictions or None
-        Of the images that were scored, fold after fold, for paired comparisons: classes, and the probability of the
-        true class; or numbers, where `classes` stands, as float64.
+        Of the images that were scored, fold after fold, for paired comparisons: classes, the probability of the true
+        class, and what images add to metrics of ranks; or numbers, where `classes` stands, as float64.
     """
 
     candidate: Candidate
@@ -133,12 +133,15 @@ def _run(
         if number:
             model = head.make(candidate.params, task.seed + task.plan.round_of(number))
         start = time.perf_counter()
-        model.fit(contiguous_rows(X, fit_rows), task.y[fit_rows])
+        views = task.plan.views
+        model.fit(contiguous_rows(X, views.to_fit(fit_rows)), views.labels(task.y[fit_rows]))
         fit_seconds += time.perf_counter() - start
         history = training_curve(model) if number == 0 else history
-        scored = X[score_rows]
+        scored = X[views.to_score(score_rows)]
         parts.append(
-            predict(model, scored, task.n_classes) if task.n_classes else (predict_numbers(model, scored), None)
+            views.joined(*predict(model, scored, task.n_classes))
+            if task.n_classes
+            else (views.mean(predict_numbers(model, scored)), None)
         )
     predicted = PredictedInFolds(
         candidate=candidate, parts=parts, fit_seconds=fit_seconds, history=history, warnings=texts
@@ -163,6 +166,7 @@ def score_folds(predicted: Sequence[PredictedInFolds], task: Task) -> list[Resul
         task.n_classes,
         groups=_drawn_together(task, every_row),
         seed=task.seed,
+        added=[own.added for own in measured.values()] if task.n_classes else None,
     )
     for (number, own), scored in zip(measured.items(), scores, strict=True):
         of_true = None if own.of_true is None else own.of_true.astype(np.float32)
@@ -174,17 +178,22 @@ def score_folds(predicted: Sequence[PredictedInFolds], task: Task) -> list[Resul
             fit_seconds=predicted[number].fit_seconds,
             history=predicted[number].history,
             warnings=predicted[number].warnings,
-            predictions=Predictions(classes=values, probability=of_true),
+            predictions=Predictions(
+                classes=values,
+                probability=of_true,
+                added={name: added.astype(np.float32) for name, added in own.added.items()},
+            ),
         )
     return [results[number] for number in range(len(predicted))]
 
 
 class _Measured(NamedTuple):
-    """Metrics by fold; fold after fold classes or numbers (n_scored,), and the true class's probability (n_scored,)."""
+    """Metrics by fold; fold after fold classes or numbers (n_scored,), and what is known of each by probabilities."""
 
     per_fold: list[dict[str, float | None]]
     classes: NDArray[Any]
     of_true: NDArray[np.float64] | None
+    added: dict[str, NDArray[np.float64]]
 
 
 def _measure_folds(predicted: PredictedInFolds, task: Task) -> _Measured:
@@ -200,7 +209,11 @@ def _measure_folds(predicted: PredictedInFolds, task: Task) -> _Measured:
         if probability is not None:
             of_true.append(probability[np.arange(len(y)), y])
     every_class = np.concatenate([classes for classes, _ in predicted.parts])
-    return _Measured(per_fold, every_class, np.concatenate(of_true) if of_true else None)
+    if not of_true:
+        return _Measured(per_fold, every_class, None, {})
+    true = task.y[np.concatenate([rows for _, rows in task.plan.folds])]
+    every_probability = np.concatenate([probability for _, probability in predicted.parts if probability is not None])
+    return _Measured(per_fold, every_class, np.concatenate(of_true), added_by_images(true, every_probability))
 
 
 def _drawn_together(task: Task, rows: NDArray[np.intp]) -> NDArray[Any] | None:

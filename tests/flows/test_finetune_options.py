@@ -34,6 +34,8 @@ SOME: Mapping[str, Any] = {
     "min_steps": 9,
     "batch_norm": "train",
     "precision": "fp32",
+    "views": True,
+    "average_views": True,
     "backbone": "small_cnn",
     "weights": "none",
     "labels": Path("labels.csv"),
@@ -95,7 +97,7 @@ def test_every_option_of_the_command_reaches_the_job(monkeypatch: pytest.MonkeyP
     words = ["finetune", "c", "--from", "layer3", "--from", "layer4", "--json"]
     for name in names("command"):
         for value in SOME[name] if isinstance(SOME[name], list) else [SOME[name]]:
-            words += [f"--{name.replace('_', '-')}", str(value)]
+            words += [f"--{name.replace('_', '-')}", *([] if value is True else [str(value)])]
     app(words, standalone_mode=False)
     ((cache, layers, options),) = asked
     assert (cache, layers) == (Path("c"), ["layer3", "layer4"])

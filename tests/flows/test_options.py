@@ -17,6 +17,7 @@ from headstart.extractors.cache.cache import EmbeddingCache
 from headstart.extractors.spec.key import EmbeddingKey
 from headstart.extractors.spec.option import Option, options_of, shared_values
 from headstart.extractors.spec.settings import Settings, SettingsKeywords
+from headstart.extractors.spec.views import ViewKeywords, ViewOptions
 from headstart.flows.cli import clustering as cli_clustering
 from headstart.flows.cli import extract as cli_extract
 from headstart.flows.cli import fit as cli_fit
@@ -58,6 +59,8 @@ SOME: Mapping[str, Any] = {
     "few_shot": True,
     "calibrate": True,
     "report": False,
+    "views": True,
+    "average_views": True,
 }
 """For each option that a command or a table has, another value than its default."""
 
@@ -68,6 +71,7 @@ KEYWORDS = [
     (FitOptions, FitKeywords),
     (ExtractOptions, ExtractKeywords),
     (Settings, SettingsKeywords),
+    (ViewOptions, ViewKeywords),
     (PredictOptions, PredictKeywords),
     (ClusterOptions, ClusterKeywords),
     (FinetuneOptions, FinetuneKeywords),
@@ -213,7 +217,8 @@ def test_options_are_given_as_one_object_or_by_name(embed: Any, tmp_path: Path) 
 def test_a_field_of_the_key_with_an_option_is_asked_for_kept_and_told(photos: Path, tmp_path: Path) -> None:
     in_key = {"precision": "fp32", "decode": "draft", "range": (0, 4095), "colour": "srgb", "dtype": "float16"}
     in_key |= {"exact": True, "image_size": 16}
-    assert in_key.keys() == shared_values(Settings, EmbeddingKey).keys()
+    # Which view a key is of follows from how many are asked for, see tests/flows/extraction/test_views.py.
+    assert in_key.keys() | {"view"} == shared_values(Settings, EmbeddingKey).keys()
     assert set(in_key) < set(names(ExtractOptions, "command")) & set(Experiment.model_fields)
     (noted,) = extract(photos, "small_cnn", options=ExtractOptions(weights="none", cache=tmp_path / "c", **in_key)).keys
     key = EmbeddingCache(tmp_path / "c").stores()[0].key
@@ -224,7 +229,7 @@ def test_a_field_of_the_key_with_an_option_is_asked_for_kept_and_told(photos: Pa
 def test_an_experiment_has_every_setting_with_its_name_default_type_and_bounds() -> None:
     experiment = Experiment(**EXPERIMENT, fit=[{"head": ["knn"]}])
     assert experiment.settings == Settings()
-    for one in options_of(Settings):
+    for one in [*options_of(ViewOptions), *(one for one in options_of(Settings) if one.option.table)]:
         field = Experiment.model_fields[one.name]
         assert (field.annotation, field.default) == (one.kind, one.default)
         bounds = [("ge", one.option.least), ("lt", one.option.below)]
@@ -235,7 +240,7 @@ def test_an_experiment_has_every_setting_with_its_name_default_type_and_bounds()
     others = {"precision": "bf16", "decode": "full", "range": (0, 255), "colour": "as-stored", "compile": "on"}
     others |= {"device": "cpu", "dtype": "float16", "batch_size": 3, "workers": 2, "image_size": 96}
     alone = {"exact": True}  # excludes a batch size and compilation
-    assert {*others, *alone} == {one.name for one in options_of(Settings)}
+    assert {*others, *alone} == set(names(Settings, "table"))
     for given in (others, alone):
         assert Experiment(**EXPERIMENT, fit=[{"head": ["knn"]}], **given).settings == Settings(**given)
 

@@ -9,9 +9,19 @@ from PIL import Image
 
 from headstart.heads.analysis.calibration import Bin, CalibrationError
 from headstart.heads.analysis.few_shot import FewShotPoint
-from headstart.heads.report.exhibits import CopyPair, CopyPairs, Curve, Mistake, OutlierRow, Reliability, SuspectRow
+from headstart.heads.report.exhibits import (
+    CopyPair,
+    CopyPairs,
+    Curve,
+    Mistake,
+    OutlierRow,
+    Reliability,
+    RightAnswer,
+    SuspectRow,
+)
 from headstart.heads.report.page import ReportData
 from headstart.heads.report.rows import CandidateRow, ScoreRow, TestResult
+from headstart.heads.scoring import ClassScore
 
 HEADLINE = "mobilenet_v2 · penultimate · logreg (C = 0.01): 83.3 % accuracy [50.0, 97.8] on val, 6 images, scored once"
 
@@ -96,7 +106,22 @@ def everything(name: str = "bees", path: str = "train/bees/b.jpg") -> dict[str, 
         "near_copies": CopyPairs(n_found=3, threshold=0.92, pairs=[pair]),
         "embedding_paths": [f"{path}{number}" for number in range(8)],
         "embedding_thumbnails": [thumbnail("navy"), *[None] * 7],
+        "embedding_right": np.array([1, 0, 1, -1, -1, -1, -1, -1]),
+        "classes": [class_score(name, 0.5, 2), class_score("ants", 0.75, 4, average_precision=None)],
+        "right": [
+            RightAnswer(path=path, true=name, kind="surest", probability=0.99, thumbnail=thumbnail()),
+            RightAnswer(path=path, true=name, kind="least sure", probability=0.51, thumbnail=None),
+        ],
+        "command": f"headstart fit {path}",
+        "files": {"model": "model", "predictions (CSV)": "predictions.csv"},
     }
+
+
+def class_score(name: str, recall: float | None, support: int, **changes: Any) -> ClassScore:
+    """Return the scores of a class."""
+    low, high = (None, None) if recall is None else (recall - 0.2, recall + 0.2)
+    given: dict[str, Any] = {"name": name, "support": support, "recall": recall, "low": low, "high": high}
+    return ClassScore(**(given | {"precision": 0.8, "f1": 0.6, "average_precision": 0.7} | changes))
 
 
 def history(*val_losses: float | None) -> list[dict[str, float | int | None]]:

@@ -7,6 +7,7 @@ from headstart.extractors.spec import short_name
 from headstart.flows.fitting import compare_with_winner
 from headstart.flows.fitting.finetuning.linear import LinearHeads
 from headstart.flows.fitting.finetuning.sweep import Compared
+from headstart.flows.fitting.finetuning.trainer import HEAD
 from headstart.flows.problem import Problem
 from headstart.heads.report import NO_SCORE, CandidateRow, ScoreRow, score_rows
 from headstart.heads.scoring import RunnerUp, find_metric
@@ -54,6 +55,7 @@ def _row(problem: Problem, result: Result, metric: str, plan: SplitPlan, rival: 
         split=split if n_done in (0, n_folds) else f"{n_done} of {n_folds} folds",
         scores=score_rows(result.scores),
         fit_seconds=round(result.fit_seconds, 4),
+        views=problem.n_views if candidate.head == HEAD else 1,
         error=result.error,
         warnings=result.warnings,
         tied=rival.tied if rival else None,

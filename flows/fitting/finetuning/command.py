@@ -29,7 +29,8 @@ def command_of(cache: Path, layers: Sequence[str], options: FinetuneOptions) -> 
     if all(option.command for _, option in changed.values()):
         words = ["headstart", "finetune", str(cache), "--from", *layers]
         for name, (value, option) in changed.items():
-            words += [option.flag or f"--{name.replace('_', '-')}", *map(_word, _as_list(value))]
+            spelt = option.flag or f"--{name.replace('_', '-')}"
+            words += [spelt] if value is True else [spelt, *map(_word, _as_list(value))]
         return shlex.join(words)
     layer = repr(layers[0]) if len(layers) == 1 else repr(list(layers))
     given = "".join(f", {name}={value!r}" for name, (value, _) in changed.items())

@@ -21,7 +21,7 @@ from headstart.flows.fitting.finetuning.sweep import FINALISTS, Compared
 from headstart.flows.fitting.finetuning.trainer import HEAD, TailTrainer
 from headstart.flows.history import RUN_FILE, Run, describe_run, write_predictions
 from headstart.flows.output import RunPlace
-from headstart.flows.problem import Problem
+from headstart.flows.problem import Problem, describe_views
 from headstart.heads.finetuning import TailClassifier
 from headstart.heads.report import NO_SCORE, CandidateRow, ScoreRow, TestResult, score_rows
 from headstart.heads.saving import save_model
@@ -64,7 +64,8 @@ def describe(done: Done, place: RunPlace) -> FinetuneSummary:
     )
     cache = chosen.trunk.store.path.parent.parent
     candidates = describe_candidates(done.compared, done.linear, problem, plan, done.choices.metric, options.seed)
-    notes = [*problem.notes, *plan.notes, verdict(difference), *_notes(done)]
+    on_views = describe_views(problem.find(tail_row.key, tail_row.tap), average=options.average_views)
+    notes = [*problem.notes, *plan.notes, *on_views, verdict(difference), *_notes(done)]
     if candidates and candidates[0].head != HEAD:
         notes.append(f"by {candidates[0].split}, {candidates[0].head} stands above every tail")
     return FinetuneSummary(
@@ -117,6 +118,8 @@ def write(done: Done, place: RunPlace, summary: FinetuneSummary) -> Run:
         seconds=summary.seconds,
         name=done.choices.options.name,
         note=done.choices.options.note,
+        views=summary.winner.views,
+        average_views=done.choices.options.average_views,
     )
     run = describe_run(as_fit, problem, done.plan, done.test, done.choices.as_settings(problem.target))
     # Of a candidate the card needs no more than its place and name.
@@ -154,6 +157,7 @@ def _row(
         split=done.plan.test_name,
         scores=score_rows(score.scores),
         fit_seconds=round(fit_seconds, 4),
+        views=done.trainer.views.n if head == HEAD else 1,
     )
 
 

@@ -10,7 +10,7 @@ from headstart.extractors.cache import EmbeddingCache
 from headstart.extractors.spec import shared_values
 from headstart.flows.errors import JobError
 from headstart.flows.finetune_options import FinetuneKeywords, FinetuneOptions
-from headstart.flows.fitting import UNFINISHED_TAIL, choose, plan_without_rare
+from headstart.flows.fitting import UNFINISHED_TAIL, choose, plan_without_rare, refuse_lone_average
 from headstart.flows.fitting.finetuning.conclusion import Done, describe, write
 from headstart.flows.fitting.finetuning.kept import KeptTails
 from headstart.flows.fitting.finetuning.linear import LINEAR_HEADS, fit_linear_heads
@@ -26,6 +26,7 @@ from headstart.heads.finetuning import TailClassifier
 from headstart.heads.scoring import score_predictions
 from headstart.heads.splits import SplitPlan
 from headstart.heads.sweep import FinalScore
+from headstart.heads.views import ONE_VIEW
 
 
 def finetune(
@@ -37,9 +38,9 @@ def finetune(
 ) -> FinetuneSummary:
     """Train the upper layers of a network on what its lower ones put out, score them once, and save them.
 
-    The images are split as `fit` splits them. No image is opened, unless the cache lacks the maps: then they are
-    embedded first. A training that was interrupted is gone on with. Of several layers, learning rates or decays, each
-    combination is a candidate: the folds that compare linear heads choose one, or val does, and no test image.
+    Images are split as by `fit`, and none is opened unless the cache lacks the maps. What was interrupted goes on. Of
+    several layers, learning rates or decays, each combination is a candidate: the folds that compare linear heads
+    choose one, or val does, and no test image.
 
     Parameters
     ----------
@@ -60,9 +61,17 @@ def finetune(
         The network cannot be trained from this layer on.
     HeadError
         The data cannot be fitted, or training diverged in its first epoch.
+
+    Examples
+    --------
+    >>> maps = headstart.extract("photos", "small_cnn", weights="none", tap="features.7:map", cache="maps.headstart")
+    >>> found = headstart.finetune(maps.cache, "features.8", epochs=1)
+    >>> [block.name for block in found.blocks]
+    ['features.8', 'features.9', 'classifier']
     """
     started = time.monotonic()
     options = taken("finetune", options or FinetuneOptions(), named)
+    refuse_lone_average(options)
     refuse_out_of_range(options)
     opened, layers = EmbeddingCache(cache), as_list(from_layer)
     trunks = open_trunks(opened, layers, options)
@@ -73,9 +82,9 @@ def finetune(
     if options.progress:
         show_line(problem.understood.text)
     with run_folder(choices.folder, [UNFINISHED_TAIL]) as place:
-        rows = problem.embedded[0].features.mapped()
-        linear = fit_linear_heads(problem, plan, trunks[0].tail, rows, choices.metric, options.seed)
-        trainer = TailTrainer(problem, options, KeptTails(choices.folder / UNFINISHED_TAIL))
+        rows, plain = problem.embedded[0].features.mapped(), replace(plan, views=ONE_VIEW)
+        linear = fit_linear_heads(problem, plain, trunks[0].tail, rows, choices.metric, options.seed)
+        trainer = TailTrainer(problem, options, plan.views, KeptTails(choices.folder / UNFINISHED_TAIL))
         compared = _compare(trunks, trainer, plan, choices.metric)
         head, seconds = _train(compared[0].choice, trainer, plan)
         test = _score(head, compared[0].choice, trainer, plan)
@@ -95,6 +104,7 @@ def _pose(cache: EmbeddingCache, trunks: Sequence[Trunk], options: FinetuneOptio
         target=options.target,
         keys=[trunk.store.key.id for trunk in trunks],
         maps=True,
+        views=options.views,
     )
     if problem.task != "classify":
         raise JobError(f"target {problem.target!r} is a number to predict; a tail tells classes apart: 'headstart fit'")

@@ -1,9 +1,14 @@
 """Values that fine-tuning returns, for programs and people."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from headstart.heads.report import CandidateRow, TestResult
-from headstart.heads.scoring import SIGNIFICANCE, Difference
+from headstart.extractors.results import JobResult
+from headstart.heads.report import CandidateRow, TestResult, headline, p_phrase
+from headstart.heads.scoring import SIGNIFICANCE, Difference, find_metric
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 
 @dataclass(frozen=True)
@@ -15,8 +20,13 @@ class BlockRow:
     learning_rate: float
 
 
-@dataclass(frozen=True, kw_only=True)
-class FinetuneSummary:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class FinetuneSummary(
+    JobResult,
+    says="{_headline}\nepoch {best_epoch} of {history:n epoch}, trained from {layer} on; model {model}",
+    tables=("scores", "history", "blocks", "predictions"),
+    columns=("head", "tap", "metric", "score", "low", "high"),
+):
     """Outcome of fine-tuning.
 
     Attributes
@@ -88,6 +98,32 @@ class FinetuneSummary:
         """Whether the tail is better than the best linear head, as far as the test images tell."""
         return verdict(self.difference)
 
+    @property
+    def scores(self) -> list[CandidateRow]:
+        """The tail and the linear heads, on the same test images."""
+        return [self.winner, *self.heads]
+
+    def plot_history(self, ax: "Axes | None" = None) -> "Axes":
+        """Draw training and validation loss over epochs; the epoch that was kept is marked."""
+        from headstart.heads.report.charts import plot_curve  # noqa: PLC0415 - loads matplotlib
+
+        return plot_curve(self.history, ax=ax)
+
+    def plot_confusion(self, ax: "Axes | None" = None) -> "Axes":
+        """Draw for which class the tail took each of the test images."""
+        from headstart.heads.report.charts import plot_confusion  # noqa: PLC0415 - loads matplotlib
+
+        table = self.to_pandas("predictions")
+        return plot_confusion(table["true"].tolist(), table["predicted"].tolist(), self.class_names, ax=ax)
+
+    @property
+    def _names(self) -> tuple[str, ...]:
+        return ("path", "true", "predicted")
+
+    @property
+    def _headline(self) -> str:
+        return headline(self.winner.metric, self.winner, self.test, self.test.split)
+
 
 def verdict(difference: Difference) -> str:
     """Say whether the tail is better than the linear head, as far as the test images tell."""
@@ -95,7 +131,7 @@ def verdict(difference: Difference) -> str:
     if not sure:
         return (
             f"fine-tuning is not better than chance allows (paired test on {difference.n_images} images, "
-            f"p = {difference.p_value:.2g})"
+            f"{p_phrase(difference.p_value)})"
         )
-    better = difference.value > 0 if difference.metric != "log_loss" else difference.value < 0
-    return f"fine-tuning is {'better' if better else 'worse'} (paired test, p = {difference.p_value:.2g})"
+    better = (difference.value > 0) == find_metric(difference.metric).higher_is_better
+    return f"fine-tuning is {'better' if better else 'worse'} (paired test, {p_phrase(difference.p_value)})"

@@ -12,8 +12,9 @@ from headstart.flows.finetune_options import FinetuneOptions
 from headstart.flows.fitting.finetuning.kept import KeptTails, digest_of
 from headstart.flows.fitting.finetuning.precision import Precisions
 from headstart.flows.fitting.finetuning.trunk import Trunk
-from headstart.flows.problem import Problem
+from headstart.flows.problem import Embedded, Problem
 from headstart.heads.finetuning import Epoch, TailClassifier
+from headstart.heads.views import Views
 
 HEAD = "tail"
 """What the head is called in tables and cards."""
@@ -58,12 +59,15 @@ class TailTrainer:
     problem : Problem
         With the maps of every layer embedded.
     options : FinetuneOptions
+    views : Views
+        Which rows of an image are fitted on and scored.
     kept : KeptTails
     precisions : Precisions
     """
 
     problem: Problem
     options: FinetuneOptions
+    views: Views
     kept: KeptTails
     precisions: Precisions = field(init=False)
 
@@ -80,12 +84,13 @@ class TailTrainer:
         """
         problem, seed = self.problem, self.options.seed
         tail = choice.trunk.tail.with_classes(len(problem.class_names), seed=seed)
-        mapped = self._rows(choice, rows)
+        mapped = self._embedded(choice).rows.take(self.views.to_fit(rows)).mapped()
         head = TailClassifier(
             tail.module,
             tail.blocks,
             **self.params_of(choice),
             precision=self.precisions.of(choice.trunk, mapped),
+            views=self.views.n,
             random_state=seed,
             checkpoint=self.kept.of(self.identity(choice, rows)),
             on_epoch=on_epoch,
@@ -94,13 +99,15 @@ class TailTrainer:
 
     def predict(self, head: TailClassifier, choice: Choice, rows: _Rows) -> npt.NDArray[np.float64]:
         """Return the probabilities (n_rows, n_classes) that a tail gives some rows of the problem."""
-        return head.predict_proba(self._rows(choice, rows))
+        mapped = self._embedded(choice).rows.take(self.views.to_score(rows)).mapped()
+        return self.views.mean(head.predict_proba(mapped))
 
     def identity(self, choice: Choice, rows: _Rows) -> str:
         """Return a digest of what a training on some rows goes by, beside the rows' labels and the recipe."""
         libraries = [version(name) for name in _LIBRARIES]
         digests, groups = self.problem.images.digest[rows], self.problem.groups[rows]
-        return digest_of(choice.trunk.store.key.id, choice.tap, libraries, self.options.seed, digests, groups)
+        rows_of = choice.trunk.store.key.id, choice.tap, self._embedded(choice).drawn, self.views
+        return digest_of(*rows_of, libraries, self.options.seed, digests, groups)
 
     def params_of(self, choice: Choice) -> dict[str, Any]:
         """Return the parameters of a choice's `TailClassifier`, as a person gives them."""
@@ -112,7 +119,7 @@ class TailTrainer:
         several = {name for name in choice.rates if len({one[name] for one in self.options.rates}) > 1}
         params = self.params_of(choice)
         changed = {name: value for name, value in params.items() if value != usual[name] or name in several}
-        return {"from": choice.trunk.layer, **changed}
+        return {"from": choice.trunk.layer, **changed, **({"views": self.views.n} if self.options.views else {})}
 
-    def _rows(self, choice: Choice, rows: _Rows) -> Any:
-        return self.problem.find(choice.trunk.store.key.id, choice.tap).features.take(rows).mapped()
+    def _embedded(self, choice: Choice) -> Embedded:
+        return self.problem.find(choice.trunk.store.key.id, choice.tap)

@@ -14,6 +14,7 @@ from headstart.flows.errors import JobError
 from headstart.flows.extraction import device_lock, quarantine, run_shards
 from headstart.flows.finetune_options import FinetuneOptions
 from headstart.flows.output import show_line
+from headstart.flows.problem import find_views
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ def open_trunks(cache: EmbeddingCache, layers: Sequence[str], options: FinetuneO
         )
     tails = {layer: cut_before(backbone, layer) for layer in layers}
     wanted = read_listing(cache).distinct["digest"].tolist()
-    at = {layer: _find(cache, known.key, str(tail.tap), wanted) for layer, tail in tails.items()}
+    at = {layer: _find(cache, known.key, str(tail.tap), wanted, views=options.views) for layer, tail in tails.items()}
     lacking = [tails[layer].tap for layer, store in at.items() if store is None]
     if not lacking:
         return [Trunk(layer, store, tails[layer]) for layer, store in at.items() if store]
@@ -69,12 +70,17 @@ def open_trunks(cache: EmbeddingCache, layers: Sequence[str], options: FinetuneO
     return [Trunk(layer, store or made, tails[layer], 0 if store else n_images) for layer, store in at.items()]
 
 
-def _find(cache: EmbeddingCache, known: EmbeddingKey, tap: str, wanted: list[str]) -> EmbeddingStore | None:
-    """Return embeddings of the same network on the same pixels that hold a tap of all images."""
-    for store in cache.stores():
-        if _is_of_same(store.key, known) and tap in store.key.taps and not store.missing(wanted).any():
-            return store
-    return None
+def _find(
+    cache: EmbeddingCache, known: EmbeddingKey, tap: str, wanted: list[str], *, views: bool
+) -> EmbeddingStore | None:
+    """Return embeddings of the same network on the same pixels that hold a tap of all images, if asked with views."""
+    found = [
+        store
+        for store in cache.stores(plain=True)
+        if _is_of_same(store.key, known) and tap in store.key.taps and not store.missing(wanted).any()
+    ]
+    with_views = (store for store in found if views and find_views(cache, store, wanted, []))
+    return next(with_views, next(iter(found), None))
 
 
 def _is_of_same(key: EmbeddingKey, known: EmbeddingKey) -> bool:
@@ -85,7 +91,7 @@ def _is_of_same(key: EmbeddingKey, known: EmbeddingKey) -> bool:
 
 def _choose(cache: EmbeddingCache, options: FinetuneOptions) -> EmbeddingStore:
     named = options.backbone and canonical_name(options.backbone)
-    stores = [one for one in cache.stores() if options.keys is None or one.key.id in options.keys]
+    stores = [one for one in cache.stores(plain=True) if options.keys is None or one.key.id in options.keys]
     found = [one for one in stores if named in (None, one.key.backbone, short_name(one.key.backbone))]
     kinds = {(one.key.backbone, one.key.weights) for one in found}
     if not found:

@@ -67,15 +67,10 @@ def confusion_chart(
         One `<svg>` element.
     """
     n_classes = len(class_names)
-    share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     with mpl.rc_context(STYLE):
         side = float(np.clip(0.46 * n_classes, 2.0, 5.2))
         figure, axes = panel(side, side)
-        # Colour as opacity: no image is the page's background, in either theme.
-        axes.imshow(_tinted(share), interpolation="none")
-        if n_classes <= COUNTED_CLASSES:
-            _write_counts(axes, counts, share)
-        _label_classes(axes, class_names, side)
+        draw_confusion(axes, counts, class_names, side)
         for true, predicted in sorted(links or {}):
             cell = Rectangle(
                 (predicted - 0.5, true - 0.5), 1, 1, facecolor="none", url=f"#{true}-{predicted}", zorder=9
@@ -85,6 +80,16 @@ def confusion_chart(
         label = f"Confusion matrix of {n_classes} classes: {right} of {int(counts.sum())} test images are right."
         svg = as_svg(figure, name=name, label=label)
         return _linked(svg, counts, class_names, links, name) if links else svg
+
+
+def draw_confusion(axes: Axes, counts: NDArray[np.int64], class_names: Sequence[str], side: float) -> None:
+    """Draw a confusion matrix on axes that are `side` inches wide."""
+    share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    # Colour as opacity: no image is the page's background, in either theme.
+    axes.imshow(_tinted(share), interpolation="none")
+    if len(class_names) <= COUNTED_CLASSES:
+        _write_counts(axes, counts, share)
+    _label_classes(axes, class_names, side)
 
 
 def curve_chart(history: Sequence[Mapping[str, Any]], *, title: str, name: str = "curve") -> str:
@@ -104,24 +109,30 @@ def curve_chart(history: Sequence[Mapping[str, Any]], *, title: str, name: str =
     str
         One `<svg>` element.
     """
-    epochs = [entry["epoch"] for entry in history]
     best = best_epoch(history)
     with mpl.rc_context(STYLE):
         figure, axes = panel(3.0, 1.9)
-        axes.plot(epochs, [entry["loss"] for entry in history], color=TRAIN, linewidth=1.6)
-        if best is not None:
-            axes.plot(epochs, [_loss(entry) for entry in history], color=VALIDATION, linewidth=1.6)
-            axes.axvline(best["epoch"], color=INK, linewidth=0.8, linestyle=(0, (3, 3)))
-            axes.plot(best["epoch"], best["val_loss"], "o", color=VALIDATION, markersize=5.5)
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.spines[["left", "bottom"]].set_alpha(0.4)
-        axes.grid(axis="y", color=INK, alpha=0.12, linewidth=0.7)
-        axes.tick_params(length=0)
-        axes.xaxis.set_major_locator(MaxNLocator(5, integer=True, steps=[1, 2, 5, 10]))
-        axes.yaxis.set_major_locator(MaxNLocator(4))
-        axes.set_xlabel("epoch")
+        draw_curve(axes, history)
         mark = "" if best is None else f"; validation loss is lowest at epoch {best['epoch']}"
-        return as_svg(figure, name=name, label=f"Loss of {title} over {len(epochs)} epochs{mark}.")
+        return as_svg(figure, name=name, label=f"Loss of {title} over {len(history)} epochs{mark}.")
+
+
+def draw_curve(axes: Axes, history: Sequence[Mapping[str, Any]]) -> None:
+    """Draw training and validation loss over epochs."""
+    epochs = [entry["epoch"] for entry in history]
+    best = best_epoch(history)
+    axes.plot(epochs, [entry["loss"] for entry in history], color=TRAIN, linewidth=1.6, label="training")
+    if best is not None:
+        axes.plot(epochs, [_loss(entry) for entry in history], color=VALIDATION, linewidth=1.6, label="validation")
+        axes.axvline(best["epoch"], color=INK, linewidth=0.8, linestyle=(0, (3, 3)))
+        axes.plot(best["epoch"], best["val_loss"], "o", color=VALIDATION, markersize=5.5)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["left", "bottom"]].set_alpha(0.4)
+    axes.grid(axis="y", color=INK, alpha=0.12, linewidth=0.7)
+    axes.tick_params(length=0)
+    axes.xaxis.set_major_locator(MaxNLocator(5, integer=True, steps=[1, 2, 5, 10]))
+    axes.yaxis.set_major_locator(MaxNLocator(4))
+    axes.set_xlabel("epoch")
 
 
 def best_epoch(history: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:

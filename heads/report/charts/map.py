@@ -82,17 +82,18 @@ def map_chart(
     few = len(class_names) <= len(PALETTE)
     classes = [_class_path(places[labels == number], int(number), radius) for number in numbers]
     names = [
-        f'<text x="{x}" y="{y}">{escape(shortened(class_names[number]))}</text>'
+        f'<text x="{x}" y="{y}" data-class="{number}">{escape(shortened(class_names[number]))}</text>'
         for (x, y), number in _label_places(places, labels, class_names, FONT_SIZE[few])
     ]
     label = f"Map of {len(points)} images of {len(numbers)} classes; {int(np.sum(is_test))} test images have a ring."
     return (
         f'<svg id="{name}" class="chart" role="img" aria-label="{label}" width="{WIDTH // 10}" height="{height // 10}" '
         f'viewBox="0 0 {WIDTH} {height}">'
-        f'<g fill-opacity=".85" stroke-opacity=".85">{"".join(classes)}</g>'
+        f'<g class="points" data-radius="{radius}" fill-opacity=".85" stroke-opacity=".85">{"".join(classes)}</g>'
         f'<path class="rings" fill="none" stroke="currentColor" stroke-width="7" stroke-opacity=".7" '
         f'd="{_rings(places[is_test], round(1.5 * radius))}"/>'
-        f'<g fill="currentColor" text-anchor="middle" font-size="{FONT_SIZE[few]}" font-weight="{600 if few else 400}">'
+        f'<g class="names" fill="currentColor" text-anchor="middle" font-size="{FONT_SIZE[few]}" '
+        f'font-weight="{600 if few else 400}">'
         f"{''.join(names)}</g></svg>"
     )
 
@@ -104,6 +105,7 @@ def map_details(
     class_names: Sequence[str],
     paths: Sequence[str],
     thumbnails: Sequence[bytes | None],
+    right: NDArray[np.integer] | None = None,
 ) -> dict[str, object]:
     """Gather what the page's script shows of a point: its place in `map_chart`, class, path and picture.
 
@@ -115,6 +117,8 @@ def map_details(
         (n_images,), or empty.
     thumbnails : sequence of bytes or None
         (n_images,) JPEGs, or empty.
+    right : (n_images,) int, or None
+        1 for images that are right, 0 for those that are wrong, -1 for those that were not scored.
 
     Returns
     -------
@@ -131,6 +135,7 @@ def map_details(
         "classes": list(class_names),
         "paths": list(paths),
         "thumbnails": pictures,
+        "right": [] if right is None else np.asarray(right).tolist(),
     }
 
 
@@ -140,12 +145,11 @@ def _class_path(places: NDArray[np.int64], number: int, radius: int) -> str:
     if shape is None:  # a line of no length with round ends: the shortest way to write a disc
         data = "".join(f"M{x} {y}h0" for x, y in places.tolist())
         # As a style: matplotlib's figures in the same page tell every element of it to end lines bluntly.
-        return (
-            f'<path fill="none" stroke="{colour}" stroke-width="{2 * radius}" style="stroke-linecap:round" d="{data}"/>'
-        )
+        drawn = f'fill="none" stroke="{colour}" stroke-width="{2 * radius}" style="stroke-linecap:round"'
+        return f'<path data-class="{number}" {drawn} d="{data}"/>'
     outline = _outline(shape, 1.25 * radius)
     data = "".join(f"M{x} {y}{outline}" for x, y in places.tolist())
-    return f'<path fill="{colour}" d="{data}"/>'
+    return f'<path data-class="{number}" fill="{colour}" d="{data}"/>'
 
 
 def _outline(shape: tuple[int, int, float], radius: float) -> str:

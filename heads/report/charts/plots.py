@@ -49,7 +49,7 @@ def cost_chart(leaderboard: Sequence[CandidateRow], metric: str, *, name: str = 
         One `<svg>` element, and how many candidates were left out; None where fewer than two can be drawn.
     """
     timed = [row for row in leaderboard if is_number(row.score) and is_number(row.fit_seconds)]
-    rows = _within_reach(timed)
+    rows = within_reach(timed)
     if len(rows) < 2:
         return None
     best = _best_of_heads(rows)
@@ -106,30 +106,46 @@ def few_shot_chart(
     str
         One `<svg>` element.
     """
-    per_class = [point.images_per_class or point.n_train / n_classes for point in curve]
-    values, low, high = np.array([(point.accuracy, point.low, point.high) for point in curve]).T
     with mpl.rc_context(STYLE):
         figure, axes = panel(4.6, 2.8)
-        axes.set_xscale("log")
-        axes.fill_between(per_class, low, high, color=HEAT, alpha=0.18, linewidth=0)
-        axes.plot(per_class, values, "o-", color=HEAT, linewidth=1.8, markersize=5, label=winner, zorder=3)
-        for (head, other), dashes in zip(others.items(), cycle(_DASHES)):
-            own = [point.accuracy for point in other]
-            axes.plot(per_class, own, color=INK, alpha=0.75, linewidth=1.3, linestyle=(0, dashes), label=head)
-        if others:
-            axes.legend(frameon=False, loc="lower right", handlelength=2.4)
-        _quiet(axes)
-        names = ["all" if point.images_per_class is None else str(point.images_per_class) for point in curve]
-        ticks = [at for at, size in enumerate(per_class) if size * 1.25 < per_class[-1]]  # room for the last one
-        ticks.append(len(curve) - 1)
-        axes.set_xticks([per_class[at] for at in ticks], [names[at] for at in ticks])
-        axes.xaxis.set_minor_locator(NullLocator())
-        axes.set_xlim(min(per_class) / 1.2, max(per_class) * 1.2)
-        _score_axis(axes, "accuracy")
-        axes.set_xlabel("training images of each class")
-        first, last = (score_text("accuracy", float(value)) for value in values[[0, -1]])
-        label = f"Accuracy against images per class: {first} with {names[0]}, {last} with {names[-1]}."
-        return as_svg(figure, name=name, label=label)
+        draw_few_shot(axes, curve, n_classes, winner=winner, others=others)
+        first, last = (
+            f"{score_text('accuracy', point.accuracy)} with {_size(point)}" for point in (curve[0], curve[-1])
+        )
+        return as_svg(figure, name=name, label=f"Accuracy against images per class: {first}, {last}.")
+
+
+def draw_few_shot(
+    axes: Axes,
+    curve: "Sequence[FewShotPoint]",
+    n_classes: int,
+    *,
+    winner: str,
+    others: "Mapping[str, Sequence[FewShotPoint]]" = MappingProxyType({}),
+) -> None:
+    """Draw what `few_shot_chart` draws."""
+    per_class = [point.images_per_class or point.n_train / n_classes for point in curve]
+    values, low, high = np.array([(point.accuracy, point.low, point.high) for point in curve]).T
+    axes.set_xscale("log")
+    axes.fill_between(per_class, low, high, color=HEAT, alpha=0.18, linewidth=0)
+    axes.plot(per_class, values, "o-", color=HEAT, linewidth=1.8, markersize=5, label=winner, zorder=3)
+    for (head, other), dashes in zip(others.items(), cycle(_DASHES)):
+        own = [point.accuracy for point in other]
+        axes.plot(per_class, own, color=INK, alpha=0.75, linewidth=1.3, linestyle=(0, dashes), label=head)
+    if others:
+        axes.legend(frameon=False, loc="lower right", handlelength=2.4)
+    _quiet(axes)
+    ticks = [at for at, size in enumerate(per_class) if size * 1.25 < per_class[-1]]  # room for the last one
+    ticks.append(len(curve) - 1)
+    axes.set_xticks([per_class[at] for at in ticks], [_size(curve[at]) for at in ticks])
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.set_xlim(min(per_class) / 1.2, max(per_class) * 1.2)
+    _score_axis(axes, "accuracy")
+    axes.set_xlabel("training images of each class")
+
+
+def _size(point: "FewShotPoint") -> str:
+    return "all" if point.images_per_class is None else str(point.images_per_class)
 
 
 def reliability_chart(reliability: Reliability, *, name: str = "reliability") -> str:
@@ -186,7 +202,7 @@ def _best_of_heads(rows: Sequence[CandidateRow]) -> dict[str, int]:
     return best
 
 
-def _within_reach(rows: Sequence[CandidateRow]) -> list[CandidateRow]:
+def within_reach(rows: Sequence[CandidateRow]) -> list[CandidateRow]:
     """Leave out the dummy, candidates without a score, and scores far outside the range of the heads' best ones.
 
     Far is more than the width of that range, or than 2 % of the highest of these where that is more.

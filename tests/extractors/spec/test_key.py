@@ -7,6 +7,7 @@ import pytest
 
 from headstart.extractors.spec.key import LARGEST_SIDE, SMALLEST_SIDE, EmbeddingKey
 from headstart.extractors.spec.preprocessing import Preprocessing
+from headstart.extractors.spec.views import View
 
 KEY = EmbeddingKey(
     backbone="torchvision/resnet18", weights="sha256:aa", taps=("layer3", "penultimate"), preprocessing=Preprocessing()
@@ -30,7 +31,7 @@ KEY = EmbeddingKey(
         {"dtype": "float16"},
         {"range": (0, 4095)},
         {"colour": "srgb"},
-        {"view": "flipped"},
+        {"view": View(number=1)},
         {"format_version": 2},
     ],
     ids=str,

@@ -15,7 +15,7 @@ from conftest import CLASSES, draw
 from headstart.flows.cli.app import main
 from headstart.flows.extraction.job import extract
 from headstart.flows.fitting.job import fit
-from headstart.flows.inference.prediction import summary_line
+from headstart.flows.inference.answers import summary_line
 
 
 class Ran(NamedTuple):

@@ -213,7 +213,7 @@ def test_runs_that_learn_different_things_cannot_be_told_apart(tmp_path: Path) -
 def test_a_log_loss_needs_probabilities_of_both(tmp_path: Path) -> None:
     without = predictions_of(9).assign(probability_of_true=np.float32(np.nan))
     found = compared(tmp_path, predictions_of(2), without, metric="log_loss")
-    assert found.reason == "logreg gives no probabilities, which a log-loss needs: name another --metric"
+    assert found.reason == "logreg gives no probabilities, which log_loss needs: name another --metric"
     with pytest.raises(JobError, match="no metric is called 'auc'; expected one of accuracy"):
         compared(tmp_path, predictions_of(2), without, metric="auc")
 

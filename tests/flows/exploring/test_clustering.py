@@ -8,10 +8,13 @@ from xml.etree import ElementTree as ET
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 from support.array_cache import cache_of
+from support.report_page import Page
 
 from headstart.flows.cli.app import main
 from headstart.flows.errors import JobError
+from headstart.flows.exploring import cluster_page
 from headstart.flows.exploring.clustering import cluster
 
 NAMES = ("<b>ee", "wasp", "ant")
@@ -58,6 +61,32 @@ def test_the_page_is_one_file_with_a_map_for_each_method_and_the_labels(cache: P
     assert len(ids) == len(set(ids))
     for svg in re.findall(r"<svg.*?</svg>", page, re.DOTALL):
         ET.fromstring(re.sub(r"xlink:href", "href", svg))  # noqa: S314 - our own page
+
+
+def test_each_cluster_shows_the_images_nearest_to_its_middle(tmp_path: Path) -> None:
+    generator = np.random.default_rng(0)
+    features = np.repeat(np.eye(4)[:2] * 9, 20, axis=0) + generator.normal(size=(40, 4))
+    features[7], features[21] = features[:20].mean(axis=0), features[20:].mean(axis=0)
+    cache = cache_of(tmp_path, features, ["<i>x"] * 40)
+    for number, file in enumerate(sorted(Path(cache).with_suffix("").rglob("*.png"))):
+        Image.new("RGB", (40, 30), (6 * number, 90, 90)).save(file)
+    page = Page(Path(cluster(cache, k=(2,), out=tmp_path / "out").page).read_text())
+    assert page.text.count("20 images, most are <i>x (100 %)") >= 2
+    assert len(page.all("img")) >= 16
+    assert all(image["src"].startswith("data:image/jpeg;base64,") for image in page.all("img"))
+    assert "00007.png" in page.text
+    assert "00021.png" in page.text
+    policy = next(meta["content"] for meta in page.all("meta") if "http-equiv" in meta)
+    assert policy == "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+
+
+def test_a_smaller_cluster_beyond_what_is_shown_is_counted(
+    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cluster_page, "_MOST_CLUSTERS", 2)
+    page = Page(Path(cluster(cache, k=(3,), out=tmp_path / "out").page).read_text())
+    assert "1 smaller ones are not shown" in page.text
+    assert page.text.count("no thumbnail") == 2 * 2 * 8
 
 
 def test_without_labels_there_is_nothing_to_agree_with(tmp_path: Path) -> None:

@@ -26,7 +26,9 @@ NESTED = ["meaning", "n_same", "n_same_head", "folds"]
 FOLD = ["fold", "n_train", "n_images", "label", "backbone", "key", "tap", "head", "params", "metric", "chosen_by"]
 FOLD += ["score", "low", "high", "scores"]
 SUMMARY = ["leaderboard", "winner", "test", "controls", "model", "report", "table", "class_names", "notes", "seed"]
-SUMMARY += ["seconds", "suspects", "understood", "run", "predictions", "name", "note"]
+SUMMARY += ["seconds", "suspects", "understood", "run", "predictions", "name", "note", "classes", "command"]
+CLASS = ["name", "support", "precision", "recall", "low", "high", "f1", "average_precision"]
+ROWS = {"leaderboard": ROW, "controls": ROW, "folds": FOLD, "classes": CLASS}
 RUN = ["id", "time", "settings", "versions", "data", "embedding", "winner", "test", "results", "n_candidates"]
 RUN += ["seconds"]
 SETTINGS = ["heads", "sweep", "metric", "folds", "test_size", "seed", "target", "labels", "backbone", "calibrate"]
@@ -53,13 +55,10 @@ def same(value: Any, shown: Any, names: list[str]) -> None:
             assert shown[name] == {**vars(mine), "text": mine.text}
         elif name in ("winner", "test"):
             same_score(mine, shown[name]) if name == "test" else same(mine, shown[name], ROW)
-        elif name in ("leaderboard", "controls"):
+        elif name in ROWS and isinstance(mine, list):
             assert len(shown[name]) == len(mine)
             for row, of_row in zip(mine, shown[name], strict=True):
-                same(row, of_row, ROW)
-        elif name == "folds" and isinstance(mine, list):
-            for row, of_row in zip(mine, shown[name], strict=True):
-                same(row, of_row, FOLD)
+                same(row, of_row, ROWS[name])
         else:
             assert shown[name] == mine, name
 

@@ -48,11 +48,13 @@ def test_the_command_makes_the_same_weights_again(embed: Embed, elsewhere: Path)
 
 
 def test_every_option_of_the_command_stands_in_the_line_that_repeats_it() -> None:
-    options = replace(QUICK, learning_rate=[0.1, 0.03], batch_norm="train", labels=Path("my labels.csv"), momentum=0.5)
+    options = replace(
+        QUICK, learning_rate=[0.1, 0.03], batch_norm="train", labels=Path("my labels.csv"), momentum=0.5, views=True
+    )
     line = command_of(Path("c.headstart"), ["layer3", "layer4"], options)
     assert line == (
         "headstart finetune c.headstart --from layer3 layer4 --learning-rate 0.1 0.03 --optimizer adamw --momentum 0.5 "
-        "--epochs 2 --batch-size 8 --min-steps 1 --batch-norm train --labels 'my labels.csv'"
+        "--epochs 2 --batch-size 8 --min-steps 1 --batch-norm train --views --labels 'my labels.csv'"
     )
 
 

@@ -44,7 +44,9 @@ RESULT = Result(
     history=[{"epoch": 1, "train_loss": 0.1, "val_loss": None}],
     warnings=["ConvergenceWarning: lbfgs"],
     predictions=Predictions(
-        classes=np.array([0, 2, 1], dtype=np.int32), probability=np.array([0.5, 1 / 3, 0], dtype=np.float32)
+        classes=np.array([0, 2, 1], dtype=np.int32),
+        probability=np.array([0.5, 1 / 3, 0], dtype=np.float32),
+        added={"roc_auc": np.array([0.1, 1 / 3, 0], dtype=np.float32)},
     ),
 )
 
@@ -81,9 +83,12 @@ def test_every_field_of_a_result_comes_back(tmp_path: Path, problem: Problem, pl
             assert getattr(found, field.name) == getattr(RESULT, field.name), field.name
     assert found.predictions is not None
     assert RESULT.predictions is not None
-    for field in fields(Predictions):
-        mine, theirs = getattr(found.predictions, field.name), getattr(RESULT.predictions, field.name)
-        assert (mine.dtype, mine.tolist()) == (theirs.dtype, theirs.tolist())
+    assert [field.name for field in fields(Predictions)] == ["classes", "probability", "added"]
+    mine, theirs = (
+        [one.classes, one.probability, *one.added.values()] for one in (found.predictions, RESULT.predictions)
+    )
+    assert [(array.dtype, array.tolist()) for array in mine] == [(array.dtype, array.tolist()) for array in theirs]
+    assert list(found.predictions.added) == list(RESULT.predictions.added)
 
 
 def test_what_a_head_cannot_have_comes_back_as_none(tmp_path: Path, problem: Problem, plan: SplitPlan) -> None:

@@ -96,7 +96,7 @@ def test_the_report_shows_what_was_found(tmp_path: Path) -> None:
     page = Path(summary.report).read_text()
     for words in ("images per class", "calibration error", "unlike"):
         assert words in page.lower()
-    few = page[page.index('id="few-shot"') : page.index('id="confusion"')]
+    few = page[page.index('id="few-shot"') : page.index('id="provenance"')]
     assert all(f'class="number">{head}</th>' in few for head in ("logreg", "centroid", "cosine"))
 
 

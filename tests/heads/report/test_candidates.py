@@ -67,7 +67,7 @@ def test_rows_that_are_tied_with_the_winner_say_so():
     ]
     table = candidate_table(rows, rows[0], report_data().test, "accuracy")
 
-    assert [(row["tied"], row["p"]) for row in table["rows"]] == [(False, ""), (True, "0.346"), (False, "3e-05")]
+    assert [(row["tied"], row["p"]) for row in table["rows"]] == [(False, ""), (True, "0.346"), (False, "< .001")]
     assert "tied marks 1 that a paired test" in words(leaderboard=rows, winner=rows[0])
 
 

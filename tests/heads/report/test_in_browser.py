@@ -81,7 +81,7 @@ def crowded(tmp_path_factory):
     """Return what is seen of a page where everything that can be long or hostile is."""
     rng = np.random.default_rng(0)
     rows = [candidate("logreg", 0.95 - i / 100, backbone=LONG, C=float(i)) for i in range(20)]
-    parts = everything(HOSTILE, LONG) | {"embedding_paths": [], "embedding_thumbnails": []}
+    parts = everything(HOSTILE, LONG) | {"embedding_paths": [], "embedding_thumbnails": [], "embedding_right": None}
     names = [f"{HOSTILE} {LONG} {number}" for number in range(25)]
     report = render_report(
         report_data(
@@ -128,7 +128,7 @@ def test_hostile_names_run_nothing(crowded):
 
 
 def test_thumbnails_are_shown_under_the_policy_of_the_page(crowded):
-    assert (crowded[0]["390"]["images"], crowded[0]["390"]["broken"]) == (5, 0)
+    assert (crowded[0]["390"]["images"], crowded[0]["390"]["broken"]) == (10, 0)
 
 
 def test_the_browser_has_nothing_to_complain_of(crowded):

@@ -69,7 +69,9 @@ def order(browser):
 
 
 def sorted_by(browser):
-    return browser.ask("[...document.querySelectorAll('[aria-sort]')].map(each => [each.dataset.key, each.ariaSort])")
+    return browser.ask(
+        "[...document.querySelectorAll('#candidate-table [aria-sort]')].map(each => [each.dataset.key, each.ariaSort])"
+    )
 
 
 def test_the_table_opens_with_the_best_setting_of_each_head(opened):

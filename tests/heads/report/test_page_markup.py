@@ -45,15 +45,16 @@ def test_hostile_names_are_shown_as_text(hostile):
 def test_hostile_names_add_no_element_and_no_handler(hostile, plain):
     full = page(**everything())
 
-    assert {tag for tag, _ in hostile.tags} - {tag for tag, _ in full.tags} == {"code"}  # no dummy was tried, it says
+    assert {tag for tag, _ in hostile.tags} <= {tag for tag, _ in full.tags}
     assert len(hostile.all("script")) == len(plain.all("script")) == 2
     assert not [name for _, attributes in hostile.tags for name in attributes if name.startswith("on")]
 
 
 def test_nothing_is_loaded_from_anywhere(hostile):
     links = [attributes.get(name, "#") for _, attributes in hostile.tags for name in ("src", "href", "xlink:href")]
+    beside = {"model", "predictions.csv"}  # what a reader may go to
 
-    assert all(link.startswith(("data:image/", "#")) for link in links)
+    assert {link for link in links if not link.startswith(("data:image/", "#"))} == beside
     assert "url(" not in CSS
     assert "@import" not in CSS
 
@@ -80,7 +81,8 @@ def test_ids_are_unique_and_links_lead_somewhere():
     ids = Counter(attributes["id"] for _, attributes in tags if "id" in attributes)
 
     assert max(ids.values()) == 1
-    assert {attributes["href"].removeprefix("#") for tag, attributes in tags if tag == "a"} <= set(ids)
+    inside = {attributes["href"] for tag, attributes in tags if tag == "a" and attributes["href"].startswith("#")}
+    assert {link.removeprefix("#") for link in inside} <= set(ids)
     assert {attributes.get("aria-labelledby") for tag, attributes in tags if tag == "section"} <= set(ids)
 
 
@@ -92,22 +94,23 @@ def test_a_path_that_is_no_utf8_can_be_written():
     assert b"val/<wbr>ants/<wbr>\\udcff.jpg" in page_bytes
 
 
-def test_a_page_of_ten_thousand_points_stays_below_five_and_a_half_megabytes(monkeypatch):
+def test_a_page_of_ten_thousand_points_with_a_thousand_pictures_stays_below_six_megabytes(monkeypatch):
     rng = np.random.default_rng(0)
     monkeypatch.setattr(headstart.heads.report.page, "project", lambda embedding: rng.normal(size=(len(embedding), 2)))
 
     html = render_report(
         report_data(
-            mistakes=[mistake(thumbnail=rng.bytes(15_000))] * 120,
+            mistakes=[mistake(thumbnail=rng.bytes(3000))] * 400 + [mistake(thumbnail=None)] * 600,
             embedding=np.zeros((10_000, 4)),
             embedding_labels=rng.integers(0, 2, 10_000),
             embedding_is_test=rng.random(10_000) < 0.3,
             embedding_paths=[f"train/bees/photograph-{number:05d}.jpg" for number in range(10_000)],
-            embedding_thumbnails=[rng.bytes(3000)] * 300 + [None] * 9700,
+            embedding_thumbnails=[rng.bytes(2000)] * 1000 + [None] * 9000,
+            embedding_right=rng.integers(-1, 2, 10_000),
         )
     )
 
-    assert len(html.encode()) < 5_500_000
+    assert len(html.encode()) < 6_000_000
 
 
 def test_figures_speak_or_are_hidden_from_readers_who_cannot_see():

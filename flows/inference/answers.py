@@ -1,0 +1,55 @@
+"""Predictions of one call: a table that begins with what came out, in one line."""
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from headstart.extractors.results import JobResult
+
+_MOST_CLASSES = 5  # in one line
+_MOST_ROWS = 8
+
+
+class Predictions(JobResult, pd.DataFrame, says="{_line}"):
+    """A row an image, as `flows.inference.prediction.predict` describes it; what is taken out of it is pandas' own."""
+
+    @property
+    def _constructor(self) -> type[pd.DataFrame]:
+        return pd.DataFrame
+
+    @property
+    def _line(self) -> str:
+        return summary_line(self, None)
+
+    def __repr__(self) -> str:
+        return f"{super().__repr__()}\n{self.to_string(max_rows=_MOST_ROWS)}"
+
+    def to_pandas(self, table: str | None = None) -> pd.DataFrame:  # noqa: ARG002 - there is but one
+        """Return the rows as pandas' own data frame."""
+        return pd.DataFrame(self)
+
+
+def count_predictions(predictions: pd.DataFrame) -> dict[str, Any]:
+    """Count images, those of each class (the most frequent first), and those that could not be read."""
+    counts = {"images": len(predictions), "unreadable": int((predictions["reason"] != "").sum())}
+    if "label" not in predictions:
+        return counts
+    return counts | {"classes": {str(name): int(n) for name, n in predictions["label"].value_counts().items()}}
+
+
+def summary_line(predictions: pd.DataFrame, out: Path | None) -> str:
+    """Write in one line what came out: ``8 images: 5 bees, 2 ants, 1 unreadable → p.csv``."""
+    counts = count_predictions(predictions)
+    classes: dict[str, int] = counts.get("classes", {})
+    parts = [f"{n_images} {name}" for name, n_images in list(classes.items())[:_MOST_CLASSES]]
+    if len(classes) > _MOST_CLASSES:
+        others = sum(list(classes.values())[_MOST_CLASSES:])
+        parts.append(f"{others} of {len(classes) - _MOST_CLASSES} other classes")
+    values = predictions["value"].dropna() if "value" in predictions else ()
+    if len(values):
+        parts.append(f"from {min(values):.4g} to {max(values):.4g}")
+    if counts["unreadable"]:
+        parts.append(f"{counts['unreadable']} unreadable")
+    total = f"{len(predictions)} image{'' if len(predictions) == 1 else 's'}"
+    return f"{total}: {', '.join(parts)}" + (f" → {out}" if out else "")

@@ -1,0 +1,90 @@
+"""The report's section on classes: a table of each one's scores, curves, and pictures of right answers."""
+
+from base64 import b64encode
+from typing import Any
+
+import numpy as np
+
+from headstart.heads.report.charts import DRAWN_CLASSES, curves_chart
+from headstart.heads.report.data import ReportData
+from headstart.heads.report.table import Scale, score_scale
+from headstart.heads.report.text import ABSENT, is_number, score_text
+from headstart.heads.scoring import ClassScore, curves_of_classes
+
+OPENING_ROWS = 12  # of the table
+
+
+def classes_table(data: ReportData) -> dict[str, object] | None:
+    """Lay out the scores of the classes, the worst first; None without them."""
+    if not data.classes:
+        return None
+    ends = [end for one in data.classes for end in (one.low, one.recall, one.high) if end is not None]
+    scale = score_scale("accuracy", ends or [0.0, 1.0])
+    return {
+        "rows": [_row(one, rank, scale) for rank, one in enumerate(data.classes, start=1)],
+        "ticks": [(scale.position(tick), _share(tick).removesuffix(".0")) for tick in scale.ticks],
+        "opening": OPENING_ROWS,
+        "with_curves": any(one.average_precision is not None for one in data.classes),
+    }
+
+
+def _row(one: ClassScore, rank: int, scale: Scale) -> dict[str, object]:
+    numbers = {name: getattr(one, name) for name in ("recall", "precision", "f1", "average_precision")}
+    at = None
+    if one.recall is not None and one.low is not None and one.high is not None:
+        at = {"at": scale.position(one.recall), "ends": (scale.position(one.low), scale.position(one.high))}
+    return {
+        "name": one.name,
+        "rank": rank,
+        "support": one.support,
+        "mark": at,
+        "interval": "" if at is None else f"[{_share(one.low)}, {_share(one.high)}]",
+        "texts": {name: ABSENT if value is None else f"{_share(value)} %" for name, value in numbers.items()},
+        "sort": {name: repr(float(value)) if is_number(value) else "" for name, value in numbers.items()}
+        | {"support": str(one.support)},
+    }
+
+
+def _share(value: float | None) -> str:
+    return score_text("accuracy", value, unit=False)
+
+
+def class_curves(data: ReportData) -> dict[str, object] | None:
+    """Draw the curves of the classes with the least average precision, and their mean; None without probabilities."""
+    if data.probability is None:
+        return None
+    curves = curves_of_classes(np.asarray(data.y_test), np.asarray(data.probability))
+    if not curves:
+        return None
+    ordered = sorted(curves, key=lambda one: one.average_precision)
+    charts = curves_chart(ordered, data.class_names)
+    return {
+        "roc": charts.roc,
+        "precision": charts.precision,
+        "legend": [
+            {
+                "name": data.class_names[one.number],
+                "colour": colour,
+                "area": f"{_share(one.roc_auc)} %",
+                "precision": f"{_share(one.average_precision)} %",
+            }
+            for one, colour in zip(ordered, charts.colours, strict=False)
+        ],
+        "mean_area": f"{_share(float(np.mean([one.roc_auc for one in curves])))} %",
+        "mean_precision": f"{_share(float(np.mean([one.average_precision for one in curves])))} %",
+        "n_curves": len(curves),
+        "n_pale": max(0, len(curves) - DRAWN_CLASSES),
+    }
+
+
+def right_gallery(data: ReportData) -> list[dict[str, Any]]:
+    """Lay out right answers by class: strips of those that the winner is surest of, and least."""
+    strips: dict[str, dict[str, list[dict[str, Any]]]] = {}
+    for one in data.right:
+        picture = {
+            "path": one.path,
+            "probability": None if one.probability is None else f"{100 * one.probability:.0f} %",
+            "thumbnail": None if one.thumbnail is None else b64encode(one.thumbnail).decode("ascii"),
+        }
+        strips.setdefault(one.true, {}).setdefault(one.kind, []).append(picture)
+    return [{"name": name, "kinds": list(kinds.items())} for name, kinds in strips.items()]
