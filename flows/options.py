@@ -82,8 +82,8 @@ class FitOptions:
     calibrate : bool
         Mend the saved head's probabilities by a temperature, fitted on the images that chose it.
     no_report : bool
-        Leave out what looks at the winner's images and writes the report, which can take longer than the fit; then there
-        are neither suspects nor a few-shot curve.
+        Leave out what looks at the winner's images and writes the report, which can take longer than the fit; there
+        are neither suspects nor a few-shot curve then.
     views : bool
         Fit on all augmented views of each training image that the cache holds (``extract --views``), and score the
         plain images.
