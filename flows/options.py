@@ -81,9 +81,9 @@ class FitOptions:
         Fit the winner on 1, 2, 5, … images of each class too, some hundred times, for the curve in the report.
     calibrate : bool
         Mend the saved head's probabilities by a temperature, fitted on the images that chose it.
-    report : bool
-        Look at the winner's images and write the report, which can take longer than the fit; without, there are
-        neither suspects nor a few-shot curve.
+    no_report : bool
+        Leave out what looks at the winner's images and writes the report, which can take longer than the fit; there
+        are neither suspects nor a few-shot curve then.
     views : bool
         Fit on all augmented views of each training image that the cache holds (``extract --views``), and score the
         plain images.
@@ -141,7 +141,7 @@ class FitOptions:
     note: Annotated[str | None, Option("On this run, to remember it by.")] = None
     few_shot: Annotated[bool, Option("Add accuracy against images per class.")] = False
     calibrate: Annotated[bool, Option("Mend the saved head's probabilities.")] = False
-    report: Annotated[bool, Option("Write the report, with what it takes to look at the images.")] = True
+    no_report: Annotated[bool, Option("Neither look at the images nor write the report.")] = False
     views: Annotated[bool, Option("Fit on the cache's augmented views, too.")] = False
     average_views: Annotated[bool, Option("With them, score and predict by the mean over views.")] = False
     memory: Annotated[float | None, Option("Bytes for features.", command=False, table=False)] = None
@@ -172,7 +172,7 @@ class FitKeywords(TypedDict, total=False):
     note: str | None
     few_shot: bool
     calibrate: bool
-    report: bool
+    no_report: bool
     views: bool
     average_views: bool
     memory: float | None

@@ -49,8 +49,7 @@ def with_options(holder: type) -> Callable[[_Command], _Command]:
 def _parameter(one: OptionField) -> inspect.Parameter:
     option, spelt = one.option, one.option.flag
     if one.kind is bool:
-        name = one.name.replace("_", "-")
-        spelt = spelt or (f" /--no-{name}" if one.default is True else f"--{name}")
+        spelt = spelt or f"--{one.name.replace('_', '-')}"
     shown = typer.Option(
         one.default,
         *([spelt] if spelt else []),

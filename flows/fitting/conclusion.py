@@ -118,7 +118,7 @@ def conclude(
     summary = _at(place.part, summary)
     _save(problem, winner.candidate, scored, summary)
     write_atomically(place.part / RUN_FILE, f"{run.as_line()}\n".encode())
-    if options.report:
+    if not options.no_report:
         from headstart.flows.reporting import Evidence, explain  # noqa: PLC0415 - loads what draws; scores need not wait
 
         outer, unseen = nested.plan if nested else None, streaming.notes if streaming else None
@@ -164,7 +164,7 @@ def _summarise(
         controls=controls,
         run=place.id,
         model="model",
-        report="report.html" if choices.options.report else "",
+        report="" if choices.options.no_report else "report.html",
         table="leaderboard.csv",
         predictions="predictions.csv",
         class_names=problem.class_names,

@@ -58,7 +58,7 @@ SOME: Mapping[str, Any] = {
     "note": "before lunch",
     "few_shot": True,
     "calibrate": True,
-    "report": False,
+    "no_report": True,
     "views": True,
     "average_views": True,
 }
@@ -153,8 +153,7 @@ def test_every_option_of_the_command_reaches_the_fit(monkeypatch: pytest.MonkeyP
     words = ["fit", "c", "--json"]
     for name in names(FitOptions, "command"):
         flag, value = f"--{name.replace('_', '-')}", SOME[name]
-        flag = f"--no-{name}" if value is False else flag
-        words += [flag] if isinstance(value, bool) else [flag, *map(str, value if isinstance(value, list) else [value])]
+        words += [flag] if value is True else [flag, *map(str, value if isinstance(value, list) else [value])]
     app(words, standalone_mode=False)
     assert asked == [FitOptions(**{name: SOME[name] for name in names(FitOptions, "command")}, progress=True)]
 

@@ -107,7 +107,7 @@ def test_without_a_report_nothing_is_looked_at_and_none_of_before_is_left_to_be_
     cache = cache_of(tmp_path, features, NAMES[y])
     first = fit(cache, "centroid", out=tmp_path / "r")
     assert (tmp_path / "r" / "report.html").samefile(first.report)
-    bare = fit(cache, "centroid", out=tmp_path / "r", report=False, few_shot=True)
+    bare = fit(cache, "centroid", out=tmp_path / "r", no_report=True, few_shot=True)
     assert (bare.report, bare.suspects) == ("", None)
     assert bare.test == first.test
     assert Path(bare.predictions).exists()

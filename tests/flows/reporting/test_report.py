@@ -112,7 +112,7 @@ def test_odd_names_are_quoted_in_the_command(tmp_path: Path) -> None:
     (tmp_path / "my photos").mkdir()
     generator = np.random.default_rng(0)
     cache = cache_of(tmp_path / "my photos", generator.normal(size=(40, 4)), ["a", "b"] * 20)
-    options = {"out": tmp_path / "$(x)", "workers": 1, "few_shot": True, "seed": 3, "report": False, "name": "one"}
+    options = {"out": tmp_path / "$(x)", "workers": 1, "few_shot": True, "seed": 3, "no_report": True, "name": "one"}
     found = fit(cache, "knn(n_neighbors=1,3)", **options)
     assert shlex.split(found.command)[2:] == [
         str(cache), "--head", "knn(n_neighbors=1,3)", "--seed", "3", "--out", str(tmp_path / "$(x)"), "--few-shot",
