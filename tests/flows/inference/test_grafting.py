@@ -19,7 +19,7 @@ from headstart.flows.errors import JobError
 from headstart.flows.extraction import extract
 from headstart.flows.fitting import fit
 from headstart.flows.fitting.finetuning import FinetuneOptions, finetune
-from headstart.flows.inference import graft, predict
+from headstart.flows.inference import graft, onnx_file, predict
 from headstart.heads.errors import HeadError
 
 ARCHITECTURE = "mnasnet0_5"
@@ -123,3 +123,26 @@ def test_what_no_stock_model_can_take_is_told(
         graft(own.model, "birds.pth")
     with pytest.raises(JobError, match=r"birds.onxx: expected a .pth, .pt, .safetensors file"):
         graft(own.model, "birds.onxx")
+
+
+@pytest.mark.parametrize(
+    ("asked", "reason"),
+    [
+        ({}, r"no file is asked for; give --out birds.pth, --onnx birds.onnx"),
+        ({"onnx": "birds.pth"}, r"birds.pth: expected an .onnx file"),
+        ({"onnx": "nowhere/birds.onnx"}, r"nowhere/birds.onnx: expected an .onnx file in a folder that is there"),
+        ({"onnx": "birds.onnx", "pixels": "int8"}, r"pixels are 'int8', expected uint8 or float32"),
+    ],
+)
+def test_files_that_cannot_be_written_are_told_before_anything_is_read(
+    elsewhere: Path, monkeypatch: pytest.MonkeyPatch, asked: dict[str, Any], reason: str
+) -> None:
+    monkeypatch.setattr(onnx_file, "find_spec", lambda _: True)
+    with pytest.raises(JobError, match=reason):
+        graft("nothing", **asked)
+
+
+def test_without_the_extra_one_line_says_what_to_install(elsewhere: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(onnx_file, "find_spec", lambda name: None if name == "onnxscript" else True)
+    with pytest.raises(JobError, match=r"birds.onnx: onnxscript is not installed.*pip install 'headstart\[onnx\]'$"):
+        graft("nothing", onnx="birds.onnx")
