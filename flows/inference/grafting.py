@@ -8,7 +8,7 @@ from typing import Unpack
 import torch
 
 from headstart.extractors.atomic import write_atomically
-from headstart.extractors.backbones import stock_model
+from headstart.extractors.backbones import StockModel, stock_model
 from headstart.extractors.results import JobResult
 from headstart.flows.errors import JobError
 from headstart.flows.inference.grafted import grafted_network
@@ -111,7 +111,7 @@ def graft(
             "without --average-views, or use 'headstart predict'"
         )
     backbone, code, readmes = loaded.backbone, None, list[str]()
-    stock = stock_model(backbone, len(loaded.classes)) if weights else None
+    stock = _stock_model(loaded) if weights else None
     network = grafted_network(loaded)
     if weights and stock:
         code = stock.code
@@ -143,6 +143,17 @@ def _check_asked(weights: Path | None, onnx: Path | None, pixels: str) -> None:
         check_onnx(onnx)
     if pixels not in ("uint8", "float32"):
         raise JobError(f"pixels are {pixels!r}, expected uint8 or float32; give one of these")
+
+
+def _stock_model(loaded: Model) -> StockModel:
+    backbone = loaded.backbone
+    stock = stock_model(backbone, len(loaded.classes))
+    if backbone.head is None:
+        raise JobError(
+            f"{loaded.folder}: {backbone.name} has not one classifier but several or none, so no stock model takes the "
+            "weights; write --onnx birds.onnx, or use 'headstart predict'"
+        )
+    return stock
 
 
 def _write(state: dict[str, torch.Tensor], target: Path, stock: torch.nn.Module) -> None:

@@ -66,10 +66,11 @@ def _linear_part(head: Any, name: str) -> tuple[Doubles, Doubles]:
     elif isinstance(head, LogisticRegression | LinearDiscriminantAnalysis | LinearSVC | RidgeClassifier):
         weights, bias = np.atleast_2d(head.coef_), np.ravel(head.intercept_)
     elif isinstance(head, NearestMeanClassifier):  # -|x - mean|², less the |x|² that all classes have
-        means = np.asarray(head.means_, np.float64)
-        weights, bias = 2 * means, -np.square(means).sum(axis=1, dtype=np.float64)
+        weights = 2 * np.asarray(head.means_, np.float64)
+        bias = np.einsum("ij,ij->i", weights, weights) / -4
     elif isinstance(head, CosineClassifier):
-        weights, bias = head.scale_ * head.directions_, np.zeros(len(head.directions_))
+        weights = head.scale_ * np.asarray(head.directions_, np.float64)
+        bias = np.zeros(len(weights))
     elif hasattr(head, "coefs_") and len(head.coefs_) == 1:  # one layer that torch has trained
         weights, bias = head.coefs_[0].T, head.intercepts_[0]
     else:

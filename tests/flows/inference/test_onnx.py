@@ -10,12 +10,17 @@ import numpy as np
 import pytest
 import torch
 from conftest import CLASSES, draw
+from sklearn.decomposition import PCA
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from headstart.flows.errors import JobError
 from headstart.flows.extraction import extract
 from headstart.flows.fitting import fit
 from headstart.flows.fitting.finetuning import finetune
 from headstart.flows.inference import graft, load, onnx_file, predict
+from headstart.flows.inference.how_to import write_how_to
 from headstart.heads.errors import HeadError
 
 onnxruntime = pytest.importorskip("onnxruntime", reason="needs the extra onnx")
@@ -31,13 +36,9 @@ def run_as_told(readme: str, photographs: list[Path]) -> Any:
     return names["probabilities"] if "probabilities" in names else names["scores"]
 
 
-def predicted(model: str, photographs: list[Path]) -> Any:
-    table = predict(model, photographs, all_classes=True)
-    return table[[name for name in table if name.startswith("probability_")]].to_numpy(float)
-
-
-def agree(readme: str, model: str, photographs: list[Path]) -> None:
-    expected = predicted(model, photographs)
+def agree(readme: str, model: str, photographs: list[Path], **options: Any) -> None:
+    table = predict(model, photographs, all_classes=True, **options)
+    expected = table[[name for name in table if name.startswith("probability_")]].to_numpy(float)
     assert expected.std() > 0.01
     for some in (photographs, photographs[:1]):
         np.testing.assert_allclose(run_as_told(readme, some), expected[: len(some)], atol=1e-4)
@@ -51,31 +52,35 @@ def photographs(photos: Path) -> list[Path]:
     return sorted((photos.parent / "new").iterdir())
 
 
-@pytest.mark.parametrize("pixels", ["uint8", "float32"])
-def test_a_linear_head_says_of_raw_photographs_what_predict_says(
-    embed: Callable[..., Any], elsewhere: Path, photographs: list[Path], pixels: Any
+def test_a_linear_head_behind_a_projection_says_of_raw_photographs_what_predict_says(
+    embed: Callable[..., Any], elsewhere: Path, photographs: list[Path]
 ) -> None:
-    found = fit(embed().cache, "logreg", folds=2, out="linear", calibrate=True)
-    summary = graft("linear", onnx="birds.onnx", pixels=pixels)
+    steps = make_pipeline(StandardScaler(), PCA(8, random_state=0), LogisticRegression())
+    found = fit(embed().cache, heads=[steps], folds=2, out="linear", calibrate=True)
+    trust = ["sklearn.pipeline:Pipeline", "sklearn.decomposition:PCA", "sklearn.linear_model:LogisticRegression"]
+    summary = graft("linear", onnx="birds.onnx", trust=trust)
     assert (summary.weights, summary.onnx) == (None, "birds.onnx")
-    agree(summary.readme, found.model, photographs)
+    agree(summary.readme, found.model, photographs, trust=trust)
 
 
-def test_a_tail_says_of_raw_photographs_what_predict_says(
+def test_a_tail_given_floats_says_of_raw_photographs_what_predict_says(
     embed: Callable[..., Any], elsewhere: Path, photographs: list[Path]
 ) -> None:
     cache = embed(tap=["penultimate", "features.7:map"]).cache
     found = finetune(cache, "features.8", epochs=2, batch_size=8, learning_rate=0.02, folds=2, out="tail")
-    agree(graft("tail", onnx="birds.onnx").readme, found.model, photographs)
+    agree(graft("tail", onnx="birds.onnx", pixels="float32").readme, found.model, photographs)
 
 
-@pytest.mark.parametrize("name", ["timm/test_vit", "timm/test_convnext", "timm/test_resnet", "mnasnet0_5"])
+@pytest.mark.parametrize(
+    ("name", "image_size"),
+    [("timm/test_vit", 64), ("timm/test_convnext", None), ("resnet18", 64)],
+)
 def test_weights_and_file_of_stock_networks_are_written_in_one_call_and_agree(
-    photos: Path, elsewhere: Path, photographs: list[Path], name: str
+    photos: Path, elsewhere: Path, photographs: list[Path], name: str, image_size: int | None
 ) -> None:
     if name.startswith("timm/"):
         pytest.importorskip("timm", reason="needs the extra timm")
-    cache = extract(photos, name, weights="none", precision="fp32", cache="cache").cache
+    cache = extract(photos, name, weights="none", precision="fp32", cache="cache", image_size=image_size).cache
     found = fit(cache, "ridge", folds=2, out="linear")
     summary = graft("linear", "birds.pth", onnx="birds.onnx")
     agree(summary.readme, found.model, photographs)
@@ -130,14 +135,11 @@ def test_a_head_without_probabilities_gives_scores_and_says_so(
     assert "no probabilities" in Path(summary.readme).read_text()
 
 
-def test_what_was_said_of_the_other_file_of_that_name_stays(embed: Callable[..., Any], elsewhere: Path) -> None:
-    fit(embed().cache, "logreg", folds=2, out="linear")
+def test_what_was_said_of_the_other_file_of_that_name_stays(elsewhere: Path) -> None:
     Path("birds.pth").touch()
     Path("birds.md").write_text("# birds.pth\n\nhow\n\n# birds.onnx\n\nold\n\n# birds.pt\n\ngone\n")
-    text = Path(graft("linear", onnx="birds.onnx").readme).read_text()
-    assert text.startswith("# birds.pth\n\nhow\n\n# birds.onnx\n\n```python")
-    assert "old" not in text
-    assert "gone" not in text
+    write_how_to(Path("birds.onnx"), "# birds.onnx\n\nnew\n")
+    assert Path("birds.md").read_text() == "# birds.pth\n\nhow\n\n# birds.onnx\n\nnew\n"
 
 
 def test_a_head_that_cannot_be_folded_is_refused_by_its_name(embed: Callable[..., Any], elsewhere: Path) -> None:
