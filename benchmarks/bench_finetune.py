@@ -56,19 +56,27 @@ class Images:
         return cls(labels, np.random.default_rng([SEED, 1]).permutation(fit), held_out)
 
 
-def make_weights(backbone: str, photographs: Path, place: Path) -> Path:
+def prepared(backbone: str, photographs: Path, image_size: int) -> Any:
+    """Return the photographs as the loop takes them: resized and cropped as the tutorials do."""
+    import torchvision
+    from torchvision.datasets import ImageFolder
+
+    prepare = next(iter(torchvision.models.get_model_weights(backbone))).transforms
+    usual = prepare()
+    resize = round(usual.resize_size[0] * image_size / usual.crop_size[0])
+    return ImageFolder(str(photographs), prepare(crop_size=image_size, resize_size=resize))
+
+
+def make_weights(backbone: str, images: Any, place: Path) -> Path:
     """Write random weights whose batch norms have the statistics of some photographs."""
     import torch
     import torchvision
-    from torchvision.datasets import ImageFolder
 
     torch.manual_seed(SEED)
     model = torchvision.models.get_model(backbone).train()
     for layer in model.modules():
         if isinstance(layer, torch.nn.BatchNorm2d):
             layer.momentum = None  # the mean of all batches
-    transform = torchvision.models.get_model_weights(backbone).DEFAULT.transforms()  # type: ignore[attr-defined]  # an enum made at run time
-    images = ImageFolder(str(photographs), transform=transform)
     some = np.linspace(0, len(images) - 1, min(16, len(images))).astype(int)
     with torch.no_grad():
         model(torch.stack([images[number][0] for number in some]))
@@ -83,7 +91,6 @@ def run_loop(options: argparse.Namespace) -> dict[str, Any]:
     from torch import nn
     from torch.nn import functional
     from torch.utils.data import DataLoader, Subset
-    from torchvision.datasets import ImageFolder
 
     found = Images.of(options.folder)
     model = torchvision.models.get_model(options.backbone)
@@ -97,8 +104,7 @@ def run_loop(options: argparse.Namespace) -> dict[str, Any]:
     )
     for name, parameter in model.named_parameters():
         parameter.requires_grad_(name.startswith(trained))
-    transform = torchvision.models.get_model_weights(options.backbone).DEFAULT.transforms()  # type: ignore[attr-defined]  # an enum made at run time
-    images = ImageFolder(str(options.folder), transform=transform)
+    images = prepared(options.backbone, options.folder, options.image_size)
     workers = {"batch_size": BATCH, "num_workers": os.cpu_count() or 1}
     train, held_out = (DataLoader(Subset(images, rows.tolist()), **workers) for rows in (found.fit, found.held_out))
     optimizer = torch.optim.SGD([one for one in model.parameters() if one.requires_grad], lr=RATE, momentum=MOMENTUM)
@@ -131,7 +137,7 @@ def run_finetune(options: argparse.Namespace) -> dict[str, Any]:
     from headstart.heads.finetuning import TailClassifier
 
     cache, found = EmbeddingCache(options.cache), Images.of(options.folder)
-    backbone = load_backbone(options.backbone, weights=str(options.weights))
+    backbone = load_backbone(options.backbone, weights=str(options.weights), image_size=options.image_size)
     tail = cut_before(backbone, LAYERS[options.backbone]).with_classes(len(CLASSES), seed=SEED)
     rows = cache.stores()[0].view(str(tail.tap), read_listing(cache).usable["digest"].tolist()).mapped()
     how = {"batch_size": BATCH, "learning_rate": RATE, "momentum": MOMENTUM, "random_state": SEED}
@@ -161,14 +167,15 @@ def compare(photographs: Path, backbone: str, options: argparse.Namespace, room:
     from headstart.extractors.network import cut_before
     from headstart.flows.extraction import extract
 
-    weights = make_weights(backbone, photographs, room / f"{backbone}.pth")
-    tap = str(cut_before(load_backbone(backbone, weights=str(weights)), LAYERS[backbone]).tap)
+    weights = make_weights(backbone, prepared(backbone, photographs, options.image_size), room / f"{backbone}.pth")
+    alike = {"weights": str(weights), "image_size": options.image_size}
+    tap = str(cut_before(load_backbone(backbone, **alike), LAYERS[backbone]).tap)
     cache = room / f"{backbone}.headstart"
-    asked = {"weights": str(weights), "tap": tap, "precision": "fp32", "decode": "full", "compile": "off"}
+    asked = {"tap": tap, "precision": "fp32", "decode": "full", "compile": "off", **alike}
     extraction, _ = timed(lambda: extract(photographs, backbone, cache=cache, **asked))
-    rounds = [
-        {side: run_side(side, photographs, backbone, weights, cache) for side in SIDES} for _ in range(options.rounds)
-    ]
+    given = {"folder": photographs, "backbone": backbone, "cache": cache, "weights": weights}
+    given |= {"image-size": options.image_size}
+    rounds = [{side: run_side(side, given) for side in SIDES} for _ in range(options.rounds)]
     loop, finetune = ([one[side] for one in rounds] for side in SIDES)
     slow, fast = ([one["seconds"] for one in several] for several in (loop, finetune))
     worked = [[one["processor_seconds"] for one in several] for several in (loop, finetune)]
@@ -194,10 +201,10 @@ def compare(photographs: Path, backbone: str, options: argparse.Namespace, room:
     }
 
 
-def run_side(side: str, photographs: Path, backbone: str, weights: Path, cache: Path) -> dict[str, Any]:
+def run_side(side: str, given: dict[str, Any]) -> dict[str, Any]:
     """Run one side in a process of its own."""
-    command = [sys.executable, __file__, "--side", side, "--folder", str(photographs), "--backbone", backbone]
-    command += ["--weights", str(weights), "--cache", str(cache)]
+    words = [word for name, value in given.items() for word in (f"--{name}", str(value))]
+    command = [sys.executable, __file__, "--side", side, *words]
     done = subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True)  # noqa: S603 - this very script
     return dict(json.loads(done.stdout))
 
@@ -226,6 +233,7 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--images", type=int, default=512, help="photographs, at least 100 (512)")
     parser.add_argument("--size", type=int, nargs=2, default=(500, 375), metavar=("WIDTH", "HEIGHT"))
+    parser.add_argument("--image-size", type=int, default=224, help="pixels a side that networks see (224)")
     parser.add_argument("--rounds", type=int, default=3, help="how often each side runs (3)")
     parser.add_argument("--backbone", nargs="+", choices=LAYERS, default=list(LAYERS))
     parser.add_argument("--json", action="store_true", help="print one JSON object")

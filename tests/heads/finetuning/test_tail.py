@@ -15,7 +15,7 @@ from headstart.extractors.network.taps import TapReader
 from headstart.heads.errors import DataError, ModelFileError
 from headstart.heads.finetuning import TailClassifier
 from headstart.heads.finetuning.schedules import Rates, plan_phases
-from headstart.heads.finetuning.training import TailRecipe, make_optimizer, parameters_of, take_step
+from headstart.heads.finetuning.training import TailRecipe, as_batch, make_optimizer, parameters_of, take_step
 from headstart.heads.saving import load_model, save_model
 
 
@@ -53,7 +53,7 @@ def test_a_step_on_the_tail_is_the_step_of_the_whole_network_with_its_trunk_froz
     for network in (own, whole):
         for name, parameter in network.named_parameters():
             parameter.requires_grad_(name in trained)
-    for network, given in ((own, rows), (whole, images)):
+    for network, given in ((own, as_batch(rows.numpy())), (whole, images)):
         stepping = make_optimizer(network, tail.blocks, how)
         for _ in range(2):  # the second one with momentum
             take_step(network, stepping, given, codes)
