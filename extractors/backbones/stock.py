@@ -54,8 +54,8 @@ def stock_model(backbone: Backbone, n_classes: int) -> StockModel:
             made = timm.create_model(architecture, **options)
         return StockModel(f"timm.create_model({architecture!r}, {_written(options)})", made)
     raise BackboneError(
-        f"{backbone.name} is no model of torchvision or timm, so there is no stock model to give its weights to; use "
-        "'headstart predict'"
+        f"{backbone.name} is no model of torchvision or timm, so there is no stock model to give its weights to; write "
+        "an ONNX file ('headstart graft --onnx'), or use 'headstart predict'"
     )
 
 

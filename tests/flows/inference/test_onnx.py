@@ -99,6 +99,21 @@ def test_weights_and_file_of_stock_networks_are_written_in_one_call_and_agree(
         np.testing.assert_allclose(names["model"](normalised).softmax(dim=1).numpy(), given, atol=1e-4)
 
 
+def test_on_real_photographs_with_real_weights_a_tail_says_what_predict_says(
+    real_data: Path, elsewhere: Path, tmp_path: Path
+) -> None:
+    for name in ("ants", "bees"):
+        (tmp_path / "photos" / name).mkdir(parents=True)
+        for file in sorted((real_data / "data" / "hymenoptera" / "val" / name).iterdir())[:10]:
+            (tmp_path / "photos" / name / file.name).symlink_to(file)
+    weights = str(real_data / "weights" / "mobilenet_v2-imagenet.pth")
+    how = {"precision": "fp32", "decode": "full", "tap": "features.16:map", "cache": "cache"}
+    cache = extract(tmp_path / "photos", "mobilenet_v2", weights=weights, **how).cache
+    found = finetune(cache, "features.17", start="linear", epochs=1, batch_size=8, folds=2, out="tail")
+    others = sorted((real_data / "data" / "hymenoptera" / "train" / "bees").iterdir())[:6]
+    agree(graft("tail", onnx="bees.onnx").readme, found.model, others)
+
+
 def test_the_file_says_what_it_is_and_nothing_of_where_it_was_made(
     embed: Callable[..., Any], elsewhere: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
