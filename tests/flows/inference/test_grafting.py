@@ -76,7 +76,18 @@ def agree(weights: Path, model: str, photos: Path) -> None:
 def test_a_linear_head_is_folded_into_the_stock_models_classifier(cache: Path, elsewhere: Path, head: str) -> None:
     found = fit(cache, head, folds=2, out="linear")
     summary = graft("linear", "birds.pth")
-    agree(Path(summary.weights), found.model, cache.parent / "photos")
+    agree(Path(str(summary.weights)), found.model, cache.parent / "photos")
+
+
+def test_a_support_vector_machine_keeps_its_classes_and_is_told_to_give_no_probabilities(
+    cache: Path, elsewhere: Path
+) -> None:
+    found = fit(cache, "linear-svm", folds=2, out="linear")
+    summary = graft("linear", "birds.pth")
+    largest = probabilities(Path(str(summary.weights)), cache.parent / "photos").argmax(dim=1)
+    labels = predict(found.model, cache.parent / "photos")["label"]
+    assert [CLASSES[number] for number in largest] == labels.tolist()
+    assert "of which the largest is the class, and which are no probabilities" in Path(summary.readme).read_text()
 
 
 @pytest.mark.parametrize("start", ["fresh", "linear"])
@@ -85,9 +96,9 @@ def test_a_tail_goes_back_to_its_layers(cache: Path, elsewhere: Path, start: Any
     found = finetune(cache, "layers.14", options=options, out="tail")
     assert found.extracted == 0
     summary = graft("tail", "birds.pth")
-    agree(Path(summary.weights), found.model, cache.parent / "photos")
+    agree(Path(str(summary.weights)), found.model, cache.parent / "photos")
     trunk = torch.load(cache.parent / "weights.pth", weights_only=True)
-    grafted = torch.load(summary.weights, weights_only=True)
+    grafted = torch.load(str(summary.weights), weights_only=True)
     changed = {name for name in trunk if not torch.equal(trunk[name], grafted[name])}
     assert changed
     assert all(name.startswith(("layers.14", "layers.15", "layers.16", "classifier")) for name in changed)
