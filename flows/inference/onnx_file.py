@@ -3,6 +3,7 @@
 import json
 import logging
 import warnings
+from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,6 @@ import numpy as np
 import torch
 from torch import nn
 
-from headstart import __version__
 from headstart.extractors.atomic import write_atomically
 from headstart.flows.errors import JobError
 from headstart.flows.inference.grafted import LARGEST_DIFFERENCE, gives_probabilities
@@ -129,7 +129,7 @@ def _exported(whole: _FromPixels, some: torch.Tensor, loaded: Model, target: Pat
         log.setLevel(before)
     proto = program.model_proto
     _strip(proto)
-    proto.producer_name, proto.producer_version = "headstart", __version__
+    proto.producer_name, proto.producer_version = "headstart", version("headstart")
     proto.doc_string = f"{', '.join(loaded.classes)}: {loaded.card['head']} in {loaded.backbone.name}"
     for name, value in sorted(_metadata(whole, loaded).items()):
         proto.metadata_props.add(key=name, value=value)
@@ -163,7 +163,7 @@ def _metadata(whole: _FromPixels, loaded: Model) -> dict[str, str]:
         "weights": backbone.weights,
         "head": str(card["head"]),
         "tap": str(card["tap"]),
-        "headstart_version": __version__,
+        "headstart_version": version("headstart"),
     }
 
 
