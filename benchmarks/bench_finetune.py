@@ -197,7 +197,6 @@ def compare(photographs: Path, backbone: str, options: argparse.Namespace, room:
         "jpeg_bytes_an_image": round(sum(one.stat().st_size for one in photographs.rglob("*.jpg")) / n_images),
         "loss": [loop[0]["loss"], finetune[0]["loss"]],
         "val_loss": [loop[0]["val_loss"], finetune[0]["val_loss"]],
-        "peak_mib": {side: max(one[side]["peak_mib"] for one in rounds) for side in SIDES},
     }
 
 
@@ -242,9 +241,7 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
     options = parser.parse_args(arguments)
     if options.side:
         options.backbone = options.backbone[0]
-        result = (run_loop if options.side == "loop" else run_finetune)(options)
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        print(json.dumps(result | {"peak_mib": round(peak)}))
+        print(json.dumps((run_loop if options.side == "loop" else run_finetune)(options)))
         return {}
     with tempfile.TemporaryDirectory() as folder:
         photographs = make_photographs(Path(folder) / "photographs", options.images, tuple(options.size))
