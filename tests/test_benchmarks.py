@@ -21,6 +21,8 @@ SIDES = {"tutorial", "extract", "model", "decode"}
 
 def load(name: str) -> ModuleType:
     path = Path(__file__).parent.parent / "benchmarks" / f"{name}.py"
+    if str(path.parent) not in sys.path:  # where a script looks for its neighbours
+        sys.path.append(str(path.parent))
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None
     assert spec.loader is not None
@@ -141,6 +143,21 @@ def test_the_sweep_benchmark_sets_both_sides_beside_each_other(capsys: pytest.Ca
     assert found["ratio_gridsearch"] == pytest.approx(found["gridsearch_seconds"] / found["headstart_seconds"], rel=0.2)
     assert found["difference_gridsearch"] <= 0.02  # one of 60 images of a fold
     assert found["headstart_score"] > 0.5
+
+
+def test_both_sides_of_the_fine_tuning_benchmark_come_to_the_same_losses(
+    forking: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    few = ["--images", "100", "--size", "64", "48", "--image-size", "64", "--rounds", "1"]
+    found = report("bench_finetune", capsys, *few, "--backbone", "mobilenet_v2")["mobilenet_v2"]
+    assert (found["images"], found["rounds"], found["from"]) == (100, 1, "features.16")
+    assert found["ratio"] == pytest.approx(found["loop_seconds"] / found["finetune_seconds"], rel=0.05)
+    assert (found["bytes_an_image"], found["stored_as"]) == (160 * 2 * 2 * 2, "float16")
+    assert found["jpeg_bytes_an_image"] > 500
+    for loop, finetune in (found["loss"], found["val_loss"]):
+        assert finetune == pytest.approx(loop, rel=0.001)
+    saved = found["loop_seconds"] - found["finetune_seconds"]
+    assert found["repaid_after_epochs"] == pytest.approx(found["extraction_seconds"] / saved, rel=0.05)
 
 
 def test_the_scale_benchmark_tells_idle_workers_from_their_work_and_sizes_listing_and_index(

@@ -48,13 +48,22 @@ def stock_model(backbone: Backbone, n_classes: int) -> StockModel:
     if source == "timm":
         import timm  # noqa: PLC0415 - optional
 
-        return StockModel(
-            f"timm.create_model({architecture!r}, {_written(options)})", timm.create_model(architecture, **options)
-        )
+        made = timm.create_model(architecture, **options)
+        if _are_of_another_size(made, backbone):
+            options |= {"img_size": int(backbone.preprocessing.crop[0])}
+            made = timm.create_model(architecture, **options)
+        return StockModel(f"timm.create_model({architecture!r}, {_written(options)})", made)
     raise BackboneError(
-        f"{backbone.name} is no model of torchvision or timm, so there is no stock model to give its weights to; use "
-        "'headstart predict'"
+        f"{backbone.name} is no model of torchvision or timm, so there is no stock model to give its weights to; write "
+        "an ONNX file ('headstart graft --onnx'), or use 'headstart predict'"
     )
+
+
+def _are_of_another_size(made: torch.nn.Module, backbone: Backbone) -> bool:
+    """Tell whether tensors outside the classifier, such as positions, have other shapes than the backbone's."""
+    own, head = backbone.module.state_dict(), f"{backbone.head}."
+    shared = [(name, values) for name, values in made.state_dict().items() if name in own and not name.startswith(head)]
+    return any(values.shape != own[name].shape for name, values in shared)
 
 
 def _written(options: dict[str, object]) -> str:

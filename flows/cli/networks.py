@@ -8,6 +8,7 @@ import typer
 from headstart.extractors.spec import PENULTIMATE
 from headstart.flows.cli.options import CacheArgument, Json, with_options
 from headstart.flows.finetune_options import FinetuneOptions
+from headstart.flows.inference import GraftOptions
 from headstart.flows.output import MOST_ROWS, Console, as_latest, emit_json, escape, nearby, show_notes, table_of
 from headstart.heads.report import interval_text, params_text, score_text
 from headstart.heads.scoring import metric_name
@@ -52,26 +53,30 @@ def finetune(cache: CacheArgument, from_layer: From, json: Json = False, **optio
     emit_json(found) if json else show_finetuning(found)
 
 
+@with_options(GraftOptions)
 def graft(
     model: Annotated[Path, typer.Argument(help="A saved model, or the results it is in.", show_default=False)],
-    out: Annotated[Path, typer.Option(help="A .pth, .pt or .safetensors file.", show_default=False)],
-    weights: Annotated[
-        str | None, typer.Option(help="Where the backbone's weights are now, if they were moved.", show_default=False)
+    out: Annotated[
+        Path | None, typer.Option(help="A .pth, .pt or .safetensors file.", show_default="not written")
     ] = None,
     json: Json = False,
+    **options: Any,
 ) -> None:
-    """Write a model as weights of a stock torchvision or timm model, its own classifier included."""
+    """Write a model, its classifier included, as weights of a stock torchvision or timm model, or as an ONNX file."""
     from headstart.flows.inference import graft as run_graft
 
-    found = run_graft(model, out, weights=weights)
+    found = run_graft(model, out, options=GraftOptions(**options))
     if json:
         emit_json(found)
         return
     console = Console()
     console.print(f"{len(found.class_names)} classes, {found.head} in {found.backbone}:", highlight=False)
-    console.print(f"model   {escape(found.code)}", highlight=False, soft_wrap=True)
-    console.print(f"weights {escape(nearby(found.weights))}", highlight=False, soft_wrap=True)
-    console.print(f"how to  {escape(nearby(found.readme))}", highlight=False, soft_wrap=True)
+    if found.code:
+        console.print(f"model   {escape(found.code)}", highlight=False, soft_wrap=True)
+    readmes = dict.fromkeys([found.readme, found.onnx_readme])
+    files = {"weights": [found.weights], "onnx   ": [found.onnx], "how to ": list(readmes)}
+    for name, file in ((name, file) for name, several in files.items() for file in several if file):
+        console.print(f"{name} {escape(nearby(file))}", highlight=False, soft_wrap=True)
 
 
 def show_network(found: "NetworkSummary", *, every: bool) -> None:

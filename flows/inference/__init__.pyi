@@ -5,6 +5,8 @@ from .grafting import GraftSummary as GraftSummary
 from .grafting import graft as graft
 from .model import Model as Model
 from .model import load as load
+from .options import GraftKeywords as GraftKeywords
+from .options import GraftOptions as GraftOptions
 from .options import PredictKeywords as PredictKeywords
 from .options import PredictOptions as PredictOptions
 from .prediction import check_out as check_out

@@ -129,6 +129,22 @@ class Model(JobResult, says="{card[head]} of {_answers}, on {_backbone}, in {fol
         return pd.concat(tables, ignore_index=True), [*notes_on(given), *([mean] if self._averaged else []), *noticed]
 
     @property
+    def tail_layer(self) -> str | None:
+        """Layer behind which a fine-tuned tail begins; None of other heads.
+
+        Raises
+        ------
+        JobError
+            The card does not say it.
+        """
+        tail = self.card.get("tail")
+        if tail is None:
+            return None
+        if not isinstance(tail, dict) or not isinstance(tail.get("layer"), str):
+            raise JobError(f"{self.folder}: its card does not say behind which layer the tail begins; fine-tune again")
+        return str(tail["layer"])
+
+    @property
     def backbone(self) -> "Backbone":
         """The network as pretrained, held against the key of the model."""
         return self._network.backbone
@@ -158,12 +174,8 @@ class Model(JobResult, says="{card[head]} of {_answers}, on {_backbone}, in {fol
     @cached_property
     def _ready_head(self) -> Any:
         """The head; a tail with the network that its weights are of."""
-        tail = self.card.get("tail")
-        if tail is None:
-            return self.head
-        if not isinstance(tail, dict) or not isinstance(tail.get("layer"), str):
-            raise JobError(f"{self.folder}: its card does not say behind which layer the tail begins; fine-tune again")
-        return self._network.bind(self.head, tail["layer"], len(self.classes))
+        layer = self.tail_layer
+        return self.head if layer is None else self._network.bind(self.head, layer, len(self.classes))
 
     def _speak(self, views: list[Any], *, all_classes: bool) -> pd.DataFrame:
         """Answer for images, given the features of each view of them, of which the plain one may be all."""

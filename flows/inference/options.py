@@ -1,12 +1,20 @@
-"""Options of a prediction."""
+"""Options of a prediction, and of taking a model away."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, TypedDict
+from typing import Annotated, Literal, TypedDict
 
 from headstart.extractors.spec import Device, Option, Workers
 from headstart.flows.options import Progress
+
+Pixels = Literal["uint8", "float32"]
+
+_Backbone = Annotated[
+    str | None, Option("Only for a model on code of yours: its MODULE:CALLABLE, to say that it may run.")
+]
+_Weights = Annotated[str | None, Option("Where the backbone's weights are now, if they were moved.")]
+_Trust = Annotated[Sequence[str], Option("Only for a head of yours: its MODULE:CLASS, to say that it may run.")]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,11 +40,9 @@ class PredictOptions:
     """
 
     all_classes: Annotated[bool, Option("Write every class's probability.", flag="--all")] = False
-    backbone: Annotated[
-        str | None, Option("Only for a model on code of yours: its MODULE:CALLABLE, to say that it may run.")
-    ] = None
-    weights: Annotated[str | None, Option("Where the backbone's weights are now, if they were moved.")] = None
-    trust: Annotated[Sequence[str], Option("Only for a head of yours: its MODULE:CLASS, to say that it may run.")] = ()
+    backbone: _Backbone = None
+    weights: _Weights = None
+    trust: _Trust = ()
     cache: Annotated[str | Path | None, Option("Keep the embeddings in this cache.", unset="not kept")] = None
     device: Device = "auto"
     workers: Workers = None
@@ -54,3 +60,36 @@ class PredictKeywords(TypedDict, total=False):
     device: str
     workers: int | None
     progress: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class GraftOptions:
+    """Options of taking a model away, beside the model and the file of weights.
+
+    Parameters
+    ----------
+    onnx : path-like, optional
+        An ``.onnx`` file to write: from pixels to probabilities, class names inside. It needs the extra ``onnx``.
+    pixels : {"uint8", "float32"}
+        What that file takes: 0 to 255 as images hold them, or 0 to 1.
+    backbone, weights, trust
+        See `PredictOptions`.
+    """
+
+    onnx: Annotated[str | Path | None, Option("An .onnx file, from pixels to probabilities.", unset="not written")] = (
+        None
+    )
+    pixels: Annotated[Pixels, Option("What the .onnx file takes; float32: from 0 to 1.")] = "uint8"
+    backbone: _Backbone = None
+    weights: _Weights = None
+    trust: _Trust = ()
+
+
+class GraftKeywords(TypedDict, total=False):
+    """`GraftOptions`, as the keywords of a function."""
+
+    onnx: str | Path | None
+    pixels: Pixels
+    backbone: str | None
+    weights: str | None
+    trust: Sequence[str]

@@ -1,4 +1,5 @@
 from .centroid import NearestMeanClassifier as NearestMeanClassifier
+from .cosine import CosineClassifier as CosineClassifier
 from .lda import ShrunkDiscriminantClassifier as ShrunkDiscriminantClassifier
 from .neighbors import METRICS as METRICS
 from .neighbors import split_metric as split_metric

@@ -4,13 +4,23 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.linear_model import LogisticRegression as LinearModel
+from sklearn.decomposition import PCA, IncrementalPCA, TruncatedSVD
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+from sklearn.linear_model import LogisticRegression, RidgeClassifier
+from sklearn.preprocessing import MaxAbsScaler, MinMaxScaler, RobustScaler, StandardScaler
 from sklearn.svm import LinearSVC
 
 from headstart.heads.errors import HeadError
-from headstart.heads.estimators import RidgeSoftmaxClassifier, ShrunkDiscriminantClassifier
+from headstart.heads.estimators import (
+    CosineClassifier,
+    NearestMeanClassifier,
+    RidgeSoftmaxClassifier,
+    ShrunkDiscriminantClassifier,
+)
 
 Doubles = NDArray[np.float64]
+
+_AFFINE = (StandardScaler, MinMaxScaler, MaxAbsScaler, RobustScaler, PCA, IncrementalPCA, TruncatedSVD)
 
 
 def fold_linear(model: Any, n_classes: int, name: str) -> tuple[Doubles, Doubles]:
@@ -53,8 +63,14 @@ def _linear_part(head: Any, name: str) -> tuple[Doubles, Doubles]:
     """Return weights (n_classes, n_features) and bias of the last step."""
     if isinstance(head, RidgeSoftmaxClassifier | ShrunkDiscriminantClassifier):
         weights, bias = head.coef_.T, head.intercept_
-    elif isinstance(head, LinearModel | LinearSVC):
-        weights, bias = head.coef_, np.ravel(head.intercept_)
+    elif isinstance(head, LogisticRegression | LinearDiscriminantAnalysis | LinearSVC | RidgeClassifier):
+        weights, bias = np.atleast_2d(head.coef_), np.ravel(head.intercept_)
+    elif isinstance(head, NearestMeanClassifier):  # -|x - mean|², less the |x|² that all classes have
+        weights = 2 * np.asarray(head.means_, np.float64)
+        bias = np.einsum("ij,ij->i", weights, weights) / -4
+    elif isinstance(head, CosineClassifier):
+        weights = head.scale_ * np.asarray(head.directions_, np.float64)
+        bias = np.zeros(len(weights))
     elif hasattr(head, "coefs_") and len(head.coefs_) == 1:  # one layer that torch has trained
         weights, bias = head.coefs_[0].T, head.intercepts_[0]
     else:
@@ -68,16 +84,11 @@ def _linear_part(head: Any, name: str) -> tuple[Doubles, Doubles]:
 
 def _affine_part(step: Any, name: str) -> tuple[Doubles, Doubles]:
     """Return matrix and shift of a step that comes before: ``matrix @ features + shift``."""
-    kind = type(step).__name__
-    if kind == "StandardScaler":
-        scale = 1.0 / np.asarray(step.scale_ if step.scale_ is not None else np.ones(step.n_features_in_), np.float64)
-        mean = np.asarray(step.mean_ if step.mean_ is not None else np.zeros(len(scale)), np.float64)
-        return np.diag(scale), -mean * scale
-    if kind == "PCA":
-        whiten = np.sqrt(step.explained_variance_)[:, None] if step.whiten else 1.0
-        matrix = np.asarray(step.components_ / whiten, np.float64)
-        return matrix, -matrix @ np.asarray(step.mean_, np.float64)
-    raise _refused(step, name)
+    if not isinstance(step, _AFFINE) or getattr(step, "clip", False):
+        raise _refused(step, name)
+    basis = np.eye(step.n_features_in_)
+    shift = np.asarray(step.transform(np.zeros_like(basis[:1])), np.float64)
+    return (step.transform(basis) - shift).T, shift[0]
 
 
 def _refused(part: Any, name: str) -> HeadError:

@@ -20,7 +20,7 @@ from headstart.flows.extraction import extract
 from headstart.flows.finetune_options import FinetuneOptions
 from headstart.flows.fitting import fit
 from headstart.flows.fitting.finetuning import finetune
-from headstart.flows.inference import graft, predict
+from headstart.flows.inference import graft, onnx_file, predict
 from headstart.heads.errors import HeadError
 
 ARCHITECTURE = "mnasnet0_5"
@@ -77,7 +77,18 @@ def agree(weights: Path, model: str, photos: Path) -> None:
 def test_a_linear_head_is_folded_into_the_stock_models_classifier(cache: Path, elsewhere: Path, head: str) -> None:
     found = fit(cache, head, folds=2, out="linear")
     summary = graft("linear", "birds.pth")
-    agree(Path(summary.weights), found.model, cache.parent / "photos")
+    agree(Path(str(summary.weights)), found.model, cache.parent / "photos")
+
+
+def test_a_support_vector_machine_keeps_its_classes_and_is_told_to_give_no_probabilities(
+    cache: Path, elsewhere: Path
+) -> None:
+    found = fit(cache, "linear-svm", folds=2, out="linear")
+    summary = graft("linear", "birds.pth")
+    largest = probabilities(Path(str(summary.weights)), cache.parent / "photos").argmax(dim=1)
+    labels = predict(found.model, cache.parent / "photos")["label"]
+    assert [CLASSES[number] for number in largest] == labels.tolist()
+    assert "of which the largest is the class, and which are no probabilities" in Path(summary.readme).read_text()
 
 
 @pytest.mark.parametrize("start", ["fresh", "linear"])
@@ -86,9 +97,9 @@ def test_a_tail_goes_back_to_its_layers(cache: Path, elsewhere: Path, start: Any
     found = finetune(cache, "layers.14", options=options, out="tail")
     assert found.extracted == 0
     summary = graft("tail", "birds.pth")
-    agree(Path(summary.weights), found.model, cache.parent / "photos")
+    agree(Path(str(summary.weights)), found.model, cache.parent / "photos")
     trunk = torch.load(cache.parent / "weights.pth", weights_only=True)
-    grafted = torch.load(summary.weights, weights_only=True)
+    grafted = torch.load(str(summary.weights), weights_only=True)
     changed = {name for name in trunk if not torch.equal(trunk[name], grafted[name])}
     assert changed
     assert all(name.startswith(("layers.14", "layers.15", "layers.16", "classifier")) for name in changed)
@@ -124,3 +135,26 @@ def test_what_no_stock_model_can_take_is_told(
         graft(own.model, "birds.pth")
     with pytest.raises(JobError, match=r"birds.onxx: expected a .pth, .pt, .safetensors file"):
         graft(own.model, "birds.onxx")
+
+
+@pytest.mark.parametrize(
+    ("asked", "reason"),
+    [
+        ({}, r"no file is asked for; give --out birds.pth, --onnx birds.onnx"),
+        ({"onnx": "birds.pth"}, r"birds.pth: expected an .onnx file"),
+        ({"onnx": "nowhere/birds.onnx"}, r"nowhere/birds.onnx: expected an .onnx file in a folder that is there"),
+        ({"onnx": "birds.onnx", "pixels": "int8"}, r"pixels are 'int8', expected uint8 or float32"),
+    ],
+)
+def test_files_that_cannot_be_written_are_told_before_anything_is_read(
+    elsewhere: Path, monkeypatch: pytest.MonkeyPatch, asked: dict[str, Any], reason: str
+) -> None:
+    monkeypatch.setattr(onnx_file, "find_spec", lambda _: True)
+    with pytest.raises(JobError, match=reason):
+        graft("nothing", **asked)
+
+
+def test_without_the_extra_one_line_says_what_to_install(elsewhere: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(onnx_file, "find_spec", lambda name: None if name == "onnxscript" else True)
+    with pytest.raises(JobError, match=r"birds.onnx: onnxscript is not installed.*pip install 'headstart\[onnx\]'$"):
+        graft("nothing", onnx="birds.onnx")

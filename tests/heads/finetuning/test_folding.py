@@ -5,11 +5,22 @@ from typing import Any
 import numpy as np
 import pytest
 from scipy.special import softmax
-from sklearn.decomposition import PCA
+from sklearn.base import clone
+from sklearn.decomposition import PCA, TruncatedSVD
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+from sklearn.linear_model import LogisticRegression, RidgeClassifier
 from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import (
+    MaxAbsScaler,
+    MinMaxScaler,
+    Normalizer,
+    QuantileTransformer,
+    RobustScaler,
+    StandardScaler,
+)
 
 from headstart.heads.errors import HeadError
-from headstart.heads.estimators import make_logreg
+from headstart.heads.estimators import CosineClassifier, NearestMeanClassifier, make_logreg
 from headstart.heads.finetuning import fold_linear
 from headstart.heads.registry import find_head
 
@@ -47,6 +58,37 @@ def test_a_projection_before_the_head_is_folded_too() -> None:
     )
     weights, bias = fold_linear(model, 3, "logreg")
     np.testing.assert_allclose(softmax(X @ weights.T + bias, axis=1), model.predict_proba(X), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        (StandardScaler(with_std=False), NearestMeanClassifier()),
+        (CosineClassifier(),),
+        (MinMaxScaler(), LogisticRegression()),
+        (RobustScaler(), MaxAbsScaler(), LinearDiscriminantAnalysis()),
+        (StandardScaler(), TruncatedSVD(4, random_state=0), LogisticRegression()),
+        (RobustScaler(), RidgeClassifier()),
+    ],
+    ids=lambda steps: "-".join(type(step).__name__ for step in steps),
+)
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_whatever_is_linear_is_folded(steps: tuple[Any, ...], n_classes: int) -> None:
+    X, y = data(n_classes)
+    model = make_pipeline(*map(clone, steps)).fit(X, y)
+    weights, bias = fold_linear(model, n_classes, "mine:MyHead")
+    scores = X @ weights.T + bias
+    assert (scores.argmax(axis=1) == model.predict(X)).all()
+    if hasattr(model, "predict_proba"):
+        np.testing.assert_allclose(softmax(scores, axis=1), model.predict_proba(X), atol=1e-5)
+
+
+@pytest.mark.parametrize("step", [MinMaxScaler(clip=True), Normalizer(), QuantileTransformer(n_quantiles=10)])
+def test_a_step_that_is_not_affine_is_refused_by_its_name(step: Any) -> None:
+    X, y = data(2)
+    model = make_pipeline(clone(step), LogisticRegression()).fit(X, y)
+    with pytest.raises(HeadError, match=f"^mine:MyHead: a {type(step).__name__} is not linear in the features"):
+        fold_linear(model, 2, "mine:MyHead")
 
 
 def test_a_class_that_the_head_never_saw_gets_no_probability() -> None:
