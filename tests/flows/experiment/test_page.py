@@ -10,7 +10,8 @@ from support.source_modules import ROOT
 
 from headstart.extractors.spec import Option, options_of
 from headstart.flows.experiment import Experiment, ExtractTable, FitTable, read_experiment
-from headstart.flows.experiment.tables import ScaleTable, SecurityTable
+from headstart.flows.experiment.tables import FinetuneTable, ScaleTable, SecurityTable
+from headstart.flows.finetune_options import FinetuneOptions
 from headstart.flows.options import ExtractOptions, FitOptions
 
 PAGE = (ROOT / "docs" / "experiment.md").read_text()
@@ -19,10 +20,27 @@ TABLES = {
     "The file itself": Experiment,
     "`[[extract]]`": ExtractTable,
     "`[fit]`": FitTable,
+    "`[[finetune]]`": FinetuneTable,
     "`[scale]`": ScaleTable,
     "`[security]`": SecurityTable,
 }
-OWN = {"name", "images", "cache", "out", "head", "extract", "fit", "scale", "security", "weights", "backbone", "tap"}
+OWN = {
+    "name",
+    "images",
+    "cache",
+    "out",
+    "head",
+    "extract",
+    "fit",
+    "finetune",
+    "from",
+    "from_layer",
+    "scale",
+    "security",
+    "weights",
+    "backbone",
+    "tap",
+}
 """Keys whose meaning is another than that of an option of the same name."""
 
 
@@ -35,7 +53,7 @@ def rows_of(section: str) -> list[tuple[str, str, str]]:
 
 def options_for(table: type) -> dict[str, Any]:
     """Return the options that keys of a table are made of, by name."""
-    holders = {Experiment: [ExtractOptions], FitTable: [FitOptions]}.get(table, [])
+    holders = {Experiment: [ExtractOptions], FitTable: [FitOptions], FinetuneTable: [FinetuneOptions]}.get(table, [])
     return {one.name: one for holder in holders for one in options_of(holder) if one.name not in OWN}
 
 
@@ -61,7 +79,8 @@ def expected_row(name: str, one: Any) -> tuple[str, str, str]:
 
 @pytest.mark.parametrize("title", TABLES)
 def test_a_table_of_the_page_has_every_key_and_no_other(title: str) -> None:
-    assert [key for key, _, _ in rows_of(SECTIONS[title])] == list(TABLES[title].model_fields)
+    keys = [one.alias or name for name, one in TABLES[title].model_fields.items()]
+    assert [key for key, _, _ in rows_of(SECTIONS[title])] == keys
 
 
 @pytest.mark.parametrize("title", TABLES)
