@@ -4,10 +4,8 @@ Workers are simulated: each takes shards from a real Dask scheduler, sleeps as l
 images a second, and seals a real shard; sixteen share a process, and nothing is decoded, which this machine could not
 do for 64 workers. All else is the code of `headstart extract --dask` and `headstart run`: cutting, sending, waiting,
 sealing, and a task in Prefect for each shard. All of it shares this machine's cores, so what is found is an upper
-bound: elsewhere workers have cores of their own.
-
-Lost to orchestration is what a worker idles between one shard and the next, on average; what it waits before its first,
-once a run, and sealing, its own work, are told apart. Listings are made up; each size has a process of its own.
+bound: elsewhere workers have cores of their own. Listings are made up; each size has a process of its own.
+Lost is what a worker idles between one shard and the next; its first wait and sealing are told apart.
 """
 
 import argparse

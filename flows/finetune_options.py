@@ -111,7 +111,7 @@ class FinetuneOptions:
         ]
 
     @property
-    def params(self) -> dict[str, Any]:
+    def params(self) -> Mapping[str, Any]:
         """Parameters of `heads.finetuning.TailClassifier` but for those of `rates`."""
         return {name: getattr(self, name) for name in _OF_TAIL}
 

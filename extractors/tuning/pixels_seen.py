@@ -83,22 +83,22 @@ def settle_pixels(plain: EmbeddingKey, settings: Settings, listing: CacheListing
                 kept = _read(cache)
                 known |= kept.get(place, {})  # who looked first decides for both, or one set would have two keys
                 write_atomically(cache / _FILE, json.dumps(kept | {place: known}, indent=1).encode())
-        reasons = _reasons(seen, known, no_colour=no_colour)
+        reasons = _reasons(seen, known.get("range", "whole"), known.get("colour") if no_colour else None)
     ends = known.get("range", "whole") if settings.range is None else settings.range
     colour = known.get("colour", "as-stored") if settings.colour == "auto" else settings.colour
     return SettledPixels(replace(plain, range=ends if ends == "whole" else tuple(ends), colour=colour), reasons)
 
 
-def _reasons(seen: _Seen, known: dict[str, Any], *, no_colour: bool) -> list[str]:
+def _reasons(seen: _Seen, ends: Range | Whole, colour: Colour | None) -> list[str]:
     """Say what was looked at, and what is taken because of it."""
     reasons = []
-    if seen.ends is not None and known["range"] != "whole":
-        low, high = known["range"]
+    if seen.ends is not None and ends != "whole":
+        low, high = ends
         reasons.append(
             f"{seen.n_deep} images of more than 8 bits looked at: {low:g} is taken for black and {high:g} for white; "
             "--range LOW HIGH sets others"
         )
-    if no_colour and seen.n_profiles and known["colour"] == "srgb":
+    if seen.n_profiles and colour == "srgb":
         reasons.append(
             f"{seen.n_profiles} of {seen.n_images} images looked at have another colour profile than sRGB; such are "
             "converted, and --colour as-stored leaves them"

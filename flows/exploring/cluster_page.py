@@ -1,6 +1,7 @@
 """The page of a clustering, gathered: a map for each method and for the labels, and pictures of the clusters."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -51,8 +52,7 @@ def render_clusters(
         for one, found in zip(chosen, summary.methods, strict=True)
     ]
     sections = [
-        ClusterSection(**(vars(section) | _cards(one, features, labels, show)))
-        for section, one in zip(sections, chosen, strict=True)
+        _with_cards(section, one, features, labels, show) for section, one in zip(sections, chosen, strict=True)
     ]
     if labels is not None:
         chart = _chart(points, shown, labels[0], labels[1], "no label", "labels-map")
@@ -91,13 +91,14 @@ def _chart(
     return map_chart(points[shown], numbered, nowhere, [*names, without], name=name)
 
 
-def _cards(
+def _with_cards(
+    section: ClusterSection,
     one: Clustering,
     features: npt.NDArray[np.float32],
     labels: Labels | None,
     show: Callable[[npt.NDArray[np.intp]], Sequence[tuple[str, bytes | None]]],
-) -> dict[str, Any]:
-    """Return the cards of the largest clusters, and how many clusters have none."""
+) -> ClusterSection:
+    """Return a section with the cards of its largest clusters."""
     n_shown = min(_MOST_CLUSTERS, one.n_clusters)
     n_each = max(_FEWEST, min(_MOST_OF_A_CLUSTER, _MOST_PICTURES // max(1, n_shown)))
     members = [np.flatnonzero(one.clusters == number) for number in range(n_shown)]
@@ -112,7 +113,7 @@ def _cards(
         )
         for number, (rows, some) in enumerate(zip(members, typical, strict=True))
     ]
-    return {"cards": cards, "n_left_out": one.n_clusters - n_shown}
+    return replace(section, cards=cards, n_left_out=one.n_clusters - n_shown)
 
 
 def _distances(features: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:

@@ -4,6 +4,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
@@ -41,6 +42,9 @@ from headstart.heads.saving import save_model
 from headstart.heads.scoring import ClassScore, score_classes
 from headstart.heads.splits import SplitPlan
 from headstart.heads.sweep import FinalScore, Result, select, training_curve
+
+if TYPE_CHECKING:
+    from headstart.flows.reporting import Evidence
 
 
 @dataclass(frozen=True)
@@ -119,12 +123,18 @@ def conclude(
     _save(problem, winner.candidate, scored, summary)
     write_atomically(place.part / RUN_FILE, f"{run.as_line()}\n".encode())
     if not options.no_report:
-        from headstart.flows.reporting import Evidence, explain  # noqa: PLC0415 - loads what draws; scores need not wait
+        from headstart.flows.reporting import explain  # noqa: PLC0415 - loads what draws; scores need not wait
 
-        outer, unseen = nested.plan if nested else None, streaming.notes if streaming else None
-        evidence = Evidence(scored.test, scored.features, scored.out_of_fold, outer, unseen)
+        evidence = _evidence(scored, streaming, nested)
         summary = explain(summary, problem, plan, results, winner, evidence, options=options)
     return Concluded(_at(place.folder, summary), run, tabulate_predictions(problem, scored.test))
+
+
+def _evidence(scored: Scored, streaming: Streaming | None, nested: NestedFit | None) -> "Evidence":
+    from headstart.flows.reporting import Evidence  # noqa: PLC0415 - loads what draws
+
+    outer, unseen = nested.plan if nested else None, streaming.notes if streaming else None
+    return Evidence(scored.test, scored.features, scored.out_of_fold, outer, unseen)
 
 
 def _describe_test(plan: SplitPlan, score: FinalScore, folds: NestedRows | None) -> TestResult:

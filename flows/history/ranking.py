@@ -1,7 +1,7 @@
 """Winners across runs, ranked where they were scored on the same images."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -54,7 +54,7 @@ class RankedRun:
     selection: ScoreRow | None
     chosen_by: ChosenBy
     n_candidates: int
-    results: str
+    results: str = field(repr=False)
     name: str | None
     note: str | None
     folder: str | None

@@ -1,6 +1,7 @@
 """The report of a fit that tells classes apart, from what was found and from pictures of its images."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -65,36 +66,41 @@ def write_report(
         classes=summary.classes,
         command=summary.command,
         files={name: Path(file).name for name, file in _files(summary).items() if file},
-        **_map(problem, plan, winner, test_score),
-        **_exhibits(summary, problem, test_score, found),
+        mistakes=show_mistakes(problem, test_score),
+        right=show_right(problem, test_score, [one.name for one in summary.classes]),
+        suspects=show_suspects(problem, found),
+        outliers=show_outliers(problem, found),
+        near_copies=show_copies(problem, found.near_copies),
+        **vars(_map(problem, plan, winner, test_score)),
     )
     write_atomically(Path(summary.report), render_report(data).encode())
 
 
-def _exhibits(summary: "FitSummary", problem: Problem, test_score: FinalScore, found: Analysis) -> dict[str, Any]:
-    """Return the pictures of images that are of interest by themselves."""
-    return {
-        "mistakes": show_mistakes(problem, test_score),
-        "right": show_right(problem, test_score, [one.name for one in summary.classes]),
-        "suspects": show_suspects(problem, found),
-        "outliers": show_outliers(problem, found),
-        "near_copies": show_copies(problem, found.near_copies),
-    }
+@dataclass(frozen=True)
+class _Map:
+    """The map's part of the report's data."""
+
+    embedding: npt.NDArray[np.float32]
+    embedding_labels: npt.NDArray[Any]
+    embedding_is_test: npt.NDArray[np.bool_]
+    embedding_right: npt.NDArray[np.int8]
+    embedding_paths: list[str]
+    embedding_thumbnails: list[bytes | None]
 
 
-def _map(problem: Problem, plan: SplitPlan, winner: Result, test_score: FinalScore) -> dict[str, Any]:
+def _map(problem: Problem, plan: SplitPlan, winner: Result, test_score: FinalScore) -> _Map:
     """Return the images of the map, as the winner's embedding has them."""
     shown = _map_rows(plan, len(problem.y))
     embedded = problem.find(winner.candidate.key, winner.candidate.tap)
     features = np.asarray(embedded.features.take(shown), dtype=np.float32)
-    return {
-        "embedding": features.reshape(len(features), -1),
-        "embedding_labels": problem.y[shown],
-        "embedding_is_test": np.isin(shown, plan.test),
-        "embedding_right": _right(problem, test_score)[shown],
-        "embedding_paths": problem.images.paths(shown),
-        "embedding_thumbnails": show_points(problem, shown),
-    }
+    return _Map(
+        embedding=features.reshape(len(features), -1),
+        embedding_labels=problem.y[shown],
+        embedding_is_test=np.isin(shown, plan.test),
+        embedding_right=_right(problem, test_score)[shown],
+        embedding_paths=problem.images.paths(shown),
+        embedding_thumbnails=show_points(problem, shown),
+    )
 
 
 def _map_rows(plan: SplitPlan, n_images: int) -> npt.NDArray[np.intp]:

@@ -1,7 +1,7 @@
 """The report's section on classes: a table of each one's scores, curves, and pictures of right answers."""
 
 from base64 import b64encode
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -77,14 +77,31 @@ def class_curves(data: ReportData) -> dict[str, object] | None:
     }
 
 
-def right_gallery(data: ReportData) -> list[dict[str, Any]]:
+@dataclass(frozen=True)
+class AnswerPicture:
+    """A right answer: its image's path and picture, in base64, and what the winner is sure of, in per cent."""
+
+    path: str
+    probability: str | None
+    thumbnail: str | None
+
+
+@dataclass(frozen=True)
+class ClassStrips:
+    """Right answers of a class: strips by kind."""
+
+    name: str
+    kinds: list[tuple[str, list[AnswerPicture]]]
+
+
+def right_gallery(data: ReportData) -> list[ClassStrips]:
     """Lay out right answers by class: strips of those that the winner is surest of, and least."""
-    strips: dict[str, dict[str, list[dict[str, Any]]]] = {}
+    strips: dict[str, dict[str, list[AnswerPicture]]] = {}
     for one in data.right:
-        picture = {
-            "path": one.path,
-            "probability": None if one.probability is None else f"{100 * one.probability:.0f} %",
-            "thumbnail": None if one.thumbnail is None else b64encode(one.thumbnail).decode("ascii"),
-        }
+        picture = AnswerPicture(
+            path=one.path,
+            probability=None if one.probability is None else f"{100 * one.probability:.0f} %",
+            thumbnail=None if one.thumbnail is None else b64encode(one.thumbnail).decode("ascii"),
+        )
         strips.setdefault(one.true, {}).setdefault(one.kind, []).append(picture)
-    return [{"name": name, "kinds": list(kinds.items())} for name, kinds in strips.items()]
+    return [ClassStrips(name, list(kinds.items())) for name, kinds in strips.items()]

@@ -126,7 +126,7 @@ def _classes(data: ReportData) -> dict[str, object]:
 
 def _first_right(data: ReportData) -> list[tuple[object, object]]:
     """Return the class and the surest picture of some right answers, of every class in turn."""
-    strips = [[(strip["name"], one) for one in strip["kinds"][0][1]] for strip in right_gallery(data)]
+    strips = [[(strip.name, one) for one in strip.kinds[0][1]] for strip in right_gallery(data)]
     turns = zip_longest(*strips)
     return [one for turn in turns for one in turn if one][:FIRST_PICTURES]
 

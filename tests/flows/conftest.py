@@ -5,9 +5,11 @@ import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from shutil import copyfile
+from typing import Any
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from support.forked import run_forked
 from support.prefect_queries import serving_prefect, without_prefect
 
@@ -41,14 +43,26 @@ def prefect_server(tmp_path_factory: pytest.TempPathFactory, settle_prefect: Cal
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _quick_maps() -> Iterator[None]:
-    """Reports whose map shows the first two features: t-SNE takes longer than most fits. Other processes draw it."""
+def _quick_pages() -> Iterator[None]:
+    """Pages whose map shows the first two features, and whose charts are empty: both take longer than most fits.
+
+    They are drawn in the tests of reports, and by processes that tests start.
+    """
 
     def project(embedding: np.ndarray) -> np.ndarray:
         return np.pad(np.asarray(embedding, np.float64), ((0, 0), (0, 2)))[:, :2]
 
+    original = Figure.savefig
+
+    def save(figure: Figure, file: Any, **options: Any) -> None:
+        if options.get("format") == "svg":
+            file.write('<svg viewBox="0 0 1 1"></svg>')
+        else:
+            original(figure, file, **options)
+
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("headstart.heads.report.page.project", project)
+        patch.setattr(Figure, "savefig", save)
         yield
 
 

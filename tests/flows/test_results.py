@@ -30,6 +30,19 @@ RETURNED = {name: inspect.signature(getattr(headstart, name)).return_annotation 
 WITH_RESULT = [name for name in FUNCTIONS if RETURNED[name] is not None]
 
 
+def grafted(weights: str, class_names: list[str]) -> GraftSummary:
+    return GraftSummary(
+        weights=weights,
+        onnx=None,
+        readme="w.md",
+        onnx_readme=None,
+        code="resnet18()",
+        class_names=class_names,
+        backbone="resnet18",
+        head="logreg",
+    )
+
+
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
     """What each public job returns, made on a few images."""
@@ -63,7 +76,7 @@ def _every_result() -> dict[str, Any]:
         "finetune": tuned,
         "fit": found,
         "fit_targets": headstart.fit_targets(cache, "centroid", targets=["label"], folds=2, out="several"),
-        "graft": GraftSummary("w.pth", "w.md", "resnet18()", ["cat", "dog"], "torchvision/resnet18", "logreg"),
+        "graft": grafted("w.pth", ["cat", "dog"]),
         "inspect": headstart.inspect(cache),
         "list_backbones": headstart.list_backbones("resnet*"),
         "list_heads": headstart.list_heads(),
@@ -171,7 +184,7 @@ def test_the_tables_of_a_fit_hold_what_it_found(results: dict[str, Any]) -> None
 
 
 def test_what_names_hold_is_text_in_a_page_and_steers_no_terminal() -> None:
-    evil = GraftSummary("<img src=x>.pth", "w.md", "f()", ["<b>cat</b>", "dog\n\x1b[2J"], "net", "logreg")
+    evil = grafted("<img src=x>.pth", ["<b>cat</b>", "dog\n\x1b[2J"])
     assert "<img" not in evil._repr_html_()
     assert "&lt;img src=x&gt;.pth" in evil._repr_html_()
     assert "&lt;b&gt;cat&lt;/b&gt;" in evil._repr_html_()
@@ -180,7 +193,7 @@ def test_what_names_hold_is_text_in_a_page_and_steers_no_terminal() -> None:
 
 
 def test_only_the_first_rows_are_shown_and_how_many_more_there_are_is_said() -> None:
-    many = GraftSummary("w.pth", "w.md", "f()", [f"class {number}" for number in range(1000)], "net", "logreg")
+    many = grafted("w.pth", [f"class {number}" for number in range(1000)])
     assert "990 more rows" in many._repr_html_()
     assert many.to_pandas()["class_names"].tolist()[-1] == "class 999"
     assert "class 5" not in repr(many)

@@ -33,7 +33,7 @@ def refuse_out_of_range(options: FinetuneOptions) -> None:
         A value is out of its range.
     """
     for rates in options.rates:
-        params: dict[str, Any] = {**options.params, **rates}
+        params: Mapping[str, Any] = {**options.params, **rates}
         TailClassifier(None, tuple(options.block_rates or ()), **params).recipe()
 
 
@@ -109,11 +109,11 @@ class TailTrainer:
         rows_of = choice.trunk.store.key.id, choice.tap, self._embedded(choice).drawn, self.views
         return digest_of(*rows_of, libraries, self.options.seed, digests, groups)
 
-    def params_of(self, choice: Choice) -> dict[str, Any]:
+    def params_of(self, choice: Choice) -> Mapping[str, Any]:
         """Return the parameters of a choice's `TailClassifier`, as a person gives them."""
         return {**self.options.params, **choice.rates}
 
-    def named_params(self, choice: Choice) -> dict[str, Any]:
+    def named_params(self, choice: Choice) -> Mapping[str, Any]:
         """Return the layer, and those parameters that are not the usual ones: a candidate's, for tables."""
         usual = {**FinetuneOptions().params, **FinetuneOptions().rates[0]}
         several = {name for name in choice.rates if len({one[name] for one in self.options.rates}) > 1}

@@ -20,19 +20,20 @@ from headstart.heads.report.rows import CandidateRow, FoldRow, NestedRows, Score
 
 SCORE = ["value", "low", "high"]
 ROW = ["backbone", "weights", "label", "key", "tap", "head", "params", "metric", "score", "low", "high", "split"]
-ROW += ["scores", "fit_seconds", "error", "warnings", "tied", "p_value"]
+ROW += ["scores", "fit_seconds", "error", "warnings", "tied", "p_value", "views"]
 TEST = ["split", "n_images", "n_train", "scores"]
 NESTED = ["meaning", "n_same", "n_same_head", "folds"]
 FOLD = ["fold", "n_train", "n_images", "label", "backbone", "key", "tap", "head", "params", "metric", "chosen_by"]
 FOLD += ["score", "low", "high", "scores"]
 SUMMARY = ["leaderboard", "winner", "test", "controls", "model", "report", "table", "class_names", "notes", "seed"]
 SUMMARY += ["seconds", "suspects", "understood", "run", "predictions", "name", "note", "classes", "command"]
+SUMMARY += ["views", "average_views"]
 CLASS = ["name", "support", "precision", "recall", "low", "high", "f1", "average_precision"]
 ROWS = {"leaderboard": ROW, "controls": ROW, "folds": FOLD, "classes": CLASS}
 RUN = ["id", "time", "settings", "versions", "data", "embedding", "winner", "test", "results", "n_candidates"]
 RUN += ["seconds"]
 SETTINGS = ["heads", "sweep", "metric", "folds", "test_size", "seed", "target", "labels", "backbone", "calibrate"]
-SETTINGS += ["repeats", "nested", "min_images", "name", "note"]
+SETTINGS += ["repeats", "nested", "min_images", "name", "note", "views", "average_views"]
 DATA = ["cache", "name", "target", "task", "n_images", "n_classes", "n_test", "images", "train", "test"]
 
 

@@ -9,7 +9,7 @@ import pytest
 from conftest import draw
 from support.remote_servers import KEY_ID, S3, SECRET, s3_server
 
-import headstart.flows.reporting.report
+import headstart.flows.reporting.exhibits
 from headstart.extractors.errors import ImageSetError
 from headstart.extractors.images.roots import RemoteRoot
 from headstart.flows.extraction.choices import default_cache
@@ -92,13 +92,13 @@ def test_the_report_shows_remote_images_and_a_model_predicts_them(
     url: str, embed_remote: Callable[..., ExtractionSummary], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shown: list[bytes | None] = []
-    original = headstart.flows.reporting.report.read_thumbnails
+    original = headstart.flows.reporting.exhibits.read_thumbnails
 
     def recording(*arguments: Any) -> list[bytes | None]:
         shown.extend(found := original(*arguments))
         return found
 
-    monkeypatch.setattr(headstart.flows.reporting.report, "read_thumbnails", recording)
+    monkeypatch.setattr(headstart.flows.reporting.exhibits, "read_thumbnails", recording)
     summary = embed_remote()
     fitted = fit(summary.cache, "logreg", folds=2, out=tmp_path / "results")
 

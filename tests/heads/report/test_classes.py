@@ -56,7 +56,7 @@ def test_curves_name_their_areas_the_lowest_precision_first():
 def test_right_answers_stand_by_class_and_kind():
     strips = right_gallery(report_data(right=[right("bees", "surest"), right("bees", "least sure"), right("ants", "")]))
 
-    assert [(strip["name"], [kind for kind, _ in strip["kinds"]]) for strip in strips] == [
+    assert [(strip.name, [kind for kind, _ in strip.kinds]) for strip in strips] == [
         ("bees", ["surest", "least sure"]),
         ("ants", [""]),
     ]
