@@ -111,8 +111,8 @@ def conclude(
         others = nested.controls if nested else score_others(problem, plan, results, winner, metric=metric, seed=seed)
     folds = describe_nested(nested, problem, winner.candidate, metric) if nested else None
     test = _describe_test(plan, scored.test, folds)
-    notes = [*problem.notes, *plan.notes, *(nested.notes if nested else []), *tell_silent(leaderboard, metric)]
-    notes += tell_ties(leaderboard)
+    notes = [*problem.notes, *plan.notes, *(nested.notes if nested else [])]
+    notes += [*tell_silent(leaderboard, metric), *tell_ties(leaderboard)]
     controls = _describe_controls(leaderboard, others)
     summary = _summarise(problem, choices, place, leaderboard, test, controls, notes)
     summary = replace(summary, classes=_score_classes(problem, scored.test))
@@ -120,8 +120,7 @@ def conclude(
         choices.on_scores(summary)
     run = describe_run(summary, problem, plan, scored.test, choices.as_settings(problem.target))
     summary = _at(place.part, summary)
-    _save(problem, winner.candidate, scored, summary)
-    write_atomically(place.part / RUN_FILE, f"{run.as_line()}\n".encode())
+    _save(problem, winner.candidate, scored, summary, run)
     if not options.no_report:
         from headstart.flows.reporting import explain  # noqa: PLC0415 - loads what draws; scores need not wait
 
@@ -206,13 +205,14 @@ def _at(folder: Path, summary: FitSummary) -> FitSummary:
     )
 
 
-def _save(problem: Problem, candidate: Candidate, scored: Scored, summary: FitSummary) -> None:
-    """Write the model, the leaderboard and the predictions."""
+def _save(problem: Problem, candidate: Candidate, scored: Scored, summary: FitSummary, run: Run) -> None:
+    """Write the model, the leaderboard, the predictions, and the run's line of the history."""
     card = model_card(problem, candidate, summary)
     with errors_explained(Path(summary.model)):
         save_model(summary.model, scored.final, card, own=own_code(candidate))
     write_leaderboard(Path(summary.table), summary.leaderboard, summary.run)
     write_predictions(Path(summary.predictions), problem, scored.test, summary.run)
+    write_atomically(Path(summary.model).with_name(RUN_FILE), f"{run.as_line()}\n".encode())
 
 
 def _describe(
