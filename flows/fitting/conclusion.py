@@ -113,8 +113,7 @@ def conclude(
     test = _describe_test(plan, scored.test, folds)
     notes = [*problem.notes, *plan.notes, *(nested.notes if nested else [])]
     notes += [*tell_silent(leaderboard, metric), *tell_ties(leaderboard)]
-    controls = _describe_controls(leaderboard, others)
-    summary = _summarise(problem, choices, place, leaderboard, test, controls, notes)
+    summary = _summarise(problem, choices, place, leaderboard, test, _describe_controls(leaderboard, others), notes)
     summary = replace(summary, classes=_score_classes(problem, scored.test))
     if choices.on_scores:
         choices.on_scores(summary)
