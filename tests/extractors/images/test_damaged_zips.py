@@ -4,8 +4,8 @@ import struct
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
-from random import Random
 
+import numpy as np
 import pytest
 from support.small_extraction import listed
 from support.zip_files import change_entry, entry_offset, write_zip
@@ -30,7 +30,9 @@ def reasons(source: Path) -> dict[str, str]:
 def test_a_damaged_member_is_quarantined_with_its_reason_and_the_others_are_read(
     tmp_path: Path, method: int, damage: str, cache: EmbeddingCache
 ) -> None:
-    images = {f"cat/{number}.jpg": bytes([number]) * 1000 + Random(number).randbytes(1000) for number in range(3)}
+    images = {
+        f"cat/{number}.jpg": bytes([number]) * 1000 + np.random.default_rng(number).bytes(1000) for number in range(3)
+    }
     write_zip(tmp_path / "x.zip", images, method)
     start = struct.unpack("<L", entry_offset(tmp_path / "x.zip", "cat/1.jpg"))[0]
     raw = bytearray((tmp_path / "x.zip").read_bytes())
