@@ -1,7 +1,7 @@
 """An epoch of fine-tuning on cached maps against the plain loop, which opens every image and runs the whole network.
 
 Two sides take turns, each in a process of its own, on the same JPEG files, the same weights, the same images in the
-same order, with the same tail in evaluation mode and float32 (SGD with momentum, batches of 32):
+same order, with the same tail in evaluation mode (SGD with momentum, batches of 32), the loop in float32:
 
 - loop: what people write — `ImageFolder`, a `DataLoader` with as many workers as cores, the trunk frozen; a pass over
   the images that are trained on, and one over a tenth that is held out;
@@ -141,6 +141,7 @@ def run_finetune(options: argparse.Namespace) -> dict[str, Any]:
     tail = cut_before(backbone, LAYERS[options.backbone]).with_classes(len(CLASSES), seed=SEED)
     rows = cache.stores()[0].view(str(tail.tap), read_listing(cache).usable["digest"].tolist()).mapped()
     how = {"batch_size": BATCH, "learning_rate": RATE, "momentum": MOMENTUM, "random_state": SEED}
+    how |= {"precision": options.precision}
     head = TailClassifier(tail.module, tail.blocks, epochs=1, **how)
     before = spent()
     seconds, _ = timed(lambda: head.fit(rows, found.labels))
@@ -174,7 +175,7 @@ def compare(photographs: Path, backbone: str, options: argparse.Namespace, room:
     asked = {"tap": tap, "precision": "fp32", "decode": "full", "compile": "off", **alike}
     extraction, _ = timed(lambda: extract(photographs, backbone, cache=cache, **asked))
     given = {"folder": photographs, "backbone": backbone, "cache": cache, "weights": weights}
-    given |= {"image-size": options.image_size}
+    given |= {"image-size": options.image_size, "precision": options.precision}
     rounds = [{side: run_side(side, given) for side in SIDES} for _ in range(options.rounds)]
     loop, finetune = ([one[side] for one in rounds] for side in SIDES)
     slow, fast = ([one["seconds"] for one in several] for several in (loop, finetune))
@@ -186,6 +187,7 @@ def compare(photographs: Path, backbone: str, options: argparse.Namespace, room:
         "ratio_of_processor_time": ratio(*worked),
         "ratios": [round(one / other, 2) for one, other in zip(slow, fast, strict=True)],
         "from": LAYERS[backbone],
+        "precision": options.precision,
         "images": n_images,
         "rounds": options.rounds,
         "loop_seconds": round(statistics.median(slow), 3),
@@ -210,7 +212,7 @@ def run_side(side: str, given: dict[str, Any]) -> dict[str, Any]:
 
 def show(results: dict[str, dict[str, Any]]) -> None:
     """Print a table for people, 80 columns wide."""
-    print(f"an epoch of finetune on {os.cpu_count()} cores in float32; × is times the plain loop's speed")
+    print(f"an epoch of finetune on {os.cpu_count()} cores; × is times the speed of the plain loop in float32")
     print(f"{'':<14}{'from':<12}{'×':>6}{'× CPU':>7}{'loop s':>8}{'ours s':>8}{'extract s':>11}{'repaid after':>14}")
     for name, found in results.items():
         print(
@@ -235,6 +237,7 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
     parser.add_argument("--image-size", type=int, default=224, help="pixels a side that networks see (224)")
     parser.add_argument("--rounds", type=int, default=3, help="how often each side runs (3)")
     parser.add_argument("--backbone", nargs="+", choices=LAYERS, default=list(LAYERS))
+    parser.add_argument("--precision", choices=("fp32", "bf16"), default="fp32", help="of our tail (fp32)")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     for hidden in ("--side", "--folder", "--weights", "--cache"):
         parser.add_argument(hidden, help=argparse.SUPPRESS, type=str if hidden == "--side" else Path)
