@@ -178,7 +178,7 @@ def command(words: Words, folder: Path) -> None:
             raise
     finally:  # a forked process ends without either
         threading._shutdown()  # type: ignore[attr-defined]  # noqa: SLF001 - what Python itself calls
-        atexit._run_exitfuncs()  # noqa: SLF001 - likewise
+        atexit._run_exitfuncs()  # noqa: SLF001 - a forked process ends without them
 
 
 def sealed(folder: Path) -> set[bytes]:

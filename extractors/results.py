@@ -49,7 +49,7 @@ class JobResult:
         return f"{type(self).__name__}: {_Shown().vformat(self._says, (), _Attributes(self))}"
 
     def _repr_html_(self) -> str:
-        """Return what a notebook shows: the same lines, and the first rows of the table that matters most."""
+        """Return HTML for a notebook: the same lines, and the first rows of the table that matters most."""
         name, *lines = repr(self).split("\n")
         parts = [f"<b>{escape(name)}</b>", *map(escape, lines)]
         table = self.to_pandas()
@@ -97,7 +97,7 @@ class ResultList(JobResult, list[_Row]):
 
 def tabulate(rows: Iterable[Any], name: str = "value") -> "pd.DataFrame":
     """Return dataclasses or mappings as a data frame, one row each; of plain values a column `name`."""
-    import pandas as pd  # noqa: PLC0415 - see above
+    import pandas as pd  # noqa: PLC0415 - a summary is made without it
 
     return rows.copy() if isinstance(rows, pd.DataFrame) else pd.DataFrame([dict(_cells_of(row, name)) for row in rows])
 
@@ -110,7 +110,7 @@ def read_table(path: str, *, names: Sequence[str]) -> "pd.DataFrame":
     CacheError
         It is gone, or cannot be read.
     """
-    import pandas as pd  # noqa: PLC0415 - see above
+    import pandas as pd  # noqa: PLC0415 - a summary is made without it
 
     with errors_explained(Path(path)):
         return pd.read_csv(path, dtype=dict.fromkeys(names, str), keep_default_na=False, na_values=[""])

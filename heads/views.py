@@ -58,7 +58,7 @@ class Views:
         return values if self.n_scored == 1 else values.reshape(-1, self.n, *values.shape[1:]).mean(axis=1)
 
     def joined(self, classes: Rows, probability: NDArray[np.float64] | None) -> tuple[Rows, NDArray[np.float64] | None]:
-        """Return what is said of each image, of what is said of the rows that `to_score` gives.
+        """Return class and probabilities of each image, of those of the rows that `to_score` gives.
 
         The class is that of the highest mean probability. Without probabilities each view has a vote, and of classes
         with as many that of the earliest view is taken.

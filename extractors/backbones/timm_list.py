@@ -65,7 +65,7 @@ def _describe(timm: Any, name: str) -> BackboneInfo:
 def _on_disk(config: Any) -> bool:
     if not config.hf_hub_id:
         return False
-    import huggingface_hub  # noqa: PLC0415 - as above
+    import huggingface_hub  # noqa: PLC0415 - comes with timm and takes a second
 
     cached = (huggingface_hub.try_to_load_from_cache(config.hf_hub_id, name) for name in timm_models.hub_names(config))
     return any(isinstance(path, str) for path in cached)

@@ -1,4 +1,4 @@
-"""What a file claims of a dataclass, held against the types of its fields before anything believes it."""
+"""Claims of a file about a dataclass, held against the types of its fields before anything believes it."""
 
 from dataclasses import fields
 from types import UnionType

@@ -93,7 +93,7 @@ class EmbeddingKey:
 
     @property
     def title(self) -> str:
-        """What a person is told it is: the backbone, and which view of the images."""
+        """Name for people: the backbone, and which view of the images."""
         return short_name(self.backbone) + ("" if self.view == "whole" else f", view {self.view.number}")
 
     def as_dict(self) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from headstart.flows.exploring.cluster_summary import ClusteringRow, ClusterSumm
 from headstart.flows.exploring.options import ClusterKeywords, ClusterOptions
 from headstart.flows.options import taken
 from headstart.flows.output import phases, run_folder
-from headstart.flows.problem import Embedded, find_covering
+from headstart.flows.problem import Embedded, find_covering, only_embedding
 from headstart.flows.reporting import read_thumbnails
 from headstart.heads.analysis import (
     KS,
@@ -71,7 +71,9 @@ def cluster(
     rows = read_listing(folder).usable
     notes: list[str] = []
     covering = find_covering(folder, rows["digest"].tolist(), _listed(options.backbone), _listed(options.key), notes)
-    embedded = _choose(covering, options.tap)
+    embedded = only_embedding(
+        covering, options.tap, folder.path, lambda one: f"--key {one.store.key.id} --tap {one.tap}"
+    )
     column = _choose_target(rows, options.target)
     name = folder.path.resolve().name.removesuffix(".headstart")
     with run_folder(Path(options.out) if options.out else Path(f"{name}.clusters")) as place:
@@ -125,16 +127,6 @@ def _find(features: Any, n_images: int, options: ClusterOptions, notes: list[str
 
 def _listed(name: str | None) -> list[str] | None:
     return None if name is None else [name]
-
-
-def _choose(found: Sequence[Embedded], tap: str | None) -> Embedded:
-    left = [one for one in found if tap in (None, one.tap)]
-    if not left:
-        raise JobError(f"no tap {tap!r}; there are {', '.join(sorted({one.tap for one in found}))}")
-    if len(left) > 1:
-        known = "; ".join(f"--key {one.store.key.id} --tap {one.tap} ({one.label})" for one in left)
-        raise JobError(f"which embeddings are meant? Say one of: {known}")
-    return left[0]
 
 
 def _choose_target(rows: pd.DataFrame, target: str | None) -> str | None:

@@ -16,7 +16,14 @@ from headstart.extractors.results import JobResult
 from headstart.extractors.spec import Tap, short_name
 from headstart.flows.errors import JobError
 from headstart.flows.options import as_list
-from headstart.flows.problem import Embedded, describe_images, find_covering, gather_labelled, pose_column
+from headstart.flows.problem import (
+    Embedded,
+    describe_images,
+    find_covering,
+    gather_labelled,
+    only_embedding,
+    pose_column,
+)
 
 
 class Arrays(NamedTuple):
@@ -70,7 +77,7 @@ class OpenedCache(
 
     @property
     def keys(self) -> list[dict[str, Any]]:
-        """What they were embedded by."""
+        """The embeddings that the cache holds: id, backbone, weights, taps and rows of each."""
         return [
             {
                 "id": store.key.id,
@@ -141,7 +148,8 @@ class OpenedCache(
             rows = rows[["path", *(name for name in rows if name != "path")]].reset_index(drop=True)
             y, covering = problem.y, problem.embedded
             y = np.array(problem.class_names)[y] if problem.task == "classify" else y
-        return _of_splits(rows, y, _choose(covering, tap, self.path), split, dtype)
+        embedded = only_embedding(covering, tap, self.path, lambda one: f"key={one.store.key.id!r}, tap={one.tap!r}")
+        return _of_splits(rows, y, embedded, split, dtype)
 
     def _has_labels(self) -> bool:
         rows = self._listing.usable
@@ -176,16 +184,6 @@ def open(cache: str | Path) -> OpenedCache:  # noqa: A001 - as `headstart.open`,
     ((36, 256), ['cat', 'dog', 'owl'], 'cat/00.png')
     """
     return OpenedCache(cache)
-
-
-def _choose(found: Sequence[Embedded], tap: str | None, cache: Path) -> Embedded:
-    left = [one for one in found if tap in (None, one.tap)]
-    if not left:
-        raise JobError(f"{cache}: no tap {tap!r}; there are {', '.join(sorted({one.tap for one in found}))}")
-    if len(left) > 1:
-        known = "; ".join(f"key={one.store.key.id!r}, tap={one.tap!r} ({one.label})" for one in left)
-        raise JobError(f"{cache}: which embeddings are meant? Say one of: {known}")
-    return left[0]
 
 
 def _of_splits(

@@ -5,6 +5,7 @@ from .choices import refuse_unusable as refuse_unusable
 from .job import fit as fit
 from .job import preview as preview
 from .leaderboard import compare_with_winner as compare_with_winner
+from .leaderboard import leaderboard_row as leaderboard_row
 from .leaderboard import model_card as model_card
 from .leaderboard import write_leaderboard as write_leaderboard
 from .multilabel import Multilabel as Multilabel

@@ -222,7 +222,15 @@ def _describe(
     split += f" × {plan.repeats}" if plan.repeats > 1 else ""
     rivals = compare_with_winner(problem, plan, results, winner, metric=metric, seed=seed)
     return [
-        leaderboard_row(problem, result, metric, split, rival) for result, rival in zip(results, rivals, strict=True)
+        leaderboard_row(
+            problem.find(result.candidate.key, result.candidate.tap),
+            result,
+            metric,
+            split,
+            rival,
+            views=problem.n_views,
+        )
+        for result, rival in zip(results, rivals, strict=True)
     ]
 
 

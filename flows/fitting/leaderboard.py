@@ -10,7 +10,7 @@ import pandas as pd
 from headstart.extractors.atomic import write_atomically
 from headstart.flows.fit_summary import FitSummary
 from headstart.flows.output import plain
-from headstart.flows.problem import Problem
+from headstart.flows.problem import Embedded, Problem
 from headstart.heads.registry import Candidate
 from headstart.heads.report import NO_SCORE, CandidateRow, ScoreRow, params_text, score_rows
 from headstart.heads.saving import Card
@@ -19,10 +19,11 @@ from headstart.heads.splits import SplitPlan
 from headstart.heads.sweep import Result
 
 
-def leaderboard_row(problem: Problem, result: Result, metric: str, split: str, rival: RunnerUp | None) -> CandidateRow:
+def leaderboard_row(
+    embedded: Embedded, result: Result, metric: str, split: str, rival: RunnerUp | None, *, views: int
+) -> CandidateRow:
     """Describe what a candidate reached, and how it compares with the winner."""
     candidate, score = result.candidate, result.scores.get(metric)
-    embedded = problem.find(candidate.key, candidate.tap)
     ends = ScoreRow.of(score) if score else NO_SCORE
     return CandidateRow(
         backbone=embedded.backbone,
@@ -43,7 +44,7 @@ def leaderboard_row(problem: Problem, result: Result, metric: str, split: str, r
         warnings=result.warnings,
         tied=rival.tied if rival else None,
         p_value=rival.p_adjusted if rival else None,
-        views=problem.n_views,
+        views=views,
     )
 
 

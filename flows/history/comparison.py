@@ -275,7 +275,7 @@ def _difference(shared: pd.DataFrame, metric: Metric) -> Difference:
 
 
 def _probability(shared: pd.DataFrame, metric: Metric, number: int, known: "pd.Index[Any]") -> npt.NDArray[np.float32]:
-    """Return what one run's winner gave the true class, or every one of the `known` where the metric ranks them."""
+    """Return the winner's probabilities of the true class, or of every one of the `known` where a metric ranks them."""
     side = ("first", "second")[number]
     if metric.basis == "sums":
         return shared[f"probability_of_true_{side}"].to_numpy()

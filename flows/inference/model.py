@@ -71,7 +71,7 @@ class Model(JobResult, says="{card[head]} of {_answers}, on {_backbone}, in {fol
 
     @property
     def about(self) -> list[dict[str, object]]:
-        """What a person would ask of the model, a row each."""
+        """Facts about the model, a row each: backbone, head, target, classes and the like."""
         names = ("head", "params", "target", "task", "tap", "weights_name", "run")
         facts = {"backbone": self._backbone} | {name: self.card.get(name) for name in names}
         facts |= {"classes": ", ".join(self.classes)}

@@ -85,7 +85,7 @@ class Network:
         """Return the same network for a view of the images, which are decoded in full for it."""
         other = copy(self)
         other._key = replace(self._key, view=view, decode="full")  # noqa: SLF001 - its own class
-        other._settings = replace(self._settings, view=view, decode="full")  # noqa: SLF001 - likewise
+        other._settings = replace(self._settings, view=view, decode="full")  # noqa: SLF001 - of a copy of its own
         return other
 
     def bind(self, head: Any, layer: str, n_classes: int) -> Any:

@@ -43,7 +43,7 @@ def check_onnx(target: Path) -> None:
 
 
 def output_name(loaded: Model) -> str:
-    """Return what the file gives: ``probabilities``, or ``scores`` of a head that has none."""
+    """Name the file's output: ``probabilities``, or ``scores`` of a head that has none."""
     return "probabilities" if gives_probabilities(loaded) else "scores"
 
 
@@ -147,7 +147,7 @@ def _strip(proto: Any) -> None:
 
 
 def _metadata(whole: _FromPixels, loaded: Model) -> dict[str, str]:
-    """Return what a program has to know of the file, as JSON where it is no plain text."""
+    """Return the file's metadata for programs, as JSON where it is no plain text."""
     backbone, card = loaded.backbone, loaded.card
     height, width = backbone.preprocessing.crop
     ends = "0 to 255" if whole.pixels == "uint8" else "0 to 1"

@@ -1,5 +1,6 @@
 from .embedded import Embedded as Embedded
 from .embedded import find_covering as find_covering
+from .embedded import only_embedding as only_embedding
 from .label_columns import ALL as ALL
 from .label_columns import check_task as check_task
 from .label_columns import choose_targets as choose_targets

@@ -1,8 +1,9 @@
 """The embeddings of a cache that cover a set of images, each under a name that tells it from the others."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from headstart.extractors.backbones import canonical_name
@@ -117,6 +118,32 @@ def _complete_of(
             f"{cache.path}: no key covers all {len(digests)} images; run 'headstart extract' again ({notes[-1]})"
         )
     return complete
+
+
+def only_embedding(found: Sequence[Embedded], tap: str | None, cache: Path, say: Callable[[Embedded], str]) -> Embedded:
+    """Return the one embedding that is meant, of this tap where it is given.
+
+    Parameters
+    ----------
+    found : sequence of Embedded
+    tap : str or None
+    cache : Path
+        Named in errors.
+    say : callable
+        How a person asks for one of several.
+
+    Raises
+    ------
+    JobError
+        There is no such tap, or several are left.
+    """
+    left = [one for one in found if tap in (None, one.tap)]
+    if not left:
+        raise JobError(f"{cache}: no tap {tap!r}; there are {', '.join(sorted({one.tap for one in found}))}")
+    if len(left) > 1:
+        known = "; ".join(f"{say(one)} ({one.label})" for one in left)
+        raise JobError(f"{cache}: which embeddings are meant? Say one of: {known}")
+    return left[0]
 
 
 def refuse_damaged(cache: EmbeddingCache, store: EmbeddingStore) -> None:

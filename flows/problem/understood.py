@@ -1,4 +1,4 @@
-"""What a set of images is taken for: its label column, classes or numbers, and splits."""
+"""Meaning that a set of images is given: its label column, classes or numbers, and splits."""
 
 from collections.abc import Mapping
 from dataclasses import replace

@@ -111,7 +111,7 @@ def candidate_table(
 
 
 def _ends_to_show(leaderboard: Sequence[CandidateRow], honest: ScoreRow) -> list[float]:
-    """Return what the axis has to hold: the candidates that are near the best ones, for there they differ."""
+    """Return the candidates that the axis has to hold: those near the best ones, for there they differ."""
     near = within_reach(leaderboard) or leaderboard
     ends = [(row.score, row.low, row.high) for row in near] + [(honest.value, honest.low, honest.high)]
     return [end for of_one in ends for end in of_one if end is not None and is_number(end)]

@@ -84,7 +84,7 @@ class ScoredImages:
 
 @dataclass(frozen=True)
 class RankedScore:
-    """What each image (n_images,) adds to a candidate's metric of ranks; as `ScoredImages` is asked."""
+    """Share of each image (n_images,) in a candidate's metric of ranks; as `ScoredImages` is asked."""
 
     added: Doubles
 

@@ -73,7 +73,7 @@ class RankedImages:
 
 
 def added_by_images(true: NDArray[np.intp], probability: NDArray[np.floating]) -> dict[str, Doubles]:
-    """Return what each image (n_images,) adds to every metric that goes by ranks and has a value for these images."""
+    """Return the share of each image (n_images,) in every metric of ranks that has a value for these images."""
     images = RankedImages(true, probability)
     n_classes = images.probability.shape[1]
     found = {
@@ -140,7 +140,7 @@ def add_precision(own: Doubles, others: Doubles) -> Added:
 
 
 def _mean_over_classes(images: RankedImages, add: Callable[[Doubles, Doubles], Added]) -> Doubles:
-    """Return what images add to the mean over classes of a metric of their places; NaN where no class has any."""
+    """Return the share of images in the mean over classes of a metric of their places; NaN where no class has any."""
     n_images, n_classes = len(images.true), len(images.ranks)
     total = np.zeros(n_images) if n_classes else np.full(n_images, np.nan)
     for ranks in images.ranks:

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from headstart.extractors.spec import short_name
-from headstart.flows.fitting import compare_with_winner
+from headstart.flows.fitting import compare_with_winner, leaderboard_row
 from headstart.flows.fitting.finetuning.linear import LinearHeads
 from headstart.flows.fitting.finetuning.sweep import Compared
 from headstart.flows.fitting.finetuning.trainer import HEAD
 from headstart.flows.problem import Problem
-from headstart.heads.report import NO_SCORE, CandidateRow, ScoreRow, score_rows
+from headstart.heads.report import CandidateRow
 from headstart.heads.scoring import RunnerUp, find_metric
 from headstart.heads.splits import SplitPlan
 from headstart.heads.sweep import Result, rank_of
@@ -36,28 +36,10 @@ def describe_candidates(
 
 
 def _row(problem: Problem, result: Result, metric: str, plan: SplitPlan, rival: RunnerUp | None) -> CandidateRow:
-    candidate, score, n_folds = result.candidate, result.scores.get(metric), len(plan.folds)
+    candidate, n_folds, n_done = result.candidate, len(plan.folds), len(result.per_fold)
     embedded = next(one for one in problem.embedded if one.store.key.id == candidate.key)
-    ends, n_done = ScoreRow.of(score) if score else NO_SCORE, len(result.per_fold)
     split = "val" if plan.selection == "val" else f"{n_folds}-fold CV"
-    return CandidateRow(
-        backbone=embedded.backbone,
-        weights=embedded.store.about["weights_name"],
-        label=short_name(embedded.backbone),
-        key=candidate.key,
-        tap=candidate.tap,
-        head=candidate.head,
-        params=candidate.params,
-        metric=metric,
-        score=ends.value,
-        low=ends.low,
-        high=ends.high,
-        split=split if n_done in (0, n_folds) else f"{n_done} of {n_folds} folds",
-        scores=score_rows(result.scores),
-        fit_seconds=round(result.fit_seconds, 4),
-        views=problem.n_views if candidate.head == HEAD else 1,
-        error=result.error,
-        warnings=result.warnings,
-        tied=rival.tied if rival else None,
-        p_value=rival.p_adjusted if rival else None,
-    )
+    split = split if n_done in (0, n_folds) else f"{n_done} of {n_folds} folds"
+    views = problem.n_views if candidate.head == HEAD else 1
+    row = leaderboard_row(embedded, result, metric, split, rival, views=views)
+    return replace(row, label=short_name(embedded.backbone))

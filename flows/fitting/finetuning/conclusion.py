@@ -46,7 +46,7 @@ class Done:
 
     @property
     def problem(self) -> Problem:
-        """What was learned."""
+        """Images and labels that the tail learned."""
         return self.trainer.problem
 
 

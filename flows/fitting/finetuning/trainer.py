@@ -17,7 +17,7 @@ from headstart.heads.finetuning import Epoch, TailClassifier
 from headstart.heads.views import Views
 
 HEAD = "tail"
-"""What the head is called in tables and cards."""
+"""Name of the head in tables and cards."""
 
 _LIBRARIES = ("headstart", "numpy", "scikit-learn", "torch")
 

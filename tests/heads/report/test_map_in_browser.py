@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from support.report_browser import CHROMIUM, Browser
+from support.report_browser import CHROMIUM
 from support.report_example import candidate, class_score, everything, mistake, report_data, thumbnail
 
 from headstart.heads.report.page import render_report
@@ -31,13 +31,6 @@ def report(tmp_path_factory):
     file = tmp_path_factory.mktemp("report") / "report.html"
     file.write_text(render_report(report_data(**given)), encoding="utf-8")
     return file
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory):
-    running = Browser(tmp_path_factory.mktemp("browser"))
-    yield running
-    running.close()
 
 
 @pytest.fixture
