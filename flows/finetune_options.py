@@ -47,6 +47,9 @@ class FinetuneOptions:
         Which backbone of the cache, and which of its weights, or where they are now.
     keys : sequence of str, optional
         Use only the embeddings with these key ids.
+    dask : str, optional
+        Address of a scheduler, such as ``tcp://head:8786``: its workers, which see the cache under the same path, train
+        the candidates of a sweep at once. The chosen one is trained here.
     labels, target, metric, min_images, folds, test_size, seed, out, name, note
         See `flows.options.FitOptions`; the folds choose the linear head that the tail is compared with.
     progress : bool
@@ -94,6 +97,9 @@ class FinetuneOptions:
     folds: Annotated[int, Option("Folds that choose the linear head, and among several candidates.", least=2)] = 5
     test_size: Annotated[float, Option("Share held back where the images have no splits.", above=0, below=1)] = 0.2
     seed: Annotated[int, Option("Of splits, classifier and batches.", least=0, below=2**32)] = 0
+    dask: Annotated[
+        str | None, Option("Train candidates on the workers of a scheduler (tcp://…).", unset="one by one, here")
+    ] = None
     out: Annotated[
         str | Path | None, Option("Folder for the model and the table.", unset="NAME.results", table=False)
     ] = None
@@ -158,6 +164,7 @@ class FinetuneKeywords(TypedDict, total=False):
     folds: int
     test_size: float
     seed: int
+    dask: str | None
     out: str | Path | None
     name: str | None
     note: str | None

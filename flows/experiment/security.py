@@ -138,6 +138,7 @@ def _code(experiment: Experiment) -> list[tuple[str, str]]:
 def _schedulers(experiment: Experiment) -> list[tuple[str, str]]:
     named = [] if experiment.scale is None else [("scale.dask", experiment.scale.dask)]
     named += [("fit.dask", table.options.dask) for table in experiment.fit]
+    named += [("finetune.dask", address) for table in experiment.finetune if (address := table.options.dask)]
     return [(field, address) for field, address in named if address not in _DASK_AT_HOME]
 
 

@@ -166,9 +166,9 @@ class Experiment(_Table):
     def _take_one_table(cls, value: Any) -> Any:
         return [value] if isinstance(value, dict) else value
 
-    @field_validator("fit")
+    @field_validator("fit", "finetune")
     @classmethod
-    def _take_up_cluster(cls, tables: list[FitTable], info: ValidationInfo) -> list[FitTable]:
+    def _take_up_cluster(cls, tables: list[_AnyTable], info: ValidationInfo) -> list[_AnyTable]:
         scale = info.data.get("scale")
         if scale is None or "://" not in scale.dask:  # threads of this machine serve a sweep best
             return tables

@@ -10,12 +10,11 @@ from prefect.cache_policies import NO_CACHE
 
 from headstart.extractors.backbones import load_backbone
 from headstart.extractors.network import cut_before
-from headstart.extractors.spec import find_weights_file, shared_values
+from headstart.extractors.spec import find_weights_file
 from headstart.flows.errors import JobError
 from headstart.flows.experiment import Experiment, FinetuneTable
 from headstart.flows.fitting import refuse_unusable
-from headstart.flows.fitting.finetuning import LINEAR_HEADS, FinetuneSummary, finetune, verdict
-from headstart.flows.options import FitOptions
+from headstart.flows.fitting.finetuning import LINEAR_HEADS, FinetuneSummary, finetune, linear_options, verdict
 from headstart.flows.orchestration.artifacts import slug_of
 from headstart.flows.orchestration.assets import embeddings_asset, model_asset
 from headstart.flows.orchestration.tasks import worth_retrying
@@ -102,7 +101,7 @@ def refuse_untrainable(experiment: Experiment) -> None:
         A metric is unknown, or none of classes.
     """
     for table in experiment.finetune:
-        options = FitOptions(**shared_values(FitOptions, replace(table.options, progress=False)))
+        options = linear_options(replace(table.options, progress=False))
         refuse_unusable(list(LINEAR_HEADS), replace(options, task="classify", keys=None))
         if not experiment.scale:  # else the weights may lie with the workers alone
             network, size = experiment.network_of(table), experiment.settings.image_size

@@ -1,4 +1,6 @@
+from .cluster import gather as gather
 from .cluster import open_client as open_client
+from .cluster import place as place
 from .cluster import without_chatter as without_chatter
 from .final import FinalScore as FinalScore
 from .final import fit_final as fit_final

@@ -12,6 +12,7 @@ summary     Values that it returns, and its verdict.
 sweep       Tails of several layers and rates through the folds.
 trainer     Trainer of a job's tails.
 trunk       Maps of a cache's backbone, found or embedded, and the tails that take them.
+workers     Folds of the sweep on Dask workers.
 """
 
 import lazy_loader

@@ -7,19 +7,18 @@ from pathlib import Path
 from typing import Unpack
 
 from headstart.extractors.cache import EmbeddingCache
-from headstart.extractors.spec import shared_values
 from headstart.flows.errors import JobError
 from headstart.flows.finetune_options import FinetuneKeywords, FinetuneOptions
 from headstart.flows.fitting import UNFINISHED_TAIL, choose, plan_without_rare, refuse_lone_average
 from headstart.flows.fitting.finetuning.conclusion import Done, describe, write
 from headstart.flows.fitting.finetuning.kept import KeptTails
-from headstart.flows.fitting.finetuning.linear import LINEAR_HEADS, fit_linear_heads
+from headstart.flows.fitting.finetuning.linear import LINEAR_HEADS, fit_linear_heads, linear_options
 from headstart.flows.fitting.finetuning.summary import FinetuneSummary
 from headstart.flows.fitting.finetuning.sweep import Compared, compare_tails, n_trainings
 from headstart.flows.fitting.finetuning.trainer import Choice, TailTrainer, refuse_out_of_range
 from headstart.flows.fitting.finetuning.trunk import Trunk, open_trunks
 from headstart.flows.history import keep_run, log_run, tabulate_predictions
-from headstart.flows.options import FitOptions, as_list, taken
+from headstart.flows.options import as_list, taken
 from headstart.flows.output import progress_bar, run_folder, show_line
 from headstart.flows.problem import Problem, pose_problem
 from headstart.heads.finetuning import TailClassifier
@@ -76,7 +75,7 @@ def finetune(
     opened, layers = EmbeddingCache(cache), as_list(from_layer)
     trunks = open_trunks(opened, layers, options)
     problem = _pose(opened, trunks, options)
-    fit_options = FitOptions(**shared_values(FitOptions, options))
+    fit_options = linear_options(options)
     choices = choose(problem, list(LINEAR_HEADS), fit_options, started=started, on_scores=None)
     problem, plan, _ = plan_without_rare(problem, fit_options)
     if options.progress:

@@ -47,6 +47,19 @@ class KeptTails:
         """Keep the probabilities of a fold that is done."""
         self.folds[f"{_FOLD}{identity}"] = probability
 
+    def write(self, arrays: Arrays | None = None) -> None:
+        """Replace the file by the folds that are done, and the state of the training in hand, if there is one.
+
+        Raises
+        ------
+        CacheError
+            It cannot be written.
+        """
+        content = io.BytesIO()
+        whole = {**(arrays or {}), **self.folds}
+        np.savez(content, **whole)  # type: ignore[arg-type]  # numpy's own keyword is a bool
+        write_atomically(self.path, content.getvalue())
+
 
 @dataclass(frozen=True)
 class KeptTraining:
@@ -68,10 +81,7 @@ class KeptTraining:
         CacheError
             It cannot be written.
         """
-        content = io.BytesIO()
-        whole = {**arrays, "identity": np.array(self.identity), **self.kept.folds}
-        np.savez(content, **whole)  # type: ignore[arg-type]  # numpy's own keyword is a bool
-        write_atomically(self.kept.path, content.getvalue())
+        self.kept.write({**arrays, "identity": np.array(self.identity)})
 
 
 def _read(path: Path) -> Mapping[str, npt.NDArray[Any]]:

@@ -7,7 +7,9 @@ import numpy as np
 import numpy.typing as npt
 
 from headstart.extractors.network import Tail
-from headstart.extractors.spec import PENULTIMATE
+from headstart.extractors.spec import PENULTIMATE, shared_values
+from headstart.flows.finetune_options import FinetuneOptions
+from headstart.flows.options import FitOptions
 from headstart.flows.problem import Problem
 from headstart.heads.finetuning import Rows, logits_of
 from headstart.heads.registry import FeatureSet, expand
@@ -32,6 +34,11 @@ class LinearHeads:
 
     results: list[Result]
     best: list[tuple[Result, FinalScore]]
+
+
+def linear_options(options: FinetuneOptions) -> FitOptions:
+    """Return options of the linear heads beside a tail: as the tail's own, and fitted here, in seconds."""
+    return FitOptions(**{**shared_values(FitOptions, options), "dask": FitOptions().dask})
 
 
 def penultimate_of(tail: Tail, rows: Rows) -> npt.NDArray[np.float32]:

@@ -7,11 +7,15 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from torch import nn
 
+from headstart.extractors.cache import EmbeddingView
+from headstart.extractors.network import Tail
 from headstart.flows.finetune_options import FinetuneOptions
 from headstart.flows.fitting.finetuning.kept import KeptTails, digest_of
 from headstart.flows.fitting.finetuning.precision import Precisions
 from headstart.flows.fitting.finetuning.trunk import Trunk
+from headstart.flows.fitting.finetuning.workers import FoldOnWorker
 from headstart.flows.problem import Embedded, Problem
 from headstart.heads.finetuning import Epoch, TailClassifier
 from headstart.heads.views import Views
@@ -82,25 +86,30 @@ class TailTrainer:
         DataError
             They cannot be trained on, or the loss of the first epoch is not finite.
         """
-        problem, seed = self.problem, self.options.seed
-        tail = choice.trunk.tail.with_classes(len(problem.class_names), seed=seed)
-        mapped = self._embedded(choice).rows.take(self.views.to_fit(rows)).mapped()
-        head = TailClassifier(
-            tail.module,
-            tail.blocks,
-            **self.params_of(choice),
-            precision=self.precisions.of(choice.trunk, mapped),
-            views=self.views.n,
-            random_state=seed,
-            checkpoint=self.kept.of(self.identity(choice, rows)),
-            on_epoch=on_epoch,
+        head = self._untrained(choice, rows)
+        head.set_params(checkpoint=self.kept.of(self.identity(choice, rows)), on_epoch=on_epoch)
+        mapped = self._to_fit(choice, rows).mapped()
+        return head.fit(mapped, self.problem.y[rows], groups=self.problem.groups[rows])
+
+    def fold(self, choice: Choice, fit_rows: _Rows, score_rows: _Rows) -> FoldOnWorker:
+        """Return the training on some rows that others are then scored with, for a worker that sees the cache."""
+        return FoldOnWorker(
+            layer=choice.trunk.layer,
+            head=self._untrained(choice, fit_rows).set_params(network=None),
+            fitted=self._to_fit(choice, fit_rows),
+            y=self.problem.y[fit_rows],
+            groups=self.problem.groups[fit_rows],
+            scored=self._to_score(choice, score_rows),
+            views=self.views,
         )
-        return head.fit(mapped, problem.y[rows], groups=problem.groups[rows])
+
+    def network(self, choice: Choice) -> nn.Module:
+        """Return what a choice's training starts from: the weights of the pretraining, and a new classifier."""
+        return self._tail(choice).module
 
     def predict(self, head: TailClassifier, choice: Choice, rows: _Rows) -> npt.NDArray[np.float64]:
         """Return the probabilities (n_rows, n_classes) that a tail gives some rows of the problem."""
-        mapped = self._embedded(choice).rows.take(self.views.to_score(rows)).mapped()
-        return self.views.mean(head.predict_proba(mapped))
+        return self.views.mean(head.predict_proba(self._to_score(choice, rows).mapped()))
 
     def identity(self, choice: Choice, rows: _Rows) -> str:
         """Return a digest of what a training on some rows goes by, beside the rows' labels and the recipe."""
@@ -120,6 +129,26 @@ class TailTrainer:
         params = self.params_of(choice)
         changed = {name: value for name, value in params.items() if value != usual[name] or name in several}
         return {"from": choice.trunk.layer, **changed, **({"views": self.views.n} if self.options.views else {})}
+
+    def _untrained(self, choice: Choice, rows: _Rows) -> TailClassifier:
+        tail = self._tail(choice)
+        return TailClassifier(
+            tail.module,
+            tail.blocks,
+            **self.params_of(choice),
+            precision=self.precisions.of(choice.trunk, self._to_fit(choice, rows).mapped()),
+            views=self.views.n,
+            random_state=self.options.seed,
+        )
+
+    def _tail(self, choice: Choice) -> Tail:
+        return choice.trunk.tail.with_classes(len(self.problem.class_names), seed=self.options.seed)
+
+    def _to_fit(self, choice: Choice, rows: _Rows) -> EmbeddingView:
+        return self._embedded(choice).rows.take(self.views.to_fit(rows))
+
+    def _to_score(self, choice: Choice, rows: _Rows) -> EmbeddingView:
+        return self._embedded(choice).rows.take(self.views.to_score(rows))
 
     def _embedded(self, choice: Choice) -> Embedded:
         return self.problem.find(choice.trunk.store.key.id, choice.tap)

@@ -81,6 +81,7 @@ OUTSIDE = [
     ("fit.head", {"fit": [{"head": ["os:system(command=id)"]}]}),
     ("fit.dask", {"fit": [{"dask": "tcp://192.0.2.1:8786"}]}),
     ("scale.dask", {"scale": {"dask": "tcp://192.0.2.1:8786"}}),
+    ("finetune.dask", {"finetune": [{"from": "layer4", "dask": "tcp://192.0.2.1:8786"}]}),
 ]
 
 
