@@ -60,6 +60,8 @@ class Tail:
     def with_classes(self, n_classes: int, seed: int = 0) -> "Tail":
         """Return a copy with a new classifier of so many classes, its weights drawn as torch draws them.
 
+        It has a bias where the old one has, so that the stock model takes it.
+
         Raises
         ------
         BackboneError
@@ -74,9 +76,9 @@ class Tail:
 
     def _new_classifier(self, old: nn.Module, n_classes: int) -> nn.Module:
         if isinstance(old, nn.Conv2d) and old.kernel_size == (1, 1):
-            return nn.Conv2d(old.in_channels, n_classes, 1)
+            return nn.Conv2d(old.in_channels, n_classes, 1, bias=old.bias is not None)
         if isinstance(old, nn.Linear):
-            return nn.Linear(old.in_features, n_classes)
+            return nn.Linear(old.in_features, n_classes, bias=old.bias is not None)
         if isinstance(old, nn.Identity) and len(self.takes) == 3:
             return nn.Conv2d(self.takes[0], n_classes, 1)
         if isinstance(old, nn.Identity) and len(self.takes) == 1:

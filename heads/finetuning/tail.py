@@ -279,6 +279,10 @@ class TailClassifier(ClassifierMixin, BaseEstimator):
             raise DataError(
                 f"{name} is no linear layer on one row an image, so that it cannot start linear; start fresh"
             )
+        if classifier.bias is None:
+            raise DataError(
+                f"{name} has no bias, which a linear head needs, so that it cannot start linear; start fresh"
+            )
         weights, bias = fold_linear(make_logreg({}, self.random_state).fit(features, codes[rows]), n_classes, "logreg")
         with torch.no_grad():
             classifier.weight.copy_(torch.from_numpy(weights))

@@ -13,10 +13,11 @@ from torchvision import models
 
 from headstart.extractors.backbones import torchvision_models
 from headstart.extractors.backbones.backbone import Backbone
+from headstart.extractors.backbones.stock import stock_model
 from headstart.extractors.backbones.strict_loading import strip_prefixes
 from headstart.extractors.backbones.torchvision_models import find_head
 from headstart.extractors.backbones.torchvision_table import TABLE, architectures, default_weights
-from headstart.extractors.network import cut_before
+from headstart.extractors.network import Tail, cut_before
 from headstart.extractors.network.taps import Tap, TapReader
 from headstart.extractors.spec import Preprocessing
 
@@ -105,6 +106,18 @@ def test_the_head_in_the_table_is_the_last_layer_with_an_output_per_class(archit
 def test_no_models_own_names_are_taken_for_a_wrappers(architecture):
     state = skeleton(architecture).state_dict()
     assert strip_prefixes(state) is state
+
+
+@pytest.mark.parametrize("architecture", architectures())
+def test_the_stock_model_takes_a_backbone_with_a_new_classifier_strictly(architecture):
+    backbone = build(architecture)
+    with parameters_on_meta():
+        stock = stock_model(backbone, 7).module
+        tail = Tail(architecture, layer="", module=backbone.module, blocks=(backbone.head,), takes=())
+        whole = tail.with_classes(7).module
+    assert {name: values.shape for name, values in whole.state_dict().items()} == {
+        name: values.shape for name, values in stock.state_dict().items()
+    }
 
 
 def test_the_table_lacks_no_model_of_the_installed_torchvision():

@@ -153,6 +153,21 @@ def test_a_linear_start_is_the_logistic_regression_on_the_penultimate_features(p
     assert head.history_[0]["loss"] < 0.05
 
 
+@pytest.mark.parametrize(
+    ("classifier", "reason"),
+    [
+        (nn.Linear(4, 2, bias=False), "fc has no bias, which a linear head needs"),
+        (nn.Sequential(nn.Linear(4, 2)), "fc is no linear layer on one row an image"),
+    ],
+)
+def test_a_classifier_that_no_linear_head_fits_into_cannot_start_linear(classifier: nn.Module, reason: str) -> None:
+    network = nn.Sequential()
+    network.add_module("fc", classifier)
+    X = np.random.default_rng(0).normal(size=(8, 4)).astype(np.float32)
+    with pytest.raises(DataError, match=f"^{reason}, so that it cannot start linear; start fresh$"):
+        TailClassifier(network, ["fc"], start="linear", epochs=1).fit(X, np.arange(8) % 2)
+
+
 class Killed(Exception):  # noqa: N818 - a signal, not an error
     """Ends a training where a kill would."""
 
