@@ -276,18 +276,16 @@ class TailClassifier(ClassifierMixin, BaseEstimator):
         before.set_submodule(name, nn.Identity())
         features = logits_of(before, X, rows * self.views, self.batch_size).numpy()
         if not isinstance(classifier, nn.Linear) or features.ndim != 2:
-            raise DataError(
-                f"{name} is no linear layer on one row an image, so that it cannot start linear; start fresh"
-            )
+            raise DataError(_NO_LINEAR_START.format(f"{name} is no linear layer on one row an image"))
         if classifier.bias is None:
-            raise DataError(
-                f"{name} has no bias, which a linear head needs, so that it cannot start linear; start fresh"
-            )
+            raise DataError(_NO_LINEAR_START.format(f"{name} has no bias, which a linear head needs"))
         weights, bias = fold_linear(make_logreg({}, self.random_state).fit(features, codes[rows]), n_classes, "logreg")
         with torch.no_grad():
             classifier.weight.copy_(torch.from_numpy(weights))
             classifier.bias.copy_(torch.from_numpy(bias))
 
+
+_NO_LINEAR_START = "{}, so that it cannot start linear; start fresh"
 
 _NOT_KEPT = ("network", "checkpoint", "on_epoch", "block_rates")
 
