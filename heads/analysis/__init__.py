@@ -1,4 +1,4 @@
-"""Analyses that a person should see beside a score; none knows another.
+"""Analyses that a person should see beside a score; none knows another. Wing `active` chooses what to label next.
 
 calibration  Reliability of probabilities, and the temperature that mends them.
 clustering   Groups of like images by k-means and HDBSCAN, on reduced embeddings.

@@ -1,0 +1,67 @@
+"""Table of the strategies, and which one is taken where nobody says it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from headstart.heads.analysis.active.clusters import by_centroid, by_typicality
+from headstart.heads.analysis.active.doubt import at_random, by_dropout, by_entropy, by_margin
+from headstart.heads.analysis.active.gradients import by_gradients
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from headstart.heads.analysis.active.images import PartlyLabelled
+
+Order = Callable[
+    ["PartlyLabelled", "NDArray[np.intp]", int, np.random.Generator],
+    "Iterator[tuple[int, float | None, int | None]]",
+]
+"""Of images, the rows to put in order, how many are wanted, and a generator: row, score and cluster, best first."""
+
+
+@dataclass(frozen=True)
+class Strategy:
+    """One way to choose.
+
+    Attributes
+    ----------
+    name, title : str
+    measure : str
+        What the score of an image is; empty where it has none.
+    order : callable
+    needs_labels : bool
+        Whether a classifier has to be fitted before: on two classes at least.
+    """
+
+    name: str
+    title: str
+    measure: str
+    order: Order
+    needs_labels: bool
+
+
+STRATEGIES: Mapping[str, Strategy] = MappingProxyType(
+    {
+        row.name: row
+        for row in (
+            Strategy("typical", "the most typical image of each cluster", "typicality", by_typicality, False),
+            Strategy("centroids", "the image nearest to each centroid", "nearness", by_centroid, False),
+            Strategy("margin", "where the first class leads the next by least", "lead", by_margin, True),
+            Strategy("entropy", "where the probabilities are spread most", "entropy", by_entropy, True),
+            Strategy("gradients", "unsure, and unlike each other: gradients", "gradient", by_gradients, True),
+            Strategy("dropout", "where answers change without half the features", "disagreement", by_dropout, True),
+            Strategy("random", "at random: the control", "", at_random, False),
+        )
+    }
+)
+
+
+def usual_strategy(n_labelled: int, n_classes: int) -> str:
+    """Return the strategy that is taken where nobody says it."""
+    return "margin" if n_classes >= 2 else "typical"
