@@ -30,9 +30,10 @@ WEIGHTS = "weights/mobilenet_v2-imagenet.pth"
 SHARE = 0.95
 SIDES = (
     *("random", "typical", "centroids", "margin", "entropy", "gradients", "dropout"),
-    *("typical+margin", "typical+gradients", "typical+dropout", "default"),
+    *("typical+margin", "typical+gradients", "typical+dropout"),
+    *("centroids+margin", "centroids+entropy", "centroids+gradients", "centroids+dropout", "default"),
 )
-BALANCED = ("margin, balanced", "gradients, balanced", "typical+margin, balanced")
+BALANCED = ("margin, balanced", "gradients, balanced", "centroids+margin, balanced", "centroids+gradients, balanced")
 
 
 @dataclass(frozen=True)
@@ -187,9 +188,7 @@ def main(arguments: list[str] | None = None) -> None:
     if "photographs" in options.sets:
         makers["photographs"] = (partial(photographs, embed(Path(options.data))), 4)
     sides = list(dict.fromkeys(["random", *options.sides]))
-    found = {
-        name: compare(*makers[name], sides, options.seeds, balanced=name == "rare") for name in options.sets
-    }
+    found = {name: compare(*makers[name], sides, options.seeds, balanced=name == "rare") for name in options.sets}
     print(json.dumps(found) if options.json else "\n\n".join(text_of(*one) for one in found.items()))
 
 

@@ -13,6 +13,7 @@ from .flows import summarize as summarize
 from .flows import verify as verify
 from .flows.demo import demo as demo
 from .flows.doctor import doctor as doctor
+from .flows.exploring import choose_next as choose_next
 from .flows.exploring import cluster as cluster
 from .flows.exploring import list_backbones as list_backbones
 from .flows.exploring import list_heads as list_heads

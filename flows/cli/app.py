@@ -11,6 +11,7 @@ import typer
 
 from headstart.flows.cli.catalogue import backbones, heads
 from headstart.flows.cli.clustering import cluster
+from headstart.flows.cli.clustering import next as next_images
 from headstart.flows.cli.extract import extract, inspect
 from headstart.flows.cli.fit import fit
 from headstart.flows.cli.networks import finetune, graft, summary
@@ -107,6 +108,7 @@ _PANELS: dict[str, dict[Callable[..., None], str]] = {
     "look": {
         inspect: "Show what a cache holds, and what could not be read.",
         cluster: "Group images that look alike, and draw a map.",
+        next_images: "Choose the images worth labelling next.",
         results: "Rank the winners of earlier runs.",
         compare: "Say what differs between two runs, and which is better.",
     },

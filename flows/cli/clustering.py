@@ -1,14 +1,46 @@
-"""The command that groups images without labels; `flows.cli.app` adds it to the others."""
+"""The commands that look at images before all have labels; `flows.cli.app` adds them to the others."""
 
 from typing import TYPE_CHECKING, Any
 
 from headstart.extractors.spec import short_name
 from headstart.flows.cli.options import CacheArgument, Json, with_options
-from headstart.flows.exploring import ClusterOptions
-from headstart.flows.output import Console, as_latest, emit_json, escape, nearby, show_notes, table_of
+from headstart.flows.exploring import ClusterOptions, NextOptions
+from headstart.flows.output import MOST_ROWS, Console, as_latest, emit_json, escape, nearby, show_notes, table_of
 
 if TYPE_CHECKING:
-    from headstart.flows.exploring import ClusterSummary
+    from headstart.flows.exploring import ClusterSummary, NextImages
+
+
+@with_options(NextOptions)
+def next(cache: CacheArgument, json: Json = False, **options: Any) -> None:  # noqa: A001 - as the command is called
+    """Choose the images worth labelling next, and write a CSV file to label them in."""
+    from headstart.flows.exploring import choose_next
+
+    found = choose_next(cache, options=NextOptions(**options, progress=True))
+    emit_json(found) if json else show_next(found)
+
+
+def show_next(found: "NextImages") -> None:
+    """Print what was chosen, 80 columns wide."""
+    console = Console()
+    reason = f" ({found.reason})" if found.reason else ""
+    console.print(
+        f"\n[bold]{len(found.chosen)} images[/] to label next, of {found.without_label} without a label"
+        f" and {found.with_label} with one\n{found.strategy}{reason}: {found.title}",
+        highlight=False,
+    )
+    table = table_of("", "image", *([found.measure] if found.measure else []), "guess", "probability")
+    for number, one in enumerate(found.chosen[:MOST_ROWS], start=1):
+        score = [_number(one.score)] if found.measure else []
+        table.add_row(str(number), escape(one.path), *score, escape(one.guess or ""), _number(one.probability))
+    console.print(table)
+    if len(found.chosen) > MOST_ROWS:
+        console.print(f"and {len(found.chosen) - MOST_ROWS} more, in the file", highlight=False)
+    show_notes(found.notes)
+    cache, labels = (escape(nearby(path)) for path in (found.cache, found.labels))
+    console.print(f"\nlabels  {labels}   ← fill in {escape(found.target)}, then", highlight=False, soft_wrap=True)
+    for command in ("fit ", "next"):
+        console.print(f"        headstart {command} {cache} --labels {labels}", highlight=False, soft_wrap=True)
 
 
 @with_options(ClusterOptions)

@@ -1,4 +1,4 @@
-"""Options of a clustering."""
+"""Options of a clustering, and of choosing images to label next."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,7 +6,10 @@ from pathlib import Path
 from typing import Annotated, Literal, TypedDict
 
 from headstart.extractors.spec import Option
-from headstart.flows.options import Progress
+from headstart.flows.options import Progress, Task
+
+StrategyName = Literal["typical", "centroids", "margin", "entropy", "gradients", "dropout", "random"]
+"""Names of `heads.analysis.active.STRATEGIES`, which loads scikit-learn."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +59,64 @@ class ClusterKeywords(TypedDict, total=False):
     key: str | None
     tap: str | None
     map: Literal["auto", "pca", "umap"]
+    seed: int
+    out: str | Path | None
+    progress: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class NextOptions:
+    """Options of choosing images to label next, beside the cache.
+
+    Parameters
+    ----------
+    count : int
+        Images to choose.
+    strategy : str, optional
+        One of `heads.analysis.active.STRATEGIES`; by default as the labels so far need it.
+    balance : bool
+        As many images of each class, as the labels so far let one guess it.
+    labels : path-like, optional
+        CSV or Parquet with ``path`` and label columns, in place of the listing's labels; an empty cell is no label.
+    target : str, optional
+        Label column to fill in; by default the only one, or ``label``.
+    task : {"classify", "regress"}, optional
+        By default as the column looks.
+    backbone, key, tap : str, optional
+        Which embeddings; needed where the cache has several.
+    seed : int
+    out : path-like, optional
+        CSV file to fill in; by default ``NAME.next.csv`` in the current folder.
+    progress : bool
+        Show on standard error what is being done.
+    """
+
+    count: Annotated[int, Option("Images to choose.", least=1)] = 20
+    strategy: Annotated[StrategyName | None, Option("How to choose.", unset="as the labels so far need it")] = None
+    balance: Annotated[bool, Option("As many of each class, as it is guessed.")] = False
+    labels: Annotated[str | Path | None, Option("CSV or Parquet file with 'path' and label columns.")] = None
+    target: Annotated[str | None, Option("Label column to fill in.", unset="the only one, or 'label'")] = None
+    task: Annotated[Task | None, Option("Classes, or a number to predict.", unset="as the column looks")] = None
+    backbone: Annotated[str | None, Option("Which backbone's embeddings.")] = None
+    key: Annotated[str | None, Option("Id of the key, where a backbone has several.")] = None
+    tap: Annotated[str | None, Option("Which tap, where there are several.")] = None
+    seed: Annotated[int, Option("", least=0, below=2**32)] = 0
+    out: Annotated[str | Path | None, Option("CSV file to fill in.", unset="NAME.next.csv")] = None
+    progress: Progress = False
+
+
+class NextKeywords(TypedDict, total=False):
+    """`NextOptions`, as the keywords of a function."""
+
+    count: int
+    strategy: StrategyName | None
+    balance: bool
+    labels: str | Path | None
+    target: str | None
+    task: Task | None
+    backbone: str | None
+    key: str | None
+    tap: str | None
     seed: int
     out: str | Path | None
     progress: bool

@@ -4,6 +4,8 @@ from .embedded import only_embedding as only_embedding
 from .label_columns import ALL as ALL
 from .label_columns import check_task as check_task
 from .label_columns import choose_targets as choose_targets
+from .label_columns import encode_target as encode_target
+from .label_columns import find_usual_target as find_usual_target
 from .label_columns import merge_labels as merge_labels
 from .problem import Labelled as Labelled
 from .problem import Problem as Problem

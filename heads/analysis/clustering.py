@@ -83,7 +83,8 @@ def reduce_features(features: object, n_images: int, *, size: int = PCA_SIZE, se
     X = feature_matrix(features, n_images)
     if n_images < 3:
         raise DataError(f"{n_images} images cannot be put into clusters; give three or more")
-    reduced = PCA(min(size, *X.shape), random_state=seed).fit_transform(normalize(X))
+    with np.errstate(invalid="ignore"):  # of equal images: their share of no variance, which nobody asks for
+        reduced = PCA(min(size, *X.shape), random_state=seed).fit_transform(normalize(X))
     return np.ascontiguousarray(reduced, dtype=np.float32)
 
 

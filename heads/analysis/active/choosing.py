@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     Rows = NDArray[np.intp]
 
 _MOST_SAMPLED = 500  # images that say how alike any two can be
-_SHARE_OF_COPIES = 1e-3  # of any two images; where more pass the threshold, it says nothing of such features
+_LIKEST = 0.9  # quantile of the cosines of any two images, of which hardly a tenth are copies
+_NEARER = 5  # times as near to 1 a copy's cosine is
 _EQUAL = 1 - 1e-6  # a cosine of rows that are equal, after rounding
 _SHORTEST = 1e-12
 
@@ -56,7 +57,8 @@ def choose(
     """Return images to label, the best first; fewer than asked for where the others are near copies.
 
     An image that is a near copy of one with a label, or of one that was chosen before, is passed over: their cosine is
-    that of `heads.analysis.near_copies`, or higher, where a thousandth of any two images are as alike.
+    at least that of `heads.analysis.near_copies`, or one five times nearer to 1 than that of the likest tenth of all
+    pairs, where this is higher.
 
     Parameters
     ----------
@@ -120,12 +122,12 @@ class _Fresh:
 
 
 def _threshold(features: Floats) -> float:
-    """Return a cosine that hardly any two images reach."""
+    """Return the cosine of near copies: that of photographs, or a higher one where all images are alike."""
     draw = np.random.default_rng(0)
     some = _units(features[np.sort(draw.permutation(len(features))[:_MOST_SAMPLED])])
     cosines = (some @ some.T)[np.triu_indices(len(some), 1)]
-    usual = float(np.quantile(cosines, 1 - _SHARE_OF_COPIES)) if len(cosines) else 0.0
-    return min(max(usual, THRESHOLD), _EQUAL)
+    likest = float(np.quantile(cosines, _LIKEST)) if len(cosines) else 0.0
+    return min(max(1 - (1 - likest) / _NEARER, THRESHOLD), _EQUAL)
 
 
 def _units(rows: Floats) -> Floats:

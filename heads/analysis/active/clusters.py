@@ -86,4 +86,4 @@ def _typicality(points: Floats, generator: np.random.Generator) -> NDArray[np.fl
 
 
 def _nearness(points: Floats, _: np.random.Generator) -> NDArray[np.float64]:
-    return -np.linalg.norm(points - points.mean(axis=0), axis=1).astype(np.float64)
+    return np.asarray(-np.linalg.norm(points - points.mean(axis=0), axis=1), dtype=np.float64)

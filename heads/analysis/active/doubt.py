@@ -50,8 +50,8 @@ def by_dropout(
     scaled, head = images.scaled[rows], images.model[-1]
     mean, within = np.zeros((len(rows), images.n_classes)), np.zeros(len(rows))
     for _ in range(_ROUNDS):
-        kept = (generator.random(scaled.shape[1]) >= _DROPPED) / (1 - _DROPPED)
-        answer = head.predict_proba(scaled * kept.astype(scaled.dtype))
+        kept = np.asarray(generator.random(scaled.shape[1]) >= _DROPPED, dtype=scaled.dtype) / (1 - _DROPPED)
+        answer = head.predict_proba(scaled * kept)
         mean += answer / _ROUNDS
         within += entropy(answer, axis=1) / _ROUNDS
     return _highest_first(rows, entropy(mean, axis=1) - within)
