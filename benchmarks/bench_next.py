@@ -30,10 +30,9 @@ WEIGHTS = "weights/mobilenet_v2-imagenet.pth"
 SHARE = 0.95
 SIDES = (
     *("random", "typical", "centroids", "margin", "entropy", "gradients", "dropout"),
-    *("typical+margin", "typical+gradients", "typical+dropout"),
-    *("centroids+margin", "centroids+entropy", "centroids+gradients", "centroids+dropout", "default"),
+    *("typical+margin", "typical+gradients", "centroids+margin", "centroids+dropout", "default"),
+    *("margin, balanced", "default, balanced"),
 )
-BALANCED = ("margin, balanced", "gradients, balanced", "centroids+margin, balanced", "centroids+gradients, balanced")
 
 
 @dataclass(frozen=True)
@@ -126,7 +125,7 @@ def score(images: Images, rows: Any, *, balanced: bool) -> float:
 
 def labels_needed(images: Images, side: str, batch: int, target: float, seed: int, *, balanced: bool) -> int:
     """Return how many labels a side has when it first reaches the target."""
-    from headstart.heads.analysis.active import PartlyLabelled, choose, usual_strategy
+    from headstart.heads.analysis.active import STRATEGIES, PartlyLabelled, choose, usual_strategy
 
     name, _, balance = side.partition(", ")
     start, _, later = name.rpartition("+")
@@ -134,9 +133,9 @@ def labels_needed(images: Images, side: str, batch: int, target: float, seed: in
     for number in range(len(images.y)):
         known = PartlyLabelled(images.X, labels, seed)
         has_classes = known.n_classes >= 2
-        strategy = later if has_classes or later in ("random", "typical", "centroids") else start or "random"
-        if name == "default":
-            strategy = usual_strategy(len(known.known), known.n_classes)
+        strategy = usual_strategy(known.n_classes) if later == "default" else later
+        if STRATEGIES[strategy].needs_labels and not has_classes:
+            strategy = start or "random"
         rows = np.flatnonzero(labels < 0)
         some = choose(known, rows, strategy, batch, balance=bool(balance) and has_classes, seed=1000 * seed + number)
         if not some:
@@ -179,7 +178,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=os.environ.get("HEADSTART_DATA"), help="data/hymenoptera, weights")
     parser.add_argument("--sets", nargs="+", default=["photographs", "digits", "rare"])
-    parser.add_argument("--sides", nargs="+", default=[*SIDES, *BALANCED])
+    parser.add_argument("--sides", nargs="+", default=SIDES)
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args(arguments)

@@ -63,7 +63,7 @@ def choose_next(cache: str | Path, *, options: NextOptions | None = None, **name
     rows = _looked_at(known, options.seed, folder.path, notes)
     with phases("reading the features", show=options.progress) as begin:
         images = _read(known, rows, embedded, options.seed)
-        name = options.strategy or usual_strategy(len(images.known), images.n_classes)
+        name = options.strategy or usual_strategy(images.n_classes)
         begin(f"choosing by {name}")
         found = choose(
             images,
@@ -92,7 +92,7 @@ def choose_next(cache: str | Path, *, options: NextOptions | None = None, **name
         classes=known.class_names,
         strategy=name,
         title=STRATEGIES[name].title,
-        reason="",
+        reason="" if options.strategy else _reason(images),
         measure=STRATEGIES[name].measure,
         chosen=chosen,
         labels=str(out),
@@ -131,3 +131,7 @@ def _described(one: Choice, images: PartlyLabelled, known: KnownLabels, rows: np
         guess, probability = known.class_names[images.guess[one.row]], float(images.probability[one.row].max())
     path = str(known.rows["path"].iloc[rows[one.row]])
     return NextImage(path, one.score, one.cluster, guess, probability)
+
+
+def _reason(images: PartlyLabelled) -> str:
+    return "as two classes have labels" if images.n_classes >= 2 else "as no two classes have labels yet"

@@ -98,9 +98,8 @@ def write_to_fill(file: Path, known: KnownLabels, chosen: Sequence[int], root: I
     columns = label_columns(known.rows)
     if file.exists():
         _refuse_loss(file, known, root)
-    is_labelled = known.rows[columns].notna().any(axis=1).to_numpy()
-    is_labelled[list(chosen)] = False
-    table = known.rows.iloc[[*chosen, *np.flatnonzero(is_labelled)]]
+    labelled = np.flatnonzero(known.rows[columns].notna().any(axis=1))
+    table = known.rows.iloc[[*chosen, *np.setdiff1d(labelled, chosen)]]
     own = [name for name in ("split", "group") if table[name].notna().any()]
     table = table[["path", *own, *columns]].assign(**{name: _as_written(table[name]) for name in columns})
     write_atomically(file, table.to_csv(index=False, errors="backslashreplace").encode(errors="backslashreplace"))
