@@ -26,7 +26,7 @@ from headstart.flows.cli import predict as cli_predict
 from headstart.flows.cli.app import app
 from headstart.flows.experiment.tables import Experiment, FitTable
 from headstart.flows.exploring.clustering import cluster
-from headstart.flows.exploring.options import ClusterKeywords, ClusterOptions
+from headstart.flows.exploring.options import ClusterKeywords, ClusterOptions, NextKeywords, NextOptions
 from headstart.flows.extraction.job import extract
 from headstart.flows.finetune_options import FinetuneKeywords, FinetuneOptions
 from headstart.flows.fitting.finetuning import finetune
@@ -74,6 +74,7 @@ KEYWORDS = [
     (ViewOptions, ViewKeywords),
     (PredictOptions, PredictKeywords),
     (ClusterOptions, ClusterKeywords),
+    (NextOptions, NextKeywords),
     (FinetuneOptions, FinetuneKeywords),
 ]
 COMMANDS = [
@@ -81,6 +82,7 @@ COMMANDS = [
     (ExtractOptions, cli_extract.extract),
     (PredictOptions, cli_predict.predict),
     (ClusterOptions, cli_clustering.cluster),
+    (NextOptions, cli_clustering.next),
     (FinetuneOptions, cli_networks.finetune),
 ]
 HOLDERS = [holder for holder, _ in KEYWORDS]
