@@ -16,9 +16,10 @@ from headstart.flows.exploring.options import NextKeywords, NextOptions
 from headstart.flows.options import taken
 from headstart.flows.output import phases
 from headstart.flows.problem import Embedded, find_covering, only_embedding
-from headstart.heads.analysis.active import STRATEGIES, Choice, PartlyLabelled, choose, usual_strategy
+from headstart.heads.analysis.active import STRATEGIES, Choice, PartlyLabelled, Strategy, choose, usual_strategy
 from headstart.heads.features import feature_matrix
 
+_REASONS = {True: "as two classes have labels", False: "as no two classes have labels"}
 _MOST_LOOKED_AT = 100_000  # images without a label: half a gigabyte of 1280 features
 
 
@@ -61,39 +62,22 @@ def choose_next(cache: str | Path, *, options: NextOptions | None = None, **name
         covering, options.tap, folder.path, lambda one: f"--key {one.store.key.id} --tap {one.tap}"
     )
     rows = _looked_at(known, options.seed, folder.path, notes)
-    with phases("reading the features", show=options.progress) as begin:
-        images = _read(known, rows, embedded, options.seed)
-        name = options.strategy or usual_strategy(images.n_classes)
-        begin(f"choosing by {name}")
-        found = choose(
-            images,
-            np.flatnonzero(images.labels < 0),
-            name,
-            options.count,
-            balance=options.balance,
-            seed=options.seed,
-        )
-        chosen = [_described(one, images, known, rows) for one in found]
-    if len(chosen) < options.count:
-        notes.append(
-            f"{len(chosen)} images, not {options.count}: all others are near copies of these or of labelled ones"
-        )
+    strategy, chosen = _choose(known, rows, embedded, options, notes)
     out = Path(options.out or f"{folder.path.resolve().name.removesuffix('.headstart')}.next.csv")
-    write_to_fill(out, known, rows[[one.row for one in found]].tolist(), listing.root)
-    free = known.is_free
+    write_to_fill(out, known, [one.path for one in chosen], listing.root)
     return NextImages(
         cache=str(folder.path),
         backbone=embedded.backbone,
         tap=embedded.tap,
         target=known.target,
         images=len(usable),
-        with_label=int((free & (known.codes >= 0)).sum()),
-        without_label=int((free & (known.codes < 0)).sum()),
+        with_label=len(known.with_label),
+        without_label=len(known.without_label),
         classes=known.class_names,
-        strategy=name,
-        title=STRATEGIES[name].title,
-        reason="" if options.strategy else _reason(images),
-        measure=STRATEGIES[name].measure,
+        strategy=strategy.name,
+        title=strategy.title,
+        reason="" if options.strategy else _REASONS[strategy.needs_labels],
+        measure=strategy.measure,
         chosen=chosen,
         labels=str(out),
         notes=notes,
@@ -109,20 +93,35 @@ def _looked_at(known: KnownLabels, seed: int, cache: Path, notes: list[str]) -> 
     JobError
         None is without a label.
     """
-    without = np.flatnonzero(known.is_free & (known.codes < 0))
+    without = known.without_label
     if not len(without):
         raise JobError(f"{cache}: every image has a {known.target} or is of val or test; extract more images first")
-    if not known.is_free.all():
-        notes.append(f"{int((~known.is_free).sum())} images of val and test are neither looked at nor proposed")
+    n_scored = len(known.rows) - len(known.with_label) - len(without)
+    if n_scored:
+        notes.append(f"{n_scored} images of val and test are neither looked at nor proposed")
     if len(without) > _MOST_LOOKED_AT:
         notes.append(f"of {len(without)} images without a label {_MOST_LOOKED_AT} drawn at random are looked at")
         without = np.random.default_rng(seed).choice(without, _MOST_LOOKED_AT, replace=False)
-    return np.sort(np.concatenate([np.flatnonzero(known.is_free & (known.codes >= 0)), without]))
+    return np.sort(np.concatenate([known.with_label, without]))
 
 
-def _read(known: KnownLabels, rows: npt.NDArray[np.intp], embedded: Embedded, seed: int) -> PartlyLabelled:
-    features = feature_matrix(embedded.features.take(rows), len(rows), f"{embedded.label}/{embedded.tap}")
-    return PartlyLabelled(features, known.codes[rows], seed)
+def _choose(
+    known: KnownLabels, rows: npt.NDArray[np.intp], embedded: Embedded, options: NextOptions, notes: list[str]
+) -> tuple[Strategy, list[NextImage]]:
+    """Choose among some rows; it is noted where there are fewer than were asked for."""
+    with phases("reading the features", show=options.progress) as begin:
+        features = feature_matrix(embedded.features.take(rows), len(rows), f"{embedded.label}/{embedded.tap}")
+        images = PartlyLabelled(features, known.codes[rows], options.seed)
+        strategy = STRATEGIES[options.strategy or usual_strategy(images.n_classes)]
+        begin(f"choosing by {strategy.name}")
+        without = np.flatnonzero(known.codes[rows] < 0)
+        found = choose(images, without, strategy.name, options.count, balance=options.balance, seed=options.seed)
+        chosen = [_described(one, images, known, rows) for one in found]
+    if len(found) < options.count:
+        others = "all others are near copies of these or of labelled ones"
+        why = "there are no more without a label" if len(found) == len(without) else others
+        notes.append(f"{len(found)} images, not {options.count}: {why}")
+    return strategy, chosen
 
 
 def _described(one: Choice, images: PartlyLabelled, known: KnownLabels, rows: npt.NDArray[np.intp]) -> NextImage:
@@ -131,7 +130,3 @@ def _described(one: Choice, images: PartlyLabelled, known: KnownLabels, rows: np
         guess, probability = known.class_names[images.guess[one.row]], float(images.probability[one.row].max())
     path = str(known.rows["path"].iloc[rows[one.row]])
     return NextImage(path, one.score, one.cluster, guess, probability)
-
-
-def _reason(images: PartlyLabelled) -> str:
-    return "as two classes have labels" if images.n_classes >= 2 else "as no two classes have labels yet"

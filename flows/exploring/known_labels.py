@@ -40,9 +40,14 @@ class KnownLabels:
     codes: npt.NDArray[np.intp]
 
     @property
-    def is_free(self) -> npt.NDArray[np.bool_]:
-        """Images of no split that chooses or scores."""
-        return ~self.rows["split"].isin(_SCORED).to_numpy()
+    def with_label(self) -> npt.NDArray[np.intp]:
+        """Images with a label, of no split that chooses or scores."""
+        return np.flatnonzero((self.codes >= 0) & ~self.rows["split"].isin(_SCORED))
+
+    @property
+    def without_label(self) -> npt.NDArray[np.intp]:
+        """Images without one, of no split that chooses or scores."""
+        return np.flatnonzero((self.codes < 0) & ~self.rows["split"].isin(_SCORED))
 
 
 def read_known(
@@ -81,7 +86,7 @@ def read_known(
     return KnownLabels(known, column, names, codes)
 
 
-def write_to_fill(file: Path, known: KnownLabels, chosen: Sequence[int], root: ImageRoot) -> None:
+def write_to_fill(file: Path, known: KnownLabels, chosen: Sequence[str], root: ImageRoot) -> None:
     """Write a table of labels: first the images that were chosen, whose label is empty, then all that have one.
 
     So `fit --labels` and the next choice take the file alone, once it is filled in.
@@ -98,8 +103,8 @@ def write_to_fill(file: Path, known: KnownLabels, chosen: Sequence[int], root: I
     columns = label_columns(known.rows)
     if file.exists():
         _refuse_loss(file, known, root)
-    labelled = np.flatnonzero(known.rows[columns].notna().any(axis=1))
-    table = known.rows.iloc[[*chosen, *np.setdiff1d(labelled, chosen)]]
+    labelled = known.rows["path"][known.rows[columns].notna().any(axis=1)]
+    table = known.rows.set_index("path", drop=False).loc[[*chosen, *labelled[~labelled.isin(chosen)]]]
     own = [name for name in ("split", "group") if table[name].notna().any()]
     table = table[["path", *own, *columns]].assign(**{name: _as_written(table[name]) for name in columns})
     write_atomically(file, table.to_csv(index=False, errors="backslashreplace").encode(errors="backslashreplace"))

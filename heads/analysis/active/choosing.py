@@ -58,7 +58,7 @@ def choose(
 
     An image that is a near copy of one with a label, or of one that was chosen before, is passed over: their cosine is
     at least that of `heads.analysis.near_copies`, or one five times nearer to 1 than that of the likest tenth of all
-    pairs, where this is higher.
+    pairs, where this is higher. Of random images none is passed over.
 
     Parameters
     ----------
@@ -89,7 +89,7 @@ def choose(
     parts = _by_guess(images, rows) if balance else [rows]
     orders = [chosen.order(images, part, -(-count // len(parts)), generator) for part in parts if len(part)]
     fresh = _Fresh(images)
-    walks = [(Choice(*one) for one in order if fresh.take(one[0])) for order in orders]
+    walks = [(Choice(*one) for one in order if chosen.with_copies or fresh.take(one[0])) for order in orders]
     found: list[Choice] = []
     for several in zip_longest(*walks):
         found += [one for one in several if one is not None]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING
 
 import numpy as np
 from sklearn.cluster import KMeans, MiniBatchKMeans
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.neighbors import NearestNeighbors
 
 if TYPE_CHECKING:
@@ -57,22 +59,23 @@ def _by_cluster(
     clusters = _clusters(points, min(count + len(images.known), _MOST_CLUSTERS), images.seed)
     sizes = np.bincount(clusters)
     found = []
-    for cluster in np.argsort(-sizes, kind="stable"):
+    for cluster in np.flatnonzero(sizes).tolist():
         members = np.flatnonzero(clusters == cluster)
         values = measure(points[members], generator)
         open_ = members >= len(images.known)
         taken = len(members) - int(open_.sum())
         best = np.argsort(-values[open_], kind="stable")
         ranked = zip(everyone[members[open_]][best].tolist(), values[open_][best].tolist(), strict=True)
-        found += [(taken + place, -int(sizes[cluster]), int(cluster), *one) for place, one in enumerate(ranked)]
+        found += [(taken + place, -int(sizes[cluster]), cluster, *one) for place, one in enumerate(ranked)]
     for _, _, cluster, row, value in sorted(found):
         yield row, value, cluster
 
 
 def _clusters(points: Floats, k: int, seed: int) -> Rows:
-    k = min(k, len(np.unique(points, axis=0)))
     kind = KMeans if len(points) <= _MOST_FOR_KMEANS else MiniBatchKMeans
-    return np.asarray(kind(k, n_init=1, random_state=seed).fit_predict(points), dtype=np.intp)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # of equal images there are fewer clusters than asked for
+        return np.asarray(kind(min(k, len(points)), n_init=1, random_state=seed).fit_predict(points), dtype=np.intp)
 
 
 def _typicality(points: Floats, generator: np.random.Generator) -> NDArray[np.float64]:

@@ -21,6 +21,9 @@ def by_gradients(
 ) -> Iterator[tuple[int, float, None]]:
     """Yield images as k-means++ draws centres of the gradients, the longest gradient first; beside each its length.
 
+    Otherwise than in BADGE, no gradient at all is a centre from the start: of what the classifier is sure of, little is
+    drawn.
+
     The gradient of the last layer is the outer product of (probabilities - guess) and features. It is never made: for
     g = e ⊗ x, |g - h|² = |e|²|x|² + |f|²|y|² - 2 (e·f)(x·y).
 
@@ -33,7 +36,7 @@ def by_gradients(
     errors[np.arange(len(rows)), errors.argmax(axis=1)] -= 1
     features = images.scaled[rows]
     squares = np.square(errors).sum(axis=1) * np.einsum("ij,ij->i", features, features, dtype=np.float64)
-    apart = np.full(len(rows), np.inf)
+    apart = squares.copy()
     left = np.ones(len(rows), dtype=bool)
     chosen = int(squares.argmax())
     while True:

@@ -37,6 +37,8 @@ class Strategy:
     order : callable
     needs_labels : bool
         Whether a classifier has to be fitted before: on two classes at least.
+    with_copies : bool
+        Whether near copies may come, as often as they are there: else it would be no random sample.
     """
 
     name: str
@@ -44,6 +46,7 @@ class Strategy:
     measure: str
     order: Order
     needs_labels: bool
+    with_copies: bool = False
 
 
 STRATEGIES: Mapping[str, Strategy] = MappingProxyType(
@@ -62,7 +65,7 @@ STRATEGIES: Mapping[str, Strategy] = MappingProxyType(
             Strategy(
                 "dropout", "where answers change as half the features are left out", "disagreement", by_dropout, True
             ),
-            Strategy("random", "at random, as a control", "", at_random, False),
+            Strategy("random", "at random, as a control", "", at_random, False, with_copies=True),
         )
     }
 )

@@ -151,8 +151,15 @@ def test_without_two_classes_a_strategy_that_needs_them_is_refused(flat: Path) -
 
 def test_more_than_there_is_gives_what_there_is_and_says_so(mixed: Path) -> None:
     found = choose_next(mixed, count=500)
-    assert 50 < len(found.chosen) <= 60
-    assert any(f"{len(found.chosen)} images, not 500" in note for note in found.notes)
+    assert len(found.chosen) == 60
+    assert any(f"{len(found.chosen)} images, not 500: there are no more" in note for note in found.notes)
+
+
+def test_near_copies_are_not_both_proposed_and_a_note_says_why_there_are_fewer(tmp_path: Path) -> None:
+    twice = np.repeat(features()[:20], 2, axis=0) + 1e-3
+    found = choose_next(cache_of(tmp_path, twice, ["."] * 40), count=40)
+    assert len({int(Path(one.path).stem) // 2 for one in found.chosen}) == len(found.chosen) <= 20
+    assert any("all others are near copies" in note for note in found.notes)
 
 
 def test_where_every_image_has_a_label_there_is_nothing_to_choose(tmp_path: Path) -> None:

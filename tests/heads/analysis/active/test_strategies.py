@@ -120,6 +120,7 @@ def test_gradients_are_spread_as_their_outer_products_would_be() -> None:
     draw, taken = np.random.default_rng(0), [int(lengths.argmax())]
     while len(taken) < 12:
         apart = np.square(whole[:, None] - whole[None, taken]).sum(axis=2).min(axis=1)
+        apart = np.minimum(apart, lengths**2)  # no gradient at all is a centre, too
         apart[taken] = 0
         taken.append(int(draw.choice(len(rows), p=apart / apart.sum())))
     found = order("gradients", images)[:12]
