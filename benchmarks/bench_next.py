@@ -165,8 +165,8 @@ def line(side: str, labels: list[int], random: list[int]) -> Line:
     from scipy.stats import t
 
     logs = np.log(random) - np.log(labels)
-    mean, error = float(logs.mean()), float(logs.std(ddof=1) / np.sqrt(len(logs))) if len(logs) > 1 else float("nan")
-    reach = float(t.ppf(0.975, max(1, len(logs) - 1))) * error
+    mean, error = float(logs.mean()), float(logs.std(ddof=1) / np.sqrt(len(logs)))
+    reach = float(t.ppf(0.975, len(logs) - 1)) * error
     signs = np.sign(logs)
     won = tuple(int((signs == sign).sum()) for sign in (1, 0, -1))
     low, middle, high = np.exp([mean - reach, mean, mean + reach]).tolist()
@@ -179,7 +179,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--data", type=Path, default=os.environ.get("HEADSTART_DATA"), help="data/hymenoptera, weights")
     parser.add_argument("--sets", nargs="+", default=["photographs", "digits", "rare"])
     parser.add_argument("--sides", nargs="+", default=SIDES)
-    parser.add_argument("--seeds", type=int, default=20)
+    parser.add_argument("--seeds", type=int, default=20, help="two at least")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args(arguments)
     warnings.simplefilter("ignore")  # few images do not converge to the last digit

@@ -102,6 +102,19 @@ def test_the_cache_benchmark_reports_opening_and_looking_up(capsys: pytest.Captu
         assert found[step]["grew_mb"] >= 0
 
 
+def test_the_benchmark_of_what_to_label_next_counts_labels_beside_random(capsys: pytest.CaptureFixture[str]) -> None:
+    found = report("bench_next", capsys, "--sets", "rare", "--seeds", "2", "--sides", "margin", "default, balanced")
+    random, *others = found["rare"]["sides"]
+    assert (random["side"], random["ratio"], random["won"]) == ("random", 1, [0, 2, 0])
+    for one in others:
+        assert one["side"] in ("margin", "default, balanced")
+        assert all(10 <= labels <= found["rare"]["images"] for labels in one["labels"])
+        ratios = [theirs / own for theirs, own in zip(random["labels"], one["labels"], strict=True)]
+        assert one["ratio"] == pytest.approx((ratios[0] * ratios[1]) ** 0.5)
+        assert one["low"] <= one["ratio"] <= one["high"]
+        assert sum(one["won"]) == 2
+
+
 def test_the_memory_benchmark_compares_the_peaks_of_few_and_many_images(capsys: pytest.CaptureFixture[str]) -> None:
     found = report("bench_memory", capsys, "--images", "70", "20")
     few, many = found["20"], found["70"]

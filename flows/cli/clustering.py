@@ -38,7 +38,7 @@ def show_next(found: "NextImages") -> None:
         console.print(f"and {len(found.chosen) - MOST_ROWS} more, in the file", highlight=False)
     show_notes(found.notes)
     cache, labels = (escape(nearby(path)) for path in (found.cache, found.labels))
-    console.print(f"\nlabels  {labels}   ← fill in {escape(found.target)}, then", highlight=False, soft_wrap=True)
+    console.print(f"\nlabels  {labels}   ← fill in its empty cells, then", highlight=False, soft_wrap=True)
     for command in ("fit ", "next"):
         console.print(f"        headstart {command} {cache} --labels {labels}", highlight=False, soft_wrap=True)
 
