@@ -29,18 +29,19 @@ def show_next(found: "NextImages") -> None:
         f" and {found.with_label} with one\n{found.strategy}{reason}: {found.title}",
         highlight=False,
     )
-    table = table_of("", "image", *([found.measure] if found.measure else []), "guess", "probability")
+    scored, guessed = bool(found.measure), bool(found.chosen and found.chosen[0].guess)
+    table = table_of("", "image", *[found.measure] * scored, *["guess", "probability"] * guessed)
     for number, one in enumerate(found.chosen[:MOST_ROWS], start=1):
-        score = [_number(one.score)] if found.measure else []
-        table.add_row(str(number), escape(one.path), *score, escape(one.guess or ""), _number(one.probability))
+        guess = [escape(one.guess or ""), _number(one.probability)] * guessed
+        table.add_row(str(number), escape(one.path), *[_number(one.score)] * scored, *guess)
     console.print(table)
     if len(found.chosen) > MOST_ROWS:
         console.print(f"and {len(found.chosen) - MOST_ROWS} more, in the file", highlight=False)
     show_notes(found.notes)
     cache, labels = (escape(nearby(path)) for path in (found.cache, found.labels))
     console.print(f"\nlabels  {labels}   ← fill in its empty cells, then", highlight=False, soft_wrap=True)
-    for command in ("fit ", "next"):
-        console.print(f"        headstart {command} {cache} --labels {labels}", highlight=False, soft_wrap=True)
+    for command in (f"fit  {cache} --labels {labels}", f"next {cache} --labels {labels} --out {labels}"):
+        console.print(f"        headstart {command}", highlight=False, soft_wrap=True)
 
 
 @with_options(ClusterOptions)

@@ -194,7 +194,15 @@ def test_the_command_shows_what_was_chosen_and_how_to_go_on(mixed: Path, capsys,
     assert "and 2 more, in the file" in printed
     assert "<b>wasp" in printed
     assert max(len(line) for line in printed.split("labels  ")[0].splitlines()) <= 80
-    assert f"headstart next {mixed} --labels labels.csv" in printed
+    assert f"headstart next {mixed} --labels labels.csv --out labels.csv" in printed
+
+
+def test_the_command_shows_no_guess_before_there_is_one(flat: Path, capsys) -> None:
+    run(["next", str(flat), "--count", "3", "--strategy", "random"])
+    printed = capsys.readouterr().out
+    assert "random: at random" in printed
+    assert "guess" not in printed
+    assert "probability" not in printed
 
 
 def test_the_command_gives_json(mixed: Path, capsys) -> None:
