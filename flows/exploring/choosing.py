@@ -47,7 +47,10 @@ def choose_next(cache: str | Path, *, options: NextOptions | None = None, **name
 
     Examples
     --------
-    >>> found = headstart.choose_next("photos.headstart", count=5, out="to-label.csv")
+    >>> headstart.open("photos.headstart").images[::4].to_csv("labels.csv", index=False)  # a quarter has labels
+    >>> found = headstart.choose_next("photos.headstart", count=5, labels="labels.csv", out="labels.csv")
+    >>> len(found.chosen), found.with_label, found.without_label
+    (5, 9, 27)
     """
     started = time.monotonic()
     options = taken("choose_next", options or NextOptions(), named)
