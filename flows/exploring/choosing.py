@@ -16,7 +16,7 @@ from headstart.flows.exploring.options import NextKeywords, NextOptions
 from headstart.flows.options import taken
 from headstart.flows.output import phases
 from headstart.flows.problem import Embedded, find_covering, only_embedding
-from headstart.heads.analysis.active import STRATEGIES, Choice, PartlyLabelled, Strategy, choose, usual_strategy
+from headstart.heads.analysis.active import Choice, PartlyLabelled, Strategy, choose, find_strategy, usual_strategy
 from headstart.heads.features import feature_matrix
 
 _REASONS = {True: "as two classes have labels", False: "as no two classes have labels"}
@@ -115,7 +115,7 @@ def _choose(
     with phases("reading the features", show=options.progress) as begin:
         features = feature_matrix(embedded.features.take(rows), len(rows), f"{embedded.label}/{embedded.tap}")
         images = PartlyLabelled(features, known.codes[rows], options.seed)
-        strategy = STRATEGIES[options.strategy or usual_strategy(images.n_classes)]
+        strategy = find_strategy(options.strategy or usual_strategy(images.n_classes))
         begin(f"choosing by {strategy.name}")
         without = np.flatnonzero(known.codes[rows] < 0)
         found = choose(images, without, strategy.name, options.count, balance=options.balance, seed=options.seed)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from headstart.heads.analysis import THRESHOLD
-from headstart.heads.analysis.active.strategies import STRATEGIES
+from headstart.heads.analysis.active.strategies import STRATEGIES, find_strategy
 from headstart.heads.errors import DataError
 
 if TYPE_CHECKING:
@@ -76,9 +76,12 @@ def choose(
     Raises
     ------
     DataError
-        There are not two classes among the labels, and strategy or balance need a classifier.
+        There are not two classes among the labels, and strategy or balance need a classifier; there is no such
+        strategy, or `count` is out of range.
     """
-    chosen = STRATEGIES[strategy]
+    chosen = find_strategy(strategy)
+    if count < 1:
+        raise DataError(f"count is {count!r}, expected at least 1")
     if (chosen.needs_labels or balance) and images.n_classes < 2:
         free = ", ".join(name for name, one in STRATEGIES.items() if not one.needs_labels)
         raise DataError(

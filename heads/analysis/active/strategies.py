@@ -12,6 +12,7 @@ import numpy as np
 from headstart.heads.analysis.active.clusters import by_centroid, by_typicality
 from headstart.heads.analysis.active.doubt import at_random, by_dropout, by_entropy, by_margin
 from headstart.heads.analysis.active.gradients import by_gradients
+from headstart.heads.errors import DataError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -69,6 +70,19 @@ STRATEGIES: Mapping[str, Strategy] = MappingProxyType(
         )
     }
 )
+
+
+def find_strategy(name: str) -> Strategy:
+    """Return the strategy of a name.
+
+    Raises
+    ------
+    DataError
+        There is none.
+    """
+    if name not in STRATEGIES:
+        raise DataError(f"no strategy is called {name!r}; expected one of {', '.join(STRATEGIES)}")
+    return STRATEGIES[name]
 
 
 def usual_strategy(n_classes: int) -> str:

@@ -91,6 +91,14 @@ def test_a_strategy_that_needs_two_classes_says_which_do_not(strategy: str) -> N
         chosen(images, strategy, 5)
 
 
+def test_no_other_strategy_and_no_number_below_one_is_taken() -> None:
+    images = partly(X[:50], Y[:50], np.arange(20))
+    with pytest.raises(DataError, match="no strategy is called 'guess'; expected one of typical, centroids"):
+        chosen(images, "guess", 5)
+    with pytest.raises(DataError, match="count is 0, expected at least 1"):
+        chosen(images, "margin", 0)
+
+
 def test_balance_needs_two_classes_too() -> None:
     with pytest.raises(DataError, match="balance needs labels of two classes and there are 0"):
         chosen(partly(X[:50], Y[:50], np.arange(0)), "random", 5, balance=True)
