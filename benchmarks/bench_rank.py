@@ -1,11 +1,10 @@
-"""The quick order of `headstart rank` against the order after a full sweep, beside a static order that looks at nothing.
+"""The quick order of `headstart rank` against the order after a full sweep, beside one that looks at nothing.
 
 Real encoders of ImageNet are read from a folder of weights: mobilenet_v2 and squeezenet1_0 as torchvision's state
-dicts, tf_efficientnet_lite0, lite1 and lite2 as timm's, as many of them as are there. Each is checked by what it takes
-for its first class on the photographs, which must not be chance, and gives features of several layers. For each set of
-images every layer is ranked in a moment, and then swept: the standard heads with their grids, by the same training
-images, and the winner's score by folds is the order that counts. Kendall's τ of both orders with that one is printed,
-and the score that is lost by taking the first of each order.
+dicts, tf_efficientnet_lite0, lite1 and lite2 as timm's, as many of them as are there; each gives features of several
+layers. For each set of images every layer is ranked in a moment, and then swept: four heads with their grids, on the
+same training images, and the winner's score by folds is the order that counts. Kendall's τ of each order with that one
+is printed, and the score that is lost by taking the first of each.
 """
 
 import argparse
@@ -20,12 +19,12 @@ from scipy.stats import kendalltau
 
 HEADS = ["logreg", "ridge", "knn", "lda"]
 ENCODERS = {
-    "mobilenet_v2": ("mobilenet_v2-imagenet.pth", ["features.7:avg", "features.11:avg", "features.14:avg", "features.17:avg"]),
-    "squeezenet1_0": ("squeezenet1_0-imagenet.pth", ["features.4:avg", "features.7:avg", "features.9:avg"]),
-    "timm/tf_efficientnet_lite0": ("tf_efficientnet_lite0-imagenet.safetensors", ["blocks.2:avg", "blocks.4:avg"]),
-    "timm/tf_efficientnet_lite1": ("tf_efficientnet_lite1-imagenet.safetensors", ["blocks.2:avg", "blocks.4:avg"]),
-    "timm/tf_efficientnet_lite2": ("tf_efficientnet_lite2-imagenet.safetensors", ["blocks.2:avg", "blocks.4:avg"]),
-}  # fmt: skip
+    "mobilenet_v2": ("mobilenet_v2-imagenet.pth", ("features.7", "features.11", "features.14", "features.17")),
+    "squeezenet1_0": ("squeezenet1_0-imagenet.pth", ("features.4", "features.7", "features.9")),
+    "timm/tf_efficientnet_lite0": ("tf_efficientnet_lite0-imagenet.safetensors", ("blocks.2", "blocks.4")),
+    "timm/tf_efficientnet_lite1": ("tf_efficientnet_lite1-imagenet.safetensors", ("blocks.2", "blocks.4")),
+    "timm/tf_efficientnet_lite2": ("tf_efficientnet_lite2-imagenet.safetensors", ("blocks.2", "blocks.4")),
+}
 """File of the weights, and layers beside the penultimate one."""
 
 
@@ -49,7 +48,7 @@ def embed(images: Path, weights: Path, cache: Path) -> list[str]:
     used = []
     for name, (file, layers) in ENCODERS.items():
         if (weights / file).is_file():
-            taps = ["penultimate", *layers]
+            taps = ["penultimate", *(f"{layer}:avg" for layer in layers)]
             extract(images, name, weights=str(weights / file), tap=taps, cache=cache, precision="fp32")
             used.append(name)
     return used
@@ -67,9 +66,8 @@ def swept(cache: Path, row: Any) -> float:
     plan = plan_splits(problem.y, split=problem.split, groups=problem.groups, class_names=problem.class_names)
     features = problem.find(row.key, row.tap).features
     source = FeatureSet(features=features, backbone=row.backbone, tap=row.tap, key=row.key)
-    results = sweep(
-        expand([source], HEADS), problem.y, plan, metric="accuracy", groups=problem.groups, running=Running()
-    )
+    candidates, by = expand([source], HEADS), {"metric": "accuracy", "groups": problem.groups}
+    results = sweep(candidates, problem.y, plan, running=Running(), **by)
     return float(results[0].scores["accuracy"].value)
 
 

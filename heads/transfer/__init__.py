@@ -1,9 +1,9 @@
 """Transfer measured on cached embeddings: which features suit a task, before anything is fitted in earnest.
 
-evidence  LogME.
-h_score   Regularised H-score.
-quick     Nearest neighbours and ridge, each image told by the others.
-spectrum  Decomposition that they share.
+evidence    LogME.
+quick       Nearest neighbours and ridge, each image told by the others.
+separation  Regularised H-score.
+spectrum    Decomposition that they share.
 """
 
 import lazy_loader

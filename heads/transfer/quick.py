@@ -10,7 +10,7 @@ import torch
 
 from headstart.heads.errors import DataError
 from headstart.heads.transfer.evidence import log_evidence
-from headstart.heads.transfer.h_score import h_score
+from headstart.heads.transfer.separation import h_score
 from headstart.heads.transfer.spectrum import Spectrum, decompose
 
 if TYPE_CHECKING:

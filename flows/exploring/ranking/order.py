@@ -31,10 +31,9 @@ def static_ranks(embedded: Sequence[Embedded], depth: Sequence[int]) -> tuple[li
     """
     about = [_published(one.backbone) for one in embedded]
     for name, words in (("top1", "published accuracy"), ("parameters", "number of parameters")):
-        values = [
-            -1.0 if is_random(one) else getattr(row, name, None) for one, row in zip(embedded, about, strict=True)
-        ]
-        if None not in values and max(values, default=-1.0) > 0:
+        published: list[float | None] = [getattr(row, name, None) for row in about]
+        values = [-1.0 if is_random(one) else value for one, value in zip(embedded, published, strict=True)]
+        if None not in values and set(values) != {-1.0}:
             order = sorted(set(zip(values, depth, strict=True)), reverse=True)
             ranks = rankdata([order.index(pair) for pair in zip(values, depth, strict=True)], method="min")
             return [int(rank) for rank in ranks], words

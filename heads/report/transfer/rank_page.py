@@ -3,9 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from headstart.heads.report import ABSENT, render
 from headstart.heads.report.charts import layers_chart
-from headstart.heads.report.rendering import render
-from headstart.heads.report.text import ABSENT
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,7 +6,7 @@ from sklearn.covariance import ledoit_wolf
 from sklearn.datasets import load_digits
 
 from headstart.heads.transfer import h_score
-from headstart.heads.transfer.h_score import shrinkage
+from headstart.heads.transfer.separation import shrinkage
 from headstart.heads.transfer.spectrum import decompose
 
 
