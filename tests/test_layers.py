@@ -46,7 +46,7 @@ STOREYS = {
         "sweep report",
         "solvers analysis finetuning",
         "neural saving",
-        "estimators scoring registry splits",
+        "estimators scoring registry splits transfer",
         "row_by_row folds features prediction views",
         "errors isolation",
     ],

@@ -7,6 +7,7 @@ from .device import resolve_device as resolve_device
 from .forward import ForwardPass as ForwardPass
 from .forward import Pending as Pending
 from .layers import Layer as Layer
+from .layers import depth_of as depth_of
 from .layers import list_layers as list_layers
 from .summary import LayerRow as LayerRow
 from .summary import NetworkSummary as NetworkSummary

@@ -107,3 +107,13 @@ def _shown_layers(network: nn.Module) -> list[tuple[str, nn.Module]]:
         return found
 
     return below("", network)
+
+
+def depth_of(backbone: Backbone, tap: Tap) -> int:
+    """Return a number that grows from the lowest layer of a network to its penultimate features.
+
+    A layer stands where the last of its parts does: they are numbered as the network holds them.
+    """
+    names = [name for name, _ in backbone.module.named_modules()]
+    inside = [place for place, name in enumerate(names) if f"{name}.".startswith(f"{tap.layer}.")]
+    return len(names) if tap.layer == PENULTIMATE or not inside else inside[-1]

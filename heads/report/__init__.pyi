@@ -16,6 +16,7 @@ from .nested_text import stability_text as stability_text
 from .number_page import NumberReport as NumberReport
 from .number_page import render_number_report as render_number_report
 from .page import render_report as render_report
+from .rendering import render as render
 from .rows import NO_SCORE as NO_SCORE
 from .rows import CandidateRow as CandidateRow
 from .rows import FoldRow as FoldRow
@@ -25,6 +26,7 @@ from .rows import TestResult as TestResult
 from .rows import score_rows as score_rows
 from .tail_page import TailReport as TailReport
 from .tail_page import render_tail_report as render_tail_report
+from .text import ABSENT as ABSENT
 from .text import candidate_text as candidate_text
 from .text import embedding_text as embedding_text
 from .text import headline as headline

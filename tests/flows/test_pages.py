@@ -18,7 +18,8 @@ import headstart
 from headstart.extractors.results import JobResult
 
 mpl.use("Agg")
-PAGES = ["python.md", "own-code.md"]
+PAGES = {"python.md": 5, "own-code.md": 5, "transfer.md": 1}
+"""Pages, and the least number of blocks that each has."""
 
 
 def blocks_of(page: str) -> list[str]:
@@ -44,7 +45,7 @@ def test_the_blocks_of_a_page_run_one_after_another(
 ) -> None:
     names: dict[str, object] = {}
     blocks = blocks_of(page)
-    assert len(blocks) >= 5
+    assert len(blocks) >= PAGES[page]
     for text in blocks:
         if file := re.match(r"# (\w+\.py)\n", text):  # a module that the reader would write
             (folder / file[1]).write_text(text)
@@ -52,7 +53,8 @@ def test_the_blocks_of_a_page_run_one_after_another(
             exec(text, names)  # noqa: S102 - our own page
     shown = capsys.readouterr()
     assert shown.err == "", "functions are quiet"
-    assert "['owl', 'cat', 'dog']" in shown.out or "['cat', 'dog', 'owl']" in shown.out
+    if page != "transfer.md":
+        assert "['owl', 'cat', 'dog']" in shown.out or "['cat', 'dog', 'owl']" in shown.out
 
 
 def test_the_page_names_every_function_and_table() -> None:

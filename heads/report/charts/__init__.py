@@ -3,6 +3,7 @@
 axes        Figures of a result on matplotlib's axes, for notebooks.
 charts      Confusion matrix and training curve.
 curves      Curves of each class: true against false positives, precision against recall.
+layers      Score of each layer of each backbone.
 map         Map of the images as points, with what a reader may ask of each.
 plots       Scores against the cost of a fit, the number of labels, and claimed probabilities.
 projection  Projection of embeddings onto a plane.

@@ -2,6 +2,7 @@ from .axes import plot_candidates as plot_candidates
 from .axes import plot_confusion as plot_confusion
 from .axes import plot_curve as plot_curve
 from .axes import plot_few_shot as plot_few_shot
+from .axes import plot_layers as plot_layers
 from .axes import plot_map as plot_map
 from .axes import plot_numbers as plot_numbers
 from .axes import plot_scores as plot_scores
@@ -12,6 +13,7 @@ from .charts import confusion_counts as confusion_counts
 from .charts import curve_chart as curve_chart
 from .curves import DRAWN_CLASSES as DRAWN_CLASSES
 from .curves import curves_chart as curves_chart
+from .layers import layers_chart as layers_chart
 from .map import map_chart as map_chart
 from .map import map_details as map_details
 from .plots import cost_chart as cost_chart

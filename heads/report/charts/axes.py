@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from headstart.heads.report import CandidateRow, candidate_text, is_number, score_text
 from headstart.heads.report.charts.charts import HEAT, TRAIN, confusion_counts, draw_confusion, draw_curve
+from headstart.heads.report.charts.layers import Curves, draw_layers
 from headstart.heads.report.charts.plots import draw_few_shot
 from headstart.heads.report.charts.svg import PALETTE
 from headstart.heads.scoring import metric_name
@@ -100,6 +101,13 @@ def plot_curve(history: Sequence[Mapping[str, Any]], *, ax: Axes | None = None) 
         draw_curve(axes, history)
         axes.set_ylabel("loss")
         axes.legend(frameon=False)
+    return axes
+
+
+def plot_layers(curves: Curves, *, classes: bool, ax: Axes | None = None) -> Axes:
+    """Draw the score of each backbone's layers; `classes` tells shares of images from R²."""
+    with _drawing(ax, (6.4, 3.6)) as axes:
+        draw_layers(axes, curves, classes=classes)
     return axes
 
 

@@ -113,6 +113,7 @@ QUIET = {  # commands that start no other process, and what they are typed with
     "export": "CACHE --to all.npy",
     "cluster": "CACHE",
     "next": "CACHE",
+    "rank": "CACHE",
     "predict": "RESULTS PHOTOS",
     "graft": "TAIL --out grafted.pth",
     "results": "CACHE",
