@@ -84,7 +84,8 @@ def compare(images: Path, weights: Path, room: Path) -> dict[str, Any]:
     full = [swept(cache, row) for row in found.rows]
     slow = time.perf_counter() - started
     orders = {
-        "score (kNN and ridge)": [row.score for row in found.rows],
+        "the better of kNN and ridge": [row.score for row in found.rows],
+        "the mean of kNN and ridge": [row.knn + row.ridge for row in found.rows],
         "kNN": [row.knn for row in found.rows],
         "ridge": [row.ridge for row in found.rows],
         "LogME": [row.logme for row in found.rows],

@@ -84,7 +84,9 @@ def show_ranking(summary: "RankSummary") -> None:
     if len(summary.rows) > _MOST_RANKED:
         console.print(f"and {len(summary.rows) - _MOST_RANKED} more, which the table has", highlight=False)
     unit = "%" if classes else "R²"
-    console.print(f"score: mean of kNN and ridge, {unit}; = the first is ahead by no more than chance", highlight=False)
+    console.print(
+        f"score: the better of kNN and ridge, {unit}; = the first is ahead by no more than chance", highlight=False
+    )
     if summary.static_by:
         agreement = "" if summary.agreement is None else f": Kendall's τ {summary.agreement:.2f}"
         console.print(f"static: by {summary.static_by}, without a look at the images{agreement}", highlight=False)

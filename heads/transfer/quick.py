@@ -38,7 +38,7 @@ class QuickScores:
     neighbours : int
         That did best.
     told : float64 ndarray of shape (n_images,)
-        Of each image, the mean over both of whether it was right; of numbers, its share of the R².
+        Of each image, whether the better of both was right; of numbers, its share of the R².
     log_evidence : float
     h_score : float or None
         None of numbers.
@@ -53,8 +53,8 @@ class QuickScores:
 
     @property
     def score(self) -> float:
-        """The mean of both, which the ranking goes by."""
-        return (self.knn + self.ridge) / 2
+        """The better of both, which the ranking goes by."""
+        return max(self.knn, self.ridge)
 
 
 def quick_scores(X: NDArray[Any], y: NDArray[Any], groups: NDArray[Any], n_classes: int) -> QuickScores:
@@ -89,7 +89,7 @@ def quick_scores(X: NDArray[Any], y: NDArray[Any], groups: NDArray[Any], n_class
         knn=float(knn.mean()),
         ridge=float(ridge.mean()),
         neighbours=NEIGHBOURS[best[0]],
-        told=(knn + ridge) / 2,
+        told=max(knn, ridge, key=np.mean),
         log_evidence=log_evidence(spectrum, targets - mean),
         h_score=h_score(spectrum, y) if n_classes else None,
     )

@@ -1,10 +1,11 @@
 """Order without a look at the images: the depth of layers, and what is published of a backbone."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 from scipy.stats import rankdata
 
-from headstart.extractors.backbones import BackboneInfo, list_backbones, load_backbone, resolve_backbone
+from headstart.extractors.backbones import Backbone, BackboneInfo, list_backbones, load_backbone, resolve_backbone
 from headstart.extractors.errors import BackboneError
 from headstart.extractors.network import depth_of
 from headstart.extractors.spec import Tap
@@ -29,11 +30,10 @@ def static_ranks(embedded: Sequence[Embedded], depth: Sequence[int]) -> tuple[li
 
     Of one backbone, a higher layer stands before a lower one; random weights stand last. Equals share a rank.
     """
-    about = [_published(one.backbone) for one in embedded]
-    for name, words in (("top1", "published accuracy"), ("parameters", "number of parameters")):
-        published: list[float | None] = [getattr(row, name, None) for row in about]
-        values = [-1.0 if is_random(one) else value for one, value in zip(embedded, published, strict=True)]
-        if None not in values and set(values) != {-1.0}:
+    for published, words in ((_accuracy, "published accuracy"), (_parameters, "number of parameters")):
+        found = {one.backbone: published(one.backbone) for one in embedded if not is_random(one)}
+        if found and None not in found.values():
+            values = [-1.0 if is_random(one) else found[one.backbone] for one in embedded]
             order = sorted(set(zip(values, depth, strict=True)), reverse=True)
             ranks = rankdata([order.index(pair) for pair in zip(values, depth, strict=True)], method="min")
             return [int(rank) for rank in ranks], words
@@ -46,17 +46,33 @@ def is_random(embedded: Embedded) -> bool:
 
 
 def _sorted(backbone: str, taps: Sequence[str]) -> list[str]:
-    if len(taps) < 2 or resolve_backbone(backbone)[0] == "callable":
-        return list(taps)
-    try:
-        loaded = load_backbone(backbone, weights="none")
-    except (BackboneError, ImportError):  # its library is not installed here, where only its rows are needed
-        return list(taps)
-    return sorted(taps, key=lambda tap: depth_of(loaded, Tap.parse(tap)))
+    loaded = _loaded(backbone) if len(taps) > 1 else None
+    return list(taps) if loaded is None else sorted(taps, key=lambda tap: depth_of(loaded, Tap.parse(tap)))
 
 
-def _published(backbone: str) -> BackboneInfo | None:
+def _accuracy(backbone: str) -> float | None:
+    return next((one.top1 for one in _described(backbone) if one.name == backbone), None)
+
+
+def _parameters(backbone: str) -> float | None:
+    known = next((one.parameters for one in _described(backbone) if one.name == backbone), None)
+    loaded = None if known else _loaded(backbone)
+    return known if loaded is None else sum(one.numel() for one in loaded.module.parameters())
+
+
+def _described(backbone: str) -> Sequence[BackboneInfo]:
     try:
-        return next((one for one in list_backbones(backbone) if one.name == backbone), None)
+        return list_backbones(backbone)
+    except (BackboneError, ImportError):
+        return []
+
+
+@lru_cache(maxsize=4)
+def _loaded(backbone: str) -> Backbone | None:
+    """Build a network without its weights; None of somebody's own code, and where its library is not installed."""
+    if resolve_backbone(backbone)[0] == "callable":
+        return None
+    try:
+        return load_backbone(backbone, weights="none")
     except (BackboneError, ImportError):
         return None

@@ -21,7 +21,7 @@ class RankRow:
         Place of the layer among those of its key that are ranked, from 1 for the lowest.
     features : int
     score : float
-        Mean of `knn` and `ridge`.
+        The better of `knn` and `ridge`.
     tied : bool or None
         Whether the first one is better by no more than chance allows; None of the first one itself.
     knn, ridge : float
