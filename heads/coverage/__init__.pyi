@@ -1,0 +1,17 @@
+from .conformal import SET_METHODS as SET_METHODS
+from .conformal import ConformalSets as ConformalSets
+from .conformal import draws_of as draws_of
+from .conformal import fewest_images as fewest_images
+from .conformal import fit_sets as fit_sets
+from .conformal import quantile_of as quantile_of
+from .doubt import Doubt as Doubt
+from .doubt import Judged as Judged
+from .measured import ClassCoverage as ClassCoverage
+from .measured import MeasuredDoubt as MeasuredDoubt
+from .measured import measure_doubt as measure_doubt
+from .outliers import OUTLIER_METHODS as OUTLIER_METHODS
+from .outliers import OutlierScore as OutlierScore
+from .outliers import fit_outliers as fit_outliers
+from .saved import DOUBT_FILE as DOUBT_FILE
+from .saved import read_doubt as read_doubt
+from .saved import saved_doubt as saved_doubt

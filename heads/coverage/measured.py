@@ -1,0 +1,143 @@
+"""Coverage, set sizes and false alarms, measured on images that neither fitted, chose nor calibrated anything."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from headstart.heads.coverage.risk_coverage import RiskCoverage, risk_coverage
+from headstart.heads.scoring import quantile, wilson
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import ArrayLike
+
+    from headstart.heads.coverage.doubt import Doubt, Judged
+
+
+@dataclass(frozen=True)
+class Share:
+    """A share of images, with its binomial 95 % interval (Wilson's); None of no images."""
+
+    count: int
+    of: int
+    value: float | None
+    low: float | None
+    high: float | None
+
+    @classmethod
+    def counted(cls, hits: ArrayLike) -> Share:
+        """Count the images (n_images,) of which something holds."""
+        count, n_images = int(np.asarray(hits).sum()), len(np.asarray(hits))
+        if not n_images:
+            return cls(0, 0, None, None, None)
+        value = count / n_images
+        low, high = wilson(value, n_images, quantile())
+        return cls(count, n_images, value, min(low, value), max(high, value))
+
+
+@dataclass(frozen=True)
+class ClassCoverage:
+    """How many images of a class have it in their set, how large their sets are on average, and how many are kept."""
+
+    name: str
+    covered: Share
+    mean_size: float | None
+    answered: Share
+
+
+@dataclass(frozen=True, kw_only=True)
+class MeasuredDoubt:
+    """Sets and outliers, held against images that calibrated nothing.
+
+    Attributes
+    ----------
+    coverage, method, by_class, outlier, false_alarms
+        As asked for.
+    threshold : float
+        Distance above which an image is an outlier; of nested folds that of the saved model.
+    n_calibrated : int
+        Images that calibrated the saved model.
+    held_out : bool
+        Whether these were a split of their own, and not the folds of what was fitted.
+    covered : Share
+        Images whose set holds their class.
+    classes : list of ClassCoverage
+        The worst covered first.
+    sizes : list of int
+        Images whose set has 0, 1, 2, … classes.
+    mean_size : float
+    flagged : Share
+        Images taken for outliers: all of these are false alarms.
+    answered : Share
+        Images that keep their answer where the model abstains.
+    right : Share
+        Right answers among these.
+    curve : RiskCoverage
+        Answers in the order of their probability.
+    """
+
+    coverage: float
+    method: str
+    by_class: bool
+    outlier: str
+    false_alarms: float
+    threshold: float
+    n_calibrated: int
+    held_out: bool
+    covered: Share
+    classes: list[ClassCoverage]
+    sizes: list[int]
+    mean_size: float
+    flagged: Share
+    answered: Share
+    right: Share
+    curve: RiskCoverage
+
+
+def measure_doubt(
+    doubt: Doubt, judged: Judged, y: ArrayLike, predicted: ArrayLike, class_names: Sequence[str], *, held_out: bool
+) -> MeasuredDoubt:
+    """Hold what was said of test images against their classes.
+
+    Parameters
+    ----------
+    doubt : Doubt
+        Of the saved model.
+    judged : Judged
+        Of the test images.
+    y, predicted : int array of shape (n_images,)
+        Classes, and the head's answers.
+    class_names : sequence of str
+    held_out : bool
+        See `MeasuredDoubt`.
+    """
+    true, answers = np.asarray(y).astype(np.intp), np.asarray(predicted).astype(np.intp)
+    covered, kept = judged.sets[np.arange(len(true)), true], judged.keeps(answers)
+    sizes = judged.sets.sum(axis=1)
+    classes = []
+    for code, name in enumerate(class_names):
+        own = true == code
+        mean = float(sizes[own].mean()) if own.any() else None
+        classes.append(ClassCoverage(name, Share.counted(covered[own]), mean, Share.counted(kept[own])))
+    return MeasuredDoubt(
+        coverage=doubt.sets.coverage,
+        method=doubt.sets.method,
+        by_class=doubt.sets.by_class,
+        outlier=doubt.outliers.method,
+        false_alarms=doubt.false_alarms,
+        threshold=doubt.threshold,
+        n_calibrated=doubt.sets.n_images,
+        held_out=held_out,
+        covered=Share.counted(covered),
+        classes=sorted(classes, key=lambda one: (one.covered.value is None, one.covered.value, -one.covered.of)),
+        sizes=np.bincount(sizes).tolist(),
+        mean_size=float(sizes.mean()),
+        flagged=Share.counted(judged.outlier),
+        answered=Share.counted(kept),
+        right=Share.counted((answers == true)[kept]),
+        curve=risk_coverage(judged.confidence, answers == true),
+    )
