@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 Sweep = Literal["quick", "standard", "thorough"]
 Task = Literal["classify", "regress"]
+SetMethod = Literal["lac", "aps", "raps"]
+OutlierMethod = Literal["mahalanobis", "knn"]
 Progress = Annotated[bool, Option("Show bars on standard error.", command=False, table=False)]
 _Options = TypeVar("_Options", bound="DataclassInstance")
 
@@ -81,6 +83,17 @@ class FitOptions:
         Fit the winner on 1, 2, 5, … images of each class too, some hundred times, for the curve in the report.
     calibrate : bool
         Mend the saved head's probabilities by a temperature, fitted on the images that chose it.
+    coverage : float, optional
+        Save sets of classes with the model, each of which holds the true class of a new image with this probability,
+        and a measure of images unlike those of the fit; `predict` then says what the model does not know.
+    conformal : {"lac", "aps", "raps"}
+        Kind of these sets, see `heads.coverage.conformal.fit_sets`.
+    by_class : bool
+        Hold the coverage for the images of each class, and not only over all.
+    outlier : {"mahalanobis", "knn"}
+        Measure of unlike images, see `heads.coverage.outliers.fit_outliers`.
+    false_alarms : float
+        Probability with which it takes an image like those of the fit for an outlier.
     no_report : bool
         Leave out what looks at the winner's images and writes the report, which can take longer than the fit; there
         are neither suspects nor a few-shot curve then.
@@ -141,6 +154,18 @@ class FitOptions:
     note: Annotated[str | None, Option("On this run, to remember it by.")] = None
     few_shot: Annotated[bool, Option("Add accuracy against images per class.")] = False
     calibrate: Annotated[bool, Option("Mend the saved head's probabilities.")] = False
+    coverage: Annotated[
+        float | None,
+        Option("Save sets of classes that hold the true one so often, and outliers.", unset="none", above=0, below=1),
+    ] = None
+    conformal: Annotated[SetMethod, Option("Kind of these sets.")] = "lac"
+    by_class: Annotated[bool, Option("Hold the coverage for each class.")] = False
+    outlier: Annotated[OutlierMethod, Option("With --coverage, how images unlike those of the fit are told.")] = (
+        "mahalanobis"
+    )
+    false_alarms: Annotated[
+        float, Option("Share of images like those of the fit that are taken for outliers.", above=0, below=1)
+    ] = 0.05
     no_report: Annotated[bool, Option("Neither look at the images nor write the report.")] = False
     views: Annotated[bool, Option("Fit on the cache's augmented views, too.")] = False
     average_views: Annotated[bool, Option("With them, score and predict by the mean over views.")] = False
@@ -172,6 +197,11 @@ class FitKeywords(TypedDict, total=False):
     note: str | None
     few_shot: bool
     calibrate: bool
+    coverage: float | None
+    conformal: SetMethod
+    by_class: bool
+    outlier: OutlierMethod
+    false_alarms: float
     no_report: bool
     views: bool
     average_views: bool

@@ -3,11 +3,13 @@ from .conformal import ConformalSets as ConformalSets
 from .conformal import draws_of as draws_of
 from .conformal import fewest_images as fewest_images
 from .conformal import fit_sets as fit_sets
+from .conformal import highest_share as highest_share
 from .conformal import quantile_of as quantile_of
 from .doubt import Doubt as Doubt
 from .doubt import Judged as Judged
 from .measured import ClassCoverage as ClassCoverage
 from .measured import MeasuredDoubt as MeasuredDoubt
+from .measured import Share as Share
 from .measured import measure_doubt as measure_doubt
 from .outliers import OUTLIER_METHODS as OUTLIER_METHODS
 from .outliers import OutlierScore as OutlierScore

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -20,8 +20,7 @@ if TYPE_CHECKING:
 
     Doubles = NDArray[np.float64]
 
-SetMethod = Literal["lac", "aps", "raps"]
-SET_METHODS: tuple[str, ...] = get_args(SetMethod)
+SET_METHODS = ("lac", "aps", "raps")
 PENALTY, FREE_RANKS = 0.1, 1
 """RAPS: so much is added for every class after so many. Fixed beforehand: chosen on the images that calibrate, the
 scores of these would no longer be like those of new ones."""

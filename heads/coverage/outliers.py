@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.linalg import cholesky, solve_triangular
@@ -18,8 +18,7 @@ if TYPE_CHECKING:
 
     Doubles = NDArray[np.float64]
 
-OutlierMethod = Literal["mahalanobis", "knn"]
-OUTLIER_METHODS: tuple[str, ...] = get_args(OutlierMethod)
+OUTLIER_METHODS = ("mahalanobis", "knn")
 N_NEIGHBORS = 10
 MOST_NUMBERS = 2**24
 """Of the images that others are compared with, 64 MB in the saved model: 8192 of 2048 features."""

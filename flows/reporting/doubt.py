@@ -1,0 +1,159 @@
+"""What a winner does not know: sets and outliers, calibrated on the images that chose it, and measured on others."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from headstart.flows.errors import JobError
+from headstart.flows.options import FitOptions
+from headstart.flows.problem import Problem
+from headstart.flows.reporting.out_of_fold import OutOfFold, predict_out_of_fold
+from headstart.heads.coverage import (
+    Doubt,
+    Judged,
+    MeasuredDoubt,
+    Share,
+    draws_of,
+    fewest_images,
+    fit_outliers,
+    fit_sets,
+    highest_share,
+    quantile_of,
+)
+from headstart.heads.errors import DataError
+from headstart.heads.prediction import class_scores
+from headstart.heads.registry import Candidate
+from headstart.heads.splits import SplitPlan
+
+_MOST_CALIBRATED = 20_000  # distances that a threshold is taken from: more would not change it, and take their time
+_SHOWN = 3
+
+
+def refuse_few(problem: Problem, plans: Sequence[SplitPlan], options: FitOptions) -> None:
+    """Refuse a coverage, or a share of false alarms, that the images which choose cannot bound: before they do.
+
+    Raises
+    ------
+    JobError
+        There are too few in one of the plans.
+    """
+    if options.coverage is None:
+        return
+    for plan in plans:
+        y = problem.y[_chose(plan)]
+        asked = {"--coverage": options.coverage, "--false-alarms": 1 - options.false_alarms}
+        for option, share in asked.items():
+            if len(y) < fewest_images(share):
+                most = highest_share(len(y))
+                wanted = f"{most:g} or less" if option == "--coverage" else f"{1 - most:.3g} or more"
+                raise JobError(
+                    f"{option} {getattr(options, option[2:].replace('-', '_')):g} takes {fewest_images(share)} images "
+                    f"that the winner was not fitted on, and {len(y)} choose it: ask for {wanted}, or label more images"
+                )
+        counts = np.bincount(y, minlength=len(problem.class_names))
+        if options.by_class and counts.min() < fewest_images(options.coverage):
+            rare = np.flatnonzero(counts < fewest_images(options.coverage))
+            named = [f"{problem.class_names[code]!r} has {counts[code]}" for code in rare[:_SHOWN]]
+            raise JobError(
+                f"--by-class with --coverage {options.coverage:g} takes {fewest_images(options.coverage)} images of each "
+                f"class that choose the winner, and {', '.join(named)}{', …' if len(rare) > _SHOWN else ''}: leave out "
+                f"--by-class, leave rare classes out (--min-images), or ask for {highest_share(counts.min()):g} or less"
+            )
+
+
+def fit_doubt(
+    problem: Problem,
+    plan: SplitPlan,
+    candidate: Candidate,
+    features: npt.NDArray[np.float32],
+    oof: OutOfFold | None,
+    options: FitOptions,
+) -> Doubt:
+    """Calibrate sets and outliers on the images that chose a candidate, each said by a fit that did not see it.
+
+    Parameters
+    ----------
+    problem, plan, candidate
+    features : float32 array of shape (n_rows, n_features)
+        The candidate's, of all views of each image.
+    oof : OutOfFold or None
+        What `predict_out_of_fold` gave; of a head without probabilities None, whose decisions then count.
+    options : FitOptions
+        With a coverage.
+
+    Raises
+    ------
+    DataError
+        The head says nothing but classes.
+    """
+    scores = oof or predict_out_of_fold(problem, plan, candidate, features, options.seed, decisions=True)
+    if scores is None:
+        raise DataError(
+            f"{candidate.head} gives neither probabilities nor decisions to make sets of; leave out --coverage, or try "
+            "other heads"
+        )
+    rows, share = _chose(plan), options.coverage or 0.0
+    sets = fit_sets(
+        problem.y[rows],
+        scores.probability[: len(rows)],  # what comes after was not scored by what chose
+        draws_of(problem.images.digest[rows]),
+        coverage=share,
+        method=options.conformal,
+        by_class=options.by_class,
+    )
+    plain = plan.views.plain(features)
+    outliers = fit_outliers(plain[plan.train], problem.y[plan.train], method=options.outlier, seed=options.seed)
+    return Doubt(
+        sets=sets,
+        outliers=outliers,
+        threshold=quantile_of(_distances(problem, plan, plain, options), 1 - options.false_alarms),
+        false_alarms=options.false_alarms,
+        temperature=scores.temperature if options.calibrate else 1.0,
+    )
+
+
+def judge_test(
+    problem: Problem, plan: SplitPlan, doubt: Doubt, model: Any, features: npt.NDArray[np.float32]
+) -> Judged:
+    """Judge the test images as the saved model would, by a fitted head and features of all views of each image."""
+    rows, views = plan.test, plan.views
+    scores = class_scores(model, features[views.to_score(rows)], len(problem.class_names))
+    if scores is None:
+        raise DataError(f"{type(model).__name__} gives no scores of classes; leave out --coverage")
+    return doubt.judge(views.mean(scores), views.plain(features)[rows], draws_of(problem.images.digest[rows]))
+
+
+def describe_doubt(found: MeasuredDoubt) -> str:
+    """Say in a line what sets and outliers came to on the test images."""
+    whose = "of each class " if found.by_class else ""
+    return (
+        f"sets that were to hold the class of {100 * found.coverage:g} % {whose}(--coverage) hold it for "
+        f"{_percent(found.covered)} of {found.covered.of} test images, with {found.mean_size:.2f} classes on average; "
+        f"{_percent(found.flagged)} are taken for outliers, where {100 * found.false_alarms:g} % were to be; --abstain "
+        f"would answer {_percent(found.answered)}, of which {_percent(found.right)} are right"
+    )
+
+
+def _percent(share: Share) -> str:
+    if share.value is None or share.low is None or share.high is None:
+        return "none"
+    return f"{100 * share.value:.1f} % [{100 * share.low:.1f}, {100 * share.high:.1f}]"
+
+
+def _chose(plan: SplitPlan) -> npt.NDArray[np.intp]:
+    """Return the images that chose the winner, fold after fold of the first round."""
+    return np.concatenate([score for _, score in plan.first_folds])
+
+
+def _distances(
+    problem: Problem, plan: SplitPlan, plain: npt.NDArray[np.float32], options: FitOptions
+) -> npt.NDArray[np.float64]:
+    """Return the distance of images that chose to the images that were fitted on in their fold."""
+    most = max(1, _MOST_CALIBRATED // len(plan.first_folds))
+    draw, found = np.random.default_rng(options.seed), []
+    for fitted, asked in plan.first_folds:
+        score = fit_outliers(plain[fitted], problem.y[fitted], method=options.outlier, seed=options.seed)
+        found.append(score.distance(plain[draw.permutation(asked)[:most]]))
+    return np.concatenate(found)
