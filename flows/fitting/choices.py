@@ -12,6 +12,7 @@ from headstart.flows.history import RunSettings
 from headstart.flows.options import FitOptions, as_list
 from headstart.flows.output import LATEST, LOCK, NAMES_OF_BEFORE, refuse_foreign, refuse_name
 from headstart.flows.problem import Problem, check_task
+from headstart.heads.coverage import OUTLIER_METHODS, SET_METHODS
 from headstart.heads.errors import DataError, HeadError
 from headstart.heads.registry import AskedHead, Heads, as_grid, check_head, find_preset, read_head, read_heads
 from headstart.heads.scoring import METRICS_OF, find_metric, metric_names
@@ -176,7 +177,7 @@ def refuse_unusable(named: Heads, options: FitOptions) -> None:
     metric = options.metric
     refuse_unknown_metric(metric)
     refuse_odd_views(options)
-    refuse_lone_doubt(options)
+    refuse_odd_doubt(options)
     check_task(options.task)
     possible = [name for name in METRICS_OF if metric is None or metric in METRICS_OF[name]]
     faults = [_find_fault(named, options, task) for task in ([options.task] if options.task else possible)]
@@ -184,14 +185,21 @@ def refuse_unusable(named: Heads, options: FitOptions) -> None:
         raise faults[0]
 
 
-def refuse_lone_doubt(options: FitOptions) -> None:
-    """Refuse a way of doubting where none is asked for.
+def refuse_odd_doubt(options: FitOptions) -> None:
+    """Refuse a coverage that no set can have, and a way of doubting where none is asked for.
 
     Raises
     ------
     JobError
         That is so.
     """
+    for name, known in (("conformal", SET_METHODS), ("outlier", OUTLIER_METHODS)):
+        if getattr(options, name) not in known:
+            raise JobError(f"{name} is {getattr(options, name)!r}, expected one of {', '.join(known)}")
+    for name in ("coverage", "false_alarms"):
+        share = getattr(options, name)
+        if share is not None and not 0 < share < 1:
+            raise JobError(f"{name} is {share!r}, expected a share above 0 and below 1, such as 0.9")
     for name in ("conformal", "by_class", "outlier", "false_alarms"):
         if options.coverage is None and getattr(options, name) != getattr(FitOptions, name):
             option = f"--{name.replace('_', '-')}"

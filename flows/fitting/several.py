@@ -20,7 +20,7 @@ from headstart.flows.fitting.choices import (
     RESERVED,
     choose,
     choose_folder,
-    refuse_lone_doubt,
+    refuse_odd_doubt,
     refuse_odd_views,
     refuse_unknown_metric,
 )
@@ -161,7 +161,7 @@ def fit_targets(
         raise TypeError(f"fit_targets() fits the columns of 'targets'; name {options.target!r} there, not as 'target'")
     refuse_unknown_metric(options.metric)
     refuse_odd_views(options)
-    refuse_lone_doubt(options)
+    refuse_odd_doubt(options)
     labelled = gather_labelled(
         EmbeddingCache(cache),
         labels=Path(options.labels) if options.labels else None,

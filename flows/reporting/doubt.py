@@ -14,6 +14,7 @@ from headstart.heads.coverage import (
     Doubt,
     Judged,
     MeasuredDoubt,
+    OutlierScore,
     Share,
     draws_of,
     fewest_images,
@@ -103,12 +104,11 @@ def fit_doubt(
         method=options.conformal,
         by_class=options.by_class,
     )
-    plain = plan.views.plain(features)
-    outliers = fit_outliers(plain[plan.train], problem.y[plan.train], method=options.outlier, seed=options.seed)
+    outliers, distances = _measure_distances(problem, plan, plan.views.plain(features), options)
     return Doubt(
         sets=sets,
         outliers=outliers,
-        threshold=quantile_of(_distances(problem, plan, plain, options), 1 - options.false_alarms),
+        threshold=quantile_of(distances, 1 - options.false_alarms),
         false_alarms=options.false_alarms,
         temperature=scores.temperature if options.calibrate else 1.0,
     )
@@ -147,13 +147,17 @@ def _chose(plan: SplitPlan) -> npt.NDArray[np.intp]:
     return np.concatenate([score for _, score in plan.first_folds])
 
 
-def _distances(
+def _measure_distances(
     problem: Problem, plan: SplitPlan, plain: npt.NDArray[np.float32], options: FitOptions
-) -> npt.NDArray[np.float64]:
-    """Return the distance of images that chose to the images that were fitted on in their fold."""
+) -> tuple[OutlierScore, npt.NDArray[np.float64]]:
+    """Return the measure that is saved, and the distance of images that chose to those fitted on in their fold.
+
+    Distances depend on how many images they are measured from. So the measure is that of the first fold, from as many
+    as in every fold: one from all of train would find new images farther, or nearer, than those that set the threshold.
+    """
     most = max(1, _MOST_CALIBRATED // len(plan.first_folds))
-    draw, found = np.random.default_rng(options.seed), []
+    draw, scores, found = np.random.default_rng(options.seed), [], []
     for fitted, asked in plan.first_folds:
-        score = fit_outliers(plain[fitted], problem.y[fitted], method=options.outlier, seed=options.seed)
-        found.append(score.distance(plain[draw.permutation(asked)[:most]]))
-    return np.concatenate(found)
+        scores.append(fit_outliers(plain[fitted], problem.y[fitted], method=options.outlier, seed=options.seed))
+        found.append(scores[-1].distance(plain[draw.permutation(asked)[:most]]))
+    return scores[0], np.concatenate(found)

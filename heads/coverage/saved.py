@@ -27,7 +27,8 @@ def saved_doubt(doubt: Doubt) -> tuple[dict[str, Any], bytes]:
     """Return the card's entry ``doubt``, and the content of `DOUBT_FILE`."""
     from safetensors.numpy import save  # noqa: PLC0415 - only who asks for it needs it
 
-    data = save(dict(doubt.outliers.arrays))
+    # safetensors writes bytes as they lie, and would mix up the numbers of a matrix in Fortran's order.
+    data = save({name: np.ascontiguousarray(rows) for name, rows in doubt.outliers.arrays.items()})
     sets = doubt.sets
     entry = {
         "coverage": sets.coverage,

@@ -65,7 +65,7 @@ def test_images_of_elsewhere_are_farther_and_the_false_alarms_are_those_stated(m
         false_alarms.append((distance[40:] > threshold).mean())
     expected = 1 - 37 / 41  # the 37th of 40 bounds the 41st
     assert np.mean(false_alarms) == pytest.approx(expected, abs=4 * np.sqrt(expected * 0.9 * (1 / 41 + 1 / 40) / 200))
-    foreign = score.distance(drawn(80, seed=0, shift=5.0)[0])
+    foreign = score.distance(drawn(80, seed=0, shift=9.0)[0])
     assert roc_auc_score(np.repeat([0, 1], 80), np.concatenate([distance, foreign])) > 0.9
 
 
