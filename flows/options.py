@@ -84,16 +84,10 @@ class FitOptions:
     calibrate : bool
         Mend the saved head's probabilities by a temperature, fitted on the images that chose it.
     coverage : float, optional
-        Save sets of classes with the model, each of which holds the true class of a new image with this probability,
-        and a measure of images unlike those of the fit; `predict` then says what the model does not know.
-    conformal : {"lac", "aps", "raps"}
-        Kind of these sets, see `heads.coverage.conformal.fit_sets`.
-    by_class : bool
-        Hold the coverage for the images of each class, and not only over all.
-    outlier : {"mahalanobis", "knn"}
-        Measure of unlike images, see `heads.coverage.outliers.fit_outliers`.
-    false_alarms : float
-        Probability with which it takes an image like those of the fit for an outlier.
+        Save sets of classes with the model that hold the true one with this probability, and a measure of outliers.
+    conformal, by_class, outlier, false_alarms
+        Kind of these sets, and whether each class is covered by itself (`heads.coverage.conformal`); measure of
+        outliers (`heads.coverage.outliers`), and the share of images like those of the fit that it takes for such.
     no_report : bool
         Leave out what looks at the winner's images and writes the report, which can take longer than the fit; there
         are neither suspects nor a few-shot curve then.
@@ -156,16 +150,12 @@ class FitOptions:
     calibrate: Annotated[bool, Option("Mend the saved head's probabilities.")] = False
     coverage: Annotated[
         float | None,
-        Option("Save sets of classes that hold the true one so often, and outliers.", unset="none", above=0, below=1),
+        Option("Save sets that hold the true class so often, and outliers.", unset="none", above=0, below=1),
     ] = None
-    conformal: Annotated[SetMethod, Option("Kind of these sets.")] = "lac"
-    by_class: Annotated[bool, Option("Hold the coverage for each class.")] = False
-    outlier: Annotated[OutlierMethod, Option("With --coverage, how images unlike those of the fit are told.")] = (
-        "mahalanobis"
-    )
-    false_alarms: Annotated[
-        float, Option("Share of images like those of the fit that are taken for outliers.", above=0, below=1)
-    ] = 0.05
+    conformal: Annotated[SetMethod, Option("With --coverage, the kind of sets.")] = "lac"
+    by_class: Annotated[bool, Option("With --coverage, hold it for each class.")] = False
+    outlier: Annotated[OutlierMethod, Option("With --coverage, how outliers are told.")] = "mahalanobis"
+    false_alarms: Annotated[float, Option("With --coverage, their share in what is none.", above=0, below=1)] = 0.05
     no_report: Annotated[bool, Option("Neither look at the images nor write the report.")] = False
     views: Annotated[bool, Option("Fit on the cache's augmented views, too.")] = False
     average_views: Annotated[bool, Option("With them, score and predict by the mean over views.")] = False

@@ -145,9 +145,7 @@ def _with_doubt(
     if scored.doubt is None or judged is None:
         return summary
     true, held_out = problem.y[scored.test.rows], plan.selection == "val"
-    found = measure_doubt(
-        scored.doubt, judged, true, scored.test.predictions, problem.class_names, held_out=held_out
-    )
+    found = measure_doubt(scored.doubt, judged, true, scored.test.predictions, problem.class_names, held_out=held_out)
     return replace(summary, doubt=found, notes=[*summary.notes, describe_doubt(found)])
 
 

@@ -142,7 +142,9 @@ def fit_nested(
             if all(place in scores for scores in controls)
         },
         notes=_notes(folds),
-        judged=Judged.joined(judged, np.argsort(np.concatenate([fold.test.rows for fold in folds]))) if judged else None,
+        judged=Judged.joined(judged, np.argsort(np.concatenate([fold.test.rows for fold in folds])))
+        if judged
+        else None,
     )
 
 

@@ -47,7 +47,9 @@ def judge_images(doubt: Doubt, head: Any, views: Sequence[npt.NDArray[np.float32
         The head is not the one that the sets are of.
     """
     n_classes = len(doubt.sets.thresholds)
-    found = [class_scores(head, features, n_classes) for features in views] if len(digests) else [np.empty((0, n_classes))]
+    found = (
+        [class_scores(head, features, n_classes) for features in views] if len(digests) else [np.empty((0, n_classes))]
+    )
     scores = [one for one in found if one is not None]
     if not scores:
         raise JobError("the head gives no scores of classes, and its sets are made of such; fit the model again")

@@ -100,7 +100,9 @@ def fit_outliers(features: ArrayLike, y: ArrayLike, *, method: str = "mahalanobi
     labels = np.asarray(y)
     X = feature_matrix(features, len(labels))
     if method not in OUTLIER_METHODS or not len(X):
-        raise DataError(f"{len(X)} images and the method {method!r}; give some, and one of {', '.join(OUTLIER_METHODS)}")
+        raise DataError(
+            f"{len(X)} images and the method {method!r}; give some, and one of {', '.join(OUTLIER_METHODS)}"
+        )
     kept = np.arange(len(X))
     if X.size > MOST_NUMBERS:
         most = max(N_NEIGHBORS, MOST_NUMBERS // X.shape[1])

@@ -79,9 +79,7 @@ def read_doubt(folder: Path, card: Card) -> Doubt | None:
             f"one for each of {len(card['class_names'])} classes, and above 0; fit the model again"
         )
     outliers = OutlierScore(method, _read_arrays(path, checksum, method), plain)
-    return Doubt(
-        sets=sets, outliers=outliers, threshold=threshold, false_alarms=false_alarms, temperature=temperature
-    )
+    return Doubt(sets=sets, outliers=outliers, threshold=threshold, false_alarms=false_alarms, temperature=temperature)
 
 
 def _read_arrays(path: Path, checksum: str, method: str) -> dict[str, Any]:

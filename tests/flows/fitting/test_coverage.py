@@ -71,9 +71,12 @@ def test_images_of_val_calibrate_where_they_chose(tmp_path: Path, elsewhere: Pat
     assert (found.doubt.n_calibrated, found.doubt.held_out) == (sides.count("val"), True)
 
 
+QUICK = {"boosting": {"max_iter": [3]}, "mlp": {"max_epochs": [9]}, "linear-torch": {"max_epochs": [9]}}
+
+
 @pytest.mark.parametrize("head", list(HEADS))
 def test_every_head_has_sets_that_cover(cache: Path, elsewhere: Path, head: str) -> None:
-    found = fit(cache, head, grid={head: {}}, coverage=0.8, no_report=True, folds=3)
+    found = fit(cache, head, grid={head: QUICK.get(head, {})}, coverage=0.8, no_report=True, folds=3)
     assert found.doubt is not None
     assert found.doubt.covered.high >= 0.8
     doubt = read_doubt(Path(found.model), read_card(Path(found.model) / "model.json"))
@@ -113,7 +116,9 @@ def test_each_kind_is_saved_as_asked_for(cache: Path, elsewhere: Path, conformal
 
 def test_a_temperature_changes_no_set(cache: Path, elsewhere: Path) -> None:
     both = [
-        fit(cache, "logreg(C=1)", coverage=0.9, conformal="aps", calibrate=calibrate, no_report=True, out=str(calibrate))
+        fit(
+            cache, "logreg(C=1)", coverage=0.9, conformal="aps", calibrate=calibrate, no_report=True, out=str(calibrate)
+        )
         for calibrate in (False, True)
     ]
     before, after = (read_doubt(Path(one.model), read_card(Path(one.model) / "model.json")) for one in both)
@@ -139,7 +144,10 @@ def test_nested_folds_measure_each_image_by_what_was_calibrated_without_it(cache
 @pytest.mark.parametrize(
     ("options", "match"),
     [
-        ({"coverage": 0.996}, "--coverage 0.996 takes 249 images .* and 192 choose it: ask for 0.994 or less, or label"),
+        (
+            {"coverage": 0.996},
+            "--coverage 0.996 takes 249 images .* and 192 choose it: ask for 0.994 or less, or label",
+        ),
         ({"coverage": 0.9, "false_alarms": 0.001}, "--false-alarms 0.001 takes 999 images .* ask for 0.006 or more"),
         (
             {"coverage": 0.99, "by_class": True},

@@ -50,9 +50,7 @@ def test_a_model_without_doubt_has_none(tmp_path):
 def test_sets_are_those_of_the_probabilities_before_the_temperature():
     raw, tempered = doubt(temperature=1.0), doubt(temperature=2.0)
     warmer = PROBABILITY**0.5 / (PROBABILITY**0.5).sum(axis=1, keepdims=True)
-    np.testing.assert_array_equal(
-        tempered.judge(warmer, X, DRAWS).sets, raw.judge(PROBABILITY, X, DRAWS).sets
-    )
+    np.testing.assert_array_equal(tempered.judge(warmer, X, DRAWS).sets, raw.judge(PROBABILITY, X, DRAWS).sets)
     assert (raw.judge(warmer, X, DRAWS).sets != raw.judge(PROBABILITY, X, DRAWS).sets).any()
 
 
