@@ -36,7 +36,7 @@ def predict(model: Any, features: Any, n_classes: int) -> tuple[NDArray[np.intp]
 
 
 def class_scores(model: Any, features: Any, n_classes: int) -> NDArray[np.float64] | None:
-    """Return a score of every class, (n_images, n_classes), each row summing to 1: probabilities, where the head gives any.
+    """Return scores of all classes, (n_images, n_classes), each row summing to 1: probabilities, where there are any.
 
     Of decisions the softmax, which orders classes and images as they do and is no probability; None of a head that
     says nothing but a class. Parameters as for `predict`.

@@ -146,7 +146,7 @@ def _with_doubt(
         return summary
     true, held_out = problem.y[scored.test.rows], plan.selection == "val"
     found = measure_doubt(scored.doubt, judged, true, scored.test.predictions, problem.class_names, held_out=held_out)
-    return replace(summary, doubt=found, notes=[*summary.notes, describe_doubt(found)])
+    return replace(summary, doubt=found, notes=[*summary.notes, *describe_doubt(found)])
 
 
 def _describe_test(plan: SplitPlan, score: FinalScore, folds: NestedRows | None) -> TestResult:

@@ -1,4 +1,4 @@
-"""Columns of a model that may not know: the set of classes of each image, whether it is an outlier, and how far it is."""
+"""Columns of a model that may not know: the set of classes of each image, whether it is an outlier, and how far."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -73,18 +73,15 @@ def add_doubt(predicted: pd.DataFrame, judged: Judged, class_names: Sequence[str
     abstain : bool
     """
     names = np.array(class_names, dtype=object)
-    columns = {
-        SET: pd.Series([names[inside].tolist() for inside in judged.sets], dtype=object),
-        "outlier": pd.array(judged.outlier, dtype="boolean"),
-        "outlier_score": judged.distance,
-    }
     found = predicted.copy()
-    for place, (name, values) in enumerate(columns.items(), start=found.columns.get_loc("probability") + 1):
-        found.insert(place, name, values)
+    place = list(found.columns).index("probability") + 1
+    found.insert(place, SET, pd.Series([names[inside].tolist() for inside in judged.sets], dtype=object))
+    found.insert(place + 1, "outlier", pd.Series(judged.outlier, dtype="boolean"))
+    found.insert(place + 2, "outlier_score", judged.distance)
     if abstain:
         number = {name: code for code, name in enumerate(class_names)}
         kept = judged.keeps([number[name] for name in predicted["label"]])
-        found["label"] = np.where(kept, predicted["label"], None)
+        found["label"] = predicted["label"].where(pd.Series(kept))
     return found
 
 

@@ -43,25 +43,33 @@ def refuse_few(problem: Problem, plans: Sequence[SplitPlan], options: FitOptions
     if options.coverage is None:
         return
     for plan in plans:
-        y = problem.y[_chose(plan)]
-        asked = {"--coverage": options.coverage, "--false-alarms": 1 - options.false_alarms}
-        for option, share in asked.items():
-            if len(y) < fewest_images(share):
-                most = highest_share(len(y))
-                wanted = f"{most:g} or less" if option == "--coverage" else f"{1 - most:.3g} or more"
-                raise JobError(
-                    f"{option} {getattr(options, option[2:].replace('-', '_')):g} takes {fewest_images(share)} images "
-                    f"that the winner was not fitted on, and {len(y)} choose it: ask for {wanted}, or label more images"
-                )
-        counts = np.bincount(y, minlength=len(problem.class_names))
-        if options.by_class and counts.min() < fewest_images(options.coverage):
-            rare = np.flatnonzero(counts < fewest_images(options.coverage))
-            named = [f"{problem.class_names[code]!r} has {counts[code]}" for code in rare[:_SHOWN]]
-            raise JobError(
-                f"--by-class with --coverage {options.coverage:g} takes {fewest_images(options.coverage)} images of each "
-                f"class that choose the winner, and {', '.join(named)}{', …' if len(rare) > _SHOWN else ''}: leave out "
-                f"--by-class, leave rare classes out (--min-images), or ask for {highest_share(counts.min()):g} or less"
-            )
+        chose = problem.y[_chose(plan)]
+        _refuse_fewer("--coverage", options.coverage, options.coverage, len(chose))
+        _refuse_fewer("--false-alarms", options.false_alarms, 1 - options.false_alarms, len(chose))
+        if options.by_class:
+            _refuse_rare(problem.class_names, np.bincount(chose, minlength=len(problem.class_names)), options.coverage)
+
+
+def _refuse_fewer(option: str, asked: float, share: float, n_images: int) -> None:
+    fewest, most = fewest_images(share), highest_share(n_images)
+    if n_images < fewest:
+        wanted = f"{most:g} or less" if asked == share else f"{1 - most:.3g} or more"
+        raise JobError(
+            f"{option} {asked:g} takes {fewest} images that the winner was not fitted on, and {n_images} choose it: "
+            f"ask for {wanted}, or label more images"
+        )
+
+
+def _refuse_rare(class_names: Sequence[str], counts: npt.NDArray[np.intp], coverage: float) -> None:
+    fewest = fewest_images(coverage)
+    rare = np.flatnonzero(counts < fewest)
+    if len(rare):
+        named = ", ".join(f"{class_names[code]!r} has {counts[code]}" for code in rare[:_SHOWN])
+        raise JobError(
+            f"--by-class with --coverage {coverage:g} takes {fewest} images of each class that choose the winner, "
+            f"and {named}{', …' if len(rare) > _SHOWN else ''}: leave out --by-class, leave rare classes out (--min-images),"
+            f" or ask for {highest_share(counts.min()):g} or less"
+        )
 
 
 def fit_doubt(
@@ -125,15 +133,16 @@ def judge_test(
     return doubt.judge(views.mean(scores), views.plain(features)[rows], draws_of(problem.images.digest[rows]))
 
 
-def describe_doubt(found: MeasuredDoubt) -> str:
-    """Say in a line what sets and outliers came to on the test images."""
-    whose = "of each class " if found.by_class else ""
-    return (
-        f"sets that were to hold the class of {100 * found.coverage:g} % {whose}(--coverage) hold it for "
-        f"{_percent(found.covered)} of {found.covered.of} test images, with {found.mean_size:.2f} classes on average; "
-        f"{_percent(found.flagged)} are taken for outliers, where {100 * found.false_alarms:g} % were to be; --abstain "
-        f"would answer {_percent(found.answered)}, of which {_percent(found.right)} are right"
-    )
+def describe_doubt(found: MeasuredDoubt) -> list[str]:
+    """Say in two lines what sets and outliers came to on the test images."""
+    each = " of each class" if found.by_class else ""
+    missed = ", fewer than by chance: they are unlike what calibrated" if found.missed else ""
+    return [
+        f"--coverage: the sets of {_percent(found.covered)} of {found.covered.of} test images hold their class, asked "
+        f"for {100 * found.coverage:g} %{each}{missed}; {found.mean_size:.2f} classes on average",
+        f"--abstain would answer {_percent(found.answered)} of them, {_percent(found.right)} of these right; "
+        f"{_percent(found.flagged)} are taken for outliers, stated {100 * found.false_alarms:g} %",
+    ]
 
 
 def _percent(share: Share) -> str:

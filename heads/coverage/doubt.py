@@ -1,4 +1,4 @@
-"""Doubt of a model: for each image the classes that it may have, and whether it is like the images of the fit at all."""
+"""Doubt of a model: for each image the classes that it may have, and whether it is like those of the fit at all."""
 
 from __future__ import annotations
 

@@ -97,6 +97,11 @@ class MeasuredDoubt:
     right: Share
     curve: RiskCoverage
 
+    @property
+    def missed(self) -> bool:
+        """Whether fewer images are covered than was asked for, by more than chance."""
+        return self.covered.high is not None and self.covered.high < self.coverage
+
 
 def measure_doubt(
     doubt: Doubt, judged: Judged, y: ArrayLike, predicted: ArrayLike, class_names: Sequence[str], *, held_out: bool

@@ -49,7 +49,7 @@ class OutlierScore:
     @property
     def n_features(self) -> int:
         """Length of the rows that are asked about."""
-        return next(iter(self.arrays.values())).shape[1]
+        return int(next(iter(self.arrays.values())).shape[1])
 
     def distance(self, features: ArrayLike) -> Doubles:
         """Return the distance of each image, (n_images,), by features (n_images, n_features).

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import math
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,6 +15,8 @@ from headstart.heads.errors import ModelFileError
 from headstart.heads.saving import read_bytes
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from headstart.heads.saving import Card
 
 DOUBT_FILE = "doubt.safetensors"
@@ -75,7 +76,7 @@ def read_doubt(folder: Path, card: Card) -> Doubt | None:
         raise ModelFileError(f"{folder}: the card's 'doubt' cannot be read ({error}); fit the model again") from error
     if len(thresholds) != len(card["class_names"]) or not temperature > 0:
         raise ModelFileError(
-            f"{folder}: the card's 'doubt' has {len(thresholds)} thresholds and the temperature {temperature}, expected "
+            f"{folder}: the card's 'doubt' has {len(thresholds)} thresholds and temperature {temperature}, expected "
             f"one for each of {len(card['class_names'])} classes, and above 0; fit the model again"
         )
     outliers = OutlierScore(method, _read_arrays(path, checksum, method), plain)

@@ -15,7 +15,7 @@ _MOST_SIZES = 12  # bars; the last counts all larger sets
 
 
 def risk_chart(found: "MeasuredDoubt", *, name: str = "risk") -> str:
-    """Draw the share of wrong answers, the surest answered first, and where the model that abstains is, as one `<svg>`."""
+    """Draw the share of wrong answers, the surest given first, and the model that abstains, as one `<svg>`."""
     curve, answered, right = found.curve, found.answered.value, found.right.value
     with mpl.rc_context(STYLE):
         figure, axes = panel(4.2, 2.6)

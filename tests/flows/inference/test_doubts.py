@@ -110,8 +110,7 @@ def test_a_model_without_sets_cannot_abstain_and_says_so(embed: Embed, asked: Pa
     assert "set" not in predict(found.model, asked / "cat.png")
 
 
-@pytest.mark.parametrize("average", [False, True])
-@pytest.mark.parametrize("head", ["logreg(C=1)", "linear-svm(C=0.001)"])
+@pytest.mark.parametrize(("head", "average"), [("logreg(C=1)", True), ("linear-svm(C=0.001)", False)])
 def test_a_saved_model_judges_as_it_was_measured(
     embed: Embed, photos: Path, elsewhere: Path, head: str, average: bool
 ) -> None:

@@ -84,7 +84,7 @@ class Given(ClassifierMixin, BaseEstimator):
 
     classes_ = np.arange(4)
 
-    def fit(self, X, y):
+    def fit(self, X, y):  # noqa: ARG002 - scikit-learn asks for both
         return self
 
     def __sklearn_is_fitted__(self):
@@ -141,7 +141,7 @@ def test_the_fewest_images_are_those_that_have_a_quantile(share):
 def test_by_class_a_class_of_too_few_images_is_refused():
     y, probability, draws = np.repeat([0, 1], [50, 8]), np.full((58, 2), 0.5), np.zeros(58)
     fit_sets(y, probability, draws, coverage=0.9)
-    with pytest.raises(DataError, match="8 images .* at least 9"):
+    with pytest.raises(DataError, match=r"8 images .* at least 9"):
         fit_sets(y, probability, draws, coverage=0.9, by_class=True)
 
 
@@ -157,7 +157,7 @@ def test_a_draw_follows_from_the_digest_alone_and_is_even():
     draws = draws_of(digests)
     np.testing.assert_array_equal(draws_of(digests[7:8]), draws[7:8])
     assert np.histogram(draws, bins=10, range=(0, 1))[0].min() > 400
-    assert 0 <= draws.min()
+    assert draws.min() >= 0
     assert draws.max() < 1
 
 

@@ -71,7 +71,7 @@ def test_sets_are_those_of_the_probabilities_before_the_temperature():
 )
 def test_an_odd_entry_of_the_card_is_refused(tmp_path, changes):
     card = write(tmp_path, doubt())
-    with pytest.raises(ModelFileError, match="'doubt' .*; fit the model again"):
+    with pytest.raises(ModelFileError, match=r"'doubt' .*; fit the model again"):
         read_doubt(tmp_path, card | {"doubt": card["doubt"] | changes})
 
 
