@@ -67,8 +67,8 @@ def _refuse_rare(class_names: Sequence[str], counts: npt.NDArray[np.intp], cover
         named = ", ".join(f"{class_names[code]!r} has {counts[code]}" for code in rare[:_SHOWN])
         raise JobError(
             f"--by-class with --coverage {coverage:g} takes {fewest} images of each class that choose the winner, "
-            f"and {named}{', …' if len(rare) > _SHOWN else ''}: leave out --by-class, leave rare classes out (--min-images),"
-            f" or ask for {highest_share(counts.min()):g} or less"
+            f"and {named}{', …' if len(rare) > _SHOWN else ''}: leave out --by-class, leave rare classes out "
+            f"(--min-images), or ask for {highest_share(counts.min()):g} or less"
         )
 
 
@@ -137,12 +137,15 @@ def describe_doubt(found: MeasuredDoubt) -> list[str]:
     """Say in two lines what sets and outliers came to on the test images."""
     each = " of each class" if found.by_class else ""
     missed = ", fewer than by chance: they are unlike what calibrated" if found.missed else ""
-    return [
+    covered = (
         f"--coverage: the sets of {_percent(found.covered)} of {found.covered.of} test images hold their class, asked "
-        f"for {100 * found.coverage:g} %{each}{missed}; {found.mean_size:.2f} classes on average",
+        f"for {100 * found.coverage:g} %{each}{missed}; {found.mean_size:.2f} classes on average"
+    )
+    kept = (
         f"--abstain would answer {_percent(found.answered)} of them, {_percent(found.right)} of these right; "
-        f"{_percent(found.flagged)} are taken for outliers, stated {100 * found.false_alarms:g} %",
-    ]
+        f"{_percent(found.flagged)} are taken for outliers, stated {100 * found.false_alarms:g} %"
+    )
+    return [covered, kept]
 
 
 def _percent(share: Share) -> str:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from headstart.heads.saving import Card
 
 DOUBT_FILE = "doubt.safetensors"
-_LARGEST = 64 * MOST_NUMBERS  # bytes: a network of few features may tell very many classes apart
+LARGEST_DOUBT = 64 * MOST_NUMBERS  # bytes: a network of few features may tell very many classes apart
 _ARRAYS = {"mahalanobis": {"means", "spread"}, "knn": {"images"}}
 
 
@@ -88,7 +88,7 @@ def _read_arrays(path: Path, checksum: str, method: str) -> dict[str, Any]:
     from safetensors.numpy import load  # noqa: PLC0415 - as above
 
     try:
-        data = read_bytes(path, _LARGEST)
+        data = read_bytes(path, LARGEST_DOUBT)
     except FileNotFoundError as error:
         raise ModelFileError(f"{path}: no such file; this is not a whole model, fit it again") from error
     if hashlib.sha256(data).hexdigest() != checksum:

@@ -7,6 +7,7 @@ import pytest
 from safetensors.numpy import save
 from support.model_example import CARD
 
+from headstart.heads.coverage import saved
 from headstart.heads.coverage.conformal import SET_METHODS, fit_sets
 from headstart.heads.coverage.doubt import Doubt
 from headstart.heads.coverage.outliers import OUTLIER_METHODS, fit_outliers
@@ -89,6 +90,13 @@ def test_a_missing_or_damaged_file_is_refused(tmp_path):
         read_doubt(tmp_path, card)
     (tmp_path / DOUBT_FILE).unlink()
     with pytest.raises(ModelFileError, match="no such file; this is not a whole model"):
+        read_doubt(tmp_path, card)
+
+
+def test_a_file_that_is_too_large_is_not_read(tmp_path, monkeypatch):
+    card = write(tmp_path, doubt())
+    monkeypatch.setattr(saved, "LARGEST_DOUBT", 99)
+    with pytest.raises(ModelFileError, match="bytes, expected at most 99; not read"):
         read_doubt(tmp_path, card)
 
 
