@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -48,7 +48,7 @@ class Judged:
     @classmethod
     def joined(cls, parts: Sequence[Judged], order: NDArray[np.intp]) -> Judged:
         """Return the images of all parts, one after the other, in an order of theirs."""
-        return cls(*(np.concatenate([getattr(part, name) for part in parts])[order] for name in cls.__annotations__))
+        return cls(*(np.concatenate([getattr(part, one.name) for part in parts])[order] for one in fields(cls)))
 
 
 @dataclass(frozen=True, kw_only=True)

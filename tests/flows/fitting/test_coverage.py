@@ -10,6 +10,8 @@ import pytest
 from sklearn.base import BaseEstimator, ClassifierMixin
 from support.array_cache import cache_of
 
+from headstart.extractors.cache import EmbeddingCache
+from headstart.extractors.listing import read_listing
 from headstart.flows.cli.app import main
 from headstart.flows.errors import JobError
 from headstart.flows.fitting import fit, fit_targets
@@ -141,6 +143,21 @@ def test_nested_folds_measure_each_image_by_what_was_calibrated_without_it(cache
     assert (found.doubt.covered.of, found.doubt.n_calibrated) == (240, 240)
     assert found.doubt.covered.low <= 0.9 <= found.doubt.covered.high
     assert found.doubt.flagged.value == pytest.approx(0.05, abs=0.04)
+
+
+def test_rounds_of_choosing_calibrate_by_the_first(cache: Path, elsewhere: Path) -> None:
+    once, twice = (fit(cache, "ridge(alpha=10)", coverage=0.9, repeats=n, no_report=True, out=str(n)) for n in (1, 2))
+    assert once.doubt is not None
+    assert once.doubt == twice.doubt
+
+
+def test_each_of_several_label_columns_has_sets_of_its_own(cache: Path, elsewhere: Path) -> None:
+    listed = read_listing(EmbeddingCache(cache)).usable
+    number = listed["path"].str.extract(r"(\d+)\.png")[0].astype(int)
+    listed.assign(odd=number % 2, kind=listed["label"])[["path", "odd", "kind"]].to_csv("labels.csv", index=False)
+    several = fit_targets(cache, "ridge", labels="labels.csv", coverage=0.8, no_report=True)
+    found = {column: one.doubt for column, one in several.fits.items()}
+    assert {column: len(doubt.classes) for column, doubt in found.items() if doubt} == {"odd": 2, "kind": 3}
 
 
 @pytest.mark.parametrize(
