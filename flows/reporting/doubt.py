@@ -103,15 +103,18 @@ def fit_doubt(
             f"{candidate.head} gives neither probabilities nor decisions to make sets of; leave out --coverage, or try "
             "other heads"
         )
-    rows, share = _chose(plan), options.coverage or 0.0
+    rows = _chose(plan)
+    y, draws = problem.y[rows], draws_of(problem.images.digest[rows])
+    probability = scores.probability[: len(rows)]  # what comes after was not scored by what chose
     sets = fit_sets(
-        problem.y[rows],
-        scores.probability[: len(rows)],  # what comes after was not scored by what chose
-        draws_of(problem.images.digest[rows]),
-        coverage=share,
+        y,
+        probability,
+        draws,
+        coverage=options.coverage or 0.0,
         method=options.conformal,
         by_class=options.by_class,
     )
+    covered = sets.of(probability, draws)[np.arange(len(rows)), y]
     outliers, distances = _measure_distances(problem, plan, plan.views.plain(features), options)
     return Doubt(
         sets=sets,
@@ -119,6 +122,10 @@ def fit_doubt(
         threshold=quantile_of(distances, 1 - options.false_alarms),
         false_alarms=options.false_alarms,
         temperature=scores.temperature if options.calibrate else 1.0,
+        by_fold=[
+            Share.counted(part)
+            for part in np.split(covered, np.cumsum([len(score) for _, score in plan.first_folds])[:-1])
+        ],
     )
 
 
@@ -134,7 +141,7 @@ def judge_test(
 
 
 def describe_doubt(found: MeasuredDoubt) -> list[str]:
-    """Say in two lines what sets and outliers came to on the test images."""
+    """Say in two lines, or three, what sets and outliers came to on the test images."""
     each = " of each class" if found.by_class else ""
     missed = ", fewer than by chance: they are unlike what calibrated" if found.missed else ""
     covered = (
@@ -145,7 +152,13 @@ def describe_doubt(found: MeasuredDoubt) -> list[str]:
         f"--abstain would answer {_percent(found.answered)} of them, {_percent(found.right)} of these right; "
         f"{_percent(found.flagged)} are taken for outliers, stated {100 * found.false_alarms:g} %"
     )
-    return [covered, kept]
+    shares = [one.value for one in found.by_fold if one.value is not None]
+    least, most = (100 * end(shares, default=0.0) for end in (min, max))
+    uneven = (
+        f"--coverage: its sets cover from {least:.0f} to {most:.0f} % of a fold, which differ by more than chance: fits "
+        "of this head are too unlike for one threshold; give the images a val split, where it is exact, or try other heads"
+    )
+    return [covered, kept, *([uneven] if found.uneven else [])]
 
 
 def _percent(share: Share) -> str:

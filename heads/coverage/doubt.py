@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from headstart.heads.coverage.conformal import ConformalSets
+    from headstart.heads.coverage.measured import Share
     from headstart.heads.coverage.outliers import OutlierScore
 
     Doubles = NDArray[np.float64]
@@ -67,6 +68,8 @@ class Doubt:
         Probability with which an image like those of the fit is farther.
     temperature : float
         That the head's probabilities have been given since.
+    by_fold : sequence of Share
+        Calibrating images of each fold whose set holds their class; it is not saved.
     """
 
     sets: ConformalSets
@@ -74,6 +77,7 @@ class Doubt:
     threshold: float
     false_alarms: float
     temperature: float = 1.0
+    by_fold: Sequence[Share] = ()
 
     def judge(self, probability: ArrayLike, features: ArrayLike, draws: ArrayLike) -> Judged:
         """Judge images by what the head says of them, (n_images, n_classes), and by their features.

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy.stats import chi2
 
 from headstart.heads.coverage.risk_coverage import RiskCoverage, risk_coverage
 from headstart.heads.scoring import quantile, wilson
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
     from headstart.heads.coverage.doubt import Doubt, Judged
+
+_SURELY = 0.01  # what chance does so rarely is said
 
 
 @dataclass(frozen=True)
@@ -78,6 +81,8 @@ class MeasuredDoubt:
         Right answers among these.
     curve : RiskCoverage
         Answers in the order of their probability.
+    by_fold : list of Share
+        Calibrating images of each fold whose set holds their class; each fold has a model of its own.
     """
 
     coverage: float
@@ -96,6 +101,20 @@ class MeasuredDoubt:
     answered: Share
     right: Share
     curve: RiskCoverage
+    by_fold: list[Share]
+
+    @property
+    def uneven(self) -> bool:
+        """Whether folds are covered more differently than by chance: no threshold then holds for all fits of the head.
+
+        By the sum of squared deviations, each by its variance, which has a χ² law with one degree for every other fold.
+        """
+        parts = [one for one in self.by_fold if one.of]
+        share = sum(one.count for one in parts) / max(1, sum(one.of for one in parts))
+        if len(parts) < 2 or not 0 < share < 1:
+            return False
+        deviation = sum((one.count - share * one.of) ** 2 / (one.of * share * (1 - share)) for one in parts)
+        return bool(chi2.sf(deviation, len(parts) - 1) < _SURELY)
 
     @property
     def missed(self) -> bool:
@@ -145,4 +164,5 @@ def measure_doubt(
         answered=Share.counted(kept),
         right=Share.counted((answers == true)[kept]),
         curve=risk_coverage(judged.confidence, answers == true),
+        by_fold=list(doubt.by_fold),
     )

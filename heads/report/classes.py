@@ -159,6 +159,7 @@ def doubt_section(data: ReportData) -> dict[str, object] | None:
         "n_left_out": max(0, len(rows) - _COVERED_CLASSES),
         "threshold": f"{found.threshold:.4g}",
         "missed": found.missed,
+        "uneven": found.uneven,
         "meaning": _MEANING[found.held_out],
     }
 

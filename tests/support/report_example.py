@@ -141,6 +141,7 @@ def measured(name: str = "bees", **changes: Any) -> MeasuredDoubt:
         "flagged": Share.counted([1, 0, 0, 0, 0, 0]),
         "answered": Share.counted([1, 1, 1, 0, 0, 0]),
         "right": Share.counted([1, 1, 1]),
+        "by_fold": [],
         "curve": risk_coverage([0.9, 0.8, 0.7, 0.8, 0.9, 0.6], [1, 1, 0, 1, 1, 1]),
     }
     return MeasuredDoubt(**given | changes)

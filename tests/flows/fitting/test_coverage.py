@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from headstart.flows.cli.app import main
 from headstart.flows.errors import JobError
 from headstart.flows.fitting import fit, fit_targets
 from headstart.flows.output.json_values import plain
+from headstart.flows.reporting import OutOfFold, predict_out_of_fold
 from headstart.heads.coverage import OUTLIER_METHODS, SET_METHODS, read_doubt
 from headstart.heads.errors import DataError
 from headstart.heads.registry import HEADS
@@ -73,7 +75,7 @@ def test_images_of_val_calibrate_where_they_chose(tmp_path: Path, elsewhere: Pat
     assert (found.doubt.n_calibrated, found.doubt.held_out) == (sides.count("val"), True)
 
 
-QUICK = {"boosting": {"max_iter": [3]}, "mlp": {"hidden_sizes": [[8]]}, "linear-torch": {"max_epochs": [9]}}
+QUICK = {"boosting": {"max_iter": [3]}, "mlp": {"hidden_sizes": [[128]]}, "linear-torch": {"max_epochs": [9]}}
 
 
 @pytest.mark.parametrize("head", list(HEADS))
@@ -86,6 +88,24 @@ def test_every_head_has_sets_that_cover(tmp_path: Path, elsewhere: Path, head: s
     doubt = read_doubt(Path(found.model), read_card(Path(found.model) / "model.json"))
     assert doubt is not None
     assert np.isfinite(doubt.sets.thresholds).all()
+
+
+def test_a_head_whose_fits_differ_too_much_for_one_threshold_is_told_of(
+    cache: Path, elsewhere: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def torn(*asked: Any, **named: Any) -> OutOfFold:
+        found = predict_out_of_fold(*asked, **named)
+        assert found is not None
+        probability = found.probability.copy()
+        probability[:38] = 0.98, 0.01, 0.01  # the first fold's model is sure of one class
+        return replace(found, probability=probability)
+
+    monkeypatch.setattr("headstart.flows.fitting.winner.predict_out_of_fold", torn)
+    told = [note for note in fit(cache, "ridge", coverage=0.8, no_report=True).notes if "% of a fold" in note]
+    assert len(told) == 1
+    assert "give the images a val split" in told[0]
+    monkeypatch.undo()
+    assert not [note for note in fit(cache, "ridge", coverage=0.8, no_report=True).notes if "% of a fold" in note]
 
 
 class OnlyClasses(ClassifierMixin, BaseEstimator):

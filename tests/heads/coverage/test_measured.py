@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from scipy.stats import binomtest
+from support.report_example import measured
 
 from headstart.heads.coverage.conformal import fit_sets
 from headstart.heads.coverage.doubt import Doubt, Judged
@@ -54,6 +55,15 @@ def test_the_interval_of_a_share_is_binomial(count, of):
     expected = binomtest(count, of).proportion_ci(0.95, method="wilson")
     assert (share.low, share.high) == pytest.approx((expected.low, expected.high), abs=1e-12)
     assert Share.counted([]).value is None
+
+
+def test_folds_are_uneven_by_chance_as_rarely_as_stated():
+    generator = np.random.default_rng(0)
+    drawn = [[Share.counted(generator.random(80) < 0.9) for _ in range(5)] for _ in range(2000)]
+    assert np.mean([measured(by_fold=one).uneven for one in drawn]) == pytest.approx(0.01, abs=0.008)
+    assert measured(by_fold=[Share.counted([1] * n + [0] * (80 - n)) for n in (80, 60, 76)]).uneven
+    assert not measured(by_fold=[Share.counted([1] * 80)] * 2).uneven
+    assert not measured(by_fold=[]).uneven
 
 
 def test_the_risk_is_that_of_the_surest_and_its_area_the_mean():

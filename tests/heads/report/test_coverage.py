@@ -41,6 +41,14 @@ def test_a_coverage_that_is_missed_by_more_than_chance_is_said(n_covered, missed
     assert ("by more than chance: val is not like what calibrated" in section(covered=covered, coverage=0.97)) is missed
 
 
+def test_folds_that_are_covered_unevenly_are_said():
+    even, uneven = (
+        [Share.counted([1] * n + [0] * (50 - n)) for n in counts] for counts in ((44, 46, 45), (30, 50, 49))
+    )
+    assert "thresholds that hold for all of them" in section(by_fold=uneven)
+    assert "thresholds that hold for all of them" not in section(by_fold=even)
+
+
 def test_of_very_many_classes_the_worst_covered_stand_in_the_page():
     share = Share.counted([1, 0])
     text = section(classes=[ClassCoverage(f"class-{number}", share, 1.0, share) for number in range(50)])
