@@ -155,8 +155,9 @@ def describe_doubt(found: MeasuredDoubt) -> list[str]:
     shares = [one.value for one in found.by_fold if one.value is not None]
     least, most = (100 * end(shares, default=0.0) for end in (min, max))
     uneven = (
-        f"--coverage: its sets cover from {least:.0f} to {most:.0f} % of a fold, which differ by more than chance: fits "
-        "of this head are too unlike for one threshold; give the images a val split, where it is exact, or try other heads"
+        f"--coverage: its sets cover from {least:.0f} to {most:.0f} % of a fold, which differ by more than chance: "
+        "fits of this head are too unlike for one threshold; give the images a val split, where it is exact, or try "
+        "other heads"
     )
     return [covered, kept, *([uneven] if found.uneven else [])]
 
