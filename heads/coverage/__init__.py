@@ -6,6 +6,7 @@ measured       Coverage, set sizes and false alarms on images that calibrated no
 outliers       Distance to the images of the fit: Mahalanobis', and that to the nearest.
 risk_coverage  Share of wrong answers against the share of images that are answered.
 saved          Doubt of a model on disk, read back without pickle.
+share          A share of images, with its binomial interval.
 """
 
 import lazy_loader

@@ -9,7 +9,6 @@ from .doubt import Doubt as Doubt
 from .doubt import Judged as Judged
 from .measured import ClassCoverage as ClassCoverage
 from .measured import MeasuredDoubt as MeasuredDoubt
-from .measured import Share as Share
 from .measured import measure_doubt as measure_doubt
 from .outliers import OUTLIER_METHODS as OUTLIER_METHODS
 from .outliers import OutlierScore as OutlierScore
@@ -17,3 +16,4 @@ from .outliers import fit_outliers as fit_outliers
 from .saved import DOUBT_FILE as DOUBT_FILE
 from .saved import read_doubt as read_doubt
 from .saved import saved_doubt as saved_doubt
+from .share import Share as Share

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from headstart.heads.coverage.conformal import ConformalSets
-    from headstart.heads.coverage.measured import Share
+    from headstart.heads.coverage.share import Share
     from headstart.heads.coverage.outliers import OutlierScore
 
     Doubles = NDArray[np.float64]

@@ -9,7 +9,7 @@ import numpy as np
 from scipy.stats import chi2
 
 from headstart.heads.coverage.risk_coverage import RiskCoverage, risk_coverage
-from headstart.heads.scoring import quantile, wilson
+from headstart.heads.coverage.share import Share
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,27 +19,6 @@ if TYPE_CHECKING:
     from headstart.heads.coverage.doubt import Doubt, Judged
 
 _SURELY = 0.01  # what chance does so rarely is said
-
-
-@dataclass(frozen=True)
-class Share:
-    """A share of images, with its binomial 95 % interval (Wilson's); None of no images."""
-
-    count: int
-    of: int
-    value: float | None
-    low: float | None
-    high: float | None
-
-    @classmethod
-    def counted(cls, hits: ArrayLike) -> Share:
-        """Count the images (n_images,) of which something holds."""
-        count, n_images = int(np.asarray(hits).sum()), len(np.asarray(hits))
-        if not n_images:
-            return cls(0, 0, None, None, None)
-        value = count / n_images
-        low, high = wilson(value, n_images, quantile())
-        return cls(count, n_images, value, min(low, value), max(high, value))
 
 
 @dataclass(frozen=True)

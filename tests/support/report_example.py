@@ -9,8 +9,9 @@ from PIL import Image
 
 from headstart.heads.analysis.calibration import Bin, CalibrationError
 from headstart.heads.analysis.few_shot import FewShotPoint
-from headstart.heads.coverage.measured import ClassCoverage, MeasuredDoubt, Share
+from headstart.heads.coverage.measured import ClassCoverage, MeasuredDoubt
 from headstart.heads.coverage.risk_coverage import risk_coverage
+from headstart.heads.coverage.share import Share
 from headstart.heads.report.exhibits import (
     CopyPair,
     CopyPairs,

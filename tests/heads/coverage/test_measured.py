@@ -7,9 +7,10 @@ from support.report_example import measured
 
 from headstart.heads.coverage.conformal import fit_sets
 from headstart.heads.coverage.doubt import Doubt, Judged
-from headstart.heads.coverage.measured import Share, measure_doubt
+from headstart.heads.coverage.measured import measure_doubt
 from headstart.heads.coverage.outliers import fit_outliers
 from headstart.heads.coverage.risk_coverage import risk_coverage
+from headstart.heads.coverage.share import Share
 from headstart.heads.errors import DataError
 
 

@@ -4,7 +4,8 @@ import pytest
 from support.report_example import measured
 from support.report_page import page, words
 
-from headstart.heads.coverage.measured import ClassCoverage, Share
+from headstart.heads.coverage.measured import ClassCoverage
+from headstart.heads.coverage.share import Share
 from headstart.heads.report.charts.coverage import risk_chart, sizes_chart
 
 
