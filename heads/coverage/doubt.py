@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from headstart.heads.coverage.conformal import ConformalSets
-    from headstart.heads.coverage.share import Share
     from headstart.heads.coverage.outliers import OutlierScore
+    from headstart.heads.coverage.share import Share
 
     Doubles = NDArray[np.float64]
 
