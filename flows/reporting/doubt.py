@@ -28,7 +28,7 @@ from headstart.heads.prediction import class_scores
 from headstart.heads.registry import Candidate
 from headstart.heads.splits import SplitPlan
 
-_MOST_CALIBRATED = 20_000  # distances that a threshold is taken from: more would not change it, and take their time
+_MOST_CALIBRATED = 5000  # distances that a threshold is taken from: more would not change it, and take their time
 _SHOWN = 3
 
 
