@@ -14,6 +14,8 @@ from headstart.heads.scoring import ClassScore
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+    from headstart.heads.coverage import MeasuredDoubt
+
 _WIDTH, _LINES = 80, 2
 _LONGEST_NAME = 30
 
@@ -165,6 +167,8 @@ class FitSummary(
         Rows of each training image that were fitted on: 1 without augmented views.
     average_views : bool
         Whether images were scored by the mean over their views, and not by the plain one.
+    doubt : MeasuredDoubt or None
+        Coverage of sets and false alarms of outliers on the test images, after ``coverage=…``.
     """
 
     leaderboard: list[CandidateRow]
@@ -188,6 +192,7 @@ class FitSummary(
     command: str = ""
     views: int = 1
     average_views: bool = False
+    doubt: "MeasuredDoubt | None" = None
 
     @property
     def few_shot(self) -> str:

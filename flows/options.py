@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 Sweep = Literal["quick", "standard", "thorough"]
 Task = Literal["classify", "regress"]
+SetMethod = Literal["lac", "aps", "raps"]
+OutlierMethod = Literal["mahalanobis", "knn"]
 Progress = Annotated[bool, Option("Show bars on standard error.", command=False, table=False)]
 _Options = TypeVar("_Options", bound="DataclassInstance")
 
@@ -81,6 +83,11 @@ class FitOptions:
         Fit the winner on 1, 2, 5, … images of each class too, some hundred times, for the curve in the report.
     calibrate : bool
         Mend the saved head's probabilities by a temperature, fitted on the images that chose it.
+    coverage : float, optional
+        Save sets of classes with the model that hold the true one with this probability, and a measure of outliers.
+    conformal, by_class, outlier, false_alarms
+        Kind of these sets, and whether each class is covered by itself (`heads.coverage.conformal`); measure of
+        outliers (`heads.coverage.outliers`), and the share of images like those of the fit that it takes for such.
     no_report : bool
         Leave out what looks at the winner's images and writes the report, which can take longer than the fit; there
         are neither suspects nor a few-shot curve then.
@@ -141,6 +148,14 @@ class FitOptions:
     note: Annotated[str | None, Option("On this run, to remember it by.")] = None
     few_shot: Annotated[bool, Option("Add accuracy against images per class.")] = False
     calibrate: Annotated[bool, Option("Mend the saved head's probabilities.")] = False
+    coverage: Annotated[
+        float | None,
+        Option("Save sets that hold the true class so often, and outliers.", unset="none", above=0, below=1),
+    ] = None
+    conformal: Annotated[SetMethod, Option("With --coverage, the kind of sets.")] = "lac"
+    by_class: Annotated[bool, Option("With --coverage, hold it for each class.")] = False
+    outlier: Annotated[OutlierMethod, Option("With --coverage, how outliers are told.")] = "mahalanobis"
+    false_alarms: Annotated[float, Option("With --coverage, their share in what is none.", above=0, below=1)] = 0.05
     no_report: Annotated[bool, Option("Neither look at the images nor write the report.")] = False
     views: Annotated[bool, Option("Fit on the cache's augmented views, too.")] = False
     average_views: Annotated[bool, Option("With them, score and predict by the mean over views.")] = False
@@ -172,6 +187,11 @@ class FitKeywords(TypedDict, total=False):
     note: str | None
     few_shot: bool
     calibrate: bool
+    coverage: float | None
+    conformal: SetMethod
+    by_class: bool
+    outlier: OutlierMethod
+    false_alarms: float
     no_report: bool
     views: bool
     average_views: bool

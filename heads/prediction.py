@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import softmax
 
 from headstart.heads.errors import DataError
 
@@ -32,6 +33,23 @@ def predict(model: Any, features: Any, n_classes: int) -> tuple[NDArray[np.intp]
     if not hasattr(model, "predict_proba"):
         return classes, None
     return classes, widen_classes(model.predict_proba(X), np.asarray(model.classes_).astype(np.intp), n_classes)
+
+
+def class_scores(model: Any, features: Any, n_classes: int) -> NDArray[np.float64] | None:
+    """Return scores of all classes, (n_images, n_classes), each row summing to 1: probabilities, where there are any.
+
+    Of decisions the softmax, which orders classes and images as they do and is no probability; None of a head that
+    says nothing but a class. Parameters as for `predict`.
+    """
+    X: Any = np.ascontiguousarray(features, dtype=np.float32) if isinstance(features, np.ndarray) else features
+    if hasattr(model, "predict_proba"):
+        found = model.predict_proba(X)
+    elif hasattr(model, "decision_function"):
+        decisions = np.asarray(model.decision_function(X), dtype=np.float64)
+        found = softmax(np.column_stack([-decisions, decisions]) if decisions.ndim == 1 else decisions, axis=1)
+    else:
+        return None
+    return widen_classes(found, np.asarray(model.classes_).astype(np.intp), n_classes)
 
 
 def widen_classes(probability: NDArray[Any], present: NDArray[np.intp], n_classes: int) -> NDArray[np.float64]:

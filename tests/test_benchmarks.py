@@ -202,3 +202,17 @@ def test_the_readmes_picture_is_one_of_a_report(tmp_path: Path) -> None:
     with Image.open(tmp_path / "report.png") as taken:
         assert taken.size == (picture.WIDTH, picture.HEIGHT)
         assert len(taken.convert("RGB").getcolors(1 << 24)) > 100
+
+
+def test_other_photographs_are_told_from_ants_and_bees_and_sets_cover(
+    real_data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = report("bench_doubt", capsys, str(real_data), "--splits", "4", "--crops", "20")
+    auroc = {name: row["all"] for name, row in found["auroc"].items()}
+    assert min(auroc["mahalanobis"], auroc["knn"]) > 0.95
+    assert min(auroc["mahalanobis"], auroc["knn"]) > auroc["maximum probability"]
+    for name, share in found["splits"].items():
+        if "false alarms" in name:
+            assert share < 0.12
+        else:
+            assert share > float(name.split()[1]) - 0.06

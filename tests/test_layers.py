@@ -44,6 +44,7 @@ STOREYS = {
     ],
     "heads": [
         "sweep report",
+        "coverage",
         "solvers analysis finetuning",
         "neural saving",
         "estimators scoring registry splits transfer",

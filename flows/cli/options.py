@@ -4,7 +4,7 @@ import inspect
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, TypeVar, get_args
 
 import typer
 
@@ -55,7 +55,7 @@ def _parameter(one: OptionField) -> inspect.Parameter:
         *([spelt] if spelt else []),
         help=option.help or None,
         min=option.least,
-        max=None if option.below is None or one.kind is float else option.below - 1,
+        max=None if option.below is None or float in (one.kind, *get_args(one.kind)) else option.below - 1,
         show_default=option.unset or True,
     )
     return inspect.Parameter(one.name, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=shown, annotation=one.choice)

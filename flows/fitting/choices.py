@@ -12,6 +12,7 @@ from headstart.flows.history import RunSettings
 from headstart.flows.options import FitOptions, as_list
 from headstart.flows.output import LATEST, LOCK, NAMES_OF_BEFORE, refuse_foreign, refuse_name
 from headstart.flows.problem import Problem, check_task
+from headstart.heads.coverage import OUTLIER_METHODS, SET_METHODS
 from headstart.heads.errors import DataError, HeadError
 from headstart.heads.registry import AskedHead, Heads, as_grid, check_head, find_preset, read_head, read_heads
 from headstart.heads.scoring import METRICS_OF, find_metric, metric_names
@@ -94,8 +95,10 @@ def choose(
         There is no such preset.
     """
     metric = choose_metric(problem, options.metric)
-    if problem.task == "regress" and (options.few_shot or options.calibrate):
-        raise JobError(f"target {problem.target!r} is a number to predict; --few-shot and --calibrate are for classes")
+    if problem.task == "regress" and (options.few_shot or options.calibrate or options.coverage):
+        raise JobError(
+            f"target {problem.target!r} is a number to predict; --few-shot, --calibrate and --coverage are for classes"
+        )
     folder = choose_folder(problem.name, options)
     heads = choose_heads(named, options, problem.task)
     return Choices(options=options, metric=metric, heads=heads, folder=folder, started=started, on_scores=on_scores)
@@ -174,11 +177,33 @@ def refuse_unusable(named: Heads, options: FitOptions) -> None:
     metric = options.metric
     refuse_unknown_metric(metric)
     refuse_odd_views(options)
+    refuse_odd_doubt(options)
     check_task(options.task)
     possible = [name for name in METRICS_OF if metric is None or metric in METRICS_OF[name]]
     faults = [_find_fault(named, options, task) for task in ([options.task] if options.task else possible)]
     if faults[0] is not None and None not in faults:
         raise faults[0]
+
+
+def refuse_odd_doubt(options: FitOptions) -> None:
+    """Refuse a coverage that no set can have, and a way of doubting where none is asked for.
+
+    Raises
+    ------
+    JobError
+        That is so.
+    """
+    for name, known in (("conformal", SET_METHODS), ("outlier", OUTLIER_METHODS)):
+        if getattr(options, name) not in known:
+            raise JobError(f"{name} is {getattr(options, name)!r}, expected one of {', '.join(known)}")
+    for name in ("coverage", "false_alarms"):
+        share = getattr(options, name)
+        if share is not None and not 0 < share < 1:
+            raise JobError(f"{name} is {share!r}, expected a share above 0 and below 1, such as 0.9")
+    for name in ("conformal", "by_class", "outlier", "false_alarms"):
+        if options.coverage is None and getattr(options, name) != getattr(FitOptions, name):
+            option = f"--{name.replace('_', '-')}"
+            raise JobError(f"{option} is a way of --coverage: say --coverage 0.9, too, or leave it out")
 
 
 class _AsksForViews(Protocol):
@@ -222,8 +247,8 @@ def _find_fault(named: Heads, options: FitOptions, task: str) -> JobError | Head
         return JobError(
             f"task {task!r} has no metric {options.metric!r}; expected one of {', '.join(METRICS_OF[task])}"
         )
-    if (options.few_shot or options.calibrate) and task == "regress":
-        return JobError(f"few_shot and calibrate are for classes, and task {task!r} predicts numbers")
+    if (options.few_shot or options.calibrate or options.coverage) and task == "regress":
+        return JobError(f"few_shot, calibrate and coverage are for classes, and task {task!r} predicts numbers")
     try:
         for asked in choose_heads(named, options, task):
             check_head(task, asked)

@@ -36,6 +36,8 @@ from headstart.flows.history import (
 )
 from headstart.flows.output import RunPlace, phases
 from headstart.flows.problem import Problem
+from headstart.flows.reporting import describe_doubt
+from headstart.heads.coverage import DOUBT_FILE, Judged, measure_doubt, saved_doubt
 from headstart.heads.registry import Candidate, own_code
 from headstart.heads.report import CandidateRow, NestedRows, TestResult, score_rows
 from headstart.heads.saving import save_model
@@ -94,9 +96,9 @@ def conclude(
     metric, seed, options = choices.metric, choices.seed, choices.options
     winner = select(results, metric)
     at = [one is winner for one in results].index(True)
-    known, calibrate = nested.test if nested else None, options.calibrate
+    known = nested.test if nested else None
     with phases("fitting the winner on all of train", show=options.progress) as begin:
-        scored = score_winner(problem, plan, winner.candidate, streaming, calibrate=calibrate, seed=seed, known=known)
+        scored = score_winner(problem, plan, winner.candidate, streaming, options=options, known=known)
         if winner.history is None:  # what was fitted together with others keeps no curve
             results[at] = winner = replace(winner, history=training_curve(scored.final))
         begin("comparing the candidates with the winner")
@@ -115,6 +117,7 @@ def conclude(
     notes += [*tell_silent(leaderboard, metric), *tell_ties(leaderboard)]
     summary = _summarise(problem, choices, place, leaderboard, test, _describe_controls(leaderboard, others), notes)
     summary = replace(summary, classes=_score_classes(problem, scored.test))
+    summary = _with_doubt(summary, problem, plan, scored, nested.judged if nested else scored.judged)
     if choices.on_scores:
         choices.on_scores(summary)
     run = describe_run(summary, problem, plan, scored.test, choices.as_settings(problem.target))
@@ -133,6 +136,17 @@ def _evidence(scored: Scored, streaming: Streaming | None, nested: NestedFit | N
 
     outer, unseen = nested.plan if nested else None, streaming.notes if streaming else None
     return Evidence(scored.test, scored.features, scored.out_of_fold, outer, unseen)
+
+
+def _with_doubt(
+    summary: FitSummary, problem: Problem, plan: SplitPlan, scored: Scored, judged: Judged | None
+) -> FitSummary:
+    """Add what sets and outliers of the winner came to on the images that it was scored on."""
+    if scored.doubt is None or judged is None:
+        return summary
+    true, held_out = problem.y[scored.test.rows], plan.selection == "val"
+    found = measure_doubt(scored.doubt, judged, true, scored.test.predictions, problem.class_names, held_out=held_out)
+    return replace(summary, doubt=found, notes=[*summary.notes, *describe_doubt(found)])
 
 
 def _describe_test(plan: SplitPlan, score: FinalScore, folds: NestedRows | None) -> TestResult:
@@ -206,9 +220,11 @@ def _at(folder: Path, summary: FitSummary) -> FitSummary:
 
 def _save(problem: Problem, candidate: Candidate, scored: Scored, summary: FitSummary, run: Run) -> None:
     """Write the model, the leaderboard, the predictions, and the run's line of the history."""
-    card = model_card(problem, candidate, summary)
+    card, beside = model_card(problem, candidate, summary), {}
+    if scored.doubt:
+        card["doubt"], beside[DOUBT_FILE] = saved_doubt(scored.doubt)
     with errors_explained(Path(summary.model)):
-        save_model(summary.model, scored.final, card, own=own_code(candidate))
+        save_model(summary.model, scored.final, card, own=own_code(candidate), beside=beside)
     write_leaderboard(Path(summary.table), summary.leaderboard, summary.run)
     write_predictions(Path(summary.predictions), problem, scored.test, summary.run)
     write_atomically(Path(summary.model).with_name(RUN_FILE), f"{run.as_line()}\n".encode())

@@ -21,6 +21,7 @@ from headstart.flows.fitting.unfinished import UNFINISHED, kept_until_done
 from headstart.flows.options import FitKeywords, FitOptions, as_list, taken
 from headstart.flows.output import RunPlace, run_folder, show_line
 from headstart.flows.problem import Embedded, Problem, describe_views, pose_problem
+from headstart.flows.reporting import refuse_few
 from headstart.heads.errors import DataError, RareClassError
 from headstart.heads.registry import Candidate, FeatureSet, Heads, expand, read_heads, tell_of_views
 from headstart.heads.scoring import find_metric
@@ -136,6 +137,7 @@ def fit_problem(problem: Problem, choices: Choices, place: RunPlace) -> Conclude
     """
     options = choices.options
     problem, plan, outer = plan_without_rare(problem, options)
+    refuse_few(problem, [plan, *(outer.outer if outer else ())], options)
     if options.progress:
         show_line(problem.understood.text)
     if choices.metric == "r2" and outer is None:
@@ -184,8 +186,12 @@ def _plan_streaming(problem: Problem, candidates: Sequence[Candidate], options: 
         )
     if streaming and options.views:
         raise JobError(f"{streaming.notes[0]}; --views needs them in memory: leave it out, or fit on fewer images")
-    if streaming and (options.few_shot or options.calibrate or options.repeats > 1 or options.nested):
-        raise JobError(f"{streaming.notes[0]}; --few-shot, --calibrate, --repeats and --nested need them in memory")
+    if streaming and (
+        options.few_shot or options.calibrate or options.coverage or options.repeats > 1 or options.nested
+    ):
+        raise JobError(
+            f"{streaming.notes[0]}; --few-shot, --calibrate, --coverage, --repeats and --nested need them in memory"
+        )
     return streaming
 
 

@@ -15,6 +15,7 @@ from headstart.flows.fitting.unfinished import KeptResults
 from headstart.flows.fitting.winner import Embedding, score_others, score_winner
 from headstart.flows.options import FitOptions
 from headstart.flows.problem import Problem
+from headstart.heads.coverage import Judged
 from headstart.heads.errors import DataError
 from headstart.heads.registry import Candidate
 from headstart.heads.report import MEANING, NO_SCORE, FoldRow, NestedRows, score_rows
@@ -37,6 +38,8 @@ class NestedFit:
         The same for every embedding alone, with its best candidate as the winner.
     notes : list of str
         Remarks for a person.
+    judged : Judged or None
+        All images, each by the doubt of the winner without its fold.
     """
 
     plan: NestedPlan
@@ -44,6 +47,7 @@ class NestedFit:
     test: FinalScore
     controls: dict[Embedding, FinalScore]
     notes: list[str]
+    judged: Judged | None
 
 
 class _Inside(TypedDict):
@@ -113,16 +117,18 @@ def fit_nested(
     DataError
         In an outer fold no candidate has the metric, or the winner cannot be calibrated.
     """
-    metric, seed, calibrate = choices.metric, choices.seed, choices.options.calibrate
-    folds, controls = [], []
+    metric, seed = choices.metric, choices.seed
+    folds, controls, judged = [], [], []
     for number, outer in enumerate(plan.outer, start=1):
         stage = f"{outer.test_name} of {len(plan.outer)}"
         results = sweep_problem(problem, candidates, outer, choices, kept=keep(outer), stage=stage)
         try:
             winner = select(results, metric)
-            test = score_winner(problem, outer, winner.candidate, None, calibrate=calibrate, seed=seed).test
+            scored = score_winner(problem, outer, winner.candidate, None, options=choices.options)
         except DataError as error:
             raise DataError(f"without outer fold {number}: {error}") from error
+        test = scored.test
+        judged += [scored.judged] if scored.judged else []
         folds.append(OuterFold(winner=winner, n_train=len(outer.train), test=test))
         others = score_others(problem, outer, results, winner, metric=metric, seed=seed)
         controls.append(others | {(winner.candidate.key, winner.candidate.tap): test})
@@ -136,6 +142,9 @@ def fit_nested(
             if all(place in scores for scores in controls)
         },
         notes=_notes(folds),
+        judged=Judged.joined(judged, np.argsort(np.concatenate([fold.test.rows for fold in folds])))
+        if judged
+        else None,
     )
 
 

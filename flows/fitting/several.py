@@ -16,7 +16,14 @@ from headstart.extractors.errors import CacheError
 from headstart.extractors.results import JobResult
 from headstart.flows.errors import EXPECTED_ERRORS, JobError
 from headstart.flows.fit_summary import FitSummary
-from headstart.flows.fitting.choices import RESERVED, choose, choose_folder, refuse_odd_views, refuse_unknown_metric
+from headstart.flows.fitting.choices import (
+    RESERVED,
+    choose,
+    choose_folder,
+    refuse_odd_doubt,
+    refuse_odd_views,
+    refuse_unknown_metric,
+)
 from headstart.flows.fitting.conclusion import Concluded
 from headstart.flows.fitting.job import fit_problem
 from headstart.flows.fitting.multilabel import Multilabel, score_columns
@@ -154,6 +161,7 @@ def fit_targets(
         raise TypeError(f"fit_targets() fits the columns of 'targets'; name {options.target!r} there, not as 'target'")
     refuse_unknown_metric(options.metric)
     refuse_odd_views(options)
+    refuse_odd_doubt(options)
     labelled = gather_labelled(
         EmbeddingCache(cache),
         labels=Path(options.labels) if options.labels else None,

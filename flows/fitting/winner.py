@@ -9,9 +9,11 @@ import numpy.typing as npt
 
 from headstart.extractors.memory import give_back_freed_memory
 from headstart.flows.fitting.streamed import Streaming
+from headstart.flows.options import FitOptions
 from headstart.flows.problem import Problem
-from headstart.flows.reporting import OutOfFold, predict_out_of_fold
+from headstart.flows.reporting import OutOfFold, fit_doubt, judge_test, predict_out_of_fold
 from headstart.heads.analysis import with_temperature
+from headstart.heads.coverage import Doubt, Judged
 from headstart.heads.errors import DataError
 from headstart.heads.registry import Candidate
 from headstart.heads.solvers.sums import Stream
@@ -24,12 +26,17 @@ Embedding = tuple[str, str]
 
 @dataclass(frozen=True)
 class Scored:
-    """Winner fitted on all of train, its score on the test images and, if asked, predictions for its own images."""
+    """Winner fitted on all of train, and its score on the test images.
+
+    If asked, its predictions for its own images and its doubt, judging the test images too unless their score is known.
+    """
 
     final: Any
     test: FinalScore
     features: npt.NDArray[np.float32] | None = None
     out_of_fold: OutOfFold | None = None
+    doubt: Doubt | None = None
+    judged: Judged | None = None
 
 
 def score_winner(
@@ -38,18 +45,19 @@ def score_winner(
     candidate: Candidate,
     streaming: Streaming | None,
     *,
-    calibrate: bool,
-    seed: int,
+    options: FitOptions,
     known: FinalScore | None = None,
 ) -> Scored:
     """Fit the winner on all of train and, unless its score is `known` from nested folds, score it on test.
 
     Parameters
     ----------
-    problem, plan, streaming, calibrate, seed
+    problem, plan, streaming
         The same as for `flows.fitting.conclusion.conclude`.
     candidate : Candidate
         The winner.
+    options : FitOptions
+        Of these the seed, and whether to calibrate probabilities, sets and outliers.
     known : FinalScore or None
         Score of the models of nested folds; the winner is then fitted on all images, and none is left to score it.
 
@@ -58,15 +66,19 @@ def score_winner(
     DataError
         The winner cannot be calibrated.
     """
+    seed, calibrate, doubts = options.seed, options.calibrate, options.coverage is not None
     if streaming:
         return Scored(*_fit_and_score(problem, plan, candidate, seed))
     features = np.asarray(candidate.features, dtype=np.float32)
     final = fit_final(candidate, features, problem.y, plan, seed)
-    oof = predict_out_of_fold(problem, plan, candidate, features, seed) if calibrate else None
+    wanted = calibrate or (doubts and hasattr(final, "predict_proba"))
+    oof = predict_out_of_fold(problem, plan, candidate, features, seed) if wanted else None
     if calibrate:
         final = _calibrated(final, oof, candidate.head)
     test = known or score_test(final, features, problem.y, plan, groups=problem.groups, seed=seed)
-    return Scored(final, test, features, oof)
+    doubt = fit_doubt(problem, plan, candidate, features, oof, options) if doubts else None
+    judged = judge_test(problem, plan, doubt, final, features) if doubt and not known else None
+    return Scored(final, test, features, oof, doubt, judged)
 
 
 def score_others(

@@ -1,6 +1,7 @@
 """The job `predict`: a saved model on new images.
 
 answers     Table of predictions, and its sum in one line.
+doubts      Columns of a model that may not know: sets, outliers, labels left empty.
 given       Images as people give them: places of any kind, several of them, or pixels at hand.
 grafted     Whole network of a saved model, its own classifier in place.
 grafting    Saved model as the weights of a stock model or as an ONNX file, its classifier included.

@@ -32,7 +32,10 @@ class Predictions(JobResult, pd.DataFrame, says="{_line}"):
 
 def count_predictions(predictions: pd.DataFrame) -> dict[str, Any]:
     """Count images, those of each class (the most frequent first), and those that could not be read."""
-    counts = {"images": len(predictions), "unreadable": int((predictions["reason"] != "").sum())}
+    counts: dict[str, Any] = {"images": len(predictions), "unreadable": int((predictions["reason"] != "").sum())}
+    if "outlier" in predictions:
+        counts["outliers"] = int(predictions["outlier"].sum())
+        counts["without_answer"] = int((predictions["label"].isna() & (predictions["reason"] == "")).sum())
     if "label" not in predictions:
         return counts
     return counts | {"classes": {str(name): int(n) for name, n in predictions["label"].value_counts().items()}}
@@ -49,6 +52,10 @@ def summary_line(predictions: pd.DataFrame, out: Path | None) -> str:
     values = predictions["value"].dropna() if "value" in predictions else ()
     if len(values):
         parts.append(f"from {min(values):.4g} to {max(values):.4g}")
+    if counts.get("outliers"):
+        parts.append(f"{counts['outliers']} outlier{'' if counts['outliers'] == 1 else 's'}")
+    if counts.get("without_answer"):
+        parts.append(f"{counts['without_answer']} without an answer")
     if counts["unreadable"]:
         parts.append(f"{counts['unreadable']} unreadable")
     total = f"{len(predictions)} image{'' if len(predictions) == 1 else 's'}"

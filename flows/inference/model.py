@@ -16,9 +16,11 @@ from headstart.extractors.results import JobResult
 from headstart.extractors.spec import EmbeddingKey, Settings, View, claimed, short_name
 from headstart.flows.errors import JobError
 from headstart.flows.inference.answers import Predictions
+from headstart.flows.inference.doubts import add_doubt, judge_images, refuse_without_doubt
 from headstart.flows.inference.given import images_given, notes_on
 from headstart.flows.inference.options import PredictKeywords, PredictOptions
 from headstart.flows.options import taken
+from headstart.heads.coverage import read_doubt
 from headstart.heads.prediction import predict as predict_classes
 from headstart.heads.prediction import predict_numbers
 from headstart.heads.saving import CARD_FILE, Card, load_model
@@ -48,6 +50,8 @@ class Model(JobResult, says="{card[head]} of {_answers}, on {_backbone}, in {fol
         All that is known of the model.
     key : EmbeddingKey
         What its embeddings are made by.
+    doubt : Doubt or None
+        Its sets of classes and its measure of outliers, after ``fit --coverage``.
 
     Examples
     --------
@@ -63,6 +67,9 @@ class Model(JobResult, says="{card[head]} of {_answers}, on {_backbone}, in {fol
         self.head, self.card = load_model(self.folder, own=options.trust)
         self.key = _embedding_key(self.card, self.folder)
         _refuse_unnamed_code(self.key, options.backbone, self.folder)
+        self.doubt = read_doubt(self.folder.resolve(), self.card)
+        if options.abstain:
+            refuse_without_doubt(self.doubt, self.folder)
 
     @property
     def classes(self) -> list[str]:
@@ -118,7 +125,8 @@ class Model(JobResult, says="{card[head]} of {_answers}, on {_backbone}, in {fol
                     self._network.of_view(view).embed(part.images, cache, kept=kept is not None)[1]
                     for view in self._averaged
                 ]
-                predicted = self._speak([features, *of_views], all_classes=every)
+                digests = rows["digest"][rows["status"] == OK].tolist()
+                predicted = self._speak([features, *of_views], digests, all_classes=every)
                 predicted = predicted.set_index(np.flatnonzero(rows["status"] == OK))
                 named = pd.DataFrame({"path": pd.Series(part.names, dtype=object)})
                 remarks.update(found.as_dict())
@@ -177,14 +185,18 @@ class Model(JobResult, says="{card[head]} of {_answers}, on {_backbone}, in {fol
         layer = self.tail_layer
         return self.head if layer is None else self._network.bind(self.head, layer, len(self.classes))
 
-    def _speak(self, views: list[Any], *, all_classes: bool) -> pd.DataFrame:
+    def _speak(self, views: list[Any], digests: list[str], *, all_classes: bool) -> pd.DataFrame:
         """Answer for images, given the features of each view of them, of which the plain one may be all."""
         if len({len(features) for features in views}) > 1:
             raise JobError("some of the images could be read only once; leave them in place, and predict again")
         if self.card.get("task") == "regress":
             numbers = [predict_numbers(self.head, features) if len(features) else np.empty(0) for features in views]
             return pd.DataFrame({"value": np.mean(numbers, axis=0)})
-        return _speak(self._ready_head, views, self.card["class_names"], all_classes=all_classes)
+        predicted = _speak(self._ready_head, views, self.card["class_names"], all_classes=all_classes)
+        if self.doubt is None:
+            return predicted
+        judged = judge_images(self.doubt, self.head, views, digests)
+        return add_doubt(predicted, judged, self.card["class_names"], abstain=self.options.abstain)
 
 
 def load(model: str | Path, *, options: PredictOptions | None = None, **named: Unpack[PredictKeywords]) -> Model:

@@ -25,6 +25,9 @@ class PredictOptions:
     ----------
     all_classes : bool
         Add one column ``probability_<class>`` for each class.
+    abstain : bool
+        Leave a label empty unless the image's set holds that class alone and it is no outlier, see
+        `FitOptions.coverage`.
     backbone : str, optional
         Needed only for a model on a ``MODULE:CALLABLE`` backbone, which is code: naming it here says that it may run.
     weights : str, optional
@@ -40,6 +43,7 @@ class PredictOptions:
     """
 
     all_classes: Annotated[bool, Option("Write every class's probability.", flag="--all")] = False
+    abstain: Annotated[bool, Option("Leave labels empty that are in doubt (fit --coverage).")] = False
     backbone: _Backbone = None
     weights: _Weights = None
     trust: _Trust = ()
@@ -53,6 +57,7 @@ class PredictKeywords(TypedDict, total=False):
     """`PredictOptions`, as the keywords of a function."""
 
     all_classes: bool
+    abstain: bool
     backbone: str | None
     weights: str | None
     trust: Sequence[str]

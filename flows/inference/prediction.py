@@ -8,6 +8,7 @@ import pandas as pd
 from headstart.extractors.atomic import write_atomically
 from headstart.flows.errors import JobError
 from headstart.flows.inference.answers import Predictions
+from headstart.flows.inference.doubts import SET, set_text
 from headstart.flows.inference.model import Model
 from headstart.flows.inference.options import PredictKeywords, PredictOptions
 from headstart.flows.options import taken
@@ -40,7 +41,8 @@ def predict(
     Predictions
         A data frame ``path, label, probability`` in the order given, then ``reason``: empty, or why an image could not
         be read; its label is missing then. ``probability`` is missing for heads that give none. A model that predicts a
-        number gives ``path, value, reason``. Pixels without a path are called ``image 0`` and so on.
+        number gives ``path, value, reason``. Pixels without a path are called ``image 0`` and so on. A model that was
+        fitted with a coverage also gives ``set``, a list of classes, ``outlier`` and ``outlier_score``.
 
     Raises
     ------
@@ -77,7 +79,8 @@ def check_out(out: Path | None) -> None:
 def write_predictions(predictions: pd.DataFrame, out: Path | None) -> None:
     """Write predictions as CSV to standard output, or to a ``.csv`` or ``.parquet`` file.
 
-    Probabilities have four digits in a CSV, and all of them in Parquet.
+    Probabilities and scores have four digits in a CSV, and all of them in Parquet; a set is ``ants|bees`` in one, and a
+    list in the other.
 
     Raises
     ------
@@ -89,8 +92,9 @@ def write_predictions(predictions: pd.DataFrame, out: Path | None) -> None:
         write_atomically(out, predictions.to_parquet(index=False))
         return
     names = list(map(str, predictions.columns))
-    named = [name for name in names if name == "probability" or name.startswith("probability_")]
+    named = [name for name in names if name in ("probability", "outlier_score") or name.startswith("probability_")]
     shown = {name: predictions[name].map("{:.4f}".format, na_action="ignore") for name in named}
+    shown |= {SET: predictions[SET].map(set_text)} if SET in names else {}
     text = predictions.assign(**shown).to_csv(index=False)
     if out is None:
         emit_text(text)

@@ -27,11 +27,18 @@ class OutOfFold:
 
 
 def predict_out_of_fold(
-    problem: Problem, plan: SplitPlan, candidate: Candidate, features: npt.NDArray[np.float32], seed: int
+    problem: Problem,
+    plan: SplitPlan,
+    candidate: Candidate,
+    features: npt.NDArray[np.float32],
+    seed: int,
+    *,
+    decisions: bool = False,
 ) -> OutOfFold | None:
     """Fit the winner without each of its training images in turn, fold by fold; None if it gives no probabilities.
 
-    Where a val split chose, the training images are folded here, and val is predicted by a fit on all of them.
+    Where a val split chose, the training images are folded here, and val is predicted by a fit on all of them. With
+    `decisions`, a head without probabilities gives the softmax of its decisions, and None if it has none either.
     """
     folds, notes = list(plan.first_folds), []
     if plan.selection == "val":
@@ -46,7 +53,7 @@ def predict_out_of_fold(
         groups=problem.groups,
         seed=seed,
     )
-    probability = predict_folds(candidate, features, task)
+    probability = predict_folds(candidate, features, task, decisions=decisions)
     if probability is None:
         return None
     rows = np.concatenate([score for _, score in folds])

@@ -63,6 +63,7 @@ def write_report(
         few_shot=found.few_shot,
         few_shot_others=found.few_shot_others,
         reliability=found.reliability,
+        doubt=summary.doubt,
         classes=summary.classes,
         command=summary.command,
         files={name: Path(file).name for name, file in _files(summary).items() if file},

@@ -1,17 +1,30 @@
-"""The report's section on classes: a table of each one's scores, curves, and pictures of right answers."""
+"""The report's sections on classes: each one's scores, curves, pictures of right answers, and coverage by sets."""
 
 from base64 import b64encode
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from headstart.heads.report.charts import DRAWN_CLASSES, curves_chart
+from headstart.heads.report.charts import DRAWN_CLASSES, curves_chart, risk_chart, sizes_chart
 from headstart.heads.report.data import ReportData
 from headstart.heads.report.table import Scale, score_scale
 from headstart.heads.report.text import ABSENT, is_number, score_text
 from headstart.heads.scoring import ClassScore, curves_of_classes
 
+if TYPE_CHECKING:
+    from headstart.heads.coverage import Share
+
 OPENING_ROWS = 12  # of the table
+_COVERED_CLASSES = 30
+_KINDS = {"lac": "LAC", "aps": "APS", "raps": "RAPS", "mahalanobis": "Mahalanobis", "knn": "to the tenth nearest"}
+_MEANING = {
+    False: "Sets were calibrated by the models of the folds, and the one that answers was fitted on all of train: "
+    "where a fold more or less changes it little, coverage is about what was asked for; that is measured here, and not "
+    "proven. It holds for images that come from where those of train do.",
+    True: "Of a model that is fixed, new images are covered as was asked for, exactly; here val chose it among the "
+    "candidates, too, which takes a little from that. It holds for images that come from where those of val do.",
+}
 
 
 def classes_table(data: ReportData) -> dict[str, object] | None:
@@ -105,3 +118,59 @@ def right_gallery(data: ReportData) -> list[ClassStrips]:
         )
         strips.setdefault(one.true, {}).setdefault(one.kind, []).append(picture)
     return [ClassStrips(name, list(kinds.items())) for name, kinds in strips.items()]
+
+
+def doubt_section(data: ReportData) -> dict[str, object] | None:
+    """Lay out coverage, set sizes and outliers on the test images; None of a fit without."""
+    found = data.doubt
+    if found is None:
+        return None
+    rows = [
+        {
+            "name": one.name,
+            "n_images": one.covered.of,
+            "covered": _part(one.covered),
+            "interval": _ends(one.covered),
+            "size": ABSENT if one.mean_size is None else f"{one.mean_size:.2f}",
+            "answered": _part(one.answered),
+        }
+        for one in found.classes
+    ]
+    return {
+        "method": _KINDS[found.method],
+        "outlier": _KINDS[found.outlier],
+        "asked": f"{100 * found.coverage:g} %",
+        "by_class": found.by_class,
+        "n_calibrated": found.n_calibrated,
+        "held_out": found.held_out,
+        "tiles": [
+            _tile("class in its set", found.covered, f"asked for {100 * found.coverage:g} %"),
+            _tile("taken for outliers", found.flagged, f"stated: {100 * found.false_alarms:g} %"),
+            _tile("answered, where it abstains", found.answered, ""),
+            _tile("right among these", found.right, ""),
+        ],
+        "risk": risk_chart(found),
+        "sizes": sizes_chart(found),
+        "kept": found.right.of > 0,
+        "area": f"{100 * found.curve.area:.2f} %",
+        "best_area": f"{100 * found.curve.best_area:.2f} %",
+        "mean_size": f"{found.mean_size:.2f}",
+        "rows": rows[:_COVERED_CLASSES],
+        "n_left_out": max(0, len(rows) - _COVERED_CLASSES),
+        "threshold": f"{found.threshold:.4g}",
+        "missed": found.missed,
+        "uneven": found.uneven,
+        "meaning": _MEANING[found.held_out],
+    }
+
+
+def _tile(name: str, share: "Share", note: str) -> dict[str, str]:
+    return {"name": name, "value": _part(share), "interval": _ends(share), "note": note}
+
+
+def _part(share: "Share") -> str:
+    return ABSENT if share.value is None else f"{_share(share.value)} %"
+
+
+def _ends(share: "Share") -> str:
+    return "" if share.value is None else f"[{_share(share.low)}, {_share(share.high)}]"

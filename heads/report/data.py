@@ -22,6 +22,7 @@ from headstart.heads.scoring import ClassScore
 
 if TYPE_CHECKING:  # loads scikit-learn, for which a page need not wait
     from headstart.heads.analysis import FewShotPoint
+    from headstart.heads.coverage import MeasuredDoubt
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,6 +71,7 @@ class ReportData:
     few_shot_others : mapping of str to sequence of FewShotPoint
         That of other heads, by name, at the same numbers.
     reliability : Reliability or None
+    doubt : MeasuredDoubt or None
     suspects : sequence of SuspectRow
         Worst first.
     outliers : sequence of OutlierRow
@@ -119,6 +121,7 @@ class ReportData:
     few_shot: "Sequence[FewShotPoint]" = ()
     few_shot_others: "Mapping[str, Sequence[FewShotPoint]]" = field(default_factory=dict)
     reliability: Reliability | None = None
+    doubt: "MeasuredDoubt | None" = None
     suspects: Sequence[SuspectRow] = ()
     outliers: Sequence[OutlierRow] = ()
     near_copies: CopyPairs | None = None

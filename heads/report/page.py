@@ -26,7 +26,7 @@ from headstart.heads.report.charts import (
     reliability_chart,
     uses_tsne,
 )
-from headstart.heads.report.classes import class_curves, classes_table, right_gallery
+from headstart.heads.report.classes import class_curves, classes_table, doubt_section, right_gallery
 from headstart.heads.report.data import ReportData
 from headstart.heads.report.galleries import (
     copies_gallery,
@@ -94,6 +94,7 @@ def render_report(data: ReportData) -> str:
         few_shot=_few_shot(data),
         confusion=_confusion(data),
         reliability=_reliability(data),
+        doubt=doubt_section(data),
         map=_map(data),
         **_classes(data),
         needs_probability=find_metric(data.metric).needs_probability,

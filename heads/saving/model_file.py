@@ -15,6 +15,7 @@ import platform
 import tempfile
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from headstart.heads.errors import ModelFileError, OwnHeadError
@@ -23,13 +24,20 @@ from headstart.heads.saving.archive import check_archive, trusted_types, with_na
 from headstart.heads.saving.card import CARD_FILE, FORMAT_VERSION, Card, check_card, read_bytes, read_card
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 HEAD_FILE = "head.skops"
 LARGEST_HEAD = 4_000_000_000  # bytes
 
 
-def save_model(folder: str | os.PathLike[str], model: Any, card: Card, *, own: Sequence[str] = ()) -> Path:
+def save_model(
+    folder: str | os.PathLike[str],
+    model: Any,
+    card: Card,
+    *,
+    own: Sequence[str] = (),
+    beside: Mapping[str, bytes] = MappingProxyType({}),
+) -> Path:
     """Write a fitted head and its card; a model that is there already is replaced once the new one is complete.
 
     Parameters
@@ -46,6 +54,8 @@ def save_model(folder: str | os.PathLike[str], model: Any, card: Card, *, own: S
     own : sequence of str
         Heads (`module:Class`, or a name that `find_head` knows) and classes whose types the model may hold beside those
         of the built-in heads; `load_model` has to be given the same.
+    beside : mapping of str to bytes
+        Further files by name; the card should hold their digests.
 
     Returns
     -------
@@ -90,7 +100,7 @@ def save_model(folder: str | os.PathLike[str], model: Any, card: Card, *, own: S
         text = json.dumps(complete, indent=2, ensure_ascii=False, allow_nan=False)
     except (TypeError, ValueError) as error:
         raise ModelFileError(f"{target}: the card is not JSON ({error}); give str, int, finite floats…") from error
-    _replace_folder(target, {HEAD_FILE: head, CARD_FILE: f"{text}\n".encode()})
+    _replace_folder(target, {**beside, HEAD_FILE: head, CARD_FILE: f"{text}\n".encode()})
     return target
 
 

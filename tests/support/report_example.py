@@ -9,6 +9,9 @@ from PIL import Image
 
 from headstart.heads.analysis.calibration import Bin, CalibrationError
 from headstart.heads.analysis.few_shot import FewShotPoint
+from headstart.heads.coverage.measured import ClassCoverage, MeasuredDoubt
+from headstart.heads.coverage.risk_coverage import risk_coverage
+from headstart.heads.coverage.share import Share
 from headstart.heads.report.exhibits import (
     CopyPair,
     CopyPairs,
@@ -98,6 +101,7 @@ def everything(name: str = "bees", path: str = "train/bees/b.jpg") -> dict[str, 
     return {
         "controls": [replace(control, scores={"accuracy": ScoreRow(0.75, 0.7, 0.8)})],
         "few_shot": [point(1, 2, 0.7, 0.6, 0.8), point(None, 244, 0.954, 0.91, 0.978)],
+        "doubt": measured(name),
         "reliability": Reliability(bins=bins, error=CalibrationError(0.043, 0.021), temperature=1.25),
         "suspects": [
             SuspectRow(path=path, given="ants", likely=name, probability=0.91, thumbnail=thumbnail()),
@@ -115,6 +119,33 @@ def everything(name: str = "bees", path: str = "train/bees/b.jpg") -> dict[str, 
         "command": f"headstart fit {path}",
         "files": {"model": "model", "predictions (CSV)": "predictions.csv"},
     }
+
+
+def measured(name: str = "bees", **changes: Any) -> MeasuredDoubt:
+    """Return what sets and outliers came to on six test images of two classes."""
+    given: dict[str, Any] = {
+        "coverage": 0.9,
+        "method": "raps",
+        "by_class": False,
+        "outlier": "mahalanobis",
+        "false_alarms": 0.05,
+        "threshold": 41.25,
+        "n_calibrated": 244,
+        "held_out": False,
+        "covered": Share.counted([1, 1, 1, 1, 1, 0]),
+        "classes": [
+            ClassCoverage(name, Share.counted([1, 1, 0]), 1.25, Share.counted([1, 0, 0])),
+            ClassCoverage("ants", Share.counted([1, 1, 1]), 1.0, Share.counted([1, 1, 0])),
+        ],
+        "sizes": [1, 3, 2],
+        "mean_size": 1.125,
+        "flagged": Share.counted([1, 0, 0, 0, 0, 0]),
+        "answered": Share.counted([1, 1, 1, 0, 0, 0]),
+        "right": Share.counted([1, 1, 1]),
+        "by_fold": [],
+        "curve": risk_coverage([0.9, 0.8, 0.7, 0.8, 0.9, 0.6], [1, 1, 0, 1, 1, 1]),
+    }
+    return MeasuredDoubt(**given | changes)
 
 
 def class_score(name: str, recall: float | None, support: int, **changes: Any) -> ClassScore:

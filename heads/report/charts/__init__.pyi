@@ -11,6 +11,8 @@ from .charts import best_epoch as best_epoch
 from .charts import confusion_chart as confusion_chart
 from .charts import confusion_counts as confusion_counts
 from .charts import curve_chart as curve_chart
+from .coverage import risk_chart as risk_chart
+from .coverage import sizes_chart as sizes_chart
 from .curves import DRAWN_CLASSES as DRAWN_CLASSES
 from .curves import curves_chart as curves_chart
 from .layers import layers_chart as layers_chart

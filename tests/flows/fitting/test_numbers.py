@@ -115,7 +115,7 @@ def test_whole_numbers_become_numbers_on_demand(numbers: tuple[Path, Path], tmp_
         ({"target": "colour", "task": "regress"}, JobError, "'colour' holds text, such as 'blue'|such as 'red'"),
         ({"task": "guess"}, JobError, "no task is called 'guess'; expected classify or regress"),
         ({"head": "logreg"}, UnknownHeadError, "'logreg' tells classes apart and predicts no numbers"),
-        ({"calibrate": True}, JobError, "--few-shot and --calibrate are for classes"),
+        ({"calibrate": True}, JobError, "--few-shot, --calibrate and --coverage are for classes"),
     ],
 )
 def test_what_does_not_fit_the_task_is_refused(

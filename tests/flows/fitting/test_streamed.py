@@ -71,7 +71,10 @@ def test_a_quarter_of_the_free_memory_is_the_limit(cache: Path, tmp_path: Path, 
     ("options", "message"),
     [
         ({"heads": ["knn", "lda"]}, "which knn, lda cannot do without; these can: --head dummy centroid logreg ridge"),
-        ({"heads": ["ridge"], "calibrate": True}, "--calibrate, --repeats and --nested need them in memory"),
+        (
+            {"heads": ["ridge"], "calibrate": True},
+            "--calibrate, --coverage, --repeats and --nested need them in memory",
+        ),
     ],
 )
 def test_what_cannot_be_done_in_blocks_is_refused(cache: Path, tmp_path: Path, options, message: str) -> None:

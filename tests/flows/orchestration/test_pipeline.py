@@ -172,7 +172,7 @@ def test_what_is_wrong_is_not_tried_again_and_ends_in_one_clear_line(
         (
             '"logreg"',
             '"ridge"]\ntask = "regress"\nfew_shot = true #',
-            "few_shot and calibrate are for classes, and task 'regress' predicts numbers",
+            "few_shot, calibrate and coverage are for classes, and task 'regress' predicts numbers",
         ),
         ('"logreg"', '"ridge"]\nsweep = "quik" #', "{path}: fit.sweep: Input should be 'quick', "),
     ],

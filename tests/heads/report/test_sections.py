@@ -12,6 +12,7 @@ from headstart.heads.report.galleries import mistakes_gallery, pair_of
 
 OPTIONAL = {
     "few_shot": "few-shot",
+    "doubt": "doubt",
     "reliability": "reliability",
     "suspects": "suspects",
     "outliers": "outliers",
