@@ -4,6 +4,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -86,6 +87,7 @@ class EmbeddingView:
 
 
 _MOST_MAPPED = 256  # each holds a descriptor, and a process may have 1024
+_MAPPING = Lock()  # threads may share rows; of the module, so that rows can be pickled
 
 
 class MappedRows:
@@ -116,9 +118,10 @@ class MappedRows:
         return np.empty((0, *self.shape[1:]), np.float32) if gathered is None else gathered
 
     def _map(self, shard: int) -> Array:
-        if shard not in self._maps:
-            if len(self._maps) >= _MOST_MAPPED:
-                self._maps.popitem(last=False)
-            self._maps[shard] = map_dataset(Path(self._view.paths[shard]), f"features/{self._view.tap}")
-        self._maps.move_to_end(shard)
-        return self._maps[shard]
+        with _MAPPING:
+            if shard not in self._maps:
+                if len(self._maps) >= _MOST_MAPPED:
+                    self._maps.popitem(last=False)
+                self._maps[shard] = map_dataset(Path(self._view.paths[shard]), f"features/{self._view.tap}")
+            self._maps.move_to_end(shard)
+            return self._maps[shard]

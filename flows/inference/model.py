@@ -62,7 +62,7 @@ class Model(JobResult, says="{card[head]} of {_answers}, on {_backbone}, in {fol
         self.folder, self.options = model_folder(folder), options
         self.head, self.card = load_model(self.folder, own=options.trust)
         self.key = _embedding_key(self.card, self.folder)
-        _refuse_unnamed_code(self.key, options.backbone, self.folder)
+        refuse_unnamed_code(self.key, options.backbone, self.folder)
 
     @property
     def classes(self) -> list[str]:
@@ -239,11 +239,17 @@ def _embedding_key(card: Card, model: Path) -> EmbeddingKey:
         raise JobError(f"{model}: its embedding key cannot be read ({error}); fit the model again") from error
 
 
-def _refuse_unnamed_code(key: EmbeddingKey, backbone: str | None, model: Path) -> None:
-    """Import a callable only on the word of the caller: a model may come from anywhere, and importing is running."""
+def refuse_unnamed_code(key: EmbeddingKey, backbone: str | None, place: Path) -> None:
+    """Let a callable be imported only on the word of the caller: a model may come from anywhere, a cache too.
+
+    Raises
+    ------
+    JobError
+        The key's backbone is a callable, and not the one that was named.
+    """
     if resolve_backbone(key.backbone)[0] == "callable" and backbone != key.backbone:
         raise JobError(
-            f"{model}: fitted on embeddings of {key.backbone}, which is code that would run now; "
+            f"{place}: its embeddings are those of {key.backbone}, which is code that would run now; "
             f"if you trust it, say so with --backbone {key.backbone}"
         )
 

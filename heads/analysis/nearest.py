@@ -79,7 +79,7 @@ def find_nearest(
     asked = asked / lengths_of(asked, 0, np.dtype(np.float32))[:, None]
     n_rows, n_threads = rows.shape[0], threads or len(os.sched_getaffinity(0))
     n_pieces = max(1, min(n_threads * _PIECES_A_THREAD, n_rows // 1024))
-    ends = np.linspace(0, n_rows, n_pieces + 1).astype(int)
+    ends = np.linspace(0, n_rows, n_pieces + 1).astype(int).tolist()
     with threadpool_limits(limits=1), ThreadPoolExecutor(n_threads) as pool:
         pieces = list(pool.map(lambda at: _search(rows, ends[at], ends[at + 1], asked, own, k), range(n_pieces)))
     best = pieces[0]
