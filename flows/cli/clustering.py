@@ -119,7 +119,8 @@ def show_similar(summary: "SimilarSummary") -> None:
     console = Console(soft_wrap=True)
     title = f"{summary.images} images, {escape(short_name(summary.backbone))} · {escape(summary.tap)}"
     if summary.pairs is not None:
-        console.print(f"\n[bold]{summary.pairs} pairs[/] among {title}:", highlight=False)
+        pairs = f"{summary.pairs} pair{'' if summary.pairs == 1 else 's'}"
+        console.print(f"\n[bold]{pairs}[/] among {title}:", highlight=False)
         for one in summary.found:
             console.print(f"\n{one.cosine:.3f}  {escape(one.image)}\n       {escape(one.path)}", highlight=False)
     else:

@@ -18,7 +18,7 @@ from headstart.extractors.listing import UsableListing, update_listing
 from headstart.extractors.spec import Settings
 from headstart.flows.errors import JobError
 from headstart.flows.exploring.options import SimilarOptions
-from headstart.flows.inference import Given, images_given, in_memory, refuse_unnamed_code
+from headstart.flows.inference import Given, images_given, in_memory
 from headstart.flows.problem import Embedded
 from headstart.flows.reporting import read_thumbnails
 
@@ -175,9 +175,9 @@ class Search:
         vectors = dict(zip(known, np.asarray(store.view(tap, known), dtype=np.float32), strict=True)) if known else {}
         if not is_new.any():
             return vectors, {}
-        refuse_unnamed_code(store.key, self.options.backbone, self.cache.path)
-        from headstart.flows.inference import Network  # noqa: PLC0415 - loads torch
+        from headstart.flows.inference import Network, refuse_unnamed_code  # noqa: PLC0415 - loads torch
 
+        refuse_unnamed_code(store.key, self.options.backbone, self.cache.path)
         new = listed["digest"].isin(np.array(digests, dtype=object)[is_new]).to_numpy()
         some = replace(part.images, rows=part.images.rows[new].reset_index(drop=True))
         source = self.options.weights or store.about["weights_source"]

@@ -69,10 +69,11 @@ def write_pairs(file: Path, search: Search, found: Sequence[Likeness], pairs: np
     pictures = _pictures(search, pairs[:n_shown].ravel())
     tiles = [
         Tile(
+            title=f"{one.cosine:.3f}",
             pictures=[
-                Picture(path=one.image, thumbnail=pictures[left], lines=[f"{one.cosine:.3f}"], alt="one of the pair"),
+                Picture(path=one.image, thumbnail=pictures[left], alt="one of the pair"),
                 Picture(path=one.path, thumbnail=pictures[right], alt="the other"),
-            ]
+            ],
         )
         for one, (left, right) in zip(found[:n_shown], pairs[:n_shown].tolist(), strict=True)
     ]

@@ -26,7 +26,7 @@ class Likeness:
 @dataclass(frozen=True, repr=False)
 class SimilarSummary(
     JobResult,
-    says="{found:n likeness} among {images:n image} of {cache} by {backbone} ({tap})",
+    says="{_what} among {images:n image} of {cache} by {backbone} ({tap})",
     tables=("found",),
 ):
     """Images that are alike.
@@ -61,3 +61,9 @@ class SimilarSummary(
     page: str | None
     notes: list[str]
     seconds: float
+
+    @property
+    def _what(self) -> str:
+        if self.pairs is not None:
+            return f"{self.pairs} pair{'' if self.pairs == 1 else 's'}"
+        return f"neighbours of {len(self.asked)} image{'' if len(self.asked) == 1 else 's'}"

@@ -89,6 +89,7 @@ def _every_result() -> dict[str, Any]:
         "predict": headstart.predict("photos.results", "new-photos"),
         "results": headstart.results(),
         "run": RunSummary(extracted, found),
+        "similar": headstart.similar(cache, "new-photos", k=2),
         "summarize": headstart.summarize("small_cnn"),
         "verify": headstart.verify(cache),
     }
