@@ -109,6 +109,8 @@ class MappedRows:
     def __getitem__(self, numbers: Any) -> Array:
         """Return the rows of an index array, a mask or a slice, as stored, (n_rows, …)."""
         shards, rows = self._view.shard[numbers], self._view.row[numbers]
+        if len(rows) and (shards == shards[0]).all() and (np.diff(rows) == 1).all():  # as most rows lie, and faster
+            return np.array(self._map(int(shards[0]))[rows[0] : rows[-1] + 1])
         gathered: Array | None = None
         for shard in np.unique(shards).tolist():
             here, mapped = shards == shard, self._map(shard)
