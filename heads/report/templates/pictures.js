@@ -15,7 +15,7 @@ function showTiles(page = 0) {
   pageShown = Math.min(Math.max(page, 0), last);
   const start = pageShown * atOnce, shown = found.slice(start, start + atOnce);
   list.replaceChildren(...shown);
-  const of = found.length < tiles.length ? `${found.length} of ${tiles.length}` : `${tiles.length}`;
+  const of = found.length < tiles.length ? `${found.length}, ${tiles.length} in all` : `${tiles.length}`;
   find("picture-range").textContent = shown.length ? `${start + 1}–${start + shown.length} of ${of}` : "None fits";
   const numbers = find("page-number");
   numbers.replaceChildren(...Array.from({length: last + 1}, (_, at) => new Option(`${at + 1} of ${last + 1}`, at)));
