@@ -97,15 +97,18 @@ class _Best:
 
     def merge(self, queries: slice, cosine: Floats, rows: Rows) -> None:
         """Take cosines (n_queries, n_rows) of rows, (n_rows,) or (n_queries, n_rows)."""
-        better = np.flatnonzero(cosine.max(axis=1) > self.cosine[queries, -1])
-        if not len(better):
+        query, column = np.nonzero(cosine > self.cosine[queries, -1:])
+        if not len(query):
             return
+        better, k = np.unique(query), self.cosine.shape[1]
         at = better + (queries.start or 0)
-        numbers = np.broadcast_to(rows, cosine.shape)[better]
-        joined = np.concatenate([self.cosine[at], cosine[better]], axis=1)
-        first = np.argsort(-joined, axis=1, kind="stable")[:, : self.cosine.shape[1]]
-        self.cosine[at] = np.take_along_axis(joined, first, axis=1)
-        self.rows[at] = np.take_along_axis(np.concatenate([self.rows[at], numbers], axis=1), first, axis=1)
+        of = np.concatenate([np.repeat(better, k), query])
+        value = np.concatenate([self.cosine[at].ravel(), cosine[query, column]])
+        number = np.concatenate([self.rows[at].ravel(), np.broadcast_to(rows, cosine.shape)[query, column]])
+        order = np.lexsort((-value, of))  # which leaves equal ones in their order
+        begins = np.searchsorted(of[order], better)
+        first = order[begins[:, None] + np.arange(k)]
+        self.cosine[at], self.rows[at] = value[first], number[first]
 
 
 def _search(rows: RowSource, start: int, end: int, queries: Floats, own: Rows, k: int) -> _Best:
