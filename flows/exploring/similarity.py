@@ -21,6 +21,8 @@ from headstart.flows.problem import find_covering, only_embedding
 from headstart.heads.analysis import find_alike, find_nearest
 from headstart.heads.errors import DataError
 
+_DIGITS = 6  # of a cosine: float32 has no more
+
 
 def similar(
     cache: str | Path, images: Any = (), *, options: SimilarOptions | None = None, **named: Unpack[SimilarKeywords]
@@ -124,7 +126,7 @@ def _find_neighbours(search: Search, asked: Asked, page: Path | None, notes: lis
         threads=Settings(workers=options.workers).n_workers,
     )
     at, rank = np.nonzero(nearest.rows >= 0)
-    rows, cosine = nearest.rows[at, rank], nearest.cosine[at, rank].tolist()
+    rows, cosine = nearest.rows[at, rank], nearest.cosine[at, rank].astype(float).round(_DIGITS).tolist()
     found = [
         Likeness(asked.names[one], path, value) for one, path, value in zip(at, images.paths(rows), cosine, strict=True)
     ]
@@ -137,7 +139,9 @@ def _find_pairs(search: Search, page: Path | None, notes: list[str]) -> tuple[li
     options, images = search.options, search.listing.images
     alike = find_alike(search.embedded.features.mapped(), threshold=options.all_pairs or 1, most=options.most)
     left, right = (images.paths(rows) for rows in alike.rows.T)
-    found = [Likeness(*one) for one in zip(left, right, alike.cosine.tolist(), strict=True)]
+    found = [
+        Likeness(*one) for one in zip(left, right, alike.cosine.astype(float).round(_DIGITS).tolist(), strict=True)
+    ]
     if alike.n_found > len(found):
         notes.append(f"{alike.n_found} pairs are that close; these are the {len(found)} closest (--most)")
     if page is not None:

@@ -184,6 +184,18 @@ def test_views_are_no_embeddings_to_choose_from(tmp_path: Path) -> None:
     assert paths(similar(tmp_path / "views", "7", k=3)) == paths(similar("photos.headstart", "7", k=3))
 
 
+def test_a_backbone_that_is_code_runs_only_once_it_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "mynet.py").write_text(
+        "from headstart.extractors.backbones.small_cnn import SmallCNN\ndef build(): return SmallCNN(3)\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    cache = extract("photos", "mynet:build", weights="none", cache=tmp_path / "mine", precision="fp32").cache
+    assert similar(cache, "photos/dog/2.png", k=1).asked == ["photos/dog/2.png"]  # which the cache knows
+    with pytest.raises(JobError, match="mynet:build, which is code that would run now; .* --backbone mynet:build"):
+        similar(cache, "new/dog.png")
+    assert len(similar(cache, "new/dog.png", backbone="mynet:build", k=1).found) == 1
+
+
 def test_a_row_that_is_not_finite_is_named(tmp_path: Path) -> None:
     X = np.ones((6, 3), np.float32)
     X[4, 1] = np.nan
