@@ -54,8 +54,9 @@ def rank(cache: str | Path, *, options: RankOptions | None = None, **named: Unpa
 
     Examples
     --------
-    >>> cache = headstart.extract("photos", "small_cnn", weights="none", tap=["penultimate", "features.4:avg"]).cache
-    >>> found = headstart.rank(cache)
+    >>> taps = ["penultimate", "features.4:avg"]
+    >>> layers = headstart.extract("photos", "small_cnn", weights="none", tap=taps, cache="layers.headstart")
+    >>> found = headstart.rank(layers.cache)
     >>> sorted(row.tap for row in found.rows)
     ['features.4:avg', 'penultimate']
     """
