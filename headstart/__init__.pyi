@@ -19,6 +19,7 @@ from .flows.exploring import list_backbones as list_backbones
 from .flows.exploring import list_heads as list_heads
 from .flows.exploring import list_layers as list_layers
 from .flows.exploring import open as open  # noqa: A004 - like `gzip.open`
+from .flows.exploring import similar as similar
 from .flows.exploring.ranking import rank as rank
 from .flows.fitting import fit_targets as fit_targets
 from .flows.history import compare as compare

@@ -150,6 +150,16 @@ def test_the_streaming_benchmark_finds_in_blocks_what_a_fit_in_memory_finds(
         assert 0 < found[side]["peak_mapped_mb"] < found[side]["peak_mb"]
 
 
+def test_every_side_of_the_search_benchmark_finds_the_same(forking: None, capsys: pytest.CaptureFixture[str]) -> None:
+    few = ["--images", "2500", "--features", "64", "--queries", "1", "7", "--rounds", "1"]
+    found = report("bench_similar", capsys, *few)
+    assert (found["images"], found["features"]) == (2500, 64)
+    for queries in ("queries_1", "queries_7"):
+        assert {"headstart", "numpy"} <= found[queries].keys()
+        assert {side["recall"] for side in found[queries].values()} == {1.0}
+    assert found["seconds_of_command"] > 0
+
+
 def test_the_sweep_benchmark_sets_both_sides_beside_each_other(capsys: pytest.CaptureFixture[str]) -> None:
     size = ["--images", "300", "--features", "8", "--classes", "3", "--rounds", "1"]
     found = report("bench_sweep", capsys, *size, "--kind", "ridge")["ridge"]

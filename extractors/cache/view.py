@@ -4,6 +4,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -86,6 +87,7 @@ class EmbeddingView:
 
 
 _MOST_MAPPED = 256  # each holds a descriptor, and a process may have 1024
+_MAPPING = Lock()  # threads may share rows; of the module, so that rows can be pickled
 
 
 class MappedRows:
@@ -107,6 +109,8 @@ class MappedRows:
     def __getitem__(self, numbers: Any) -> Array:
         """Return the rows of an index array, a mask or a slice, as stored, (n_rows, …)."""
         shards, rows = self._view.shard[numbers], self._view.row[numbers]
+        if len(rows) and (shards == shards[0]).all() and (np.diff(rows) == 1).all():  # as most rows lie, and faster
+            return np.array(self._map(int(shards[0]))[rows[0] : rows[-1] + 1])
         gathered: Array | None = None
         for shard in np.unique(shards).tolist():
             here, mapped = shards == shard, self._map(shard)
@@ -116,9 +120,10 @@ class MappedRows:
         return np.empty((0, *self.shape[1:]), np.float32) if gathered is None else gathered
 
     def _map(self, shard: int) -> Array:
-        if shard not in self._maps:
-            if len(self._maps) >= _MOST_MAPPED:
-                self._maps.popitem(last=False)
-            self._maps[shard] = map_dataset(Path(self._view.paths[shard]), f"features/{self._view.tap}")
-        self._maps.move_to_end(shard)
-        return self._maps[shard]
+        with _MAPPING:
+            if shard not in self._maps:
+                if len(self._maps) >= _MOST_MAPPED:
+                    self._maps.popitem(last=False)
+                self._maps[shard] = map_dataset(Path(self._view.paths[shard]), f"features/{self._view.tap}")
+            self._maps.move_to_end(shard)
+            return self._maps[shard]

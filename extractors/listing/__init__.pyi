@@ -11,4 +11,5 @@ from .other_sets import forget_other_sets as forget_other_sets
 from .other_sets import read_other_sets as read_other_sets
 from .update import update_listing as update_listing
 from .usable_images import UsableImages as UsableImages
+from .usable_images import UsableListing as UsableListing
 from .usable_images import read_usable as read_usable

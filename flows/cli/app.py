@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from headstart.flows.cli.catalogue import backbones, heads
-from headstart.flows.cli.clustering import cluster, rank
+from headstart.flows.cli.clustering import cluster, rank, similar
 from headstart.flows.cli.clustering import next as next_images
 from headstart.flows.cli.extract import extract, inspect
 from headstart.flows.cli.fit import fit
@@ -109,6 +109,7 @@ _PANELS: dict[str, dict[Callable[..., None], str]] = {
         inspect: "Show what a cache holds, and what could not be read.",
         rank: "Order backbones and layers for a task, in seconds.",
         cluster: "Group images that look alike, and draw a map.",
+        similar: "Find images that are alike: neighbours, or near copies.",
         next_images: "Choose the images worth labelling next.",
         results: "Rank the winners of earlier runs.",
         compare: "Say what differs between two runs, and which is better.",

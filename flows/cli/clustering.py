@@ -1,15 +1,18 @@
 """The commands that look before anything is fitted; `flows.cli.app` adds them to the others."""
 
-from typing import TYPE_CHECKING, Any
+from itertools import groupby
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
 
 from headstart.extractors.spec import short_name
 from headstart.flows.cli.options import CacheArgument, Json, with_options
-from headstart.flows.exploring import ClusterOptions, NextOptions
+from headstart.flows.exploring import ClusterOptions, NextOptions, SimilarOptions
 from headstart.flows.exploring.ranking import RankOptions
 from headstart.flows.output import MOST_ROWS, Console, as_latest, emit_json, escape, nearby, show_notes, table_of
 
 if TYPE_CHECKING:
-    from headstart.flows.exploring import ClusterSummary, NextImages
+    from headstart.flows.exploring import ClusterSummary, NextImages, SimilarSummary
     from headstart.flows.exploring.ranking import RankSummary
 
 
@@ -92,6 +95,45 @@ def show_ranking(summary: "RankSummary") -> None:
         console.print(f"static: by {summary.static_by}, without a look at the images{agreement}", highlight=False)
     show_notes(summary.notes)
     _show_files(summary.table, summary.page)
+
+
+@with_options(SimilarOptions)
+def similar(
+    cache: CacheArgument,
+    images: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="Files or folders; or paths, folders or numbers of the cache's images.", show_default=False
+        ),
+    ] = None,
+    json: Json = False,
+    **options: Any,
+) -> None:
+    """Find the images of a cache that are nearest to others, or all that are nearly the same."""
+    from headstart.flows.exploring import similar as run_similar
+
+    summary = run_similar(cache, images or (), options=SimilarOptions(**options, progress=True))
+    emit_json(summary) if json else show_similar(summary)
+
+
+def show_similar(summary: "SimilarSummary") -> None:
+    """Print cosines and paths: of each image asked about, or pair by pair."""
+    console = Console(soft_wrap=True)
+    title = f"{summary.images} images, {escape(short_name(summary.backbone))} · {escape(summary.tap)}"
+    if summary.pairs is not None:
+        pairs = f"{summary.pairs} pair{'' if summary.pairs == 1 else 's'}"
+        console.print(f"\n[bold]{pairs}[/] among {title}:", highlight=False)
+        for one in summary.found:
+            console.print(f"\n{one.cosine:.3f}  {escape(one.image)}\n       {escape(one.path)}", highlight=False)
+    else:
+        console.print(f"\namong {title}:", highlight=False)
+        for name, found in groupby(summary.found, lambda one: one.image):
+            console.print(f"\n[bold]{escape(name)}[/]", highlight=False)
+            for one in found:
+                console.print(f"{one.cosine:.3f}  {escape(one.path)}", highlight=False)
+    show_notes([*summary.unreadable, *summary.notes])
+    if summary.page:
+        console.print(f"\npage    {escape(nearby(summary.page))}   ← open this in a browser", highlight=False)
 
 
 def show_clusters(summary: "ClusterSummary") -> None:

@@ -44,10 +44,14 @@ def predict(
         write_predictions(table, out)
     if json:
         rows = table.astype(object).where(table.notna(), None).to_dict("records")
-        emit_json({"model": loaded.folder, **count_predictions(table), "out": out, "notes": notes, "predictions": rows})
+        files = {"out": out, "page": loaded.options.page}
+        emit_json({"model": loaded.folder, **count_predictions(table), **files, "notes": notes, "predictions": rows})
         return
     show_notes(notes)
-    Console(stderr=True, soft_wrap=True).print(escape(summary_line(table, out)), highlight=False)
+    console = Console(stderr=True, soft_wrap=True)
+    console.print(escape(summary_line(table, out)), highlight=False)
+    if loaded.options.page:
+        console.print(f"page    {escape(str(loaded.options.page))}   ← open this in a browser", highlight=False)
 
 
 def _listed() -> list[str]:

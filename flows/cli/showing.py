@@ -40,7 +40,9 @@ class CommandPanels(TyperGroup):
             console.print(_heading(title, console.width))
             console.print(_rows(rows, width))
         console.print(_heading("options", console.width))
-        options = [(", ".join(one.opts), one.help or "") for one in self.get_params(ctx) if not one.hidden]
+        shown = [one for one in self.get_params(ctx) if not one.hidden]
+        # A line each: what typer's own have to add stands behind a comma.
+        options = [(", ".join(one.opts), f"{(one.help or '').partition(',')[0].rstrip('.')}.") for one in shown]
         console.print(_rows(options, max(len(names) for names, _ in options)))
         if self.epilog:
             console.print(f"\n{self.epilog}", highlight=False)

@@ -1,5 +1,6 @@
 """The jobs that look before anything is fitted: what there is, what a cache holds as arrays, clusters, layers.
 
+asked            Images asked about, of a cache or of elsewhere.
 catalogue        Heads, backbones and layers that there are, as rows.
 choosing         Images to label next: the job, from a cache and the labels so far to a file to fill in.
 cluster_page     Page of a clustering without scripts: maps and clusters.
@@ -9,7 +10,10 @@ known_labels     Labels that are known so far, and the file in which a person ad
 networks         Layers of a network, of a checkpoint or of a saved model.
 next_images      Values that the choice returns, for its page, its command and its callers.
 opened           Cache opened in Python: images, labels and embeddings as arrays.
-options          Options of a clustering, and of choosing images to label next.
+options          Options of a clustering, of choosing images to label next, and of a search.
+similar_page     Page of images that are alike.
+similar_summary  Values that `similar` returns, for its page, its command and its callers.
+similarity       Search of a cache for images that are alike.
 """
 
 import lazy_loader

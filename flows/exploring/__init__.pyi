@@ -15,3 +15,7 @@ from .options import ClusterKeywords as ClusterKeywords
 from .options import ClusterOptions as ClusterOptions
 from .options import NextKeywords as NextKeywords
 from .options import NextOptions as NextOptions
+from .options import SimilarKeywords as SimilarKeywords
+from .options import SimilarOptions as SimilarOptions
+from .similar_summary import SimilarSummary as SimilarSummary
+from .similarity import similar as similar

@@ -1,11 +1,11 @@
-"""Options of a clustering, and of choosing images to label next."""
+"""Options of a clustering, of choosing images to label next, and of a search for images that are alike."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal, TypedDict
 
-from headstart.extractors.spec import Option
+from headstart.extractors.spec import Device, Option, Workers
 from headstart.flows.options import Progress, Task
 
 StrategyName = Literal["typical", "centroids", "margin", "entropy", "gradients", "dropout", "random"]
@@ -119,4 +119,62 @@ class NextKeywords(TypedDict, total=False):
     tap: str | None
     seed: int
     out: str | Path | None
+    progress: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class SimilarOptions:
+    """Options of a search for images that are alike, beside the cache and the images.
+
+    Parameters
+    ----------
+    k : int
+        Neighbours of each image.
+    all_pairs : float, optional
+        Find in place of neighbours every pair of the cache's images whose cosine is at least this.
+    most : int
+        Pairs that are kept, the closest first; all are counted.
+    page : path-like, optional
+        Write an HTML page with pictures here.
+    backbone, key, tap : str, optional
+        Which embeddings; needed where the cache has several. Of a ``MODULE:CALLABLE`` backbone, which is code,
+        `backbone` says that it may run, to embed files that the cache does not know.
+    weights : str, optional
+        Where the backbone's weights are, if they are no longer where they were.
+    device, workers
+        See `extractors.spec.settings.Settings`.
+    progress : bool
+        Show bars on standard error.
+    """
+
+    k: Annotated[int, Option("Neighbours of each image.", least=1)] = 10
+    all_pairs: Annotated[
+        float | None, Option("Every pair of the cache's images with this cosine at least, as .95.")
+    ] = None
+    most: Annotated[int, Option("Pairs that are kept; all are counted.", least=1)] = 1000
+    page: Annotated[str | Path | None, Option("An .html file, to be written with pictures.", unset="not written")] = (
+        None
+    )
+    backbone: Annotated[str | None, Option("Which backbone's embeddings.")] = None
+    key: Annotated[str | None, Option("Id of the key, where a backbone has several.")] = None
+    tap: Annotated[str | None, Option("Which tap, where there are several.")] = None
+    weights: Annotated[str | None, Option("Where the backbone's weights are now, if they were moved.")] = None
+    device: Device = "auto"
+    workers: Workers = None
+    progress: Progress = False
+
+
+class SimilarKeywords(TypedDict, total=False):
+    """`SimilarOptions`, as the keywords of a function."""
+
+    k: int
+    all_pairs: float | None
+    most: int
+    page: str | Path | None
+    backbone: str | None
+    key: str | None
+    tap: str | None
+    weights: str | None
+    device: str
+    workers: int | None
     progress: bool

@@ -12,6 +12,7 @@ onnx_file   ONNX file from pixels to probabilities.
 options     Options of a prediction, and of taking a model away.
 pixels      Images that lie in no file, as encoded files.
 prediction  Predictions of one call, written down.
+prediction_page  Page of pictures with what was predicted of each.
 """
 
 import lazy_loader

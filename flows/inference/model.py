@@ -19,7 +19,9 @@ from headstart.flows.inference.answers import Predictions
 from headstart.flows.inference.doubts import add_doubt, judge_images, refuse_without_doubt
 from headstart.flows.inference.given import images_given, notes_on
 from headstart.flows.inference.options import PredictKeywords, PredictOptions
+from headstart.flows.inference.prediction_page import write_page
 from headstart.flows.options import taken
+from headstart.flows.output import check_named
 from headstart.heads.coverage import read_doubt
 from headstart.heads.prediction import predict as predict_classes
 from headstart.heads.prediction import predict_numbers
@@ -66,7 +68,7 @@ class Model(JobResult, says="{card[head]} of {_answers}, on {_backbone}, in {fol
         self.folder, self.options = model_folder(folder), options
         self.head, self.card = load_model(self.folder, own=options.trust)
         self.key = _embedding_key(self.card, self.folder)
-        _refuse_unnamed_code(self.key, options.backbone, self.folder)
+        refuse_unnamed_code(self.key, options.backbone, self.folder)
         self.doubt = read_doubt(self.folder.resolve(), self.card)
         if options.abstain:
             refuse_without_doubt(self.doubt, self.folder)
@@ -93,7 +95,7 @@ class Model(JobResult, says="{card[head]} of {_answers}, on {_backbone}, in {fol
     def _backbone(self) -> str:
         return short_name(self.key.backbone)
 
-    def predict(self, images: Any, *, all_classes: bool | None = None) -> Predictions:
+    def predict(self, images: Any, *, all_classes: bool | None = None, page: str | Path | None = None) -> Predictions:
         """Predict one image or several; what cannot be read keeps its row, with the reason.
 
         Parameters
@@ -102,16 +104,23 @@ class Model(JobResult, says="{card[head]} of {_answers}, on {_backbone}, in {fol
             See `flows.inference.given.images_given`.
         all_classes : bool, optional
             Add the probability of every class; by default as the model was loaded.
+        page : path-like, optional
+            Write a page of pictures here; by default as the model was loaded.
 
         Returns
         -------
         Predictions
             As `flows.inference.prediction.predict` returns them.
         """
-        return Predictions(self.predict_noted(images, all_classes=all_classes)[0])
+        return Predictions(self.predict_noted(images, all_classes=all_classes, page=page)[0])
 
-    def predict_noted(self, images: Any, *, all_classes: bool | None = None) -> tuple[pd.DataFrame, list[str]]:
+    def predict_noted(
+        self, images: Any, *, all_classes: bool | None = None, page: str | Path | None = None
+    ) -> tuple[pd.DataFrame, list[str]]:
         """Predict, and give notes for people beside the rows: files passed over, and pictures to look at."""
+        page = page or self.options.page
+        if page is not None:
+            check_named(Path(page), (".html",))
         every = self.options.all_classes if all_classes is None else all_classes
         with tempfile.TemporaryDirectory(prefix="headstart-") as place:
             given = images_given(images, Path(place))
@@ -132,9 +141,12 @@ class Model(JobResult, says="{card[head]} of {_answers}, on {_backbone}, in {fol
                 remarks.update(found.as_dict())
                 names |= dict(zip(rows["digest"], part.names, strict=True))
                 tables.append(named.join(predicted).join(rows["reason"]))
+            table = pd.concat(tables, ignore_index=True)
+            ends, title = self.key.range, f"{self.card['head']} on {self._backbone}"
+            cut = write_page(Path(page), table, given, self.classes, title, ends) if page is not None else []
         noticed = remarks.notes(names, leave_out=["equal"], settled=True)  # equal answers are no wonder
         mean = f"each answer is the mean over {len(self._averaged) + 1} views of the image, as the model was scored"
-        return pd.concat(tables, ignore_index=True), [*notes_on(given), *([mean] if self._averaged else []), *noticed]
+        return table, [*notes_on(given), *([mean] if self._averaged else []), *noticed, *cut]
 
     @property
     def tail_layer(self) -> str | None:
@@ -251,11 +263,17 @@ def _embedding_key(card: Card, model: Path) -> EmbeddingKey:
         raise JobError(f"{model}: its embedding key cannot be read ({error}); fit the model again") from error
 
 
-def _refuse_unnamed_code(key: EmbeddingKey, backbone: str | None, model: Path) -> None:
-    """Import a callable only on the word of the caller: a model may come from anywhere, and importing is running."""
+def refuse_unnamed_code(key: EmbeddingKey, backbone: str | None, place: Path) -> None:
+    """Let a callable be imported only on the word of the caller: a model may come from anywhere, a cache too.
+
+    Raises
+    ------
+    JobError
+        The key's backbone is a callable, and not the one that was named.
+    """
     if resolve_backbone(key.backbone)[0] == "callable" and backbone != key.backbone:
         raise JobError(
-            f"{model}: fitted on embeddings of {key.backbone}, which is code that would run now; "
+            f"{place}: its embeddings are those of {key.backbone}, which is code that would run now; "
             f"if you trust it, say so with --backbone {key.backbone}"
         )
 

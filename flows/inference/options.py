@@ -34,6 +34,9 @@ class PredictOptions:
         Where the backbone's weights are, if they are no longer where they were.
     trust : sequence of str
         Needed only for a model with a head of a user's own, which is code: ``module:Class`` says that it may run.
+    page : path-like, optional
+        Write an HTML page with pictures here: each with its class and probability, the least certain first, and, where
+        its folder is called like a class, whether that is right.
     cache : path-like, optional
         Keep the embeddings here; by default they are thrown away. The listing of a cache is left as it is.
     device, workers
@@ -47,6 +50,9 @@ class PredictOptions:
     backbone: _Backbone = None
     weights: _Weights = None
     trust: _Trust = ()
+    page: Annotated[str | Path | None, Option("An .html file, to be written with pictures.", unset="not written")] = (
+        None
+    )
     cache: Annotated[str | Path | None, Option("Keep the embeddings in this cache.", unset="not kept")] = None
     device: Device = "auto"
     workers: Workers = None
@@ -61,6 +67,7 @@ class PredictKeywords(TypedDict, total=False):
     backbone: str | None
     weights: str | None
     trust: Sequence[str]
+    page: str | Path | None
     cache: str | Path | None
     device: str
     workers: int | None

@@ -6,13 +6,12 @@ from typing import Any, Unpack
 import pandas as pd
 
 from headstart.extractors.atomic import write_atomically
-from headstart.flows.errors import JobError
 from headstart.flows.inference.answers import Predictions
 from headstart.flows.inference.doubts import SET, set_text
 from headstart.flows.inference.model import Model
 from headstart.flows.inference.options import PredictKeywords, PredictOptions
 from headstart.flows.options import taken
-from headstart.flows.output import emit_text
+from headstart.flows.output import check_named, emit_text
 
 
 def predict(
@@ -70,10 +69,8 @@ def check_out(out: Path | None) -> None:
     JobError
         The suffix is neither ``.csv`` nor ``.parquet``, or the folder is missing.
     """
-    if out is not None and out.suffix not in (".csv", ".parquet"):
-        raise JobError(f"{out}: unknown kind of file; name a .csv or a .parquet file")
-    if out is not None and not out.absolute().parent.is_dir():
-        raise JobError(f"{out}: its folder does not exist; make it, or name a file elsewhere")
+    if out is not None:
+        check_named(out, (".csv", ".parquet"))
 
 
 def write_predictions(predictions: pd.DataFrame, out: Path | None) -> None:

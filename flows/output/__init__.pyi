@@ -15,6 +15,7 @@ from .logs import log_event as log_event
 from .logs import record_candidate as record_candidate
 from .logs import record_shard as record_shard
 from .logs import timed as timed
+from .named_file import check_named as check_named
 from .progress import Advance as Advance
 from .progress import Begin as Begin
 from .progress import phases as phases

@@ -6,7 +6,8 @@ drift        Two-sample test whether new embeddings look like the old ones.
 few_shot     Accuracy against images per class: how much more labels would bring.
 few_shot_fits      The images that each draw takes, and fits on them.
 few_shot_interval  The interval of a mean over draws, on new images.
-near_copies  Pairs of images across splits whose features point almost the same way.
+near_copies  Pairs of images, across splits or of a whole set, whose features point almost the same way.
+nearest      Rows nearest to a query, by an exact search.
 suspects     Labels that are probably wrong, and images unlike all others.
 """
 

@@ -22,8 +22,11 @@ from .few_shot import few_shot_curve as few_shot_curve
 from .few_shot_fits import Learner as Learner
 from .near_copies import THRESHOLD as THRESHOLD
 from .near_copies import NearCopies as NearCopies
+from .near_copies import find_alike as find_alike
 from .near_copies import find_near_copies as find_near_copies
 from .near_copies import sides_of as sides_of
+from .nearest import Nearest as Nearest
+from .nearest import find_nearest as find_nearest
 from .suspects import Outlier as Outlier
 from .suspects import Suspect as Suspect
 from .suspects import find_outliers as find_outliers

@@ -1,18 +1,20 @@
-"""Near copies across splits: images whose features point almost the same way, one fitted on and the other scored."""
+"""Near copies: images whose features point almost the same way, of a whole set, or one fitted on and one scored."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import combinations
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from headstart.heads.analysis.nearest import as_float32
 from headstart.heads.errors import DataError
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
+    from headstart.heads.analysis.nearest import RowSource
     from headstart.heads.splits import SplitPlan
 
     Floats = NDArray[np.float32]
@@ -34,12 +36,12 @@ _COLUMNS_AT_ONCE = 4096  # of the other: 32 MB, and 16 MB for the product
 
 @dataclass(frozen=True)
 class NearCopies:
-    """Pairs of rows on different sides, highest cosine first.
+    """Pairs of rows, highest cosine first.
 
     Attributes
     ----------
     rows : int ndarray of shape (n_pairs, 2)
-        The pair's row on the lower-numbered side, then the other.
+        The pair's row on the lower-numbered side, then the other; without sides, the lower row first.
     cosine : float32 ndarray of shape (n_pairs,)
     n_found : int
         Pairs above the threshold, of which `rows` holds the first.
@@ -85,13 +87,12 @@ def find_near_copies(
         Shapes do not agree, a number is out of its range, or features are not finite.
     """
     X, numbers = np.asarray(features), np.asarray(sides)
+    _check(threshold, most)
     if X.ndim != 2 or numbers.shape != X.shape[:1] or numbers.dtype.kind not in "iu":
         raise DataError(
             f"features have shape {X.shape}, sides shape {numbers.shape} and dtype {numbers.dtype}; expected "
             "(n_images, n_features) and a whole number for each image"
         )
-    if not 0 < threshold <= 1 or most < 1:
-        raise DataError(f"threshold is {threshold!r} and most {most!r}, expected above 0 and at most 1, and at least 1")
     lengths = _lengths(X)
     found = _Worst(most)
     for first, second in combinations(np.unique(numbers[numbers >= 0]), 2):
@@ -99,15 +100,46 @@ def find_near_copies(
     return found.sorted()
 
 
-def _lengths(X: NDArray[Any]) -> Floats:
+def find_alike(features: RowSource, *, threshold: float, most: int = 100) -> NearCopies:
+    """Return the pairs of rows of a whole set whose cosine is at least `threshold`.
+
+    Every pair is compared once, as by `find_near_copies`.
+
+    Parameters
+    ----------
+    features : array or memory map of shape (n_images, n_features)
+        Any float dtype, read a few rows at a time. A row of zeros is like no other.
+    threshold : float
+        Above 0, at most 1.
+    most : int
+        Pairs returned; all are counted.
+
+    Raises
+    ------
+    DataError
+        A number is out of its range, or features are not finite.
+    """
+    _check(threshold, most)
+    every, found = np.arange(features.shape[0]), _Worst(most)
+    _compare(features, _lengths(features), every, every, threshold, found, once=True)
+    return found.sorted()
+
+
+def _check(threshold: float, most: int) -> None:
+    if not 0 < threshold <= 1 or most < 1:
+        raise DataError(f"threshold is {threshold!r} and most {most!r}, expected above 0 and at most 1, and at least 1")
+
+
+def _lengths(X: RowSource) -> Floats:
     """Return the length of each row, 1 for rows of zeros, in blocks: a cache may be float16 on disk."""
-    blocks = [X[start : start + _COLUMNS_AT_ONCE] for start in range(0, len(X), _COLUMNS_AT_ONCE)]
+    n_rows = X.shape[0]
+    blocks = (X[start : start + _COLUMNS_AT_ONCE] for start in range(0, n_rows, _COLUMNS_AT_ONCE))
     squares = [np.einsum("ij,ij->i", block, block, dtype=np.float64) for block in blocks]
     lengths = np.sqrt(np.concatenate([np.empty(0), *squares]))
     wrong = np.flatnonzero(~np.isfinite(lengths))
     if len(wrong):
         raise DataError(
-            f"{len(wrong)} of {len(X)} rows hold NaN or infinite values (first row: {wrong[0]}); extract these images "
+            f"{len(wrong)} of {n_rows} rows hold NaN or infinite values (first row: {wrong[0]}); extract these images "
             "again with --precision fp32, or leave them out",
             rows=wrong.tolist(),
         )
@@ -115,18 +147,23 @@ def _lengths(X: NDArray[Any]) -> Floats:
     return np.asarray(lengths, dtype=np.float32)
 
 
-def _compare(X: NDArray[Any], lengths: Floats, left: Rows, right: Rows, threshold: float, found: _Worst) -> None:
+def _compare(
+    X: RowSource, lengths: Floats, left: Rows, right: Rows, threshold: float, found: _Worst, *, once: bool = False
+) -> None:
+    """Compare rows with others, or, `once`, with those behind them, where both are the same in their order."""
     for start in range(0, len(left), _ROWS_AT_ONCE):
         rows = left[start : start + _ROWS_AT_ONCE]
         block = _unit(X, lengths, rows)
-        for other in range(0, len(right), _COLUMNS_AT_ONCE):
+        for other in range(start if once else 0, len(right), _COLUMNS_AT_ONCE):
             columns = right[other : other + _COLUMNS_AT_ONCE]
             cosine = block @ _unit(X, lengths, columns).T
+            if once and columns[0] <= rows[-1]:
+                cosine[columns <= rows[:, None]] = -1.0
             found.add(rows, columns, cosine, threshold)
 
 
-def _unit(X: NDArray[Any], lengths: Floats, rows: Rows) -> Floats:
-    return np.asarray(X[rows].astype(np.float32, copy=False) / lengths[rows, None], dtype=np.float32)
+def _unit(X: RowSource, lengths: Floats, rows: Rows) -> Floats:
+    return as_float32(X[rows]) / lengths[rows, None]
 
 
 class _Worst:

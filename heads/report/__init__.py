@@ -8,6 +8,7 @@ galleries    Pictures of mistakes, labels to check, outliers and near copies.
 nested_text  Wording and table of a nested score.
 number_page  Page about heads that predict a number.
 page         Page about heads that tell classes apart.
+picture_page Page of pictures with captions, some at a time.
 rendering    Template filled in.
 rows         Candidates and scores that a fit found, as rows.
 table        Table of candidates: which rows it opens with, and their drawn intervals.

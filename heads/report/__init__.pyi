@@ -16,6 +16,10 @@ from .nested_text import stability_text as stability_text
 from .number_page import NumberReport as NumberReport
 from .number_page import render_number_report as render_number_report
 from .page import render_report as render_report
+from .picture_page import Picture as Picture
+from .picture_page import PicturePage as PicturePage
+from .picture_page import Tile as Tile
+from .picture_page import render_picture_page as render_picture_page
 from .rendering import render as render
 from .rows import NO_SCORE as NO_SCORE
 from .rows import CandidateRow as CandidateRow

@@ -1,8 +1,6 @@
 """One self-contained HTML page about an experiment: what won, how well, where it errs, and what was run."""
 
-from base64 import b64encode
 from datetime import datetime
-from hashlib import sha256
 from itertools import zip_longest
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -36,7 +34,7 @@ from headstart.heads.report.galleries import (
     suspects_gallery,
 )
 from headstart.heads.report.nested_text import nested_table
-from headstart.heads.report.rendering import part, render
+from headstart.heads.report.rendering import part, render, script_digest
 from headstart.heads.report.table import candidate_table, controls_table, score_tiles
 from headstart.heads.report.text import headline, interval_text, printable, score_text
 from headstart.heads.scoring import find_metric, metric_name
@@ -107,7 +105,7 @@ def render_report(data: ReportData) -> str:
         curves=_curves(data),
         provenance=data.provenance,
         script=script,
-        digest=b64encode(sha256(script.encode()).digest()).decode("ascii"),
+        digest=script_digest(script),
     )
 
 

@@ -1,6 +1,8 @@
 """A template of this wing, filled in."""
 
+from base64 import b64encode
 from functools import cache
+from hashlib import sha256
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -24,6 +26,11 @@ def _environment() -> Environment:
 def part(name: str) -> str:
     """Text of a style sheet or script."""
     return (_FOLDER / name).read_text(encoding="utf-8")
+
+
+def script_digest(script: str) -> str:
+    """Digest by which a page's policy allows a script, and no other."""
+    return b64encode(sha256(script.encode()).digest()).decode("ascii")
 
 
 def render(template: str, /, **values: object) -> str:

@@ -26,7 +26,15 @@ from headstart.flows.cli import predict as cli_predict
 from headstart.flows.cli.app import app
 from headstart.flows.experiment.tables import Experiment, FitTable
 from headstart.flows.exploring.clustering import cluster
-from headstart.flows.exploring.options import ClusterKeywords, ClusterOptions, NextKeywords, NextOptions
+from headstart.flows.exploring.options import (
+    ClusterKeywords,
+    ClusterOptions,
+    NextKeywords,
+    NextOptions,
+    SimilarKeywords,
+    SimilarOptions,
+)
+from headstart.flows.exploring.similarity import similar
 from headstart.flows.extraction.job import extract
 from headstart.flows.finetune_options import FinetuneKeywords, FinetuneOptions
 from headstart.flows.fitting.finetuning import finetune
@@ -80,6 +88,7 @@ KEYWORDS = [
     (PredictOptions, PredictKeywords),
     (ClusterOptions, ClusterKeywords),
     (NextOptions, NextKeywords),
+    (SimilarOptions, SimilarKeywords),
     (FinetuneOptions, FinetuneKeywords),
 ]
 COMMANDS = [
@@ -88,6 +97,7 @@ COMMANDS = [
     (PredictOptions, cli_predict.predict),
     (ClusterOptions, cli_clustering.cluster),
     (NextOptions, cli_clustering.next),
+    (SimilarOptions, cli_clustering.similar),
     (FinetuneOptions, cli_networks.finetune),
 ]
 HOLDERS = [holder for holder, _ in KEYWORDS]
@@ -198,6 +208,7 @@ def _explained(name: str, text: str) -> bool:
         (partial(extract, "photos"), "weight", "weights"),
         (partial(predict, "model"), "all_class", "all_classes"),
         (cluster, "min_size", "min_cluster_size"),
+        (similar, "all_pair", "all_pairs"),
         (partial(finetune, from_layer="layer4"), "layer_decays", "layer_decay"),
     ],
 )

@@ -87,8 +87,10 @@ def _every_result() -> dict[str, Any]:
         "nightly": night,
         "open": headstart.open(cache),
         "predict": headstart.predict("photos.results", "new-photos"),
+        "rank": headstart.rank(cache),
         "results": headstart.results(),
         "run": RunSummary(extracted, found),
+        "similar": headstart.similar(cache, "new-photos", k=2),
         "summarize": headstart.summarize("small_cnn"),
         "verify": headstart.verify(cache),
     }
@@ -151,6 +153,7 @@ def test_a_result_gives_the_rows_that_matter_as_a_data_frame(results: dict[str, 
         ("finetune", "plot_history"),
         ("finetune", "plot_confusion"),
         ("cluster", "plot_map"),
+        ("rank", "plot_layers"),
         ("results", "plot_runs"),
     ],
 )
@@ -167,7 +170,7 @@ def test_the_drawings_are_all_looked_at(results: dict[str, Any]) -> None:
     known = {drawing for result in results.values() for drawing in drawings_of(result)}
     assert known == {
         *("plot_candidates", "plot_confusion", "plot_few_shot", "plot_predictions"),
-        *("plot_history", "plot_map", "plot_runs"),
+        *("plot_history", "plot_layers", "plot_map", "plot_runs"),
     }
 
 

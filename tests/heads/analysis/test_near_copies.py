@@ -103,3 +103,17 @@ def test_rows_that_are_not_finite_are_named():
     with pytest.raises(DataError, match=r"2 of 60 rows hold NaN or infinite values \(first row: 3\)") as caught:
         find_near_copies(X, np.arange(60) % 2)
     assert caught.value.rows == (3, 9)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32"])
+def test_of_a_whole_set_every_pair_is_found_once(monkeypatch, dtype) -> None:
+    monkeypatch.setattr(module, "_ROWS_AT_ONCE", 7)
+    monkeypatch.setattr(module, "_COLUMNS_AT_ONCE", 10)
+    X = np.random.default_rng(0).normal(size=(60, 3)).astype(dtype)
+    found = module.find_alike(X, threshold=0.9, most=1000)
+    unit = X.astype(float) / np.linalg.norm(X.astype(float), axis=1, keepdims=True)
+    expected = np.argwhere(np.triu(unit @ unit.T >= 0.9, k=1))
+    assert sorted(map(tuple, found.rows)) == sorted(map(tuple, expected))
+    assert found.n_found == len(expected)
+    assert (np.diff(found.cosine) <= 0).all()
+    assert len(module.find_alike(X, threshold=0.9, most=4).rows) == 4
