@@ -2,19 +2,22 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
+from headstart.flows.output import nearby
+from headstart.flows.reporting import offer_labels
 from headstart.heads.analysis import NOISE, Clustering
-from headstart.heads.report import ClusterCard, ClusterSection, render_cluster_page
-from headstart.heads.report.charts import map_chart
+from headstart.heads.report import ClusterCard, ClusterMap, ClusterSection, render_cluster_page
 
 if TYPE_CHECKING:
     from headstart.flows.exploring.cluster_summary import ClusteringRow, ClusterSummary
 
-_MOST_POINTS = 3000
+_MOST_POINTS = 10_000
+_MOST_PICTURED = 1000  # of the points; a picture has some 3 kB
 _MOST_CLUSTERS = 60
 _MOST_PICTURES, _MOST_OF_A_CLUSTER, _FEWEST = 320, 8, 4  # of a method, and of one cluster
 
@@ -27,6 +30,7 @@ def render_clusters(
     chosen: Sequence[Clustering],
     features: npt.NDArray[np.float32],
     points: npt.NDArray[np.float64],
+    paths: Sequence[str],
     labels: Labels | None,
     show: Callable[[npt.NDArray[np.intp]], Sequence[tuple[str, bytes | None]]],
 ) -> str:
@@ -40,6 +44,8 @@ def render_clusters(
         What was clustered.
     points : float64 array (n_images, 2)
         Places on the map.
+    paths : sequence of str
+        (n_images,)
     labels : (int array (n_images,), list of str) or None
     show : callable
         Gives path and picture of images, by their rows.
@@ -48,47 +54,59 @@ def render_clusters(
     if len(shown) > _MOST_POINTS:
         shown = np.sort(np.random.default_rng(0).choice(shown, _MOST_POINTS, replace=False))
     sections = [
-        _section(one, found, _chart(points, shown, one.clusters, _names(one), "none", f"{one.method}-map"))
+        _with_cards(_section(one, found, shown), one, features, labels, show)
         for one, found in zip(chosen, summary.methods, strict=True)
     ]
-    sections = [
-        _with_cards(section, one, features, labels, show) for section, one in zip(sections, chosen, strict=True)
-    ]
     if labels is not None:
-        chart = _chart(points, shown, labels[0], labels[1], "no label", "labels-map")
+        groups, names = _grouped(labels[0][shown], labels[1], "no label")
         title = f"{summary.target}: what the labels say"
-        sections.append(ClusterSection(name="labels", title=title, numbers={}, chart=chart))
+        sections.append(ClusterSection(name="labels", title=title, numbers={}, groups=groups, names=names))
     intro = f"{summary.backbone} · {summary.tap} · map by {summary.map.upper()}"
     if len(shown) < len(points):
         intro += f" of {len(shown)} of the images"
-    return render_cluster_page(f"Clusters of {summary.images} images", intro, summary.notes, sections)
+    title, on_map = f"Clusters of {summary.images} images", _on_map(summary, points, paths, labels, shown, show)
+    return render_cluster_page(title, intro, summary.notes, sections, on_map)
 
 
-def _section(one: Clustering, found: "ClusteringRow", chart: str) -> ClusterSection:
+def _on_map(
+    summary: "ClusterSummary",
+    points: npt.NDArray[np.float64],
+    paths: Sequence[str],
+    labels: Labels | None,
+    shown: npt.NDArray[np.intp],
+    show: Callable[[npt.NDArray[np.intp]], Sequence[tuple[str, bytes | None]]],
+) -> ClusterMap:
+    """Gather the images of the map, some with pictures, and what may be labelled."""
+    numbers, names = labels or (np.full(len(paths), -1), [])
+    labelling = offer_labels(
+        paths,
+        numbers,
+        names,
+        shown,
+        column=summary.target or "label",
+        name=Path(summary.cache).resolve().name.removesuffix(".headstart"),
+        command=["headstart", "fit", nearby(summary.cache)],
+    )
+    pictured = np.sort(np.random.default_rng(0).permutation(len(shown))[:_MOST_PICTURED])
+    thumbnails: list[bytes | None] = [None] * len(shown)
+    for at, (_, jpeg) in zip(pictured.tolist(), show(shown[pictured]), strict=True):
+        thumbnails[at] = jpeg
+    return ClusterMap(points=points[shown], thumbnails=thumbnails, labelling=labelling)
+
+
+def _section(one: Clustering, found: "ClusteringRow", shown: npt.NDArray[np.intp]) -> ClusterSection:
     numbers = {"clusters": str(found.clusters)}
     if found.noise:
         numbers["images in none"] = str(found.noise)
     measured = {"silhouette": found.silhouette, "agreement (ARI)": found.ari, "information (NMI)": found.nmi}
     numbers |= {name: f"{value:.3f}" for name, value in measured.items() if value is not None}
-    return ClusterSection(name=one.method, title=one.method, numbers=numbers, chart=chart)
+    groups, names = _grouped(one.clusters[shown], [str(number) for number in range(one.n_clusters)], "none")
+    return ClusterSection(name=one.method, title=one.method, numbers=numbers, groups=groups, names=names)
 
 
-def _names(one: Clustering) -> list[str]:
-    return [str(number) for number in range(one.n_clusters)]
-
-
-def _chart(
-    points: npt.NDArray[np.float64],
-    shown: npt.NDArray[np.intp],
-    numbers: npt.NDArray[Any],
-    names: list[str],
-    without: str,
-    name: str,
-) -> str:
-    """Draw a map; images without a number come last, under a name of their own."""
-    numbered = np.where(numbers == NOISE, len(names), numbers)[shown]
-    nowhere = np.zeros(len(shown), dtype=bool)
-    return map_chart(points[shown], numbered, nowhere, [*names, without], name=name)
+def _grouped(numbers: npt.NDArray[Any], names: list[str], without: str) -> tuple[npt.NDArray[np.intp], list[str]]:
+    """Give images without a number the last one, under a name of their own."""
+    return np.where(numbers == NOISE, len(names), numbers), [*names, without]
 
 
 def _with_cards(
@@ -106,7 +124,7 @@ def _with_cards(
     pictures = iter(show(np.concatenate(typical)) if typical else [])
     cards = [
         ClusterCard(
-            name=str(number),
+            number=number,
             n_images=len(rows),
             most=_most(labels[0][rows], labels[1]) if labels else "",
             pictures=[next(pictures) for _ in some],

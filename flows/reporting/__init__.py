@@ -5,6 +5,7 @@ doubt          Sets and outliers of a winner, calibrated and measured.
 exhibits       Pictures that a report shows: mistakes, right answers, doubtful labels, the map.
 explanation    Order of the steps from a concluded fit to its report.
 few_shot_file  File `few_shot.csv` of accuracy against images per class.
+labelling      Labels that a page takes, and what its table holds.
 number_report  Ingredients of the report of a fit that predicts numbers.
 out_of_fold    Predictions of the winner for its own images, each by a fit without it.
 report         Ingredients of the report of a fit that tells classes apart.

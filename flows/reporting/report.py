@@ -1,5 +1,6 @@
 """The report of a fit that tells classes apart, from what was found and from pictures of its images."""
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -11,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from headstart.extractors.atomic import write_atomically
+from headstart.extractors.cache import number_digests
 from headstart.flows.problem import Problem
 from headstart.flows.reporting.analysis import Analysis
 from headstart.flows.reporting.exhibits import (
@@ -21,14 +23,16 @@ from headstart.flows.reporting.exhibits import (
     show_right,
     show_suspects,
 )
-from headstart.heads.report import Curve, ReportData, params_text, render_report
+from headstart.flows.reporting.labelling import offer_labels
+from headstart.heads.report import Curve, Labelling, ReportData, params_text, render_report
 from headstart.heads.splits import SplitPlan
 from headstart.heads.sweep import FinalScore, Result
 
 if TYPE_CHECKING:
     from headstart.flows.fit_summary import FitSummary
 
-_MOST_POINTS = 1000  # on the map, each with a picture of some 2 kB
+_MOST_POINTS = 10_000  # on the map
+_MOST_PICTURED = 1000  # of them; a picture has some 2 kB
 
 
 def write_report(
@@ -72,6 +76,7 @@ def write_report(
         suspects=show_suspects(problem, found),
         outliers=show_outliers(problem, found),
         near_copies=show_copies(problem, found.near_copies),
+        labelling=_labelling(problem, plan, summary.command),
         **vars(_map(problem, plan, winner, test_score)),
     )
     write_atomically(Path(summary.report), render_report(data).encode())
@@ -100,7 +105,36 @@ def _map(problem: Problem, plan: SplitPlan, winner: Result, test_score: FinalSco
         embedding_is_test=np.isin(shown, plan.test),
         embedding_right=_right(problem, test_score)[shown],
         embedding_paths=problem.images.paths(shown),
-        embedding_thumbnails=show_points(problem, shown),
+        embedding_thumbnails=_pictures(problem, shown),
+    )
+
+
+def _pictures(problem: Problem, shown: npt.NDArray[np.intp]) -> list[bytes | None]:
+    """Return pictures of some images, drawn at random; None for the others."""
+    at = np.sort(np.random.default_rng(0).permutation(len(shown))[:_MOST_PICTURED])
+    found: list[bytes | None] = [None] * len(shown)
+    for number, picture in zip(at.tolist(), show_points(problem, shown[at]), strict=True):
+        found[number] = picture
+    return found
+
+
+def _labelling(problem: Problem, plan: SplitPlan, command: str) -> Labelling:
+    """Let a reader label the images of the map; splits and groups go with the labels, which may have brought them."""
+    columns: dict[str, list[str | None]] = {}
+    if problem.split is not None:
+        columns["split"] = problem.split.tolist()
+    contents = number_digests(problem.images.digest)
+    if len(np.unique(problem.groups)) < len(np.unique(contents)):  # more belongs together than copies of one image
+        columns["group"] = [str(group) for group in problem.groups.tolist()]
+    return offer_labels(
+        problem.images.files["path"].to_pylist(),
+        problem.y,
+        problem.class_names,
+        _map_rows(plan, len(problem.y)),
+        column=problem.target,
+        name=problem.name,
+        command=shlex.split(command),
+        columns=columns,
     )
 
 

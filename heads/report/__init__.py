@@ -3,7 +3,7 @@
 classes      Scores, curves and right answers of each class.
 cluster_page Page about groups of images, with their pictures.
 data         Values that a page shows, checked.
-exhibits     Images, probabilities and curves that a page shows, as rows.
+exhibits     Images, labels, probabilities and curves that a page shows, as rows.
 galleries    Pictures of mistakes, labels to check, outliers and near copies.
 nested_text  Wording and table of a nested score.
 number_page  Page about heads that predict a number.

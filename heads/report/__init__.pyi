@@ -1,10 +1,12 @@
 from .cluster_page import ClusterCard as ClusterCard
+from .cluster_page import ClusterMap as ClusterMap
 from .cluster_page import ClusterSection as ClusterSection
 from .cluster_page import render_cluster_page as render_cluster_page
 from .data import ReportData as ReportData
 from .exhibits import CopyPair as CopyPair
 from .exhibits import CopyPairs as CopyPairs
 from .exhibits import Curve as Curve
+from .exhibits import Labelling as Labelling
 from .exhibits import Mistake as Mistake
 from .exhibits import OutlierRow as OutlierRow
 from .exhibits import Reliability as Reliability

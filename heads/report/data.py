@@ -11,6 +11,7 @@ from headstart.heads.errors import DataError
 from headstart.heads.report.exhibits import (
     CopyPairs,
     Curve,
+    Labelling,
     Mistake,
     OutlierRow,
     Reliability,
@@ -55,7 +56,7 @@ class ReportData:
     probability : (n_test, n_classes) float or None
         What the winner gave each class of each test image.
     embedding : (n_images, n_features) float
-        For the map: at most about 2000 images, train and test.
+        For the map: at most about 10 000 images, train and test.
     embedding_labels : (n_images,) int
     embedding_is_test : (n_images,) bool
     mistakes : sequence of Mistake
@@ -80,7 +81,8 @@ class ReportData:
     embedding_paths : sequence of str
         (n_images,) paths of the points on the map, or none at all.
     embedding_thumbnails : sequence of bytes or None
-        (n_images,) JPEGs of the points on the map; or none at all. 1000 of 2 kB make 2.7 megabytes.
+        (n_images,) JPEGs of the points on the map, None for those without; or none at all. 1000 of 2 kB make 2.7
+        megabytes.
     embedding_right : (n_images,) int, or None
         1 for images of the map that the winner has right, 0 for those that it has wrong, -1 for those not scored.
     classes : sequence of ClassScore
@@ -91,6 +93,8 @@ class ReportData:
         That makes the fit again.
     files : mapping of str to str
         By what they are called, the names of files and folders beside the page.
+    labelling : Labelling or None
+        What a reader may label on the page; its images begin with those of the map.
 
     Raises
     ------
@@ -132,6 +136,7 @@ class ReportData:
     right: Sequence[RightAnswer] = ()
     command: str = ""
     files: Mapping[str, str] = field(default_factory=dict)
+    labelling: Labelling | None = None
 
     def __post_init__(self) -> None:
         self._check_shapes()

@@ -1,7 +1,9 @@
-"""Exhibits of images and probabilities in the report: mistakes, labels to check, near copies, reliability, curves."""
+"""Exhibits of a page: mistakes, labels to check and to give, near copies, reliability, curves."""
 
+import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from hashlib import sha256
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # loads scikit-learn, for which a table of rows need not wait
@@ -96,3 +98,53 @@ class Curve:
 
     name: str
     history: Sequence[Mapping[str, float | int | None]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Labelling:
+    """Images that a reader may label on a page, and the table that the page then gives.
+
+    Attributes
+    ----------
+    file, column : str
+        Names of the table and of its label column.
+    paths : sequence of str
+        (n_images,) Of all images that the table may hold, those of the page's map first and in its order.
+    given : sequence of int
+        (n_images,) Present labels, which index `names`; -1 is none.
+    names : sequence of str
+    command : str
+        That fits on the table.
+    columns : mapping of str to sequence of str or None
+        (n_images,) Further columns of the table, such as ``split``.
+    n_beyond : int
+        Labelled images that the page has no room for.
+    """
+
+    file: str
+    column: str
+    paths: Sequence[str]
+    given: Sequence[int]
+    names: Sequence[str]
+    command: str
+    columns: Mapping[str, Sequence[str | None]] = field(default_factory=dict)
+    n_beyond: int = 0
+
+    def details(self) -> dict[str, object]:
+        """Values for the page's script; equal images and labels have one `key`, under which a browser keeps the work."""
+        found = {name: value for name, value in vars(self).items() if name != "n_beyond"}
+        stands_for = json.dumps(
+            [self.column, list(self.paths), [self.names[at] if at >= 0 else "" for at in self.given]]
+        )
+        key = f"headstart labels {sha256(stands_for.encode()).hexdigest()[:24]}"
+        return found | {"key": key, "holds": self._holds()}
+
+    def _holds(self) -> str:
+        n_given = sum(at >= 0 for at in self.given)
+        if not n_given:
+            return f"{self.file} holds the images that you label, and no others."
+        beyond = f" {self.n_beyond} more have no room in this page: add their rows." if self.n_beyond else ""
+        return (
+            f"{self.file} holds the labels of {n_given} images as they were, with your changes and additions: "
+            f"a fit takes it in place of the labels of before.{beyond}"
+        )

@@ -53,8 +53,8 @@ LEGEND_CLASSES = len(PALETTE)
 def render_report(data: ReportData) -> str:
     """Render the page: HTML that loads nothing, runs one script of its own, and is the same for the same data.
 
-    It reads well without the script too, which sorts and filters the table, filters the mistakes and shows what is
-    under the pointer on the map. The page's policy allows this script by its digest, and no other.
+    It reads well without the script too, which sorts and filters the table, filters the mistakes, shows what is under
+    the pointer on the map, and takes labels. The page's policy allows this script by its digest, and no other.
 
     Parameters
     ----------
@@ -70,7 +70,7 @@ def render_report(data: ReportData) -> str:
     DataError
         The embedding is empty or not finite.
     """
-    script = part("page.js")
+    script = "\n".join(part(name) for name in ("labels.js", "map.js", "page.js"))
     return render(
         "page.html.jinja",
         title=data.title,
@@ -106,6 +106,7 @@ def render_report(data: ReportData) -> str:
         provenance=data.provenance,
         script=script,
         digest=script_digest(script),
+        labelling=data.labelling.details() if data.labelling else None,
     )
 
 

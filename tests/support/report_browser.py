@@ -116,9 +116,32 @@ class Browser:
         for kind in ("mousePressed", "mouseReleased"):
             self.send("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
 
-    def press(self, key):
-        text = {"Enter": "\r", " ": " "}.get(key, "")
-        code = {"windowsVirtualKeyCode": KEYS[key], "key": key, "code": key}
+    def lasso(self, places, *, shift=False, touch=False):
+        """Draw a line through places of the window and let go."""
+        for number, (x, y) in enumerate([*places, places[-1]]):
+            last = number == len(places)
+            if touch:
+                kind = "touchEnd" if last else "touchMove" if number else "touchStart"
+                self.send("Input.dispatchTouchEvent", type=kind, touchPoints=[] if last else [{"x": x, "y": y}])
+                continue
+            kind = "mouseReleased" if last else "mouseMoved" if number else "mousePressed"
+            held = {"button": "left", "buttons": 1, "clickCount": 1, "modifiers": 8 * shift}
+            self.send("Input.dispatchMouseEvent", type=kind, x=x, y=y, **held)
+
+    def download(self, selector, folder: Path) -> Path:
+        """Click what downloads a file into an empty folder, and return where it is."""
+        self.send("Browser.setDownloadBehavior", behavior="allow", downloadPath=str(folder))
+        self.click(selector)
+        for _ in range(200):
+            found = [file for file in folder.iterdir() if file.suffix not in (".crdownload", ".tmp")]
+            if found and found[0].stat().st_size:
+                return found[0]
+            time.sleep(0.05)
+        raise TimeoutError(f"nothing was downloaded into {folder}")
+
+    def press(self, key, *, shift=False):
+        text = {"Enter": "\r"}.get(key, key if len(key) == 1 else "")
+        code = {"windowsVirtualKeyCode": KEYS.get(key) or ord(key), "key": key, "code": key, "modifiers": 8 * shift}
         self.send("Input.dispatchKeyEvent", type="keyDown" if text else "rawKeyDown", text=text, **code)
         self.send("Input.dispatchKeyEvent", type="keyUp", **code)
 

@@ -133,6 +133,7 @@ def map_details(
         "label": np.asarray(labels).tolist(),
         "test": np.asarray(is_test).astype(int).tolist(),
         "classes": list(class_names),
+        "palette": list(PALETTE),
         "paths": list(paths),
         "thumbnails": pictures,
         "right": [] if right is None else np.asarray(right).tolist(),

@@ -1,0 +1,64 @@
+"""Labels that a page takes: which images it may name, and what its table holds beside them."""
+
+import shlex
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from headstart.heads.report import Labelling
+
+_MOST_ROWS = 100_000  # of a page: with a path of 40 letters, four megabytes
+
+
+def offer_labels(
+    paths: Sequence[str],
+    numbers: npt.NDArray[np.integer],
+    names: Sequence[str],
+    shown: npt.NDArray[np.intp],
+    *,
+    column: str,
+    name: str,
+    command: Sequence[str],
+    columns: Mapping[str, Sequence[str | None]] | None = None,
+) -> Labelling:
+    """Let a reader label the images that a page shows; the table keeps the labels of all others, too.
+
+    Parameters
+    ----------
+    paths : sequence of str
+        (n_images,) As listed.
+    numbers : int array (n_images,)
+        Present labels, which index `names`; -1 is none.
+    names : sequence of str
+    shown : int array (n_shown,)
+        Rows of the images that the page shows, in its order.
+    column, name : str
+        The label column, and the cache's name.
+    command : sequence of str
+        Words of a fit, to which the table is added in place of another.
+    columns : mapping of str to sequence of str or None, optional
+        Further columns that the table keeps, (n_images,) each.
+    """
+    others = np.setdiff1d(np.flatnonzero(np.asarray(numbers) >= 0), shown)
+    n_beyond = len(others) if len(shown) + len(others) > _MOST_ROWS else 0
+    rows = np.concatenate([shown, others[: len(others) - n_beyond]]).astype(np.intp).tolist()
+    file = f"{name}-labels.csv"
+    return Labelling(
+        file=file,
+        column=column,
+        paths=[paths[row] for row in rows],
+        given=np.asarray(numbers)[rows].tolist(),
+        names=list(names),
+        command=shlex.join([*_without_labels(command), "--labels", file]),
+        columns={kind: [values[row] for row in rows] for kind, values in (columns or {}).items()},
+        n_beyond=n_beyond,
+    )
+
+
+def _without_labels(command: Sequence[str]) -> list[str]:
+    words = list(command)
+    if "--labels" in words:
+        at = words.index("--labels")
+        del words[at : at + 2]
+    return words
