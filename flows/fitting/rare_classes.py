@@ -1,6 +1,7 @@
 """Classes that are too rare to be fitted, left out with a note, so that one of them does not stop the others."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -8,7 +9,7 @@ import numpy.typing as npt
 from headstart.flows.errors import JobError
 from headstart.flows.fitting.nested import plan_fit
 from headstart.flows.options import FitOptions
-from headstart.flows.problem import Problem, count_splits
+from headstart.flows.problem import Problem, SetAside, count_splits
 from headstart.heads.errors import RareClassError
 from headstart.heads.splits import SplitPlan
 from headstart.heads.sweep import NestedPlan
@@ -48,6 +49,8 @@ def leave_out(problem: Problem, classes: npt.ArrayLike) -> Problem:
     left_out = {problem.class_names[code]: int(counts[code]) for code in np.flatnonzero(gone)}
     split = None if problem.split is None else problem.split[keep]
     understood = problem.understood.without(left_out)
+    aside = problem.images.keep(~keep).files["path"].to_pylist()
+    names, splits = [problem.class_names[code] for code in problem.y[~keep]], _splits(problem)[~keep].tolist()
     number = np.cumsum(~gone) - 1  # of each class among those that stay
     return replace(
         problem,
@@ -58,7 +61,12 @@ def leave_out(problem: Problem, classes: npt.ArrayLike) -> Problem:
         images=problem.images.keep(keep),
         embedded=[one.take(keep) for one in problem.embedded],
         understood=replace(understood, images=int(keep.sum()), splits={} if split is None else count_splits(split)),
+        set_aside=[*problem.set_aside, *map(SetAside, aside, names, splits)],
     )
+
+
+def _splits(problem: Problem) -> npt.NDArray[Any]:
+    return np.full(len(problem.y), None) if problem.split is None else problem.split
 
 
 def _without_fewer_than(problem: Problem, least: int) -> Problem:

@@ -9,6 +9,7 @@ from .label_columns import find_usual_target as find_usual_target
 from .label_columns import merge_labels as merge_labels
 from .problem import Labelled as Labelled
 from .problem import Problem as Problem
+from .problem import SetAside as SetAside
 from .problem import gather_labelled as gather_labelled
 from .problem import pose_column as pose_column
 from .problem import pose_problem as pose_problem

@@ -1,7 +1,7 @@
 """From a cache to arrays: which images, which classes, which groups, and which embeddings cover them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,15 @@ from headstart.flows.problem.label_columns import choose_targets, encode_target,
 from headstart.flows.problem.remarks import note_remarks
 from headstart.flows.problem.understood import count_splits, describe_target
 from headstart.flows.problem.views import add_views
+
+
+@dataclass(frozen=True)
+class SetAside:
+    """Labelled image of a class that is too rare to be fitted."""
+
+    path: str
+    label: str
+    split: str | None
 
 
 @dataclass(frozen=True)
@@ -51,6 +60,8 @@ class Problem:
         What all this was taken from, for people.
     task : {"classify", "regress"}
         Whether `y` holds classes or numbers.
+    set_aside : list of SetAside
+        Images of classes that are too rare.
     """
 
     name: str
@@ -65,6 +76,7 @@ class Problem:
     notes: list[str]
     understood: Understood
     task: str = "classify"
+    set_aside: list[SetAside] = field(default_factory=list)
 
     @property
     def cache(self) -> Path:

@@ -120,16 +120,17 @@ def _pictures(problem: Problem, shown: npt.NDArray[np.intp]) -> list[bytes | Non
 
 def _labelling(problem: Problem, plan: SplitPlan, command: str) -> Labelling:
     """Let a reader label the images of the map; splits and groups go with the labels, which may have brought them."""
-    columns: dict[str, list[str | None]] = {}
+    aside, columns = problem.set_aside, {}
+    names = [*problem.class_names, *dict.fromkeys(one.label for one in aside)]
     if problem.split is not None:
-        columns["split"] = problem.split.tolist()
+        columns["split"] = [*problem.split.tolist(), *(one.split for one in aside)]
     contents = number_digests(problem.images.digest)
     if len(np.unique(problem.groups)) < len(np.unique(contents)):  # more belongs together than copies of one image
-        columns["group"] = [str(group) for group in problem.groups.tolist()]
+        columns["group"] = [*map(str, problem.groups.tolist()), *[None] * len(aside)]
     return offer_labels(
-        problem.images.files["path"].to_pylist(),
-        problem.y,
-        problem.class_names,
+        [*problem.images.files["path"].to_pylist(), *(one.path for one in aside)],
+        np.array([*problem.y.tolist(), *(names.index(one.label) for one in aside)]),
+        names,
         _map_rows(plan, len(problem.y)),
         column=problem.target,
         name=problem.name,

@@ -21,6 +21,7 @@ from .page import render_report as render_report
 from .picture_page import Picture as Picture
 from .picture_page import PicturePage as PicturePage
 from .picture_page import Tile as Tile
+from .picture_page import render_label_page as render_label_page
 from .picture_page import render_picture_page as render_picture_page
 from .rendering import render as render
 from .rows import NO_SCORE as NO_SCORE

@@ -131,13 +131,11 @@ class Labelling:
     n_beyond: int = 0
 
     def details(self) -> dict[str, object]:
-        """Values for the page's script; equal images and labels have one `key`, under which a browser keeps the work."""
+        """Values for the page's script; equal images and labels have one `key`, by which a browser keeps work."""
         found = {name: value for name, value in vars(self).items() if name != "n_beyond"}
-        stands_for = json.dumps(
-            [self.column, list(self.paths), [self.names[at] if at >= 0 else "" for at in self.given]]
-        )
-        key = f"headstart labels {sha256(stands_for.encode()).hexdigest()[:24]}"
-        return found | {"key": key, "holds": self._holds()}
+        given = [self.names[at] if at >= 0 else "" for at in self.given]
+        digest = sha256(json.dumps([self.column, list(self.paths), given]).encode()).hexdigest()
+        return found | {"key": f"headstart labels {digest[:24]}", "holds": self._holds()}
 
     def _holds(self) -> str:
         n_given = sum(at >= 0 for at in self.given)

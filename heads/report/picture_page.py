@@ -3,9 +3,10 @@
 from base64 import b64encode
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from headstart.heads.report.exhibits import Labelling
 from headstart.heads.report.rendering import part, render, script_digest
 
 AT_ONCE = {"tiles": 120, "pairs": 60, "rows": 20}
@@ -113,6 +114,17 @@ def render_picture_page(
         scripts=code,
         digests=[script_digest(one) for one in code],
         **values,
+    )
+
+
+def render_label_page(page: PicturePage, labelling: Labelling) -> str:
+    """Render a page of pictures that a reader labels, one picture a tile."""
+    tiles = [replace(one, data={**one.data, "path": one.pictures[0].path}) for one in page.tiles]
+    return render_picture_page(
+        replace(page, tiles=tiles),
+        template="label_page.html.jinja",
+        scripts=("labels.js", "label_page.js"),
+        labelling=labelling.details(),
     )
 
 

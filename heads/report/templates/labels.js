@@ -33,7 +33,7 @@ const labels = (() => {
   const selected = new Set(), decided = new Map(), typed = new Set(), before = [], watchers = [];
   const unwritable = new Set(paths.flatMap((path, at) => (/\p{Surrogate}/u.test(path) ? [at] : []))); // the file's name is no text
   const MOST_PICTURES = 24;
-  let kept = true, unsaved = false, from = null;
+  let kept = true, unsaved = false, from = null, open = false;
 
   const nameOf = at => decided.get(at) ?? (given[at] < 0 ? "" : names[given[at]]);
   const isChanged = at => decided.has(at) && decided.get(at) !== (given[at] < 0 ? "" : names[given[at]]);
@@ -129,7 +129,7 @@ const labels = (() => {
   const pictures = new Map(tiles.map(tile => [numberOf(tile), tile.querySelector("img")?.src]));
 
   function show() {
-    get("labelling").hidden = !selected.size && !decided.size;
+    get("labelling").hidden = !open && !selected.size && !decided.size;
     get("label-selected").textContent = `${selected.size} selected`;
     const shown = [...selected].filter(at => pictures.get(at)).slice(0, MOST_PICTURES);
     get("label-pictures").replaceChildren(...shown.map(at => element("img", "", {src: pictures.get(at), alt: paths[at], title: paths[at]})));
@@ -199,7 +199,8 @@ const labels = (() => {
     });
   }
 
-  function start() {
+  function start(always = false) {
+    open = always;
     restore();
     for (const tile of tiles) {
       tile.append(element("span", "", {className: "named"}));

@@ -72,7 +72,7 @@ function map(name, given) {
     named.replaceChildren(disc(renamed, "currentColor", 2 * size), ...["", ...names].map((name, at) =>
       disc(renamed.filter(each => labels.nameOf(each) === name), name ? given.palette[(at - 1) % given.palette.length] : "Canvas", 1.4 * size)));
     picked.setAttribute("d", circles(shown.filter(at => labels.selected.has(at)), Math.round(size)));
-    picked.style.strokeWidth = `${size / 2}px`;
+    picked.style.strokeWidth = `${size / 3}px`;
     if (here !== null) tell(here, true);
   }
 

@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from PIL import Image
 from support.array_cache import cache_of
 from support.report_browser import CHROMIUM, Browser
 
