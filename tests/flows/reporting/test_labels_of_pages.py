@@ -1,5 +1,7 @@
 """Labels out of a page, as a person gives them: images in a lasso, a name, a table, and a fit on the table."""
 
+import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +13,7 @@ from support.report_browser import CHROMIUM, Browser
 
 from headstart.flows.exploring.clustering import cluster
 from headstart.flows.fitting.job import fit
+from headstart.flows.reporting.labelling import offer_labels
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed")
 
@@ -74,3 +77,79 @@ def test_heaps_in_a_lasso_are_named_and_a_fit_takes_the_table(browser: Browser, 
     assert dict(zip(rows["path"], rows["label"], strict=True)) == {
         path: names[of] for path, of in zip(paths, heap, strict=True)
     }
+
+
+ODD = ('ant, "red"', "bee\nline", " moth ")
+
+
+def labelled(folder: Path) -> tuple[Path, Path]:
+    """Embed three heaps, one of only three images, one label of them wrong; return cache, and labels with splits."""
+    generator = np.random.default_rng(0)
+    heap = np.array([0, 1] * 24 + [2] * 3)
+    features = np.eye(6)[heap] * 9 + generator.normal(size=(len(heap), 6))
+    cache = cache_of(folder, features, [ODD[of] for of in heap])
+    paths = [f"{ODD[of]}/{number:05d}.png" for number, of in enumerate(heap)]
+    table = pd.DataFrame({"path": paths, "kind": [ODD[of] for of in heap]})
+    table["split"] = np.where(np.arange(len(heap)) % 4 == 3, "test", "train")
+    table["group"] = [f"box {number // 2}" for number in range(len(heap))]
+    table.loc[4, "kind"] = ODD[1]
+    table.to_csv(folder / "given.csv", index=False)
+    return cache, folder / "given.csv"
+
+
+def test_a_suspect_is_mended_and_all_else_of_the_fit_stays(browser: Browser, tmp_path: Path) -> None:
+    cache, given = labelled(tmp_path)
+    first = fit(cache, ["logreg"], labels=given, min_images=4, out=tmp_path / "first")
+    browser.open(Path(first.report))
+    wrong = "[...document.querySelectorAll('#suspects li')].findIndex(each => each.dataset.path.endsWith('00004.png'))"
+    place = browser.ask(wrong) + 1
+    assert place, "the image whose label is wrong is a suspect"
+    browser.click(f"#suspects li:nth-child({place}) fieldset input")
+    (tmp_path / "downloads").mkdir()
+    table = browser.download("#label-save", tmp_path / "downloads")
+    command = browser.ask("document.querySelector('#labelling .command').textContent")
+    assert command.endswith("--labels images-labels.csv")
+    assert str(given) not in command
+
+    before, after = (pd.read_csv(file, dtype=str).set_index("path") for file in (given, table))
+    assert set(after.columns) == {"kind", "split", "group"}
+    assert len(after) == len(before), "with the class that was too rare, too"
+    changed = before["kind"] != after["kind"][before.index]
+    assert before.index[changed].tolist() == [f"{ODD[0]}/00004.png"]
+    assert (before["split"] == after["split"][before.index]).all()
+
+    second = fit(cache, ["logreg"], labels=table, min_images=4, out=tmp_path / "second")
+    assert second.test.n_images == first.test.n_images
+    assert second.test.scores["accuracy"].value == 1.0
+    assert second.suspects is None
+    (note,) = [note for note in second.notes if "classes are left out" in note]
+    assert note in first.notes
+
+
+def test_every_image_of_a_report_is_on_the_map_or_in_its_table(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("headstart.flows.reporting.report._MOST_POINTS", 10)
+    cache, given = labelled(tmp_path)
+    found = fit(cache, ["centroid"], labels=given, out=tmp_path / "results")
+    details = re.search(r'id="label-details">(.*?)</script>', Path(found.report).read_text(), re.DOTALL)
+    assert details
+    data = json.loads(details[1])
+    assert sorted(data["paths"]) == sorted(pd.read_csv(given)["path"])
+    assert len(data["given"]) == len(data["columns"]["split"]) == 51
+
+
+def test_more_images_than_a_page_has_room_for_are_told() -> None:
+    many = 100_002
+    numbers = np.zeros(many, dtype=int)
+    paths = [f"{number}.png" for number in range(many)]
+    offered = offer_labels(
+        paths,
+        numbers,
+        ["ant"],
+        np.arange(10),
+        column="label",
+        name="big",
+        command=["headstart", "fit", "a b.headstart"],
+    )
+    assert len(offered.paths) == 10
+    assert "99992 more have no room in this page: add their rows" in str(offered.details()["holds"])
+    assert offered.command == "headstart fit 'a b.headstart' --labels big-labels.csv"
