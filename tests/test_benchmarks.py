@@ -226,3 +226,10 @@ def test_other_photographs_are_told_from_ants_and_bees_and_sets_cover(
             assert share < 0.12
         else:
             assert share > float(name.split()[1]) - 0.06
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed")
+def test_the_report_benchmark_opens_a_page_and_labels_all_of_it(capsys: pytest.CaptureFixture[str]) -> None:
+    found = report("bench_report", capsys, "--images", "40", "--rounds", "1")
+    assert found["images"] == 40
+    assert min(found[name] for name in ("page_mb", "open_s", "open_slowest_s", "lasso_s", "name_s")) > 0

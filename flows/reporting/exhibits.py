@@ -12,7 +12,7 @@ from headstart.heads.report import CopyPair, CopyPairs, Mistake, OutlierRow, Rig
 from headstart.heads.sweep import FinalScore
 
 _MOST_MISTAKES = 600  # with a picture; those beyond stand in a list
-_MOST_SUSPECTS = 24
+_MOST_SUSPECTS = 240  # with a picture; the others can be judged, too
 _MOST_RIGHT = 120  # right answers of all classes together
 _MOST_OF_A_CLASS = 5  # surest, and as many least sure
 _GALLERY, _SMALL = 128, 96  # pixels: of the gallery and of the map
@@ -68,7 +68,8 @@ def show_right(problem: Problem, test_score: FinalScore, classes: Sequence[str])
 
 def show_suspects(problem: Problem, found: Analysis) -> list[SuspectRow]:
     """Show the labels that look wrong, the worst first."""
-    shown = found.suspects[:_MOST_SUSPECTS]
+    rows = np.array([one.row for one in found.suspects], dtype=np.intp)
+    pictures = [*_pictures(problem, rows[:_MOST_SUSPECTS]), *[None] * len(rows[_MOST_SUSPECTS:])]
     return [
         SuspectRow(
             path=path,
@@ -77,7 +78,7 @@ def show_suspects(problem: Problem, found: Analysis) -> list[SuspectRow]:
             probability=one.probability,
             thumbnail=picture,
         )
-        for one, (path, picture) in zip(shown, _pictured(problem, [one.row for one in shown]), strict=True)
+        for one, path, picture in zip(found.suspects, problem.images.paths(rows), pictures, strict=True)
     ]
 
 

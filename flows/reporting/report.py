@@ -76,7 +76,7 @@ def write_report(
         suspects=show_suspects(problem, found),
         outliers=show_outliers(problem, found),
         near_copies=show_copies(problem, found.near_copies),
-        labelling=_labelling(problem, plan, summary.command),
+        labelling=_labelling(problem, plan, [one.row for one in found.suspects], summary.command),
         **vars(_map(problem, plan, winner, test_score)),
     )
     write_atomically(Path(summary.report), render_report(data).encode())
@@ -118,9 +118,9 @@ def _pictures(problem: Problem, shown: npt.NDArray[np.intp]) -> list[bytes | Non
     return found
 
 
-def _labelling(problem: Problem, plan: SplitPlan, command: str) -> Labelling:
-    """Let a reader label the images of the map; splits and groups go with the labels, which may have brought them."""
-    aside, columns = problem.set_aside, {}
+def _labelling(problem: Problem, plan: SplitPlan, suspects: list[int], command: str) -> Labelling:
+    """Let a reader label the images of the map, and suspects; splits and groups that may have come with labels stay."""
+    aside, columns, on_map = problem.set_aside, {}, _map_rows(plan, len(problem.y)).tolist()
     names = [*problem.class_names, *dict.fromkeys(one.label for one in aside)]
     if problem.split is not None:
         columns["split"] = [*problem.split.tolist(), *(one.split for one in aside)]
@@ -131,7 +131,7 @@ def _labelling(problem: Problem, plan: SplitPlan, command: str) -> Labelling:
         [*problem.images.files["path"].to_pylist(), *(one.path for one in aside)],
         np.array([*problem.y.tolist(), *(names.index(one.label) for one in aside)]),
         names,
-        _map_rows(plan, len(problem.y)),
+        np.array([*on_map, *sorted({*suspects}.difference(on_map))], dtype=np.intp),
         column=problem.target,
         name=problem.name,
         command=shlex.split(command),
