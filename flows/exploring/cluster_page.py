@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
+from headstart.extractors.cache import as_bytes
 from headstart.flows.output import nearby
 from headstart.flows.reporting import offer_labels
 from headstart.heads.analysis import NOISE, Clustering
@@ -30,7 +32,7 @@ def render_clusters(
     chosen: Sequence[Clustering],
     features: npt.NDArray[np.float32],
     points: npt.NDArray[np.float64],
-    paths: Sequence[str],
+    images: pd.DataFrame,
     labels: Labels | None,
     show: Callable[[npt.NDArray[np.intp]], Sequence[tuple[str, bytes | None]]],
 ) -> str:
@@ -44,8 +46,8 @@ def render_clusters(
         What was clustered.
     points : float64 array (n_images, 2)
         Places on the map.
-    paths : sequence of str
-        (n_images,)
+    images : DataFrame
+        ``path`` and ``digest``.
     labels : (int array (n_images,), list of str) or None
     show : callable
         Gives path and picture of images, by their rows.
@@ -63,29 +65,30 @@ def render_clusters(
         sections.append(ClusterSection(name="labels", title=title, numbers={}, groups=groups, names=names))
     intro = f"{summary.backbone} · {summary.tap} · map by {summary.map.upper()}"
     if len(shown) < len(points):
-        intro += f" of {len(shown)} of the images"
-    title, on_map = f"Clusters of {summary.images} images", _on_map(summary, points, paths, labels, shown, show)
+        intro += f" of {len(shown)} of the images, which can be labelled here"
+    title, on_map = f"Clusters of {summary.images} images", _on_map(summary, points, images, labels, shown, show)
     return render_cluster_page(title, intro, summary.notes, sections, on_map)
 
 
 def _on_map(
     summary: "ClusterSummary",
     points: npt.NDArray[np.float64],
-    paths: Sequence[str],
+    images: pd.DataFrame,
     labels: Labels | None,
     shown: npt.NDArray[np.intp],
     show: Callable[[npt.NDArray[np.intp]], Sequence[tuple[str, bytes | None]]],
 ) -> ClusterMap:
     """Gather the images of the map, some with pictures, and what may be labelled."""
-    numbers, names = labels or (np.full(len(paths), -1), [])
+    numbers, names = labels or (np.full(len(images), -1), [])
     labelling = offer_labels(
-        paths,
+        images["path"].tolist(),
         numbers,
         names,
         shown,
         column=summary.target or "label",
         name=Path(summary.cache).resolve().name.removesuffix(".headstart"),
         command=["headstart", "fit", nearby(summary.cache)],
+        digests=as_bytes(images["digest"].tolist()),
     )
     pictured = np.sort(np.random.default_rng(0).permutation(len(shown))[:_MOST_PICTURED])
     thumbnails: list[bytes | None] = [None] * len(shown)

@@ -170,5 +170,5 @@ def _write(
     labels = pd.factorize(rows[summary.target], sort=True) if summary.target else None
     write_atomically(folder / TABLE, pd.DataFrame(columns).to_csv(index=False, float_format="%.5g").encode())
     named = None if labels is None else (np.asarray(labels[0]), [str(name) for name in labels[1]])
-    page = render_clusters(summary, chosen, found.features, points, rows["path"].tolist(), named, show)
+    page = render_clusters(summary, chosen, found.features, points, rows, named, show)
     write_atomically(folder / PAGE, page.encode())

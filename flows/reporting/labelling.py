@@ -2,6 +2,7 @@
 
 import shlex
 from collections.abc import Mapping, Sequence
+from hashlib import sha256
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +21,7 @@ def offer_labels(
     column: str,
     name: str,
     command: Sequence[str],
+    digests: npt.NDArray[np.uint8],
     columns: Mapping[str, Sequence[str | None]] | None = None,
 ) -> Labelling:
     """Let a reader label the images that a page shows; the table keeps the labels of all others, too.
@@ -37,6 +39,8 @@ def offer_labels(
         The label column, and the cache's name.
     command : sequence of str
         Words of a fit, to which the table is added in place of another.
+    digests : uint8 array (n_images, 32)
+        Of the images' contents.
     columns : mapping of str to sequence of str or None, optional
         Further columns that the table keeps, (n_images,) each.
     """
@@ -53,6 +57,7 @@ def offer_labels(
         command=shlex.join([*_without_labels(command), "--labels", file]),
         columns={kind: [values[row] for row in rows] for kind, values in (columns or {}).items()},
         n_beyond=n_beyond,
+        contents=sha256(digests[rows].tobytes()).hexdigest(),
     )
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from headstart.extractors.atomic import write_atomically
-from headstart.extractors.cache import number_digests
+from headstart.extractors.cache import DIGEST_BYTES, number_digests
 from headstart.flows.problem import Problem
 from headstart.flows.reporting.analysis import Analysis
 from headstart.flows.reporting.exhibits import (
@@ -135,6 +135,7 @@ def _labelling(problem: Problem, plan: SplitPlan, suspects: list[int], command: 
         column=problem.target,
         name=problem.name,
         command=shlex.split(command),
+        digests=np.vstack([problem.images.digest, np.zeros((len(aside), DIGEST_BYTES), np.uint8)]),
         columns=columns,
     )
 

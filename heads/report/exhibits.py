@@ -119,6 +119,8 @@ class Labelling:
         (n_images,) Further columns of the table, such as ``split``.
     n_beyond : int
         Labelled images that the page has no room for.
+    contents : str
+        Digest of the images, which tells them from others of the same names.
     """
 
     file: str
@@ -129,12 +131,13 @@ class Labelling:
     command: str
     columns: Mapping[str, Sequence[str | None]] = field(default_factory=dict)
     n_beyond: int = 0
+    contents: str = ""
 
     def details(self) -> dict[str, object]:
         """Values for the page's script; equal images and labels have one `key`, by which a browser keeps work."""
-        found = {name: value for name, value in vars(self).items() if name != "n_beyond"}
+        found = {name: value for name, value in vars(self).items() if name not in ("n_beyond", "contents")}
         given = [self.names[at] if at >= 0 else "" for at in self.given]
-        digest = sha256(json.dumps([self.column, list(self.paths), given]).encode()).hexdigest()
+        digest = sha256(json.dumps([self.contents, self.column, list(self.paths), given]).encode()).hexdigest()
         return found | {"key": f"headstart labels {digest[:24]}", "holds": self._holds()}
 
     def _holds(self) -> str:

@@ -79,6 +79,45 @@ def test_heaps_in_a_lasso_are_named_and_a_fit_takes_the_table(browser: Browser, 
     }
 
 
+def test_a_whole_cluster_is_selected_by_its_button_and_the_table_has_no_other_image(
+    browser: Browser, tmp_path: Path
+) -> None:
+    cache, heap = unlabelled(tmp_path, n_each=20)  # of others, the browser has kept labels
+    found = cluster(cache, k=(2,), map="pca", out=tmp_path / "clusters")
+    browser.open(Path(found.page))
+    browser.focus("#kmeans .cluster button")
+    browser.press("Enter")
+    call(browser, "whole")
+    (tmp_path / "downloads").mkdir()
+    rows = pd.read_csv(browser.download("#label-save", tmp_path / "downloads"))
+    table = pd.read_csv(found.table)
+    assert set(rows["path"]) == set(table["path"][table["kmeans"] == 0])
+    assert set(rows["label"]) == {"whole"}
+    assert len(rows) == (heap == heap[table["kmeans"] == 0][0]).sum()
+
+
+def test_the_table_of_clusters_keeps_the_labels_that_are_there(browser: Browser, tmp_path: Path) -> None:
+    cache = cache_of(tmp_path, np.random.default_rng(0).normal(size=(20, 4)), ["ant", "bee"] * 10)
+    found = cluster(cache, k=(2,), map="pca", out=tmp_path / "clusters")
+    browser.open(Path(found.page))
+    browser.focus("#labels-map-drawing")
+    browser.press("2")
+    (tmp_path / "downloads").mkdir()
+    rows = pd.read_csv(browser.download("#label-save", tmp_path / "downloads")).set_index("path")["label"]
+    before = pd.read_csv(found.table).set_index("path")["label"]
+    assert len(rows) == 20
+    assert (rows[before.index] != before).sum() == 1
+
+
+def test_the_page_of_clusters_says_how_many_images_can_be_labelled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("headstart.flows.exploring.cluster_page._MOST_POINTS", 12)
+    cache, _ = unlabelled(tmp_path)
+    page = Path(cluster(cache, k=(2,), map="pca", out=tmp_path / "clusters").page).read_text()
+    assert "of 12 of the images, which can be labelled here" in page
+
+
 ODD = ('ant, "red"', "bee\nline", " moth ")
 
 
@@ -149,6 +188,7 @@ def test_more_images_than_a_page_has_room_for_are_told() -> None:
         column="label",
         name="big",
         command=["headstart", "fit", "a b.headstart"],
+        digests=np.zeros((many, 32), np.uint8),
     )
     assert len(offered.paths) == 10
     assert "99992 more have no room in this page: add their rows" in str(offered.details()["holds"])

@@ -263,6 +263,12 @@ def test_a_file_whose_name_is_no_text_is_given_labels_and_left_out(browser, tmp_
     assert len(table_of(browser, tmp_path / "downloads")) == 1 + 8
 
 
+def test_other_images_of_the_same_names_keep_labels_of_their_own():
+    keys = {labelling(**changes).details()["key"] for changes in ({}, {"contents": "other"}, {"column": "kind"})}
+    assert len(keys) == 3
+    assert labelling(file="else.csv", command="else").details()["key"] in keys
+
+
 def test_a_page_of_pictures_is_labelled_key_by_key(browser, tmp_path):
     tiles = [Tile(pictures=[Picture(path=f"{number}.png", thumbnail=thumbnail())]) for number in range(130)]
     paths = [f"{number}.png" for number in range(130)]

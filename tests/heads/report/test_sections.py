@@ -9,6 +9,7 @@ from support.report_page import page, words
 from headstart.heads.analysis.calibration import CalibrationError
 from headstart.heads.report.exhibits import CopyPairs, Reliability
 from headstart.heads.report.galleries import mistakes_gallery, pair_of
+from headstart.heads.report.page import render_report
 
 OPTIONAL = {
     "few_shot": "few-shot",
@@ -82,6 +83,15 @@ def test_a_suspect_shows_both_classes_and_its_path():
 
     assert "1 label looks wrong" in text
     assert "labelled ants, rather bees 91 % train/bees/b.jpg" in text
+
+
+def test_of_many_suspects_some_are_folded_and_none_is_left_out():
+    (one,) = everything()["suspects"]
+    html = render_report(report_data(suspects=[replace(one, path=f"{number}.jpg") for number in range(40)]))
+    assert "40 labels look wrong" in html
+    assert html.count('data-likely="bees"') == 40
+    assert html.count('data-likely="bees" class="more"') == 40 - 24
+    assert "Show all 40 labels to check" in html
 
 
 def test_a_suspect_without_a_probability_shows_none():
