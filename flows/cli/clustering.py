@@ -44,7 +44,9 @@ def show_next(found: "NextImages") -> None:
         console.print(f"and {len(found.chosen) - MOST_ROWS} more, in the file", highlight=False)
     show_notes(found.notes)
     cache, labels = (escape(nearby(path)) for path in (found.cache, found.labels))
-    console.print(f"\nlabels  {labels}   ← fill in its empty cells, then", highlight=False, soft_wrap=True)
+    page = escape(nearby(found.page))
+    console.print(f"\npage    {page}   ← label them here, in a browser", highlight=False, soft_wrap=True)
+    console.print(f"labels  {labels}   ← or fill in its empty cells, then", highlight=False, soft_wrap=True)
     for command in (f"fit  {cache} --labels {labels}", f"next {cache} --labels {labels} --out {labels}"):
         console.print(f"        headstart {command}", highlight=False, soft_wrap=True)
 

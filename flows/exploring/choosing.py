@@ -6,20 +6,26 @@ from typing import Unpack
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
-from headstart.extractors.cache import EmbeddingCache
+from headstart.extractors.atomic import write_atomically
+from headstart.extractors.cache import EmbeddingCache, as_bytes
+from headstart.extractors.images import ImageRoot, image_sources
 from headstart.extractors.listing import read_listing
 from headstart.flows.errors import JobError
 from headstart.flows.exploring.known_labels import KnownLabels, read_known, write_to_fill
 from headstart.flows.exploring.next_images import NextImage, NextImages
 from headstart.flows.exploring.options import NextKeywords, NextOptions
 from headstart.flows.options import taken
-from headstart.flows.output import phases
+from headstart.flows.output import check_named, nearby, phases
 from headstart.flows.problem import Embedded, find_covering, only_embedding
+from headstart.flows.reporting import offer_labels, read_thumbnails
 from headstart.heads.analysis.active import Choice, PartlyLabelled, Strategy, choose, find_strategy, usual_strategy
 from headstart.heads.features import feature_matrix
+from headstart.heads.report import Labelling, Picture, PicturePage, Tile, render_label_page
 
 _REASONS = {True: "as two classes have labels", False: "as no two classes have labels"}
+_PIXELS = 192  # of a picture, to be told by
 _MOST_LOOKED_AT = 100_000  # images without a label: half a gigabyte of 1280 features
 
 
@@ -55,6 +61,9 @@ def choose_next(cache: str | Path, *, options: NextOptions | None = None, **name
     started = time.monotonic()
     options = taken("choose_next", options or NextOptions(), named)
     folder = EmbeddingCache(cache)
+    out = Path(options.out or f"{folder.path.resolve().name.removesuffix('.headstart')}.next.csv")
+    page = Path(options.page or out.with_suffix(".html"))
+    check_named(page, (".html",))
     listing = read_listing(folder)
     usable, notes = listing.usable.reset_index(drop=True), list[str]()
     labels = Path(options.labels) if options.labels else None
@@ -66,9 +75,8 @@ def choose_next(cache: str | Path, *, options: NextOptions | None = None, **name
     )
     rows = _looked_at(known, options.seed, folder.path, notes)
     strategy, chosen = _choose(known, rows, embedded, options, notes)
-    out = Path(options.out or f"{folder.path.resolve().name.removesuffix('.headstart')}.next.csv")
     write_to_fill(out, known, [one.path for one in chosen], listing.root)
-    return NextImages(
+    summary = NextImages(
         cache=str(folder.path),
         backbone=embedded.backbone,
         tap=embedded.tap,
@@ -83,9 +91,62 @@ def choose_next(cache: str | Path, *, options: NextOptions | None = None, **name
         measure=strategy.measure,
         chosen=chosen,
         labels=str(out),
+        page=str(page),
         notes=notes,
         seconds=round(time.monotonic() - started, 3),
     )
+    _write_page(page, summary, known, usable, listing.root, embedded)
+    return summary
+
+
+def _write_page(
+    page: Path, summary: NextImages, known: KnownLabels, usable: pd.DataFrame, root: ImageRoot, embedded: Embedded
+) -> None:
+    """Write the page to label on."""
+    at = pd.Index(usable["path"]).get_indexer(pd.Index([one.path for one in summary.chosen]))
+    pictures = read_thumbnails(root, image_sources(usable.iloc[at]), _PIXELS, embedded.store.key.range)
+    labelling = _offered(summary, known, at, as_bytes(usable["digest"].tolist()))
+    write_atomically(page, render_label_page(_laid_out(summary, pictures), labelling).encode())
+
+
+def _offered(
+    summary: NextImages, known: KnownLabels, at: npt.NDArray[np.intp], digests: npt.NDArray[np.uint8]
+) -> Labelling:
+    """Let a reader label the chosen images; the table keeps all other labels, and what else the rows say."""
+    codes, names = known.codes, known.class_names
+    if not names:  # numbers, or nothing yet
+        codes, found = pd.factorize(known.rows[known.target], sort=True)
+        names = [str(value) for value in found]
+    own = [name for name in ("split", "group") if known.rows[name].notna().any()]
+    return offer_labels(
+        known.rows["path"].tolist(),
+        codes,
+        names,
+        at,
+        column=known.target,
+        name=Path(summary.cache).resolve().name.removesuffix(".headstart"),
+        command=["headstart", "fit", nearby(summary.cache)],
+        digests=digests,
+        columns={name: [value or None for value in known.rows[name].tolist()] for name in own},
+    )
+
+
+def _laid_out(summary: NextImages, pictures: list[bytes | None]) -> PicturePage:
+    tiles = [
+        Tile(pictures=[Picture(path=one.path, thumbnail=picture, lines=_guessed(one), alt=f"image {number}")])
+        for number, (one, picture) in enumerate(zip(summary.chosen, pictures, strict=True), start=1)
+    ]
+    return PicturePage(
+        eyebrow="Headstart next",
+        title=f"Which {summary.target}?",
+        intro=f"{len(tiles)} images of {summary.without_label} without a {summary.target}, by {summary.title}.",
+        tiles=tiles,
+        notes=summary.notes,
+    )
+
+
+def _guessed(one: NextImage) -> list[str]:
+    return [] if one.guess is None else [f"{one.guess}?", f"{100 * (one.probability or 0):.0f} %"]
 
 
 def _looked_at(known: KnownLabels, seed: int, cache: Path, notes: list[str]) -> npt.NDArray[np.intp]:

@@ -33,7 +33,8 @@ class NextImage:
 @dataclass(frozen=True, repr=False)
 class NextImages(
     JobResult,
-    says="{chosen:n image} to label next, of {without_label} without a label, by {strategy}\nlabels {labels}",
+    says="{chosen:n image} to label next, of {without_label} without a label, by {strategy}\n"
+    "labels {labels}\npage {page}",
     tables=("chosen",),
 ):
     """Images to label next.
@@ -58,6 +59,8 @@ class NextImages(
         In the order to label.
     labels : str
         CSV with these images first, whose label is empty, and below them all that have one.
+    page : str
+        HTML page to label them on, which gives a CSV file, too.
     notes : list of str
     seconds : float
     """
@@ -76,5 +79,6 @@ class NextImages(
     measure: str
     chosen: list[NextImage]
     labels: str
+    page: str
     notes: list[str]
     seconds: float

@@ -87,6 +87,8 @@ class NextOptions:
     seed : int
     out : path-like, optional
         CSV file to fill in; by default ``NAME.next.csv`` in the current folder.
+    page : path-like, optional
+        HTML page to label on, by default beside that file; it gives a CSV file of its own.
     progress : bool
         Show on standard error what is being done.
     """
@@ -102,6 +104,7 @@ class NextOptions:
     tap: Annotated[str | None, Option("Which tap, where there are several.")] = None
     seed: Annotated[int, Option("", least=0, below=2**32)] = 0
     out: Annotated[str | Path | None, Option("CSV file to fill in.", unset="NAME.next.csv")] = None
+    page: Annotated[str | Path | None, Option("HTML page to label on.", unset="NAME.next.html")] = None
     progress: Progress = False
 
 
@@ -119,6 +122,7 @@ class NextKeywords(TypedDict, total=False):
     tap: str | None
     seed: int
     out: str | Path | None
+    page: str | Path | None
     progress: bool
 
 

@@ -217,7 +217,7 @@ const labels = (() => {
       if (!selected.size || !get("label-name").value.trim()) return;
       nameSelected(get("label-name").value);
       get("label-name").value = "";
-      from?.focus();
+      (from?.matches(".pick") ? from.nextElementSibling ?? from : from)?.focus();
     });
     get("labelling").addEventListener("keydown", event => event.key === "Escape" && from?.focus());
     get("label-none").addEventListener("click", () => selected.size && nameSelected(""));
