@@ -139,7 +139,7 @@ def _laid_out(summary: NextImages, pictures: list[bytes | None]) -> PicturePage:
     return PicturePage(
         eyebrow="Headstart next",
         title=f"Which {summary.target}?",
-        intro=f"{len(tiles)} images of {summary.without_label} without a {summary.target}, by {summary.title}.",
+        intro=f"{len(tiles)} images of {summary.without_label} without a {summary.target}: {summary.title}.",
         tiles=tiles,
         notes=summary.notes,
     )
