@@ -119,7 +119,7 @@ def _offered(
         names = [str(value) for value in found]
     own = [name for name in ("split", "group") if known.rows[name].notna().any()]
     return offer_labels(
-        known.rows["path"].tolist(),
+        lambda rows: known.rows["path"].iloc[rows].tolist(),
         codes,
         names,
         at,
@@ -127,7 +127,7 @@ def _offered(
         name=Path(summary.cache).resolve().name.removesuffix(".headstart"),
         command=["headstart", "fit", nearby(summary.cache)],
         digests=digests,
-        columns={name: [value or None for value in known.rows[name].tolist()] for name in own},
+        columns={name: known.rows[name].to_numpy(dtype=object) for name in own},
     )
 
 

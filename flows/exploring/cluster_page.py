@@ -81,7 +81,7 @@ def _on_map(
     """Gather the images of the map, some with pictures, and what may be labelled."""
     numbers, names = labels or (np.full(len(images), -1), [])
     labelling = offer_labels(
-        images["path"].tolist(),
+        lambda rows: images["path"].iloc[rows].tolist(),
         numbers,
         names,
         shown,

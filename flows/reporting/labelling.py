@@ -1,8 +1,9 @@
 """Labels that a page takes: which images it may name, and what its table holds beside them."""
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from hashlib import sha256
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +14,7 @@ _MOST_ROWS = 100_000  # of a page: with a path of 40 letters, four megabytes
 
 
 def offer_labels(
-    paths: Sequence[str],
+    paths: Callable[[npt.NDArray[np.intp]], Sequence[str]],
     numbers: npt.NDArray[np.integer],
     names: Sequence[str],
     shown: npt.NDArray[np.intp],
@@ -22,14 +23,14 @@ def offer_labels(
     name: str,
     command: Sequence[str],
     digests: npt.NDArray[np.uint8],
-    columns: Mapping[str, Sequence[str | None]] | None = None,
+    columns: Mapping[str, npt.NDArray[Any]] | None = None,
 ) -> Labelling:
     """Let a reader label the images that a page shows; the table keeps the labels of all others, too.
 
     Parameters
     ----------
-    paths : sequence of str
-        (n_images,) As listed.
+    paths : callable
+        Gives the paths of rows, as listed: of millions of images nobody needs all.
     numbers : int array (n_images,)
         Present labels, which index `names`; -1 is none.
     names : sequence of str
@@ -39,26 +40,30 @@ def offer_labels(
         The label column, and the cache's name.
     command : sequence of str
         Words of a fit, to which the table is added in place of another.
-    digests : uint8 array (n_images, 32)
-        Of the images' contents.
-    columns : mapping of str to sequence of str or None, optional
-        Further columns that the table keeps, (n_images,) each.
+    digests : uint8 array (n_known, 32)
+        Of the contents of the first images.
+    columns : mapping of str to array (n_images,), optional
+        Further columns that the table keeps; None is missing, and so is NaN.
     """
     others = np.setdiff1d(np.flatnonzero(np.asarray(numbers) >= 0), shown)
     n_beyond = len(others) if len(shown) + len(others) > _MOST_ROWS else 0
-    rows = np.concatenate([shown, others[: len(others) - n_beyond]]).astype(np.intp).tolist()
+    rows = np.concatenate([shown, others[: len(others) - n_beyond]]).astype(np.intp)
     file = f"{name}-labels.csv"
     return Labelling(
         file=file,
         column=column,
-        paths=[paths[row] for row in rows],
+        paths=paths(rows),
         given=np.asarray(numbers)[rows].tolist(),
         names=list(names),
         command=shlex.join([*_without_labels(command), "--labels", file]),
-        columns={kind: [values[row] for row in rows] for kind, values in (columns or {}).items()},
+        columns={kind: [_text(value) for value in values[rows].tolist()] for kind, values in (columns or {}).items()},
         n_beyond=n_beyond,
-        contents=sha256(digests[rows].tobytes()).hexdigest(),
+        contents=sha256(digests[rows[rows < len(digests)]].tobytes()).hexdigest(),
     )
+
+
+def _text(value: Any) -> str | None:
+    return None if value is None or value != value else str(value)  # NaN differs from itself
 
 
 def _without_labels(command: Sequence[str]) -> list[str]:

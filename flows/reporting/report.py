@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from headstart.extractors.atomic import write_atomically
-from headstart.extractors.cache import DIGEST_BYTES, number_digests
+from headstart.extractors.cache import number_digests
 from headstart.flows.problem import Problem
 from headstart.flows.reporting.analysis import Analysis
 from headstart.flows.reporting.exhibits import (
@@ -120,24 +120,38 @@ def _pictures(problem: Problem, shown: npt.NDArray[np.intp]) -> list[bytes | Non
 
 def _labelling(problem: Problem, plan: SplitPlan, suspects: list[int], command: str) -> Labelling:
     """Let a reader label the images of the map, and suspects; splits and groups that may have come with labels stay."""
-    aside, columns, on_map = problem.set_aside, {}, _map_rows(plan, len(problem.y)).tolist()
+    on_map, aside = _map_rows(plan, len(problem.y)), problem.set_aside
     names = [*problem.class_names, *dict.fromkeys(one.label for one in aside)]
+    columns = {}
     if problem.split is not None:
-        columns["split"] = [*problem.split.tolist(), *(one.split for one in aside)]
+        columns["split"] = _followed_by(problem.split, [one.split for one in aside])
     contents = number_digests(problem.images.digest)
     if len(np.unique(problem.groups)) < len(np.unique(contents)):  # more belongs together than copies of one image
-        columns["group"] = [*map(str, problem.groups.tolist()), *[None] * len(aside)]
+        columns["group"] = _followed_by(problem.groups, [None] * len(aside))
+
+    def paths_of(rows: npt.NDArray[np.intp]) -> list[str]:
+        listed = rows[rows < len(problem.y)]
+        return [
+            *problem.images.files["path"].take(listed).to_pylist(),
+            *(aside[row].path for row in (rows[len(listed) :] - len(problem.y))),
+        ]
+
     return offer_labels(
-        [*problem.images.files["path"].to_pylist(), *(one.path for one in aside)],
-        np.array([*problem.y.tolist(), *(names.index(one.label) for one in aside)]),
+        paths_of,
+        _followed_by(problem.y, [names.index(one.label) for one in aside]),
         names,
-        np.array([*on_map, *sorted({*suspects}.difference(on_map))], dtype=np.intp),
+        np.append(on_map, np.setdiff1d(suspects, on_map)).astype(np.intp),
         column=problem.target,
         name=problem.name,
         command=shlex.split(command),
-        digests=np.vstack([problem.images.digest, np.zeros((len(aside), DIGEST_BYTES), np.uint8)]),
+        digests=problem.images.digest,
         columns=columns,
     )
+
+
+def _followed_by(values: npt.NDArray[Any], few: list[Any]) -> npt.NDArray[Any]:
+    """Values and a few more; of millions no copy where there are none."""
+    return np.append(values, np.array(few)) if few else values
 
 
 def _map_rows(plan: SplitPlan, n_images: int) -> npt.NDArray[np.intp]:

@@ -179,9 +179,8 @@ def test_every_image_of_a_report_is_on_the_map_or_in_its_table(monkeypatch: pyte
 def test_more_images_than_a_page_has_room_for_are_told() -> None:
     many = 100_002
     numbers = np.zeros(many, dtype=int)
-    paths = [f"{number}.png" for number in range(many)]
     offered = offer_labels(
-        paths,
+        lambda rows: [f"{row}.png" for row in rows],
         numbers,
         ["ant"],
         np.arange(10),

@@ -1,0 +1,77 @@
+"""The walk in docs/looking.md: from a folder without labels, by the page's own tables, to the end of the page."""
+
+import json
+import re
+import shlex
+import subprocess
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from support.source_modules import ROOT
+
+from headstart.flows.cli.app import main
+from headstart.flows.demo import pretrain_on_digits, write_digits
+
+PAGE = (ROOT / "docs" / "looking.md").read_text()
+LINES = [line for block in re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL) for line in block.splitlines()]
+KEPT = 30  # images of each digit
+
+
+def demo() -> None:
+    """Leave what `headstart demo` leaves, but for the results, with fewer digits and an encoder that saw them once."""
+    folder = Path("headstart-demo")
+    folder.mkdir()
+    write_digits(folder)
+    for digit in (*folder.glob("source/*"), *folder.glob("target/test/*")):
+        for image in sorted(digit.iterdir())[KEPT:]:
+            image.unlink()
+    pretrain_on_digits(folder / "source", folder / "encoder.safetensors", epochs=2)
+
+
+def label_as_a_person(table: Path) -> None:
+    """Write the table of the newest page that gives one, when each of its images is named by what it shows."""
+    truth = {path.name: path.parent.name for path in Path("target").rglob("*.png")}
+    pages = sorted(Path().rglob("*.html"), key=lambda page: page.stat().st_mtime)
+    found = [re.search(r'id="label-details">(.*?)</script>', page.read_text(), re.DOTALL) for page in pages]
+    data = json.loads([one for one in found if one][-1][1])
+    assert data["file"] == table.name
+    rows = {"path": data["paths"], data["column"]: [truth[path] for path in data["paths"]]}
+    pd.DataFrame(rows).to_csv(table, index=False, encoding="utf-8-sig")
+
+
+def run(line: str) -> None:
+    words = shlex.split(line, comments=True)
+    if words == ["headstart", "demo"]:
+        demo()
+    elif words[0] == "headstart":
+        with pytest.raises(SystemExit) as ended:
+            main(words[1:])
+        assert not ended.value.code, line
+    elif words[:1] == ["mv"] and words[1].startswith("~/Downloads/"):
+        label_as_a_person(Path(Path(words[1]).name))
+    else:
+        subprocess.run(["sh", "-c", line], check=True)
+
+
+def test_the_walk_runs_from_images_without_labels_to_its_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for line in LINES:
+        if line.startswith("cd "):
+            monkeypatch.chdir(Path(line.removeprefix("cd ")).absolute())
+        else:
+            run(line)
+    assert len(LINES) >= 12
+    out = capsys.readouterr().out
+    assert "40 images to label next" in out
+    assert "20 images to label next" in out
+    labels = pd.read_csv("photos-labels.csv", dtype=str)
+    assert len(labels) == 60
+    assert set(labels["label"]) == {"5", "6", "7", "8"}
+
+
+def test_every_file_that_is_linked_exists() -> None:
+    for target in re.findall(r"\]\((?!http)([^)#]+)\)", PAGE):
+        assert (ROOT / "docs" / target).exists(), target
