@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from headstart.heads.report import Labelling
 
@@ -63,7 +64,7 @@ def offer_labels(
 
 
 def _text(value: Any) -> str | None:
-    return None if value is None or value != value else str(value)  # NaN differs from itself
+    return None if pd.isna(value) else str(value)
 
 
 def _without_labels(command: Sequence[str]) -> list[str]:
