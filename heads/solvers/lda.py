@@ -77,13 +77,13 @@ def solve_lda(
     means = np.stack([known[codes == code].mean(axis=0, dtype=np.float64) for code in range(len(counts))])
     weighing = ShrunkDiscriminantClassifier(class_weight=common_weight(grid))
     weighing.classes_ = np.arange(len(counts))
-    weights = weighing.relative_weights(counts)
-    spectrum = decompose_within(known, codes, means, None if weighing.class_weight is None else np.sqrt(weights))
+    relative = weighing.relative_weights(counts)
+    spectrum = decompose_within(known, codes, means, None if weighing.class_weight is None else np.sqrt(relative))
     asked = asked.astype(np.float64)
     probabilities = []
     for head in heads:
         weights = _solve(spectrum, means.T, head.shrinkage)
-        intercept = np.log(weights * counts / len(codes)) - 0.5 * np.einsum("ij,ji->i", means, weights)
+        intercept = np.log(relative * counts / len(codes)) - 0.5 * np.einsum("ij,ji->i", means, weights)
         probabilities.append(softmax(asked @ weights + intercept, axis=1))
     return probabilities
 

@@ -100,7 +100,7 @@ def gather(
     """Draw the sample, and go through all images once for the sums; see `sum_parts`."""
     sample = draw_sample(stream, parts.rows, sample_bytes)
     of_parts = [np.bincount(codes[parts.of_image == part], minlength=n_classes) for part in range(parts.fits.shape[1])]
-    weights = weights_of_counts(class_weight, parts.fits @ np.stack(of_parts))
+    weights = weights_of_counts(class_weight, parts.fits.astype(np.intp) @ np.stack(of_parts))
     sums = sum_parts(stream, codes, n_classes, parts, sample, with_gram=with_gram, weights=weights)
     return StreamedData(stream=stream, codes=codes, n_classes=n_classes, parts=parts, sample=sample, sums=sums)
 

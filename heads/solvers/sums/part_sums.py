@@ -226,7 +226,9 @@ def sum_parts(
                 counts[part] += np.bincount(of_class, minlength=n_classes)
                 sums[part] += class_indicator(of_class, n_classes) @ centred
                 squares[part] += np.einsum("ij,ij->j", centred, centred)
-                for number, rooted in _rooted(centred, of_class, part, parts, weights) if grams else ():
+                if grams is None:
+                    continue
+                for number, rooted in _rooted(centred, of_class, part, parts, weights):
                     # Adds to the upper triangle in place.
                     grams[number] = dsyrk(1.0, rooted.T, beta=1.0, c=grams[number], overwrite_c=True)
     return PartSums(centre=centre, counts=counts, sums=sums, squares=squares, grams=grams, weights=weights)

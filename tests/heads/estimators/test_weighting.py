@@ -122,7 +122,7 @@ def test_a_class_that_counts_three_times_is_fitted_as_if_its_images_were_there_t
 def test_images_that_stop_a_torch_head_are_weighed_too():
     X, y = rare_classes()
     options = {"random_state": 0, "validation_fraction": 0.2, "max_epochs": 3, "min_steps": 0}
-    plain, weighed = (TorchLinearClassifier(class_weight=weight, **options).fit(X, y) for weight in (None, {2: 50.0}))
+    plain, weighed = (TorchLinearClassifier(class_weight=weight, **options).fit(X, y) for weight in (None, {2: 500.0}))
     # At the start nothing is known, and every image costs log 3, whatever its weight; later the rare class decides.
     assert plain.history_[-1]["val_loss"] != pytest.approx(weighed.history_[-1]["val_loss"], rel=0.1)
 
