@@ -20,7 +20,7 @@ from headstart.extractors.spec import (
     ViewOptions,
     shared_values,
 )
-from headstart.heads.scoring import metric_names
+from headstart.heads.scoring import decided_metrics, metric_names
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -81,6 +81,17 @@ class FitOptions:
         Fit the winner on 1, 2, 5, … images of each class too, some hundred times, for the curve in the report.
     calibrate : bool
         Mend the saved head's probabilities by a temperature, fitted on the images that chose it.
+    class_weight : str or mapping of str to float, optional
+        How much an image of each class counts in the fits: ``balanced``, so that in each fit all classes weigh alike,
+        or by class, as ``bee=3,ant=1`` or a mapping; a class that is not named weighs 1. Heads that cannot weigh
+        classes are fitted without, and a note says which.
+    threshold : str, optional
+        Metric for which the winner's decision is chosen on the folds, in place of the likeliest class: a threshold of
+        two classes, as scikit-learn's `TunedThresholdClassifierCV` finds it, multipliers of several. The saved model
+        decides so; its probabilities stay.
+    costs : path-like, str or mapping, optional
+        Choose the decision for the least cost instead: a CSV file with ``true``, ``predicted`` and ``cost``,
+        ``bee:ant=10``, or ``{"bee": {"ant": 10}}``, true class first. What is not given costs 1, a right answer 0.
     no_report : bool
         Leave out what looks at the winner's images and writes the report, which can take longer than the fit; there
         are neither suspects nor a few-shot curve then.
@@ -141,6 +152,22 @@ class FitOptions:
     note: Annotated[str | None, Option("On this run, to remember it by.")] = None
     few_shot: Annotated[bool, Option("Add accuracy against images per class.")] = False
     calibrate: Annotated[bool, Option("Mend the saved head's probabilities.")] = False
+    class_weight: Annotated[
+        str | Mapping[str, float] | None,
+        Option("How much images count by class: balanced, or bee=3,ant=1.", unset="all alike"),
+    ] = None
+    threshold: Annotated[
+        str | None,
+        Option(
+            "Choose on the folds, for this metric, how to decide.",
+            unset="the likeliest class",
+            choices=tuple(decided_metrics()),
+        ),
+    ] = None
+    costs: Annotated[
+        str | Path | Mapping[str, Mapping[str, float]] | None,
+        Option("The same for the least cost: a CSV of true,predicted,cost, or bee:ant=10,ant:bee=1.", unset="none"),
+    ] = None
     no_report: Annotated[bool, Option("Neither look at the images nor write the report.")] = False
     views: Annotated[bool, Option("Fit on the cache's augmented views, too.")] = False
     average_views: Annotated[bool, Option("With them, score and predict by the mean over views.")] = False
@@ -172,6 +199,9 @@ class FitKeywords(TypedDict, total=False):
     note: str | None
     few_shot: bool
     calibrate: bool
+    class_weight: str | Mapping[str, float] | None
+    threshold: str | None
+    costs: str | Path | Mapping[str, Mapping[str, float]] | None
     no_report: bool
     views: bool
     average_views: bool

@@ -13,6 +13,7 @@ from headstart.extractors.memory import give_back_freed_memory
 from headstart.flows.fit_summary import FitSummary
 from headstart.flows.fitting.choices import Choices
 from headstart.flows.fitting.command import fit_command
+from headstart.flows.fitting.imbalance import describe_decision, goal_of
 from headstart.flows.fitting.leaderboard import (
     compare_with_winner,
     leaderboard_row,
@@ -89,14 +90,16 @@ def conclude(
     Raises
     ------
     DataError
-        No candidate has the metric, or the winner cannot be calibrated.
+        No candidate has the metric, or the winner cannot be calibrated or gives nothing to decide by.
     """
     metric, seed, options = choices.metric, choices.seed, choices.options
     winner = select(results, metric)
     at = [one is winner for one in results].index(True)
-    known, calibrate = nested.test if nested else None, options.calibrate
+    known, calibrate, goal = nested.test if nested else None, options.calibrate, goal_of(problem, options)
     with phases("fitting the winner on all of train", show=options.progress) as begin:
-        scored = score_winner(problem, plan, winner.candidate, streaming, calibrate=calibrate, seed=seed, known=known)
+        scored = score_winner(
+            problem, plan, winner.candidate, streaming, calibrate=calibrate, seed=seed, goal=goal, known=known
+        )
         if winner.history is None:  # what was fitted together with others keeps no curve
             results[at] = winner = replace(winner, history=training_curve(scored.final))
         begin("comparing the candidates with the winner")
@@ -110,7 +113,11 @@ def conclude(
         begin("scoring the best of every other embedding")
         others = nested.controls if nested else score_others(problem, plan, results, winner, metric=metric, seed=seed)
     folds = describe_nested(nested, problem, winner.candidate, metric) if nested else None
-    test = _describe_test(plan, scored.test, folds)
+    plain = nested.plain if nested else scored.plain
+    decision = None
+    if goal and scored.chosen and plain:
+        decision = describe_decision(problem, scored.chosen, goal, plain, scored.test, seed)
+    test = replace(_describe_test(plan, scored.test, folds), decision=decision)
     notes = [*problem.notes, *plan.notes, *(nested.notes if nested else [])]
     notes += [*tell_silent(leaderboard, metric), *tell_ties(leaderboard)]
     summary = _summarise(problem, choices, place, leaderboard, test, _describe_controls(leaderboard, others), notes)
@@ -207,6 +214,8 @@ def _at(folder: Path, summary: FitSummary) -> FitSummary:
 def _save(problem: Problem, candidate: Candidate, scored: Scored, summary: FitSummary, run: Run) -> None:
     """Write the model, the leaderboard, the predictions, and the run's line of the history."""
     card = model_card(problem, candidate, summary)
+    if scored.chosen:
+        card["decision"] = scored.chosen.decision.as_dict()
     with errors_explained(Path(summary.model)):
         save_model(summary.model, scored.final, card, own=own_code(candidate))
     write_leaderboard(Path(summary.table), summary.leaderboard, summary.run)

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from headstart.flows.errors import JobError
 from headstart.flows.fitting.choices import Choices
+from headstart.flows.fitting.imbalance import goal_of
 from headstart.flows.fitting.sweep import sweep_problem
 from headstart.flows.fitting.unfinished import KeptResults
 from headstart.flows.fitting.winner import Embedding, score_others, score_winner
@@ -37,6 +38,8 @@ class NestedFit:
         The same for every embedding alone, with its best candidate as the winner.
     notes : list of str
         Remarks for a person.
+    plain : FinalScore or None
+        Of a decision that each fold has chosen for itself: the score of all images without it.
     """
 
     plan: NestedPlan
@@ -44,6 +47,7 @@ class NestedFit:
     test: FinalScore
     controls: dict[Embedding, FinalScore]
     notes: list[str]
+    plain: FinalScore | None = None
 
 
 class _Inside(TypedDict):
@@ -111,18 +115,21 @@ def fit_nested(
     Raises
     ------
     DataError
-        In an outer fold no candidate has the metric, or the winner cannot be calibrated.
+        In an outer fold no candidate has the metric, or the winner cannot be calibrated or gives nothing to decide by.
     """
     metric, seed, calibrate = choices.metric, choices.seed, choices.options.calibrate
-    folds, controls = [], []
+    goal = goal_of(problem, choices.options)
+    folds, controls, plain = [], [], list[FinalScore]()
     for number, outer in enumerate(plan.outer, start=1):
         stage = f"{outer.test_name} of {len(plan.outer)}"
         results = sweep_problem(problem, candidates, outer, choices, kept=keep(outer), stage=stage)
         try:
             winner = select(results, metric)
-            test = score_winner(problem, outer, winner.candidate, None, calibrate=calibrate, seed=seed).test
+            scored = score_winner(problem, outer, winner.candidate, None, calibrate=calibrate, seed=seed, goal=goal)
         except DataError as error:
             raise DataError(f"without outer fold {number}: {error}") from error
+        test = scored.test
+        plain += [scored.plain] if scored.plain else []
         folds.append(OuterFold(winner=winner, n_train=len(outer.train), test=test))
         others = score_others(problem, outer, results, winner, metric=metric, seed=seed)
         controls.append(others | {(winner.candidate.key, winner.candidate.tap): test})
@@ -136,6 +143,7 @@ def fit_nested(
             if all(place in scores for scores in controls)
         },
         notes=_notes(folds),
+        plain=_pool(problem, plain, seed) if plain else None,
     )
 
 

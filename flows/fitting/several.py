@@ -18,6 +18,7 @@ from headstart.flows.errors import EXPECTED_ERRORS, JobError
 from headstart.flows.fit_summary import FitSummary
 from headstart.flows.fitting.choices import RESERVED, choose, choose_folder, refuse_odd_views, refuse_unknown_metric
 from headstart.flows.fitting.conclusion import Concluded
+from headstart.flows.fitting.imbalance import refuse_odd_tables
 from headstart.flows.fitting.job import fit_problem
 from headstart.flows.fitting.multilabel import Multilabel, score_columns
 from headstart.flows.fitting.unfinished import UNFINISHED
@@ -154,6 +155,7 @@ def fit_targets(
         raise TypeError(f"fit_targets() fits the columns of 'targets'; name {options.target!r} there, not as 'target'")
     refuse_unknown_metric(options.metric)
     refuse_odd_views(options)
+    refuse_odd_tables(options)
     labelled = gather_labelled(
         EmbeddingCache(cache),
         labels=Path(options.labels) if options.labels else None,

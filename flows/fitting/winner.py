@@ -8,15 +8,16 @@ import numpy as np
 import numpy.typing as npt
 
 from headstart.extractors.memory import give_back_freed_memory
+from headstart.flows.fitting.imbalance import choose_decision
 from headstart.flows.fitting.streamed import Streaming
 from headstart.flows.problem import Problem
 from headstart.flows.reporting import OutOfFold, predict_out_of_fold
-from headstart.heads.analysis import with_temperature
+from headstart.heads.analysis import ChosenDecision, Goal, with_temperature
 from headstart.heads.errors import DataError
 from headstart.heads.registry import Candidate
 from headstart.heads.solvers.sums import Stream
 from headstart.heads.splits import SplitPlan
-from headstart.heads.sweep import FinalScore, Result, fit_final, score_test
+from headstart.heads.sweep import FinalScore, Result, decide_test, fit_final, score_test
 
 Embedding = tuple[str, str]
 """Id of the key, and tap."""
@@ -24,12 +25,17 @@ Embedding = tuple[str, str]
 
 @dataclass(frozen=True)
 class Scored:
-    """Winner fitted on all of train, its score on the test images and, if asked, predictions for its own images."""
+    """Winner fitted on all of train, its score on the test images and, if asked, predictions for its own images.
+
+    Where a decision was chosen, the score is with it, and `plain` is without it.
+    """
 
     final: Any
     test: FinalScore
     features: npt.NDArray[np.float32] | None = None
     out_of_fold: OutOfFold | None = None
+    chosen: ChosenDecision | None = None
+    plain: FinalScore | None = None
 
 
 def score_winner(
@@ -40,6 +46,7 @@ def score_winner(
     *,
     calibrate: bool,
     seed: int,
+    goal: Goal | None = None,
     known: FinalScore | None = None,
 ) -> Scored:
     """Fit the winner on all of train and, unless its score is `known` from nested folds, score it on test.
@@ -50,23 +57,31 @@ def score_winner(
         The same as for `flows.fitting.conclusion.conclude`.
     candidate : Candidate
         The winner.
+    goal : Goal or None
+        What a decision is chosen for.
     known : FinalScore or None
         Score of the models of nested folds; the winner is then fitted on all images, and none is left to score it.
 
     Raises
     ------
     DataError
-        The winner cannot be calibrated.
+        The winner cannot be calibrated, or gives no probabilities to decide by.
     """
     if streaming:
         return Scored(*_fit_and_score(problem, plan, candidate, seed))
     features = np.asarray(candidate.features, dtype=np.float32)
     final = fit_final(candidate, features, problem.y, plan, seed)
-    oof = predict_out_of_fold(problem, plan, candidate, features, seed) if calibrate else None
+    oof = predict_out_of_fold(problem, plan, candidate, features, seed) if calibrate or goal else None
     if calibrate:
         final = _calibrated(final, oof, candidate.head)
-    test = known or score_test(final, features, problem.y, plan, groups=problem.groups, seed=seed)
-    return Scored(final, test, features, oof)
+    chosen = choose_decision(problem, plan, oof, goal, candidate.head, calibrated=calibrate) if goal else None
+    if known:
+        return Scored(final, known, features, oof, chosen)
+    test = score_test(final, features, problem.y, plan, groups=problem.groups, seed=seed)
+    if chosen is None:
+        return Scored(final, test, features, oof)
+    decided = decide_test(test, chosen.decision, problem.y, groups=problem.groups, seed=seed)
+    return Scored(final, decided, features, oof, chosen, test)
 
 
 def score_others(

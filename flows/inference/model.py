@@ -22,6 +22,7 @@ from headstart.flows.options import taken
 from headstart.heads.prediction import predict as predict_classes
 from headstart.heads.prediction import predict_numbers
 from headstart.heads.saving import CARD_FILE, Card, load_model
+from headstart.heads.scoring import Decision
 from headstart.heads.views import Views
 
 if TYPE_CHECKING:
@@ -68,6 +69,12 @@ class Model(JobResult, says="{card[head]} of {_answers}, on {_backbone}, in {fol
     def classes(self) -> list[str]:
         """Names of the classes; none where it predicts a number."""
         return [] if self.card.get("task") == "regress" else list(self.card["class_names"])
+
+    @property
+    def decision(self) -> Decision | None:
+        """How classes are made of probabilities, where that was chosen; None where the likeliest is taken."""
+        found = self.card.get("decision")
+        return None if found is None else Decision.from_dict(found, len(self.classes))
 
     @property
     def about(self) -> list[dict[str, object]]:
@@ -184,7 +191,7 @@ class Model(JobResult, says="{card[head]} of {_answers}, on {_backbone}, in {fol
         if self.card.get("task") == "regress":
             numbers = [predict_numbers(self.head, features) if len(features) else np.empty(0) for features in views]
             return pd.DataFrame({"value": np.mean(numbers, axis=0)})
-        return _speak(self._ready_head, views, self.card["class_names"], all_classes=all_classes)
+        return _speak(self._ready_head, views, self.card["class_names"], self.decision, all_classes=all_classes)
 
 
 def load(model: str | Path, *, options: PredictOptions | None = None, **named: Unpack[PredictKeywords]) -> Model:
@@ -248,7 +255,9 @@ def _refuse_unnamed_code(key: EmbeddingKey, backbone: str | None, model: Path) -
         )
 
 
-def _speak(head: Any, views: list[Any], class_names: list[str], *, all_classes: bool) -> pd.DataFrame:
+def _speak(
+    head: Any, views: list[Any], class_names: list[str], decision: Decision | None, *, all_classes: bool
+) -> pd.DataFrame:
     if not len(views[0]):  # not one image could be read
         names = [f"probability_{name}" for name in class_names] if all_classes else []
         return pd.DataFrame({"label": [], "probability": []} | {name: [] for name in names})
@@ -258,6 +267,8 @@ def _speak(head: Any, views: list[Any], class_names: list[str], *, all_classes: 
         np.stack([one for one, _ in answers], axis=1).ravel(),
         np.stack(given, axis=1).reshape(-1, len(class_names)) if given else None,
     )
+    if decision is not None and probability is not None:
+        classes = decision.classes(probability)
     columns = {
         "label": np.array(class_names, dtype=object)[classes],
         "probability": np.full(len(classes), np.nan)

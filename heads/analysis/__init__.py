@@ -8,6 +8,7 @@ few_shot_fits      The images that each draw takes, and fits on them.
 few_shot_interval  The interval of a mean over draws, on new images.
 near_copies  Pairs of images across splits whose features point almost the same way.
 suspects     Labels that are probably wrong, and images unlike all others.
+thresholds   Decisions chosen on folds: a threshold, multipliers, the least expected cost.
 """
 
 import lazy_loader

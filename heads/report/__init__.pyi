@@ -19,6 +19,8 @@ from .page import render_report as render_report
 from .rendering import render as render
 from .rows import NO_SCORE as NO_SCORE
 from .rows import CandidateRow as CandidateRow
+from .rows import ClassChange as ClassChange
+from .rows import DecisionRows as DecisionRows
 from .rows import FoldRow as FoldRow
 from .rows import NestedRows as NestedRows
 from .rows import ScoreRow as ScoreRow

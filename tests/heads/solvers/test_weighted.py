@@ -133,5 +133,7 @@ def test_a_sweep_of_weighed_and_plain_candidates_keeps_them_apart_in_memory_and_
     assert len(weighed) == 7
     for one in weighed:
         bare = {name: value for name, value in one.candidate.params.items() if name != "class_weight"}
-        twin = next(other for other in held if other.candidate.params == bare and other.candidate.head == one.candidate.head)
+        twin = next(
+            other for other in held if other.candidate.params == bare and other.candidate.head == one.candidate.head
+        )
         assert one.scores["balanced_accuracy"].value > twin.scores["balanced_accuracy"].value
