@@ -81,11 +81,9 @@ def anchor_values(values: dict[str, Any], folder: Path) -> dict[str, Any]:
 
 
 def _files_named(table: dict[str, Any], folder: Path) -> list[str]:
-    """Return the keys of a table whose texts name files here, and no published weights or costs that are written out."""
-    return [
-        *(["weights"] if _is_file(table.get("weights"), folder) else []),
-        *(["costs"] if "=" not in str(table.get("costs")) else []),
-    ]
+    """Return the keys of a table whose texts are files, and no published weights or costs written out."""
+    weights = ["weights"] if _is_file(table.get("weights"), folder) else []
+    return weights if "=" in str(table.get("costs")) else [*weights, "costs"]
 
 
 def _anchor(place: str, folder: Path) -> str:

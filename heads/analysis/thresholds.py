@@ -111,7 +111,8 @@ def decide_on_folds(
     else:
         decision = Decision(by=goal.by, multipliers=tuple(_multipliers(folds, goal).tolist()))
     sign = -1.0 if goal.by == COST or not METRICS[goal.by].higher_is_better else 1.0
-    before, after = (sign * folds.gain(taken, goal) for taken in (given.argmax(axis=1), decision.classes(given)))
+    gains = [folds.gain(taken, goal) for taken in (given.argmax(axis=1), decision.classes(given))]
+    before, after = (sign * gain + 0.0 for gain in gains)  # which leaves no minus before a cost of nothing
     return ChosenDecision(decision=decision, before=before, after=after)
 
 

@@ -196,7 +196,9 @@ def tell_of_weights(
         able = ", ".join(name for name, head in HEADS.items() if head.weighs)
         raise DataError(f"{', '.join(weighs)} cannot weigh classes: leave --class-weight out, or name one of {able}")
     told = [
-        replace(one, params={"class_weight": class_weight, **one.params}) if weighs[one.head] else one
+        replace(one, params={**one.params, "class_weight": one.params.get("class_weight", class_weight)})
+        if weighs[one.head]
+        else one
         for one in candidates
     ]
     unable = [name for name, able in weighs.items() if not able]
