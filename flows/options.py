@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 Sweep = Literal["quick", "standard", "thorough"]
 Task = Literal["classify", "regress"]
+_DECIDED = tuple(decided_metrics())
 Progress = Annotated[bool, Option("Show bars on standard error.", command=False, table=False)]
 _Options = TypeVar("_Options", bound="DataclassInstance")
 
@@ -82,16 +83,14 @@ class FitOptions:
     calibrate : bool
         Mend the saved head's probabilities by a temperature, fitted on the images that chose it.
     class_weight : str or mapping of str to float, optional
-        How much an image of each class counts in the fits: ``balanced``, so that in each fit all classes weigh alike,
-        or by class, as ``bee=3,ant=1`` or a mapping; a class that is not named weighs 1. Heads that cannot weigh
-        classes are fitted without, and a note says which.
+        How much an image of each class counts: ``balanced``, so that in each fit all classes weigh alike, or by class,
+        ``bee=3,ant=1``; one that is not named weighs 1. Heads that cannot weigh are fitted without, and a note says so.
     threshold : str, optional
-        Metric for which the winner's decision is chosen on the folds, in place of the likeliest class: a threshold of
-        two classes, as scikit-learn's `TunedThresholdClassifierCV` finds it, multipliers of several. The saved model
-        decides so; its probabilities stay.
+        Metric for which the winner's decision is chosen on the folds, see `heads.analysis.decide_on_folds`. The saved
+        model decides so; its probabilities stay.
     costs : path-like, str or mapping, optional
-        Choose the decision for the least cost instead: a CSV file with ``true``, ``predicted`` and ``cost``,
-        ``bee:ant=10``, or ``{"bee": {"ant": 10}}``, true class first. What is not given costs 1, a right answer 0.
+        The same for the least cost: a CSV file with ``true``, ``predicted`` and ``cost``, ``bee:ant=10``, or
+        ``{"bee": {"ant": 10}}``, true class first. What is not given costs 1, a right answer nothing.
     no_report : bool
         Leave out what looks at the winner's images and writes the report, which can take longer than the fit; there
         are neither suspects nor a few-shot curve then.
@@ -158,11 +157,7 @@ class FitOptions:
     ] = None
     threshold: Annotated[
         str | None,
-        Option(
-            "Choose on the folds, for this metric, how to decide.",
-            unset="the likeliest class",
-            choices=tuple(decided_metrics()),
-        ),
+        Option("Choose on the folds, for this metric, how to decide.", unset="the likeliest class", choices=_DECIDED),
     ] = None
     costs: Annotated[
         str | Path | Mapping[str, Mapping[str, float]] | None,

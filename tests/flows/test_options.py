@@ -58,11 +58,21 @@ SOME: Mapping[str, Any] = {
     "note": "before lunch",
     "few_shot": True,
     "calibrate": True,
+    "class_weight": "balanced",
+    "threshold": "mcc",
+    "costs": Path("costs.csv"),
     "no_report": True,
     "views": True,
     "average_views": True,
 }
 """For each option that a command or a table has, another value than its default."""
+
+WORDS: Mapping[str, Any] = {
+    "threshold": Literal["accuracy", "balanced_accuracy", "macro_f1", "mcc"] | None,
+    "class_weight": str | None,
+    "costs": Path | None,
+}
+"""What a command takes where the field can hold more: a name of these, or no table."""
 
 OWN = {(FitOptions, "target")}
 """What a command asks for in its own way: several columns."""
@@ -122,7 +132,8 @@ def test_a_command_has_every_option_with_its_name_default_type_and_words(holder:
             continue
         assert (found.help, found.show_default) == (shown.help or None, shown.unset or True)
         assert (found.multiple, found.is_flag) == (str(one.kind).startswith("list["), one.kind is bool)
-        assert declared[one.name].annotation == (Literal[shown.choices] | None if one.name == "metric" else one.kind)
+        metric = Literal[shown.choices] | None if one.name == "metric" else one.kind
+        assert declared[one.name].annotation == WORDS.get(one.name, metric)
         assert declared[one.name].default.min == shown.least
 
 
