@@ -280,7 +280,7 @@ def test_the_run_remembers_and_the_command_makes_the_same_fit_again(cache: Path,
         ({"threshold": "mcc", "heads": "linear-svm"}, "linear-svm gives no probabilities to decide by"),
         ({"threshold": "mcc", "heads": "ridge", "memory": 2000}, "--threshold and --costs need them in memory"),
         ({"threshold": "mcc", "task": "regress", "heads": "ridge"}, "threshold and costs are for classes"),
-        ({"class_weight": "balanced", "task": "regress", "heads": "ridge"}, "class_weight, threshold and costs are for"),
+        ({"class_weight": "balanced", "task": "regress", "heads": "ridge"}, "costs are for classes"),
     ],
     ids=str,
 )  # fmt: skip
