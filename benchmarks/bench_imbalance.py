@@ -113,14 +113,14 @@ def score(true: np.ndarray, given: np.ndarray, taken: np.ndarray) -> dict[str, f
 def summarise(draws: list[dict[str, dict[str, float]]]) -> dict[str, dict[str, Any]]:
     """Return medians over draws, and those of the differences from plain with their intervals."""
     generator = np.random.default_rng(0)
-    picks = generator.integers(len(draws), size=(10_000, len(draws)))
     table: dict[str, dict[str, Any]] = {}
     for way in draws[0]:
         for name in SHOWN:
             values, plain = (np.array([one[each][name] for one in draws]) for each in (way, "plain"))
             change = values - plain
-            there = change[np.isfinite(change)]
-            ends = np.percentile(np.nanmedian(change[picks], axis=1), [2.5, 97.5]).tolist() if len(there) else []
+            there = change[np.isfinite(change)]  # precision lacks where nothing is taken for the rare class
+            picks = generator.integers(len(there), size=(10_000, len(there)))
+            ends = np.percentile(np.median(there[picks], axis=1), [2.5, 97.5]).tolist()
             table.setdefault(way, {})[name] = {
                 "median": round(float(np.nanmedian(values)), 4),
                 "against_plain": [round(float(np.median(there)), 4), *(round(end, 4) for end in ends)],

@@ -20,7 +20,7 @@ from headstart.heads.report import (
     score_text,
     stability_text,
 )
-from headstart.heads.scoring import metric_name
+from headstart.heads.scoring import decided_metrics, metric_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -95,7 +95,8 @@ def _show_decision(console: Console, decision: "DecisionRows", metric: str, *, n
     """Print how the model decides, and what that costs and wins, class by class."""
     without, score = decision_title(decision), decision.plain.get(metric, NO_SCORE)
     line = f"{score_text(metric, score.value):>8} {interval_text(metric, score.low, score.high):<14} without {without}"
-    console.print(escape(line), highlight=False, soft_wrap=True)
+    if metric in decided_metrics():  # others are the same with it
+        console.print(escape(line), highlight=False, soft_wrap=True)
     console.print(f"\n{escape(decision_text(decision, nested=nested))}", highlight=False)
     console.print(f"Here: {escape(decision_gain(decision))}", highlight=False)
     table = table_of("class", "images", "recall", "precision")

@@ -30,6 +30,13 @@ if TYPE_CHECKING:
     from headstart.flows.inference.network import Network
 
 
+DECIDED = (
+    "classes are decided as the fit chose it on its folds (by {by}), and are not always the likeliest: probabilities "
+    "are as they were"
+)
+"""Note where a model has a decision of its own."""
+
+
 class Model(JobResult, says="{card[head]} of {_answers}, on {_backbone}, in {folder}", tables=("about",)):
     """A head on its frozen backbone, as `load` reads it from a folder.
 
@@ -79,7 +86,7 @@ class Model(JobResult, says="{card[head]} of {_answers}, on {_backbone}, in {fol
     @property
     def about(self) -> list[dict[str, object]]:
         """Facts about the model, a row each: backbone, head, target, classes and the like."""
-        names = ("head", "params", "target", "task", "tap", "weights_name", "run")
+        names = ("head", "params", "decision", "target", "task", "tap", "weights_name", "run")
         facts = {"backbone": self._backbone} | {name: self.card.get(name) for name in names}
         facts |= {"classes": ", ".join(self.classes)}
         return [{"what": name, "value": value} for name, value in facts.items() if value]
@@ -133,7 +140,8 @@ class Model(JobResult, says="{card[head]} of {_answers}, on {_backbone}, in {fol
                 tables.append(named.join(predicted).join(rows["reason"]))
         noticed = remarks.notes(names, leave_out=["equal"], settled=True)  # equal answers are no wonder
         mean = f"each answer is the mean over {len(self._averaged) + 1} views of the image, as the model was scored"
-        return pd.concat(tables, ignore_index=True), [*notes_on(given), *([mean] if self._averaged else []), *noticed]
+        own = [*([mean] if self._averaged else []), *([DECIDED.format(by=self.decision.by)] if self.decision else [])]
+        return pd.concat(tables, ignore_index=True), [*notes_on(given), *own, *noticed]
 
     @property
     def tail_layer(self) -> str | None:

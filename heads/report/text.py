@@ -107,7 +107,9 @@ def decision_text(rows: DecisionRows, *, nested: bool = False) -> str:
     """Write how classes are made of probabilities, and what the folds say of it."""
     names = [one.name for one in rows.classes]
     if rows.threshold is not None:
-        rule = f"{names[1]} from a probability of {rows.threshold:.3f} on, else {names[0]}"
+        second = f"{names[1]} where its probability is at least {rows.threshold:.3f}, else {names[0]}"
+        first = f"{names[0]} where its probability is above {1 - rows.threshold:.3f}, else {names[1]}"
+        rule = first if rows.classes[0].support < rows.classes[1].support else second  # of the rarer one
     elif rows.multipliers:
         shown = [f"{name} {factor:.3g}" for name, factor in list(rows.multipliers.items())[:_MOST_MULTIPLIERS]]
         more = ", …" if len(rows.multipliers) > _MOST_MULTIPLIERS else ""

@@ -167,7 +167,7 @@ def test_what_it_costs_and_wins_is_told_class_by_class(
     shown = capsys.readouterr().out
     bee = rows.classes[1]
     assert "without the threshold" in shown
-    assert f"Decides: bee from a probability of {rows.threshold:.3f} on, else ant" in " ".join(shown.split())
+    assert f"Decides: bee where its probability is at least {rows.threshold:.3f}, else ant" in " ".join(shown.split())
     assert f"({bee.right_before} → {bee.right_after})" in shown
     page = Path(decided.report).read_text()
     assert "What the threshold costs and wins" in page

@@ -45,6 +45,9 @@ def test_predict_takes_the_class_that_costs_least_and_leaves_probabilities_as_th
     taken = loaded.decision.classes(decided[columns].to_numpy())
     assert decided["label"].tolist() == [CLASSES[number] for number in taken]
     assert decided["probability"].tolist() == [decided[columns].to_numpy()[row, one] for row, one in enumerate(taken)]
+    _, notes = loaded.predict_noted(photographs)
+    assert any("decided as the fit chose it on its folds (by cost)" in note for note in notes)
+    assert [one["value"]["by"] for one in loaded.about if one["what"] == "decision"] == ["cost"]
     plain = predict(plain_copy(model), photographs, all_classes=True)
     np.testing.assert_array_equal(plain[columns], decided[columns])
 
