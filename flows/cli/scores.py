@@ -74,7 +74,7 @@ def show_scores(summary: "FitSummary") -> None:
         if test.nested:  # what won differs from fold to fold
             name = "the whole procedure" if winning else f"{embedding_text(row.label, row.tap)} alone"
         interval = escape(interval_text(metric, score.low, score.high))
-        remark = "" if winning else " (for comparison)"
+        remark = "" if winning else f" (for comparison{', the likeliest class' if test.decision else ''})"
         line = f"{score_text(metric, score.value):>8} {interval:<14} {escape(name)}{remark}"
         console.print(f"[bold green]{line}[/]" if winning else line, highlight=False, soft_wrap=True)
     _show_beside(console, summary)

@@ -132,7 +132,7 @@ def fit_nested(
         plain += [scored.plain] if scored.plain else []
         folds.append(OuterFold(winner=winner, n_train=len(outer.train), test=test))
         others = score_others(problem, outer, results, winner, metric=metric, seed=seed)
-        controls.append(others | {(winner.candidate.key, winner.candidate.tap): test})
+        controls.append(others | {(winner.candidate.key, winner.candidate.tap): scored.plain or test})
     return NestedFit(
         plan=plan,
         folds=folds,

@@ -18,7 +18,7 @@ from headstart.heads.estimators.naive_bayes import GaussianBayesClassifier
 from headstart.heads.estimators.ridge import RidgeSoftmaxClassifier
 from headstart.heads.neural.linear_torch import TorchLinearClassifier
 from headstart.heads.neural.mlp import TorchMLPClassifier, TorchMLPRegressor
-from headstart.heads.registry import HEADS, find_head
+from headstart.heads.registry import HEADS, FeatureSet, expand, find_head, tell_of_weights
 
 WEIGHTS = ["balanced", {0: 1.0, 1: 4.0, 2: 0.5}, {1: 9.0}]
 SIZES = (150, 25, 12)
@@ -157,6 +157,14 @@ def test_a_table_of_heads_says_which_weigh_classes_and_that_is_true():
         last = head.make({}, 0)
         last = last[-1] if hasattr(last, "steps") else last
         assert head.weighs == ("class_weight" in last.get_params()), name
+
+
+def test_heads_of_a_users_own_are_weighed_where_their_class_takes_it():
+    names = ["sklearn.svm:SVC", "sklearn.neighbors:KNeighborsClassifier", "logreg(C=1)"]
+    found = expand([FeatureSet(features=None, backbone="b", tap="t", key="k")], names)
+    weighed, notes = tell_of_weights(found, "balanced")
+    assert [one.class_weight for one in weighed] == ["balanced", None, "balanced"]
+    assert notes == ["sklearn.neighbors:KNeighborsClassifier cannot weigh classes: fitted without --class-weight"]
 
 
 def test_what_has_no_classes_refuses_weights_and_a_grid_of_two_weights_is_no_single_fit():
