@@ -13,7 +13,7 @@ from headstart.extractors.memory import give_back_freed_memory
 from headstart.flows.fit_summary import FitSummary
 from headstart.flows.fitting.choices import Choices
 from headstart.flows.fitting.command import fit_command
-from headstart.flows.fitting.imbalance import describe_decision, goal_of
+from headstart.flows.fitting.imbalance import goal_of
 from headstart.flows.fitting.leaderboard import (
     compare_with_winner,
     leaderboard_row,
@@ -24,7 +24,7 @@ from headstart.flows.fitting.leaderboard import (
 )
 from headstart.flows.fitting.nested import NestedFit, describe_nested
 from headstart.flows.fitting.streamed import Streaming
-from headstart.flows.fitting.winner import Embedding, Scored, score_others, score_winner
+from headstart.flows.fitting.winner import Embedding, Scored, describe_decision, score_others, score_winner
 from headstart.flows.history import (
     RUN_FILE,
     Run,
@@ -38,7 +38,7 @@ from headstart.flows.history import (
 from headstart.flows.output import RunPlace, phases
 from headstart.flows.problem import Problem
 from headstart.heads.registry import Candidate, own_code
-from headstart.heads.report import CandidateRow, NestedRows, TestResult, score_rows
+from headstart.heads.report import CandidateRow, DecisionRows, NestedRows, TestResult, score_rows
 from headstart.heads.saving import save_model
 from headstart.heads.scoring import ClassScore, score_classes
 from headstart.heads.splits import SplitPlan
@@ -113,11 +113,8 @@ def conclude(
         begin("scoring the best of every other embedding")
         others = nested.controls if nested else score_others(problem, plan, results, winner, metric=metric, seed=seed)
     folds = describe_nested(nested, problem, winner.candidate, metric) if nested else None
-    plain = nested.plain if nested else scored.plain
-    decision = None
-    if goal and scored.chosen and plain:
-        decision = describe_decision(problem, scored.chosen, goal, plain, scored.test, seed)
-    test = replace(_describe_test(plan, scored.test, folds), decision=decision)
+    decision = describe_decision(problem, scored, nested.plain if nested else scored.plain, goal, seed)
+    test = _describe_test(plan, scored.test, folds, decision)
     notes = [*problem.notes, *plan.notes, *(nested.notes if nested else [])]
     notes += [*tell_silent(leaderboard, metric), *tell_ties(leaderboard)]
     summary = _summarise(problem, choices, place, leaderboard, test, _describe_controls(leaderboard, others), notes)
@@ -142,10 +139,16 @@ def _evidence(scored: Scored, streaming: Streaming | None, nested: NestedFit | N
     return Evidence(scored.test, scored.features, scored.out_of_fold, outer, unseen)
 
 
-def _describe_test(plan: SplitPlan, score: FinalScore, folds: NestedRows | None) -> TestResult:
-    n_images, n_train = len(score.rows), len(plan.train)
+def _describe_test(
+    plan: SplitPlan, score: FinalScore, folds: NestedRows | None, decision: DecisionRows | None
+) -> TestResult:
     return TestResult(
-        split=plan.test_name, n_images=n_images, n_train=n_train, scores=score_rows(score.scores), nested=folds
+        split=plan.test_name,
+        n_images=len(score.rows),
+        n_train=len(plan.train),
+        scores=score_rows(score.scores),
+        nested=folds,
+        decision=decision,
     )
 
 

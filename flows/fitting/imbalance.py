@@ -1,8 +1,10 @@
 """Classes that are not alike: how much each weighs in a fit, and how probabilities are decided by."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from headstart.flows.errors import JobError
 from headstart.flows.options import FitOptions
@@ -12,7 +14,7 @@ from headstart.heads.analysis import ChosenDecision, Goal, decide_on_folds, temp
 from headstart.heads.errors import DataError
 from headstart.heads.registry import Candidate, tell_of_weights
 from headstart.heads.report import ClassChange, DecisionRows, score_rows
-from headstart.heads.scoring import COST, Predictions, compare_paired
+from headstart.heads.scoring import COST, Difference, Predictions, compare_paired
 from headstart.heads.splits import SplitPlan
 from headstart.heads.sweep import FinalScore
 
@@ -97,33 +99,18 @@ def choose_decision(
     return decide_on_folds(problem.y[oof.rows[chose]], probability, sizes, goal, temperature=temperature)
 
 
-def describe_decision(
+def describe_choice(
     problem: Problem, chosen: ChosenDecision, goal: Goal, plain: FinalScore, test: FinalScore, seed: int
 ) -> DecisionRows:
     """Say what a decision costs and wins on the images that are scored once, class by class."""
     true, names, decision = problem.y[test.rows], problem.class_names, chosen.decision
-    together = problem.groups[test.rows]
-    groups = together if len(np.unique(together)) < len(together) else None
-    sides = test.predictions, plain.predictions
-    if goal.costs is None:
-        metric, answers = goal.by, [Predictions(classes=one) for one in sides]
-        difference = compare_paired(metric, true, *answers, groups=groups, seed=seed)
-    else:  # a cost is an error of so much: the mean of their sizes is compared as of numbers
-        answers = [Predictions(classes=goal.costs[true, one]) for one in sides]
-        difference = compare_paired("mae", np.zeros(len(true)), *answers, groups=groups, seed=seed)
-    counts = [
-        np.bincount(some, minlength=len(names))
-        for one in (plain.predictions, test.predictions)
-        for some in (true[one == true], one)
-    ]
-    support = np.bincount(true, minlength=len(names))
+    difference = _compare(problem, goal, plain, test, seed)
+    table = None if goal.costs is None else goal.costs.tolist()
     return DecisionRows(
         by=decision.by,
         threshold=decision.threshold,
         multipliers=dict(zip(names, decision.multipliers, strict=True)) if decision.multipliers else None,
-        costs=None
-        if goal.costs is None
-        else {name: dict(zip(names, row, strict=True)) for name, row in zip(names, goal.costs.tolist(), strict=True)},
+        costs=table and {name: dict(zip(names, row, strict=True)) for name, row in zip(names, table, strict=True)},
         folds_before=chosen.before,
         folds_after=chosen.after,
         before=goal.value(true, plain.predictions),
@@ -132,18 +119,35 @@ def describe_decision(
         high=_finite(difference.high),
         p_value=difference.p_value,
         plain=score_rows(plain.scores),
-        classes=[
-            ClassChange(
-                name=name,
-                support=int(support[number]),
-                right_before=int(counts[0][number]),
-                taken_before=int(counts[1][number]),
-                right_after=int(counts[2][number]),
-                taken_after=int(counts[3][number]),
-            )
-            for number, name in enumerate(names)
-        ],
+        classes=_changes(true, plain.predictions, test.predictions, names),
     )
+
+
+def _compare(problem: Problem, goal: Goal, plain: FinalScore, test: FinalScore, seed: int) -> Difference:
+    true, together = problem.y[test.rows], problem.groups[test.rows]
+    groups = together if len(np.unique(together)) < len(together) else None
+    sides = test.predictions, plain.predictions
+    if goal.costs is None:
+        answers = [Predictions(classes=one) for one in sides]
+        return compare_paired(goal.by, true, *answers, groups=groups, seed=seed)
+    # A cost is an error of so much: the means of their sizes are compared as of numbers.
+    answers = [Predictions(classes=goal.costs[true, one]) for one in sides]
+    return compare_paired("mae", np.zeros(len(true)), *answers, groups=groups, seed=seed)
+
+
+def _changes(
+    true: npt.NDArray[Any], before: npt.NDArray[Any], after: npt.NDArray[Any], names: list[str]
+) -> list[ClassChange]:
+    def counts(of: npt.NDArray[Any]) -> list[int]:
+        return [int(count) for count in np.bincount(of, minlength=len(names))]
+
+    columns = [counts(one) for one in (true, true[before == true], true[after == true], before, after)]
+    return [
+        ClassChange(
+            name=name, support=there, right_before=right, right_after=now, taken_before=taken, taken_after=taken_now
+        )
+        for name, there, right, now, taken, taken_now in zip(names, *columns, strict=True)
+    ]
 
 
 def _finite(value: float) -> float | None:

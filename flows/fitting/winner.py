@@ -8,13 +8,14 @@ import numpy as np
 import numpy.typing as npt
 
 from headstart.extractors.memory import give_back_freed_memory
-from headstart.flows.fitting.imbalance import choose_decision
+from headstart.flows.fitting.imbalance import choose_decision, describe_choice
 from headstart.flows.fitting.streamed import Streaming
 from headstart.flows.problem import Problem
 from headstart.flows.reporting import OutOfFold, predict_out_of_fold
 from headstart.heads.analysis import ChosenDecision, Goal, with_temperature
 from headstart.heads.errors import DataError
 from headstart.heads.registry import Candidate
+from headstart.heads.report import DecisionRows
 from headstart.heads.solvers.sums import Stream
 from headstart.heads.splits import SplitPlan
 from headstart.heads.sweep import FinalScore, Result, decide_test, fit_final, score_test
@@ -82,6 +83,15 @@ def score_winner(
         return Scored(final, test, features, oof)
     decided = decide_test(test, chosen.decision, problem.y, groups=problem.groups, seed=seed)
     return Scored(final, decided, features, oof, chosen, test)
+
+
+def describe_decision(
+    problem: Problem, scored: Scored, plain: FinalScore | None, goal: Goal | None, seed: int
+) -> DecisionRows | None:
+    """Say what the winner's decision does to its score, given the score without it; None where none was chosen."""
+    if goal is None or scored.chosen is None or plain is None:
+        return None
+    return describe_choice(problem, scored.chosen, goal, plain, scored.test, seed)
 
 
 def score_others(
