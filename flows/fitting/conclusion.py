@@ -13,7 +13,6 @@ from headstart.extractors.memory import give_back_freed_memory
 from headstart.flows.fit_summary import FitSummary
 from headstart.flows.fitting.choices import Choices
 from headstart.flows.fitting.command import fit_command
-from headstart.flows.fitting.imbalance import goal_of
 from headstart.flows.fitting.leaderboard import (
     compare_with_winner,
     leaderboard_row,
@@ -95,11 +94,9 @@ def conclude(
     metric, seed, options = choices.metric, choices.seed, choices.options
     winner = select(results, metric)
     at = [one is winner for one in results].index(True)
-    known, calibrate, goal = nested.test if nested else None, options.calibrate, goal_of(problem, options)
+    known = nested.test if nested else None
     with phases("fitting the winner on all of train", show=options.progress) as begin:
-        scored = score_winner(
-            problem, plan, winner.candidate, streaming, calibrate=calibrate, seed=seed, goal=goal, known=known
-        )
+        scored = score_winner(problem, plan, winner.candidate, streaming, options=options, known=known)
         if winner.history is None:  # what was fitted together with others keeps no curve
             results[at] = winner = replace(winner, history=training_curve(scored.final))
         begin("comparing the candidates with the winner")
@@ -113,7 +110,7 @@ def conclude(
         begin("scoring the best of every other embedding")
         others = nested.controls if nested else score_others(problem, plan, results, winner, metric=metric, seed=seed)
     folds = describe_nested(nested, problem, winner.candidate, metric) if nested else None
-    decision = describe_decision(problem, scored, nested.plain if nested else scored.plain, goal, seed)
+    decision = describe_decision(problem, scored, nested.plain if nested else scored.plain, options)
     test = _describe_test(plan, scored.test, folds, decision)
     notes = [*problem.notes, *plan.notes, *(nested.notes if nested else [])]
     notes += [*tell_silent(leaderboard, metric), *tell_ties(leaderboard)]

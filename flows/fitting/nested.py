@@ -10,7 +10,6 @@ import numpy.typing as npt
 
 from headstart.flows.errors import JobError
 from headstart.flows.fitting.choices import Choices
-from headstart.flows.fitting.imbalance import goal_of
 from headstart.flows.fitting.sweep import sweep_problem
 from headstart.flows.fitting.unfinished import KeptResults
 from headstart.flows.fitting.winner import Embedding, score_others, score_winner
@@ -117,15 +116,14 @@ def fit_nested(
     DataError
         In an outer fold no candidate has the metric, or the winner cannot be calibrated or gives nothing to decide by.
     """
-    metric, seed, calibrate = choices.metric, choices.seed, choices.options.calibrate
-    goal = goal_of(problem, choices.options)
+    metric, seed = choices.metric, choices.seed
     folds, controls, plain = [], [], list[FinalScore]()
     for number, outer in enumerate(plan.outer, start=1):
         stage = f"{outer.test_name} of {len(plan.outer)}"
         results = sweep_problem(problem, candidates, outer, choices, kept=keep(outer), stage=stage)
         try:
             winner = select(results, metric)
-            scored = score_winner(problem, outer, winner.candidate, None, calibrate=calibrate, seed=seed, goal=goal)
+            scored = score_winner(problem, outer, winner.candidate, None, options=choices.options)
         except DataError as error:
             raise DataError(f"without outer fold {number}: {error}") from error
         test = scored.test

@@ -8,11 +8,12 @@ import numpy as np
 import numpy.typing as npt
 
 from headstart.extractors.memory import give_back_freed_memory
-from headstart.flows.fitting.imbalance import choose_decision, describe_choice
+from headstart.flows.fitting.imbalance import choose_decision, describe_choice, goal_of
 from headstart.flows.fitting.streamed import Streaming
+from headstart.flows.options import FitOptions
 from headstart.flows.problem import Problem
 from headstart.flows.reporting import OutOfFold, predict_out_of_fold
-from headstart.heads.analysis import ChosenDecision, Goal, with_temperature
+from headstart.heads.analysis import ChosenDecision, with_temperature
 from headstart.heads.errors import DataError
 from headstart.heads.registry import Candidate
 from headstart.heads.report import DecisionRows
@@ -45,21 +46,19 @@ def score_winner(
     candidate: Candidate,
     streaming: Streaming | None,
     *,
-    calibrate: bool,
-    seed: int,
-    goal: Goal | None = None,
+    options: FitOptions,
     known: FinalScore | None = None,
 ) -> Scored:
     """Fit the winner on all of train and, unless its score is `known` from nested folds, score it on test.
 
     Parameters
     ----------
-    problem, plan, streaming, calibrate, seed
+    problem, plan, streaming
         The same as for `flows.fitting.conclusion.conclude`.
     candidate : Candidate
         The winner.
-    goal : Goal or None
-        What a decision is chosen for.
+    options : FitOptions
+        Of these the seed, whether to calibrate probabilities, and what a decision is chosen for.
     known : FinalScore or None
         Score of the models of nested folds; the winner is then fitted on all images, and none is left to score it.
 
@@ -68,6 +67,7 @@ def score_winner(
     DataError
         The winner cannot be calibrated, or gives no probabilities to decide by.
     """
+    seed, calibrate, goal = options.seed, options.calibrate, goal_of(problem, options)
     if streaming:
         return Scored(*_fit_and_score(problem, plan, candidate, seed))
     features = np.asarray(candidate.features, dtype=np.float32)
@@ -76,22 +76,21 @@ def score_winner(
     if calibrate:
         final = _calibrated(final, oof, candidate.head)
     chosen = choose_decision(problem, plan, oof, goal, candidate.head, calibrated=calibrate) if goal else None
-    if known:
-        return Scored(final, known, features, oof, chosen)
-    test = score_test(final, features, problem.y, plan, groups=problem.groups, seed=seed)
-    if chosen is None:
-        return Scored(final, test, features, oof)
-    decided = decide_test(test, chosen.decision, problem.y, groups=problem.groups, seed=seed)
-    return Scored(final, decided, features, oof, chosen, test)
+    test = known or score_test(final, features, problem.y, plan, groups=problem.groups, seed=seed)
+    plain = test if chosen and not known else None
+    if chosen and plain:
+        test = decide_test(plain, chosen.decision, problem.y, groups=problem.groups, seed=seed)
+    return Scored(final, test, features, oof, chosen=chosen, plain=plain)
 
 
 def describe_decision(
-    problem: Problem, scored: Scored, plain: FinalScore | None, goal: Goal | None, seed: int
+    problem: Problem, scored: Scored, plain: FinalScore | None, options: FitOptions
 ) -> DecisionRows | None:
     """Say what the winner's decision does to its score, given the score without it; None where none was chosen."""
+    goal = goal_of(problem, options)
     if goal is None or scored.chosen is None or plain is None:
         return None
-    return describe_choice(problem, scored.chosen, goal, plain, scored.test, seed)
+    return describe_choice(problem, scored.chosen, goal, plain, scored.test, options.seed)
 
 
 def score_others(
