@@ -27,6 +27,7 @@ from headstart.flows.cli.app import app
 from headstart.flows.experiment.tables import Experiment, FitTable
 from headstart.flows.exploring.clustering import cluster
 from headstart.flows.exploring.options import ClusterKeywords, ClusterOptions, NextKeywords, NextOptions
+from headstart.flows.extraction import ExtractKeywords, ExtractOptions
 from headstart.flows.extraction.job import extract
 from headstart.flows.finetune_options import FinetuneKeywords, FinetuneOptions
 from headstart.flows.fitting.finetuning import finetune
@@ -34,7 +35,7 @@ from headstart.flows.fitting.job import fit
 from headstart.flows.fitting.several import fit_targets
 from headstart.flows.inference.options import PredictKeywords, PredictOptions
 from headstart.flows.inference.prediction import predict
-from headstart.flows.options import ExtractKeywords, ExtractOptions, FitKeywords, FitOptions
+from headstart.flows.options import FitKeywords, FitOptions
 from headstart.flows.orchestration import fit_tasks
 
 EXPERIMENT = {"name": "e", "images": "i", "cache": "c", "out": "o", "extract": [{"backbone": "pixels"}]}
