@@ -10,17 +10,10 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypedDict, TypeVar
 
-from headstart.extractors.images import Layout
 from headstart.extractors.spec import (
-    PENULTIMATE,
     Option,
-    Settings,
-    SettingsKeywords,
-    ViewKeywords,
-    ViewOptions,
-    shared_values,
 )
-from headstart.heads.scoring import metric_names
+from headstart.heads.scoring import decided_metrics, metric_names
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -29,6 +22,7 @@ Sweep = Literal["quick", "standard", "thorough"]
 Task = Literal["classify", "regress"]
 SetMethod = Literal["lac", "aps", "raps"]
 OutlierMethod = Literal["mahalanobis", "knn"]
+_DECIDED = tuple(decided_metrics())
 Progress = Annotated[bool, Option("Show bars on standard error.", command=False, table=False)]
 _Options = TypeVar("_Options", bound="DataclassInstance")
 
@@ -88,6 +82,15 @@ class FitOptions:
     conformal, by_class, outlier, false_alarms
         Kind of these sets, and whether each class is covered by itself (`heads.coverage.conformal`); measure of
         outliers (`heads.coverage.outliers`), and the share of images like those of the fit that it takes for such.
+    class_weight : str or mapping of str to float, optional
+        How much an image of each class counts: ``balanced``, so that in each fit all classes weigh alike, or by class,
+        ``bee=3,ant=1``; one that is not named weighs 1. Heads that cannot weigh are fitted without, and a note says so.
+    threshold : str, optional
+        Metric for which the winner's decision is chosen on the folds, see `heads.analysis.decide_on_folds`. The saved
+        model decides so; its probabilities stay.
+    costs : path-like, str or mapping, optional
+        The same for the least cost: a CSV file with ``true``, ``predicted`` and ``cost``, ``bee:ant=10``, or
+        ``{"bee": {"ant": 10}}``, true class first. What is not given costs 1, a right answer nothing.
     no_report : bool
         Leave out what looks at the winner's images and writes the report, which can take longer than the fit; there
         are neither suspects nor a few-shot curve then.
@@ -156,6 +159,18 @@ class FitOptions:
     by_class: Annotated[bool, Option("With --coverage, hold it for each class.")] = False
     outlier: Annotated[OutlierMethod, Option("With --coverage, how outliers are told.")] = "mahalanobis"
     false_alarms: Annotated[float, Option("With --coverage, their share in what is none.", above=0, below=1)] = 0.05
+    class_weight: Annotated[
+        str | Mapping[str, float] | None,
+        Option("How much images count by class: balanced, or bee=3,ant=1.", unset="all alike"),
+    ] = None
+    threshold: Annotated[
+        str | None,
+        Option("Choose on the folds, for this metric, how to decide.", unset="the likeliest class", choices=_DECIDED),
+    ] = None
+    costs: Annotated[
+        str | Path | Mapping[str, Mapping[str, float]] | None,
+        Option("The same for the least cost: a CSV of true,predicted,cost, or bee:ant=10,ant:bee=1.", unset="none"),
+    ] = None
     no_report: Annotated[bool, Option("Neither look at the images nor write the report.")] = False
     views: Annotated[bool, Option("Fit on the cache's augmented views, too.")] = False
     average_views: Annotated[bool, Option("With them, score and predict by the mean over views.")] = False
@@ -192,81 +207,13 @@ class FitKeywords(TypedDict, total=False):
     by_class: bool
     outlier: OutlierMethod
     false_alarms: float
+    class_weight: str | Mapping[str, float] | None
+    threshold: str | None
+    costs: str | Path | Mapping[str, Mapping[str, float]] | None
     no_report: bool
     views: bool
     average_views: bool
     memory: float | None
-    progress: bool
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Source:
-    """Options for what images are embedded with, and where to; first among the options of an extraction."""
-
-    weights: Annotated[
-        str | Sequence[str], Option("default, none (random), a published name, or a .safetensors or .pth file.")
-    ] = "default"
-    tap: Annotated[
-        str | Sequence[str], Option("Layers to read out, as LAYER or LAYER:POOLING (avg, max, cls, flatten, map).")
-    ] = PENULTIMATE
-    cache: Annotated[str | Path | None, Option("Cache folder.", unset="NAME.headstart")] = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class ExtractOptions(Settings, ViewOptions, _Source):
-    """Options of an extraction, beside the images and the backbones.
-
-    Parameters
-    ----------
-    weights : str or sequence of str
-        ``default``, ``none`` (random), the name of published weights, or a ``.safetensors`` or ``.pth`` file;
-        one for all backbones, or one for each.
-    tap : str or sequence of str
-        Layers to read out, ``LAYER`` or ``LAYER:POOLING`` (avg, max, cls, flatten, map); by default the
-        penultimate features.
-    cache : path-like, optional
-        By default ``NAME.headstart`` in the current folder.
-    views, view_seed, view_crop, view_flip, view_jitter
-        See `extractors.spec.views.ViewOptions`.
-    precision, decode, range, colour, compile, device, dtype, batch_size, exact, image_size, workers, view
-        See `extractors.spec.settings.Settings`.
-    limit : int, optional
-        Take only this many images, spread over the classes.
-    layout : {"classes", "splits"}, optional
-        What the first folders of the images are; by default as their names say.
-    rehash : bool
-        Read every image again, also where nothing about its file has changed.
-    dask : str, optional
-        Embed on Dask workers: ``local``, ``cuda`` (one for each GPU here), or the address of a scheduler.
-    progress : bool
-        Show bars on standard error.
-    """
-
-    limit: Annotated[int | None, Option("Take only so many images, spread over the classes.", least=1)] = None
-    layout: Annotated[Layout | None, Option("What the first folders are.", unset="as their names say")] = None
-    rehash: Annotated[bool, Option("Read every image again, whatever is known of its file.", table=False)] = False
-    dask: Annotated[
-        str | None,
-        Option("Embed on Dask workers: local, cuda, or a scheduler (tcp://…).", unset="this process", table=False),
-    ] = None
-    progress: Progress = False
-
-    @property
-    def settings(self) -> Settings:
-        """How to compute."""
-        return Settings(**shared_values(Settings, self))
-
-
-class ExtractKeywords(SettingsKeywords, ViewKeywords, total=False):
-    """`ExtractOptions`, as the keywords of a function."""
-
-    weights: str | Sequence[str]
-    tap: str | Sequence[str]
-    cache: str | Path | None
-    limit: int | None
-    layout: Layout | None
-    rehash: bool
-    dask: str | None
     progress: bool
 
 

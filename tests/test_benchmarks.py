@@ -9,6 +9,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import pytest
 from support.forked import run_forked
 from support.report_browser import CHROMIUM
@@ -233,3 +234,18 @@ def test_the_report_benchmark_opens_a_page_and_labels_all_of_it(capsys: pytest.C
     found = report("bench_report", capsys, "--images", "40", "--rounds", "1")
     assert found["images"] == 40
     assert min(found[name] for name in ("page_mb", "open_s", "open_slowest_s", "lasso_s", "name_s")) > 0
+
+
+def test_the_benchmark_of_imbalance_scores_every_way_on_the_same_draws() -> None:
+    bench = load("bench_imbalance")
+    generator = np.random.default_rng(0)
+    y = (np.arange(240) % 3 == 0).astype(np.intp)
+    X = (generator.normal(size=(240, 6)) + 1.2 * y[:, None]).astype(np.float32)
+    ways = list(bench.WAYS)
+    table = bench.summarise([bench.run(X, y, "ridge(alpha=10)", seed, ways) for seed in range(3)])
+    assert list(table) == ways
+    assert table["plain"]["recall"]["against_plain"] == [0.0, 0.0, 0.0]
+    assert table["weights"]["recall"]["median"] > table["plain"]["recall"]["median"]
+    assert table["costs"]["cost"]["median"] < table["plain"]["cost"]["median"]
+    assert table["threshold"]["average_precision"] == table["plain"]["average_precision"]
+    assert bench.drawn(y == 1, 0, 400).sum() == 80 + 7

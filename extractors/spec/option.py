@@ -1,6 +1,6 @@
 """Definition of an option, given once beside the field that holds it; commands, tables and tests are made of that."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields
 from functools import reduce
 from operator import or_
@@ -61,9 +61,10 @@ class OptionField:
 
     @property
     def choice(self) -> Any:
-        """The type where names that the job would refuse are refused before: one of those that the option names."""
+        """The type of a command's word, which is no table, where names that the job would refuse are refused before."""
+        words = [one for one in _members(self.kind) if get_origin(one) is not Mapping]
         return _either(Literal[self.option.choices] if one is str and self.option.choices else one
-                       for one in _members(self.kind))  # fmt: skip
+                       for one in words or [self.kind])  # fmt: skip
 
 
 def options_of(holder: type) -> list[OptionField]:

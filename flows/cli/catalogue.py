@@ -71,6 +71,7 @@ def _show_head(row: HeadRow) -> None:
         "fit": f"{row.fits}: {_FITS[row.fits]}",
         "memory": "read in blocks where features do not fit" if row.streams else "features have to fit",
         "gives": _given(list(found), last),
+        "classes": "weighed by --class-weight" if row.weighs else "not weighed by --class-weight",
         "tries": _grid_text(row) or "nothing but its defaults",
         "takes": own,
     }

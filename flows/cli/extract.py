@@ -6,7 +6,7 @@ import typer
 
 from headstart.extractors.spec import short_name
 from headstart.flows.cli.options import CacheArgument, ImagesArgument, Json, Verbose, with_options
-from headstart.flows.options import ExtractOptions
+from headstart.flows.extraction import ExtractOptions
 from headstart.flows.output import MOST_ROWS, Console, emit_json, escape, show_notes, size_text, table_of
 
 if TYPE_CHECKING:

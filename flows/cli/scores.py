@@ -7,7 +7,12 @@ from typing import TYPE_CHECKING
 from headstart.flows.output import MOST_ROWS, Console, as_latest, escape, nearby, show_notes, table_of
 from headstart.heads.report import (
     MEANING,
+    NO_SCORE,
     CandidateRow,
+    change_texts,
+    decision_gain,
+    decision_text,
+    decision_title,
     embedding_text,
     fold_rows,
     interval_text,
@@ -15,13 +20,13 @@ from headstart.heads.report import (
     score_text,
     stability_text,
 )
-from headstart.heads.scoring import metric_name
+from headstart.heads.scoring import decided_metrics, metric_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from headstart.flows.fit_summary import FitSummary
-    from headstart.heads.report import NestedRows, ScoreRow
+    from headstart.heads.report import DecisionRows, NestedRows, ScoreRow
 
 
 def show_fit(summary: "FitSummary") -> None:
@@ -69,13 +74,38 @@ def show_scores(summary: "FitSummary") -> None:
         if test.nested:  # what won differs from fold to fold
             name = "the whole procedure" if winning else f"{embedding_text(row.label, row.tap)} alone"
         interval = escape(interval_text(metric, score.low, score.high))
-        remark = "" if winning else " (for comparison)"
+        remark = "" if winning else f" (for comparison{', the likeliest class' if test.decision else ''})"
         line = f"{score_text(metric, score.value):>8} {interval:<14} {escape(name)}{remark}"
         console.print(f"[bold green]{line}[/]" if winning else line, highlight=False, soft_wrap=True)
+    _show_beside(console, summary)
+
+
+def _show_beside(console: Console, summary: "FitSummary") -> None:
+    """Print what belongs to the score: what a decision has to do with it, errors of numbers, what nested folds mean."""
+    metric, test = summary.winner.metric, summary.test
+    if test.decision:
+        _show_decision(console, test.decision, metric, nested=test.nested is not None)
     if not summary.class_names:  # a number was predicted: errors in its own unit say more to a person than R² does
         _show_errors(console, metric, test.scores)
     if test.nested:
         console.print(f"[dim]{MEANING}[/]", highlight=False)
+
+
+def _show_decision(console: Console, decision: "DecisionRows", metric: str, *, nested: bool) -> None:
+    """Print how the model decides, and what that costs and wins, class by class."""
+    without, score = decision_title(decision), decision.plain.get(metric, NO_SCORE)
+    line = f"{score_text(metric, score.value):>8} {interval_text(metric, score.low, score.high):<14} without {without}"
+    if metric in decided_metrics():  # others are the same with it
+        console.print(escape(line), highlight=False, soft_wrap=True)
+    console.print(f"\n{escape(decision_text(decision, nested=nested))}", highlight=False)
+    console.print(f"Here: {escape(decision_gain(decision))}", highlight=False)
+    table = table_of("class", "images", "recall", "precision")
+    changed = sorted(decision.classes, key=lambda one: one.support)
+    for one in changed[:MOST_ROWS]:
+        table.add_row(escape(one.name), str(one.support), *change_texts(one))
+    console.print(table)
+    if len(changed) > MOST_ROWS:
+        show_notes([f"{len(changed) - MOST_ROWS} more frequent classes; --json lists them all"])
 
 
 def _show_folds(console: Console, nested: "NestedRows", metric: str) -> None:

@@ -74,12 +74,16 @@ def anchor_values(values: dict[str, Any], folder: Path) -> dict[str, Any]:
         if isinstance(tables, dict | list):
             several = tables if isinstance(tables, list) else [tables]
             anchored[kind] = [
-                place(table, "labels", *(["weights"] if _is_file(table.get("weights"), folder) else []))
-                if isinstance(table, dict)
-                else table
+                place(table, "labels", *_files_named(table, folder)) if isinstance(table, dict) else table
                 for table in several
             ]
     return anchored
+
+
+def _files_named(table: dict[str, Any], folder: Path) -> list[str]:
+    """Return the keys of a table whose texts are files, and no published weights or costs written out."""
+    weights = ["weights"] if _is_file(table.get("weights"), folder) else []
+    return weights if "=" in str(table.get("costs")) else [*weights, "costs"]
 
 
 def _anchor(place: str, folder: Path) -> str:

@@ -126,6 +126,8 @@ def _places(experiment: Experiment) -> list[tuple[str, str]]:
     places += [("extract.weights", table.weights) for table in experiment.extract if is_file_argument(table.weights)]
     for kind, tables in (("fit", experiment.fit), ("finetune", experiment.finetune)):
         places += [(f"{kind}.labels", str(labels)) for table in tables if (labels := table.options.labels) is not None]
+    costs = [table.options.costs for table in experiment.fit]
+    places += [("fit.costs", str(one)) for one in costs if isinstance(one, str | Path) and "=" not in str(one)]
     return places
 
 

@@ -32,6 +32,8 @@ class HeadRow:
         Whether features may be larger than the memory.
     grid : dict of str to list
         Values that are tried unless others are named.
+    weighs : bool
+        Whether ``--class-weight`` reaches it.
     """
 
     name: str
@@ -40,6 +42,7 @@ class HeadRow:
     fits: str
     streams: bool
     grid: dict[str, list[Any]]
+    weighs: bool = False
 
 
 class HeadList(ResultList[HeadRow], says="{rows:n head}", tables=("rows",)):
@@ -170,4 +173,5 @@ def row_of(found: dict[str, Head]) -> HeadRow:
         fits="fast" if head.solver else "stock" if own else "own",
         streams=head.streamed is not None,
         grid={name: list(values) for name, values in head.grid.items()},
+        weighs=head.weighs,
     )

@@ -6,6 +6,7 @@ gpu_lock     Lock that lets one extraction use a GPU, and that goes with the pro
 gpu_workers  Dask worker for each GPU of this machine.
 job          Job as a function: lists the set, embeds what is new with every backbone.
 keys         Keys of an extraction, one after another, their views behind them.
+options      Options of an extraction, and their keywords.
 scaled       Extraction on workers: decided once, with some shards under way at a time.
 summary      Values that an extraction returns: each key that it filled or found complete.
 worker       Functions that run on a Dask worker; its scheduler imports them without torch.

@@ -9,6 +9,8 @@ from .job import open_extraction as open_extraction
 from .job import run_shards as run_shards
 from .keys import extract_each as extract_each
 from .keys import quarantine as quarantine
+from .options import ExtractKeywords as ExtractKeywords
+from .options import ExtractOptions as ExtractOptions
 from .scaled import ScaledExtraction as ScaledExtraction
 from .scaled import embed_in_flight as embed_in_flight
 from .scaled import on_workers as on_workers

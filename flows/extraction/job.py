@@ -20,8 +20,9 @@ from headstart.extractors.spec import Settings, Tap, find_weights_file, short_na
 from headstart.flows.extraction.choices import Wanted, check_there, check_wanted, default_cache, pair_weights
 from headstart.flows.extraction.gpu_lock import device_lock
 from headstart.flows.extraction.keys import extract_each
+from headstart.flows.extraction.options import ExtractKeywords, ExtractOptions
 from headstart.flows.extraction.summary import ExtractionSummary, say_size
-from headstart.flows.options import ExtractKeywords, ExtractOptions, as_list, taken
+from headstart.flows.options import as_list, taken
 from headstart.flows.output import nearby, phases, progress_bar, record_shard, say_waiting, show_line, timed
 from headstart.flows.problem import describe_images
 
@@ -45,7 +46,7 @@ def extract(
     backbone : str or sequence of str
         Names as ``headstart backbones`` shows them.
     options : ExtractOptions, optional
-        All else that is asked for, see `flows.options.ExtractOptions`.
+        All else that is asked for, see `flows.extraction.options.ExtractOptions`.
     **named
         Options by their names, such as ``weights="none"``; they go before those of `options`.
 

@@ -3,6 +3,7 @@
 choices      Metric, heads and folder that a fit goes by, checked.
 command      Command line that makes a fit again.
 conclusion   Winner of a sweep, fitted, scored once, compared, saved and kept in the history.
+imbalance    Weights of classes, and how probabilities are decided by: chosen, and what it costs and wins.
 job          Job as a function: from a cache to a saved model.
 leaderboard  Rows of the leaderboard, and the card of the saved model.
 multilabel   Columns of 0 and 1 taken together, and their means.

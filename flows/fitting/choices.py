@@ -7,11 +7,12 @@ from typing import Protocol
 
 from headstart.flows.errors import JobError
 from headstart.flows.fit_summary import FitSummary
+from headstart.flows.fitting.imbalance import refuse_odd_tables
 from headstart.flows.fitting.unfinished import UNFINISHED, UNFINISHED_TAIL
 from headstart.flows.history import RunSettings
 from headstart.flows.options import FitOptions, as_list
 from headstart.flows.output import LATEST, LOCK, NAMES_OF_BEFORE, refuse_foreign, refuse_name
-from headstart.flows.problem import Problem, check_task
+from headstart.flows.problem import Problem, check_task, table_text
 from headstart.heads.coverage import OUTLIER_METHODS, SET_METHODS
 from headstart.heads.errors import DataError, HeadError
 from headstart.heads.registry import AskedHead, Heads, as_grid, check_head, find_preset, read_head, read_heads
@@ -74,6 +75,9 @@ class Choices:
             note=asked.note,
             views=asked.views,
             average_views=asked.average_views,
+            class_weight=None if asked.class_weight is None else table_text(asked.class_weight),
+            threshold=asked.threshold,
+            costs=None if asked.costs is None else table_text(asked.costs),
         )
 
 
@@ -95,6 +99,10 @@ def choose(
         There is no such preset.
     """
     metric = choose_metric(problem, options.metric)
+    if problem.task == "regress" and _weighs_classes(options):
+        raise JobError(
+            f"target {problem.target!r} is a number to predict; --class-weight, --threshold and --costs are for classes"
+        )
     if problem.task == "regress" and (options.few_shot or options.calibrate or options.coverage):
         raise JobError(
             f"target {problem.target!r} is a number to predict; --few-shot, --calibrate and --coverage are for classes"
@@ -178,6 +186,7 @@ def refuse_unusable(named: Heads, options: FitOptions) -> None:
     refuse_unknown_metric(metric)
     refuse_odd_views(options)
     refuse_odd_doubt(options)
+    refuse_odd_tables(options)
     check_task(options.task)
     possible = [name for name in METRICS_OF if metric is None or metric in METRICS_OF[name]]
     faults = [_find_fault(named, options, task) for task in ([options.task] if options.task else possible)]
@@ -249,12 +258,18 @@ def _find_fault(named: Heads, options: FitOptions, task: str) -> JobError | Head
         )
     if (options.few_shot or options.calibrate or options.coverage) and task == "regress":
         return JobError(f"few_shot, calibrate and coverage are for classes, and task {task!r} predicts numbers")
+    if _weighs_classes(options) and task == "regress":
+        return JobError(f"class_weight, threshold and costs are for classes, and task {task!r} predicts numbers")
     try:
         for asked in choose_heads(named, options, task):
             check_head(task, asked)
     except HeadError as error:
         return error
     return None
+
+
+def _weighs_classes(options: FitOptions) -> bool:
+    return any(one is not None for one in (options.class_weight, options.threshold, options.costs))
 
 
 def choose_folder(name: str, options: FitOptions) -> Path:

@@ -6,6 +6,7 @@ from pathlib import Path
 from headstart.extractors.spec import options_of
 from headstart.flows.options import FitOptions, as_list
 from headstart.flows.output import nearby
+from headstart.flows.problem import table_text
 from headstart.heads.registry import AskedHead
 
 _OF_ONE_RUN = ("name", "note")
@@ -36,5 +37,5 @@ def fit_command(cache: Path, heads: list[AskedHead], options: FitOptions, target
             continue
         words.append(one.option.flag or f"--{'no-' if value is False else ''}{one.name.replace('_', '-')}")
         if not isinstance(value, bool):
-            words += as_list(value) if one.name == "backbone" else [str(value)]
+            words += as_list(value) if one.name == "backbone" else [table_text(value)]
     return shlex.join(words)

@@ -23,7 +23,7 @@ from headstart.flows.fitting.leaderboard import (
 )
 from headstart.flows.fitting.nested import NestedFit, describe_nested
 from headstart.flows.fitting.streamed import Streaming
-from headstart.flows.fitting.winner import Embedding, Scored, score_others, score_winner
+from headstart.flows.fitting.winner import Embedding, Scored, describe_decision, score_others, score_winner
 from headstart.flows.history import (
     RUN_FILE,
     Run,
@@ -39,7 +39,7 @@ from headstart.flows.problem import Problem
 from headstart.flows.reporting import describe_doubt
 from headstart.heads.coverage import DOUBT_FILE, Judged, measure_doubt, saved_doubt
 from headstart.heads.registry import Candidate, own_code
-from headstart.heads.report import CandidateRow, NestedRows, TestResult, score_rows
+from headstart.heads.report import CandidateRow, DecisionRows, NestedRows, TestResult, score_rows
 from headstart.heads.saving import save_model
 from headstart.heads.scoring import ClassScore, score_classes
 from headstart.heads.splits import SplitPlan
@@ -91,7 +91,7 @@ def conclude(
     Raises
     ------
     DataError
-        No candidate has the metric, or the winner cannot be calibrated.
+        No candidate has the metric, or the winner cannot be calibrated or gives nothing to decide by.
     """
     metric, seed, options = choices.metric, choices.seed, choices.options
     winner = select(results, metric)
@@ -112,7 +112,8 @@ def conclude(
         begin("scoring the best of every other embedding")
         others = nested.controls if nested else score_others(problem, plan, results, winner, metric=metric, seed=seed)
     folds = describe_nested(nested, problem, winner.candidate, metric) if nested else None
-    test = _describe_test(plan, scored.test, folds)
+    decision = describe_decision(problem, scored, nested.plain if nested else scored.plain, options)
+    test = _describe_test(plan, scored.test, folds, decision)
     notes = [*problem.notes, *plan.notes, *(nested.notes if nested else [])]
     notes += [*tell_silent(leaderboard, metric), *tell_ties(leaderboard)]
     summary = _summarise(problem, choices, place, leaderboard, test, _describe_controls(leaderboard, others), notes)
@@ -149,10 +150,16 @@ def _with_doubt(
     return replace(summary, doubt=found, notes=[*summary.notes, *describe_doubt(found)])
 
 
-def _describe_test(plan: SplitPlan, score: FinalScore, folds: NestedRows | None) -> TestResult:
-    n_images, n_train = len(score.rows), len(plan.train)
+def _describe_test(
+    plan: SplitPlan, score: FinalScore, folds: NestedRows | None, decision: DecisionRows | None
+) -> TestResult:
     return TestResult(
-        split=plan.test_name, n_images=n_images, n_train=n_train, scores=score_rows(score.scores), nested=folds
+        split=plan.test_name,
+        n_images=len(score.rows),
+        n_train=len(plan.train),
+        scores=score_rows(score.scores),
+        nested=folds,
+        decision=decision,
     )
 
 
@@ -223,6 +230,8 @@ def _save(problem: Problem, candidate: Candidate, scored: Scored, summary: FitSu
     card, beside = model_card(problem, candidate, summary), {}
     if scored.doubt:
         card["doubt"], beside[DOUBT_FILE] = saved_doubt(scored.doubt)
+    if scored.chosen:
+        card["decision"] = scored.chosen.decision.as_dict()
     with errors_explained(Path(summary.model)):
         save_model(summary.model, scored.final, card, own=own_code(candidate), beside=beside)
     write_leaderboard(Path(summary.table), summary.leaderboard, summary.run)

@@ -13,6 +13,7 @@ from headstart.flows.errors import JobError
 from headstart.flows.fit_summary import FitSummary, Understood
 from headstart.flows.fitting.choices import Choices, choose, refuse_unusable
 from headstart.flows.fitting.conclusion import Concluded, conclude
+from headstart.flows.fitting.imbalance import weigh_candidates
 from headstart.flows.fitting.nested import fit_nested, workers_for_all
 from headstart.flows.fitting.rare_classes import leave_out, plan_without_rare
 from headstart.flows.fitting.streamed import Streaming, plan_streaming
@@ -144,6 +145,8 @@ def fit_problem(problem: Problem, choices: Choices, place: RunPlace) -> Conclude
         _refuse_constant(problem, plan)
     sets = [_feature_set(embedded) for embedded in problem.embedded]
     candidates, notes = tell_of_views(expand(sets, choices.heads, task=problem.task), problem.n_views)
+    candidates, weighed = weigh_candidates(candidates, problem, options)
+    notes = [*notes, *weighed]
     problem = replace(
         problem, notes=[*problem.notes, *notes, *describe_views(problem.embedded[0], average=options.average_views)]
     )
@@ -191,6 +194,10 @@ def _plan_streaming(problem: Problem, candidates: Sequence[Candidate], options: 
     ):
         raise JobError(
             f"{streaming.notes[0]}; --few-shot, --calibrate, --coverage, --repeats and --nested need them in memory"
+        )
+    if streaming and (options.threshold or options.costs):
+        raise JobError(
+            f"{streaming.notes[0]}; --threshold and --costs need them in memory: leave them out, or fit on less"
         )
     return streaming
 

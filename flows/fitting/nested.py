@@ -40,6 +40,8 @@ class NestedFit:
         Remarks for a person.
     judged : Judged or None
         All images, each by the doubt of the winner without its fold.
+    plain : FinalScore or None
+        Of a decision that each fold has chosen for itself: the score of all images without it.
     """
 
     plan: NestedPlan
@@ -47,7 +49,8 @@ class NestedFit:
     test: FinalScore
     controls: dict[Embedding, FinalScore]
     notes: list[str]
-    judged: Judged | None
+    judged: Judged | None = None
+    plain: FinalScore | None = None
 
 
 class _Inside(TypedDict):
@@ -115,10 +118,10 @@ def fit_nested(
     Raises
     ------
     DataError
-        In an outer fold no candidate has the metric, or the winner cannot be calibrated.
+        In an outer fold no candidate has the metric, or the winner cannot be calibrated or gives nothing to decide by.
     """
     metric, seed = choices.metric, choices.seed
-    folds, controls, judged = [], [], []
+    folds, controls, judged, plain = [], [], list[Judged](), list[FinalScore]()
     for number, outer in enumerate(plan.outer, start=1):
         stage = f"{outer.test_name} of {len(plan.outer)}"
         results = sweep_problem(problem, candidates, outer, choices, kept=keep(outer), stage=stage)
@@ -129,9 +132,10 @@ def fit_nested(
             raise DataError(f"without outer fold {number}: {error}") from error
         test = scored.test
         judged += [scored.judged] if scored.judged else []
+        plain += [scored.plain] if scored.plain else []
         folds.append(OuterFold(winner=winner, n_train=len(outer.train), test=test))
         others = score_others(problem, outer, results, winner, metric=metric, seed=seed)
-        controls.append(others | {(winner.candidate.key, winner.candidate.tap): test})
+        controls.append(others | {(winner.candidate.key, winner.candidate.tap): scored.plain or test})
     return NestedFit(
         plan=plan,
         folds=folds,
@@ -145,6 +149,7 @@ def fit_nested(
         judged=Judged.joined(judged, np.argsort(np.concatenate([fold.test.rows for fold in folds])))
         if judged
         else None,
+        plain=_pool(problem, plain, seed) if plain else None,
     )
 
 

@@ -25,6 +25,7 @@ from headstart.flows.fitting.choices import (
     refuse_unknown_metric,
 )
 from headstart.flows.fitting.conclusion import Concluded
+from headstart.flows.fitting.imbalance import refuse_odd_tables
 from headstart.flows.fitting.job import fit_problem
 from headstart.flows.fitting.multilabel import Multilabel, score_columns
 from headstart.flows.fitting.unfinished import UNFINISHED
@@ -162,6 +163,7 @@ def fit_targets(
     refuse_unknown_metric(options.metric)
     refuse_odd_views(options)
     refuse_odd_doubt(options)
+    refuse_odd_tables(options)
     labelled = gather_labelled(
         EmbeddingCache(cache),
         labels=Path(options.labels) if options.labels else None,

@@ -38,6 +38,9 @@ class RunSettings:
     note: str | None = None
     views: bool = False
     average_views: bool = False
+    class_weight: str | None = field(default=None, metadata={"unsaid_if_none": True})
+    threshold: str | None = field(default=None, metadata={"unsaid_if_none": True})
+    costs: str | None = field(default=None, metadata={"unsaid_if_none": True})
 
 
 @dataclass(frozen=True, kw_only=True)

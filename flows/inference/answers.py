@@ -3,9 +3,13 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from headstart.extractors.results import JobResult
+from headstart.heads.prediction import predict
+from headstart.heads.scoring import Decision
+from headstart.heads.views import Views
 
 _MOST_CLASSES = 5  # in one line
 _MOST_ROWS = 8
@@ -28,6 +32,32 @@ class Predictions(JobResult, pd.DataFrame, says="{_line}"):
     def to_pandas(self, table: str | None = None) -> pd.DataFrame:  # noqa: ARG002 - there is but one
         """Return the rows as pandas' own data frame."""
         return pd.DataFrame(self)
+
+
+def answer(
+    head: Any, views: list[Any], class_names: list[str], decision: Decision | None, *, all_classes: bool
+) -> pd.DataFrame:
+    """Return label and probability of each image, given the features of its views; and of all classes, if asked."""
+    if not len(views[0]):  # not one image could be read
+        names = [f"probability_{name}" for name in class_names] if all_classes else []
+        return pd.DataFrame({"label": [], "probability": []} | {name: [] for name in names})
+    answers = [predict(head, features, len(class_names)) for features in views]
+    given = [one for _, one in answers if one is not None]
+    classes, probability = Views(len(views), average=True).joined(
+        np.stack([one for one, _ in answers], axis=1).ravel(),
+        np.stack(given, axis=1).reshape(-1, len(class_names)) if given else None,
+    )
+    if decision is not None and probability is not None:
+        classes = decision.classes(probability)
+    columns = {
+        "label": np.array(class_names, dtype=object)[classes],
+        "probability": np.full(len(classes), np.nan)
+        if probability is None
+        else probability[np.arange(len(classes)), classes],
+    }
+    if all_classes and probability is not None:
+        columns |= {f"probability_{name}": probability[:, number] for number, name in enumerate(class_names)}
+    return pd.DataFrame(columns)
 
 
 def count_predictions(predictions: pd.DataFrame) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """A saved model, its classifier included, as the weights of a stock torchvision or timm model, or as an ONNX file."""
 
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Unpack
 
@@ -22,7 +22,7 @@ _SUFFIXES = (".pth", ".pt", ".safetensors")
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
-class GraftSummary(JobResult, says="{head} in {backbone}: {class_names}\n{_files}", tables=("class_names",)):
+class GraftSummary(JobResult, says="{head} in {backbone}: {class_names}\n{_files}{_decision}", tables=("class_names",)):
     """Files that were written, how they are used, and the classes in their order.
 
     Attributes
@@ -37,6 +37,8 @@ class GraftSummary(JobResult, says="{head} in {backbone}: {class_names}\n{_files
         Python that makes the stock model.
     class_names : list of str
     backbone, head : str
+    decision : dict, optional
+        How a class is made of probabilities, where it is not the likeliest: the files do not hold it, `readme` says it.
     """
 
     weights: str | None
@@ -47,6 +49,11 @@ class GraftSummary(JobResult, says="{head} in {backbone}: {class_names}\n{_files
     class_names: list[str]
     backbone: str
     head: str
+    decision: dict[str, object] | None = field(default=None, metadata={"unsaid_if_none": True})
+
+    @property
+    def _decision(self) -> str:
+        return f"\nthe files give probabilities; {Path(self.readme).name} says how to decide" if self.decision else ""
 
     @property
     def _files(self) -> str:
@@ -129,6 +136,7 @@ def graft(
         class_names=loaded.classes,
         backbone=backbone.name,
         head=str(loaded.card["head"]),
+        decision=None if loaded.decision is None else loaded.decision.as_dict(),
     )
 
 

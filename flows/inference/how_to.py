@@ -41,6 +41,7 @@ def on_weights(target: Path, loaded: Model, code: str) -> str:
         f"Classes, in the order of the logits, {scores}: `{_names(loaded)}`",
         f"{_preparation(loaded)} They are then scaled to 0…1, and normalised with mean `{prepared['mean']}` and "
         f"deviation `{prepared['std']}`, in RGB.",
+        *_decided(loaded),
         _origin(loaded),
     )
 
@@ -73,6 +74,7 @@ pixels = np.stack([prepared(path) for path in paths]){".astype(np.float32) / 255
         f"and normalises them itself. {_preparation(loaded)}",
         f"It gives {output_name(loaded)}, float32 (n_images, {len(loaded.classes)}){scores}, in the order of the "
         f"classes: `{_names(loaded)}`",
+        *_decided(loaded),
         "Its metadata say the same: class_names, preprocessing, key, embedding, input, output.",
         _origin(loaded),
     )
@@ -120,6 +122,21 @@ def _code(preprocessing: Preprocessing) -> str:
         lines.append(f"image = image.resize(size, Image.Resampling.{preprocessing.interpolation.upper()})")
     lines.append(f"left, top = round((image.width - {width}) / 2), round((image.height - {height}) / 2)")
     return "\n".join(f"    {line}" for line in lines)
+
+
+def _decided(loaded: Model) -> list[str]:
+    """Return how a class is made of the probabilities, where that is not the likeliest: no weights hold it."""
+    decision, names = loaded.decision, loaded.classes
+    if decision is None:
+        return []
+    if decision.threshold is not None:
+        rule = f"`{names[1]}` where its probability is at least {decision.threshold!r}, else `{names[0]}`"
+    elif decision.multipliers is not None:
+        rule = f"the largest of probabilities times `{json.dumps(decision.multipliers)}`"
+    else:
+        power = f" to the power of {1 / decision.temperature!r}" if decision.temperature != 1.0 else ""
+        rule = f"the column of the smallest sum of probabilities{power} @ `{json.dumps(decision.costs)}`"
+    return [f"The file gives probabilities alone. 'headstart predict' takes of them {rule}: do the same."]
 
 
 def _origin(loaded: Model) -> str:

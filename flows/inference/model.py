@@ -15,7 +15,7 @@ from headstart.extractors.images import OK
 from headstart.extractors.results import JobResult
 from headstart.extractors.spec import EmbeddingKey, Settings, View, claimed, short_name
 from headstart.flows.errors import JobError
-from headstart.flows.inference.answers import Predictions
+from headstart.flows.inference.answers import Predictions, answer
 from headstart.flows.inference.doubts import add_doubt, judge_images, refuse_without_doubt
 from headstart.flows.inference.given import images_given, notes_on
 from headstart.flows.inference.options import PredictKeywords, PredictOptions
@@ -23,14 +23,20 @@ from headstart.flows.inference.prediction_page import write_page
 from headstart.flows.options import taken
 from headstart.flows.output import check_named
 from headstart.heads.coverage import read_doubt
-from headstart.heads.prediction import predict as predict_classes
 from headstart.heads.prediction import predict_numbers
 from headstart.heads.saving import CARD_FILE, Card, load_model
-from headstart.heads.views import Views
+from headstart.heads.scoring import Decision
 
 if TYPE_CHECKING:
     from headstart.extractors.backbones import Backbone
     from headstart.flows.inference.network import Network
+
+
+DECIDED = (
+    "classes are decided as the fit chose it on its folds (by {by}), and are not always the likeliest: probabilities "
+    "are as they were"
+)
+"""Note where a model has a decision of its own."""
 
 
 class Model(JobResult, says="{card[head]} of {_answers}, on {_backbone}, in {folder}", tables=("about",)):
@@ -79,9 +85,15 @@ class Model(JobResult, says="{card[head]} of {_answers}, on {_backbone}, in {fol
         return [] if self.card.get("task") == "regress" else list(self.card["class_names"])
 
     @property
+    def decision(self) -> Decision | None:
+        """How classes are made of probabilities, where that was chosen; None where the likeliest is taken."""
+        found = self.card.get("decision")
+        return None if found is None else Decision.from_dict(found, len(self.classes))
+
+    @property
     def about(self) -> list[dict[str, object]]:
         """Facts about the model, a row each: backbone, head, target, classes and the like."""
-        names = ("head", "params", "target", "task", "tap", "weights_name", "run")
+        names = ("head", "params", "decision", "target", "task", "tap", "weights_name", "run")
         facts = {"backbone": self._backbone} | {name: self.card.get(name) for name in names}
         facts |= {"classes": ", ".join(self.classes)}
         return [{"what": name, "value": value} for name, value in facts.items() if value]
@@ -146,7 +158,8 @@ class Model(JobResult, says="{card[head]} of {_answers}, on {_backbone}, in {fol
             cut = write_page(Path(page), table, given, self.classes, title, ends) if page is not None else []
         noticed = remarks.notes(names, leave_out=["equal"], settled=True)  # equal answers are no wonder
         mean = f"each answer is the mean over {len(self._averaged) + 1} views of the image, as the model was scored"
-        return table, [*notes_on(given), *([mean] if self._averaged else []), *noticed, *cut]
+        own = [*([mean] if self._averaged else []), *([DECIDED.format(by=self.decision.by)] if self.decision else [])]
+        return table, [*notes_on(given), *own, *noticed, *cut]
 
     @property
     def tail_layer(self) -> str | None:
@@ -204,7 +217,7 @@ class Model(JobResult, says="{card[head]} of {_answers}, on {_backbone}, in {fol
         if self.card.get("task") == "regress":
             numbers = [predict_numbers(self.head, features) if len(features) else np.empty(0) for features in views]
             return pd.DataFrame({"value": np.mean(numbers, axis=0)})
-        predicted = _speak(self._ready_head, views, self.card["class_names"], all_classes=all_classes)
+        predicted = answer(self._ready_head, views, self.card["class_names"], self.decision, all_classes=all_classes)
         if self.doubt is None:
             return predicted
         judged = judge_images(self.doubt, self.head, views, digests)
@@ -276,24 +289,3 @@ def refuse_unnamed_code(key: EmbeddingKey, backbone: str | None, place: Path) ->
             f"{place}: its embeddings are those of {key.backbone}, which is code that would run now; "
             f"if you trust it, say so with --backbone {key.backbone}"
         )
-
-
-def _speak(head: Any, views: list[Any], class_names: list[str], *, all_classes: bool) -> pd.DataFrame:
-    if not len(views[0]):  # not one image could be read
-        names = [f"probability_{name}" for name in class_names] if all_classes else []
-        return pd.DataFrame({"label": [], "probability": []} | {name: [] for name in names})
-    answers = [predict_classes(head, features, len(class_names)) for features in views]
-    given = [one for _, one in answers if one is not None]
-    classes, probability = Views(len(views), average=True).joined(
-        np.stack([one for one, _ in answers], axis=1).ravel(),
-        np.stack(given, axis=1).reshape(-1, len(class_names)) if given else None,
-    )
-    columns = {
-        "label": np.array(class_names, dtype=object)[classes],
-        "probability": np.full(len(classes), np.nan)
-        if probability is None
-        else probability[np.arange(len(classes)), classes],
-    }
-    if all_classes and probability is not None:
-        columns |= {f"probability_{name}": probability[:, number] for number, name in enumerate(class_names)}
-    return pd.DataFrame(columns)

@@ -164,6 +164,7 @@ def _metadata(whole: _FromPixels, loaded: Model) -> dict[str, str]:
         "head": str(card["head"]),
         "tap": str(card["tap"]),
         "headstart_version": version("headstart"),
+        **({"decision": json.dumps(loaded.decision.as_dict())} if loaded.decision else {}),
     }
 
 

@@ -1,5 +1,6 @@
 """From a cache to (X, y): which images, labels, groups and embeddings a fit is about.
 
+class_tables   Weights and costs of classes as people give them.
 embedded       Embeddings that cover a set of images, each under a name that tells it from the others.
 label_columns  Label columns: which are meant, and whether one holds classes or numbers.
 problem        Problem as arrays: images, classes, groups, embeddings.

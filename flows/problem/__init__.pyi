@@ -1,3 +1,8 @@
+from .class_tables import number_costs as number_costs
+from .class_tables import number_weights as number_weights
+from .class_tables import read_costs as read_costs
+from .class_tables import read_weights as read_weights
+from .class_tables import table_text as table_text
 from .embedded import Embedded as Embedded
 from .embedded import find_covering as find_covering
 from .embedded import only_embedding as only_embedding

@@ -9,6 +9,7 @@ few_shot_interval  The interval of a mean over draws, on new images.
 near_copies  Pairs of images, across splits or of a whole set, whose features point almost the same way.
 nearest      Rows nearest to a query, by an exact search.
 suspects     Labels that are probably wrong, and images unlike all others.
+thresholds   Decisions chosen on folds: a threshold, multipliers, the least expected cost.
 """
 
 import lazy_loader

@@ -31,3 +31,6 @@ from .suspects import Outlier as Outlier
 from .suspects import Suspect as Suspect
 from .suspects import find_outliers as find_outliers
 from .suspects import find_suspects as find_suspects
+from .thresholds import ChosenDecision as ChosenDecision
+from .thresholds import Goal as Goal
+from .thresholds import decide_on_folds as decide_on_folds

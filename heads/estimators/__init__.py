@@ -11,6 +11,7 @@ ridge          Ridge regression, for classes with calibrated probabilities and f
 softmax        Base of own classifiers: scores to labels and probabilities, fitted temperature.
 stock          Heads that are scikit-learn's own: logistic regression, linear SVM, floors.
 svm            Support vector machine with an RBF kernel, fitted by scikit-learn.
+weighting      Class weights: how much an image of each class counts.
 """
 
 import lazy_loader

@@ -6,6 +6,7 @@ from .neighbors import split_metric as split_metric
 from .neighbors import without_rounding as without_rounding
 from .ridge import RidgeSoftmaxClassifier as RidgeSoftmaxClassifier
 from .ridge import class_targets as class_targets
+from .ridge import intercept_leverage as intercept_leverage
 from .ridge import left_out_rows as left_out_rows
 from .ridge import left_out_scores as left_out_scores
 from .ridge import left_out_together as left_out_together
@@ -16,3 +17,8 @@ from .softmax import fit_temperature as fit_temperature
 from .softmax import fit_temperatures as fit_temperatures
 from .stock import make_dummy as make_dummy
 from .stock import make_logreg as make_logreg
+from .weighting import ClassWeight as ClassWeight
+from .weighting import common_weight as common_weight
+from .weighting import refuse_weights as refuse_weights
+from .weighting import weights_by_class as weights_by_class
+from .weighting import weights_of_counts as weights_of_counts

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from sklearn.utils import gen_batches
 
 from headstart.heads.errors import ModelFileError
+from headstart.heads.estimators.weighting import ClassWeight
 
 Doubles = NDArray[np.float64]
 Numbers = NDArray[np.int32]
@@ -38,6 +39,8 @@ class BoostedTrees:
         Share of the images that stop training; without it all rounds are run where that share is under ten images.
         Groups are not looked at.
     random_state : int, RandomState or None, default=None
+    class_weight : "balanced", mapping of label to float, or None, default=None
+        How much an image of each class counts; None of numbers.
 
     Attributes
     ----------
@@ -74,6 +77,7 @@ class BoostedTrees:
         patience: int = 10,
         validation_fraction: float = 0.1,
         random_state: int | np.random.RandomState | None = None,
+        class_weight: ClassWeight = None,
     ) -> None:
         self.learning_rate = learning_rate
         self.max_iter = max_iter
@@ -83,9 +87,10 @@ class BoostedTrees:
         self.patience = patience
         self.validation_fraction = validation_fraction
         self.random_state = random_state
+        self.class_weight = class_weight
 
-    def grow(self, kind: Any, X: NDArray[Any], y: NDArray[Any], *, early_stopping: bool) -> None:
-        """Fit scikit-learn's boosting of this `kind` with the parameters here, and keep its trees."""
+    def grow(self, kind: Any, X: NDArray[Any], y: NDArray[Any], *, early_stopping: bool, **of_kind: Any) -> None:
+        """Fit scikit-learn's boosting of this `kind` with the parameters here and its own, and keep its trees."""
         fitted = kind(
             learning_rate=self.learning_rate,
             max_iter=self.max_iter,
@@ -97,6 +102,7 @@ class BoostedTrees:
             n_iter_no_change=self.patience,
             validation_fraction=self.validation_fraction,
             random_state=self.random_state,
+            **of_kind,
         ).fit(X, y)
         self._keep(fitted)
         self.n_iter_ = int(fitted.n_iter_)

@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from headstart.heads.estimators.boosted_trees import BoostedTrees
 from headstart.heads.estimators.softmax import Floats, SoftmaxClassifier
+from headstart.heads.estimators.weighting import refuse_weights, weights_by_class
 
 Doubles = NDArray[np.float64]
 
@@ -41,7 +42,10 @@ class BoostedTreesClassifier(BoostedTrees, SoftmaxClassifier):
             A parameter is out of its range, or `y` holds a single class.
         """
         features, codes = self._checked_input(X, y, [np.float32, np.float64])
-        self.grow(HistGradientBoostingClassifier, features, codes, early_stopping=self._can_hold_back(codes))
+        weights = weights_by_class(self.class_weight, self.classes_, codes)
+        of_codes = None if weights is None else dict(enumerate(weights.tolist()))
+        can_hold_back = self._can_hold_back(codes)
+        self.grow(HistGradientBoostingClassifier, features, codes, early_stopping=can_hold_back, class_weight=of_codes)
         self.temperature_ = 1.0
         return self
 
@@ -79,6 +83,7 @@ class BoostedTreesRegressor(BoostedTrees, RegressorMixin, BaseEstimator):
         ValueError
             A parameter is out of its range.
         """
+        refuse_weights(self.class_weight)
         features, numbers = validate_data(self, X, y, dtype=[np.float32, np.float64], order="C", y_numeric=True)
         can_hold_back = int(self.validation_fraction * len(numbers)) >= _FEWEST_HELD_BACK
         self.grow(HistGradientBoostingRegressor, features, numbers, early_stopping=can_hold_back)

@@ -13,6 +13,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import Normalizer, normalize
 
 from headstart.heads.estimators.softmax import Floats, SoftmaxClassifier
+from headstart.heads.estimators.weighting import ClassWeight
 
 Doubles = NDArray[np.float64]
 
@@ -34,6 +35,8 @@ class CosineClassifier(SoftmaxClassifier):
         Weight of the images against the penalty on the scale, above 0.
     max_iter : int, default=500
         Iterations of L-BFGS, at least 1.
+    class_weight : "balanced", mapping of label to float, or None, default=None
+        How much an image of each class counts, as in scikit-learn.
 
     Attributes
     ----------
@@ -56,9 +59,10 @@ class CosineClassifier(SoftmaxClassifier):
     directions_: Floats
     scale_: float
 
-    def __init__(self, C: float = 10.0, *, max_iter: int = 500) -> None:
+    def __init__(self, C: float = 10.0, *, max_iter: int = 500, class_weight: ClassWeight = None) -> None:
         self.C = C
         self.max_iter = max_iter
+        self.class_weight = class_weight
 
     def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
         """Fit on `X` of shape (n_images, n_features), rows of unit length, and labels `y` of shape (n_images,).
@@ -76,10 +80,12 @@ class CosineClassifier(SoftmaxClassifier):
         shape = (len(self.classes_), features.shape[1])
         means = np.stack([features[codes == code].mean(axis=0, dtype=np.float64) for code in range(shape[0])])
         means[~means.any(axis=1)] = 1.0  # no direction at all: any will do
+        weights = self._image_weights(codes)
+        total = len(codes) if weights is None else float(weights.sum())
         found = minimize(
             _loss,
             np.append(normalize(means), 1.0),
-            args=(features, codes, shape, shape[0] / (self.C * len(codes))),
+            args=(features, codes, shape, shape[0] / (self.C * total), weights),
             jac=True,
             method="L-BFGS-B",
             options={"maxiter": self.max_iter, "gtol": 1e-5, "ftol": 1e-10},
@@ -100,22 +106,33 @@ class CosineClassifier(SoftmaxClassifier):
 
 
 def _loss(
-    variables: Doubles, features: Floats, codes: NDArray[np.intp], shape: tuple[int, int], penalty: float
+    variables: Doubles,
+    features: Floats,
+    codes: NDArray[np.intp],
+    shape: tuple[int, int],
+    penalty: float,
+    weights: Doubles | None,
 ) -> tuple[float, Doubles]:
     """Return mean cross-entropy + penalty * scale² / 2 and its gradient.
 
-    `variables` are the weights (n_classes, n_features), of which only the directions count, and the scale.
+    `variables` are the weights (n_classes, n_features), of which only the directions count, and the scale. The mean is
+    weighed by `weights` (n_images,), where there are any.
     """
-    weights, scale = variables[:-1].reshape(shape), float(variables[-1])
-    lengths = np.maximum(np.linalg.norm(weights, axis=1, keepdims=True), 1e-12)
-    directions = weights / lengths
+    rows, scale = variables[:-1].reshape(shape), float(variables[-1])
+    lengths = np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
+    directions = rows / lengths
     n_images = len(features)
     # The two products are what takes the time: they run in the features' own dtype, all else in float64.
     cosines = (features @ directions.T.astype(features.dtype)).astype(np.float64)
     log_probability = log_softmax(scale * cosines, axis=1)
     residual = np.exp(log_probability)
     residual[np.arange(n_images), codes] -= 1.0
-    loss = -log_probability[np.arange(n_images), codes].mean() + 0.5 * penalty * scale**2
+    losses = -log_probability[np.arange(n_images), codes]
+    if weights is not None:
+        shares = weights / weights.mean()
+        losses *= shares
+        residual *= shares[:, None]
+    loss = losses.mean() + 0.5 * penalty * scale**2
     along = scale / n_images * (residual.T.astype(features.dtype) @ features).astype(np.float64)
     across = (along - (along * directions).sum(axis=1, keepdims=True) * directions) / lengths
     return float(loss), np.append(across, (residual * cosines).sum() / n_images + penalty * scale)

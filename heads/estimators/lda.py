@@ -10,6 +10,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from headstart.heads.estimators.softmax import Floats, SoftmaxClassifier
+from headstart.heads.estimators.weighting import ClassWeight, weights_by_class
 
 Doubles = NDArray[np.float64]
 
@@ -25,6 +26,9 @@ class ShrunkDiscriminantClassifier(SoftmaxClassifier):
     ----------
     shrinkage : float, default=0.5
         s, above 0 and at most 1.
+    class_weight : "balanced", mapping of label to float, or None, default=None
+        How much an image of each class counts, as in scikit-learn. by their priors
+        and the parts of S: as scikit-learn does where the weighed shares are its `priors`.
 
     Attributes
     ----------
@@ -46,8 +50,9 @@ class ShrunkDiscriminantClassifier(SoftmaxClassifier):
     coef_: Doubles
     intercept_: Doubles
 
-    def __init__(self, shrinkage: float = 0.5) -> None:
+    def __init__(self, shrinkage: float = 0.5, *, class_weight: ClassWeight = None) -> None:
         self.shrinkage = shrinkage
+        self.class_weight = class_weight
 
     def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
         """Fit on `X` of shape (n_images, n_features) and labels `y` of shape (n_images,).
@@ -61,10 +66,19 @@ class ShrunkDiscriminantClassifier(SoftmaxClassifier):
         features, codes = self._checked_input(X, y, np.float64)
         counts = np.bincount(codes)
         means = np.stack([features[codes == code].mean(axis=0) for code in range(len(counts))])
-        self.coef_ = _solve(features - means[codes], means.T, self.shrinkage)
-        self.intercept_ = np.log(counts / len(codes)) - 0.5 * np.einsum("ij,ji->i", means, self.coef_)
+        weights = self.relative_weights(counts)
+        centred = features - means[codes]
+        if self.class_weight is not None:
+            centred *= np.sqrt(weights)[codes, None]
+        self.coef_ = _solve(centred, means.T, self.shrinkage)
+        self.intercept_ = np.log(weights * counts / len(codes)) - 0.5 * np.einsum("ij,ji->i", means, self.coef_)
         self.temperature_ = 1.0
         return self
+
+    def relative_weights(self, counts: NDArray[np.intp]) -> Doubles:
+        """Return the classes' weights (n_classes,), of which an image has 1 on average; `classes_` are known."""
+        weights = weights_by_class(self.class_weight, self.classes_, np.repeat(np.arange(len(counts)), counts))
+        return np.ones(len(counts)) if weights is None else weights * counts.sum() / (weights @ counts)
 
     def check_shrinkage(self) -> None:
         """Raise ValueError where `shrinkage` is out of its range."""

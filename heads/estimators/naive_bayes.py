@@ -9,6 +9,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from headstart.heads.estimators.softmax import Floats, SoftmaxClassifier, fit_temperature
+from headstart.heads.estimators.weighting import ClassWeight, weights_by_class
 from headstart.heads.views import refuse_torn
 
 Doubles = NDArray[np.float64]
@@ -30,6 +31,9 @@ class GaussianBayesClassifier(SoftmaxClassifier):
         What is added to every variance, in units of the largest variance of a feature; at least 0.
     views : int, default=1
         Rows of one image, which follow each other: they are left out together.
+    class_weight : "balanced", mapping of label to float, or None, default=None
+        How much an image of each class counts, as in scikit-learn.: here by
+        the priors alone, for within a class all count alike.
 
     Attributes
     ----------
@@ -47,9 +51,10 @@ class GaussianBayesClassifier(SoftmaxClassifier):
     variances_: Doubles
     log_priors_: Doubles
 
-    def __init__(self, var_smoothing: float = 0.1, *, views: int = 1) -> None:
+    def __init__(self, var_smoothing: float = 0.1, *, views: int = 1, class_weight: ClassWeight = None) -> None:
         self.var_smoothing = var_smoothing
         self.views = views
+        self.class_weight = class_weight
 
     def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
         """Fit on `X` of shape (n_images, n_features) and labels `y` of shape (n_images,).
@@ -69,7 +74,9 @@ class GaussianBayesClassifier(SoftmaxClassifier):
         # Where nothing varies, or no smoothing is asked, a class of equal images has no variance to divide by.
         smoothing = self.var_smoothing * float(features.var(axis=0).max()) or 1e-12
         self.variances_ = np.stack([rows.var(axis=0) for rows in rows_of]) + smoothing
-        self.log_priors_ = np.log(counts / len(codes))
+        weights = weights_by_class(self.class_weight, self.classes_, codes)
+        shares = counts if weights is None else counts * weights
+        self.log_priors_ = np.log(shares / shares.sum())
         rows = np.flatnonzero(counts[codes] > self.views)
         leave_out = self._left_out_scores if self.views == 1 else self._left_out_together
         left_out = leave_out(features[rows], codes[rows], counts, smoothing)

@@ -12,6 +12,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import validate_data
 
 from headstart.heads.estimators.softmax import Floats, SoftmaxClassifier, fit_temperature
+from headstart.heads.estimators.weighting import ClassWeight
 from headstart.heads.views import Views, refuse_torn
 
 Doubles = NDArray[np.float64]
@@ -35,6 +36,8 @@ class RidgeSoftmaxClassifier(SoftmaxClassifier):
         Strength of the penalty, above 0; features are best standardised.
     views : int, default=1
         Rows of one image, which follow each other: they are left out together.
+    class_weight : "balanced", mapping of label to float, or None, default=None
+        How much an image of each class counts, as in scikit-learn.
 
     Attributes
     ----------
@@ -56,9 +59,10 @@ class RidgeSoftmaxClassifier(SoftmaxClassifier):
     coef_: Doubles
     intercept_: Doubles
 
-    def __init__(self, alpha: float = 1.0, *, views: int = 1) -> None:
+    def __init__(self, alpha: float = 1.0, *, views: int = 1, class_weight: ClassWeight = None) -> None:
         self.alpha = alpha
         self.views = views
+        self.class_weight = class_weight
 
     def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
         """Fit on `X` of shape (n_images, n_features) and labels `y` of shape (n_images,).
@@ -71,12 +75,17 @@ class RidgeSoftmaxClassifier(SoftmaxClassifier):
         self.check_alpha()
         features, codes = self._checked_input(X, y, np.float64)
         targets = class_targets(codes, len(self.classes_))
-        feature_mean, target_mean = features.mean(axis=0), targets.mean(axis=0)
+        weights = self._image_weights(codes)
+        feature_mean, target_mean = (np.average(each, axis=0, weights=weights) for each in (features, targets))
+        centred, wanted = features - feature_mean, targets - target_mean
+        if weights is not None:
+            centred, wanted = (np.sqrt(weights)[:, None] * each for each in (centred, wanted))
         rows = left_out_rows(len(codes), self.views)
-        self.coef_, leverage = _solve(features - feature_mean, targets - target_mean, self.alpha, rows, self.views)
+        self.coef_, leverage = _solve(centred, wanted, self.alpha, rows, self.views)
         self.intercept_ = target_mean - feature_mean @ self.coef_
         leave_out = left_out_scores if self.views == 1 else left_out_together
-        left_out = leave_out(targets[rows].T, self._scores(features[rows]).T, leverage + 1.0 / len(codes)).T
+        leverage = leverage + intercept_leverage(weights, rows, len(codes), self.views)
+        left_out = leave_out(targets[rows].T, self._scores(features[rows]).T, leverage).T
         self.temperature_ = fit_temperature(left_out, codes[rows], len(codes))
         return self
 
@@ -92,6 +101,14 @@ class RidgeSoftmaxClassifier(SoftmaxClassifier):
 def class_targets(codes: NDArray[np.intp], n_classes: int) -> Doubles:
     """Return the targets of the scores, (n_images, n_classes): 1 for an image's own class, -1 for the others."""
     return np.where(codes[:, None] == np.arange(n_classes), 1.0, -1.0)
+
+
+def intercept_leverage(weights: Doubles | None, rows: NDArray[np.intp], n_rows: int, views: int) -> Any:
+    """Return what an unpenalised intercept adds to the leverages of some rows, or of images of several `views`."""
+    if weights is None:
+        return 1.0 / n_rows
+    own = weights[rows] / weights.sum()
+    return own if views == 1 else own[::views, None, None]
 
 
 def left_out_rows(n_rows: int, views: int = 1) -> NDArray[np.intp]:

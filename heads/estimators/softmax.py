@@ -10,6 +10,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from headstart.heads.estimators.weighting import ClassWeight, weights_by_class
 from headstart.heads.row_by_row import ask_rows
 
 Floats = NDArray[np.floating[Any]]
@@ -36,6 +37,7 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
 
     classes_: NDArray[Any]
     temperature_: float
+    class_weight: ClassWeight = None  # also of models that were saved before there were weights
 
     def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
         """Fit on `X` of shape (n_images, n_features) and labels `y` of shape (n_images,)."""
@@ -71,6 +73,11 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
         if len(self.classes_) < 2:
             raise ValueError(f"{type(self).__name__} needs at least two classes, found one class: {self.classes_[0]!r}")
         return features, codes
+
+    def _image_weights(self, codes: NDArray[np.intp]) -> Doubles | None:
+        """Return how much each image counts by its class number, (n_images,); None where all count alike."""
+        of_class = weights_by_class(self.class_weight, self.classes_, codes)
+        return None if of_class is None else of_class[codes]
 
 
 def fit_temperature(scores: Floats, codes: NDArray[np.intp], n_known: int | None = None) -> float:

@@ -15,6 +15,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from headstart.heads.errors import DataError
+from headstart.heads.estimators.weighting import ClassWeight, weights_by_class
 
 Doubles = NDArray[np.float64]
 
@@ -39,6 +40,8 @@ class RbfSupportVectorClassifier(ClassifierMixin, BaseEstimator):
     max_images : int, default=20000
         More images than this are refused: time grows with nearly the square of their number, and with 8000 of 512
         features one fit takes some 10 s already.
+    class_weight : "balanced", mapping of label to float, or None, default=None
+        How much an image of each class counts, as in scikit-learn.
 
     Attributes
     ----------
@@ -59,10 +62,20 @@ class RbfSupportVectorClassifier(ClassifierMixin, BaseEstimator):
     Chang & Lin, "LIBSVM: a library for support vector machines", 2011 (section 7: one against one).
     """
 
-    def __init__(self, C: float = 1.0, *, gamma_factor: float = 1.0, max_images: int = 20_000) -> None:
+    class_weight: ClassWeight = None  # also of models that were saved before there were weights
+
+    def __init__(
+        self,
+        C: float = 1.0,
+        *,
+        gamma_factor: float = 1.0,
+        max_images: int = 20_000,
+        class_weight: ClassWeight = None,
+    ) -> None:
         self.C = C
         self.gamma_factor = gamma_factor
         self.max_images = max_images
+        self.class_weight = class_weight
 
     def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
         """Fit on `X` of shape (n_images, n_features), standardised best, and labels `y` of shape (n_images,).
@@ -88,7 +101,9 @@ class RbfSupportVectorClassifier(ClassifierMixin, BaseEstimator):
             raise ValueError(f"{type(self).__name__} needs at least two classes, found one class: {self.classes_[0]!r}")
         spread = float(features.var(dtype=np.float64))
         self.gamma_ = self.gamma_factor / (features.shape[1] * (spread or 1.0))
-        fitted = SVC(C=self.C, gamma=self.gamma_).fit(features, codes)
+        weights = weights_by_class(self.class_weight, self.classes_, codes)
+        of_codes = None if weights is None else dict(enumerate(weights.tolist()))
+        fitted = SVC(C=self.C, gamma=self.gamma_, class_weight=of_codes).fit(features, codes)
         sign = -1.0 if len(self.classes_) == 2 else 1.0  # for two classes alone scikit-learn counts for the second
         self.support_vectors_ = np.asarray(fitted.support_vectors_, dtype=features.dtype)
         self.n_support_ = np.asarray(fitted.n_support_)

@@ -11,7 +11,14 @@ from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from headstart.heads.estimators import Doubles, Floats, SoftmaxClassifier
+from headstart.heads.estimators import (
+    ClassWeight,
+    Doubles,
+    Floats,
+    SoftmaxClassifier,
+    refuse_weights,
+    weights_by_class,
+)
 from headstart.heads.isolation import one_openmp_thread
 from headstart.heads.neural.optimizers import StackedOptimizer
 from headstart.heads.neural.training import Recipe, forward, train
@@ -57,14 +64,19 @@ class TorchLayers:
 
     _above_zero: ClassVar[Sequence[str]] = ("learning_rate",)
 
-    def train_layers(self, features: NDArray[np.float32], targets: NDArray[Any], n_outputs: int) -> None:
-        """Train on features (n_images, n_features) and targets (n_images,): classes, or numbers as float32."""
+    def train_layers(
+        self, features: NDArray[np.float32], targets: NDArray[Any], n_outputs: int, weights: Doubles | None = None
+    ) -> None:
+        """Train on features (n_images, n_features) and targets (n_images,): classes, or numbers as float32.
+
+        `weights` (n_classes,) are the classes' own.
+        """
         recipe = self.recipe()
         sizes = [features.shape[1], *self.hidden_widths(), n_outputs]
         # Batches are too small to share out: on a busy machine, waiting for the other threads takes most of the time.
         # One thread also gives the same weights on any number of cores.
         with one_openmp_thread():
-            trained = train(features, targets, sizes, recipe)
+            trained = train(features, targets, sizes, recipe, weights)
         self.coefs_, self.intercepts_ = trained.coefs, trained.intercepts
         self.history_, self.best_epoch_ = trained.history, trained.best_epoch
 
@@ -152,7 +164,8 @@ class TorchClassifier(TorchLayers, SoftmaxClassifier):
         """
         self._check_parameters()
         features, codes = self._checked_input(X, y, np.float32)
-        self.train_layers(features, codes, len(self.classes_))
+        weights = weights_by_class(self.class_weight, self.classes_, codes)
+        self.train_layers(features, codes, len(self.classes_), weights)
         return self
 
     def _scores(self, X: Floats) -> Doubles:
@@ -170,6 +183,7 @@ class TorchRegressor(TorchLayers, RegressorMixin, BaseEstimator):
 
     target_mean_: float
     target_scale_: float
+    class_weight: ClassWeight = None
 
     def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
         """Fit on `X` of shape (n_images, n_features), standardised best, and numbers `y` of shape (n_images,).
@@ -182,6 +196,7 @@ class TorchRegressor(TorchLayers, RegressorMixin, BaseEstimator):
             Training diverged.
         """
         self._check_parameters()
+        refuse_weights(self.class_weight)
         features, given = validate_data(self, X, y, dtype=np.float32, order="C", y_numeric=True)
         numbers = np.asarray(given, dtype=np.float64)
         self.target_mean_, self.target_scale_ = float(numbers.mean()), float(numbers.std()) or 1.0

@@ -15,6 +15,7 @@ import numpy as np
 from scipy.special import softmax
 from sklearn.preprocessing import StandardScaler
 
+from headstart.heads.estimators import weights_by_class
 from headstart.heads.isolation import one_openmp_thread
 from headstart.heads.neural.linear_torch import TorchLinearClassifier
 from headstart.heads.neural.mlp import TorchMLPClassifier
@@ -103,8 +104,9 @@ def _solve(
             dropouts=[estimators[place].dropout for place in places],
         )
         sizes = [X.shape[1], *first.hidden_widths(), n_classes]
+        weights = weights_by_class(first.class_weight, np.arange(n_classes), codes)
         with one_openmp_thread():  # as the stock heads do: the same weights on any number of cores
-            trained = train_stacked(X, codes, sizes, recipes[places[0]], knobs, first.stacked_optimizer)
+            trained = train_stacked(X, codes, sizes, recipes[places[0]], knobs, first.stacked_optimizer, weights)
         for place, layers in zip(places, trained, strict=True):
             if layers is not None:
                 solutions[place] = softmax(ask_rows(partial(forward, layers), X_scored), axis=1)

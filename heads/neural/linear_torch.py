@@ -9,6 +9,7 @@ import torch
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from headstart.heads.estimators import ClassWeight
 from headstart.heads.neural.base import TorchClassifier
 from headstart.heads.neural.optimizers import StackedSGD
 
@@ -45,6 +46,8 @@ class TorchLinearClassifier(TorchClassifier):
         looked at.
     views : int, default=1
         Rows of one image, which follow each other: all are trained on, or one chooses the epoch.
+    class_weight : "balanced", mapping of label to float, or None, default=None
+        How much an image of each class counts, in the loss that chooses the epoch, too.
     random_state : int, RandomState or None, default=None
     device : str, default="cpu"
         Where torch trains; prediction runs in numpy.
@@ -71,6 +74,7 @@ class TorchLinearClassifier(TorchClassifier):
         min_steps: int = 400,
         validation_fraction: float = 0.1,
         views: int = 1,
+        class_weight: ClassWeight = None,
         random_state: int | np.random.RandomState | None = None,
         device: str = "cpu",
     ) -> None:
@@ -86,6 +90,7 @@ class TorchLinearClassifier(TorchClassifier):
         self.min_steps = min_steps
         self.validation_fraction = validation_fraction
         self.views = views
+        self.class_weight = class_weight
         self.random_state = random_state
         self.device = device
 

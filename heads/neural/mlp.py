@@ -8,6 +8,7 @@ import torch
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from headstart.heads.estimators import ClassWeight
 from headstart.heads.neural.base import TorchClassifier, TorchLayers, TorchRegressor
 from headstart.heads.neural.optimizers import StackedAdamW
 
@@ -36,6 +37,8 @@ class Perceptron(TorchLayers):
         under ten images. Groups are not looked at.
     views : int, default=1
         Rows of one image, which follow each other: all are trained on, or one chooses the epoch.
+    class_weight : "balanced", mapping of label to float, or None, default=None
+        How much an image of each class counts, in the loss that chooses the epoch, too; None of numbers.
     random_state : int, RandomState or None, default=None
     device : str, default="cpu"
         Where torch trains; prediction runs in numpy.
@@ -54,6 +57,7 @@ class Perceptron(TorchLayers):
         min_steps: int = 400,
         validation_fraction: float = 0.1,
         views: int = 1,
+        class_weight: ClassWeight = None,
         random_state: int | np.random.RandomState | None = None,
         device: str = "cpu",
     ) -> None:
@@ -67,6 +71,7 @@ class Perceptron(TorchLayers):
         self.min_steps = min_steps
         self.validation_fraction = validation_fraction
         self.views = views
+        self.class_weight = class_weight
         self.random_state = random_state
         self.device = device
 

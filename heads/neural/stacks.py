@@ -17,7 +17,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from headstart.heads.neural.training import epoch_stretch, first_layers, hold_out, shuffled_batches
+from headstart.heads.neural.training import (
+    CountedClasses,
+    epoch_stretch,
+    first_layers,
+    hold_out,
+    shuffled_batches,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -120,6 +126,7 @@ def train_stacked(
     recipe: Recipe,
     knobs: Knobs,
     make_optimizer: MakeStackedOptimizer,
+    weights: NDArray[np.float64] | None = None,
 ) -> list[NumpyLayers | None]:
     """Train models that differ in their knobs alone; return the layers of each at its best epoch.
 
@@ -134,6 +141,8 @@ def train_stacked(
         Of all the models; its optimizer and dropout are not looked at.
     knobs : Knobs
     make_optimizer : callable
+    weights : float64 ndarray of shape (n_classes,), optional
+        How much an image of each class counts.
 
     Returns
     -------
@@ -143,6 +152,7 @@ def train_stacked(
     fit_rows, val_rows = hold_out(codes, recipe.validation_fraction, recipe.seed, recipe.views)
     X = torch.as_tensor(features, device=recipe.device)
     y = torch.tensor(codes, dtype=torch.int64, device=recipe.device)
+    counted = CountedClasses.of(weights, codes, fit_rows, val_rows, recipe.device)
     order_generator = torch.Generator().manual_seed(recipe.seed)
     dropout_generator = torch.Generator(device=recipe.device).manual_seed(recipe.seed)
     stretch = epoch_stretch(len(fit_rows), recipe)
@@ -154,8 +164,8 @@ def train_stacked(
         best = _Best(stack)
         for epoch in range(1, math.ceil(recipe.max_epochs * stretch) + 1):
             batches = shuffled_batches(fit_rows, recipe, order_generator)
-            losses = _train_epoch(stack, X, y, batches, epoch, dropout_generator)
-            best.update(epoch, stack, losses, _validation_losses(stack, X_val, y_val))
+            losses = _train_epoch(stack, X, y, batches, epoch, dropout_generator, counted.fitted)
+            best.update(epoch, stack, losses, _validation_losses(stack, X_val, y_val, counted.chosen))
             going = np.isfinite(losses) & (epoch - best.epochs[stack.models] < recipe.patience * stretch)
             if not going.any():
                 break
@@ -165,17 +175,23 @@ def train_stacked(
 
 
 def _train_epoch(
-    stack: _Stack, X: Tensor, y: Tensor, batches: Sequence[Tensor], epoch: int, generator: torch.Generator
+    stack: _Stack,
+    X: Tensor,
+    y: Tensor,
+    batches: Sequence[Tensor],
+    epoch: int,
+    generator: torch.Generator,
+    weights: Tensor | None,
 ) -> NDArray[np.float64]:
     """Take one step a batch of row numbers and return the sum of the losses of each model, (n_models,)."""
     totals = torch.zeros(len(stack.models), device=X.device)
     for rows in batches:
-        totals += _train_batch(stack, X.index_select(0, rows), y.index_select(0, rows), generator)
+        totals += _train_batch(stack, X.index_select(0, rows), y.index_select(0, rows), generator, weights)
         stack.optimizer.step(epoch)
     return totals.double().cpu().numpy()
 
 
-def _train_batch(stack: _Stack, X: Tensor, y: Tensor, generator: torch.Generator) -> Tensor:
+def _train_batch(stack: _Stack, X: Tensor, y: Tensor, generator: torch.Generator, weights: Tensor | None) -> Tensor:
     """Add the gradients of a batch to the optimizer's and return the sum of the losses of each model, (n_models,)."""
     kept = None
     if stack.drops:
@@ -189,9 +205,11 @@ def _train_batch(stack: _Stack, X: Tensor, y: Tensor, generator: torch.Generator
     hiddens, scores = _forward(stack, X, kept)
     true = y.expand(len(scores), 1, -1)
     log_probability = torch.log_softmax(scores, dim=1)
-    losses = -log_probability.gather(1, true).sum(dim=(1, 2))
+    losses = _weighed_sum(-log_probability.gather(1, true), y, weights)
     slopes = log_probability.exp_()
     slopes.scatter_add_(1, true, slopes.new_full((), -1.0).expand_as(true)).div_(len(X))
+    if weights is not None:
+        slopes.mul_(weights[y])
     _backward(stack, X, hiddens, slopes)
     return losses
 
@@ -227,7 +245,7 @@ def _backward(stack: _Stack, X: Tensor, hiddens: list[Tensor], slopes: Tensor) -
     for_weight.view(-1, X.shape[1]).addmm_(slopes.flatten(0, 1), X, beta=momentum)
 
 
-def _validation_losses(stack: _Stack, X: Tensor, y: Tensor) -> NDArray[np.float64]:
+def _validation_losses(stack: _Stack, X: Tensor, y: Tensor, weights: Tensor | None) -> NDArray[np.float64]:
     """Return the mean loss of each model, (n_models,); empty where there are no validation images."""
     if len(X) == 0:
         return np.zeros(0)
@@ -235,5 +253,10 @@ def _validation_losses(stack: _Stack, X: Tensor, y: Tensor) -> NDArray[np.float6
     for images, true in zip(torch.split(X, _IMAGES_AT_ONCE), torch.split(y, _IMAGES_AT_ONCE), strict=True):
         _, scores = _forward(stack, images, None)
         log_probability = torch.log_softmax(scores, dim=1)
-        totals -= log_probability.gather(1, true.expand(len(scores), 1, -1)).sum(dim=(1, 2))
+        totals -= _weighed_sum(log_probability.gather(1, true.expand(len(scores), 1, -1)), true, weights)
     return totals.double().cpu().numpy() / len(X)
+
+
+def _weighed_sum(values: Tensor, y: Tensor, weights: Tensor | None) -> Tensor:
+    """Return the sums (n_models,) of values (n_models, 1, n_images), each times its class's weight."""
+    return (values if weights is None else values * weights[y]).sum(dim=(1, 2))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from headstart.heads.errors import DataError
 from headstart.heads.registry.asked import as_grid, path_of, read_head
 from headstart.heads.registry.lookup import find_head
-from headstart.heads.registry.table import HEADS_OF
+from headstart.heads.registry.table import HEADS, HEADS_OF
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -58,6 +58,11 @@ class Candidate(FeatureSet):
     head: str
     params: Mapping[str, Any]
     task: str = "classify"
+
+    @property
+    def class_weight(self) -> Any:
+        """How much images of each class count in its fits; None where all count alike."""
+        return self.params.get("class_weight")
 
     @property
     def identity(self) -> tuple[str, ...]:
@@ -166,6 +171,39 @@ def tell_of_views(candidates: Sequence[Candidate], n_views: int) -> tuple[list[C
     if not told:
         raise DataError(f"{why}: name another head, such as logreg, or fit without views")
     return told, [f"{why}: left out"] if left_out else []
+
+
+def tell_of_weights(
+    candidates: Sequence[Candidate], class_weight: str | Mapping[int, float]
+) -> tuple[list[Candidate], list[str]]:
+    """Return the candidates, those that can with a class weight, and a note on heads that cannot weigh classes.
+
+    A candidate whose own grid says how classes weigh keeps that.
+
+    Parameters
+    ----------
+    candidates : sequence of Candidate
+    class_weight : "balanced" or mapping of int to float
+        By class number; what is left out weighs 1.
+
+    Raises
+    ------
+    DataError
+        None can.
+    """
+    weighs = {one.head: find_head(one.head, one.task).weighs for one in candidates}
+    if not any(weighs.values()):
+        able = ", ".join(name for name, head in HEADS.items() if head.weighs)
+        raise DataError(f"{', '.join(weighs)} cannot weigh classes: leave --class-weight out, or name one of {able}")
+    told = [
+        replace(one, params={**one.params, "class_weight": one.params.get("class_weight", class_weight)})
+        if weighs[one.head]
+        else one
+        for one in candidates
+    ]
+    unable = [name for name, able in weighs.items() if not able]
+    note = f"{', '.join(unable)} cannot weigh classes: fitted without --class-weight"
+    return told, [note] if unable else []
 
 
 def solver_of(candidate: Candidate) -> GridSolver | None:

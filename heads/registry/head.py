@@ -98,6 +98,8 @@ class Head:
     views : {"plain", "told", "none"}
         Whether several rows of each image are nothing special to it; or it has a parameter `views`, for it sets images
         aside as it is fitted; or it does that and cannot keep the rows of one together.
+    weighs : bool
+        Whether it has a parameter `class_weight`, as scikit-learn's classifiers do.
     """
 
     name: str
@@ -109,6 +111,7 @@ class Head:
     solver: GridSolver | None = None
     streamed: StreamedFit | None = None
     views: Literal["plain", "told", "none"] = "plain"
+    weighs: bool = False
 
 
 def load(place: str) -> Any:

@@ -145,7 +145,8 @@ def _as_head(name: str, path: str, found: Any, task: str) -> Head:
             f"{path}: headstart_grid is {grid!r}, expected names with the values to try: {{'C': (1, 10)}}"
         )
     lines = (inspect.getdoc(found) or "").splitlines() or [f"Own head {path}."]
-    return Head(name=name, summary=lines[0], make=partial(_make, path, task), grid=grid, task=task)
+    weighs = inspect.isclass(found) and "class_weight" in inspect.signature(found).parameters
+    return Head(name=name, summary=lines[0], make=partial(_make, path, task), grid=grid, task=task, weighs=weighs)
 
 
 def _is_sequence(values: Any) -> bool:

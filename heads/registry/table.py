@@ -49,7 +49,7 @@ def _make(place: str, params: Mapping[str, Any], seed: int) -> BaseEstimator:
     return made
 
 
-_TRAINED = {"learning_rate", "weight_decay", "dropout", "random_state", "views"}
+_TRAINED = {"learning_rate", "weight_decay", "dropout", "random_state", "views", "class_weight"}
 
 for _head in (
     Head(
@@ -88,11 +88,14 @@ for _head in (
         grid={"C": (0.001, 0.01, 0.1, 1.0, 10.0)},
         solver=GridSolver(
             place="headstart.heads.solvers.logistic.grid:solve_logreg",
-            params=frozenset({"C"}),
+            params=frozenset({"C", "class_weight"}),
             divisible=True,
             across_folds=True,
         ),
-        streamed=StreamedFit(place="headstart.heads.solvers.streamed.logreg:stream_logreg", params=frozenset({"C"})),
+        streamed=StreamedFit(
+            place="headstart.heads.solvers.streamed.logreg:stream_logreg", params=frozenset({"C", "class_weight"})
+        ),
+        weighs=True,
     ),
     Head(
         name="ridge",
@@ -102,20 +105,24 @@ for _head in (
         grid={"alpha": (1.0, 10.0, 100.0, 1000.0, 10000.0)},
         solver=GridSolver(
             place="headstart.heads.solvers.ridge:solve_ridge",
-            params=frozenset({"alpha", "views"}),
+            params=frozenset({"alpha", "views", "class_weight"}),
             divisible=False,
             across_folds=True,
         ),
         streamed=StreamedFit(
-            place="headstart.heads.solvers.streamed.ridge:stream_ridge", params=frozenset({"alpha"}), needs_gram=True
+            place="headstart.heads.solvers.streamed.ridge:stream_ridge",
+            params=frozenset({"alpha", "class_weight"}),
+            needs_gram=True,
         ),
         views="told",
+        weighs=True,
     ),
     Head(
         name="linear-svm",
         summary="Linear support vector machine; gives labels but no probabilities.",
         make=_made_by("headstart.heads.estimators.stock:make_linear_svm"),
         grid={"C": (0.00001, 0.0001, 0.001, 0.01)},
+        weighs=True,
     ),
     Head(
         name="lda",
@@ -124,8 +131,11 @@ for _head in (
         estimator="headstart.heads.estimators.lda.ShrunkDiscriminantClassifier",
         grid={"shrinkage": (0.1, 0.5, 0.9, 0.99)},
         solver=GridSolver(
-            place="headstart.heads.solvers.lda:solve_lda", params=frozenset({"shrinkage"}), divisible=False
+            place="headstart.heads.solvers.lda:solve_lda",
+            params=frozenset({"shrinkage", "class_weight"}),
+            divisible=False,
         ),
+        weighs=True,
     ),
     Head(
         name="linear-torch",
@@ -137,6 +147,7 @@ for _head in (
             place="headstart.heads.neural.grid:solve_linear_torch", params=frozenset(_TRAINED), divisible=True
         ),
         views="told",
+        weighs=True,
     ),
     Head(
         name="mlp",
@@ -148,6 +159,7 @@ for _head in (
             place="headstart.heads.neural.grid:solve_mlp", params=frozenset({"hidden_sizes", *_TRAINED}), divisible=True
         ),
         views="told",
+        weighs=True,
     ),
     Head(
         name="svm-rbf",
@@ -155,6 +167,7 @@ for _head in (
         make=_made_by("headstart.heads.estimators.svm:make_svm_rbf"),
         estimator="headstart.heads.estimators.svm.RbfSupportVectorClassifier",
         grid={"C": (1.0, 10.0), "gamma_factor": (0.3, 1.0)},
+        weighs=True,
     ),
     Head(
         name="boosting",
@@ -163,6 +176,7 @@ for _head in (
         estimator="headstart.heads.estimators.boosting.BoostedTreesClassifier",
         grid={"min_samples_leaf": (5, 20)},
         views="none",
+        weighs=True,
     ),
     Head(
         name="naive-bayes",
@@ -171,6 +185,7 @@ for _head in (
         estimator="headstart.heads.estimators.naive_bayes.GaussianBayesClassifier",
         grid={"var_smoothing": (0.01, 0.1, 1.0)},
         views="told",
+        weighs=True,
     ),
     Head(
         name="cosine",
@@ -178,6 +193,7 @@ for _head in (
         make=_made_by("headstart.heads.estimators.cosine:make_cosine"),
         estimator="headstart.heads.estimators.cosine.CosineClassifier",
         grid={"C": (1.0, 10.0, 100.0, 1000.0)},
+        weighs=True,
     ),
     Head(
         name="dummy",

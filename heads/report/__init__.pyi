@@ -26,6 +26,8 @@ from .picture_page import render_picture_page as render_picture_page
 from .rendering import render as render
 from .rows import NO_SCORE as NO_SCORE
 from .rows import CandidateRow as CandidateRow
+from .rows import ClassChange as ClassChange
+from .rows import DecisionRows as DecisionRows
 from .rows import FoldRow as FoldRow
 from .rows import NestedRows as NestedRows
 from .rows import ScoreRow as ScoreRow
@@ -35,6 +37,10 @@ from .tail_page import TailReport as TailReport
 from .tail_page import render_tail_report as render_tail_report
 from .text import ABSENT as ABSENT
 from .text import candidate_text as candidate_text
+from .text import change_texts as change_texts
+from .text import decision_gain as decision_gain
+from .text import decision_text as decision_text
+from .text import decision_title as decision_title
 from .text import embedding_text as embedding_text
 from .text import headline as headline
 from .text import interval_text as interval_text

@@ -8,9 +8,19 @@ import numpy as np
 
 from headstart.heads.report.charts import DRAWN_CLASSES, curves_chart, risk_chart, sizes_chart
 from headstart.heads.report.data import ReportData
+from headstart.heads.report.rows import NO_SCORE
 from headstart.heads.report.table import Scale, score_scale
-from headstart.heads.report.text import ABSENT, is_number, score_text
-from headstart.heads.scoring import ClassScore, curves_of_classes
+from headstart.heads.report.text import (
+    ABSENT,
+    change_texts,
+    decision_gain,
+    decision_text,
+    decision_title,
+    interval_text,
+    is_number,
+    score_text,
+)
+from headstart.heads.scoring import ClassScore, curves_of_classes, metric_name
 
 if TYPE_CHECKING:
     from headstart.heads.coverage import Share
@@ -38,6 +48,30 @@ def classes_table(data: ReportData) -> dict[str, object] | None:
         "ticks": [(scale.position(tick), _share(tick).removesuffix(".0")) for tick in scale.ticks],
         "opening": OPENING_ROWS,
         "with_curves": any(one.average_precision is not None for one in data.classes),
+    }
+
+
+def decision_table(data: ReportData) -> dict[str, object] | None:
+    """Lay out what the chosen decision costs and wins, the rarest class first; None where the likeliest is taken."""
+    rows = data.test.decision
+    if rows is None:
+        return None
+    table = []
+    for one in sorted(rows.classes, key=lambda one: one.support):
+        recall, precision = change_texts(one)
+        table.append({"name": one.name, "support": one.support, "recall": recall, "precision": precision})
+    score = rows.plain.get(data.metric, NO_SCORE)
+    with_it = data.test.scores.get(data.metric, NO_SCORE)
+    return {
+        "title": decision_title(rows),
+        "rule": decision_text(rows, nested=data.test.nested is not None),
+        "gain": decision_gain(rows),
+        "metric": metric_name(data.metric),
+        "scores": [
+            f"{score_text(data.metric, one.value)} {interval_text(data.metric, one.low, one.high)}".strip()
+            for one in (score, with_it)
+        ],
+        "rows": table,
     }
 
 

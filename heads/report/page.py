@@ -24,7 +24,7 @@ from headstart.heads.report.charts import (
     reliability_chart,
     uses_tsne,
 )
-from headstart.heads.report.classes import class_curves, classes_table, doubt_section, right_gallery
+from headstart.heads.report.classes import class_curves, classes_table, decision_table, doubt_section, right_gallery
 from headstart.heads.report.data import ReportData
 from headstart.heads.report.galleries import (
     copies_gallery,
@@ -116,6 +116,7 @@ def _time_text(created: str) -> str:
 
 def _classes(data: ReportData) -> dict[str, object]:
     return {
+        "decision": decision_table(data),
         "classes": classes_table(data),
         "class_curves": class_curves(data),
         "right": right_gallery(data),

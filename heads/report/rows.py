@@ -153,6 +153,69 @@ class NestedRows:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ClassChange:
+    """One class on the test images, without a decision and with it.
+
+    Attributes
+    ----------
+    name : str
+    support : int
+        Images of the class.
+    right_before, right_after : int
+        Of these, how many are taken for it.
+    taken_before, taken_after : int
+        Images that are taken for it, right or not.
+    """
+
+    name: str
+    support: int
+    right_before: int
+    right_after: int
+    taken_before: int
+    taken_after: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class DecisionRows:
+    """How classes are made of probabilities, chosen on folds, and what that costs and wins on the test images.
+
+    Attributes
+    ----------
+    by : str
+        The metric that it was chosen for, or ``cost``.
+    threshold : float or None
+        Of two classes: the second is taken from this probability on.
+    multipliers : dict of str to float or None
+        Of several, for a metric: what each class's probability is multiplied by before the largest is taken.
+    costs : dict of str to dict of str to float or None
+        What it costs to take an image of the first class for one of the second.
+    folds_before, folds_after : float
+        By what it was chosen, mean over the folds that chose it.
+    before, after : float
+        The same on the test images, without the decision and with it.
+    low, high, p_value : float or None
+        Of the difference, after less before: its 95 % interval, and the p-value of the paired test.
+    plain : dict of str to ScoreRow
+        Every score of the test images without the decision.
+    classes : list of ClassChange
+    """
+
+    by: str
+    threshold: float | None
+    multipliers: dict[str, float] | None
+    costs: dict[str, dict[str, float]] | None
+    folds_before: float
+    folds_after: float
+    before: float
+    after: float
+    low: float | None
+    high: float | None
+    p_value: float | None
+    plain: dict[str, ScoreRow]
+    classes: list[ClassChange]
+
+
+@dataclass(frozen=True, kw_only=True)
 class TestResult:
     """The winner's score, made once, on images that took no part in the choice.
 
@@ -168,6 +231,8 @@ class TestResult:
         By every metric that the head can have.
     nested : NestedRows or None
         None where there are no outer folds.
+    decision : DecisionRows or None
+        How classes are made of probabilities, where that was chosen; the scores are with it.
     """
 
     __test__ = False  # pytest takes what is called so for tests
@@ -177,3 +242,4 @@ class TestResult:
     n_train: int
     scores: dict[str, ScoreRow]
     nested: NestedRows | None = field(default=None, metadata={"unsaid_if_none": True})
+    decision: DecisionRows | None = field(default=None, metadata={"unsaid_if_none": True})

@@ -3,10 +3,11 @@
 import math
 from collections.abc import Mapping, Sequence
 
-from headstart.heads.report.rows import CandidateRow, TestResult
-from headstart.heads.scoring import find_metric, metric_name
+from headstart.heads.report.rows import CandidateRow, ClassChange, DecisionRows, TestResult
+from headstart.heads.scoring import COST, find_metric, metric_name
 
 _USUAL_TAP = "penultimate"
+_MOST_MULTIPLIERS = 8
 ABSENT = "\N{EN DASH}"
 
 
@@ -93,6 +94,62 @@ def headline(metric: str, winner: CandidateRow, test: TestResult, test_name: str
     if test.nested:
         return f"{scored}, each scored once; saved: {candidate_text(winner)}"
     return f"{candidate_text(winner)}: {scored}, scored once"
+
+
+def decision_title(rows: DecisionRows) -> str:
+    """Name the kind of decision, as in ``the threshold``."""
+    if rows.threshold is not None:
+        return "the threshold"
+    return "the multipliers" if rows.multipliers else "the costs"
+
+
+def decision_text(rows: DecisionRows, *, nested: bool = False) -> str:
+    """Write how classes are made of probabilities, and what the folds say of it."""
+    names = [one.name for one in rows.classes]
+    if rows.threshold is not None:
+        second = f"{names[1]} where its probability is at least {rows.threshold:.3f}, else {names[0]}"
+        first = f"{names[0]} where its probability is above {1 - rows.threshold:.3f}, else {names[1]}"
+        rule = first if rows.classes[0].support < rows.classes[1].support else second  # of the rarer one
+    elif rows.multipliers:
+        shown = [f"{name} {factor:.3g}" for name, factor in list(rows.multipliers.items())[:_MOST_MULTIPLIERS]]
+        more = ", …" if len(rows.multipliers) > _MOST_MULTIPLIERS else ""
+        rule = f"the largest probability times {', '.join(shown)}{more}"
+    else:
+        rule = "the class of the least expected cost, by calibrated probabilities"
+    goal = "mean cost" if rows.by == COST else metric_name(rows.by)
+    folds = f"{goal} {decided_text(rows, rows.folds_before)} → {decided_text(rows, rows.folds_after)} on the folds"
+    own = "; in each outer fold its own" if nested else ""
+    return f"Decides: {rule} ({folds} that chose it{own})"
+
+
+def decided_text(rows: DecisionRows, value: float, *, sign: bool = False) -> str:
+    """Write a value of what a decision is by: the metric's as always, a cost with three digits."""
+    text = f"{value:.3f}" if rows.by == COST else score_text(rows.by, value)
+    return f"+{text}" if sign and value >= 0 else text
+
+
+def decision_gain(rows: DecisionRows) -> str:
+    """Write what a decision wins or loses on the test images, with the paired test."""
+    ends = ""
+    if rows.low is not None and rows.high is not None:
+        ends = f" [{', '.join(decided_text(rows, end, sign=True).removesuffix(' %') for end in (rows.low, rows.high))}]"
+    change = decided_text(rows, rows.after - rows.before, sign=True)
+    p_value = "" if rows.p_value is None else f", {p_phrase(rows.p_value)}"
+    goal = "mean cost" if rows.by == COST else metric_name(rows.by)
+    values = f"{decided_text(rows, rows.before)} → {decided_text(rows, rows.after)}"
+    return f"{goal} {values}, {change}{ends}{p_value}"
+
+
+def change_texts(one: ClassChange) -> tuple[str, str]:
+    """Write a class's recall and precision without and with a decision, with the images that they are shares of."""
+
+    def share(part: int, whole: int) -> str:
+        return f"{100 * part / whole:.1f}" if whole else ABSENT
+
+    recall = f"{share(one.right_before, one.support)} → {share(one.right_after, one.support)} %"
+    precision = f"{share(one.right_before, one.taken_before)} → {share(one.right_after, one.taken_after)} %"
+    taken = f"of {one.taken_before} → {one.taken_after}"
+    return f"{recall} ({one.right_before} → {one.right_after})", f"{precision} ({taken})"
 
 
 def printable(names: Sequence[str]) -> list[str]:

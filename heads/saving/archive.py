@@ -29,6 +29,7 @@ _NUMPY_TYPES = ("ndarray", "bool", "float32", "float64", "int32", "int64")
 _PLAIN_NODES = frozenset(
     {
         ("builtins.dict", "DictNode"),
+        ("builtins.int", "TypeNode"),  # the type of a dict's keys: weights of classes go by their numbers
         ("builtins.list", "ListNode"),
         ("builtins.str", "JsonNode"),  # None, numbers and strings alike: skops names them all str
         ("builtins.str", "TypeNode"),  # the type of a dict's keys

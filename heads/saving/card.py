@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from headstart.heads.errors import ModelFileError
+from headstart.heads.scoring import Decision
 
 FORMAT_VERSION = 1
 CARD_FILE = "model.json"
@@ -93,6 +94,11 @@ def check_card(card: Card, where: Path) -> None:
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
         raise ModelFileError(f"{where}: 'class_names' holds {twice!r} twice, expected another name for each class")
+    if card.get("decision") is not None:
+        try:
+            Decision.from_dict(card["decision"], len(names))
+        except ValueError as error:
+            raise ModelFileError(f"{where}: its 'decision' cannot be read: {error}; fit the model again") from error
 
 
 def _check_fields(holder: Card, fields: dict[str, type], what: str, where: Path) -> None:

@@ -2,6 +2,7 @@
 
 by_class        Scores of each class by itself, and its curves against all others.
 classification  Scores of predictions, classes or numbers, with 95 % intervals; here of classes.
+decision        Rule that makes a class of probabilities: a threshold, multipliers, or costs.
 functions       Value of each metric at sums over images, and what an image adds to it.
 intervals       Wilson intervals of shares, at the number of independent images that vary as much.
 linearised      Contribution of each image to a metric, for sums over very many images.

@@ -4,6 +4,10 @@ from .by_class import score_classes as score_classes
 from .classification import measure as measure
 from .classification import score_predictions as score_predictions
 from .classification import score_together as score_together
+from .decision import COST as COST
+from .decision import Decision as Decision
+from .decision import mean_cost as mean_cost
+from .functions import ClassSums as ClassSums
 from .intervals import CONFIDENCE as CONFIDENCE
 from .intervals import cluster_variance as cluster_variance
 from .intervals import effective_size as effective_size
@@ -18,6 +22,7 @@ from .metrics import SMALLEST_PROBABILITY as SMALLEST_PROBABILITY
 from .metrics import ClassScore as ClassScore
 from .metrics import Metric as Metric
 from .metrics import Score as Score
+from .metrics import decided_metrics as decided_metrics
 from .metrics import find_metric as find_metric
 from .metrics import metric_name as metric_name
 from .metrics import metric_names as metric_names

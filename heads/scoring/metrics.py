@@ -158,6 +158,11 @@ def metric_names() -> list[str]:
     return [name for metrics in METRICS_OF.values() for name in metrics]
 
 
+def decided_metrics() -> list[str]:
+    """Return the names of metrics of classes that go by how these are decided, and not by probabilities."""
+    return [name for name, one in METRICS.items() if one.basis == "sums" and not one.needs_probability]
+
+
 def find_metric(name: str, task: str | None = None) -> Metric:
     """Return the metric of this name, of one task or of any.
 

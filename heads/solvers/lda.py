@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import softmax
 
-from headstart.heads.estimators import ShrunkDiscriminantClassifier
+from headstart.heads.estimators import ShrunkDiscriminantClassifier, common_weight
 from headstart.heads.solvers.sums import ROWS_AT_ONCE, decompose_gram, standardise
 
 Doubles = NDArray[np.float64]
@@ -75,27 +75,38 @@ def solve_lda(
     known, asked = standardise(features, scored)
     counts = np.bincount(codes)
     means = np.stack([known[codes == code].mean(axis=0, dtype=np.float64) for code in range(len(counts))])
-    spectrum = decompose_within(known, codes, means)
+    weighing = ShrunkDiscriminantClassifier(class_weight=common_weight(grid))
+    weighing.classes_ = np.arange(len(counts))
+    relative = weighing.relative_weights(counts)
+    spectrum = decompose_within(known, codes, means, None if weighing.class_weight is None else np.sqrt(relative))
     asked = asked.astype(np.float64)
     probabilities = []
     for head in heads:
         weights = _solve(spectrum, means.T, head.shrinkage)
-        intercept = np.log(counts / len(codes)) - 0.5 * np.einsum("ij,ji->i", means, weights)
+        intercept = np.log(relative * counts / len(codes)) - 0.5 * np.einsum("ij,ji->i", means, weights)
         probabilities.append(softmax(asked @ weights + intercept, axis=1))
     return probabilities
 
 
-def decompose_within(features: Singles, codes: NDArray[np.intp], means: Doubles) -> Spectrum:
+def decompose_within(
+    features: Singles, codes: NDArray[np.intp], means: Doubles, factors: Doubles | None = None
+) -> Spectrum:
     """Return the spectrum of features (n_images, n_features) less their classes' means (n_classes, n_features).
 
+    The rows of each class are multiplied by its factor, (n_classes,).
     The smaller of the two Gram matrices is decomposed, in float64.
     """
     n_images, n_features = features.shape
     if n_features <= n_images:
         parts = [slice(at, at + ROWS_AT_ONCE) for at in range(0, n_images, ROWS_AT_ONCE)]
-        lengths, directions = decompose_gram((features[rows] - means[codes[rows]] for rows in parts), n_features)
+        within = (features[rows] - means[codes[rows]] for rows in parts)
+        if factors is not None:
+            within = (factors[codes[rows], None] * one for rows, one in zip(parts, within, strict=True))
+        lengths, directions = decompose_gram(within, n_features)
         return Spectrum(lengths / n_images, directions, directions.T @ means.T, is_whole=True)
     centred = (features - means[codes]) / np.sqrt(n_images)
+    if factors is not None:
+        centred *= factors[codes, None]
     lengths, units = np.linalg.eigh(centred @ centred.T)
     return Spectrum(np.maximum(lengths, 0.0), centred.T @ units, units.T @ (centred @ means.T), is_whole=False)
 

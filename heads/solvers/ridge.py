@@ -11,14 +11,17 @@ from headstart.heads.estimators import (
     Floats,
     RidgeSoftmaxClassifier,
     class_targets,
+    common_weight,
     fit_temperatures,
+    intercept_leverage,
     left_out_rows,
     left_out_scores,
     left_out_together,
+    weights_of_counts,
 )
 from headstart.heads.features import contiguous_rows
 from headstart.heads.prediction import widen_classes
-from headstart.heads.solvers.sums import PartSums, part_images, standardise
+from headstart.heads.solvers.sums import LeastSquares, PartSums, part_images, standardise
 
 Doubles = NDArray[np.float64]
 Singles = NDArray[np.float32]
@@ -45,6 +48,10 @@ class Projection(NamedTuple):
     asked : ndarray of shape (n_scored, n_features)
     turning, height : ndarray of shape (n_features, n_directions) and (n_directions,)
         asked · turning - height are the images to score in the same directions.
+    mean : ndarray of shape (n_classes,)
+        Of the targets: the intercept.
+    of_intercept : float or ndarray
+        What that adds to the leverage of each row, or of each image of several views.
     """
 
     lengths: Doubles
@@ -55,6 +62,8 @@ class Projection(NamedTuple):
     asked: Floats
     turning: Floats
     height: Floats
+    mean: Doubles
+    of_intercept: Any
 
 
 def solve_ridge(
@@ -86,10 +95,13 @@ def solve_ridge(
         An alpha is not above 0.
     """
     alphas = [_alphas(grid) for grid in grids]
+    weight = common_weight(params for grid in grids for params in grid)
+    counts = np.stack([np.bincount(codes[rows], minlength=n_classes) for rows, _ in folds])
+    weights = weights_of_counts(weight, counts)
     views = next((params.get("views", 1) for grid in grids for params in grid), 1)
     found = []
     for (rows, _), projection, some in zip(
-        folds, _project_folds(features, codes, n_classes, folds, views), alphas, strict=True
+        folds, _project_folds(features, codes, folds, weights, n_classes, views), alphas, strict=True
     ):
         present, places = np.unique(codes[rows], return_inverse=True)
         probabilities = _probabilities(projection, places, some, views)
@@ -98,61 +110,109 @@ def solve_ridge(
 
 
 def _project_folds(
-    features: Singles, codes: NDArray[np.intp], n_classes: int, folds: Sequence[tuple[Rows, Rows]], views: int
+    features: Singles,
+    codes: NDArray[np.intp],
+    folds: Sequence[tuple[Rows, Rows]],
+    weights: Doubles | None,
+    n_classes: int,
+    views: int,
 ) -> Iterator[Projection]:
+    each = [None] * len(folds) if weights is None else list(weights)
     n_fewest, n_features = min(len(rows) for rows, _ in folds), features.shape[1]
     if n_fewest < n_features:
-        for rows, scored in folds:
-            yield project_few(contiguous_rows(features, rows), codes[rows], contiguous_rows(features, scored), views)
+        for (rows, scored), own in zip(folds, each, strict=True):
+            known, of_rows = contiguous_rows(features, rows), None if own is None else own[codes[rows]]
+            yield project_few(known, codes[rows], contiguous_rows(features, scored), views, of_rows)
         return
     # The smaller of both Gram matrices is that of features, and folds can share it.
-    images = part_images(features, codes, n_classes, [rows for rows, _ in folds], with_gram=True)
+    images = part_images(features, codes, n_classes, [rows for rows, _ in folds], with_gram=True, weights=weights)
     # Where images are few, leave-one-out divides by what is left of 1 beside a leverage of nearly 1.
     dtype: Any = np.float32 if n_fewest >= 2 * n_features else np.float64
-    for (rows, scored), used in zip(folds, images.parts.fits, strict=True):
-        known = contiguous_rows(features, rows[left_out_rows(len(rows), views)])
-        yield project_parts(images.sums, used, known, contiguous_rows(features, scored), dtype)
+    for fold, ((rows, scored), own) in enumerate(zip(folds, each, strict=True)):
+        left_out = left_out_rows(len(rows), views)
+        known, asked = contiguous_rows(features, rows[left_out]), contiguous_rows(features, scored)
+        found = project_parts(
+            images.sums.least_squares(images.parts.fits[fold], fold), images.sums, known, asked, dtype
+        )
+        of_rows = None if own is None else own[codes[rows]]
+        yield _with_leverages(found, found.known, left_out, len(rows), views, of_rows)
 
 
-def project_parts(sums: PartSums, used: NDArray[np.bool_], known: Singles, asked: Singles, dtype: Any) -> Projection:
-    """Return the projection of a fold whose products of features are sums over its parts.
+def _with_leverages(
+    found: Projection, roots: Floats, left_out: Rows, n_rows: int, views: int, weights: Doubles | None
+) -> Projection:
+    """Add the leverages of the known images, given their roots where all images count alike."""
+    if weights is not None:
+        roots = roots * np.sqrt(weights[left_out])[:, None].astype(roots.dtype)
+    of_intercept = intercept_leverage(weights, left_out, n_rows, views)
+    of_intercept = np.asarray(of_intercept, dtype=found.known.dtype)
+    return found._replace(roots=roots, squares=np.square(roots), of_intercept=of_intercept)
+
+
+def project_parts(least: LeastSquares, sums: PartSums, known: Singles, asked: Singles, dtype: Any) -> Projection:
+    """Return the projection of a fold whose products of features are sums over its parts; without leverages.
 
     They are decomposed in float64: float32's rounding is of the order of small eigenvalues, which small penalties leave
     to count.
     """
-    moments = sums.moments(used)
-    counts = sums.counts[used].sum(axis=0)
-    by_class = sums.sums[used].sum(axis=0)[counts > 0]
-    lengths, directions = np.linalg.eigh(sums.correlations(used), UPLO="U")
-    # Targets are 2 · indicator - 1, and standardised features sum up to 0.
-    products = 2.0 * ((by_class - counts[counts > 0, None] * moments.mean) / moments.scale).T
-    basis = directions / moments.scale[:, None]
-    turning, height = basis.astype(dtype), (moments.mean @ basis).astype(dtype)
+    present = least.counts > 0
+    lengths, directions = np.linalg.eigh(least.gram, UPLO="U")
+    basis = directions / least.scale[:, None]
+    turning, height = basis.astype(dtype), (least.mean @ basis).astype(dtype)
     known, asked = ((some - sums.centre).astype(dtype, copy=False) for some in (known, asked))
     turned = known @ turning - height
     return Projection(
-        np.maximum(lengths, 0.0), directions.T @ products, turned, turned, np.square(turned), asked, turning, height
+        lengths=np.maximum(lengths, 0.0),
+        moments=directions.T @ least.products[:, present],
+        known=turned,
+        roots=turned,
+        squares=turned,
+        asked=asked,
+        turning=turning,
+        height=height,
+        mean=(2.0 * least.counts[present] - least.counts.sum()) / least.counts.sum(),
+        of_intercept=0.0,
     )
 
 
-def project_few(features: Singles, codes: NDArray[np.intp], asked: Singles, views: int) -> Projection:
-    """Return the projection of fewer images than features, by products of images with each other, in float64."""
+def project_few(
+    features: Singles, codes: NDArray[np.intp], asked: Singles, views: int, weights: Doubles | None = None
+) -> Projection:
+    """Return the projection of fewer images than features, by products of images with each other, in float64.
+
+    `weights` (n_images,) say how much each image counts.
+    """
     known, others = standardise(features, asked, np.float64)
+    middle: Any = np.zeros(known.shape[1])
     present, places = np.unique(codes, return_inverse=True)
     targets = class_targets(places, len(present))
+    mean = np.average(targets, axis=0, weights=weights)
+    wanted, root = targets - mean, np.ones(len(known))
+    if weights is not None:  # standardised by all images alike, and less their weighed mean
+        root, middle = np.sqrt(weights), np.average(known, axis=0, weights=weights)
+        known, wanted = root[:, None] * (known - middle), root[:, None] * wanted
     lengths, units = np.linalg.eigh(known @ known.T)
     lengths = np.maximum(lengths, 0.0)
-    moments = units.T @ (targets - targets.mean(axis=0))
-    some = units[left_out_rows(len(units), views)]
-    roots, squares, height = some * np.sqrt(lengths), np.square(some) * lengths, np.zeros(len(lengths))
-    return Projection(lengths, moments, some * lengths, roots, squares, others, known.T @ units, height)
+    left_out, turning = left_out_rows(len(units), views), known.T @ units
+    some = units[left_out]
+    return Projection(
+        lengths=lengths,
+        moments=units.T @ wanted,
+        known=some * lengths / root[left_out, None],
+        roots=some * np.sqrt(lengths),
+        squares=np.square(some) * lengths,
+        asked=others,
+        turning=turning,
+        height=middle @ turning,
+        mean=mean,
+        of_intercept=intercept_leverage(weights, left_out, len(units), views),
+    )
 
 
 def _probabilities(projection: Projection, codes: NDArray[np.intp], alphas: Doubles, views: int) -> Iterator[Doubles]:
     """Yield those of the scored images (n_scored, n_classes) for each alpha; classes come before images until then."""
     dtype, left_out = projection.known.dtype, left_out_rows(len(codes), views)
-    targets = class_targets(codes, int(codes.max()) + 1)
-    mean = targets.mean(axis=0)
+    targets, mean = class_targets(codes, int(codes.max()) + 1), projection.mean
     by_class, height = targets[left_out].T.astype(dtype, order="C"), mean[:, None].astype(dtype)
     at_once = max(1, COLUMNS_AT_ONCE // len(mean))
     for at in range(0, len(alphas), at_once):
@@ -163,12 +223,12 @@ def _probabilities(projection: Projection, codes: NDArray[np.intp], alphas: Doub
         # There are fewer weights than images to turn.
         scores = (solved @ projection.turning.T) @ projection.asked.T - (solved @ projection.height)[:, None]
         if views == 1:
-            leverages = inverse.astype(dtype) @ projection.squares.T + dtype.type(1.0 / len(codes))
+            leverages = inverse.astype(dtype) @ projection.squares.T + np.asarray(projection.of_intercept, dtype)
             of_known = left_out_scores(by_class, fitted + height, leverages)
         else:
             roots = projection.roots.reshape(-1, views, inverse.shape[1])
             together = np.stack([(roots * one.astype(dtype)) @ roots.swapaxes(1, 2) for one in inverse])
-            of_known = left_out_together(by_class, fitted + height, together + 1.0 / len(codes))
+            of_known = left_out_together(by_class, fitted + height, together + projection.of_intercept)
         temperatures = fit_temperatures(of_known, codes[left_out], len(codes))
         for part, temperature in zip(scores.reshape(shape), temperatures, strict=True):
             yield softmax((part.T + mean) / temperature, axis=1)

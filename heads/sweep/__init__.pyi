@@ -3,6 +3,7 @@ from .cluster import open_client as open_client
 from .cluster import place as place
 from .cluster import without_chatter as without_chatter
 from .final import FinalScore as FinalScore
+from .final import decide_test as decide_test
 from .final import fit_final as fit_final
 from .final import score_test as score_test
 from .nested import NestedPlan as NestedPlan

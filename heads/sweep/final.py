@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn.base import is_regressor
 from sklearn.exceptions import ConvergenceWarning
 
+from headstart.heads.errors import DataError
 from headstart.heads.prediction import predict, predict_numbers
 from headstart.heads.registry import find_head
 from headstart.heads.scoring import LargeScores, Predictions, Score, score_predictions
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from headstart.heads.registry import Candidate
+    from headstart.heads.scoring import Decision
     from headstart.heads.splits import SplitPlan
 
 
@@ -95,6 +97,27 @@ def score_test(
         predictions, probability = plan.views.joined(*of_rows)
     scores = score_predictions(true, probability, predictions, n_classes, groups=together, seed=seed)
     return FinalScore(rows=rows, predictions=predictions, probability=probability, scores=scores)
+
+
+def decide_test(
+    score: FinalScore, decision: Decision, y: ArrayLike, *, groups: ArrayLike | None = None, seed: int = 0
+) -> FinalScore:
+    """Return the score of the same probabilities where classes are made of them by a decision; others as for it.
+
+    Raises
+    ------
+    DataError
+        There are no probabilities.
+    """
+    if score.probability is None:
+        raise DataError(
+            "there are no probabilities to decide by; leave out --threshold and --costs, or try other heads"
+        )
+    true, classes = np.asarray(y)[score.rows], decision.classes(score.probability)
+    together = None if groups is None else np.asarray(groups)[score.rows]
+    n_classes = score.probability.shape[1]
+    scores = score_predictions(true, score.probability, classes, n_classes, groups=together, seed=seed)
+    return replace(score, predictions=classes, scores=scores)
 
 
 def _score_stream(

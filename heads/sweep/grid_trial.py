@@ -89,8 +89,16 @@ def _solve_each(solve: Any, cells: Cells, X: NDArray[Any], task: Task) -> Iterat
         present, codes = np.unique(views.labels(task.y[fit_rows]), return_inverse=True)
         seed = task.seed + task.plan.round_of(fold)
         known, asked = contiguous_rows(X, views.to_fit(fit_rows)), contiguous_rows(X, views.to_score(score_rows))
-        found = solve(known, codes, asked, list(some.values()), seed)
+        found = solve(known, codes, asked, [_numbered(params, present) for params in some.values()], seed)
         yield [widen_classes(probability, present, task.n_classes) for probability in found]
+
+
+def _numbered(params: Mapping[str, Any], present: NDArray[np.intp]) -> Mapping[str, Any]:
+    """Return hyper-parameters whose weights of classes go by their numbers among those that a fold has."""
+    weights = params.get("class_weight")
+    if not isinstance(weights, Mapping):
+        return params
+    return {**params, "class_weight": {n: weights.get(code, 1.0) for n, code in enumerate(present.tolist())}}
 
 
 def score_group(candidates: Mapping[int, Candidate], parts: Sequence[SolvedPart], task: Task) -> dict[int, Result]:

@@ -95,13 +95,14 @@ def submit_jobs(
 def _grouped(
     candidates: Sequence[Candidate],
 ) -> tuple[list[tuple[list[Candidate], GridSolver]], list[Candidate]]:
-    """Return groups of candidates that share features and a head's solver, and the candidates that go by themselves."""
-    groups: dict[tuple[tuple[str, str], str], tuple[list[Candidate], GridSolver]] = {}
+    """Return groups of candidates that share features, class weights and a head's solver, and those by themselves."""
+    groups: dict[tuple[object, ...], tuple[list[Candidate], GridSolver]] = {}
     alone = []
     for candidate in candidates:
         solver = solver_of(candidate)
         if solver:
-            groups.setdefault((candidate.place, candidate.head), ([], solver))[0].append(candidate)
+            shared = candidate.place, candidate.head, repr(candidate.class_weight)
+            groups.setdefault(shared, ([], solver))[0].append(candidate)
         else:
             alone.append(candidate)
     together = [(group, solver) for group, solver in groups.values() if len(group) > 1]

@@ -45,13 +45,19 @@ def run_streamed(candidates: Sequence[Candidate], task: Task) -> Iterator[Result
     parts = parts_of_folds(task.plan, len(task.y))
     scored = np.concatenate([rows for _, rows in task.plan.folds])
     scores = LargeScores(task.y[scored], task.n_classes, None if task.groups is None else task.groups[scored])
-    groups: dict[tuple[str, str], list[Candidate]] = {}
+    groups: dict[tuple[object, str], list[Candidate]] = {}
     for candidate in candidates:
-        groups.setdefault(candidate.place, []).append(candidate)
+        groups.setdefault((candidate.place, repr(candidate.class_weight)), []).append(candidate)
     for group in groups.values():
         stream = _stream_of(group[0])
         data = gather(
-            stream, task.y, task.n_classes, parts, with_gram=_needs_gram(group), sample_bytes=stream.sample_bytes
+            stream,
+            task.y,
+            task.n_classes,
+            parts,
+            with_gram=_needs_gram(group),
+            class_weight=group[0].class_weight,
+            sample_bytes=stream.sample_bytes,
         )
         fitted, failed = _fit_heads(data, group, task.seed)
         yield from failed
@@ -81,6 +87,7 @@ def fit_streamed(candidate: Candidate, stream: Stream, labels: NDArray[np.intp],
         int(labels.max()) + 1,
         part_of_train(plan, len(labels)),
         with_gram=_needs_gram([candidate]),
+        class_weight=candidate.class_weight,
         sample_bytes=stream.sample_bytes,
     )
     return _way_of(candidate).fit(data, [candidate.params], seed)[0][0]

@@ -35,6 +35,7 @@ from headstart.flows.exploring.options import (
     SimilarOptions,
 )
 from headstart.flows.exploring.similarity import similar
+from headstart.flows.extraction import ExtractKeywords, ExtractOptions
 from headstart.flows.extraction.job import extract
 from headstart.flows.finetune_options import FinetuneKeywords, FinetuneOptions
 from headstart.flows.fitting.finetuning import finetune
@@ -42,7 +43,7 @@ from headstart.flows.fitting.job import fit
 from headstart.flows.fitting.several import fit_targets
 from headstart.flows.inference.options import PredictKeywords, PredictOptions
 from headstart.flows.inference.prediction import predict
-from headstart.flows.options import ExtractKeywords, ExtractOptions, FitKeywords, FitOptions
+from headstart.flows.options import FitKeywords, FitOptions
 from headstart.flows.orchestration import fit_tasks
 
 EXPERIMENT = {"name": "e", "images": "i", "cache": "c", "out": "o", "extract": [{"backbone": "pixels"}]}
@@ -71,11 +72,21 @@ SOME: Mapping[str, Any] = {
     "by_class": True,
     "outlier": "knn",
     "false_alarms": 0.1,
+    "class_weight": "balanced",
+    "threshold": "mcc",
+    "costs": Path("costs.csv"),
     "no_report": True,
     "views": True,
     "average_views": True,
 }
 """For each option that a command or a table has, another value than its default."""
+
+WORDS: Mapping[str, Any] = {
+    "threshold": Literal["accuracy", "balanced_accuracy", "macro_f1", "mcc"] | None,
+    "class_weight": str | None,
+    "costs": Path | None,
+}
+"""What a command takes where the field can hold more: a name of these, or no table."""
 
 OWN = {(FitOptions, "target")}
 """What a command asks for in its own way: several columns."""
@@ -137,7 +148,8 @@ def test_a_command_has_every_option_with_its_name_default_type_and_words(holder:
             continue
         assert (found.help, found.show_default) == (shown.help or None, shown.unset or True)
         assert (found.multiple, found.is_flag) == (str(one.kind).startswith("list["), one.kind is bool)
-        assert declared[one.name].annotation == (Literal[shown.choices] | None if one.name == "metric" else one.kind)
+        metric = Literal[shown.choices] | None if one.name == "metric" else one.kind
+        assert declared[one.name].annotation == WORDS.get(one.name, metric)
         assert declared[one.name].default.min == shown.least
 
 

@@ -35,7 +35,7 @@ class AnchoredLoss:
     def __init__(self, exact: SoftmaxLoss, anchors: Tensor) -> None:
         self._exact, self._anchors = exact, anchors.clone()
         everyone = torch.arange(len(anchors))
-        self._sums = SoftmaxSums(*exact.scaling.of_features(everyone, anchors))
+        self._sums = SoftmaxSums(*exact.scaling.of_features(everyone, anchors), exact.scaling.counted(everyone))
         self._parts = []
         for blocks, halves, places in zip(exact.parts, exact.halves, exact.scaling.places(everyone), strict=True):
             held: list[tuple[Tensor, Tensor]] = []
@@ -53,10 +53,11 @@ class AnchoredLoss:
         weights, intercepts = scaling.change(problems, points - self._anchors[problems])
         sums = SoftmaxSums(weights, intercepts)
         change = torch.cat([weights, intercepts[..., None]], dim=2)
-        moves = torch.zeros_like(change)
+        moves, counted = torch.zeros_like(change), scaling.counted(problems)
         for anchor, places in zip(self._parts, scaling.places(problems), strict=True):
             if len(places):
-                loss, move = anchor.add(problems[places], change[:, places])
+                own = None if counted is None else counted[places]
+                loss, move = anchor.add(problems[places], change[:, places], own)
                 sums.loss[places] += loss
                 moves[:, places] += move
         sums.by_weight = moves[..., :-1] + self._sums.by_weight[:, problems]
@@ -72,10 +73,10 @@ class _Anchor:
     ) -> None:
         self._true, self._halves, self._problems, self._held = [block.true for block in blocks], halves, problems, held
 
-    def add(self, problems: Tensor, change: Tensor) -> tuple[Tensor, Tensor]:
+    def add(self, problems: Tensor, change: Tensor, counted: Tensor | None) -> tuple[Tensor, Tensor]:
         """Return the cross-entropies (n,) where weights and intercepts have changed by (n_classes, n, width).
 
-        And what that changes of the derivatives by them.
+        And what that changes of the derivatives by them. `counted` (n, n_classes) is how much images of a class count.
         """
         self._keep(problems)
         n_classes, n, width = change.shape
@@ -86,7 +87,8 @@ class _Anchor:
         for images, true, (anchor_scores, anchor_probability) in zip(self._halves, self._true, self._held, strict=True):
             n_images = anchor_scores.shape[2]
             moved = (half_change @ images.T)[: n_classes * n, :n_images]
-            some, probability = cross_entropy(torch.add(anchor_scores, moved.view(n_classes, n, -1)), true)
+            scores = torch.add(anchor_scores, moved.view(n_classes, n, -1))
+            some, probability = cross_entropy(scores, true, counted)
             loss += some
             # Zeros, and not whatever was there: products read on beyond the last row that counts.
             half_moves = torch.zeros(n_rows, len(images), dtype=torch.bfloat16)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 from torch import Tensor
 
+from headstart.heads.estimators import ClassWeight, common_weight
 from headstart.heads.solvers.logistic.anchored import AnchoredLoss
 from headstart.heads.solvers.logistic.lbfgs import Search
 from headstart.heads.solvers.logistic.loss import SoftmaxLoss
@@ -48,19 +49,20 @@ def solve_logreg(
     folds : sequence of pairs of int ndarray
         Rows to fit on and to predict.
     grids : sequence of sequence of mappings
-        For each fold what to try: ``C``, and nothing else.
+        For each fold what to try: ``C``, and a ``class_weight`` that all have in common.
 
     Raises
     ------
     ValueError
-        A C is not above 0.
+        A C is not above 0, or there are several class weights.
     """
     strengths = np.array([one.get("C", 1.0) for grid in grids for one in grid], dtype=np.float64)
     if not (strengths > 0).all():
         raise ValueError(f"C is {strengths.min()}, expected a number above 0")
     fits = np.repeat(np.arange(len(folds)), [len(grid) for grid in grids])
     images = part_images(features, codes, n_classes, [rows for rows, _ in folds])
-    scaling, points = fit_logistic(images, fits, strengths)
+    class_weight = common_weight(one for grid in grids for one in grid)
+    scaling, points = fit_logistic(images, fits, strengths, class_weight)
     weights, intercepts = scaling.of_features(torch.arange(len(fits)), points)
     found = []
     for fold, (_, rows) in enumerate(folds):
@@ -75,6 +77,7 @@ def fit_logistic(
     images: PartedImages,
     fits: NDArray[np.intp],
     strengths: NDArray[np.float64],
+    class_weight: ClassWeight = None,
     *,
     tol: float = 1e-4,
     max_iter: int = 1000,
@@ -88,6 +91,7 @@ def fit_logistic(
         Of the images' folds, that of each problem.
     strengths : ndarray of shape (n_problems,)
         C of each problem.
+    class_weight : "balanced", mapping of class to float, or None
     tol : float
         Largest component of the gradient to stop at, scikit-learn's default.
     max_iter : int
@@ -99,7 +103,7 @@ def fit_logistic(
         Tells what points stand for.
     points : float32 tensor of shape (n_problems, n_classes · (n_features + 1))
     """
-    scaling = WeightScaling(images.sums, images.parts, fits, strengths)
+    scaling = WeightScaling(images.sums, images.parts, fits, strengths, class_weight)
     X, codes = torch.from_numpy(images.features), torch.from_numpy(images.codes)
     targets = scaling.targets(images.sums.counts, images.sums.sums)
     exact = SoftmaxLoss([(X[rows], codes[rows]) for rows in images.stretches()], scaling, targets)

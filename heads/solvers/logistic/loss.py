@@ -75,7 +75,7 @@ class SoftmaxLoss:
         points : float32 tensor (n, n_params)
         """
         weights, intercepts = self.scaling.of_features(problems, points)
-        sums = SoftmaxSums(weights, intercepts)
+        sums = SoftmaxSums(weights, intercepts, self.scaling.counted(problems))
         for part, places in zip(self.parts, self.scaling.places(problems), strict=True):
             sums.add(part, places)
         return self.scaling.finish(problems, points, sums, self.targets)

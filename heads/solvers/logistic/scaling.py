@@ -12,10 +12,13 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import torch
 
+from headstart.heads.estimators import weights_of_counts
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
+    from headstart.heads.estimators import ClassWeight
     from headstart.heads.solvers.logistic.softmax_sums import SoftmaxSums
     from headstart.heads.solvers.sums import Parts, PartSums
 
@@ -34,6 +37,8 @@ class WeightScaling:
         The fit of each problem.
     strengths : float64 ndarray of shape (n_problems,)
         C of each problem.
+    class_weight : "balanced", mapping of class to float, or None
+        As of scikit-learn; balanced by the images of each fit.
 
     Attributes
     ----------
@@ -43,7 +48,14 @@ class WeightScaling:
     n_classes, n_problems, n_params : int
     """
 
-    def __init__(self, sums: PartSums, parts: Parts, fits: NDArray[np.intp], strengths: NDArray[np.float64]) -> None:
+    def __init__(
+        self,
+        sums: PartSums,
+        parts: Parts,
+        fits: NDArray[np.intp],
+        strengths: NDArray[np.float64],
+        class_weight: ClassWeight = None,
+    ) -> None:
         self.fits, self._used = torch.from_numpy(fits), torch.from_numpy(parts.fits.T.copy())
         self.n_problems, self.n_classes = len(fits), sums.counts.shape[1]
         self.n_params = self.n_classes * (len(sums.centre) + 1)
@@ -54,7 +66,10 @@ class WeightScaling:
         self._absent = torch.from_numpy(np.where(counts > 0, 0.0, _ABSENT).T.copy()).float()
         # Of two classes scikit-learn weighs one column w; here they have -w/2 and w/2, whose penalty is doubled.
         self._n_present = (counts > 0).sum(axis=1)[fits]
-        penalties = np.where(self._n_present > 2, 1.0, 2.0) / (strengths * counts.sum(axis=1)[fits])
+        weights = weights_of_counts(class_weight, counts)
+        counted = counts if weights is None else weights * counts
+        self._counted = None if weights is None else torch.from_numpy(weights)
+        penalties = np.where(self._n_present > 2, 1.0, 2.0) / (strengths * counted.sum(axis=1)[fits])
         self.penalties = torch.from_numpy(penalties).float()
 
     @property
@@ -77,6 +92,10 @@ class WeightScaling:
         weights = by_class[..., :-1] / self._scales[fits]
         return weights, by_class[..., -1] - torch.einsum("cnf,nf->cn", weights, self._means[fits])
 
+    def counted(self, problems: Tensor) -> Tensor | None:
+        """Return how much an image of each class counts in problems, float32 (n, n_classes); None where all alike."""
+        return None if self._counted is None else self._counted[self.fits[problems]].float()
+
     def places(self, problems: Tensor) -> list[Tensor]:
         """Return, for each part, the places among problems (n,) of the problems whose fits use it."""
         return [torch.nonzero(used[self.fits[problems]])[:, 0] for used in self._used]
@@ -86,6 +105,8 @@ class WeightScaling:
         used = self._used.double().T
         by_class = torch.from_numpy(sums).flatten(1)
         each, summed = used @ torch.from_numpy(counts), (used @ by_class).view(len(used), self.n_classes, -1)
+        if self._counted is not None:
+            each, summed = each * self._counted, summed * self._counted[..., None]
         weights = (summed - each[..., None] * self._means[:, None]) / self._scales[:, None]
         return Targets(each.sum(dim=1), torch.cat([weights, each[..., None]], dim=2).flatten(1))
 
@@ -116,6 +137,7 @@ class Targets(NamedTuple):
     Parameters
     ----------
     n_images : float64 tensor of shape (n_fits,)
+        As they count.
     directions : float64 tensor of shape (n_fits, n_params)
         The sum, over images, of the derivative of the true class's score.
     """

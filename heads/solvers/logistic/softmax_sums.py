@@ -30,6 +30,8 @@ class SoftmaxSums:
     ----------
     weights : float32 tensor of shape (n_classes, n, n_features)
     intercepts : float32 tensor of shape (n_classes, n)
+    counted : float32 tensor of shape (n, n_classes), or None
+        How much an image of each class counts; None where all count alike.
 
     Attributes
     ----------
@@ -37,8 +39,8 @@ class SoftmaxSums:
     by_weight, by_intercept : float32 tensors, as the weights and intercepts
     """
 
-    def __init__(self, weights: Tensor, intercepts: Tensor) -> None:
-        self._weights, self._intercepts = weights, intercepts
+    def __init__(self, weights: Tensor, intercepts: Tensor, counted: Tensor | None = None) -> None:
+        self._weights, self._intercepts, self._counted = weights, intercepts, counted
         self.loss = torch.zeros(len(intercepts.T), dtype=torch.float64)
         self.by_weight, self.by_intercept = torch.zeros_like(weights), torch.zeros_like(intercepts)
 
@@ -51,13 +53,14 @@ class SoftmaxSums:
         if not len(places):
             return
         weights, intercepts = self._weights[:, places], self._intercepts[:, places]
-        if (weights == weights[:, :1]).all() and (intercepts == intercepts[:, :1]).all():
+        counted = None if self._counted is None else self._counted[places]
+        if counted is None and (weights == weights[:, :1]).all() and (intercepts == intercepts[:, :1]).all():
             weights, intercepts = weights[:, :1], intercepts[:, :1]  # at the start all stand on one point
         coefs, start = weights.flatten(0, 1), intercepts.reshape(-1, 1)
         by_weight = torch.zeros_like(coefs)
         for images, true in blocks:
             scores = torch.addmm(start, coefs, images.T).view(*intercepts.shape, len(images))
-            loss, probability = cross_entropy(scores, true)
+            loss, probability = cross_entropy(scores, true, counted)
             self.loss[places] += loss
             self.by_intercept[:, places] += probability.sum(dim=2)
             by_weight.addmm_(probability.flatten(0, 1), images)
@@ -66,9 +69,15 @@ class SoftmaxSums:
         self.by_weight[:, places] += by_weight.view(weights.shape)
 
 
-def cross_entropy(scores: Tensor, true: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the sums over images (n,), float64, and the probabilities, of scores (n_classes, n, n_images)."""
+def cross_entropy(scores: Tensor, true: Tensor, counted: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    """Return the sums over images (n,), float64, and the probabilities, of scores (n_classes, n, n_images).
+
+    Both are multiplied by what an image of its class is `counted`, (n, n_classes).
+    """
     log_probability = F.log_softmax(scores, dim=0)
     # Of numbers of one sign: rounding in float32 stays below what the line search asks for.
-    loss = -torch.bmm(log_probability, true[..., None])[..., 0].sum(dim=0, dtype=torch.float64)
-    return loss, log_probability.clamp_(min=_SMALLEST_LOG).exp_()
+    by_class = torch.bmm(log_probability, true[..., None])[..., 0]
+    probability = log_probability.clamp_(min=_SMALLEST_LOG).exp_()
+    if counted is None:
+        return -by_class.sum(dim=0, dtype=torch.float64), probability
+    return -(by_class * counted.T).sum(dim=0, dtype=torch.float64), probability.mul_(counted @ true)

@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.preprocessing import StandardScaler
 
-from headstart.heads.estimators import make_dummy
+from headstart.heads.estimators import make_dummy, weights_of_counts
 from headstart.heads.solvers.sums import SAMPLE_BYTES, Moments, Parts, PartSums, Sample, Stream, draw_sample, sum_parts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
+
+    from headstart.heads.estimators import ClassWeight
 
     Singles = NDArray[np.float32]
     Fitted = list[list[Any]]
@@ -92,11 +94,14 @@ def gather(
     parts: Parts,
     *,
     with_gram: bool,
+    class_weight: ClassWeight = None,
     sample_bytes: int = SAMPLE_BYTES,
 ) -> StreamedData:
     """Draw the sample, and go through all images once for the sums; see `sum_parts`."""
     sample = draw_sample(stream, parts.rows, sample_bytes)
-    sums = sum_parts(stream, codes, n_classes, parts, sample, with_gram=with_gram)
+    of_parts = [np.bincount(codes[parts.of_image == part], minlength=n_classes) for part in range(parts.fits.shape[1])]
+    weights = weights_of_counts(class_weight, parts.fits.astype(np.intp) @ np.stack(of_parts))
+    sums = sum_parts(stream, codes, n_classes, parts, sample, with_gram=with_gram, weights=weights)
     return StreamedData(stream=stream, codes=codes, n_classes=n_classes, parts=parts, sample=sample, sums=sums)
 
 

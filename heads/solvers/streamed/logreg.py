@@ -16,7 +16,7 @@ import torch
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.pipeline import Pipeline, make_pipeline
 
-from headstart.heads.estimators import make_logreg
+from headstart.heads.estimators import common_weight, make_logreg
 from headstart.heads.solvers.logistic import (
     Loss,
     Search,
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
+    from headstart.heads.estimators import ClassWeight
     from headstart.heads.solvers.sums import Block
 
 _ROWS_AT_ONCE = 16_384
@@ -50,7 +51,7 @@ def stream_logreg(
     ----------
     data : StreamedData
     grid : sequence of mapping of str to object
-        With ``C``, and nothing else.
+        With ``C``, and a ``class_weight`` that all have in common.
     seed : int
         What the heads have as `random_state`; nothing is drawn.
     tol : float
@@ -61,12 +62,12 @@ def stream_logreg(
     Raises
     ------
     ValueError
-        A C is not above 0, or a fit has a single class.
+        A C is not above 0, there are several class weights, or a fit has a single class.
     """
     strengths = np.array([one.get("C", 1.0) for one in grid], dtype=np.float64)
     if not (strengths > 0).all():
         raise ValueError(f"C is {strengths.min()}, expected a number above 0")
-    loss = StreamedLoss(data, strengths)
+    loss = StreamedLoss(data, strengths, common_weight(grid))
     points, n_steps, failed = (_search_plainly if data.sample.is_all else _search_turned)(data, loss, tol, max_iter)
     if failed:
         warnings.warn(
@@ -108,6 +109,7 @@ class StreamedLoss:
     data : StreamedData
     strengths : float64 ndarray of shape (n_choices,)
         C.
+    class_weight : "balanced", mapping of class to float, or None
 
     Attributes
     ----------
@@ -115,10 +117,10 @@ class StreamedLoss:
     scaling : WeightScaling
     """
 
-    def __init__(self, data: StreamedData, strengths: NDArray[np.float64]) -> None:
+    def __init__(self, data: StreamedData, strengths: NDArray[np.float64], class_weight: ClassWeight = None) -> None:
         self._data, self.n_problems = data, len(strengths) * data.n_fits
         fits = np.tile(np.arange(data.n_fits), len(strengths))
-        self.scaling = WeightScaling(data.sums, data.parts, fits, np.repeat(strengths, data.n_fits))
+        self.scaling = WeightScaling(data.sums, data.parts, fits, np.repeat(strengths, data.n_fits), class_weight)
         self._of_all = self.scaling.targets(data.sums.counts, data.sums.sums)
         self._of_sample = self.scaling.targets(*_sum_sample(data))
 
@@ -134,7 +136,7 @@ class StreamedLoss:
         self, blocks: Iterable[Block], targets: Targets, problems: Tensor, points: Tensor
     ) -> tuple[Tensor, Tensor]:
         data, places = self._data, self.scaling.places(problems)
-        sums = SoftmaxSums(*self.scaling.of_features(problems, points))
+        sums = SoftmaxSums(*self.scaling.of_features(problems, points), self.scaling.counted(problems))
         centre, n_rows = torch.from_numpy(data.sums.centre), rows_at_once(data.n_classes * len(problems))
         for block in blocks:
             for part, rows in split_by_part(data.parts, block.rows):

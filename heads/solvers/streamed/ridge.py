@@ -47,26 +47,26 @@ def stream_ridge(data: StreamedData, grid: Sequence[Mapping[str, Any]], seed: in
 def _fit_all(data: StreamedData, fit: int, grid: Sequence[Mapping[str, Any]]) -> list[Pipeline]:
     moments, present = data.moments(fit), data.present(fit)
     scaler = scaler_of(data, moments)
-    lengths, directions = np.linalg.eigh(data.sums.correlations(data.parts.fits[fit]), UPLO="U")
+    least = data.sums.least_squares(data.parts.fits[fit], fit)
+    lengths, directions = np.linalg.eigh(least.gram, UPLO="U")
     lengths = np.maximum(lengths, 0.0)
-    counts = data.counts(fit)[present]
-    by_class = data.sums.sums[data.parts.fits[fit]].sum(axis=0)[present]
-    # Targets are 2 · indicator - 1, and standardised features sum up to 0.
-    products = 2.0 * ((by_class - counts[:, None] * moments.mean) / moments.scale).T
-    turned = directions.T @ products
-    height = 2.0 * counts / moments.n_images - 1.0
+    turned = directions.T @ least.products[:, present]
+    mean, total = 2.0 * least.counts[present] / least.counts.sum() - 1.0, least.counts.sum()
     features, codes = data.sampled(fit)
-    known = (scaler.transform(features).astype(np.float64)) @ directions
-    squares, targets = np.square(known), class_targets(codes, len(present)).T
+    middle = (least.mean - moments.mean) / moments.scale  # the weighed mean of standardised features
+    known = (scaler.transform(features).astype(np.float64) - middle) @ directions
+    weights = np.ones(len(codes)) if data.sums.weights is None else data.sums.weights[fit][present][codes]
+    squares, targets = weights[:, None] * np.square(known), class_targets(codes, len(present)).T
     pipelines = []
     for params in grid:
         head = RidgeSoftmaxClassifier(**params)
         shrunk = 1.0 / (lengths + head.alpha)
-        weights = shrunk[:, None] * turned
-        leverage = squares @ shrunk + 1.0 / moments.n_images
-        left_out = left_out_scores(targets, (known @ weights + height).T, leverage)
+        solved = shrunk[:, None] * turned
+        leverage = squares @ shrunk + weights / total
+        left_out = left_out_scores(targets, (known @ solved + mean).T, leverage)
         head.classes_, head.n_features_in_ = present, data.stream.n_features
-        head.coef_, head.intercept_ = directions @ weights, height
+        head.coef_ = directions @ solved
+        head.intercept_ = mean - middle @ head.coef_
         head.temperature_ = fit_temperature(left_out.T, codes, moments.n_images)
         pipelines.append(make_pipeline(scaler, head))
     return pipelines

@@ -8,6 +8,7 @@ from .fold_parts import PartedImages as PartedImages
 from .fold_parts import part_images as part_images
 from .gram import ROWS_AT_ONCE as ROWS_AT_ONCE
 from .gram import decompose_gram as decompose_gram
+from .part_sums import LeastSquares as LeastSquares
 from .part_sums import Moments as Moments
 from .part_sums import Parts as Parts
 from .part_sums import PartSums as PartSums

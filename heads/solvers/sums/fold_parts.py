@@ -46,7 +46,13 @@ class PartedImages:
 
 
 def part_images(
-    features: Singles, codes: NDArray[np.intp], n_classes: int, folds: Sequence[Rows], *, with_gram: bool = False
+    features: Singles,
+    codes: NDArray[np.intp],
+    n_classes: int,
+    folds: Sequence[Rows],
+    *,
+    with_gram: bool = False,
+    weights: NDArray[np.float64] | None = None,
 ) -> PartedImages:
     """Return the images that folds are fitted on, sorted, and sums over each part.
 
@@ -60,6 +66,8 @@ def part_images(
         Rows that each is fitted on.
     with_gram : bool
         Whether products of features are wanted, see `sum_parts`.
+    weights : float64 ndarray of shape (n_folds, n_classes), optional
+        See `sum_parts`.
     """
     member = np.zeros((len(features), len(folds)), dtype=bool)
     for number, rows in enumerate(folds):
@@ -79,6 +87,7 @@ def part_images(
         parts,
         Sample(block=Block(np.arange(len(some)), some), is_all=True),
         with_gram=with_gram,
+        weights=weights,
     )
     some -= sums.centre
     return PartedImages(features=some, codes=codes[rows], parts=parts, sums=sums)

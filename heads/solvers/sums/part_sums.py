@@ -94,7 +94,9 @@ class PartSums:
     sums : float64 ndarray of shape (n_parts, n_classes, n_features)
     squares : float64 ndarray of shape (n_parts, n_features)
     grams : list of float64 ndarray of shape (n_features, n_features), or None
-        Products of features with each other, in the upper triangles.
+        Products of features with each other, in the upper triangles; of each part or, with `weights`, of each fit.
+    weights : float64 ndarray of shape (n_fits, n_classes), or None
+        How much an image of each class counts in the products of each fit; None where all count alike.
     """
 
     centre: Singles
@@ -102,6 +104,7 @@ class PartSums:
     sums: Doubles
     squares: Doubles
     grams: list[Doubles] | None
+    weights: Doubles | None = None
 
     def moments(self, used: NDArray[np.bool_]) -> Moments:
         """Return the moments of a union of parts, bool (n_parts,), as scikit-learn's `StandardScaler` has them."""
@@ -123,7 +126,7 @@ class PartSums:
         ValueError
             They were not gathered.
         """
-        if self.grams is None:
+        if self.grams is None or self.weights is not None:
             raise ValueError("there are no sums of products of features; gather them with_gram=True")
         moments = self.moments(used)
         gram = np.zeros_like(self.grams[0])
@@ -132,6 +135,45 @@ class PartSums:
         gram -= moments.n_images * np.outer(moments.mean, moments.mean)
         gram /= np.outer(moments.scale, moments.scale)
         return gram
+
+    def least_squares(self, used: NDArray[np.bool_], fit: int) -> LeastSquares:
+        """Return the sums that a fit of least squares goes by, over the union of some parts, which the fit uses."""
+        moments, counts, by_class = self.moments(used), self.counts[used].sum(axis=0), self.sums[used].sum(axis=0)
+        if self.weights is None:
+            mean, gram = moments.mean, self.correlations(used)
+        else:
+            if self.grams is None:
+                raise ValueError("there are no sums of products of features; gather them with_gram=True")
+            counts = self.weights[fit] * counts
+            by_class = self.weights[fit][:, None] * by_class
+            mean = by_class.sum(axis=0) / counts.sum()
+            gram = self.grams[fit] - counts.sum() * np.outer(mean, mean)
+            gram /= np.outer(moments.scale, moments.scale)
+        # Targets are 2 · indicator - 1, and features less their mean sum up to 0.
+        products = 2.0 * ((by_class - counts[:, None] * mean) / moments.scale).T
+        return LeastSquares(gram, mean, moments.scale, products, counts)
+
+
+class LeastSquares(NamedTuple):
+    """Sums over images, each weighed by its class, of features less their (weighed) mean and over their scale.
+
+    Parameters
+    ----------
+    gram : float64 ndarray of shape (n_features, n_features)
+        Of their products with each other, in the upper triangle.
+    mean, scale : float64 ndarray of shape (n_features,)
+        The mean is less the centre.
+    products : float64 ndarray of shape (n_features, n_classes)
+        With the targets, 1 for an image's own class and -1 for the others.
+    counts : float64 ndarray of shape (n_classes,)
+        Of the images.
+    """
+
+    gram: Doubles
+    mean: Doubles
+    scale: Doubles
+    products: Doubles
+    counts: Doubles
 
 
 class Moments(NamedTuple):
@@ -144,7 +186,14 @@ class Moments(NamedTuple):
 
 
 def sum_parts(
-    stream: Stream, codes: NDArray[np.intp], n_classes: int, parts: Parts, sample: Sample, *, with_gram: bool
+    stream: Stream,
+    codes: NDArray[np.intp],
+    n_classes: int,
+    parts: Parts,
+    sample: Sample,
+    *,
+    with_gram: bool,
+    weights: Doubles | None = None,
 ) -> PartSums:
     """Go through all images that are fitted on, once.
 
@@ -159,12 +208,15 @@ def sum_parts(
         Its mean is the centre.
     with_gram : bool
         Whether products of features are wanted, which cost more than all the rest.
+    weights : float64 ndarray of shape (n_fits, n_classes), optional
+        Of classes in the products. Each fit then has its own: balanced ones differ with the images of the fit.
     """
     n_parts, n_features = parts.fits.shape[1], stream.n_features
     centre = sample.block.features.mean(axis=0, dtype=np.float64).astype(np.float32)
     counts, squares = np.zeros((n_parts, n_classes)), np.zeros((n_parts, n_features))
     sums = np.zeros((n_parts, n_classes, n_features))
-    grams = [np.zeros((n_features, n_features), order="F") for _ in range(n_parts)] if with_gram else None
+    n_grams = n_parts if weights is None else len(weights)
+    grams = [np.zeros((n_features, n_features), order="F") for _ in range(n_grams)] if with_gram else None
     for block in stream.blocks(parts.rows):
         for part, rows in split_by_part(parts, block.rows):
             for at in range(0, len(rows), ROWS_AT_ONCE):
@@ -174,9 +226,23 @@ def sum_parts(
                 counts[part] += np.bincount(of_class, minlength=n_classes)
                 sums[part] += class_indicator(of_class, n_classes) @ centred
                 squares[part] += np.einsum("ij,ij->j", centred, centred)
-                if grams is not None:  # adds to the upper triangle in place
-                    grams[part] = dsyrk(1.0, centred.T, beta=1.0, c=grams[part], overwrite_c=True)
-    return PartSums(centre=centre, counts=counts, sums=sums, squares=squares, grams=grams)
+                if grams is None:
+                    continue
+                for number, rooted in _rooted(centred, of_class, part, parts, weights):
+                    # Adds to the upper triangle in place.
+                    grams[number] = dsyrk(1.0, rooted.T, beta=1.0, c=grams[number], overwrite_c=True)
+    return PartSums(centre=centre, counts=counts, sums=sums, squares=squares, grams=grams, weights=weights)
+
+
+def _rooted(
+    centred: Doubles, codes: NDArray[np.intp], part: int, parts: Parts, weights: Doubles | None
+) -> Iterator[tuple[int, Doubles]]:
+    """Yield each Gram matrix that images of a part go into, and their features times the roots of their weights."""
+    if weights is None:
+        yield part, centred
+        return
+    for fit in np.flatnonzero(parts.fits[:, part]):
+        yield int(fit), np.sqrt(weights[fit])[codes, None] * centred
 
 
 def split_by_part(parts: Parts, rows: Rows) -> Iterator[tuple[int, Rows]]:

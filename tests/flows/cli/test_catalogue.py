@@ -30,6 +30,7 @@ def test_heads_are_listed_with_what_they_are_try_and_are_for(shown: Shown) -> No
     assert set(rows) >= {*HEADS, *REGRESSORS}
     assert rows["logreg"]["grid"] == {"C": [0.001, 0.01, 0.1, 1.0, 10.0]}
     assert (rows["logreg"]["tasks"], rows["logreg"]["fits"], rows["logreg"]["streams"]) == (["classes"], "fast", True)
+    assert (rows["logreg"]["weighs"], rows["knn"]["weighs"]) == (True, False)
     assert (rows["ridge"]["tasks"], rows["linear-svm"]["fits"]) == (["classes", "numbers"], "stock")
     out = shown("heads")
     assert max(map(len, out.splitlines())) <= 80
@@ -40,8 +41,18 @@ def test_heads_are_listed_with_what_they_are_try_and_are_for(shown: Shown) -> No
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("logreg", ["Logistic regression", "classes", "fast:", "C=0.001,0.01,0.1,1.0,10.0", "class_weight=None"]),
-        ("knn", ["classes and numbers", "n_neighbors=1,5,20"]),
+        (
+            "logreg",
+            [
+                "Logistic regression",
+                "classes",
+                "fast:",
+                "C=0.001,0.01,0.1,1.0,10.0",
+                "class_weight=None",
+                "  weighed by",
+            ],
+        ),
+        ("knn", ["classes and numbers", "n_neighbors=1,5,20", "not weighed by"]),
         ("sklearn.svm.SVC", ["sklearn.svm:SVC", "stock:", "kernel='rbf'"]),
         ("sklearn.svm:SVR", ["numbers", "epsilon=0.1"]),
     ],

@@ -11,8 +11,9 @@ from support.source_modules import ROOT
 from headstart.extractors.spec import Option, options_of
 from headstart.flows.experiment import Experiment, ExtractTable, FitTable, read_experiment
 from headstart.flows.experiment.tables import FinetuneTable, ScaleTable, SecurityTable
+from headstart.flows.extraction import ExtractOptions
 from headstart.flows.finetune_options import FinetuneOptions
-from headstart.flows.options import ExtractOptions, FitOptions
+from headstart.flows.options import FitOptions
 
 PAGE = (ROOT / "docs" / "experiment.md").read_text()
 SECTIONS = {part.partition("\n")[0]: part for part in re.split(r"^## ", PAGE, flags=re.MULTILINE)[1:]}

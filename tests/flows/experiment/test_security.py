@@ -72,6 +72,7 @@ OUTSIDE = [
     ("out", {"out": "{house}/photos-of-others/out"}),
     ("out", {"out": "{house}"}),
     ("fit.labels", {"fit": [{"labels": "/etc/passwd"}]}),
+    ("fit.costs", {"fit": [{"costs": "/etc/passwd"}]}),
     ("extract.weights", {"extract": [{"backbone": "resnet18", "weights": "/srv/weights.pth"}]}),
     ("extract.weights", {"extract": [{"backbone": "resnet18", "weights": "../weights.pth"}]}),
     ("extract.backbone", {"extract": [{"backbone": "os:getcwd"}]}),

@@ -23,7 +23,7 @@ from headstart.extractors.spec import EmbeddingKey, View
 from headstart.flows.cli.app import main
 from headstart.flows.errors import JobError
 from headstart.flows.experiment import Experiment
-from headstart.flows.options import ExtractOptions
+from headstart.flows.extraction import ExtractOptions
 from headstart.flows.orchestration.extraction_tasks import wanted_by
 from headstart.flows.upkeep import compact, export, inspect, verify
 

@@ -20,7 +20,7 @@ from headstart.heads.neural.mlp import TorchMLPClassifier, TorchMLPRegressor
         NearestMeanClassifier(),
         NearestImagesClassifier(),
         LogisticRegression(max_iter=1000),
-        TorchLinearClassifier(min_steps=80),
+        TorchLinearClassifier(learning_rate=0.1, min_steps=80),
         TorchMLPClassifier(learning_rate=0.01, min_steps=80),
         RbfSupportVectorClassifier(),
         BoostedTreesClassifier(max_iter=20),

@@ -116,7 +116,7 @@ def test_where_every_model_diverges_all_are_nan(head):
 def test_models_of_a_seed_are_one_stack(head, monkeypatch):
     sizes = []
 
-    def recording(X, codes, layer_sizes, recipe, knobs, make_optimizer):
+    def recording(X, codes, layer_sizes, recipe, knobs, make_optimizer, weights):
         sizes.append(len(knobs.rates))
         return [None] * len(knobs.rates)
 

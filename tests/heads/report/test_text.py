@@ -4,8 +4,18 @@ import pytest
 from support.report_example import candidate
 
 from headstart.heads.errors import DataError
+from headstart.heads.report.rows import ClassChange, DecisionRows
 from headstart.heads.report.table import seconds_text
-from headstart.heads.report.text import candidate_text, gain_text, interval_text, params_text, score_text
+from headstart.heads.report.text import (
+    candidate_text,
+    change_texts,
+    decision_gain,
+    decision_text,
+    gain_text,
+    interval_text,
+    params_text,
+    score_text,
+)
 from headstart.heads.scoring.metrics import metric_name
 
 
@@ -87,3 +97,33 @@ def test_an_unknown_metric_is_refused_and_not_taken_for_a_share():
 )
 def test_seconds_keep_the_digits_that_matter(seconds, expected):
     assert seconds_text(seconds) == expected
+
+
+def decision(**given):
+    classes = [
+        ClassChange(name=name, support=support, right_before=1, right_after=2, taken_before=taken, taken_after=4)
+        for name, support, taken in (("ant", 40, 0), ("bee", 5, 2))
+    ]
+    usual = {"by": "mcc", "threshold": None, "multipliers": None, "costs": None, "folds_before": 0.5}
+    usual |= {"folds_after": 0.625, "before": 0.25, "after": 0.5, "low": -0.125, "high": 0.625, "p_value": 0.0312}
+    return DecisionRows(**usual | given, plain={}, classes=classes)
+
+
+@pytest.mark.parametrize(
+    ("given", "text"),
+    [
+        ({"threshold": 0.2}, "bee where its probability is at least 0.200, else ant (MCC 0.500 → 0.625 on the folds"),
+        ({"multipliers": {"ant": 1.0, "bee": 2.5}}, "the largest probability times ant 1, bee 2.5 (MCC"),
+        ({"by": "cost", "costs": {}}, "least expected cost, by calibrated probabilities (mean cost 0.500 → 0.625"),
+    ],
+)
+def test_a_decision_is_said_by_its_rule_and_what_the_folds_say_of_it(given, text):
+    assert text in decision_text(decision(**given))
+    assert "; in each outer fold its own)" in decision_text(decision(**given), nested=True)
+
+
+def test_what_a_decision_wins_is_said_with_its_interval_and_of_each_class_with_counts():
+    assert decision_gain(decision(threshold=0.2)) == "MCC 0.250 → 0.500, +0.250 [-0.125, +0.625], p = 0.031"
+    shares = decision_gain(decision(by="accuracy", threshold=0.2, low=None))
+    assert shares == "accuracy 25.0 % → 50.0 %, +25.0 %, p = 0.031"
+    assert change_texts(decision().classes[0]) == ("2.5 → 5.0 % (1 → 2)", "– → 50.0 % (of 0 → 4)")

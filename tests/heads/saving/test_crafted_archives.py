@@ -160,7 +160,8 @@ def test_the_list_of_types_holds_nothing_that_no_head_writes():
                 written(part)
 
     found = set()
-    for model in [*map(fitted, HEADS), *map(fitted_on_numbers, REGRESSORS), fitted_tail()]:
+    weighed = HEADS["logreg"].make({"class_weight": {0: 2.0}}, 0).fit(X, Y)
+    for model in [*map(fitted, HEADS), *map(fitted_on_numbers, REGRESSORS), fitted_tail(), weighed]:
         with zipfile.ZipFile(io.BytesIO(skops.io.dumps(model))) as archive:
             written(json.loads(archive.read("schema.json")))
     scalars = {(f"numpy.{name}", "NdArrayNode") for name in ("bool", "float32", "float64", "int32", "int64")}
