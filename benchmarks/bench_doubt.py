@@ -1,4 +1,4 @@
-"""What a model knows of what it does not know, on real photographs: ``python benchmarks/bench_doubt.py DATA``.
+"""Sets and outliers of a model on real photographs: ``python benchmarks/bench_doubt.py DATA``.
 
 DATA holds ``data/hymenoptera`` (398 photographs of ants and bees) and ``weights/mobilenet_v2-imagenet.pth``, which are
 no part of the repository. Two questions:

@@ -1,4 +1,4 @@
-"""What class weights and chosen decisions bring where one class is rare, and where they bring nothing.
+"""Class weights and chosen decisions where one class is rare: what they bring, and where it is nothing.
 
 One class of two is thinned out to 8 % of the images that are fitted, twenty times, each time for all ways alike. Every
 other image is tested on; there an image of the rare class counts so little that the test images are 92 : 8, too. A way
@@ -63,7 +63,7 @@ def image_sets(data: Path | None) -> Iterator[tuple[str, np.ndarray, np.ndarray]
 
 
 def drawn(rare: np.ndarray, seed: int, n_train: int) -> np.ndarray:
-    """Return which images are fitted: a few rare ones, and half of the others at most."""
+    """Return the images that are fitted: a few rare ones, and half of the others at most."""
     generator = np.random.default_rng(seed)
     n_others = min(round(n_train * (1 - SHARE)), int((~rare).sum()) // 2)
     n_rare = round(n_others * SHARE / (1 - SHARE))
@@ -74,7 +74,7 @@ def drawn(rare: np.ndarray, seed: int, n_train: int) -> np.ndarray:
 
 
 def run(X: np.ndarray, y: np.ndarray, head: str, seed: int, ways: list[str]) -> dict[str, dict[str, float]]:
-    """Return what each way reaches on the images that are not fitted."""
+    """Return the scores of each way on the images that are not fitted."""
     fitted = drawn(y == 1, seed, 400)
     plan = plan_splits(y, split=np.where(fitted, "train", "test"), folds=FOLDS, seed=seed)
     task = Task(y=y, n_classes=2, plan=plan, groups=None, seed=seed)

@@ -47,7 +47,7 @@ class Images:
 
 @dataclass(frozen=True)
 class Line:
-    """What a side needed, over the seeds."""
+    """Labels that a side needed, over the seeds."""
 
     side: str
     median: float

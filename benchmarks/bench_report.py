@@ -23,7 +23,7 @@ ROOT = Path(__file__).parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 from support.report_browser import CHROMIUM, Browser  # noqa: E402 - beside the tests, not installed
-from support.report_example import everything, mistake, report_data  # noqa: E402
+from support.report_example import everything, mistake, report_data  # noqa: E402 - beside the tests, not installed
 
 from headstart.heads.report import Labelling, render_report  # noqa: E402 - of this checkout
 

@@ -49,7 +49,7 @@ class Asked:
 
 
 class Search:
-    """What a cache lists and embeds, for images to be found in it.
+    """Listing and embedding of a cache, for images to be found in it.
 
     Parameters
     ----------

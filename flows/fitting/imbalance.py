@@ -65,7 +65,7 @@ def weigh_candidates(
 
 
 def goal_of(problem: Problem, options: FitOptions) -> Goal | None:
-    """Return what a decision is chosen for; None where the likeliest class is taken.
+    """Return the aim of the decision to choose; None where the likeliest class is taken.
 
     Raises
     ------

@@ -72,7 +72,7 @@ def _is_written_out(given: object) -> bool:
 
 
 def read_costs(given: Costs) -> dict[tuple[str, str], float]:
-    """Return what it costs to take an image of the first class for one of the second.
+    """Return the costs of taking an image of the first class for one of the second.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What a winner does not know: sets and outliers, calibrated on the images that chose it, and measured on others."""
+"""Doubts of a winner: sets and outliers, calibrated on the images that chose it, and measured on others."""
 
 from collections.abc import Sequence
 from typing import Any

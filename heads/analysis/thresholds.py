@@ -27,7 +27,7 @@ _LEAST_GAIN = 1e-9  # of a multiplier: rounding gains nothing
 
 @dataclass(frozen=True, kw_only=True)
 class Goal:
-    """What a decision is to be good at.
+    """Aim of a decision.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What a model does not know: sets of classes that hold the true one as often as asked, and images unlike its own.
+"""Doubts of a model: sets of classes that hold the true one as often as asked, and images unlike its own.
 
 conformal      Sets of classes by split conformal prediction: LAC, APS and RAPS, over all images or by class.
 doubt          Sets and outliers together, as a model that is asked gives them.

@@ -50,7 +50,7 @@ class ConformalSets:
     n_images: int
 
     def of(self, probability: ArrayLike, draws: ArrayLike) -> NDArray[np.bool_]:
-        """Return which classes are in the set of each image, (n_images, n_classes).
+        """Return the set of each image as bools (n_images, n_classes).
 
         A set of LAC may be empty: no class fits well enough. Those of APS and RAPS hold the most probable class at
         least, and cover a little more for it.
@@ -143,7 +143,7 @@ def conformity(probability: Doubles, draws: ArrayLike, method: str) -> Doubles:
 
 
 def quantile_of(scores: ArrayLike, share: float) -> float:
-    """Return what a new score stays at or below with a probability of `share`: the ⌈(n + 1) share⌉-th smallest of n.
+    """Return the bound that a new score keeps to with a probability of `share`: the ⌈(n + 1) share⌉-th smallest of n.
 
     Raises
     ------

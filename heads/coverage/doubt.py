@@ -42,7 +42,7 @@ class Judged:
     outlier: NDArray[np.bool_]
 
     def keeps(self, labels: ArrayLike) -> NDArray[np.bool_]:
-        """Return which of these answers stand, (n_images,): the set holds that class alone, and it is no outlier."""
+        """Tell of each answer whether it stands, (n_images,): the set holds that class alone, and it is no outlier."""
         own = self.sets[np.arange(len(self.sets)), np.asarray(labels).astype(np.intp)]
         return np.asarray(own & (self.sets.sum(axis=1) == 1) & ~self.outlier)
 

@@ -84,8 +84,8 @@ def read_doubt(folder: Path, card: Card) -> Doubt | None:
 
 
 def _read_arrays(path: Path, checksum: str, method: str) -> dict[str, Any]:
-    from safetensors import SafetensorError  # noqa: PLC0415 - as above
-    from safetensors.numpy import load  # noqa: PLC0415 - as above
+    from safetensors import SafetensorError  # noqa: PLC0415 - only a model with doubts needs it
+    from safetensors.numpy import load  # noqa: PLC0415 - only a model with doubts needs it
 
     try:
         data = read_bytes(path, LARGEST_DOUBT)

@@ -156,6 +156,6 @@ def make_knn(params: Mapping[str, Any], seed: int) -> Pipeline:  # noqa: ARG001 
     return make_pipeline(Normalizer(), classifier) if metric == "cosine" else make_pipeline(classifier)
 
 
-def make_knn_regressor(params: Mapping[str, Any], seed: int) -> Pipeline:  # noqa: ARG001 - as above
+def make_knn_regressor(params: Mapping[str, Any], seed: int) -> Pipeline:  # noqa: ARG001 - every factory takes a seed; this head draws nothing
     """Return an unfitted k-nearest-neighbour regression by the cosine."""
     return make_pipeline(Normalizer(), NearestImagesRegressor(**params))

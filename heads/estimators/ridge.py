@@ -104,7 +104,7 @@ def class_targets(codes: NDArray[np.intp], n_classes: int) -> Doubles:
 
 
 def intercept_leverage(weights: Doubles | None, rows: NDArray[np.intp], n_rows: int, views: int) -> Any:
-    """Return what an unpenalised intercept adds to the leverages of some rows, or of images of several `views`."""
+    """Return the part of an unpenalised intercept in the leverages of some rows, or of images of several `views`."""
     if weights is None:
         return 1.0 / n_rows
     own = weights[rows] / weights.sum()
@@ -226,6 +226,6 @@ def make_ridge(params: Mapping[str, Any], seed: int) -> Pipeline:  # noqa: ARG00
     return make_pipeline(StandardScaler(), RidgeSoftmaxClassifier(**params))
 
 
-def make_ridge_regressor(params: Mapping[str, Any], seed: int) -> Pipeline:  # noqa: ARG001 - as above
+def make_ridge_regressor(params: Mapping[str, Any], seed: int) -> Pipeline:  # noqa: ARG001 - every factory takes a seed; this head draws nothing
     """Return an unfitted ridge regression on standardised features."""
     return make_pipeline(StandardScaler(), RidgeRegressor(**params))

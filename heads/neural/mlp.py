@@ -94,7 +94,7 @@ class Perceptron(TorchLayers):
         parameters: list[torch.Tensor],
         rates: torch.Tensor,
         decays: torch.Tensor,
-        stretch: float,  # noqa: ARG002 - as above
+        stretch: float,  # noqa: ARG002 - for schedulers, and this optimizer has none
     ) -> StackedAdamW:
         """Return Adam for a stack of models; parameters as for the other torch heads."""
         return StackedAdamW(parameters, rates, decays)

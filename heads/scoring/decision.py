@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     Doubles = NDArray[np.float64]
 
 COST = "cost"
-"""What a decision is by that goes by a table of costs, in place of a metric's name."""
+"""Name, in place of a metric's, of a decision that goes by a table of costs."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +54,7 @@ class Decision:
         return np.asarray((likely @ np.asarray(self.costs)).argmin(axis=1))
 
     def as_dict(self) -> dict[str, object]:
-        """Return what is given, as JSON has it."""
+        """Return the fields as JSON has them."""
         return {name: value for name, value in vars(self).items() if value is not None}
 
     @classmethod
@@ -104,5 +104,5 @@ def _numbers(values: Any, shape: tuple[int, ...]) -> Doubles:
 
 
 def mean_cost(costs: ArrayLike, true: ArrayLike, taken: ArrayLike) -> float:
-    """Return what an image costs on average, of `costs` (n_classes, n_classes), true class first."""
+    """Return the mean cost of an image, of `costs` (n_classes, n_classes), true class first."""
     return float(np.asarray(costs, dtype=np.float64)[np.asarray(true), np.asarray(taken)].mean())

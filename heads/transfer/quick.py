@@ -37,7 +37,7 @@ class QuickScores:
         Share of images whose class the others tell, or R² of numbers; of the best of a few neighbours and penalties.
     neighbours : int
         That did best.
-    told : float64 ndarray of shape (n_images,)
+    right : float64 ndarray of shape (n_images,)
         Of each image, whether the better of both was right; of numbers, its share of the R².
     log_evidence : float
     h_score : float or None
@@ -47,7 +47,7 @@ class QuickScores:
     knn: float
     ridge: float
     neighbours: int
-    told: Doubles
+    right: Doubles
     log_evidence: float
     h_score: float | None
 
@@ -82,14 +82,14 @@ def quick_scores(X: NDArray[Any], y: NDArray[Any], groups: NDArray[Any], n_class
     voted = [_mean_of_first(targets, near, k) for k in NEIGHBOURS]
     spectrum = decompose(X, centred=True)
     solved = ridge_without_own_group(spectrum, targets, groups)
-    told = [[_told(one, targets, mean, n_classes) for one in some] for some in (voted, solved)]
-    best = [int(np.argmax([one.mean() for one in some])) for some in told]
-    knn, ridge = (some[at] for some, at in zip(told, best, strict=True))
+    right = [[_rightness(one, targets, mean, n_classes) for one in some] for some in (voted, solved)]
+    best = [int(np.argmax([one.mean() for one in some])) for some in right]
+    knn, ridge = (some[at] for some, at in zip(right, best, strict=True))
     return QuickScores(
         knn=float(knn.mean()),
         ridge=float(ridge.mean()),
         neighbours=NEIGHBOURS[best[0]],
-        told=max(knn, ridge, key=np.mean),
+        right=max(knn, ridge, key=np.mean),
         log_evidence=log_evidence(spectrum, targets - mean),
         h_score=h_score(spectrum, y) if n_classes else None,
     )
@@ -114,9 +114,9 @@ def neighbours_of(X: NDArray[Any], groups: NDArray[Any], k: int) -> NDArray[np.i
 
 
 def ridge_without_own_group(spectrum: Spectrum, targets: Doubles, groups: NDArray[Any]) -> list[Doubles]:
-    """Return what ridge says of each image when its group is left out, for each of `PENALTIES`, (n_images, n_targets).
+    """Return ridge's prediction for each image without its group, for each of `PENALTIES`, (n_images, n_targets).
 
-    With P the projection of ridge with an intercept, and B the rows of a group, what the others say of them is
+    With P the projection of ridge with an intercept, and B the rows of a group, the others predict for them
     y_B - (1 - P_BB)⁻¹ (y_B - (P y)_B): leaving out takes no second fit.
 
     Parameters
@@ -128,7 +128,7 @@ def ridge_without_own_group(spectrum: Spectrum, targets: Doubles, groups: NDArra
     """
     squares, U, mean = spectrum.squares, spectrum.vectors, targets.mean(axis=0)
     along, n, members = U.T @ targets, len(targets), _members_of_several(groups)
-    said = []
+    predicted = []
     for penalty in PENALTIES:
         kept = squares / (squares + penalty * squares.mean()) if len(squares) else squares
         residual = targets - mean - U @ (kept[:, None] * along)
@@ -136,8 +136,8 @@ def ridge_without_own_group(spectrum: Spectrum, targets: Doubles, groups: NDArra
         for rows in members:
             own = np.eye(len(rows)) - 1 / n - (U[rows] * kept) @ U[rows].T
             without[rows] = np.linalg.solve(own, residual[rows])
-        said.append(targets - without)
-    return said
+        predicted.append(targets - without)
+    return predicted
 
 
 def _members_of_several(groups: NDArray[Any]) -> Sequence[NDArray[np.intp]]:
@@ -154,9 +154,9 @@ def _mean_of_first(targets: Doubles, near: NDArray[np.intp], k: int) -> Doubles:
     return np.asarray(np.einsum("ij,ijk->ik", weights, targets[first]) / np.maximum(weights.sum(axis=1), 1e-9)[:, None])
 
 
-def _told(said: Doubles, targets: Doubles, mean: Doubles, n_classes: int) -> Doubles:
-    """Return whether each image is told right; of numbers what, averaged, is R²."""
+def _rightness(predicted: Doubles, targets: Doubles, mean: Doubles, n_classes: int) -> Doubles:
+    """Return 1 for each image whose class is predicted, else 0; of numbers its share of R²."""
     if n_classes:
-        return np.asarray(said.argmax(axis=1) == targets.argmax(axis=1), np.float64)
+        return np.asarray(predicted.argmax(axis=1) == targets.argmax(axis=1), np.float64)
     spread = float(((targets - mean) ** 2).mean())
-    return np.asarray(1 - ((targets - said) ** 2)[:, 0] / max(spread, np.finfo(np.float64).tiny))
+    return np.asarray(1 - ((targets - predicted) ** 2)[:, 0] / max(spread, np.finfo(np.float64).tiny))

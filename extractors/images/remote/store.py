@@ -226,8 +226,8 @@ def _store(scheme: str, _process: int) -> Any:
 
 def _web_options() -> dict[str, Any]:
     """Follow redirects only to where this process may read, and get bytes as they lie there."""
-    from aiohttp import TraceConfig  # noqa: PLC0415 - as above
-    from yarl import URL  # noqa: PLC0415 - as above
+    from aiohttp import TraceConfig  # noqa: PLC0415 - only addresses of the web need it
+    from yarl import URL  # noqa: PLC0415 - only addresses of the web need it
 
     async def check(_session: Any, _context: Any, params: Any) -> None:
         target = params.response.url.join(URL(params.response.headers.get("Location", "")))

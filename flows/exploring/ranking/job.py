@@ -164,7 +164,7 @@ def _ranked(
 
 def _is_behind(best: QuickScores, other: QuickScores, groups: npt.NDArray[Any]) -> bool:
     """Tell whether the difference is more than 1.96 of its standard errors, images of a group counted together."""
-    ahead = best.told - other.told
+    ahead = best.right - other.right
     together = np.bincount(np.unique(groups, return_inverse=True)[1], weights=ahead - ahead.mean())
     return bool(ahead.mean() > 1.96 * np.sqrt((together**2).sum()) / len(ahead))
 
@@ -177,7 +177,7 @@ def _agreement(rows: Sequence[RankRow]) -> float | None:
 
 
 def _remarks(embedded: Sequence[Embedded]) -> list[str]:
-    """Return what a reader must know of the backbones."""
+    """Return remarks on the backbones, for a reader."""
     random = sorted({one.label for one in embedded if is_random(one)})
     return [f"random weights, a control: {', '.join(random)}"] if random else []
 

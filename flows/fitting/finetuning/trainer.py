@@ -104,7 +104,7 @@ class TailTrainer:
         )
 
     def network(self, choice: Choice) -> nn.Module:
-        """Return what a choice's training starts from: the weights of the pretraining, and a new classifier."""
+        """Return the network that a training starts from: weights of the pretraining, and a new classifier."""
         return self._tail(choice).module
 
     def predict(self, head: TailClassifier, choice: Choice, rows: _Rows) -> npt.NDArray[np.float64]:

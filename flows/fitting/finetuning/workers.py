@@ -23,7 +23,7 @@ _LOST = "every worker that trained it ended without a word: it needs more memory
 
 
 class Outcome(NamedTuple):
-    """What came of a fold: probabilities (n_scored, n_classes), or why it could not be trained, and seconds."""
+    """Outcome of a fold: probabilities (n_scored, n_classes), or why it could not be trained, and seconds."""
 
     probability: npt.NDArray[np.float64] | None
     seconds: float

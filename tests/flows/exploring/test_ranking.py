@@ -28,8 +28,8 @@ def cache(embed: Callable[..., Any], elsewhere: Path) -> str:
 
 
 def scored(score: float) -> QuickScores:
-    told = (np.arange(28) < round(28 * score)).astype(float)
-    return QuickScores(knn=score, ridge=score, neighbours=1, told=told, log_evidence=score, h_score=score)
+    right = (np.arange(28) < round(28 * score)).astype(float)
+    return QuickScores(knn=score, ridge=score, neighbours=1, right=right, log_evidence=score, h_score=score)
 
 
 def test_the_layers_of_a_cache_are_ranked_with_a_table_and_a_page(cache: str) -> None:

@@ -40,10 +40,10 @@ def test_what_features_tell_exactly_has_an_evidence_that_is_finite_and_higher_th
     X = rng.normal(size=(60, 10))
     exact = X @ rng.normal(size=(10, 1))
     spectrum = decompose(X, centred=True)
-    told = log_evidence(spectrum, exact - exact.mean())
-    assert np.isfinite(told)
+    exactly = log_evidence(spectrum, exact - exact.mean())
+    assert np.isfinite(exactly)
     noisy = exact + rng.normal(size=exact.shape)
-    assert told > log_evidence(spectrum, noisy - noisy.mean()) + 1
+    assert exactly > log_evidence(spectrum, noisy - noisy.mean()) + 1
 
 
 def test_an_intercept_takes_one_image_of_the_count() -> None:

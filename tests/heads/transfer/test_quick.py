@@ -26,13 +26,13 @@ def test_ridge_says_of_each_image_what_a_fit_without_its_group_says() -> None:
     targets = np.eye(3)[Y]
     spectrum = decompose(X, centred=True)
     found = ridge_without_own_group(spectrum, targets, GROUPS)
-    for penalty, said in zip(PENALTIES, found, strict=True):
+    for penalty, predicted in zip(PENALTIES, found, strict=True):
         alpha = penalty * spectrum.squares.mean()
         for one in (0, 3, 20, 41, 44):
             fitted = Ridge(alpha=alpha).fit(X[without_own(one)] - X.mean(axis=0), targets[without_own(one)])
             close = fitted.predict((X - X.mean(axis=0))[[one]])[0]
             # alone, a fit has an intercept of its own rows, which the projection of all rows has, too
-            np.testing.assert_allclose(said[one], close, atol=1e-5)
+            np.testing.assert_allclose(predicted[one], close, atol=1e-5)
 
 
 def test_neighbours_are_the_nearest_by_cosine_of_other_groups() -> None:
@@ -53,7 +53,7 @@ def test_the_share_that_one_neighbour_tells_is_that_of_sklearn() -> None:
     assert found.knn >= np.mean(right)
     assert found.neighbours in (1, 5, 20)
     assert found.score == max(found.knn, found.ridge)
-    assert found.told.mean() == pytest.approx(found.score)
+    assert found.right.mean() == pytest.approx(found.score)
 
 
 def test_copies_in_one_group_do_not_tell_each_other() -> None:
