@@ -39,6 +39,9 @@ class FinetuneOptions:
     precision : {"auto", "fp32", "bf16"}
         bf16: layers compute in bfloat16, and weights stay in float32; ``auto`` does so where the processor multiplies
         it in hardware, convolutions have most of the work, and the logits agree.
+    class_weight : str or mapping of str to float, optional
+        How much an image of each class counts in the loss, as `flows.options.FitOptions` has it; the linear heads
+        beside the tail are weighed alike.
     views : bool
         Train on the augmented views of the maps that the cache holds, one drawn for each image and epoch.
     average_views : bool
@@ -77,6 +80,10 @@ class FinetuneOptions:
     min_steps: Annotated[int, Option("Steps at least: few images are gone over more often.", least=1)] = 100
     batch_norm: Annotated[BatchNorm, Option("eval: statistics stay those of the pretraining.")] = "eval"
     precision: Annotated[TailPrecision, Option("auto: bf16 where it is fast and agrees.")] = "auto"
+    class_weight: Annotated[
+        str | Mapping[str, float] | None,
+        Option("How much images count by class: balanced, or bee=3,ant=1.", unset="all alike"),
+    ] = None
     views: Annotated[bool, Option("Draw one of the cache's augmented views for each image and epoch.")] = False
     average_views: Annotated[bool, Option("With them, score and predict by the mean over views.")] = False
     backbone: Annotated[str | None, Option("Which backbone of the cache.", unset="the only one")] = None
@@ -152,6 +159,7 @@ class FinetuneKeywords(TypedDict, total=False):
     min_steps: int
     batch_norm: BatchNorm
     precision: TailPrecision
+    class_weight: str | Mapping[str, float] | None
     views: bool
     average_views: bool
     backbone: str | None

@@ -2,6 +2,7 @@ from .choices import Choices as Choices
 from .choices import choose as choose
 from .choices import refuse_lone_average as refuse_lone_average
 from .choices import refuse_unusable as refuse_unusable
+from .imbalance import weigh_candidates as weigh_candidates
 from .job import fit as fit
 from .job import preview as preview
 from .leaderboard import compare_with_winner as compare_with_winner

@@ -13,16 +13,13 @@ from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
 from headstart.heads.errors import DataError, ModelFileError
-from headstart.heads.estimators import make_logreg
+from headstart.heads.estimators import ClassWeight, make_logreg, weights_of_counts
 from headstart.heads.finetuning.checkpoints import Checkpoint, Epoch
 from headstart.heads.finetuning.folding import fold_linear
 from headstart.heads.finetuning.held_out import hold_out_whole
+from headstart.heads.finetuning.recipe import TailRecipe, recipe_of
 from headstart.heads.finetuning.rows import Rows, logits_of
-from headstart.heads.finetuning.schedules import Rates
-from headstart.heads.finetuning.training import TailRecipe, Training
-
-_AT_LEAST = {"weight_decay": 0, "label_smoothing": 0, "epochs": 1, "batch_size": 1, "patience": 1, "warmup": 0,
-             "min_steps": 0, "momentum": 0, "views": 1}  # fmt: skip
+from headstart.heads.finetuning.training import Training
 
 
 class TailClassifier(ClassifierMixin, BaseEstimator):
@@ -50,6 +47,9 @@ class TailClassifier(ClassifierMixin, BaseEstimator):
         Steps at least, over all epochs: an epoch goes over few images several times.
     precision : {"fp32", "bf16"}
         What layers compute in while they are trained.
+    class_weight : "balanced", mapping of int to float, or None
+        How much an image of each class counts in the loss, by the images that are trained on; see
+        `heads.estimators.weights_by_class`.
     validation_fraction : float
         Share of the images that choose the epoch.
     views : int
@@ -102,6 +102,7 @@ class TailClassifier(ClassifierMixin, BaseEstimator):
         batch_norm: str = "eval",
         min_steps: int = 0,
         precision: str = "fp32",
+        class_weight: ClassWeight = None,
         validation_fraction: float = 0.1,
         views: int = 1,
         random_state: int = 0,
@@ -114,6 +115,7 @@ class TailClassifier(ClassifierMixin, BaseEstimator):
         self.patience, self.schedule, self.step_size, self.gamma = patience, schedule, step_size, gamma
         self.warmup, self.layer_decay, self.block_rates = warmup, layer_decay, block_rates
         self.unfreeze, self.batch_norm, self.min_steps, self.precision = unfreeze, batch_norm, min_steps, precision
+        self.class_weight = class_weight
         self.validation_fraction, self.views, self.random_state = validation_fraction, views, random_state
         self.checkpoint, self.on_epoch = checkpoint, on_epoch
 
@@ -142,9 +144,11 @@ class TailClassifier(ClassifierMixin, BaseEstimator):
             raise DataError(f"class {codes.max()} of a network that tells {n_classes} apart; give it a new classifier")
         if self.start == "linear":
             self._start_linear(network, X, codes, fit_rows, n_classes)
-        trained = Training(network, self.blocks, X, codes, fit_rows, val_rows, recipe).run(
-            self.checkpoint, self.on_epoch
-        )
+        counts = np.bincount(codes[fit_rows], minlength=n_classes)
+        weights = weights_of_counts(self.class_weight, counts[None])
+        trained = Training(
+            network, self.blocks, X, codes, fit_rows, val_rows, recipe, None if weights is None else weights[0]
+        ).run(self.checkpoint, self.on_epoch)
         self.classes_ = np.arange(n_classes)
         self.names_ = list(trained.weights)
         self.weights_ = [values.numpy() for values in trained.weights.values()]
@@ -162,43 +166,7 @@ class TailClassifier(ClassifierMixin, BaseEstimator):
         DataError
             A parameter is out of its range.
         """
-        for name, least in _AT_LEAST.items():
-            if not getattr(self, name) >= least:
-                raise DataError(f"{name} is {getattr(self, name)!r}, expected at least {least}")
-        for name in ("learning_rate", "layer_decay"):
-            if not getattr(self, name) > 0:
-                raise DataError(f"{name} is {getattr(self, name)!r}, expected a number above 0")
-        rates = Rates(
-            learning_rate=self.learning_rate,
-            layer_decay=self.layer_decay,
-            of_blocks=dict(self.block_rates or {}),
-            schedule=self.schedule,  # type: ignore[arg-type]  # as its option allows
-            step_size=self.step_size,
-            gamma=self.gamma,
-            warmup=self.warmup,
-        )
-        if self.batch_norm == "train" and self.batch_size < 2:
-            raise DataError("batch_size is 1, expected at least 2 where batch norms follow the images (batch_norm)")
-        if wrong := [rate for rate in rates.of_blocks.values() if not rate >= 0]:
-            raise DataError(f"block_rates holds {wrong[0]!r}, expected at least 0")
-        if unknown := set(rates.of_blocks) - set(self.blocks):
-            raise DataError(f"there is no block {min(unknown)!r} to give a rate; blocks: {', '.join(self.blocks)}")
-        return TailRecipe(
-            rates=rates,
-            optimizer=self.optimizer,  # type: ignore[arg-type]  # as its option allows
-            momentum=self.momentum,
-            weight_decay=self.weight_decay,
-            label_smoothing=self.label_smoothing,
-            epochs=self.epochs,
-            batch_size=self.batch_size,
-            patience=self.patience,
-            views=self.views,
-            unfreeze=self.unfreeze,  # type: ignore[arg-type]  # as its option allows
-            batch_norm=self.batch_norm,  # type: ignore[arg-type]  # as its option allows
-            seed=self.random_state,
-            min_steps=self.min_steps,
-            precision=self.precision,  # type: ignore[arg-type]  # as its option allows
-        )
+        return recipe_of(self)
 
     def predict_proba(self, X: Rows) -> NDArray[np.float64]:
         """Return the probability of each class, (n_images, n_classes)."""
@@ -279,7 +247,8 @@ class TailClassifier(ClassifierMixin, BaseEstimator):
             raise DataError(_NO_LINEAR_START.format(f"{name} is no linear layer on one row an image"))
         if classifier.bias is None:
             raise DataError(_NO_LINEAR_START.format(f"{name} has no bias, which a linear head needs"))
-        weights, bias = fold_linear(make_logreg({}, self.random_state).fit(features, codes[rows]), n_classes, "logreg")
+        linear = make_logreg({"class_weight": self.class_weight}, self.random_state).fit(features, codes[rows])
+        weights, bias = fold_linear(linear, n_classes, "logreg")
         with torch.no_grad():
             classifier.weight.copy_(torch.from_numpy(weights))
             classifier.bias.copy_(torch.from_numpy(bias))
@@ -287,7 +256,7 @@ class TailClassifier(ClassifierMixin, BaseEstimator):
 
 _NO_LINEAR_START = "{}, so that it cannot start linear; start fresh"
 
-_NOT_KEPT = ("network", "checkpoint", "on_epoch", "block_rates")
+_NOT_KEPT = ("network", "checkpoint", "on_epoch", "block_rates", "class_weight")
 
 
 def _n_outputs(network: nn.Module, X: Rows) -> int:

@@ -2,10 +2,9 @@
 
 import copy
 import hashlib
-import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -15,35 +14,10 @@ from torch.nn import functional
 
 from headstart.heads.errors import DataError
 from headstart.heads.finetuning.checkpoints import Checkpoint, Epoch, Progress
+from headstart.heads.finetuning.recipe import Precision, TailRecipe
 from headstart.heads.finetuning.rows import Rows, as_batch, logits_of, pieces_of
-from headstart.heads.finetuning.schedules import Rates, Unfreeze, plan_phases
-
-BatchNorm = Literal["eval", "train"]
-Precision = Literal["fp32", "bf16"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class TailRecipe:
-    """How a tail is trained; the parameters of `TailClassifier`."""
-
-    rates: Rates
-    optimizer: Literal["sgd", "adamw"]
-    momentum: float
-    weight_decay: float
-    label_smoothing: float
-    epochs: int
-    batch_size: int
-    patience: int
-    unfreeze: Unfreeze
-    batch_norm: BatchNorm
-    views: int = 1
-    seed: int
-    min_steps: int = 0
-    precision: Precision = "fp32"
-
-    def n_passes(self, n_images: int) -> int:
-        """Return how often an epoch goes over the images, so that all epochs together have the steps that are asked."""
-        return max(1, math.ceil(self.min_steps / (math.ceil(n_images / self.batch_size) * self.epochs)))
+from headstart.heads.finetuning.schedules import plan_phases
+from headstart.heads.neural import CountedClasses
 
 
 @dataclass(frozen=True)
@@ -93,15 +67,30 @@ def take_step(
     *,
     label_smoothing: float = 0.0,
     precision: Precision = "fp32",
+    counted: torch.Tensor | None = None,
 ) -> Step:
-    """Take one step on a batch; weights, loss and step are in float32 whatever the layers compute in."""
+    """Take one step on a batch; weights, loss and step are in float32 whatever the layers compute in.
+
+    `counted` (n_classes,) is how much an image of each class counts.
+    """
     optimizer.zero_grad(set_to_none=True)
     with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
         logits = network(rows)
-    loss = functional.cross_entropy(logits.float(), codes, label_smoothing=label_smoothing)
+    loss = loss_of(logits.float(), codes, counted, label_smoothing)
     loss.backward()  # type: ignore[no-untyped-call]  # torch does not annotate it
     optimizer.step()
     return Step(float(loss.detach()), int((logits.detach().argmax(dim=1) == codes).sum()))
+
+
+def loss_of(
+    logits: torch.Tensor, codes: torch.Tensor, counted: torch.Tensor | None, label_smoothing: float = 0.0
+) -> torch.Tensor:
+    """Return the mean loss of a batch in nats, each image counted by its class."""
+    if counted is None:
+        return functional.cross_entropy(logits, codes, label_smoothing=label_smoothing)
+    # torch's own weighted mean would count a batch with few rare images as much as any
+    whole = functional.cross_entropy(logits, codes, counted, label_smoothing=label_smoothing, reduction="sum")
+    return whole / len(codes)
 
 
 class Training:
@@ -118,6 +107,8 @@ class Training:
     fit_rows, val_rows : int arrays
         Which images are trained on, and which choose the epoch; the latter may be none.
     recipe : TailRecipe
+    weights : float64 array (n_classes,), optional
+        How much an image of each class counts.
     """
 
     def __init__(
@@ -129,7 +120,9 @@ class Training:
         fit_rows: NDArray[np.intp],
         val_rows: NDArray[np.intp],
         recipe: TailRecipe,
+        weights: NDArray[np.float64] | None = None,
     ) -> None:
+        self._weights, self._counted = weights, CountedClasses.of(weights, codes, fit_rows, val_rows, "cpu")
         self._network, self._blocks, self._recipe = network, list(blocks), recipe
         self._X, self._codes, self._fit_rows, self._val_rows = X, torch.from_numpy(codes), fit_rows, val_rows
         self._history: list[Epoch] = []
@@ -208,7 +201,8 @@ class Training:
     def _take_step(self, some: NDArray[np.intp], seen: NDArray[np.intp]) -> Step:
         smoothing, precision = self._recipe.label_smoothing, self._recipe.precision
         batch, codes = as_batch(self._X[some * self._recipe.views + seen]), self._codes[some]
-        return take_step(self._network, self._optimizer, batch, codes, label_smoothing=smoothing, precision=precision)
+        how: dict[str, Any] = {"label_smoothing": smoothing, "precision": precision, "counted": self._counted.fitted}
+        return take_step(self._network, self._optimizer, batch, codes, **how)
 
     def _diverge(self, epoch: int, loss: float, rate: float) -> None:
         """End the training before this epoch.
@@ -260,7 +254,7 @@ class Training:
         logits = logits_of(self._network, self._X, self._val_rows * self._recipe.views, self._recipe.batch_size)
         codes = self._codes[self._val_rows]
         right = (logits.argmax(dim=1) == codes).double().mean()
-        return float(functional.cross_entropy(logits, codes)), float(right)
+        return float(loss_of(logits, codes, self._counted.chosen)), float(right)
 
     def _state(self) -> dict[str, torch.Tensor]:
         return copy.deepcopy(dict(self._network.state_dict()))
@@ -268,7 +262,8 @@ class Training:
     def _digest(self) -> str:
         """Return a digest of all that decides the training, so that no other one is gone on with."""
         digest = hashlib.sha256(repr((asdict(self._recipe), self._blocks)).encode())
-        for values in (self._codes.numpy(), self._fit_rows, self._val_rows):
+        weights = [] if self._weights is None else [self._weights]
+        for values in (self._codes.numpy(), self._fit_rows, self._val_rows, *weights):
             digest.update(np.ascontiguousarray(values).tobytes())
         return digest.hexdigest()
 

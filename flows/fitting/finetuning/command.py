@@ -1,12 +1,13 @@
 """Command that makes a fine-tuning again, or the call where a command cannot say all of it."""
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from headstart.extractors.spec import options_of
 from headstart.flows.finetune_options import FinetuneOptions
+from headstart.flows.problem import table_text
 
 _NOT_AGAIN = ("out", "name", "note", "keys", "progress")  # where it goes and what it is called changes nothing
 
@@ -42,4 +43,6 @@ def _as_list(value: Any) -> Sequence[Any]:
 
 
 def _word(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return table_text(value)
     return f"{value:g}" if isinstance(value, float) and float(f"{value:g}") == value else str(value)

@@ -82,7 +82,7 @@ def finetune(
         show_line(problem.understood.text)
     with run_folder(choices.folder, [UNFINISHED_TAIL]) as place:
         rows, plain = problem.embedded[0].features.mapped(), replace(plan, views=ONE_VIEW)
-        linear = fit_linear_heads(problem, plain, trunks[0].tail, rows, choices.metric, options.seed)
+        linear = fit_linear_heads(problem, plain, trunks[0].tail, rows, choices.metric, fit_options)
         trainer = TailTrainer(problem, options, plan.views, KeptTails(choices.folder / UNFINISHED_TAIL))
         compared = _compare(trunks, trainer, plan, choices.metric)
         head, seconds = _train(compared[0].choice, trainer, plan)

@@ -9,6 +9,7 @@ import numpy.typing as npt
 from headstart.extractors.network import Tail
 from headstart.extractors.spec import PENULTIMATE, shared_values
 from headstart.flows.finetune_options import FinetuneOptions
+from headstart.flows.fitting import weigh_candidates
 from headstart.flows.options import FitOptions
 from headstart.flows.problem import Problem
 from headstart.heads.finetuning import Rows, logits_of
@@ -48,7 +49,9 @@ def penultimate_of(tail: Tail, rows: Rows) -> npt.NDArray[np.float32]:
     return np.asarray(pooled.numpy(), np.float32)
 
 
-def fit_linear_heads(problem: Problem, plan: SplitPlan, tail: Tail, rows: Any, metric: str, seed: int) -> LinearHeads:
+def fit_linear_heads(
+    problem: Problem, plan: SplitPlan, tail: Tail, rows: Any, metric: str, options: FitOptions
+) -> LinearHeads:
     """Compare linear heads by the folds of a plan, fit the best of each on train and score it on test.
 
     Parameters
@@ -60,11 +63,13 @@ def fit_linear_heads(problem: Problem, plan: SplitPlan, tail: Tail, rows: Any, m
         Of all images of the problem.
     metric : str
         What chooses.
-    seed : int
+    options : FitOptions
+        Of these the seed, and how much classes weigh.
     """
+    seed = options.seed
     features, embedded = penultimate_of(tail, rows), problem.embedded[0]
     source = FeatureSet(features=features, backbone=embedded.backbone, tap=PENULTIMATE, key=embedded.store.key.id)
-    candidates = expand([source], LINEAR_HEADS)
+    candidates, _ = weigh_candidates(expand([source], LINEAR_HEADS), problem, options)
     results = sweep(candidates, problem.y, plan, metric=metric, groups=problem.groups, seed=seed, running=Running())
     best: dict[str, Result] = {}
     for result in (select(results, metric), *results):

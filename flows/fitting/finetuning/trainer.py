@@ -16,7 +16,8 @@ from headstart.flows.fitting.finetuning.kept import KeptTails, digest_of
 from headstart.flows.fitting.finetuning.precision import Precisions
 from headstart.flows.fitting.finetuning.trunk import Trunk
 from headstart.flows.fitting.finetuning.workers import FoldOnWorker
-from headstart.flows.problem import Embedded, Problem
+from headstart.flows.problem import Embedded, Problem, number_weights, read_weights, table_text
+from headstart.heads.estimators import ClassWeight
 from headstart.heads.finetuning import Epoch, TailClassifier
 from headstart.heads.views import Views
 
@@ -35,10 +36,14 @@ def refuse_out_of_range(options: FinetuneOptions) -> None:
     ------
     DataError
         A value is out of its range.
+    JobError
+        Class weights cannot be read.
     """
     for rates in options.rates:
         params: Mapping[str, Any] = {**options.params, **rates}
         TailClassifier(None, tuple(options.block_rates or ()), **params).recipe()
+    if options.class_weight is not None:
+        read_weights(options.class_weight)
 
 
 @dataclass(frozen=True)
@@ -67,6 +72,8 @@ class TailTrainer:
         Which rows of an image are fitted on and scored.
     kept : KeptTails
     precisions : Precisions
+    class_weight : "balanced", mapping of int to float, or None
+        As asked for, by the classes' numbers.
     """
 
     problem: Problem
@@ -74,9 +81,13 @@ class TailTrainer:
     views: Views
     kept: KeptTails
     precisions: Precisions = field(init=False)
+    class_weight: ClassWeight = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         self.precisions = Precisions(self.options.precision)
+        asked, problem = self.options.class_weight, self.problem
+        if asked is not None:
+            self.class_weight = number_weights(read_weights(asked), problem.class_names, problem.understood.left_out)
 
     def fit(self, choice: Choice, rows: _Rows, on_epoch: Callable[[Epoch], None] | None = None) -> TailClassifier:
         """Return a tail that is trained on some rows of the problem.
@@ -116,7 +127,7 @@ class TailTrainer:
         libraries = [version(name) for name in _LIBRARIES]
         digests, groups = self.problem.images.digest[rows], self.problem.groups[rows]
         rows_of = choice.trunk.store.key.id, choice.tap, self._embedded(choice).drawn, self.views
-        return digest_of(*rows_of, libraries, self.options.seed, digests, groups)
+        return digest_of(*rows_of, libraries, self.options.seed, digests, groups, self.class_weight)
 
     def params_of(self, choice: Choice) -> Mapping[str, Any]:
         """Return the parameters of a choice's `TailClassifier`, as a person gives them."""
@@ -128,7 +139,13 @@ class TailTrainer:
         several = {name for name in choice.rates if len({one[name] for one in self.options.rates}) > 1}
         params = self.params_of(choice)
         changed = {name: value for name, value in params.items() if value != usual[name] or name in several}
-        return {"from": choice.trunk.layer, **changed, **({"views": self.views.n} if self.options.views else {})}
+        weighed, views = self.options.class_weight, self.options.views
+        return {
+            "from": choice.trunk.layer,
+            **changed,
+            **({} if weighed is None else {"class_weight": table_text(weighed)}),
+            **({"views": self.views.n} if views else {}),
+        }
 
     def _untrained(self, choice: Choice, rows: _Rows) -> TailClassifier:
         tail = self._tail(choice)
@@ -137,6 +154,7 @@ class TailTrainer:
             tail.blocks,
             **self.params_of(choice),
             precision=self.precisions.of(choice.trunk, self._to_fit(choice, rows).mapped()),
+            class_weight=self.class_weight,
             views=self.views.n,
             random_state=self.options.seed,
         )
