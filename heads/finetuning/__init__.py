@@ -3,7 +3,7 @@
 checkpoints  Training as far as it has come, as plain arrays.
 folding      Linear head as one matrix and one bias, for a network's own classifier.
 held_out     Images inside train that choose the epoch, with groups kept whole.
-recipe       How a tail is trained, its values in their ranges.
+recipe       Values by which a tail is trained, in their ranges.
 rows         Rows of cached maps, read a few at a time.
 schedules    Learning rates of blocks, and phases of unfreezing.
 tail         Tail of a network as an estimator over cached rows.

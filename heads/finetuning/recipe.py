@@ -1,4 +1,4 @@
-"""Recipe of a training: how a tail is trained, its values in their ranges."""
+"""Recipe of a tail: the values by which it is trained, in their ranges."""
 
 import math
 from dataclasses import dataclass
