@@ -249,3 +249,15 @@ def test_the_benchmark_of_imbalance_scores_every_way_on_the_same_draws() -> None
     assert table["costs"]["cost"]["median"] < table["plain"]["cost"]["median"]
     assert table["threshold"]["average_precision"] == table["plain"]["average_precision"]
     assert bench.drawn(y == 1, 0, 400).sum() == 80 + 7
+
+
+def test_the_benchmark_of_rankings_holds_every_order_against_the_sweeps(
+    real_data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = load("bench_rank")
+    monkeypatch.setattr(bench, "ENCODERS", {"squeezenet1_0": bench.ENCODERS["squeezenet1_0"]})
+    found = bench.main(["--weights", str(real_data / "weights"), "--digits", "120", "--json"])["digits"]
+    assert (found["layers"], found["encoders"], found["images"]) == (4, ["squeezenet1_0"], 96)
+    assert "static, by published accuracy" in found["orders"]
+    assert all(-1 <= one["tau"] <= 1 and 0 <= one["lost"] < 1 for one in found["orders"].values())
+    assert min(one["lost"] for one in found["orders"].values()) == 0
