@@ -260,4 +260,4 @@ def test_the_benchmark_of_rankings_holds_every_order_against_the_sweeps(
     assert (found["layers"], found["encoders"], found["images"]) == (4, ["squeezenet1_0"], 96)
     assert "static, by published accuracy" in found["orders"]
     assert all(-1 <= one["tau"] <= 1 and 0 <= one["lost"] < 1 for one in found["orders"].values())
-    assert min(one["lost"] for one in found["orders"].values()) == 0
+    assert found["best"] > 0.5
