@@ -5,10 +5,12 @@ import re
 import shlex
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
 from sklearn.datasets import load_digits
+from sklearn.utils import Bunch
 from support.source_modules import ROOT
 
 from headstart.flows.cli.app import main
@@ -18,6 +20,13 @@ PAGE = (ROOT / "docs" / "looking.md").read_text()
 BLOCKS = re.findall(r"```(sh|python)\n(.*?)```", PAGE, re.DOTALL)
 KEPT = 30  # images of each digit that the demonstration leaves
 FEW = 450  # digits that a block draws from all of scikit-learn's
+
+
+def few_digits(*, return_X_y: bool = False) -> Any:
+    """Return scikit-learn's digits, of which there are more."""
+    digits = load_digits()
+    few = Bunch(**{name: digits[name][:FEW] for name in ("data", "target", "images")})
+    return (few.data, few.target) if return_X_y else few
 
 
 def demo() -> None:
@@ -62,8 +71,7 @@ def test_the_blocks_run_from_images_without_labels_to_the_end_of_the_page(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    few = [part[:FEW] for part in load_digits(return_X_y=True)]
-    monkeypatch.setattr("sklearn.datasets.load_digits", lambda **_: few)
+    monkeypatch.setattr("sklearn.datasets.load_digits", few_digits)
     names: dict[str, object] = {}
     for language, text in BLOCKS:
         if language == "python":

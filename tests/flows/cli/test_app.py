@@ -187,7 +187,7 @@ def test_a_new_command_is_known_by_its_own_flags_and_lists(
 def test_every_list_and_flag_of_every_command_is_read_as_one() -> None:
     found = {name: read_spelling(app, name) for name in ("fit", "compare", "predict", "serve", "cluster", "export")}
     assert found["fit"].lists == {"--head", "--target", "--backbone"}
-    flags = {"--few-shot", "--calibrate", "--views", "--average-views", "--no-report"}
+    flags = {"--few-shot", "--calibrate", "--views", "--average-views", "--no-report", "--by-class"}
     assert found["fit"].flags == {*flags, "--json", "--help", "-h"}
     assert found["compare"].lists == {"--cache"}
     assert found["predict"].lists == {"--trust"}

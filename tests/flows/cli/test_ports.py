@@ -112,6 +112,7 @@ QUIET = {  # commands that start no other process, and what they are typed with
     "compact": "CACHE",
     "export": "CACHE --to all.npy",
     "cluster": "CACHE",
+    "similar": "CACHE 0",
     "next": "CACHE",
     "rank": "CACHE",
     "predict": "RESULTS PHOTOS",

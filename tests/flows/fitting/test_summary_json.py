@@ -34,6 +34,8 @@ RUN = ["id", "time", "settings", "versions", "data", "embedding", "winner", "tes
 RUN += ["seconds"]
 SETTINGS = ["heads", "sweep", "metric", "folds", "test_size", "seed", "target", "labels", "backbone", "calibrate"]
 SETTINGS += ["repeats", "nested", "min_images", "name", "note", "views", "average_views"]
+WHERE_ASKED = ["class_weight", "threshold", "costs"]
+"""Settings that a line of the history names only where they are."""
 DATA = ["cache", "name", "target", "task", "n_images", "n_classes", "n_test", "images", "train", "test"]
 
 
@@ -75,7 +77,8 @@ def same_score(test: TestResult, shown: Any) -> None:
 
 def test_the_names_are_those_of_the_dataclasses() -> None:
     kinds = (ScoreRow, SCORE), (CandidateRow, ROW), (NestedRows, NESTED), (FoldRow, FOLD), (FitSummary, SUMMARY)
-    for kind, names in (*kinds, (Run, RUN), (RunSettings, SETTINGS), (RunData, DATA), (TestResult, [*TEST, "nested"])):
+    settings, test = [*SETTINGS, *WHERE_ASKED], [*TEST, "nested", "decision"]
+    for kind, names in (*kinds, (Run, RUN), (RunSettings, settings), (RunData, DATA), (TestResult, test)):
         assert [field.name for field in fields(kind)] == names
 
 
@@ -102,7 +105,7 @@ def test_a_line_of_the_history_holds_every_field_and_is_read_back(cache: Path, t
     (run,) = [one for one in read_runs(cache / "runs")[0] if one.id == line["id"]]
     assert list(line) == RUN
     assert (list(line["settings"]), list(line["data"])) == (SETTINGS, DATA)
-    assert (line["settings"], line["data"]) == (vars(run.settings), vars(run.data))
+    assert (line["settings"] | dict.fromkeys(WHERE_ASKED), line["data"]) == (vars(run.settings), vars(run.data))
     assert line["embedding"] == run.embedding.as_dict()
     same(run.winner, line["winner"], ROW)
     same_score(run.test, line["test"])

@@ -157,14 +157,14 @@ def test_a_planted_backbone_is_not_imported(
 def test_a_model_on_code_of_one_s_own_predicts_once_that_is_named(
     embed: Embed, new_images: Path, elsewhere: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (elsewhere / "mine.py").write_text(
+    (elsewhere / "net_of_ones_own.py").write_text(
         "from headstart.extractors.backbones.small_cnn import SmallCNN\ndef build(): return SmallCNN(3)\n"
     )
     monkeypatch.syspath_prepend(elsewhere)
-    model = fit(embed(backbone="mine:build", weights="none").cache, "centroid").model
-    with pytest.raises(JobError, match="say so with --backbone mine:build"):
+    model = fit(embed(backbone="net_of_ones_own:build", weights="none").cache, "centroid").model
+    with pytest.raises(JobError, match="say so with --backbone net_of_ones_own:build"):
         predict(model, new_images)
-    assert predict(model, new_images, backbone="mine:build")["label"].notna().all()
+    assert predict(model, new_images, backbone="net_of_ones_own:build")["label"].notna().all()
 
 
 def test_predicting_leaves_the_listing_of_a_cache_alone(

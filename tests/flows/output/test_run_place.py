@@ -13,7 +13,7 @@ from support.kills import killed_at
 from headstart.extractors.errors import CacheError
 from headstart.flows.errors import JobError
 from headstart.flows.output.latest import as_latest
-from headstart.flows.output.run_place import RunPlace, refuse_name, run_folder
+from headstart.flows.output.run_place import LOCK, RunPlace, refuse_foreign, refuse_name, run_folder
 
 OLD = "20250101-000000-00aa"
 FILES = ("run.json", "report.html", "leaderboard.csv", "model/model.json", "model/head.skops")
@@ -217,3 +217,22 @@ def test_a_full_disk_at_any_step_is_one_line_and_the_run_before_stays(
                 write(tmp_path / "r")
         assert found(tmp_path / "r") == {before.id}
         assert [path.name for path in (tmp_path / "r").iterdir() if path.name.startswith(".")] == []
+
+
+def test_a_run_that_begins_while_another_looks_at_the_folder_is_no_foreign_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    results, look = tmp_path / "r", Path.exists
+    results.mkdir()
+
+    def looked_at(path: Path, **options: bool) -> bool:
+        found = look(path, **options)
+        (results / LOCK).touch()
+        return found
+
+    monkeypatch.setattr(Path, "exists", looked_at)
+    refuse_foreign(results)
+    monkeypatch.setattr(Path, "exists", look)
+    (results / LOCK).rename(results / "photo.jpg")
+    with pytest.raises(JobError, match="holds other files than results"):
+        refuse_foreign(results)

@@ -12,6 +12,10 @@ from headstart.heads.estimators.svm import RbfSupportVectorClassifier
 from headstart.heads.neural.linear_torch import TorchLinearClassifier
 from headstart.heads.neural.mlp import TorchMLPClassifier, TorchMLPRegressor
 
+_NO_WEIGHT_WINS = {
+    "check_class_weight_classifiers": "cosines are bounded, without a bias: no weight makes one class the nearest of all"
+}
+
 
 @parametrize_with_checks(
     [
@@ -30,7 +34,8 @@ from headstart.heads.neural.mlp import TorchMLPClassifier, TorchMLPRegressor
         NearestImagesRegressor(),
         TorchMLPRegressor(learning_rate=0.01, min_steps=80),
         BoostedTreesRegressor(max_iter=20),
-    ]
+    ],
+    expected_failed_checks=lambda estimator: _NO_WEIGHT_WINS if isinstance(estimator, CosineClassifier) else {},
 )
 def test_every_own_estimator_passes_scikit_learns_checks(estimator, check):
     check(estimator)

@@ -139,7 +139,7 @@ def test_cosine_gradient_is_the_slope_of_its_loss():
     X, y, _, _ = problem(3)
     X, draw = normalize(X[:30]).astype(float), np.random.default_rng(0)
     at, step = draw.normal(size=3 * X.shape[1] + 1), draw.normal(size=3 * X.shape[1] + 1)
-    given = (X, y[:30], (3, X.shape[1]), 0.7)
+    given = (X, y[:30], (3, X.shape[1]), 0.7, None)
     slope = (_loss(at + 1e-6 * step, *given)[0] - _loss(at - 1e-6 * step, *given)[0]) / 2e-6
     assert _loss(at, *given)[1] @ step == pytest.approx(slope, rel=1e-6)
 
@@ -158,7 +158,7 @@ def test_cosine_finds_a_minimum_that_no_small_change_betters():
     X, y, _, _ = problem(3)
     X = normalize(X).astype(float)
     model = CosineClassifier(10.0).fit(X, y)
-    given = (X, y, model.directions_.shape, 3 / (10.0 * len(y)))
+    given = (X, y, model.directions_.shape, 3 / (10.0 * len(y)), None)
     at = np.append(model.directions_.ravel(), model.scale_)
     draw = np.random.default_rng(0)
     losses = [_loss(at + 0.01 * draw.normal(size=at.size), *given)[0] for _ in range(20)]
