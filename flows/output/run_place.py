@@ -133,8 +133,6 @@ def refuse_foreign(results: Path, own: Sequence[str] = ()) -> None:
         It does.
     """
     filled = results.is_dir() and any(results.iterdir())  # first: a run that begins meanwhile leaves its mark at once
-        results.iterdir()
-    )  # first: a run that begins meanwhile leaves its mark before all
     ours = (results / LATEST).is_symlink() or any((results / one).exists() for one in (LOCK, *NAMES_OF_BEFORE, *own))
     if filled and not ours:
         raise JobError(f"{results}: holds other files than results; name an empty or a new folder (--out DIR)")

@@ -13,7 +13,7 @@ from headstart.heads.neural.linear_torch import TorchLinearClassifier
 from headstart.heads.neural.mlp import TorchMLPClassifier, TorchMLPRegressor
 
 _NO_WEIGHT_WINS = {
-    "check_class_weight_classifiers": "cosines are bounded, without a bias: no weight makes one class the nearest of all"
+    "check_class_weight_classifiers": "cosines are bounded, without a bias: no weight makes one class the nearest"
 }
 
 
