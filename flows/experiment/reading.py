@@ -1,6 +1,7 @@
 """An experiment file read, with every relative path in it anchored to a folder."""
 
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -80,7 +81,7 @@ def anchor_values(values: dict[str, Any], folder: Path) -> dict[str, Any]:
     return anchored
 
 
-def _files_named(table: dict[str, Any], folder: Path) -> list[str]:
+def _files_named(table: Mapping[str, object], folder: Path) -> list[str]:
     """Return the keys of a table whose texts are files, and no published weights or costs written out."""
     weights = ["weights"] if _is_file(table.get("weights"), folder) else []
     return weights if "=" in str(table.get("costs")) else [*weights, "costs"]

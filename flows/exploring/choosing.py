@@ -19,7 +19,7 @@ from headstart.flows.exploring.options import NextKeywords, NextOptions
 from headstart.flows.options import taken
 from headstart.flows.output import check_named, nearby, phases
 from headstart.flows.problem import Embedded, find_covering, only_embedding
-from headstart.flows.reporting import offer_labels, read_thumbnails
+from headstart.flows.reporting import LabelFile, offer_labels, read_thumbnails
 from headstart.heads.analysis.active import Choice, PartlyLabelled, Strategy, choose, find_strategy, usual_strategy
 from headstart.heads.features import feature_matrix
 from headstart.heads.report import Labelling, Picture, PicturePage, Tile, render_label_page
@@ -118,14 +118,14 @@ def _offered(
         codes, found = pd.factorize(known.rows[known.target], sort=True)
         names = [str(value) for value in found]
     own = [name for name in ("split", "group") if known.rows[name].notna().any()]
+    cache = Path(summary.cache).resolve().name.removesuffix(".headstart")
+    file = LabelFile(known.target, cache, ["headstart", "fit", nearby(summary.cache)])
     return offer_labels(
         lambda rows: known.rows["path"].iloc[rows].tolist(),
         codes,
         names,
         at,
-        column=known.target,
-        name=Path(summary.cache).resolve().name.removesuffix(".headstart"),
-        command=["headstart", "fit", nearby(summary.cache)],
+        file=file,
         digests=digests,
         columns={name: known.rows[name].to_numpy(dtype=object) for name in own},
     )

@@ -11,7 +11,7 @@ import pandas as pd
 
 from headstart.extractors.cache import as_bytes
 from headstart.flows.output import nearby
-from headstart.flows.reporting import offer_labels
+from headstart.flows.reporting import LabelFile, offer_labels
 from headstart.heads.analysis import NOISE, Clustering
 from headstart.heads.report import ClusterCard, ClusterMap, ClusterSection, render_cluster_page
 
@@ -80,14 +80,14 @@ def _on_map(
 ) -> ClusterMap:
     """Gather the images of the map, some with pictures, and what may be labelled."""
     numbers, names = labels or (np.full(len(images), -1), [])
+    cache = Path(summary.cache).resolve().name.removesuffix(".headstart")
+    file = LabelFile(summary.target or "label", cache, ["headstart", "fit", nearby(summary.cache)])
     labelling = offer_labels(
         lambda rows: images["path"].iloc[rows].tolist(),
         numbers,
         names,
         shown,
-        column=summary.target or "label",
-        name=Path(summary.cache).resolve().name.removesuffix(".headstart"),
-        command=["headstart", "fit", nearby(summary.cache)],
+        file=file,
         digests=as_bytes(images["digest"].tolist()),
     )
     pictured = np.sort(np.random.default_rng(0).permutation(len(shown))[:_MOST_PICTURED])

@@ -39,7 +39,7 @@ from headstart.flows.problem import Problem
 from headstart.flows.reporting import describe_doubt
 from headstart.heads.coverage import DOUBT_FILE, Judged, measure_doubt, saved_doubt
 from headstart.heads.registry import Candidate, own_code
-from headstart.heads.report import CandidateRow, DecisionRows, NestedRows, TestResult, score_rows
+from headstart.heads.report import CandidateRow, TestResult, score_rows
 from headstart.heads.saving import save_model
 from headstart.heads.scoring import ClassScore, score_classes
 from headstart.heads.splits import SplitPlan
@@ -111,9 +111,7 @@ def conclude(
         write_results(place.part, leaderboard, [one.per_fold for one in results], run=place.id)
         begin("scoring the best of every other embedding")
         others = nested.controls if nested else score_others(problem, plan, results, winner, metric=metric, seed=seed)
-    folds = describe_nested(nested, problem, winner.candidate, metric) if nested else None
-    decision = describe_decision(problem, scored, nested.plain if nested else scored.plain, options)
-    test = _describe_test(plan, scored.test, folds, decision)
+    test = _describe_test(problem, plan, scored, nested, winner.candidate, choices)
     notes = [*problem.notes, *plan.notes, *(nested.notes if nested else [])]
     notes += [*tell_silent(leaderboard, metric), *tell_ties(leaderboard)]
     summary = _summarise(problem, choices, place, leaderboard, test, _describe_controls(leaderboard, others), notes)
@@ -151,15 +149,21 @@ def _with_doubt(
 
 
 def _describe_test(
-    plan: SplitPlan, score: FinalScore, folds: NestedRows | None, decision: DecisionRows | None
+    problem: Problem,
+    plan: SplitPlan,
+    scored: Scored,
+    nested: NestedFit | None,
+    candidate: Candidate,
+    choices: Choices,
 ) -> TestResult:
+    plain = nested.plain if nested else scored.plain
     return TestResult(
         split=plan.test_name,
-        n_images=len(score.rows),
+        n_images=len(scored.test.rows),
         n_train=len(plan.train),
-        scores=score_rows(score.scores),
-        nested=folds,
-        decision=decision,
+        scores=score_rows(scored.test.scores),
+        nested=describe_nested(nested, problem, candidate, choices.metric) if nested else None,
+        decision=describe_decision(problem, scored, plain, choices.options),
     )
 
 

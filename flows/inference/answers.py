@@ -62,13 +62,14 @@ def answer(
 
 def count_predictions(predictions: pd.DataFrame) -> dict[str, Any]:
     """Count images, those of each class (the most frequent first), and those that could not be read."""
-    counts: dict[str, Any] = {"images": len(predictions), "unreadable": int((predictions["reason"] != "").sum())}
+    unread = predictions["reason"] != ""
+    doubts = classes = {}
     if "outlier" in predictions:
-        counts["outliers"] = int(predictions["outlier"].sum())
-        counts["without_answer"] = int((predictions["label"].isna() & (predictions["reason"] == "")).sum())
-    if "label" not in predictions:
-        return counts
-    return counts | {"classes": {str(name): int(n) for name, n in predictions["label"].value_counts().items()}}
+        without = int((predictions["label"].isna() & ~unread).sum())
+        doubts = {"outliers": int(predictions["outlier"].sum()), "without_answer": without}
+    if "label" in predictions:
+        classes = {"classes": {str(name): int(n) for name, n in predictions["label"].value_counts().items()}}
+    return {"images": len(predictions), "unreadable": int(unread.sum()), **doubts, **classes}
 
 
 def summary_line(predictions: pd.DataFrame, out: Path | None) -> str:

@@ -4,6 +4,7 @@ from .doubt import fit_doubt as fit_doubt
 from .doubt import judge_test as judge_test
 from .doubt import refuse_few as refuse_few
 from .explanation import explain as explain
+from .labelling import LabelFile as LabelFile
 from .labelling import offer_labels as offer_labels
 from .out_of_fold import OutOfFold as OutOfFold
 from .out_of_fold import predict_out_of_fold as predict_out_of_fold

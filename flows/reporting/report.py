@@ -23,7 +23,7 @@ from headstart.flows.reporting.exhibits import (
     show_right,
     show_suspects,
 )
-from headstart.flows.reporting.labelling import offer_labels
+from headstart.flows.reporting.labelling import LabelFile, offer_labels
 from headstart.heads.report import Curve, Labelling, ReportData, params_text, render_report
 from headstart.heads.splits import SplitPlan
 from headstart.heads.sweep import FinalScore, Result
@@ -141,9 +141,7 @@ def _labelling(problem: Problem, plan: SplitPlan, suspects: list[int], command: 
         _followed_by(problem.y, [names.index(one.label) for one in aside]),
         names,
         np.append(on_map, np.setdiff1d(suspects, on_map)).astype(np.intp),
-        column=problem.target,
-        name=problem.name,
-        command=shlex.split(command),
+        file=LabelFile(problem.target, problem.name, shlex.split(command)),
         digests=problem.images.digest,
         columns=columns,
     )

@@ -15,7 +15,10 @@ from headstart.heads.errors import ModelFileError
 from headstart.heads.saving import read_bytes
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
+
+    from numpy.typing import NDArray
 
     from headstart.heads.saving import Card
 
@@ -24,7 +27,7 @@ LARGEST_DOUBT = 64 * MOST_NUMBERS  # bytes: a network of few features may tell v
 _ARRAYS = {"mahalanobis": {"means", "spread"}, "knn": {"images"}}
 
 
-def saved_doubt(doubt: Doubt) -> tuple[dict[str, Any], bytes]:
+def saved_doubt(doubt: Doubt) -> tuple[Mapping[str, object], bytes]:
     """Return the card's entry ``doubt``, and the content of `DOUBT_FILE`."""
     from safetensors.numpy import save  # noqa: PLC0415 - only who asks for it needs it
 
@@ -83,7 +86,7 @@ def read_doubt(folder: Path, card: Card) -> Doubt | None:
     return Doubt(sets=sets, outliers=outliers, threshold=threshold, false_alarms=false_alarms, temperature=temperature)
 
 
-def _read_arrays(path: Path, checksum: str, method: str) -> dict[str, Any]:
+def _read_arrays(path: Path, checksum: str, method: str) -> Mapping[str, NDArray[Any]]:
     from safetensors import SafetensorError  # noqa: PLC0415 - only a model with doubts needs it
     from safetensors.numpy import load  # noqa: PLC0415 - only a model with doubts needs it
 

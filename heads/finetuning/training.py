@@ -201,8 +201,15 @@ class Training:
     def _take_step(self, some: NDArray[np.intp], seen: NDArray[np.intp]) -> Step:
         smoothing, precision = self._recipe.label_smoothing, self._recipe.precision
         batch, codes = as_batch(self._X[some * self._recipe.views + seen]), self._codes[some]
-        how: dict[str, Any] = {"label_smoothing": smoothing, "precision": precision, "counted": self._counted.fitted}
-        return take_step(self._network, self._optimizer, batch, codes, **how)
+        return take_step(
+            self._network,
+            self._optimizer,
+            batch,
+            codes,
+            label_smoothing=smoothing,
+            precision=precision,
+            counted=self._counted.fitted,
+        )
 
     def _diverge(self, epoch: int, loss: float, rate: float) -> None:
         """End the training before this epoch.
