@@ -77,7 +77,8 @@ def find_nearest(
         raise DataError(f"k is {k}; ask for one neighbour at least")
     own = np.full(len(asked), -1) if leave_out is None else np.asarray(leave_out)
     asked = asked / lengths_of(asked, 0, np.dtype(np.float32))[:, None]
-    n_rows, n_threads = rows.shape[0], threads or len(os.sched_getaffinity(0))
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    n_rows, n_threads = rows.shape[0], threads or usable
     n_pieces = max(1, min(n_threads * _PIECES_A_THREAD, n_rows // 1024))
     ends = np.linspace(0, n_rows, n_pieces + 1).astype(int).tolist()
     with threadpool_limits(limits=1), ThreadPoolExecutor(n_threads) as pool:
