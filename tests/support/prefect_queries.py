@@ -8,7 +8,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -63,11 +63,15 @@ def wait_until_healthy(address: str, process: Forked) -> None:
 
 
 def wait_for(condition: Callable[[], Any], what: str, seconds: float = 240, every: float = 0.1) -> Any:
-    """Ask again and again until the answer is true; returns it. A server is busy with each question, so ask it less."""
+    """Ask again and again until the answer is true; returns it. A server is busy with each question, so ask it less.
+
+    A question that a busy machine leaves without an answer is asked again, too.
+    """
     end = time.monotonic() + seconds
     while time.monotonic() < end:
-        if found := condition():
-            return found
+        with suppress(TimeoutError):
+            if found := condition():
+                return found
         time.sleep(every)
     raise AssertionError(f"waited {seconds:.0f} s for {what}")
 

@@ -154,7 +154,7 @@ def test_images_of_a_group_do_not_choose_the_epoch_of_each_other(cache: Path, mo
 
     monkeypatch.setattr(TailTrainer, "fit", grouped)
     finetune(cache, "features.8", options=QUICK)
-    *_, val_rows, _ = given[0]
+    *_, val_rows, _, _ = given[0]
     assert len(val_rows) == 0
 
 
