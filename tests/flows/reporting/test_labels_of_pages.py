@@ -13,7 +13,7 @@ from support.report_browser import CHROMIUM, Browser
 
 from headstart.flows.exploring.clustering import cluster
 from headstart.flows.fitting.job import fit
-from headstart.flows.reporting.labelling import offer_labels
+from headstart.flows.reporting.labelling import LabelFile, offer_labels
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed")
 
@@ -184,9 +184,7 @@ def test_more_images_than_a_page_has_room_for_are_told() -> None:
         numbers,
         ["ant"],
         np.arange(10),
-        column="label",
-        name="big",
-        command=["headstart", "fit", "a b.headstart"],
+        file=LabelFile("label", "big", ["headstart", "fit", "a b.headstart"]),
         digests=np.zeros((many, 32), np.uint8),
     )
     assert len(offered.paths) == 10
