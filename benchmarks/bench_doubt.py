@@ -101,15 +101,15 @@ def _measure(X: Any, y: Any, draws: Any, train: Any, test: Any, seed: int) -> di
     folds = StratifiedKFold(FOLDS, shuffle=True, random_state=seed)
     parts = [(train[fit], train[score]) for fit, score in folds.split(train, y[train])]
     held_out = parts[0][1]
-    said = np.zeros((len(y), 2))
+    probability = np.zeros((len(y), 2))
     for fit, score in parts:
-        said[score] = fitted(X[fit], y[fit]).predict_proba(X[score])
+        probability[score] = fitted(X[fit], y[fit]).predict_proba(X[score])
     whole, part = (fitted(X[rows], y[rows]).predict_proba(X[test]) for rows in (train, parts[0][0]))
     found = {}
     for way, rows, new in (("out of fold", train, whole), ("held out", held_out, part)):
         for method in SET_METHODS:
             for asked in ASKED:
-                sets = fit_sets(y[rows], said[rows], draws[rows], coverage=asked, method=method)
+                sets = fit_sets(y[rows], probability[rows], draws[rows], coverage=asked, method=method)
                 covered = sets.of(new, draws[test])[np.arange(len(test)), y[test]]
                 found[f"{method} {asked:g} {way}"] = float(covered.mean())
     for method in OUTLIER_METHODS:

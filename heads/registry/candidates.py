@@ -163,14 +163,14 @@ def tell_of_views(candidates: Sequence[Candidate], n_views: int) -> tuple[list[C
     kinds = {one.head: find_head(one.head, one.task).views for one in candidates}
     left_out = ", ".join(name for name, kind in kinds.items() if kind == "none")
     why = f"{left_out} would set views of one image aside from each other, and cannot be fitted on views"
-    told = [
+    fitted = [
         replace(one, params={**one.params, "views": n_views}) if kinds[one.head] == "told" else one
         for one in candidates
         if kinds[one.head] != "none"
     ]
-    if not told:
+    if not fitted:
         raise DataError(f"{why}: name another head, such as logreg, or fit without views")
-    return told, [f"{why}: left out"] if left_out else []
+    return fitted, [f"{why}: left out"] if left_out else []
 
 
 def tell_of_weights(
@@ -195,7 +195,7 @@ def tell_of_weights(
     if not any(weighs.values()):
         able = ", ".join(name for name, head in HEADS.items() if head.weighs)
         raise DataError(f"{', '.join(weighs)} cannot weigh classes: leave --class-weight out, or name one of {able}")
-    told = [
+    weighed = [
         replace(one, params={**one.params, "class_weight": one.params.get("class_weight", class_weight)})
         if weighs[one.head]
         else one
@@ -203,7 +203,7 @@ def tell_of_weights(
     ]
     unable = [name for name, able in weighs.items() if not able]
     note = f"{', '.join(unable)} cannot weigh classes: fitted without --class-weight"
-    return told, [note] if unable else []
+    return weighed, [note] if unable else []
 
 
 def solver_of(candidate: Candidate) -> GridSolver | None:

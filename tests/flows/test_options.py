@@ -86,7 +86,7 @@ WORDS: Mapping[str, Any] = {
     "class_weight": str | None,
     "costs": Path | None,
 }
-"""What a command takes where the field can hold more: a name of these, or no table."""
+"""Types of options of which a command takes less than the field holds: a name, and no table."""
 
 OWN = {(FitOptions, "target")}
 """What a command asks for in its own way: several columns."""

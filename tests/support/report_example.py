@@ -122,7 +122,7 @@ def everything(name: str = "bees", path: str = "train/bees/b.jpg") -> dict[str, 
 
 
 def measured(name: str = "bees", **changes: Any) -> MeasuredDoubt:
-    """Return what sets and outliers came to on six test images of two classes."""
+    """Return measured sets and outliers of six test images of two classes."""
     given: dict[str, Any] = {
         "coverage": 0.9,
         "method": "raps",

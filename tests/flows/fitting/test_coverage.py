@@ -101,9 +101,9 @@ def test_a_head_whose_fits_differ_too_much_for_one_threshold_is_told_of(
         return replace(found, probability=probability)
 
     monkeypatch.setattr("headstart.flows.fitting.winner.predict_out_of_fold", torn)
-    told = [note for note in fit(cache, "ridge", coverage=0.8, no_report=True).notes if "% of a fold" in note]
-    assert len(told) == 1
-    assert "give the images a val split" in told[0]
+    notes = [note for note in fit(cache, "ridge", coverage=0.8, no_report=True).notes if "% of a fold" in note]
+    assert len(notes) == 1
+    assert "give the images a val split" in notes[0]
     monkeypatch.undo()
     assert not [note for note in fit(cache, "ridge", coverage=0.8, no_report=True).notes if "% of a fold" in note]
 

@@ -80,8 +80,8 @@ def test_the_command_writes_them_as_csv_parquet_and_json(
         with pytest.raises(SystemExit) as ended:
             main(["predict", str(model), str(asked), "--abstain", *words])
         assert not ended.value.code
-    told = capsys.readouterr()
-    assert "5 images: 1 cat, 1 dog, 1 owl, 1 outlier, 1 without an answer, 1 unreadable → p.csv" in told.err
+    printed = capsys.readouterr()
+    assert "5 images: 1 cat, 1 dog, 1 owl, 1 outlier, 1 without an answer, 1 unreadable → p.csv" in printed.err
     lines = Path("p.csv").read_text().splitlines()
     assert lines[0] == "path,label,probability,set,outlier,outlier_score,reason"
     assert lines[1].startswith("cat.png,cat,")
@@ -90,7 +90,7 @@ def test_the_command_writes_them_as_csv_parquet_and_json(
     read = pd.read_parquet("p.parquet")
     assert read["set"][0].tolist() == ["cat"]
     assert read["outlier"].isna().tolist() == [False] * 4 + [True]
-    answer = json.loads(told.out)
+    answer = json.loads(printed.out)
     assert (answer["outliers"], answer["without_answer"], answer["unreadable"]) == (1, 1, 1)
     row = answer["predictions"][3]
     assert (row["label"], row["outlier"], type(row["set"])) == (None, True, list)

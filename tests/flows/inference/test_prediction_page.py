@@ -51,7 +51,7 @@ def tiles_of(file: Path) -> list[dict[str, Any]]:
 
 
 def answers_of(file: Path) -> dict[str, str]:
-    """Return what the page says of each image, by the last part of its path."""
+    """Return the words of the page about each image, by the last part of its path."""
     found = re.findall(r'data-answer="(\w*)".*?<span class="path">(.*?)</span>', file.read_text(), re.DOTALL)
     return {path.replace("<wbr>", ""): answer for answer, path in found}
 

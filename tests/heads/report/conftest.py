@@ -1,4 +1,4 @@
-"""What the tests of pages in a browser share."""
+"""Browser that the tests of pages share."""
 
 import pytest
 from support.report_browser import Browser
