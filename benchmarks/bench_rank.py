@@ -73,7 +73,7 @@ def swept(cache: Path, row: Any) -> float:
 
 def compare(images: Path, weights: Path, room: Path) -> dict[str, Any]:
     """Rank and sweep one set of images."""
-    from headstart.flows.exploring.ranking import rank
+    from headstart.flows.transfer.ranking import rank
 
     cache = room / f"{images.name}.headstart"
     encoders = embed(images, weights, cache)

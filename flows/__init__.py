@@ -1,10 +1,8 @@
 """The jobs of Headstart as plain functions, as Prefect flows, and as a command line.
 
-demo              Whole job on a small scale, offline: pre-train, extract, fit and report on handwritten digits.
-errors            Tree of what can go wrong in a job as a whole.
-finetune_options  Options of fine-tuning a tail.
-fit_summary       Values that a fit returns, for programs and people.
-options           Checks of what an extraction is asked for, before anything is read.
+demo         Whole job on a small scale, offline: pre-train, extract, fit and report on handwritten digits.
+errors       Tree of what can go wrong in a job as a whole.
+fit_summary  Values that a fit returns, for programs and people.
 """
 
 import os

@@ -44,10 +44,10 @@ STOREYS = {
     ],
     "heads": [
         "sweep report",
-        "coverage",
+        "coverage transfer",
         "solvers analysis finetuning",
         "neural saving",
-        "estimators scoring registry splits transfer",
+        "estimators scoring registry splits",
         "row_by_row folds features prediction views",
         "errors isolation",
     ],
@@ -55,11 +55,11 @@ STOREYS = {
         "cli",
         "serving",
         "nightly doctor demo",
-        "orchestration exploring",
+        "orchestration exploring transfer",
         "fitting inference upkeep",
         "reporting history extraction",
         "problem experiment output",
-        "finetune_options options fit_summary errors",
+        "options fit_summary errors",
     ],
 }
 """Wings and rooms of the halls, from the roof down: each imports only what stands on a line below its own."""

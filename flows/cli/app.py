@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from headstart.flows.cli.catalogue import backbones, heads
-from headstart.flows.cli.clustering import cluster, rank, similar
+from headstart.flows.cli.clustering import cluster, similar
 from headstart.flows.cli.clustering import next as next_images
 from headstart.flows.cli.extract import extract, inspect
 from headstart.flows.cli.fit import fit
@@ -21,6 +21,7 @@ from headstart.flows.cli.predict import predict
 from headstart.flows.cli.results import compare, results
 from headstart.flows.cli.showing import CommandPanels, ReadableCommand
 from headstart.flows.cli.signals import SIGNAL_STATUSES, ended_by_signals, leave_if_threads_run
+from headstart.flows.cli.transfer import rank
 from headstart.flows.cli.upkeep import compact, export, verify
 from headstart.flows.errors import EXPECTED_ERRORS
 from headstart.flows.output import fail, replace_signs_that_the_terminal_lacks, show_notes, visible
@@ -91,7 +92,7 @@ def _options(
 
 _PANELS: dict[str, dict[Callable[..., None], str]] = {
     "embed": {
-        extract: "Embed images into a cache; what is there is not computed again.",
+        extract: "Embed images into a cache; what is there stays.",
         backbones: "List backbones, or the layers of one.",
         summary: "Show a network's layers: sizes, costs, where to cut.",
     },
@@ -100,14 +101,16 @@ _PANELS: dict[str, dict[Callable[..., None], str]] = {
         heads: "List heads, or what one tries and takes.",
         finetune: "Train a network's upper layers on cached maps.",
     },
-    "transfer": {
+    "use": {
         predict: "Say what new images show.",
         graft: "Write a model as weights of a stock network.",
         export: "Write features and labels as one file for elsewhere.",
     },
+    "transfer": {
+        rank: "Order backbones and layers for a task, in seconds.",
+    },
     "look": {
         inspect: "Show what a cache holds, and what could not be read.",
-        rank: "Order backbones and layers for a task, in seconds.",
         cluster: "Group images that look alike, and draw a map.",
         similar: "Find images that are alike: neighbours, or near copies.",
         next_images: "Choose the images worth labelling next.",
@@ -122,7 +125,7 @@ _PANELS: dict[str, dict[Callable[..., None], str]] = {
         run: "Run an experiment file: extract, fit, report.",
         nightly: "Run it on what is new, and compare with the last night.",
         serve: "Run it on a schedule, steered in Prefect's UI.",
-        doctor: "Check installation, machine and servers, and say what to do.",
+        doctor: "Check installation, machine and servers.",
         demo: "Run the whole job on handwritten digits, offline.",
     },
 }

@@ -8,12 +8,10 @@ import typer
 from headstart.extractors.spec import short_name
 from headstart.flows.cli.options import CacheArgument, Json, with_options
 from headstart.flows.exploring import ClusterOptions, NextOptions, SimilarOptions
-from headstart.flows.exploring.ranking import RankOptions
-from headstart.flows.output import MOST_ROWS, Console, as_latest, emit_json, escape, nearby, show_notes, table_of
+from headstart.flows.output import MOST_ROWS, Console, emit_json, escape, nearby, show_files, show_notes, table_of
 
 if TYPE_CHECKING:
     from headstart.flows.exploring import ClusterSummary, NextImages, SimilarSummary
-    from headstart.flows.exploring.ranking import RankSummary
 
 
 @with_options(NextOptions)
@@ -58,45 +56,6 @@ def cluster(cache: CacheArgument, json: Json = False, **options: Any) -> None:
 
     summary = run_cluster(cache, options=ClusterOptions(**options, progress=True))
     emit_json(summary) if json else show_clusters(summary)
-
-
-@with_options(RankOptions)
-def rank(cache: CacheArgument, json: Json = False, **options: Any) -> None:
-    """Order backbones and layers by how well they tell the labels, in seconds."""
-    from headstart.flows.exploring.ranking import rank as run_rank
-
-    summary = run_rank(cache, options=RankOptions(**options, progress=True))
-    emit_json(summary) if json else show_ranking(summary)
-
-
-_MOST_RANKED = 20
-
-
-def show_ranking(summary: "RankSummary") -> None:
-    """Print the order, 80 columns wide."""
-    console, classes = Console(), summary.task == "classify"
-    console.print(
-        f"\n[bold]{escape(summary.target)}[/], {summary.images} images, none of them for test:", highlight=False
-    )
-    table = table_of("", "backbone", "layer", "score", "kNN", "ridge", "LogME", "H", "static")
-    for row in summary.rows[:_MOST_RANKED]:
-        shares = [f"{100 * one:.1f}" if classes else f"{one:.3f}" for one in (row.score, row.knn, row.ridge)]
-        place = f"{row.rank}=" if row.tied else str(row.rank)
-        h_score = "" if row.h_score is None else f"{row.h_score:.2f}"
-        static = "" if row.static is None else str(row.static)
-        table.add_row(place, escape(row.label), escape(row.tap), *shares, f"{row.logme:.3f}", h_score, static)
-    console.print(table)
-    if len(summary.rows) > _MOST_RANKED:
-        console.print(f"and {len(summary.rows) - _MOST_RANKED} more, which the table has", highlight=False)
-    unit = "%" if classes else "R²"
-    console.print(
-        f"score: the better of kNN and ridge, {unit}; = the first is ahead by no more than chance", highlight=False
-    )
-    if summary.static_by:
-        agreement = "" if summary.agreement is None else f": Kendall's τ {summary.agreement:.2f}"
-        console.print(f"static: by {summary.static_by}, without a look at the images{agreement}", highlight=False)
-    show_notes(summary.notes)
-    _show_files(summary.table, summary.page)
 
 
 @with_options(SimilarOptions)
@@ -158,14 +117,7 @@ def show_clusters(summary: "ClusterSummary") -> None:
     if summary.target:
         console.print(f"ARI and NMI: agreement with {escape(summary.target)}, which was not used", highlight=False)
     show_notes(summary.notes)
-    _show_files(summary.table, summary.page)
-
-
-def _show_files(table: str, page: str) -> None:
-    console = Console()
-    console.print(f"\ntable   {escape(nearby(str(as_latest(table))))}", highlight=False, soft_wrap=True)
-    there = escape(nearby(str(as_latest(page))))
-    console.print(f"page    {there}   ← open this in a browser", highlight=False, soft_wrap=True)
+    show_files(summary.table, summary.page)
 
 
 def _number(value: Any) -> str:

@@ -7,8 +7,8 @@ import typer
 
 from headstart.extractors.spec import PENULTIMATE
 from headstart.flows.cli.options import CacheArgument, Json, with_options
-from headstart.flows.finetune_options import FinetuneOptions
 from headstart.flows.inference import GraftOptions
+from headstart.flows.options import FinetuneOptions
 from headstart.flows.output import MOST_ROWS, Console, as_latest, emit_json, escape, nearby, show_notes, table_of
 from headstart.heads.report import interval_text, params_text, score_text
 from headstart.heads.scoring import metric_name

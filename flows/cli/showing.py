@@ -1,10 +1,9 @@
 """Help that fits a screen: commands in panels by purpose, and words that people know beside the options."""
 
-from collections.abc import Iterable
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.table import Table
-from rich.text import Text
 from typer.core import TyperCommand, TyperGroup
 
 from headstart.flows.output import Console, escape
@@ -28,36 +27,30 @@ class CommandPanels(TyperGroup):
         return _in_plain_words(super().get_params(ctx))
 
     def format_help(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002 - which writes paragraphs
-        """Print usage, commands by their panels, and options."""
+        """Print usage, commands beside their panels' names, and options: one line each."""
         console = Console()
         console.print(f"[bold]Usage:[/] {escape(ctx.command_path)} COMMAND …\n{self.help}\n", highlight=False)
         panels: dict[str, list[tuple[str, str]]] = {}
         for name in self.list_commands(ctx):
             command: Any = self.get_command(ctx, name)
             panels.setdefault(command.rich_help_panel, []).append((name, command.short_help))
-        width = max(len(name) for name in self.list_commands(ctx))
-        for title, rows in panels.items():
-            console.print(_heading(title, console.width))
-            console.print(_rows(rows, width))
-        console.print(_heading("options", console.width))
         shown = [one for one in self.get_params(ctx) if not one.hidden]
         # A line each: what typer's own have to add stands behind a comma.
         options = [(", ".join(one.opts), f"{(one.help or '').partition(',')[0].rstrip('.')}.") for one in shown]
-        console.print(_rows(options, max(len(names) for names, _ in options)))
+        console.print(_rows(panels))
+        console.print(_rows({"options": options}))
         if self.epilog:
             console.print(f"\n{self.epilog}", highlight=False)
 
 
-def _heading(title: str, width: int) -> Text:
-    return Text(f"── {title} ".ljust(width, "─"), style="dim")
-
-
-def _rows(rows: Iterable[tuple[str, str]], width: int) -> Table:
-    table = Table.grid(padding=(0, 2))
-    table.add_column(style="bold cyan", no_wrap=True, min_width=width + 1)
+def _rows(panels: Mapping[str, Sequence[tuple[str, str]]]) -> Table:
+    table = Table.grid(padding=(0, 2, 0, 0))
+    table.add_column(style="dim", no_wrap=True, min_width=max(map(len, panels)))
+    table.add_column(style="bold cyan", no_wrap=True)
     table.add_column()
-    for name, text in rows:
-        table.add_row(f" {name}", text)
+    for title, rows in panels.items():
+        for place, (name, text) in enumerate(rows):
+            table.add_row("" if place else title, name, text)
     return table
 
 

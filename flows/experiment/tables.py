@@ -25,8 +25,7 @@ from headstart.extractors.spec import (
     options_of,
     shared_values,
 )
-from headstart.flows.finetune_options import FinetuneOptions
-from headstart.flows.options import FitOptions
+from headstart.flows.options import FinetuneOptions, FitOptions
 
 
 class _Table(BaseModel):

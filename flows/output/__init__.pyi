@@ -2,6 +2,7 @@ from .console import MOST_ROWS as MOST_ROWS
 from .console import emit_json as emit_json
 from .console import fail as fail
 from .console import nearby as nearby
+from .console import show_files as show_files
 from .console import show_line as show_line
 from .console import show_notes as show_notes
 from .console import size_text as size_text

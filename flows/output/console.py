@@ -11,6 +11,7 @@ from rich.table import Table
 
 from headstart.extractors.images.remote import redacted
 from headstart.flows.output.json_values import plain
+from headstart.flows.output.latest import as_latest
 from headstart.flows.output.terminal import Console, escape
 
 MOST_ROWS = 12  # what prints by default fits a screen
@@ -49,6 +50,14 @@ def nearby(path: str) -> str:
     """Write a path as seen from the current folder where it lies below it."""
     here, there = Path.cwd(), Path(path).absolute()
     return str(there.relative_to(here)) if there.is_relative_to(here) else str(there)
+
+
+def show_files(table: str, page: str) -> None:
+    """Print where a table and a page are, under the names by which the latest are found."""
+    console = Console()
+    console.print(f"\ntable   {escape(nearby(str(as_latest(table))))}", highlight=False, soft_wrap=True)
+    there = escape(nearby(str(as_latest(page))))
+    console.print(f"page    {there}   ← open this in a browser", highlight=False, soft_wrap=True)
 
 
 def table_of(*columns: str) -> Table:

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from headstart.extractors.spec import options_of
 from headstart.flows.cli.app import app
 from headstart.flows.experiment.tables import Experiment, FinetuneTable
-from headstart.flows.finetune_options import FinetuneOptions
+from headstart.flows.options import FinetuneOptions
 from headstart.flows.orchestration import finetune_tasks
 
 EXPERIMENT = {"name": "e", "images": "i", "cache": "c", "out": "o", "fit": [{"head": ["knn"]}]}

@@ -37,13 +37,12 @@ from headstart.flows.exploring.options import (
 from headstart.flows.exploring.similarity import similar
 from headstart.flows.extraction import ExtractKeywords, ExtractOptions
 from headstart.flows.extraction.job import extract
-from headstart.flows.finetune_options import FinetuneKeywords, FinetuneOptions
 from headstart.flows.fitting.finetuning import finetune
 from headstart.flows.fitting.job import fit
 from headstart.flows.fitting.several import fit_targets
 from headstart.flows.inference.options import PredictKeywords, PredictOptions
 from headstart.flows.inference.prediction import predict
-from headstart.flows.options import FitKeywords, FitOptions
+from headstart.flows.options import FinetuneKeywords, FinetuneOptions, FitKeywords, FitOptions
 from headstart.flows.orchestration import fit_tasks
 
 EXPERIMENT = {"name": "e", "images": "i", "cache": "c", "out": "o", "extract": [{"backbone": "pixels"}]}

@@ -27,8 +27,8 @@ def modules_of(package: str) -> list[Path]:
 
 MODULES = sorted(module for package in PACKAGES for module in modules_of(package))
 ROOMS = [module for module in MODULES if module.name != "__init__.py"]
-WINGS = sorted({module.parent for module in ROOMS})
-"""Folders with rooms, the packages' halls among them."""
+WINGS = sorted({wing for module in ROOMS for wing in (module.parent, *module.parent.parents) if wing.parts})
+"""Folders with rooms, in themselves or in wings within; the packages' halls are among them."""
 
 
 @dataclass(frozen=True)

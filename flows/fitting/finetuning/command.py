@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from headstart.extractors.spec import options_of
-from headstart.flows.finetune_options import FinetuneOptions
+from headstart.flows.options import FinetuneOptions
 from headstart.flows.problem import table_text
 
 _NOT_AGAIN = ("out", "name", "note", "keys", "progress")  # where it goes and what it is called changes nothing

@@ -8,7 +8,6 @@ from typing import Unpack
 
 from headstart.extractors.cache import EmbeddingCache
 from headstart.flows.errors import JobError
-from headstart.flows.finetune_options import FinetuneKeywords, FinetuneOptions
 from headstart.flows.fitting import UNFINISHED_TAIL, choose, plan_without_rare, refuse_lone_average
 from headstart.flows.fitting.finetuning.conclusion import Done, describe, write
 from headstart.flows.fitting.finetuning.kept import KeptTails
@@ -18,7 +17,7 @@ from headstart.flows.fitting.finetuning.sweep import Compared, compare_tails, n_
 from headstart.flows.fitting.finetuning.trainer import Choice, TailTrainer, refuse_out_of_range
 from headstart.flows.fitting.finetuning.trunk import Trunk, open_trunks
 from headstart.flows.history import keep_run, log_run, tabulate_predictions
-from headstart.flows.options import as_list, taken
+from headstart.flows.options import FinetuneKeywords, FinetuneOptions, as_list, taken
 from headstart.flows.output import progress_bar, run_folder, show_line
 from headstart.flows.problem import Problem, pose_problem
 from headstart.heads.finetuning import TailClassifier
@@ -48,7 +47,7 @@ def finetune(
     from_layer : str or sequence of str
         First layer that is trained, such as "layer4"; ``headstart summary`` lists those that will do.
     options : FinetuneOptions, optional
-        All else that is asked for, see `flows.finetune_options.FinetuneOptions`.
+        All else that is asked for, see `flows.options.FinetuneOptions`.
     **named
         Options by their names, such as ``epochs=10``; they go before those of `options`.
 

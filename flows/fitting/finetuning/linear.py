@@ -8,9 +8,8 @@ import numpy.typing as npt
 
 from headstart.extractors.network import Tail
 from headstart.extractors.spec import PENULTIMATE, shared_values
-from headstart.flows.finetune_options import FinetuneOptions
 from headstart.flows.fitting import weigh_candidates
-from headstart.flows.options import FitOptions
+from headstart.flows.options import FinetuneOptions, FitOptions
 from headstart.flows.problem import Problem
 from headstart.heads.finetuning import Rows, logits_of
 from headstart.heads.registry import FeatureSet, expand

@@ -8,8 +8,8 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from headstart.extractors.network import Tail, has_fast_bf16
-from headstart.flows.finetune_options import TailPrecision
 from headstart.flows.fitting.finetuning.trunk import Trunk
+from headstart.flows.options import TailPrecision
 from headstart.heads.finetuning import Precision, as_batch
 
 LEAST_COSINE = 0.999

@@ -11,11 +11,11 @@ from torch import nn
 
 from headstart.extractors.cache import EmbeddingView
 from headstart.extractors.network import Tail
-from headstart.flows.finetune_options import FinetuneOptions
 from headstart.flows.fitting.finetuning.kept import KeptTails, digest_of
 from headstart.flows.fitting.finetuning.precision import Precisions
 from headstart.flows.fitting.finetuning.trunk import Trunk
 from headstart.flows.fitting.finetuning.workers import FoldOnWorker
+from headstart.flows.options import FinetuneOptions
 from headstart.flows.problem import Embedded, Problem, number_weights, read_weights, table_text
 from headstart.heads.estimators import ClassWeight
 from headstart.heads.finetuning import Epoch, TailClassifier

@@ -12,7 +12,7 @@ from headstart.extractors.network import Tail, cut_before, resolve_device
 from headstart.extractors.spec import EmbeddingKey, Settings, Tap, find_weights_file, short_name
 from headstart.flows.errors import JobError
 from headstart.flows.extraction import device_lock, quarantine, run_shards
-from headstart.flows.finetune_options import FinetuneOptions
+from headstart.flows.options import FinetuneOptions
 from headstart.flows.output import show_line
 from headstart.flows.problem import find_views
 

@@ -12,8 +12,7 @@ from headstart.extractors.spec import Option, options_of
 from headstart.flows.experiment import Experiment, ExtractTable, FitTable, read_experiment
 from headstart.flows.experiment.tables import FinetuneTable, ScaleTable, SecurityTable
 from headstart.flows.extraction import ExtractOptions
-from headstart.flows.finetune_options import FinetuneOptions
-from headstart.flows.options import FitOptions
+from headstart.flows.options import FinetuneOptions, FitOptions
 
 PAGE = (ROOT / "docs" / "experiment.md").read_text()
 SECTIONS = {part.partition("\n")[0]: part for part in re.split(r"^## ", PAGE, flags=re.MULTILINE)[1:]}

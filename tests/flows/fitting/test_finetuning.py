@@ -15,12 +15,12 @@ from PIL import Image
 from headstart.extractors.backbones import load_backbone
 from headstart.extractors.errors import BackboneError
 from headstart.flows.errors import JobError
-from headstart.flows.finetune_options import FinetuneOptions
 from headstart.flows.fitting import fit
 from headstart.flows.fitting.finetuning import finetune, verdict
 from headstart.flows.fitting.finetuning.kept import KeptTails, KeptTraining
 from headstart.flows.fitting.unfinished import UNFINISHED_TAIL
 from headstart.flows.inference import load
+from headstart.flows.options import FinetuneOptions
 from headstart.heads.errors import DataError
 from headstart.heads.saving import load_model
 from headstart.heads.scoring import Difference

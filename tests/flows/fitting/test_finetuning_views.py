@@ -12,10 +12,10 @@ from PIL import Image
 
 from headstart.flows.cli.app import main
 from headstart.flows.errors import JobError
-from headstart.flows.finetune_options import FinetuneOptions
 from headstart.flows.fitting.finetuning import finetune
 from headstart.flows.fitting.finetuning.kept import KeptTraining
 from headstart.flows.inference import graft, load
+from headstart.flows.options import FinetuneOptions
 from headstart.heads.saving import load_model
 
 Embed = Callable[..., Any]

@@ -15,10 +15,10 @@ from conftest import CLASSES
 from headstart.extractors.backbones import load_backbone
 from headstart.extractors.errors import CacheError
 from headstart.flows.cli.app import main
-from headstart.flows.finetune_options import FinetuneOptions
 from headstart.flows.fitting.finetuning import finetune
 from headstart.flows.fitting.finetuning import precision as precision_room
 from headstart.flows.fitting.finetuning.trainer import TailTrainer
+from headstart.flows.options import FinetuneOptions
 from headstart.heads.finetuning import training
 
 Embed = Callable[..., Any]

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from headstart.flows.cli.app import app
-from headstart.flows.finetune_options import FinetuneOptions
 from headstart.flows.fitting.finetuning import finetune
 from headstart.flows.fitting.finetuning.command import command_of
+from headstart.flows.options import FinetuneOptions
 from headstart.heads.saving import load_model
 
 Embed = Callable[..., Any]

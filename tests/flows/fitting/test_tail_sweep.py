@@ -9,12 +9,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from headstart.flows.finetune_options import FinetuneOptions
 from headstart.flows.fitting.finetuning import finetune
 from headstart.flows.fitting.finetuning import sweep as tail_sweep
 from headstart.flows.fitting.finetuning.kept import KeptTraining
 from headstart.flows.fitting.finetuning.sweep import n_kept, n_trainings
 from headstart.flows.fitting.finetuning.trainer import TailTrainer
+from headstart.flows.options import FinetuneOptions
 from headstart.heads.errors import DataError
 from headstart.heads.saving import load_model
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from headstart.flows.errors import JobError
-from headstart.flows.finetune_options import FinetuneOptions
 from headstart.flows.fitting.finetuning import finetune
 from headstart.flows.fitting.finetuning.kept import KeptTraining
+from headstart.flows.options import FinetuneOptions
 from headstart.heads.finetuning import TailClassifier
 from headstart.heads.saving import load_model
 

@@ -16,10 +16,10 @@ from headstart.extractors.cache import EmbeddingCache
 from headstart.extractors.listing import read_listing
 from headstart.flows.errors import JobError
 from headstart.flows.experiment import Experiment
-from headstart.flows.finetune_options import FinetuneOptions
 from headstart.flows.fitting.finetuning import finetune
 from headstart.flows.fitting.finetuning.trainer import TailTrainer
 from headstart.flows.fitting.finetuning.workers import FoldOnWorker, Outcome, tail_workers
+from headstart.flows.options import FinetuneOptions
 from headstart.heads.finetuning import TailClassifier
 from headstart.heads.views import ONE_VIEW
 

@@ -17,10 +17,10 @@ from torchvision.transforms.functional import center_crop, normalize, resize, to
 from headstart.extractors.errors import BackboneError
 from headstart.flows.errors import JobError
 from headstart.flows.extraction import extract
-from headstart.flows.finetune_options import FinetuneOptions
 from headstart.flows.fitting import fit
 from headstart.flows.fitting.finetuning import finetune
 from headstart.flows.inference import graft, onnx_file, predict
+from headstart.flows.options import FinetuneOptions
 from headstart.heads.errors import HeadError
 
 ARCHITECTURE = "mnasnet0_5"

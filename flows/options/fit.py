@@ -1,30 +1,18 @@
-"""Options of the jobs: each once, with its default and all that commands and tables say of it.
-
-A job takes its options as one object, or by name: ``fit(cache, "knn", folds=3)``. Type checkers know the names by the
-``…Keywords`` beside each class; the command's options and the experiment file's fields are made of the class itself.
-"""
+"""Options of a fit."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
-from difflib import get_close_matches
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypedDict, TypeVar
+from typing import Annotated, Any, Literal, TypedDict
 
-from headstart.extractors.spec import (
-    Option,
-)
+from headstart.extractors.spec import Option
+from headstart.flows.options.asked import Progress, Task
 from headstart.heads.scoring import decided_metrics, metric_names
 
-if TYPE_CHECKING:
-    from _typeshed import DataclassInstance
-
 Sweep = Literal["quick", "standard", "thorough"]
-Task = Literal["classify", "regress"]
 SetMethod = Literal["lac", "aps", "raps"]
 OutlierMethod = Literal["mahalanobis", "knn"]
 _DECIDED = tuple(decided_metrics())
-Progress = Annotated[bool, Option("Show bars on standard error.", command=False, table=False)]
-_Options = TypeVar("_Options", bound="DataclassInstance")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -215,24 +203,3 @@ class FitKeywords(TypedDict, total=False):
     average_views: bool
     memory: float | None
     progress: bool
-
-
-def taken(job: str, options: _Options, named: Mapping[str, Any], *, beside: Sequence[str] = ()) -> _Options:
-    """Return the options with those changed that were given by name; `beside` them the job has other arguments.
-
-    Raises
-    ------
-    TypeError
-        There is no such option; the message names the nearest.
-    """
-    known = [field.name for field in fields(options)]
-    for name in named:
-        if name not in known:
-            (nearest,) = get_close_matches(name, [*beside, *known], n=1, cutoff=0.0)
-            raise TypeError(f"{job}() has no option {name!r}; did you mean {nearest!r}? It has {', '.join(known)}")
-    return replace(options, **named)
-
-
-def as_list(value: str | Sequence[str]) -> list[str]:
-    """Accept one name or several."""
-    return [value] if isinstance(value, str) else list(value)

@@ -13,9 +13,9 @@ from headstart.extractors.backbones import load_backbone
 from headstart.extractors.network import depth_of
 from headstart.extractors.spec import Tap
 from headstart.flows.cli.app import main
-from headstart.flows.exploring.ranking import job as ranking_job
-from headstart.flows.exploring.ranking import rank
-from headstart.flows.exploring.ranking.order import static_ranks
+from headstart.flows.transfer.ranking import job as ranking_job
+from headstart.flows.transfer.ranking import rank
+from headstart.flows.transfer.ranking.order import static_ranks
 from headstart.heads.errors import HeadError
 from headstart.heads.transfer import QuickScores, quick_scores
 

@@ -13,12 +13,12 @@ from scipy.stats import kendalltau
 
 from headstart.extractors.atomic import write_atomically
 from headstart.extractors.cache import EmbeddingCache
-from headstart.flows.exploring.ranking.options import RankKeywords, RankOptions
-from headstart.flows.exploring.ranking.order import depths, is_random, static_ranks
-from headstart.flows.exploring.ranking.summary import RankSummary
 from headstart.flows.options import as_list, taken
 from headstart.flows.output import progress_bar, run_folder
 from headstart.flows.problem import Embedded, Problem, pose_problem
+from headstart.flows.transfer.ranking.options import RankKeywords, RankOptions
+from headstart.flows.transfer.ranking.order import depths, is_random, static_ranks
+from headstart.flows.transfer.ranking.summary import RankSummary
 from headstart.heads.report.transfer import RankPage, RankRow, render_ranking
 from headstart.heads.splits import plan_splits
 from headstart.heads.transfer import QuickScores, quick_scores
@@ -39,7 +39,7 @@ def rank(cache: str | Path, *, options: RankOptions | None = None, **named: Unpa
     cache : path-like
         What `extract` filled.
     options : RankOptions, optional
-        All else that is asked for, see `flows.exploring.ranking.options.RankOptions`.
+        All else that is asked for, see `flows.transfer.ranking.options.RankOptions`.
     **named
         Options by their names, such as ``images=2000``; they go before those of `options`.
 

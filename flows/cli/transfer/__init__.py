@@ -1,0 +1,8 @@
+"""The commands of transfer learning beyond a head; `flows.cli.app` adds them to the others.
+
+ranking  Command `rank`.
+"""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

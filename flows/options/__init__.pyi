@@ -1,0 +1,10 @@
+from .asked import Progress as Progress
+from .asked import Task as Task
+from .asked import as_list as as_list
+from .asked import taken as taken
+from .finetuning import BatchNorm as BatchNorm
+from .finetuning import FinetuneKeywords as FinetuneKeywords
+from .finetuning import FinetuneOptions as FinetuneOptions
+from .finetuning import TailPrecision as TailPrecision
+from .fit import FitKeywords as FitKeywords
+from .fit import FitOptions as FitOptions
