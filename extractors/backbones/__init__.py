@@ -3,7 +3,7 @@
 aliases             Names by which people ask for backbones, and six to begin with.
 backbone            Frozen network with all that is needed to read features out of it.
 fitting_entry       Entry of a checkpoint that fits an architecture, under whichever name and prefix it stands.
-own_models          Backbones of no model zoo: Headstart's own two, and what a callable of the user's returns.
+own_models          Backbones of no model zoo: Headstart's own three, and what a callable of the user's returns.
 registry            List of all families by name; builds a backbone from a name and weights.
 small_cnn           Convolutional encoder for small images, which learns on a CPU in seconds.
 stock               Stock model that weights go back into: its line of Python, and itself.

@@ -1,4 +1,4 @@
-"""Backbones that come from no model zoo: Headstart's own two, and any module that a callable of yours returns."""
+"""Backbones that come from no model zoo: Headstart's own three, and any module that a callable of yours returns."""
 
 import hashlib
 import importlib
@@ -30,6 +30,22 @@ class Pixels(nn.Module):
         return images.flatten(1)
 
 
+class RawPixels(nn.Module):
+    """Mean colours on a coarse grid: as many features for images of any size, and a control for what networks put out.
+
+    Features of a network that tell classes no better than these are not worth the network.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.grid = nn.Sequential(nn.AdaptiveAvgPool2d(_GRID), nn.Flatten())
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Return (n_images, 3·16·16) for images (n_images, 3, H, W)."""
+        means: torch.Tensor = self.grid(images)
+        return means
+
+
 @dataclass(frozen=True)
 class _Own:
     build: Callable[[int], nn.Module]
@@ -39,11 +55,14 @@ class _Own:
     gflops: float
 
 
+_GRID = 16
 _PIXELS = Preprocessing(resize=32, crop=(32, 32), mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
+_RAW_PIXELS = replace(_PIXELS, resize=256, crop=(224, 224))  # as most networks of photographs see them
 
 OWN = {
     "small_cnn": _Own(small_cnn.SmallCNN, small_cnn.PREPROCESSING, "classifier", small_cnn.FEATURE_SIZE, 0.0028),
     "pixels": _Own(lambda _n_classes: Pixels(), _PIXELS, None, 3 * 32 * 32, 0.0),
+    "raw_pixels": _Own(lambda _n_classes: RawPixels(), _RAW_PIXELS, None, 3 * _GRID**2, 0.0),
 }
 _SMALL_CNN_CLASSES = 10
 _LIBRARIES = ("abc", "builtins", "timm", "torch", "torchvision", "typing")

@@ -6,9 +6,11 @@ import sys
 
 import pytest
 import torch
+from PIL import Image
 
 from headstart.extractors.backbones.registry import load_backbone
 from headstart.extractors.backbones.small_cnn import SmallCNN
+from headstart.extractors.decoding import decode_image
 from headstart.extractors.errors import BackboneError, WeightsError
 from headstart.extractors.network.taps import Tap, TapReader
 from headstart.extractors.spec.preprocessing import Preprocessing
@@ -70,10 +72,34 @@ def test_a_small_cnn_has_no_published_weights():
         load_backbone("small_cnn")
 
 
-def test_pixels_have_no_weights(tmp_path):
-    assert load_backbone("pixels").weights == load_backbone("pixels", weights="none").weights == "none"
+@pytest.mark.parametrize("name", ["pixels", "raw_pixels"])
+def test_pixels_have_no_weights(tmp_path, name):
+    assert load_backbone(name).weights == load_backbone(name, weights="none").weights == "none"
     with pytest.raises(WeightsError, match="has no weights"):
-        load_backbone("pixels", weights=str(tmp_path / "x.pth"))
+        load_backbone(name, weights=str(tmp_path / "x.pth"))
+
+
+@pytest.mark.parametrize("size", [224, 100, 16, 8])
+def test_raw_pixels_are_mean_colours_on_a_grid_whatever_the_size(size):
+    backbone = load_backbone("raw_pixels", image_size=size)
+    images = torch.rand(2, 3, 1, 1).expand(2, 3, size, size).clone()
+    images[:, 1, : size // 2] = 0
+    with TapReader(backbone, [Tap()]) as read:
+        grid = read(images)["penultimate"].reshape(2, 3, 16, 16)
+    torch.testing.assert_close(grid[:, 0], images[:, 0, :1, :1].expand(2, 16, 16))
+    assert not grid[:, 1, :8].any()
+    torch.testing.assert_close(grid[:, 1, 8:], images[:, 1, -1:, :1].expand(2, 8, 16))
+
+
+def test_raw_pixels_are_the_colours_of_the_file_as_networks_of_photographs_see_it(tmp_path):
+    red = Image.new("RGB", (300, 260), (255, 0, 51))
+    red.save(tmp_path / "red.png")
+    backbone = load_backbone("raw_pixels")
+    pixels = torch.tensor(decode_image((tmp_path / "red.png").read_bytes(), backbone.preprocessing))
+    assert pixels.shape == (224, 224, 3)
+    assert (backbone.preprocessing.mean, backbone.preprocessing.std) == ((0, 0, 0), (1, 1, 1))
+    means = backbone.module(pixels.permute(2, 0, 1)[None] / 255).reshape(3, -1)
+    torch.testing.assert_close(means, torch.tensor([1.0, 0.0, 0.2])[:, None].expand(3, 256))
 
 
 def test_a_callable_gives_its_output_as_penultimate_and_its_own_preprocessing(own_module):

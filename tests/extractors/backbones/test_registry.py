@@ -116,7 +116,11 @@ def test_a_model_that_the_table_lacks_is_read_before_its_last_classifier(tmp_pat
 def test_the_list_has_every_torchvision_model_and_headstarts_own():
     names = [info.name for info in list_backbones()]
     assert len(names) == len(set(names))
-    assert set(names) == {f"torchvision/{name}" for name in TABLE} | {"headstart/small_cnn", "headstart/pixels"}
+    assert set(names) == {f"torchvision/{name}" for name in TABLE} | {
+        "headstart/small_cnn",
+        "headstart/pixels",
+        "headstart/raw_pixels",
+    }
 
 
 def test_a_row_of_the_list_shows_what_is_published(monkeypatch, tmp_path):
@@ -130,9 +134,9 @@ def test_a_row_of_the_list_shows_what_is_published(monkeypatch, tmp_path):
     assert list_backbones("torchvision/resnet50")[0].weights_on_disk
 
 
-@pytest.mark.parametrize("name", ["small_cnn", "pixels"])
+@pytest.mark.parametrize("name", ["small_cnn", "pixels", "raw_pixels"])
 def test_the_list_knows_the_size_of_headstarts_own(name):
-    (info,) = list_backbones(name)
+    (info,) = list_backbones(f"headstart/{name}")
     backbone = load_backbone(name, weights="none")
     with TapReader(backbone, [Tap()]) as read:
         features = read(torch.zeros(1, 3, *info.input_size))["penultimate"]
@@ -149,7 +153,7 @@ def test_the_list_knows_the_size_of_headstarts_own(name):
         ("wide_resnet*", ["torchvision/wide_resnet101_2", "torchvision/wide_resnet50_2"]),
         ("wide_resnet", ["torchvision/wide_resnet101_2", "torchvision/wide_resnet50_2"]),
         ("torchvision/alex*", ["torchvision/alexnet"]),
-        ("headstart/*", ["headstart/small_cnn", "headstart/pixels"]),
+        ("headstart/*", ["headstart/small_cnn", "headstart/pixels", "headstart/raw_pixels"]),
         ("nothing_like_it", []),
     ],
 )
