@@ -3,9 +3,9 @@
 classifier  Scores of all classes as one estimator, which is saved and predicts.
 controls    Rivals that a zero-shot model has to beat.
 draws       Classes and images that are held out to choose by.
+outcome     Accuracy by class among unseen and all classes, their harmonic mean, and intervals.
 selection   Choice of method, hyper-parameters and calibration on held-out classes.
 solution    Closed forms: one decomposition for every hyper-parameter.
-trust       Accuracy by class among unseen and all classes, their harmonic mean, and intervals.
 vectors     Class vectors, brought to one scale.
 """
 

@@ -11,6 +11,7 @@ from headstart.heads.estimators.stock import LogisticRegression
 from headstart.heads.estimators.svm import RbfSupportVectorClassifier
 from headstart.heads.neural.linear_torch import TorchLinearClassifier
 from headstart.heads.neural.mlp import TorchMLPClassifier, TorchMLPRegressor
+from headstart.heads.transfer.zero_shot.classifier import ZeroShotClassifier
 
 _NO_WEIGHT_WINS = {
     "check_class_weight_classifiers": "cosines are bounded, without a bias: no weight makes one class the nearest"
@@ -30,6 +31,8 @@ _NO_WEIGHT_WINS = {
         BoostedTreesClassifier(max_iter=20),
         GaussianBayesClassifier(),
         CosineClassifier(),
+        ZeroShotClassifier(gamma=0.01),
+        ZeroShotClassifier(method="ridge", gamma=0.01),
         RidgeRegressor(),
         NearestImagesRegressor(),
         TorchMLPRegressor(learning_rate=0.01, min_steps=80),

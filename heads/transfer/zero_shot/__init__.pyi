@@ -1,0 +1,13 @@
+from .classifier import METHODS as METHODS
+from .classifier import ZeroShotClassifier as ZeroShotClassifier
+from .controls import Shuffled as Shuffled
+from .controls import nearest_seen as nearest_seen
+from .controls import shuffle_vectors as shuffle_vectors
+from .draws import DRAWS as DRAWS
+from .draws import FEWEST_SEEN as FEWEST_SEEN
+from .outcome import Outcome as Outcome
+from .outcome import score_by_class as score_by_class
+from .outcome import score_outcome as score_outcome
+from .selection import Chosen as Chosen
+from .selection import choose_methods as choose_methods
+from .vectors import equal_pairs as equal_pairs
