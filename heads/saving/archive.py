@@ -23,7 +23,10 @@ _OF_SCIKIT_LEARN = (
     "sklearn.preprocessing._data.StandardScaler",
     "sklearn.svm._classes.LinearSVC",
 )
-_OF_MAPS = "headstart.heads.finetuning.tail.TailClassifier"  # no row of the table: it is not fitted on features
+_OF_NO_ROW = (  # of the table
+    "headstart.heads.finetuning.tail.TailClassifier",  # which is not fitted on features
+    "headstart.heads.transfer.zero_shot.classifier.ZeroShotClassifier",  # which is fitted for classes without images
+)
 _NUMPY_TYPES = ("ndarray", "bool", "float32", "float64", "int32", "int64")
 
 _PLAIN_NODES = frozenset(
@@ -41,12 +44,12 @@ _PLAIN_NODES = frozenset(
 
 
 def trusted_types() -> list[str]:
-    """Return the estimators that rows of the table of heads name, and that of tails, as "module.Class".
+    """Return the estimators that rows of the table of heads name, and those of no row, as "module.Class".
 
     Nothing is ever added here on the word of a file.
     """
     of_vectors = {head.estimator for heads in HEADS_OF.values() for head in heads.values() if head.estimator}
-    return sorted(of_vectors | {_OF_MAPS})
+    return sorted(of_vectors | {*_OF_NO_ROW})
 
 
 def allowed_nodes() -> frozenset[tuple[str, str]]:

@@ -1,6 +1,7 @@
 """The commands of transfer learning beyond a head; `flows.cli.app` adds them to the others.
 
-ranking  Command `rank`.
+ranking    Command `rank`.
+zero_shot  Command `zeroshot`.
 """
 
 import lazy_loader

@@ -1,1 +1,2 @@
 from .ranking import rank as rank
+from .zero_shot import zeroshot as zeroshot

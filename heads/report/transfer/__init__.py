@@ -1,6 +1,7 @@
-"""Pages of transfer measured: rankings.
+"""Pages of transfer measured: rankings, classes without images.
 
-rank_page  Page of a ranking of backbones and layers.
+rank_page       Page of a ranking of backbones and layers.
+zero_shot_page  Page of methods for classes without images, and their rivals.
 """
 
 import lazy_loader

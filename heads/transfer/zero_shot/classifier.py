@@ -119,6 +119,16 @@ class ZeroShotClassifier(SoftmaxClassifier):
         self.offsets_, self.temperature_ = np.zeros(n_classes), float(self.temperature)
         return self
 
+    def class_scores(self, X: ArrayLike) -> Doubles:
+        """Return the scores of all classes, (n_images, n_classes), also of two."""
+        return self._checked_scores(X)
+
+    def among(self, classes: NDArray[np.intp]) -> Self:
+        """Tell these classes alone from now on, whose numbers are then 0 … n - 1."""
+        self.vectors_, self.offsets_ = self.vectors_[classes], self.offsets_[classes]
+        self.classes_ = np.arange(len(classes))
+        return self
+
     def check_fitted_state(self) -> None:
         """Tell of arrays that do not fit together, as a planted file may hold them.
 

@@ -15,8 +15,6 @@ from headstart.heads.transfer.zero_shot.vectors import standardise, unit
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from headstart.heads.transfer.zero_shot.selection import Chosen
-
     Doubles = NDArray[np.float64]
     Codes = NDArray[np.intp]
 
@@ -45,48 +43,56 @@ def shuffle_vectors(
     fitted: tuple[NDArray[Any], Codes],
     tested: tuple[NDArray[Any], Codes],
     vectors: Doubles,
-    chosen: Chosen,
     *,
+    gamma: float | None,
+    lam: float | None,
     unseen: Codes,
     seed: int,
 ) -> Shuffled:
     """Fit again and again with the vectors dealt out to other classes, seen and unseen ones alike.
 
-    A model that tells unseen classes by what their vectors say does worse then; what it owes to anything else, it keeps.
+    A model that tells unseen classes by what their vectors say does worse then; what it owes to anything else,
+    it keeps.
 
     Parameters
     ----------
     fitted, tested : tuple of array (n_images, n_features) and int array (n_images,)
         Features and classes of the images that are fitted on, and of images of unseen classes.
     vectors : float64 array of shape (n_classes, n_attributes)
-    chosen : Chosen
-        Method and hyper-parameters, which stay.
+    gamma, lam : float or None
+        Hyper-parameters, which stay; None of both is text in the space of the features, and of `lam` semantic ridge.
     unseen : int array
     seed : int
     """
     (X, y), (X_test, true) = fitted, tested
     seen = np.unique(y)
     rng = np.random.default_rng(seed)
-    if chosen.gamma is None:
+    if gamma is None:
         along = unit(X_test)
     else:
         mean = X.mean(axis=0, dtype=np.float64)
         solution = Solution(unit(X - mean), np.searchsorted(seen, y), len(seen))
-        along = solution.shares(solution.along(unit(X_test - mean)), chosen.gamma)
+        along = solution.shares(solution.along(unit(X_test - mean)), gamma)
     order = [np.arange(len(vectors)), *(rng.permutation(len(vectors)) for _ in range(SHUFFLES))]
-    scored = [mean_recall(true, unseen[_scores(along, vectors[one], chosen, seen, unseen).argmax(axis=1)]) for one in order]
+    scored = [
+        mean_recall(true, unseen[_scores(along, vectors[one], (gamma, lam), seen, unseen).argmax(axis=1)])
+        for one in order
+    ]
     own, others = scored[0], np.array(scored[1:])
     low, high = np.quantile(others, [0.025, 0.975])
     as_good = 1 + int((others >= own - 1e-9).sum())
     return Shuffled(float(others.mean()), float(low), float(high), as_good / (1 + SHUFFLES))
 
 
-def _scores(along: Doubles, vectors: Doubles, chosen: Chosen, seen: Codes, unseen: Codes) -> Doubles:
-    if chosen.gamma is None:
-        return SCALE * along @ unit(vectors[unseen]).T
+def _scores(
+    along: Doubles, vectors: Doubles, penalties: tuple[float | None, float | None], seen: Codes, unseen: Codes
+) -> Doubles:
+    gamma, lam = penalties
+    if gamma is None:
+        return np.asarray(SCALE * along @ unit(vectors[unseen]).T)
     S = standardise(vectors, seen)
-    targets = S[seen] if chosen.lam is None else eszsl_targets(S[seen], chosen.lam)
-    return score_classes(along @ targets, S[unseen], cosine=chosen.lam is None)
+    targets = S[seen] if lam is None else eszsl_targets(S[seen], lam)
+    return score_classes(along @ targets, S[unseen], cosine=lam is None)
 
 
 def nearest_seen(

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     Codes = NDArray[np.intp]
 
 PENALTIES = tuple(10.0**power for power in range(3, -4, -1))
-"""Values of γ and λ, the strongest first: of choices that do as well, the first is taken."""
+"""Values of gamma and lambda, the strongest first: of choices that do as well, the first is taken."""
 
 _CONSTANTS = 400  # that are tried
 
@@ -163,7 +163,10 @@ def _best(found: Doubles, choices: Sequence[_Choice], method: str) -> int:
 def _calibrated(draws: Sequence[_Drawn], choice: _Choice, by_draw: Doubles) -> Chosen:
     scores = [next(drawn.tried([choice]))[1] for drawn in draws]
     constant, harmonic = find_constant(
-        [margins_of(one, drawn.columns, drawn.held.others, drawn.true) for one, drawn in zip(scores, draws, strict=True)]
+        [
+            margins_of(one, drawn.columns, drawn.held.others, drawn.true)
+            for one, drawn in zip(scores, draws, strict=True)
+        ]
     )
     reduced = [
         one - constant * np.isin(drawn.columns, drawn.held.others) for one, drawn in zip(scores, draws, strict=True)

@@ -1,8 +1,8 @@
 """Closed forms of zero-shot learning: one decomposition of the features serves every hyper-parameter.
 
-Both methods solve W = (XᵀX + γI)⁻¹ Xᵀ T for rows of T that depend on an image's class alone. ESZSL takes
-T = Y S (SᵀS + λI)⁻¹, with Y = 1 for an image's class and -1 for others, and scores a class by x W s; semantic ridge takes
-T = S[y], and scores a class by the cosine of x W and s.
+Both methods solve W = (XᵀX + gI)⁻¹ Xᵀ T for rows of T that depend on an image's class alone. ESZSL takes
+T = Y S (SᵀS + lI)⁻¹, with Y = 1 for an image's class and -1 for others, and scores a class by x W s; semantic ridge
+takes T = S[y], and scores a class by the cosine of x W and s. g and l are the penalties gamma and lambda.
 """
 
 from __future__ import annotations

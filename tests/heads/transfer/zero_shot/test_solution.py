@@ -16,7 +16,7 @@ def test_eszsl_is_what_a_direct_solver_finds(n_features: int) -> None:
     X, codes, S = rng.normal(size=(40, n_features)), np.arange(40) % 4, rng.normal(size=(4, 3))
     gamma, lam = 0.7, 0.3
     found = Solution(X, codes, 4).weights(gamma, eszsl_targets(S, lam))
-    # The least squares that ESZSL states, with all its penalties: ‖Y - X W Sᵀ‖² + γ‖W Sᵀ‖² + λ‖X W‖² + γλ‖W‖².
+    # The least squares that ESZSL states, with all its penalties: ‖Y - X W Sᵀ‖² + g‖W Sᵀ‖² + l‖X W‖² + gl‖W‖².
     Y = 2 * np.eye(4)[codes] - 1
     left = X.T @ X + gamma * np.eye(n_features)
     right = S.T @ S + lam * np.eye(3)
