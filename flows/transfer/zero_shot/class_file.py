@@ -119,8 +119,7 @@ def _read_npz(path: Path) -> Iterator[tuple[str, Any]]:
             raise JobError(
                 f"{path}: has {len(held['classes'])} classes and {len(held['vectors'])} vectors; give each class one"
             )
-        held = list(zip(map(str, held["classes"]), held["vectors"], strict=True))
-        yield from held
+        yield from zip(map(str, held["classes"]), held["vectors"], strict=True)
     else:
         yield from held.items()
 
