@@ -57,11 +57,11 @@ def zeroshot(
 
     Examples
     --------
-    >>> vectors = {"cat": [1, 0, 0], "dog": [1, 1, 0], "owl": [0, 0, 1], "fox": [1, 1, 1]}
-    >>> headstart.zeroshot("photos.headstart", classes=vectors)
-    Traceback (most recent call last):
-    ...
-    headstart.heads.errors.DataError: 3 classes have both labelled images and a vector, expected 4 or more: …
+    >>> features, labels, _ = headstart.open("photos.headstart").arrays()
+    >>> vectors = {name: features[labels == name].mean(axis=0) for name in ("cat", "dog", "owl")}  # or of texts
+    >>> found = headstart.zeroshot("photos.headstart", classes=vectors, method=["clip"])
+    >>> found.unseen, found.fitted, found.scored
+    (['cat', 'dog', 'owl'], 0, 36)
     """
     started = time.monotonic()
     options = taken("zeroshot", options or ZeroShotOptions(), named)
