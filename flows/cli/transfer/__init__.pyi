@@ -1,1 +1,2 @@
+from .adaptation import adapt as adapt
 from .ranking import rank as rank

@@ -1,6 +1,7 @@
-"""Pages of transfer measured: rankings.
+"""Pages of transfer measured: rankings, and adaptations.
 
-rank_page  Page of a ranking of backbones and layers.
+adapt_page  Page of a target beside its source: methods, controls, and both on one map.
+rank_page   Page of a ranking of backbones and layers.
 """
 
 import lazy_loader

@@ -1,0 +1,280 @@
+"""Source and target → heads adapted without a label of the target, the control beside them, one of them saved."""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any, Unpack
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from headstart.extractors.atomic import write_atomically
+from headstart.flows.options import as_list, taken
+from headstart.flows.output import RunPlace, plain, progress_bar, run_folder
+from headstart.flows.transfer.adaptation.options import AdaptKeywords, AdaptOptions
+from headstart.flows.transfer.adaptation.scoring import METRIC, Judged, conclude, judge
+from headstart.flows.transfer.adaptation.sides import NO_LABEL, Sides, find_sides
+from headstart.flows.transfer.adaptation.summary import AdaptSummary
+from headstart.heads.folds import cross_validate
+from headstart.heads.prediction import class_scores
+from headstart.heads.report.transfer import AdaptMap, AdaptPage, AdaptRow, render_adaptation
+from headstart.heads.saving import save_model
+from headstart.heads.transfer.adaptation import (
+    METHODS,
+    SOURCE,
+    Chosen,
+    Domains,
+    adapt_by,
+    effective_size,
+    importance_weights,
+    methods_asked,
+    tell_apart,
+)
+
+MODEL, PREDICTIONS, TABLE, PAGE = "model", "predictions.csv", "methods.csv", "adapted.html"
+_ON_MAP = 300  # images of each domain
+_Rows = npt.NDArray[np.intp]
+_Floats = npt.NDArray[np.float32]
+
+
+def adapt(
+    source: str | Path,
+    target: str | Path | None = None,
+    *,
+    options: AdaptOptions | None = None,
+    **named: Unpack[AdaptKeywords],
+) -> AdaptSummary:
+    """Fit heads on a labelled source for a target whose labels are not looked at, and save the best of them.
+
+    Hyper-parameters, and the model that is saved, are chosen on images of the source. Every method stands beside a
+    control that never saw the target. Where the target has labels, they are looked at once, at the end.
+
+    Parameters
+    ----------
+    source : path-like
+        Cache of labelled images.
+    target : path-like, optional
+        Cache of the images to predict, embedded alike; None where `domain` tells them apart in the source's cache.
+    options : AdaptOptions, optional
+        All else that is asked for, see `flows.transfer.adaptation.options.AdaptOptions`.
+    **named
+        Options by their names, such as ``method="coral"``; they go before those of `options`.
+
+    Raises
+    ------
+    JobError
+        It is not clear which images, labels or embeddings are meant.
+    HeadError
+        A domain or a class has too few images, or no method has that name.
+    TypeError
+        There is no option of that name.
+
+    Examples
+    --------
+    >>> summary = headstart.extract("new-photos", "small_cnn", weights="none", cache="new.headstart")
+    >>> found = headstart.adapt("photos.headstart", "photos.headstart", domain=None)
+    """
+    started = time.monotonic()
+    options = taken("adapt", options or AdaptOptions(), named)
+    asked = None if options.method is None else as_list(options.method)
+    methods, notes = methods_asked(asked)
+    sides = find_sides(Path(source), None if target is None else Path(target), options)
+    domains, everything, more = _domains(sides, options)
+    name = Path(sides.target.name).name
+    with run_folder(Path(options.out) if options.out else Path(f"{name}.adapted")) as place:
+        before = tell_apart(domains.source, domains.target, domains.groups, seed=options.seed)
+        weights = importance_weights(before.probability, len(domains.source))
+        chosen = _adapt(methods, domains, weights, sides.class_names, options)
+        saved = _best(chosen, asked)
+        scores = {key: class_scores(one.adapted.model, everything, domains.n_classes) for key, one in chosen.items()}
+        answers = {key: one.argmax(axis=1) for key, one in scores.items() if one is not None}
+        judged = judge(answers, sides.truth, sides.groups[len(sides.y) :], options.seed)
+        summary = AdaptSummary(
+            source=sides.source.name,
+            target=sides.target.name,
+            backbone=sides.embedded.backbone,
+            tap=sides.embedded.tap,
+            class_names=sides.class_names,
+            n_source=len(domains.source),
+            n_target=len(everything),
+            n_labelled=int((sides.truth != NO_LABEL).sum()),
+            validation=options.validation,
+            apart=before.accuracy,
+            effective_size=effective_size(weights),
+            rows=[_row(one, domains, before.accuracy, judged.get(key), options) for key, one in chosen.items()],
+            saved=saved,
+            conclusion=conclude(judged, saved),
+            model=str(place.folder / MODEL),
+            predictions=str(place.folder / PREDICTIONS),
+            table=str(place.folder / TABLE),
+            page=str(place.folder / PAGE),
+            run=place.id,
+            notes=[*sides.notes, *notes, *more],
+            seconds=round(time.monotonic() - started, 3),
+        )
+        _write(place, summary, sides, chosen[saved], answers, scores[saved], _maps(domains, chosen[saved], options))
+        return replace(summary, notes=[*summary.notes, *place.finish()])
+
+
+def _domains(sides: Sides, options: AdaptOptions) -> tuple[Domains, _Floats, list[str]]:
+    """Return the domains that are adapted on, drawn where they are large, and features of all images of the target."""
+    generator, notes = np.random.default_rng(options.seed), []
+    rows = []
+    for name, n_images in (("source", len(sides.y)), ("target", len(sides.truth))):
+        drawn = np.arange(n_images)
+        if n_images > options.images:
+            drawn = np.sort(generator.choice(n_images, options.images, replace=False))
+            notes.append(f"adapted on {options.images} of the {name}'s {n_images} images (--images)")
+        rows.append(drawn)
+    everything = np.asarray(sides.of_target.features, np.float32)
+    domains = Domains(
+        source=np.asarray(sides.embedded.features.take(rows[0]), np.float32),
+        y=sides.y[rows[0]],
+        target=everything[rows[1]],
+        groups=sides.groups[np.concatenate([rows[0], len(sides.y) + rows[1]])],
+        n_classes=len(sides.class_names),
+    )
+    return domains, everything, notes
+
+
+def _adapt(
+    methods: Sequence[Any],
+    domains: Domains,
+    weights: npt.NDArray[np.float64],
+    class_names: list[str],
+    options: AdaptOptions,
+) -> dict[str, Chosen]:
+    rows = np.arange(len(domains.source))
+    folds = cross_validate(domains.y, domains.source_groups, rows, options.folds, options.seed, class_names)
+    counted = weights if options.validation == "weighted" else None
+    found = {}
+    with progress_bar("adapting", len(methods), unit="methods", show=options.progress) as advance:
+        for method in methods:
+            found[method.name] = adapt_by(method, domains, folds, counted=counted, seed=options.seed)
+            advance(1)
+    return found
+
+
+def _best(chosen: Mapping[str, Chosen], asked: Sequence[str] | None) -> str:
+    """Return the method that validates best of those asked for, or else of those that adapt."""
+    controls = {one.method.control for one in chosen.values()} | {SOURCE}
+    names = asked or [name for name in chosen if name not in controls]
+    return max(names, key=lambda name: chosen[name].validation)
+
+
+def _row(one: Chosen, domains: Domains, before: float, judged: Judged | None, options: AdaptOptions) -> AdaptRow:
+    adapted, n_source = one.adapted, len(domains.source)
+    rows = np.arange(n_source) if adapted.rows is None else adapted.rows
+    apart = before
+    if one.method.name != SOURCE:
+        groups = np.concatenate([domains.groups[:n_source][rows], domains.groups[n_source:]])
+        apart = tell_apart(
+            adapted.source, adapted.target, groups, weights=adapted.weights, seed=options.seed
+        ).accuracy
+    return AdaptRow(
+        name=one.method.name,
+        title=one.method.title,
+        control=one.method.control,
+        params=plain(dict(one.params)),
+        validation=one.validation,
+        apart=apart,
+        effective_size=None if adapted.weights is None else effective_size(adapted.weights),
+        scores=judged.scores if judged else {},
+        difference=judged.difference if judged else None,
+        p_adjusted=judged.p_adjusted if judged else None,
+        verdict=judged.verdict if judged else None,
+    )
+
+
+def _maps(domains: Domains, saved: Chosen, options: AdaptOptions) -> list[AdaptMap]:
+    """Return a few images of both domains as they were, and as the saved model sees them."""
+    generator = np.random.default_rng(options.seed)
+    shown = []
+    for source, target in ((domains.source, domains.target), (saved.adapted.source, saved.adapted.target)):
+        shown.append([one[np.sort(generator.permutation(len(one))[:_ON_MAP])] for one in (source, target)])
+    return [
+        AdaptMap(name=name, title=title, source=source, target=target)
+        for (name, title), (source, target) in zip(
+            (("before", "Before"), ("after", f"After: {saved.method.title}")), shown, strict=True
+        )
+    ]
+
+
+def _write(
+    place: RunPlace,
+    summary: AdaptSummary,
+    sides: Sides,
+    saved: Chosen,
+    answers: Mapping[str, _Rows],
+    scores: Any,
+    maps: Sequence[AdaptMap],
+) -> None:
+    names = np.array(sides.class_names, dtype=object)
+    table = pd.DataFrame({"path": sides.target.images.files["path"].to_pylist()})
+    table["label"], table["probability"] = names[answers[saved.method.name]], scores.max(axis=1)
+    table = table.assign(**{name: names[of_name] for name, of_name in answers.items()})
+    if summary.n_labelled:
+        table["true"] = sides.target.rows[sides.column].to_numpy()
+    write_atomically(place.part / PREDICTIONS, table.to_csv(index=False).encode())
+    rows = pd.DataFrame([_flat(row) for row in summary.rows])
+    write_atomically(place.part / TABLE, rows.to_csv(index=False).encode())
+    write_atomically(place.part / PAGE, render_adaptation(_page(summary, maps)).encode())
+    save_model(place.part / MODEL, saved.adapted.model, _card(summary, sides, saved))
+
+
+def _flat(row: AdaptRow) -> dict[str, Any]:
+    score, difference = row.scores.get(METRIC), row.difference
+    flat = {name: value for name, value in asdict(row).items() if name not in ("scores", "difference", "params")}
+    flat |= {"params": ", ".join(f"{name}={value}" for name, value in row.params.items())}
+    if score:
+        flat |= {METRIC: score.value, f"{METRIC}_low": score.low, f"{METRIC}_high": score.high}
+    if difference:
+        flat |= {"difference": difference.value, "difference_low": difference.low, "difference_high": difference.high}
+    return flat
+
+
+def _card(summary: AdaptSummary, sides: Sides, saved: Chosen) -> dict[str, Any]:
+    """Gather what `predict` needs beside the head, and where it comes from."""
+    store, row = sides.embedded.store, next(row for row in summary.rows if row.name == saved.method.name)
+    params = {"C": saved.params["C"]} if "C" in saved.params else {"hidden_sizes": [128]}
+    return {
+        "run": summary.run,
+        "task": "classify",
+        "class_names": sides.class_names,
+        "target": sides.column,
+        "head": saved.method.head,
+        "params": params,
+        "tap": sides.embedded.tap,
+        "embedding": store.key.as_dict(),
+        "weights_name": store.about["weights_name"],
+        "weights_source": store.about["weights_source"],
+        "scores": {
+            "selection": {"metric": METRIC, "score": row.validation, "split": f"{summary.validation} validation"},
+            "test": plain(row.scores),
+        },
+        "adaptation": {
+            "method": saved.method.name,
+            "params": plain(dict(saved.params)),
+            "source": summary.source,
+            "target": summary.target,
+            "n_source": summary.n_source,
+            "n_target": summary.n_target,
+        },
+    }
+
+
+def _page(summary: AdaptSummary, maps: Sequence[AdaptMap]) -> AdaptPage:
+    return AdaptPage(
+        title=f"From {summary.source} to {summary.target}",
+        rows=summary.rows,
+        maps=maps,
+        **{name: getattr(summary, name) for name in _ON_PAGE},
+    )
+
+
+_ON_PAGE = (
+    *("source", "target", "n_source", "n_target", "n_labelled", "validation", "apart", "effective_size"),
+    *("saved", "conclusion", "notes"),
+)
