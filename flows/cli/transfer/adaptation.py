@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 @with_options(AdaptOptions)
 def adapt(
     source: Annotated[Path, typer.Argument(help="Cache of labelled images.", show_default=False)],
-    target: Annotated[
-        Path | None, typer.Argument(help="Cache of images to predict; none with --domain.", show_default=False)
+    onto: Annotated[
+        Path | None,
+        typer.Argument(metavar="TARGET", help="Cache of images to predict; none with --domain.", show_default=False),
     ] = None,
     json: Json = False,
     **options: Any,
@@ -26,7 +27,7 @@ def adapt(
     """Fit heads on a labelled source for a target without labels, and save one."""
     from headstart.flows.transfer.adaptation import adapt as run_adapt
 
-    summary = run_adapt(source, target, options=AdaptOptions(**options, progress=True))
+    summary = run_adapt(source, onto, options=AdaptOptions(**options, progress=True))
     emit_json(summary) if json else show_adaptation(summary)
 
 
@@ -70,7 +71,8 @@ def _on_target(row: Any) -> list[str]:
 
 def _meanings(summary: "AdaptSummary") -> list[str]:
     lines = [
-        f"source: {CHOSEN_BY[summary.validation]}, %; it chose hyper-parameters and the model, no label of the target did",
+        f"source: {CHOSEN_BY[summary.validation]}, %; this chose",
+        "hyper-parameters and the model that is saved, and no label of the target did",
         f"apart: how often a classifier tells the domains apart, 50 % is chance; {_percent(summary.apart)} at first",
         f"weights: {summary.n_source} images of the source count as {summary.effective_size:.0f}",
     ]

@@ -22,7 +22,6 @@ from headstart.heads.prediction import class_scores
 from headstart.heads.report.transfer import AdaptMap, AdaptPage, AdaptRow, render_adaptation
 from headstart.heads.saving import save_model
 from headstart.heads.transfer.adaptation import (
-    METHODS,
     SOURCE,
     Chosen,
     Domains,
@@ -41,7 +40,7 @@ _Floats = npt.NDArray[np.float32]
 
 def adapt(
     source: str | Path,
-    target: str | Path | None = None,
+    onto: str | Path | None = None,
     *,
     options: AdaptOptions | None = None,
     **named: Unpack[AdaptKeywords],
@@ -55,8 +54,8 @@ def adapt(
     ----------
     source : path-like
         Cache of labelled images.
-    target : path-like, optional
-        Cache of the images to predict, embedded alike; None where `domain` tells them apart in the source's cache.
+    onto : path-like, optional
+        Cache of the target, the images to predict, embedded alike; None where `domain` tells both apart in one cache.
     options : AdaptOptions, optional
         All else that is asked for, see `flows.transfer.adaptation.options.AdaptOptions`.
     **named
@@ -73,14 +72,18 @@ def adapt(
 
     Examples
     --------
-    >>> summary = headstart.extract("new-photos", "small_cnn", weights="none", cache="new.headstart")
-    >>> found = headstart.adapt("photos.headstart", "photos.headstart", domain=None)
+    >>> images = headstart.open("photos.headstart").images
+    >>> images.assign(camera=["old", "new"] * 18).to_csv("cameras.csv", index=False)
+    >>> by = {"labels": "cameras.csv", "domain": "camera", "to": "new", "target": "label"}
+    >>> found = headstart.adapt("photos.headstart", method="coral", **by)
+    >>> [row.name for row in found.rows], found.saved, found.n_target
+    (['source', 'coral'], 'coral', 18)
     """
     started = time.monotonic()
     options = taken("adapt", options or AdaptOptions(), named)
     asked = None if options.method is None else as_list(options.method)
     methods, notes = methods_asked(asked)
-    sides = find_sides(Path(source), None if target is None else Path(target), options)
+    sides = find_sides(Path(source), None if onto is None else Path(onto), options)
     domains, everything, more = _domains(sides, options)
     name = Path(sides.target.name).name
     with run_folder(Path(options.out) if options.out else Path(f"{name}.adapted")) as place:
@@ -170,9 +173,7 @@ def _row(one: Chosen, domains: Domains, before: float, judged: Judged | None, op
     apart = before
     if one.method.name != SOURCE:
         groups = np.concatenate([domains.groups[:n_source][rows], domains.groups[n_source:]])
-        apart = tell_apart(
-            adapted.source, adapted.target, groups, weights=adapted.weights, seed=options.seed
-        ).accuracy
+        apart = tell_apart(adapted.source, adapted.target, groups, weights=adapted.weights, seed=options.seed).accuracy
     return AdaptRow(
         name=one.method.name,
         title=one.method.title,

@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from headstart.extractors.cache import EmbeddingCache, number_digests
+from headstart.extractors.images import label_columns
 from headstart.extractors.listing import UsableImages, read_usable
 from headstart.flows.errors import JobError
 from headstart.flows.problem import (
@@ -124,23 +125,30 @@ def _sides(source: Path, target: Path | None, options: AdaptOptions, notes: list
         return own, _read(target, AdaptOptions(), notes)
     if target is not None:
         raise JobError(f"--domain tells the domains of one cache apart; leave out {target}, or --domain")
-    if options.domain not in own.rows:
-        known = ", ".join(name for name in own.rows if name not in ("split", "group")) or "none"
-        raise JobError(f"{own.cache.path}: no column {options.domain!r} tells domains apart; there are {known}")
-    values = own.rows[options.domain].map(lambda value: None if pd.isna(value) else str(value))
-    known = sorted(set(values.dropna()))
-    if options.to is None or options.to not in known or len(known) < 2:
-        found = f"{options.domain} is {', '.join(known[:5])}{', …' if len(known) > 5 else ''}"
-        raise JobError(f"{own.cache.path}: which domain is the target? Say --to VALUE, of at least two; {found}")
-    others = [name for name in known if name != options.to]
+    return _by_column(own, options.domain, options.to, notes)
+
+
+def _by_column(both: Side, column: str, to: str | None, notes: list[str]) -> tuple[Side, Side]:
+    """Return the images of all other domains, and those of the one that is the target."""
+    place, found = both.cache.path, label_columns(both.rows)
+    if column not in found:
+        raise JobError(
+            f"{place}: no column {column!r} tells domains apart; there are {', '.join(found) or 'none'}: give one by a "
+            "manifest, or with --labels FILE"
+        )
+    names = [None if pd.isna(value) else str(value) for value in both.rows[column]]
+    known = sorted({name for name in names if name is not None})
+    if to not in known or len(known) < 2:
+        some = f"{', '.join(known[:5])}{', …' if len(known) > 5 else ''}"
+        raise JobError(f"{place}: which of at least two domains is the target? Say --to VALUE; {column} is {some}")
+    others = [name for name in known if name != to]
     if len(others) > 1:
         notes.append(f"the source is {len(others)} domains together: {', '.join(others[:5])}")
-    rows = own.rows.drop(columns=options.domain)
-    both = [
-        Side(name, own.cache, rows, own.images).keep(mask.to_numpy())
-        for name, mask in ((" + ".join(others), values.isin(others)), (options.to, values == options.to))
-    ]
-    return both[0], both[1]
+    rows = both.rows.drop(columns=column)
+    is_target, is_source = np.array([name == to for name in names]), np.array([name in others for name in names])
+    sides = ((" + ".join(others[:3]), is_source), (str(to), is_target))
+    own, other = (Side(name, both.cache, rows, both.images).keep(mask) for name, mask in sides)
+    return own, other
 
 
 def _read(place: Path, options: AdaptOptions, notes: list[str]) -> Side:
@@ -178,8 +186,8 @@ def _common_embedding(own: Side, other: Side, options: AdaptOptions, notes: list
     common = [one for one in found if (one.store.key.id, one.tap) in known]
     if not common:
         raise JobError(
-            f"{own.cache.path} and {other.cache.path} have no embeddings in common ({_named(found)}; {_named(theirs)}); "
-            "extract both with the same backbone, weights and options"
+            f"{own.cache.path} ({_named(found)}) and {other.cache.path} ({_named(theirs)}) have no embeddings in "
+            "common; extract both with the same backbone, weights and options"
         )
     one = only_embedding(common, options.tap, own.cache.path, lambda one: f"--key {one.store.key.id} --tap {one.tap}")
     return one, known[one.store.key.id, one.tap]

@@ -9,7 +9,7 @@ from headstart.heads.report.transfer import AdaptRow
 @dataclass(frozen=True, kw_only=True, repr=False)
 class AdaptSummary(
     JobResult,
-    says="{saved} of {rows:n method} adapted from {source} to {target:}, {backbone} · {tap}\nmodel {model}, page {page}",
+    says="{saved} of {rows:n method} adapted from {source} to {target}, {backbone} · {tap}\nmodel {model}\npage {page}",
     tables=("rows", "predictions"),
     columns=("name", "control", "validation", "apart", "effective_size", "scores", "difference", "verdict"),
 ):

@@ -108,7 +108,7 @@ def _moments(X: NDArray[Any]) -> tuple[Doubles, Doubles]:
 
 
 def _power(covariance: Doubles, added: float, exponent: float) -> Doubles:
-    """Return a power of a covariance plus a multiple of the identity; without that, only of directions with a length."""
+    """Return a power of a covariance plus a multiple of the identity; directions without any length stay at 0."""
     values, vectors = np.linalg.eigh(covariance)
     least = len(values) * np.finfo(np.float64).eps * max(float(values.max(initial=0.0)), _TINY)
     kept = values + added > least

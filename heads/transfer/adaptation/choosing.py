@@ -41,7 +41,9 @@ class Chosen:
     adapted: Adapted
 
 
-def adapt_by(method: Method, domains: Domains, folds: Folds, *, counted: Doubles | None = None, seed: int = 0) -> Chosen:
+def adapt_by(
+    method: Method, domains: Domains, folds: Folds, *, counted: Doubles | None = None, seed: int = 0
+) -> Chosen:
     """Adapt by one method, its hyper-parameters chosen on the source's folds.
 
     Parameters

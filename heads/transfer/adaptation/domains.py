@@ -144,7 +144,10 @@ def _cross_entropy(probability: Doubles, is_target: NDArray[Any], counted: Doubl
 
 
 def _balanced(probability: Doubles, is_target: NDArray[Any], counted: Doubles) -> float:
-    """Return the mean accuracy of both domains, where each counts as much as the other when it is decided."""
-    share = np.average(is_target, weights=counted)
-    right = (probability > share) == (is_target == 1)
-    return float(np.mean([np.average(right[is_target == at], weights=counted[is_target == at]) for at in (0, 1)]))
+    """Return the mean accuracy of both domains, each decided as if both had as many images; at least .5.
+
+    Of domains whose means were made equal, a fold is told worse than by chance: what the others lack, it has.
+    """
+    right = (probability > np.average(is_target, weights=counted)) == (is_target == 1)
+    shares = [np.average(right[is_target == at], weights=counted[is_target == at]) for at in (0, 1)]
+    return max(0.5, float(np.mean(shares)))

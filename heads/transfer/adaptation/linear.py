@@ -1,4 +1,4 @@
-"""Linear head on aligned domains: every strength validated at once, and folded so that it takes the target's features."""
+"""Linear head on aligned domains: every strength validated at once, then folded to take the target's own features."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def _judge(aligned: Aligned, domains: Domains, folds: Folds, seed: int) -> Doubl
     rows = np.arange(n_source) if aligned.rows is None else aligned.rows
     place = np.full(n_source, -1)
     place[rows] = np.arange(len(rows))
-    own = [tuple(place[part][place[part] >= 0] for part in fold) for fold in folds]
+    own = [(place[fit][place[fit] >= 0], place[scored][place[scored] >= 0]) for fit, scored in folds]
     X, y = aligned.source.astype(np.float32), domains.y[rows]
     right = np.full((len(STRENGTHS), n_source), np.nan)
     if aligned.weights is None:

@@ -10,7 +10,7 @@ from headstart.heads.errors import DataError
 from headstart.heads.transfer.adaptation.alignment import align_correlations, align_subspaces, leave, standardise
 from headstart.heads.transfer.adaptation.linear import linear_candidates
 from headstart.heads.transfer.adaptation.networks import network_candidates
-from headstart.heads.transfer.adaptation.transport import has_transport, transport
+from headstart.heads.transfer.adaptation.transport import has_transport, move_by_transport
 from headstart.heads.transfer.adaptation.weighting import weigh
 
 if TYPE_CHECKING:
@@ -54,9 +54,9 @@ def _linear(name: str, title: str, align: Any, grid: Sequence[dict[str, Any]] = 
     return Method(name=name, title=title, control=control, head="logreg", candidates=made)
 
 
-def _network(name: str, title: str, kind: Any, weight: float = 1.0) -> Method:
+def _network(name: str, title: str, kind: Any) -> Method:
     control = SOURCE if name == NETWORK else NETWORK
-    made = partial(network_candidates, kind, [{**rate, "weight": weight} for rate in _RATES])
+    made = partial(network_candidates, kind, _RATES)
     return Method(name=name, title=title, control=control, head="mlp", candidates=made)
 
 
@@ -68,10 +68,10 @@ METHODS = {
         _linear("coral", "CORAL: the source gets the target's covariance", align_correlations, _RIDGES),
         _linear("subspace", "subspace alignment: principal directions turned", align_subspaces, _DIMENSIONS),
         _linear("weights", "importance weights by a classifier of domains", weigh),
-        _linear(TRANSPORT, "optimal transport of the source onto the target", transport),
+        _linear(TRANSPORT, "optimal transport of the source onto the target", move_by_transport),
         _network(NETWORK, "source only, a small network", "none"),
         _network("dann", "DANN: a network whose features hide the domain", "adversarial"),
-        _network("deep-coral", "Deep CORAL: a network with equal covariances", "correlation", weight=100.0),
+        _network("deep-coral", "Deep CORAL: a network with equal covariances", "correlation"),
     )
 }
 """Methods by name; each stands behind its control."""

@@ -56,13 +56,13 @@ class Reversal(torch.autograd.Function):
     """Identity whose gradient is turned round and multiplied by a strength."""
 
     @staticmethod
-    def forward(ctx: Any, features: Tensor, strength: float) -> Tensor:  # type: ignore[override]  # torch's has *args
+    def forward(ctx: Any, features: Tensor, strength: float) -> Tensor:
         """Return the features as they are."""
         ctx.strength = strength
         return features.view_as(features)
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]  # torch's says Any
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
         """Return the gradient times minus the strength."""
         return -ctx.strength * gradients[0], None
 
@@ -179,7 +179,7 @@ def _train(recipe: NetworkRecipe, source: Tensor, y: Tensor, target: Tensor, n_c
 
 
 def _confusion(judge: Layers, source: Tensor, target: Tensor, strength: float) -> Tensor:
-    """Return the cross-entropy of a classifier of domains, which learns to lower it while the features learn to raise it."""
+    """Return the cross-entropy of a classifier of domains, which it learns to lower, and the features to raise."""
     both = Reversal.apply(torch.cat([source, target]), strength)
     is_target = torch.cat([torch.zeros(len(source), dtype=torch.int64), torch.ones(len(target), dtype=torch.int64)])
     return cross_entropy(forward(judge, both), is_target)

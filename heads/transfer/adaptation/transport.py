@@ -24,7 +24,7 @@ def has_transport() -> bool:
     return find_spec("ot") is not None
 
 
-def transport(domains: Domains) -> Aligned:
+def move_by_transport(domains: Domains) -> Aligned:
     """Move each image of the source to the mean of the images of the target that its mass goes to, at least cost.
 
     The plan is exact and has no parameter; the cost is the squared distance of features standardised by the source. Of
