@@ -19,7 +19,7 @@ def adapt(
     source: Annotated[Path, typer.Argument(help="Cache of labelled images.", show_default=False)],
     onto: Annotated[
         Path | None,
-        typer.Argument(metavar="TARGET", help="Cache of images to predict; none with --domain.", show_default=False),
+        typer.Argument(metavar="{target}", help="Cache of images to predict; none with --domain.", show_default=False),
     ] = None,
     json: Json = False,
     **options: Any,
@@ -32,8 +32,8 @@ def adapt(
 
 
 CHOSEN_BY = {
-    "source": "accuracy on images of the source that were left out, not weighed",
-    "weighted": "the same, images weighed as if they were of the target",
+    "source": "accuracy on left-out images of the source, %",
+    "weighted": "accuracy on left-out images of the source, weighed as the target's, %",
 }
 
 
@@ -71,15 +71,15 @@ def _on_target(row: Any) -> list[str]:
 
 def _meanings(summary: "AdaptSummary") -> list[str]:
     lines = [
-        f"source: {CHOSEN_BY[summary.validation]}, %; this chose",
-        "hyper-parameters and the model that is saved, and no label of the target did",
-        f"apart: how often a classifier tells the domains apart, 50 % is chance; {_percent(summary.apart)} at first",
-        f"weights: {summary.n_source} images of the source count as {summary.effective_size:.0f}",
+        f"source: {CHOSEN_BY[summary.validation]}:",
+        "        it chose hyper-parameters and the model; no label of the target did",
+        "apart:  how often a linear classifier tells the domains apart (chance: 50 %)",
+        f"weights: {summary.n_source} images of the source then count as {summary.effective_size:.0f}",
     ]
     if summary.n_labelled:
         lines.append(
-            f"target: accuracy on its {summary.n_labelled} labels, looked at once, at the end; "
-            "− control: on the same images, = is chance"
+            f"target: accuracy on its {summary.n_labelled} labels, looked at once, at the end; − control:\n"
+            "        difference on the same images, + better, - worse, = no more than chance"
         )
     return lines
 

@@ -79,23 +79,23 @@ def judge(found: Mapping[str, _Classes], truth: _Classes, groups: npt.NDArray[An
 
 
 def conclude(judged: Mapping[str, Judged], saved: str) -> str:
-    """Return in one or two sentences which methods beat their control, and whether the one that is saved did."""
+    """Return in few words which methods beat their control, and whether the one that is saved did."""
     if not judged:
         return (
-            "The target has no labels, so nothing here says whether adapting helped: label a few of its images, and "
-            "give them to the target's cache, or to predict and look."
+            "The target has no labels, so nothing here tells whether adapting helped: label a few of its images, "
+            "extract them again, and run this once more."
         )
-    of = {
-        verdict: [name for name, one in judged.items() if one.verdict == verdict and name not in _controls()]
-        for verdict in ("better", "no different", "worse")
-    }
-    words = {"better": "beat their control", "no different": "did not beyond chance", "worse": "did worse than it"}
-    parts = [f"{', '.join(names)} {words[verdict]}" for verdict, names in of.items() if names]
-    text = f"On the target's labels, used once: {'; '.join(parts) or 'only controls were asked for'}."
-    if judged[saved].verdict in ("no different", "worse") and saved not in _controls():
-        text += f" {saved}, which is saved, is no better than {METHODS[saved].control}, which never saw the target."
+    controls = {method.control for method in METHODS.values()}
+    adapted = {name: one.verdict for name, one in judged.items() if name not in controls}
+    words = {"better": "better than its control", "no different": "no different beyond chance", "worse": "worse"}
+    parts = [
+        f"{words[verdict]}: {', '.join(names)}"
+        for verdict in words
+        if (names := [name for name, found in adapted.items() if found == verdict])
+    ]
+    if not parts:
+        return "Only controls were asked for."
+    text = f"By the target's labels, used once: {'; '.join(parts)}."
+    if adapted.get(saved, "better") != "better":
+        text += f" What is saved, {saved}, is no better than {METHODS[saved].control}, which never saw the target."
     return text
-
-
-def _controls() -> set[str | None]:
-    return {method.control for method in METHODS.values()}

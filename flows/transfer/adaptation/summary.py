@@ -65,3 +65,7 @@ class AdaptSummary(
     run: str
     notes: list[str]
     seconds: float
+
+    @property
+    def _names(self) -> tuple[str, ...]:
+        return ("path", "label", "true", *(row.name for row in self.rows))
