@@ -7,7 +7,7 @@ digits, mnist   scikit-learn's digits and MNIST's, which other people wrote and 
 digits, dim     scikit-learn's digits, and others of them dimmed, blurred and on a grey page: no download.
 photos, dusk    photographs in train/ and val/ (a folder a class), those of val/ darkened, blurred and without colour.
 
-Features are plain pixels for digits and, where a folder of weights is given, those of mobilenet_v2. Labels of the
+Features are 8 × 8 grey pixels for digits and, where a folder of weights is given, those of mobilenet_v2. Labels of the
 target are looked at once, by the job itself; each difference is on the same images, with McNemar's test and Holm's
 correction.
 """
@@ -20,10 +20,23 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from PIL import Image, ImageFilter
+
+from headstart.extractors.spec import Preprocessing
 
 ENCODER = ("mobilenet_v2", "mobilenet_v2-imagenet.pth")
 _SIDE = 32
+
+
+class Small(torch.nn.Module):
+    """The image itself, grey and of 8 × 8 pixels, as scikit-learn's digits are."""
+
+    preprocessing = Preprocessing(resize=8, crop=(8, 8), mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Return 64 numbers an image."""
+        return images.mean(dim=1).flatten(1)
 
 
 def write(folder: Path, images: Iterator[tuple[str, Image.Image]]) -> Path:
@@ -74,16 +87,17 @@ def compare(source: Path, target: Path, options: argparse.Namespace, room: Path,
     from headstart.flows import extract
     from headstart.flows.transfer.adaptation import adapt
 
-    name, file = ENCODER if encoder else ("pixels", "")
+    name, file = ENCODER if encoder else ("bench_adapt:Small", "")
     weights = str(options.weights / file) if encoder else "default"
-    caches = [room / f"{folder.name}-{name}.headstart" for folder in (source, target)]
+    side = "network" if encoder else "pixels"
+    caches = [room / f"{folder.name}-{side}.headstart" for folder in (source, target)]
     for folder, cache in zip((source, target), caches, strict=True):
         if not cache.exists():
             extract(folder, name, weights=weights, cache=cache, precision="fp32", workers=1)
-    by = {"validation": options.validation, "seed": options.seed, "out": room / f"{source.name}-{target.name}-{name}"}
+    by = {"validation": options.validation, "seed": options.seed, "out": room / f"{source.name}-{target.name}-{side}"}
     found = adapt(*caches, method=options.method, **by)
     return {
-        "backbone": name,
+        "features": name if encoder else "8 × 8 pixels",
         "n_source": found.n_source,
         "n_target": found.n_target,
         "apart": round(found.apart, 4),
@@ -111,7 +125,7 @@ def show(results: dict[str, dict[str, Any]]) -> None:
     """Print a table for people, 80 columns wide."""
     for name, found in results.items():
         print(
-            f"{name}, {found['backbone']}: {found['n_source']} → {found['n_target']} images, told apart "
+            f"{name}, {found['features']}: {found['n_source']} → {found['n_target']} images, told apart "
             f"{100 * found['apart']:.1f} %, {found['seconds']:.0f} s"
         )
         for method, row in found["methods"].items():

@@ -75,9 +75,9 @@ def align_correlations(domains: Domains, *, ridge: float) -> Aligned:
     source, target = (np.asarray(one, np.float64) for one in (domains.source, domains.target))
     centre = target.mean(axis=0)
     source = source - source.mean(axis=0)
-    covariances = [np.atleast_2d(np.cov(one, rowvar=False)) for one in (source, target)]
-    added = ridge * float(np.mean([np.trace(one) / len(one) for one in covariances]))
-    moved = source @ _power(covariances[0], added, -0.5) @ _power(covariances[1], added, 0.5)
+    own, other = domains.spectra
+    added = ridge * float(np.mean([values.mean() for values, _ in (own, other)]))
+    moved = _times_power(_times_power(source, *own, added, -0.5), *other, added, 0.5)
     return Aligned(source=moved, centre=centre)
 
 
@@ -107,14 +107,13 @@ def _moments(X: NDArray[Any]) -> tuple[Doubles, Doubles]:
     return rows.mean(axis=0), np.where(spread > 0, spread, 1.0)
 
 
-def _power(covariance: Doubles, added: float, exponent: float) -> Doubles:
-    """Return a power of a covariance plus a multiple of the identity; directions without any length stay at 0."""
-    values, vectors = np.linalg.eigh(covariance)
+def _times_power(X: Doubles, values: Doubles, vectors: Doubles, added: float, exponent: float) -> Doubles:
+    """Return X times a power of a covariance plus a multiple of the identity; directions without length stay at 0."""
     least = len(values) * np.finfo(np.float64).eps * max(float(values.max(initial=0.0)), _TINY)
     kept = values + added > least
     raised = np.zeros_like(values)
     raised[kept] = (np.maximum(values[kept], 0.0) + added) ** exponent
-    return np.asarray((vectors * raised) @ vectors.T)
+    return np.asarray(((X @ vectors) * raised) @ vectors.T)
 
 
 def _directions(X: Doubles, k: int) -> Doubles:

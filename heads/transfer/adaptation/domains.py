@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -61,6 +62,12 @@ class Domains:
                     f"the {name} has {len(rows)} images, expected at least {FEWEST}: its mean and spread could not be "
                     "told; add images"
                 )
+
+    @cached_property
+    def spectra(self) -> list[tuple[Doubles, Doubles]]:
+        """Eigenvalues and eigenvectors of both covariances, which take longer than all that is made of them."""
+        each = (np.cov(one.astype(np.float64), rowvar=False) for one in (self.source, self.target))
+        return [(found.eigenvalues, found.eigenvectors) for found in map(np.linalg.eigh, map(np.atleast_2d, each))]
 
     @property
     def source_groups(self) -> NDArray[np.intp]:
