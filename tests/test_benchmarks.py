@@ -261,3 +261,14 @@ def test_the_benchmark_of_rankings_holds_every_order_against_the_sweeps(
     assert "static, by published accuracy" in found["orders"]
     assert all(-1 <= one["tau"] <= 1 and 0 <= one["lost"] < 1 for one in found["orders"].values())
     assert found["best"] > 0.5
+
+
+def test_the_benchmark_of_adaptation_sets_each_method_beside_its_control(capsys: pytest.CaptureFixture[str]) -> None:
+    found = report("bench_adapt", capsys, "--digits", "200", "--method", "standardise", "weights")["digits → dim"]
+    assert (found["n_source"], found["n_target"], found["features"]) == (200, 200, "8 × 8 pixels")
+    methods = found["methods"]
+    assert list(methods) == ["source", "standardise", "weights"]
+    low, high = methods["standardise"]["difference"][1:]
+    assert 0.3 < low < high, "dimmed digits are told where their own mean and deviation are taken"
+    assert methods["standardise"]["apart"] < found["apart"] == methods["source"]["apart"]
+    assert methods["weights"]["counts_as"] < 200

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headstart.heads.report import ABSENT, ScoreRow, params_text, render
-from headstart.heads.report.charts import map_chart, project
+from headstart.heads.report.charts import PALETTE, map_chart, project
 from headstart.heads.scoring import Difference
 
 
@@ -97,6 +97,7 @@ def render_adaptation(page: AdaptPage) -> str:
         page=page,
         cells=[_cells(row) for row in page.rows],
         maps=[{"title": one.title, "chart": _chart(one, page)} for one in page.maps],
+        domains=list(zip((page.source, page.target), PALETTE, strict=False)),
         before=_percent(page.apart),
         after=_percent(after.apart),
     )
