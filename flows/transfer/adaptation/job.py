@@ -2,25 +2,23 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Unpack
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
-from headstart.extractors.atomic import write_atomically
 from headstart.flows.options import as_list, taken
-from headstart.flows.output import RunPlace, plain, progress_bar, run_folder
+from headstart.flows.output import plain, progress_bar, run_folder
+from headstart.flows.transfer.adaptation.files import MODEL, PAGE, PREDICTIONS, TABLE, draw_maps, write_files
 from headstart.flows.transfer.adaptation.options import AdaptKeywords, AdaptOptions
-from headstart.flows.transfer.adaptation.scoring import METRIC, Judged, conclude, judge
+from headstart.flows.transfer.adaptation.scoring import Judged, conclude, judge
 from headstart.flows.transfer.adaptation.sides import NO_LABEL, Sides, find_sides
 from headstart.flows.transfer.adaptation.summary import AdaptSummary
 from headstart.heads.folds import cross_validate
 from headstart.heads.prediction import class_scores
-from headstart.heads.report.transfer import AdaptMap, AdaptPage, AdaptRow, render_adaptation
-from headstart.heads.saving import save_model
+from headstart.heads.report.transfer import AdaptRow
 from headstart.heads.transfer.adaptation import (
     SOURCE,
     Chosen,
@@ -32,9 +30,7 @@ from headstart.heads.transfer.adaptation import (
     tell_apart,
 )
 
-MODEL, PREDICTIONS, TABLE, PAGE = "model", "predictions.csv", "methods.csv", "adapted.html"
-_ON_MAP = 300  # images of each domain
-_Rows = npt.NDArray[np.intp]
+_FEW = 30  # images, with fewer of which an accuracy is uncertain by a tenth and more
 _Floats = npt.NDArray[np.float32]
 
 
@@ -91,8 +87,8 @@ def adapt(
         weights = importance_weights(before.probability, len(domains.source))
         chosen = _adapt(methods, domains, weights, sides.class_names, options)
         saved = _best(chosen, asked)
-        scores = {key: class_scores(one.adapted.model, everything, domains.n_classes) for key, one in chosen.items()}
-        answers = {key: one.argmax(axis=1) for key, one in scores.items() if one is not None}
+        scores = {key: _asked(one, everything, domains.n_classes) for key, one in chosen.items()}
+        answers = {key: one.argmax(axis=1) for key, one in scores.items()}
         judged = judge(answers, sides.truth, sides.groups[len(sides.y) :], options.seed)
         summary = AdaptSummary(
             source=sides.source.name,
@@ -114,10 +110,11 @@ def adapt(
             table=str(place.folder / TABLE),
             page=str(place.folder / PAGE),
             run=place.id,
-            notes=[*sides.notes, *notes, *more],
+            notes=[*sides.notes, *notes, *more, *_doubts(effective_size(weights), options)],
             seconds=round(time.monotonic() - started, 3),
         )
-        _write(place, summary, sides, chosen[saved], answers, scores[saved], _maps(domains, chosen[saved], options))
+        maps = draw_maps(domains, chosen[saved], options.seed)
+        write_files(place, summary, sides, chosen[saved], answers, scores[saved], maps)
         return replace(summary, notes=[*summary.notes, *place.finish()])
 
 
@@ -142,6 +139,16 @@ def _domains(sides: Sides, options: AdaptOptions) -> tuple[Domains, _Floats, lis
     return domains, everything, notes
 
 
+def _doubts(n_effective: float, options: AdaptOptions) -> list[str]:
+    if options.validation == "source" or n_effective >= _FEW:
+        return []
+    hardly = (
+        f"weights leave the source as much as {n_effective:.0f} images would say: the domains hardly overlap, and a "
+        "weighted validation is little more than chance (--validation source)"
+    )
+    return [hardly]
+
+
 def _adapt(
     methods: Sequence[Any],
     domains: Domains,
@@ -157,6 +164,13 @@ def _adapt(
         for method in methods:
             found[method.name] = adapt_by(method, domains, folds, counted=counted, seed=options.seed)
             advance(1)
+    return found
+
+
+def _asked(one: Chosen, X: _Floats, n_classes: int) -> npt.NDArray[np.float64]:
+    """Return the probability of each class, which every method's head gives."""
+    found = class_scores(one.adapted.model, X, n_classes)
+    assert found is not None  # noqa: S101 - for the type checker: both kinds of heads give them
     return found
 
 
@@ -187,95 +201,3 @@ def _row(one: Chosen, domains: Domains, before: float, judged: Judged | None, op
         p_adjusted=judged.p_adjusted if judged else None,
         verdict=judged.verdict if judged else None,
     )
-
-
-def _maps(domains: Domains, saved: Chosen, options: AdaptOptions) -> list[AdaptMap]:
-    """Return a few images of both domains as they were, and as the saved model sees them."""
-    generator = np.random.default_rng(options.seed)
-    shown = []
-    for source, target in ((domains.source, domains.target), (saved.adapted.source, saved.adapted.target)):
-        shown.append([one[np.sort(generator.permutation(len(one))[:_ON_MAP])] for one in (source, target)])
-    return [
-        AdaptMap(name=name, title=title, source=source, target=target)
-        for (name, title), (source, target) in zip(
-            (("before", "Before"), ("after", f"After: {saved.method.title}")), shown, strict=True
-        )
-    ]
-
-
-def _write(
-    place: RunPlace,
-    summary: AdaptSummary,
-    sides: Sides,
-    saved: Chosen,
-    answers: Mapping[str, _Rows],
-    scores: Any,
-    maps: Sequence[AdaptMap],
-) -> None:
-    names = np.array(sides.class_names, dtype=object)
-    table = pd.DataFrame({"path": sides.target.images.files["path"].to_pylist()})
-    table["label"], table["probability"] = names[answers[saved.method.name]], scores.max(axis=1)
-    table = table.assign(**{name: names[of_name] for name, of_name in answers.items()})
-    if summary.n_labelled:
-        table["true"] = sides.target.rows[sides.column].to_numpy()
-    write_atomically(place.part / PREDICTIONS, table.to_csv(index=False).encode())
-    rows = pd.DataFrame([_flat(row) for row in summary.rows])
-    write_atomically(place.part / TABLE, rows.to_csv(index=False).encode())
-    write_atomically(place.part / PAGE, render_adaptation(_page(summary, maps)).encode())
-    save_model(place.part / MODEL, saved.adapted.model, _card(summary, sides, saved))
-
-
-def _flat(row: AdaptRow) -> dict[str, Any]:
-    score, difference = row.scores.get(METRIC), row.difference
-    flat = {name: value for name, value in asdict(row).items() if name not in ("scores", "difference", "params")}
-    flat |= {"params": ", ".join(f"{name}={value}" for name, value in row.params.items())}
-    if score:
-        flat |= {METRIC: score.value, f"{METRIC}_low": score.low, f"{METRIC}_high": score.high}
-    if difference:
-        flat |= {"difference": difference.value, "difference_low": difference.low, "difference_high": difference.high}
-    return flat
-
-
-def _card(summary: AdaptSummary, sides: Sides, saved: Chosen) -> dict[str, Any]:
-    """Gather what `predict` needs beside the head, and where it comes from."""
-    store, row = sides.embedded.store, next(row for row in summary.rows if row.name == saved.method.name)
-    params = {"C": saved.params["C"]} if "C" in saved.params else {"hidden_sizes": [128]}
-    return {
-        "run": summary.run,
-        "task": "classify",
-        "class_names": sides.class_names,
-        "target": sides.column,
-        "head": saved.method.head,
-        "params": params,
-        "tap": sides.embedded.tap,
-        "embedding": store.key.as_dict(),
-        "weights_name": store.about["weights_name"],
-        "weights_source": store.about["weights_source"],
-        "scores": {
-            "selection": {"metric": METRIC, "score": row.validation, "split": f"{summary.validation} validation"},
-            "test": plain(row.scores),
-        },
-        "adaptation": {
-            "method": saved.method.name,
-            "params": plain(dict(saved.params)),
-            "source": summary.source,
-            "target": summary.target,
-            "n_source": summary.n_source,
-            "n_target": summary.n_target,
-        },
-    }
-
-
-def _page(summary: AdaptSummary, maps: Sequence[AdaptMap]) -> AdaptPage:
-    return AdaptPage(
-        title=f"From {summary.source} to {summary.target}",
-        rows=summary.rows,
-        maps=maps,
-        **{name: getattr(summary, name) for name in _ON_PAGE},
-    )
-
-
-_ON_PAGE = (
-    *("source", "target", "n_source", "n_target", "n_labelled", "validation", "apart", "effective_size"),
-    *("saved", "conclusion", "notes"),
-)

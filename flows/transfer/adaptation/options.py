@@ -35,7 +35,7 @@ class AdaptOptions:
     backbone, tap, key
         Which embeddings are meant, where both caches have several in common.
     images : int
-        Most images of each domain that are adapted on, drawn by class in the source; all of the target are predicted.
+        Most images of each domain that are adapted on, drawn at random; all of the target are predicted.
     folds : int
         Folds of the source.
     seed : int
@@ -59,7 +59,7 @@ class AdaptOptions:
     backbone: Annotated[str | None, Option("Embeddings of this backbone.", unset="the only one")] = None
     tap: Annotated[str | None, Option("Of this layer.", unset="the only one")] = None
     key: Annotated[str | None, Option("Embeddings of this key.", unset="the only one")] = None
-    images: Annotated[int, Option("Most images of each domain that are adapted on.", least=20)] = 10_000
+    images: Annotated[int, Option("Most images of each domain that are adapted on.", least=20)] = 5_000
     folds: Annotated[int, Option("Folds of the source.", least=2)] = 3
     seed: Annotated[int, Option("Of folds, draws and networks.", least=0, below=2**32)] = 0
     out: Annotated[str | Path | None, Option("Folder for what is made.", unset="TARGET.adapted")] = None

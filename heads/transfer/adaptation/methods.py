@@ -88,7 +88,7 @@ def methods_asked(names: Sequence[str] | None) -> tuple[list[Method], list[str]]
     Raises
     ------
     DataError
-        A name is unknown.
+        A name is unknown, or its library is not installed.
     """
     for name in names or ():
         if name not in METHODS:
@@ -96,7 +96,9 @@ def methods_asked(names: Sequence[str] | None) -> tuple[list[Method], list[str]]
     wanted = set(names or METHODS) | {SOURCE}
     wanted |= {control for name in wanted if (control := METHODS[name].control)}
     notes = []
-    if names is None and not has_transport():
+    if TRANSPORT in wanted and not has_transport():
+        if names is not None:
+            raise DataError(f"{TRANSPORT} needs POT; run 'pip install headstart[transport]', or leave the method out")
         wanted.discard(TRANSPORT)
         notes.append("optimal transport is left out: POT is not installed (headstart[transport])")
     return [method for name, method in METHODS.items() if name in wanted], notes

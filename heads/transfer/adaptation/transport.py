@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from headstart.heads.errors import DataError
 from headstart.heads.transfer.adaptation.alignment import Aligned
 
 if TYPE_CHECKING:
@@ -30,18 +29,11 @@ def move_by_transport(domains: Domains) -> Aligned:
     The plan is exact and has no parameter; the cost is the squared distance of features standardised by the source. Of
     more than `MOST_TRANSPORTED` images, as many are drawn from each domain, the same ones each time.
 
-    Raises
-    ------
-    DataError
-        POT is not installed.
-
     References
     ----------
     Courty, Flamary, Tuia & Rakotomamonjy, "Optimal transport for domain adaptation", TPAMI 39, 2017 (equation 9,
     barycentric mapping). Flamary et al., "POT: Python optimal transport", JMLR 22, 2021.
     """
-    if not has_transport():
-        raise DataError("optimal transport needs POT; run 'pip install headstart[transport]', or leave the method out")
     import ot  # type: ignore[import-not-found, unused-ignore]  # noqa: PLC0415 - optional, and slow to import
 
     rows, others = (_drawn(len(one)) for one in (domains.source, domains.target))

@@ -197,6 +197,8 @@ def test_weighted_validation_and_a_smaller_draw_are_said(caches: tuple[Path, Pat
         "adapted on 30 of the source's 60 images (--images)",
         "adapted on 30 of the target's 45 images (--images)",
     ]
+    assert found.effective_size < 30
+    assert "a weighted validation is little more than chance" in found.notes[2]
     assert "weighed as if it were of the target" in Path(found.page).read_text()
 
 

@@ -14,7 +14,6 @@ from headstart.heads.transfer.adaptation.adapted import Adapted, Candidate
 from headstart.heads.transfer.adaptation.alignment import Aligned
 from headstart.heads.transfer.adaptation.linear import STRENGTHS, linear_candidates
 from headstart.heads.transfer.adaptation.methods import _RATES
-from headstart.heads.transfer.adaptation.transport import move_by_transport
 
 
 @pytest.fixture(scope="module")
@@ -126,6 +125,5 @@ def test_without_pot_transport_is_left_out_and_said(monkeypatch: pytest.MonkeyPa
     methods, notes = methods_asked(None)
     assert "transport" not in [one.name for one in methods]
     assert "headstart[transport]" in notes[0]
-    monkeypatch.setattr("headstart.heads.transfer.adaptation.transport.has_transport", lambda: False)
-    with pytest.raises(DataError, match=r"run 'pip install headstart\[transport\]'"):
-        move_by_transport(None)  # type: ignore[arg-type]  # it is not looked at
+    with pytest.raises(DataError, match=r"transport needs POT; run 'pip install headstart\[transport\]'"):
+        methods_asked(["transport"])
