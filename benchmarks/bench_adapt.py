@@ -121,21 +121,20 @@ def _row(row: Any) -> dict[str, Any]:
     }
 
 
-def show(results: dict[str, dict[str, Any]]) -> None:
-    """Print a table for people, 80 columns wide."""
-    for name, found in results.items():
-        print(
-            f"{name}, {found['features']}: {found['n_source']} → {found['n_target']} images, told apart "
-            f"{100 * found['apart']:.1f} %, {found['seconds']:.0f} s"
-        )
-        for method, row in found["methods"].items():
-            value, low, high = (100 * one for one in row["target"])
-            beside = f"  {method:<12}{100 * row['source']:>6.1f}{100 * row['apart']:>7.1f}"
-            text = f"{beside}  {value:>5.1f} [{low:.1f}, {high:.1f}]"
-            if row["difference"]:
-                value, low, high = (100 * one for one in row["difference"])
-                text = f"{text:<48}{value:>+6.1f} [{low:+.1f}, {high:+.1f}] {row['verdict']}"
-            print(text)
+def show(name: str, found: dict[str, Any]) -> None:
+    """Print a pair for people, 80 columns wide, as soon as it is there."""
+    print(
+        f"{name}, {found['features']}: {found['n_source']} → {found['n_target']} images, told apart "
+        f"{100 * found['apart']:.1f} %, {found['seconds']:.0f} s"
+    )
+    for method, row in found["methods"].items():
+        value, low, high = (100 * one for one in row["target"])
+        beside = f"  {method:<12}{100 * row['source']:>6.1f}{100 * row['apart']:>7.1f}"
+        text = f"{beside}  {value:>5.1f} [{low:.1f}, {high:.1f}]"
+        if row["difference"]:
+            value, low, high = (100 * one for one in row["difference"])
+            text = f"{text:<46}{value:>+6.1f} [{low:+.1f}, {high:+.1f}] {row['verdict']}"
+        print(text, flush=True)
 
 
 def main(arguments: list[str] | None = None) -> dict[str, Any]:
@@ -161,13 +160,14 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
         if options.photos and options.weights:
             by_day = write(room / "photos", photos(options.photos / "train", dusk=False))
             pairs.append((by_day, write(room / "dusk", photos(options.photos / "val", dusk=True)), True))
-        results = {
-            f"{source.name} → {target.name}{', network' if encoder else ''}": compare(
-                source, target, options, room, encoder=encoder
-            )
-            for source, target, encoder in pairs
-        }
-    print(json.dumps(results, indent=1)) if options.json else show(results)
+        results = {}
+        for source, target, encoder in pairs:
+            name = f"{source.name} → {target.name}{', network' if encoder else ''}"
+            results[name] = compare(source, target, options, room, encoder=encoder)
+            if not options.json:
+                show(name, results[name])
+    if options.json:
+        print(json.dumps(results, indent=1))
     return results
 
 
