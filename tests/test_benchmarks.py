@@ -286,3 +286,14 @@ def test_the_benchmark_of_classes_without_images_holds_the_model_against_its_riv
     )
     assert found["means"]["nearest seen class: unseen"] == (0.0, 0.0)
     assert all(0 <= times <= 2 for times in found["beaten"].values())
+
+
+def test_the_benchmark_of_adaptation_sets_each_method_beside_its_control(capsys: pytest.CaptureFixture[str]) -> None:
+    found = report("bench_adapt", capsys, "--digits", "200", "--method", "standardise", "weights")["digits → dim"]
+    assert (found["n_source"], found["n_target"], found["features"]) == (200, 200, "8 × 8 pixels")
+    methods = found["methods"]
+    assert list(methods) == ["source", "standardise", "weights"]
+    low, high = methods["standardise"]["difference"][1:]
+    assert 0.3 < low < high, "dimmed digits are told where their own mean and deviation are taken"
+    assert methods["standardise"]["apart"] < found["apart"] == methods["source"]["apart"]
+    assert methods["weights"]["counts_as"] < 200

@@ -66,7 +66,11 @@ def _every_result() -> dict[str, Any]:
         fit=lambda keys: [headstart.fit(cache, "centroid", keys=keys, folds=2, out="nights")],
     )
     headstart.open(cache).images[::4].to_csv("labels.csv", index=False)
+    images = headstart.open(cache).images
+    images.assign(camera=["old", "new"] * 18).to_csv("cameras.csv", index=False)
+    cameras = {"labels": "cameras.csv", "target": "label", "domain": "camera", "to": "new"}
     return {
+        "adapt": headstart.adapt(cache, method="coral", **cameras),
         "choose_next": headstart.choose_next(cache, labels="labels.csv"),
         "cluster": headstart.cluster(cache, k=[2, 3]),
         "compact": headstart.compact(cache),

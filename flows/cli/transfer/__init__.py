@@ -1,7 +1,8 @@
 """The commands of transfer learning beyond a head; `flows.cli.app` adds them to the others.
 
-ranking    Command `rank`.
-zero_shot  Command `zeroshot`.
+adaptation  Command `adapt`.
+ranking     Command `rank`.
+zero_shot   Command `zeroshot`.
 """
 
 import lazy_loader

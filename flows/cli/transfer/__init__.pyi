@@ -1,2 +1,3 @@
+from .adaptation import adapt as adapt
 from .ranking import rank as rank
 from .zero_shot import zeroshot as zeroshot

@@ -1,5 +1,6 @@
-"""Pages of transfer measured: rankings, classes without images.
+"""Pages of what is measured beyond a head, one a job.
 
+adapt_page      Page of a target beside its source: methods, controls, and both on one map.
 rank_page       Page of a ranking of backbones and layers.
 zero_shot_page  Page of methods for classes without images, and their rivals.
 """

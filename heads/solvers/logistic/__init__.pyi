@@ -1,3 +1,4 @@
+from .grid import solve_logreg as solve_logreg
 from .lbfgs import Loss as Loss
 from .lbfgs import Search as Search
 from .loss import rows_at_once as rows_at_once

@@ -16,6 +16,7 @@ from support.prefect_queries import wait_for
 from support.process_trees import listeners, listening_here, open_to_others
 
 from headstart.flows.cli.app import app, main
+from headstart.flows.exploring import open as open_cache
 
 HEAD = "support.gated_head:Gated"
 BACKBONE = "support.gated_model:build"
@@ -117,6 +118,7 @@ QUIET = {  # commands that start no other process, and what they are typed with
     "next": "CACHE",
     "rank": "CACHE",
     "zeroshot": "CACHE --classes CLASSES --method clip",
+    "adapt": "CACHE --labels LABELS --target label --domain camera --to new --method coral",
     "predict": "RESULTS PHOTOS",
     "graft": "TAIL --out grafted.pth",
     "results": "CACHE",
@@ -140,7 +142,9 @@ def fitted(embed: Callable[..., Any], photos: Path, elsewhere: Path) -> dict[str
         main_ends(f"finetune {maps} --from features.8 --epochs 1 --out {elsewhere / 'tail'}".split())
         assert {host for host, *_ in addresses} == {"127.0.0.1"}  # of Dask's threads
     np.savez(elsewhere / "classes.npz", cat=np.ones(3072), dog=np.arange(3072), owl=-np.ones(3072))
-    places = {"CLASSES": "classes.npz", "RESULTS": "results", "TAIL": "tail"}
+    places = {"CLASSES": "classes.npz", "LABELS": "labels.csv", "RESULTS": "results", "TAIL": "tail"}
+    table = open_cache(cache).images
+    table.assign(camera=["old", "new"] * (len(table) // 2)).to_csv(elsewhere / "labels.csv", index=False)
     return {"CACHE": cache, "PHOTOS": str(photos)} | {name: str(elsewhere / at) for name, at in places.items()}
 
 

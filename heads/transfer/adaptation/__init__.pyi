@@ -1,0 +1,13 @@
+from .adapted import Adapted as Adapted
+from .choosing import Chosen as Chosen
+from .choosing import adapt_by as adapt_by
+from .domains import FEWEST as FEWEST
+from .domains import Domains as Domains
+from .domains import ToldApart as ToldApart
+from .domains import tell_apart as tell_apart
+from .methods import METHODS as METHODS
+from .methods import SOURCE as SOURCE
+from .methods import Method as Method
+from .methods import methods_asked as methods_asked
+from .weighting import effective_size as effective_size
+from .weighting import importance_weights as importance_weights
