@@ -94,7 +94,7 @@ def compare_columns(
     images: Images,
     *,
     seeds: Sequence[int] = (0,),
-    weighting: str = "column",
+    weighting: str = "label",
     training: Mapping[str, Any] | None = None,
     on_fit: Callable[[int], None] = lambda _: None,
 ) -> Shared:

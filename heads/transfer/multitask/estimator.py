@@ -33,7 +33,7 @@ class SharedColumns(BaseEstimator):
         Of each column; 0 of numbers.
     seeds : sequence of int
         One network for each; the mean of their answers counts.
-    weighting : {"column", "label"}
+    weighting : {"label", "column"}
         See `heads.transfer.multitask.losses.ColumnLosses`.
     training : mapping of str to Any, optional
         Parameters of `heads.neural.mlp.Perceptron`: ``hidden_sizes``, ``dropout``, ``learning_rate`` and the like.
@@ -54,7 +54,7 @@ class SharedColumns(BaseEstimator):
         n_classes: Sequence[int] = (),
         *,
         seeds: Sequence[int] = (0,),
-        weighting: str = "column",
+        weighting: str = "label",
         training: Mapping[str, Any] = MappingProxyType({}),
     ) -> None:
         self.n_classes = n_classes
@@ -63,11 +63,13 @@ class SharedColumns(BaseEstimator):
         self.training = training
 
     def fit(self, X: ArrayLike, y: ArrayLike, choosing: Sequence[NDArray[np.bool_]] | None = None) -> Self:
-        """Fit on `X` (n_images, n_features), standardised best, and labels `y` (n_images, n_columns), NaN where missing.
+        """Fit on `X` (n_images, n_features), standardised best, and labels `y` (n_images, n_columns).
 
         Parameters
         ----------
-        X, y : array
+        X : array
+        y : array
+            Class numbers or numbers, NaN where missing.
         choosing : sequence of bool ndarray of shape (n_images,), optional
             For each network the images that choose its epoch. A column with fewer than ten labels among them has no
             say, and all of its labels are trained on.

@@ -41,13 +41,13 @@ def fit_linear(
     grid: list[dict[str, Any]] = [dict(zip(head.grid, values, strict=True)) for values in product(*head.grid.values())]
     masks = [mask for mask in choosing if mask.any() and len(np.unique(y[~mask])) > 1]
     truth = np.concatenate([y[mask] for mask in masks]) if masks else y[:0]
-    best = {} if len(np.unique(truth)) < 2 else None
-    if best is None:
+    best: dict[str, Any] = {}
+    if len(np.unique(truth)) > 1:
         scores = []
         for params in grid:
             found = [answer(head.make(params, seed).fit(X[~mask], y[~mask]), X[mask], n_classes) for mask in masks]
-            scores.append(score(metric, truth, np.concatenate(found), n_classes))
-        best = grid[int(np.argmin([find_metric(metric).better(one) for one in scores]))]
+            scores.append(find_metric(metric).better(score(metric, truth, np.concatenate(found), n_classes)))
+        best = grid[int(np.argmin(scores))]
     return head.make(best, seed).fit(X, y), best
 
 
@@ -61,6 +61,8 @@ def answer(model: Any, X: NDArray[np.float32], n_classes: int) -> NDArray[np.flo
 
 def score(metric: str, truth: NDArray[Any], answers: NDArray[np.float64], n_classes: int) -> float:
     """Return a metric of answers as `answer` gives them."""
-    said_of = (answers, answers.argmax(axis=1)) if n_classes else (None, answers)
-    value = measure(truth, *said_of, n_classes)[metric]
+    if n_classes:
+        value = measure(truth, answers, answers.argmax(axis=1), n_classes)[metric]
+    else:
+        value = measure(truth, None, answers, 0)[metric]
     return float("nan") if value is None else value

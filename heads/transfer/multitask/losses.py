@@ -1,9 +1,9 @@
 """The sum of several columns' losses: missing labels are masked, and each is divided by what the prior's guess costs.
 
-A column's loss is the mean over the images that have its label: cross-entropy of classes, squared error of numbers. It
-is divided by what it is when nothing is known of an image: the entropy of the classes' shares, or the variance. So
-every column begins near 1 and ends near 0, whatever its number of classes or its unit, and none drowns another. The
-weights are then scaled to 1 on average, so that learning rates mean what they mean to one head.
+The loss of a label is the cross-entropy of classes, or the squared error of numbers. It is divided by what it is on
+average when nothing is known of an image: the entropy of the classes' shares, or the variance. So every column begins
+near 1 and ends near 0, whatever its number of classes or its unit, and none drowns another. The weights are then scaled
+to 1 on average, so that learning rates mean what they mean to one head.
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ from torch.nn.functional import cross_entropy, mse_loss
 
 from headstart.heads.errors import DataError
 
-WEIGHTINGS = ("column", "label")
+WEIGHTINGS = ("label", "column")
 
 
 def prior_loss(labels: NDArray[np.float64], n_classes: int) -> float:
@@ -46,8 +46,9 @@ class ColumnLosses:
         Of the images that are trained on: classes or numbers, NaN where missing.
     n_classes : sequence of int
         Of each column; 0 of numbers.
-    weighting : {"column", "label"}
-        Whether all columns weigh alike over an epoch, so that a label of a column with few counts more, or all labels.
+    weighting : {"label", "column"}
+        Whether all labels weigh alike, so that a column with few of them has a small say in what the trunk learns; or
+        all columns over an epoch.
 
     Attributes
     ----------
@@ -62,10 +63,10 @@ class ColumnLosses:
         There is no such weighting, or a column has not two different labels.
     """
 
-    def __init__(self, targets: NDArray[np.floating], n_classes: Sequence[int], weighting: str = "column") -> None:
+    def __init__(self, targets: NDArray[np.floating], n_classes: Sequence[int], weighting: str = "label") -> None:
         if weighting not in WEIGHTINGS:
             raise DataError(f"no weighting is called {weighting!r}; expected {' or '.join(WEIGHTINGS)}")
-        labels = [np.float64(own[~np.isnan(own)]) for own in targets.T]
+        labels = [own[~np.isnan(own)].astype(np.float64) for own in targets.T]
         if any(len(np.unique(own)) < 2 for own in labels):
             raise DataError("a label column has not two different labels to train on; label others, or leave it out")
         self.priors = np.array([prior_loss(own, n) for own, n in zip(labels, n_classes, strict=True)])
