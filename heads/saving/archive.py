@@ -24,6 +24,7 @@ _OF_SCIKIT_LEARN = (
     "sklearn.svm._classes.LinearSVC",
 )
 _OF_MAPS = "headstart.heads.finetuning.tail.TailClassifier"  # no row of the table: it is not fitted on features
+_OF_COLUMNS = "headstart.heads.transfer.multitask.estimator.SharedColumns"  # nor this: it tells several columns
 _NUMPY_TYPES = ("ndarray", "bool", "float32", "float64", "int32", "int64")
 
 _PLAIN_NODES = frozenset(
@@ -41,12 +42,12 @@ _PLAIN_NODES = frozenset(
 
 
 def trusted_types() -> list[str]:
-    """Return the estimators that rows of the table of heads name, and that of tails, as "module.Class".
+    """Return the estimators that rows of the table of heads name, and those of tails and trunks, as "module.Class".
 
     Nothing is ever added here on the word of a file.
     """
     of_vectors = {head.estimator for heads in HEADS_OF.values() for head in heads.values() if head.estimator}
-    return sorted(of_vectors | {_OF_MAPS})
+    return sorted(of_vectors | {_OF_MAPS, _OF_COLUMNS})
 
 
 def allowed_nodes() -> frozenset[tuple[str, str]]:

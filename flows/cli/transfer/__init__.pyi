@@ -1,1 +1,2 @@
+from .multitask import multitask as multitask
 from .ranking import rank as rank

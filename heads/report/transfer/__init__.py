@@ -1,6 +1,7 @@
 """Pages of transfer measured: rankings.
 
-rank_page  Page of a ranking of backbones and layers.
+multitask_page  Page of label columns over a shared trunk.
+rank_page       Page of a ranking of backbones and layers.
 """
 
 import lazy_loader

@@ -67,3 +67,15 @@ class Column:
             raise DataError(f"{self.name}: the training images hold one {what}; label others too, or leave it out")
         if not self.class_names and len(np.unique(self.y[test][self.labelled[test]])) < 2:
             raise DataError(f"{self.name}: the test images hold one number; label more of them, or leave it out")
+
+    def without_training(self, train: Rows, test: Rows) -> list[str]:
+        """Return notes on classes that test images have and training images lack."""
+        if not self.class_names:
+            return []
+        trained, tested = (np.bincount(self.truth(rows[self.labelled[rows]])) for rows in (train, test))
+        missing = [code for code, n in enumerate(tested) if n and (code >= len(trained) or not trained[code])]
+        return [
+            f"{self.name}: {self.class_names[code]!r} has {tested[code]} test images and none in train: all of them "
+            "will count as wrong"
+            for code in missing
+        ]
