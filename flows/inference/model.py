@@ -19,9 +19,8 @@ from headstart.flows.inference.answers import Predictions, answer, answer_column
 from headstart.flows.inference.doubts import add_doubt, judge_images, refuse_without_doubt
 from headstart.flows.inference.given import images_given, notes_on
 from headstart.flows.inference.options import PredictKeywords, PredictOptions
-from headstart.flows.inference.prediction_page import write_page
+from headstart.flows.inference.prediction_page import check_page, write_page
 from headstart.flows.options import taken
-from headstart.flows.output import check_named
 from headstart.heads.coverage import read_doubt
 from headstart.heads.prediction import predict_numbers
 from headstart.heads.saving import CARD_FILE, Card, load_model
@@ -105,10 +104,8 @@ class Model(JobResult, says="{card[head]} of {_answers}, on {_backbone}, in {fol
 
     @property
     def _answers(self) -> str:
-        names = self.classes
-        if self.columns:
-            return f"{len(self.columns)} label columns: {', '.join(name for name, _ in self.columns)}"
-        return f"{len(names)} classes: {', '.join(names[:5])}{', …' if len(names) > 5 else ''}" if names else "numbers"
+        names, what = self.classes or [name for name, _ in self.columns], "label columns" if self.columns else "classes"
+        return f"{len(names)} {what}: {', '.join(names[:5])}{', …' if len(names) > 5 else ''}" if names else "numbers"
 
     @property
     def _backbone(self) -> str:
@@ -139,11 +136,7 @@ class Model(JobResult, says="{card[head]} of {_answers}, on {_backbone}, in {fol
         """Predict, and give notes for people beside the rows: files passed over, and pictures to look at."""
         page = page or self.options.page
         if page is not None:
-            check_named(Path(page), (".html",))
-            if self.columns:
-                raise JobError(
-                    f"{self.folder}: answers for several label columns, of which a page has no place; leave out --page"
-                )
+            check_page(Path(page), [name for name, _ in self.columns])
         every = self.options.all_classes if all_classes is None else all_classes
         with tempfile.TemporaryDirectory(prefix="headstart-") as place:
             given = images_given(images, Path(place))

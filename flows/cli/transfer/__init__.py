@@ -1,7 +1,7 @@
 """The commands of transfer learning beyond a head; `flows.cli.app` adds them to the others.
 
-multitask  Command `multitask`.
-ranking    Command `rank`.
+multitasking  Command `multitask`.
+ranking       Command `rank`.
 """
 
 import lazy_loader

@@ -1,2 +1,2 @@
-from .multitask import multitask as multitask
+from .multitasking import multitask as multitask
 from .ranking import rank as rank

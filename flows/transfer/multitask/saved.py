@@ -58,6 +58,6 @@ def write_answers(path: Path, model: Pipeline, posed: Posed, X: npt.NDArray[np.f
     answers = answer_columns(
         model, [X], [(one.name, list(one.class_names)) for one in posed.columns], all_classes=False
     )
-    rounded = {name: answers[name].round(4) for name in answers if name.startswith("probability_")}
-    answers = answers.assign(**rounded)
+    likely = [name for name in map(str, answers.columns) if name.startswith("probability_")]
+    answers[likely] = answers[likely].round(4)
     write_atomically(path, pd.concat([table, pd.DataFrame(given), answers], axis=1).to_csv(index=False).encode())
