@@ -27,9 +27,6 @@ from headstart.heads.transfer.multitask import Column, Images
 _CHOOSE = 10
 """One part in so many of the training images chooses the epoch, for each seed another."""
 
-_TAKEN = ("path", "side", "reason")
-"""Columns of tables of predictions that are no labels."""
-
 
 @dataclass(frozen=True)
 class Posed:
@@ -98,9 +95,9 @@ def _refuse_names(labelled: Labelled, options: MultitaskOptions, cache: Path) ->
             raise JobError(f"{cache}: no label column {name!r} is meant here; there are {', '.join(columns)}")
     for name in set(classify).intersection(regress):
         raise JobError(f"{name}: is to name classes and to be a number; leave it out of --classify or --regress")
-    for name in columns:
-        if name in _TAKEN or name.startswith("probability_"):
-            raise JobError(f"{name}: a column of predictions is called so; rename the label column")
+    for name in {"side", *(form.format(one) for one in columns for form in ("{}_label", "probability_{}"))}:
+        if name in columns:
+            raise JobError(f"{name}: another column of the predictions is called so; rename the label column")
 
 
 def _column_of(labelled: Labelled, name: str, options: MultitaskOptions, notes: list[str]) -> Column:
@@ -128,8 +125,11 @@ def _split(
 ) -> tuple[Images, str]:
     """Return the images of all columns' training and test, and what the test images are called."""
     given = labelled.rows["split"]
+    held_back = given.isin(["val", "test"]).to_numpy()
+    drawn = ~np.isin(groups, groups[held_back])
+    kept = 1.0 if held_back.any() else 1.0 - options.test_size
     rarest = min(columns, key=lambda column: int(column.labelled.sum()))
-    strata, names = _strata(rarest, groups)
+    strata, names = _strata(rarest, groups, drawn, least=2 * _CHOOSE / kept)
     plan = plan_splits(
         strata,
         split=given.to_numpy() if given.notna().any() else None,
@@ -137,7 +137,7 @@ def _split(
         class_names=names,
         stratify=len(names) > 1,
         test_size=options.test_size,
-        folds=_CHOOSE,
+        folds=min(_CHOOSE, max(2, int(kept * len(np.unique(groups[drawn]))) // 2)),
         seed=options.seed,
     )
     notes += plan.notes
@@ -154,17 +154,22 @@ def _split(
     return images, plan.test_name
 
 
-def _strata(column: Column, groups: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.intp], list[str]]:
+def _strata(
+    column: Column, groups: npt.NDArray[np.int64], drawn: npt.NDArray[np.bool_], *, least: float
+) -> tuple[npt.NDArray[np.intp], list[str]]:
     """Return a stratum for each image, and their names: the column's classes, those without a label apart.
 
-    The splits are drawn so that the column with the fewest labels has its share of each class on every side. What is
-    too rare for that is taken together with the images that have no label.
+    The splits are drawn so that the column with the fewest labels has its share of each class on every side. What has
+    fewer groups than `least` among the images that are `drawn` is taken together with those that have no label.
     """
     codes = np.where(column.labelled, 1 + (np.nan_to_num(column.y) if column.class_names else 0), 0).astype(np.intp)
     names = [f"no {column.name}", *(column.class_names or [column.name])]
-    counts = np.array([len(np.unique(groups[codes == code])) for code in range(len(names))])
-    codes[(counts < 2 * _CHOOSE)[codes]] = 0
-    if 0 < len(np.unique(groups[codes == 0])) < 2 * _CHOOSE:  # too few of these, too
-        codes[codes == 0] = int(np.bincount(codes)[1:].argmax()) + 1 if codes.any() else 0
+
+    def n_groups(code: int) -> int:
+        return len(np.unique(groups[drawn & (codes == code)]))
+
+    codes[np.array([n_groups(code) < least for code in range(len(names))])[codes]] = 0
+    if codes.any() and n_groups(0) < least:  # too few of these, too
+        codes[codes == 0] = int(np.bincount(codes)[1:].argmax()) + 1
     present, numbers = np.unique(codes, return_inverse=True)
     return numbers.astype(np.intp), [names[code] for code in present]
