@@ -2,7 +2,7 @@
 
 scikit-learn's digits have five columns: the digit, its parity, whether it is five or more, how many loops it has, and
 how much ink. The digit has all labels, or as few as the others, which have so few as is said, drawn anew each time.
-A last round shuffles the digits, so that this column tells nothing of the others and sharing must not be claimed. With
+One round shuffles the digits, so that this column tells nothing of the others and sharing must not be claimed. With
 a folder of photographs and the weights of mobilenet_v2, there is one more set: the class of a photograph with few
 labels, beside what can be measured of every one (brightness, greenness, and whether it is wider than high).
 
@@ -97,10 +97,10 @@ def rounds_of_digits(room: Path, options: argparse.Namespace) -> Iterator[tuple[
     shuffled = table.assign(digit=np.random.default_rng(0).permutation(table["digit"]))
     rounds: dict[str, tuple[pd.DataFrame, dict[str, int]]] = {}
     for few in options.few:
-        rounds[f"digits, {few} labels each but for the digit"] = table, dict.fromkeys(FEW, few)
-    rounds[f"digits, {options.few[0]} labels each"] = table, dict.fromkeys((*FEW, "digit"), options.few[0])
+        rounds[f"digits, all labels of the digit, {few} of the others"] = table, dict.fromkeys(FEW, few)
+    rounds[f"the digit shuffled, {options.few[0]} labels of the others"] = shuffled, dict.fromkeys(FEW, options.few[0])
     rounds["digits, all labels"] = table, {}
-    rounds[f"the digit shuffled, {options.few[0]} labels each"] = shuffled, dict.fromkeys(FEW, options.few[0])
+    rounds[f"digits, {options.few[0]} labels each"] = table, dict.fromkeys((*FEW, "digit"), options.few[0])
     for name, asked in rounds.items():
         yield name, compare(cache, *asked, room, options.draws, options.seeds)
 

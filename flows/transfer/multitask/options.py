@@ -30,8 +30,10 @@ class MultitaskOptions:
         Which embeddings; needed where the cache has several.
     hidden : sequence of int
         Widths of the layers that the columns share.
-    dropout, learning_rate, max_epochs
+    dropout, learning_rate
         Of all networks, see `heads.neural.mlp.Perceptron`.
+    max_epochs : int, optional
+        Most epochs of each network; by default 50, and more where the images are few.
     weighting : {"label", "column"}
         Whether all labels weigh alike in the loss, or all columns.
     seeds : int
@@ -60,7 +62,7 @@ class MultitaskOptions:
     hidden: Annotated[Sequence[int], Option("Widths of the shared layers.", unset="128")] = (128,)
     dropout: Annotated[float, Option("Of what the last shared layer says.", below=1)] = 0.5
     learning_rate: Annotated[float, Option("Of Adam.", above=0)] = 0.001
-    max_epochs: Annotated[int, Option("Most epochs, and more where images are few.", least=1)] = 50
+    max_epochs: Annotated[int | None, Option("Most epochs.", unset="50, and more of few images", least=1)] = None
     weighting: Annotated[Weighting, Option("What weighs alike in the loss.")] = "label"
     seeds: Annotated[int, Option("Networks of each kind, that answer together.", least=2)] = 5
     test_size: Annotated[float, Option("Share held back where the images have no splits.", above=0, below=1)] = 0.2
@@ -83,7 +85,7 @@ class MultitaskKeywords(TypedDict, total=False):
     hidden: Sequence[int]
     dropout: float
     learning_rate: float
-    max_epochs: int
+    max_epochs: int | None
     weighting: Weighting
     seeds: int
     test_size: float

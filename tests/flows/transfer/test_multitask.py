@@ -1,7 +1,6 @@
 """Label columns over one trunk: one reading, one split, one model for all, and what cannot be done is told."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -39,21 +38,13 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return cache.parent
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _short() -> Iterator[None]:
-    """Train for so many epochs as are asked for, however few steps these are."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("headstart.heads.neural.training.epoch_stretch", lambda *_: 1.0)
-        yield
-
-
 @pytest.fixture(autouse=True)
 def _here(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(place)
 
 
 @pytest.fixture(scope="module")
-def found(place: Path, _short: None) -> MultitaskSummary:
+def found(place: Path) -> MultitaskSummary:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(place)
         return multitask("images.headstart", labels="labels.csv", **QUICK)
