@@ -118,8 +118,8 @@ def render_multitask(page: MultitaskPage) -> str:
         {
             "column": row.column,
             "kind": f"{row.classes} classes" if row.classes else "numbers",
-            "labels": f"{row.n_train} / {row.n_test}",
             "metric": metric_name(row.metric),
+            "labels": f"{row.n_train} / {row.n_test}",
             "separate": score_text(row.metric, row.separate.value),
             "shared": score_text(row.metric, row.shared.value),
             "shared_interval": interval_text(row.metric, row.shared.low, row.shared.high),
