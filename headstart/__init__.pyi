@@ -26,6 +26,7 @@ from .flows.history import results as results
 from .flows.nightly.job import nightly as nightly
 from .flows.serving import serve as serve
 from .flows.transfer.adaptation import adapt as adapt
+from .flows.transfer.multitask import multitask as multitask
 from .flows.transfer.ranking import rank as rank
 from .flows.transfer.zero_shot import zeroshot as zeroshot
 

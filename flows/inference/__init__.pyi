@@ -1,4 +1,5 @@
 from .answers import Predictions as Predictions
+from .answers import answer_columns as answer_columns
 from .answers import count_predictions as count_predictions
 from .answers import summary_line as summary_line
 from .given import Given as Given

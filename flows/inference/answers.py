@@ -1,5 +1,6 @@
 """Predictions of one call: a table that begins with what came out, in one line."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,36 @@ def answer(
     if all_classes and probability is not None:
         columns |= {f"probability_{name}": probability[:, number] for number, name in enumerate(class_names)}
     return pd.DataFrame(columns)
+
+
+def answer_columns(
+    trunk: Any, views: Sequence[Any], columns: Sequence[tuple[str, Sequence[str]]], *, all_classes: bool
+) -> pd.DataFrame:
+    """Return what a trunk says of several label columns: label and probability of each, or a number.
+
+    Parameters
+    ----------
+    trunk : fitted Pipeline
+        Ends with `heads.transfer.multitask.estimator.SharedColumns`.
+    views : sequence of array (n_images, n_features)
+        Features of each view of the images.
+    columns : sequence of (str, sequence of str)
+        Name and classes of each; none of numbers.
+    all_classes : bool
+        Add the probability of every class, in ``probability_<column>_<class>``.
+    """
+    each = [trunk[-1].answers(trunk[:-1].transform(features)) for features in views if len(features)]
+    found: dict[str, Any] = {}
+    for number, (name, classes) in enumerate(columns):
+        own = np.mean([one[number] for one in each], axis=0) if each else np.empty((0, len(classes) or 1))
+        if not classes:
+            found[name] = own.ravel()
+            continue
+        best = own.argmax(axis=1)
+        found |= {name: np.array(classes, dtype=object)[best], f"probability_{name}": own[np.arange(len(own)), best]}
+        if all_classes:
+            found |= {f"probability_{name}_{one}": own[:, code] for code, one in enumerate(classes)}
+    return pd.DataFrame(found)
 
 
 def count_predictions(predictions: pd.DataFrame) -> dict[str, Any]:

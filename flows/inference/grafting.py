@@ -109,8 +109,9 @@ def graft(
         Path(model), PredictOptions(weights=asked.weights, backbone=asked.backbone, trust=asked.trust, device="cpu")
     )
     if not loaded.classes:
+        what = "several label columns" if loaded.columns else "numbers"
         raise JobError(
-            f"{loaded.folder}: predicts numbers, for which no classifier has a place; use 'headstart predict'"
+            f"{loaded.folder}: predicts {what}, for which no classifier has a place; use 'headstart predict'"
         )
     if loaded.averages_views:
         raise JobError(

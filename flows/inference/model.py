@@ -15,13 +15,12 @@ from headstart.extractors.images import OK
 from headstart.extractors.results import JobResult
 from headstart.extractors.spec import EmbeddingKey, Settings, View, claimed, short_name
 from headstart.flows.errors import JobError
-from headstart.flows.inference.answers import Predictions, answer
+from headstart.flows.inference.answers import Predictions, answer, answer_columns
 from headstart.flows.inference.doubts import add_doubt, judge_images, refuse_without_doubt
 from headstart.flows.inference.given import images_given, notes_on
 from headstart.flows.inference.options import PredictKeywords, PredictOptions
-from headstart.flows.inference.prediction_page import write_page
+from headstart.flows.inference.prediction_page import check_page, write_page
 from headstart.flows.options import taken
-from headstart.flows.output import check_named
 from headstart.heads.coverage import read_doubt
 from headstart.heads.prediction import predict_numbers
 from headstart.heads.saving import CARD_FILE, Card, load_model
@@ -81,8 +80,13 @@ class Model(JobResult, says="{card[head]} of {_answers}, on {_backbone}, in {fol
 
     @property
     def classes(self) -> list[str]:
-        """Names of the classes; none where it predicts a number."""
+        """Names of the classes; none where it predicts a number, or several label columns."""
         return [] if self.card.get("task") == "regress" else list(self.card["class_names"])
+
+    @property
+    def columns(self) -> list[tuple[str, list[str]]]:
+        """Name and classes of each label column, of a trunk that several share; none of another model."""
+        return [(one["name"], one["class_names"]) for one in self.card.get("columns", ())]
 
     @property
     def decision(self) -> Decision | None:
@@ -95,13 +99,13 @@ class Model(JobResult, says="{card[head]} of {_answers}, on {_backbone}, in {fol
         """Facts about the model, a row each: backbone, head, target, classes and the like."""
         names = ("head", "params", "decision", "target", "task", "tap", "weights_name", "run")
         facts = {"backbone": self._backbone} | {name: self.card.get(name) for name in names}
-        facts |= {"classes": ", ".join(self.classes)}
+        facts |= {"classes": ", ".join(self.classes), "columns": ", ".join(name for name, _ in self.columns)}
         return [{"what": name, "value": value} for name, value in facts.items() if value]
 
     @property
     def _answers(self) -> str:
-        names = self.classes
-        return f"{len(names)} classes: {', '.join(names[:5])}{', …' if len(names) > 5 else ''}" if names else "numbers"
+        names, what = self.classes or [name for name, _ in self.columns], "label columns" if self.columns else "classes"
+        return f"{len(names)} {what}: {', '.join(names[:5])}{', …' if len(names) > 5 else ''}" if names else "numbers"
 
     @property
     def _backbone(self) -> str:
@@ -132,7 +136,7 @@ class Model(JobResult, says="{card[head]} of {_answers}, on {_backbone}, in {fol
         """Predict, and give notes for people beside the rows: files passed over, and pictures to look at."""
         page = page or self.options.page
         if page is not None:
-            check_named(Path(page), (".html",))
+            check_page(Path(page), [name for name, _ in self.columns])
         every = self.options.all_classes if all_classes is None else all_classes
         with tempfile.TemporaryDirectory(prefix="headstart-") as place:
             given = images_given(images, Path(place))
@@ -214,6 +218,8 @@ class Model(JobResult, says="{card[head]} of {_answers}, on {_backbone}, in {fol
         """Answer for images, given the features of each view of them, of which the plain one may be all."""
         if len({len(features) for features in views}) > 1:
             raise JobError("some of the images could be read only once; leave them in place, and predict again")
+        if self.columns:
+            return answer_columns(self.head, views, self.columns, all_classes=all_classes)
         if self.card.get("task") == "regress":
             numbers = [predict_numbers(self.head, features) if len(features) else np.empty(0) for features in views]
             return pd.DataFrame({"value": np.mean(numbers, axis=0)})

@@ -10,7 +10,9 @@ import pandas as pd
 from headstart.extractors.atomic import write_atomically
 from headstart.extractors.images import image_sources, is_url, place_of
 from headstart.extractors.spec import Range, Whole
+from headstart.flows.errors import JobError
 from headstart.flows.inference.given import Given
+from headstart.flows.output import check_named
 from headstart.flows.reporting import read_thumbnails
 from headstart.heads.report import Picture, PicturePage, Tile, render_picture_page
 
@@ -59,6 +61,19 @@ def write_page(
     )
     write_atomically(file, render_picture_page(page).encode())
     return notes
+
+
+def check_page(file: Path, columns: Sequence[str]) -> None:
+    """Refuse a page that cannot be written, before the work and not after it.
+
+    Raises
+    ------
+    JobError
+        It is no HTML file in a folder that is there, or the model answers for several label `columns`.
+    """
+    check_named(file, (".html",))
+    if columns:
+        raise JobError(f"a page shows one answer an image, and not {', '.join(columns)}; leave out --page")
 
 
 def _by_doubt(answers: pd.DataFrame) -> list[int]:

@@ -12,6 +12,7 @@ from .label_columns import choose_targets as choose_targets
 from .label_columns import encode_target as encode_target
 from .label_columns import find_usual_target as find_usual_target
 from .label_columns import merge_labels as merge_labels
+from .label_columns import note_conflicts as note_conflicts
 from .problem import Labelled as Labelled
 from .problem import Problem as Problem
 from .problem import SetAside as SetAside

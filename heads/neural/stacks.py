@@ -17,8 +17,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from headstart.heads.neural.objectives import CountedClasses
 from headstart.heads.neural.training import (
-    CountedClasses,
     epoch_stretch,
     first_layers,
     hold_out,

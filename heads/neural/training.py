@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,6 +13,7 @@ from sklearn.model_selection import train_test_split
 from torch import Tensor
 
 from headstart.heads.errors import DataError
+from headstart.heads.neural.objectives import CountedClasses, Objective
 from headstart.heads.views import Views, refuse_torn
 
 MIN_VALIDATION_IMAGES = 10
@@ -108,9 +109,35 @@ def train(
         The loss is no longer finite.
     """
     fit_rows, val_rows = hold_out(targets, recipe.validation_fraction, recipe.seed, recipe.views)
+    counted = CountedClasses.of(weights, targets, fit_rows, val_rows, recipe.device)
+    return train_rows(features, targets, sizes, recipe, (fit_rows, val_rows), counted)
+
+
+def train_rows(
+    features: NDArray[np.float32],
+    targets: NDArray[Any],
+    sizes: Sequence[int],
+    recipe: Recipe,
+    rows: tuple[NDArray[np.intp], NDArray[np.intp]],
+    objective: Objective,
+) -> Training:
+    """Train as `train` does, on rows of one's own choice: those to fit, and those that choose the epoch, maybe none.
+
+    Parameters
+    ----------
+    targets : ndarray of shape (n_images, …)
+        Whatever the objective takes.
+    rows : (int ndarray, int ndarray)
+    objective : Objective
+
+    Raises
+    ------
+    DataError
+        The loss is no longer finite.
+    """
+    fit_rows, val_rows = rows
     X = torch.tensor(features, device=recipe.device)
     y = torch.tensor(targets, device=recipe.device)
-    counted = CountedClasses.of(weights, targets, fit_rows, val_rows, recipe.device)
     order_generator = torch.Generator().manual_seed(recipe.seed)
     dropout_generator = torch.Generator(device=recipe.device).manual_seed(recipe.seed)
     X_val, y_val = X[val_rows], y[val_rows]
@@ -124,7 +151,7 @@ def train(
     best_epoch, best_loss, best = 0, float("inf"), _copies(layers)
     for epoch in range(1, math.ceil(recipe.max_epochs * stretch) + 1):
         batches = shuffled_batches(fit_rows, recipe, order_generator)
-        loss = _train_epoch(layers, optimizer, X, y, batches, recipe.dropout, dropout_generator, counted.fitted)
+        loss = _train_epoch(layers, optimizer, X, y, batches, recipe.dropout, dropout_generator, objective)
         if not np.isfinite(loss):
             raise DataError(
                 f"training diverged in epoch {epoch}: the loss is {loss}; standardise the features or lower "
@@ -132,8 +159,12 @@ def train(
             )
         if scheduler is not None:
             scheduler.step()
-        val_loss, val_accuracy = _validate(layers, X_val, y_val, counted.chosen) if len(val_rows) else (None, None)
-        history.append({"epoch": epoch, "loss": loss, "val_loss": val_loss, "val_accuracy": val_accuracy})
+        measured: dict[str, float | None] = {"val_loss": None, "val_accuracy": None}
+        if len(val_rows):
+            with torch.no_grad():
+                measured = objective.measure(forward(layers, X_val), y_val)
+        history.append({"epoch": epoch, "loss": loss, **measured})
+        val_loss = measured["val_loss"]
         if val_loss is None or val_loss < best_loss:
             best_epoch, best = epoch, _copies(layers)
             best_loss = best_loss if val_loss is None else val_loss
@@ -141,32 +172,6 @@ def train(
             break
     coefs, intercepts = ([array.cpu().numpy() for array in arrays] for arrays in zip(*best, strict=True))
     return Training(coefs=coefs, intercepts=intercepts, history=history, best_epoch=best_epoch)
-
-
-class CountedClasses(NamedTuple):
-    """Weights of the classes (n_classes,), of which an image has 1 on average: among those fitted, and those held out.
-
-    None where all count alike.
-    """
-
-    fitted: Tensor | None
-    chosen: Tensor | None
-
-    @classmethod
-    def of(
-        cls,
-        weights: NDArray[np.float64] | None,
-        codes: NDArray[Any],
-        fit_rows: NDArray[np.intp],
-        val_rows: NDArray[np.intp],
-        device: str,
-    ) -> "CountedClasses":
-        """Scale weights by class, so that learning rates mean the same with and without them."""
-        if weights is None:
-            return cls(None, None)
-        means = (float(weights[codes[rows]].mean()) if len(rows) else 1.0 for rows in (fit_rows, val_rows))
-        fitted, chosen = (torch.tensor(weights / mean, dtype=torch.float32, device=device) for mean in means)
-        return cls(fitted, chosen)
 
 
 def hold_out(
@@ -236,9 +241,9 @@ def _train_epoch(
     batches: Sequence[Tensor],
     dropout: float,
     generator: torch.Generator,
-    weights: Tensor | None,
+    objective: Objective,
 ) -> float:
-    """Take one step a batch of row numbers and return the mean loss an image, each weighed by its class."""
+    """Take one step a batch of row numbers and return the mean loss an image."""
     total = torch.zeros((), device=X.device)
     for rows in batches:
         hidden = forward(layers[:-1], X[rows]).clip(min=0) if len(layers) > 1 else X[rows]
@@ -246,27 +251,12 @@ def _train_epoch(
             # torch.nn.functional.dropout draws from the global generator, which is not ours to advance.
             kept = torch.rand(hidden.shape, generator=generator, device=X.device) >= dropout
             hidden = hidden * kept / (1.0 - dropout)
-        loss = _loss(forward(layers[-1:], hidden), y[rows], weights)
+        loss = objective.loss(forward(layers[-1:], hidden), y[rows])
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]  # torch annotates no return
         optimizer.step()
         total += loss.detach() * len(rows)
     return float(total) / sum(map(len, batches))
-
-
-def _validate(layers: list[Layer], X: Tensor, y: Tensor, weights: Tensor | None) -> tuple[float, float | None]:
-    with torch.no_grad():
-        scores = forward(layers, X)
-        accuracy = None if y.is_floating_point() else float((scores.argmax(dim=1) == y).float().mean())
-        return float(_loss(scores, y, weights)), accuracy
-
-
-def _loss(outputs: Tensor, y: Tensor, weights: Tensor | None) -> Tensor:
-    if y.is_floating_point():
-        return torch.nn.functional.mse_loss(outputs[:, 0], y)
-    if weights is not None:  # torch's own weighted mean would count a batch with few rare images as much as any
-        return torch.nn.functional.cross_entropy(outputs, y, weights, reduction="sum") / len(y)
-    return torch.nn.functional.cross_entropy(outputs, y)
 
 
 def _copies(layers: list[Layer]) -> list[Layer]:

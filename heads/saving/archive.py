@@ -26,6 +26,7 @@ _OF_SCIKIT_LEARN = (
 _OF_NO_ROW = (  # of the table
     "headstart.heads.finetuning.tail.TailClassifier",  # which is not fitted on features
     "headstart.heads.transfer.zero_shot.classifier.ZeroShotClassifier",  # which is fitted for classes without images
+    "headstart.heads.transfer.multitask.estimator.SharedColumns",  # which tells several columns
 )
 _NUMPY_TYPES = ("ndarray", "bool", "float32", "float64", "int32", "int64")
 

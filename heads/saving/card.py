@@ -83,22 +83,42 @@ def check_card(card: Card, where: Path) -> None:
     if card["tap"] not in card["embedding"]["taps"]:
         raise ModelFileError(f"{where}: 'tap' is {card['tap']!r}, expected one of {card['embedding']['taps']!r}")
     names, task = card["class_names"], card.get("task", "classify")
-    if task not in ("classify", "regress"):
-        raise ModelFileError(f"{where}: 'task' is {task!r}, expected classify or regress")
+    if task not in ("classify", "regress", "columns"):
+        raise ModelFileError(f"{where}: 'task' is {task!r}, expected classify, regress or columns")
+    if task == "columns":
+        _check_columns(card, where)
+        return
     if task == "regress":
         if names:
             raise ModelFileError(f"{where}: 'class_names' is {names!r} in a model that predicts numbers, expected none")
         return
-    if not names or not all(isinstance(name, str) for name in names):
-        raise ModelFileError(f"{where}: 'class_names' is {names!r}, expected names, one for each class")
-    if len(set(names)) < len(names):
-        twice = next(name for name in names if names.count(name) > 1)
-        raise ModelFileError(f"{where}: 'class_names' holds {twice!r} twice, expected another name for each class")
+    _check_names(names, where)
     if card.get("decision") is not None:
         try:
             Decision.from_dict(card["decision"], len(names))
         except ValueError as error:
             raise ModelFileError(f"{where}: its 'decision' cannot be read: {error}; fit the model again") from error
+
+
+def _check_names(names: Any, where: Path) -> None:
+    if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
+        raise ModelFileError(f"{where}: 'class_names' is {names!r}, expected names, one for each class")
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ModelFileError(f"{where}: 'class_names' holds {twice!r} twice, expected another name for each class")
+
+
+def _check_columns(card: Card, where: Path) -> None:
+    """Check the label columns of a shared trunk: each has a name of its own, and names of classes or none."""
+    found = card.get("columns")
+    columns = [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
+    names = [one.get("name") for one in columns]
+    named = all(isinstance(name, str) for name in names) and len(set(names)) == len(names)
+    if not columns or columns != found or not named:
+        raise ModelFileError(f"{where}: 'columns' is {found!r}, expected label columns, each with a name of its own")
+    for one in columns:
+        if one.get("class_names") != []:
+            _check_names(one.get("class_names"), where)
 
 
 def _check_fields(holder: Card, fields: dict[str, type], what: str, where: Path) -> None:

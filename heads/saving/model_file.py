@@ -48,8 +48,9 @@ def save_model(
         Fitted on class numbers 0 … n_classes - 1, or on numbers to predict.
     card : dict
         JSON values: `class_names` (list of str, by class number; none of a regressor), `task` ("classify", which may be
-        left out, or "regress"), `head`, `params`, `embedding` (the whole key of the
-        embedding it was fitted on), `tap`, `weights_name`, `weights_source`, `scores`, and whatever else is worth
+        left out, "regress", or "columns" of several, each in `columns` with `name` and `class_names`), `head`,
+        `params`, `embedding` (the whole key of the embedding it was fitted on), `tap`, `weights_name`,
+        `weights_source`, `scores`, and whatever else is worth
         keeping.
     own : sequence of str
         Heads (`module:Class`, or a name that `find_head` knows) and classes whose types the model may hold beside those
@@ -178,6 +179,9 @@ def _check_model(model: Any, card: Card, path: Path) -> None:
     from sklearn.base import is_classifier, is_regressor  # noqa: PLC0415 - skops has loaded it; at the top it is slow
     from sklearn.utils.validation import check_is_fitted  # noqa: PLC0415 - likewise
 
+    if card.get("task") == "columns":
+        _check_trunk(model, card, path)
+        return
     is_expected, expected = (
         (is_regressor, "regressor") if card.get("task") == "regress" else (is_classifier, "classifier")
     )
@@ -196,6 +200,23 @@ def _check_model(model: Any, card: Card, path: Path) -> None:
     if highest >= len(card["class_names"]):
         raise ModelFileError(
             f"{path}: the head knows class {highest}, and {CARD_FILE} names {len(card['class_names'])} classes"
+        )
+
+
+def _check_trunk(model: Any, card: Card, path: Path) -> None:
+    """Check the steps of a trunk that several label columns share, and that it tells as many classes of each."""
+    expected = [len(one["class_names"]) for one in card["columns"]]
+    try:
+        for _, step in model.steps:
+            _check_part(step)
+        found = list(model.steps[-1][1].n_classes)
+    except ModelFileError as error:
+        raise ModelFileError(f"{path}: {error}") from error
+    except Exception as error:  # a planted object may lack anything
+        raise ModelFileError(f"{path}: holds a {type(model).__name__} that is no trunk of label columns") from error
+    if found != expected:
+        raise ModelFileError(
+            f"{path}: the trunk tells {found} classes column by column, and {CARD_FILE} names {expected}"
         )
 
 

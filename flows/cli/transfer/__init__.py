@@ -1,8 +1,9 @@
 """The commands of transfer learning beyond a head; `flows.cli.app` adds them to the others.
 
-adaptation  Command `adapt`.
-ranking     Command `rank`.
-zero_shot   Command `zeroshot`.
+adaptation    Command `adapt`.
+multitasking  Command `multitask`.
+ranking       Command `rank`.
+zero_shot     Command `zeroshot`.
 """
 
 import lazy_loader

@@ -2,6 +2,7 @@
 
 axes        Figures of a result on matplotlib's axes, for notebooks.
 charts      Confusion matrix and training curve.
+columns     Loss of label columns, on a shared trunk and by themselves, epoch by epoch.
 coverage    Wrong answers against answers given, and sizes of sets.
 curves      Curves of each class: true against false positives, precision against recall.
 layers      Score of each layer of each backbone.

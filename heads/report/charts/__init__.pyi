@@ -11,6 +11,7 @@ from .charts import best_epoch as best_epoch
 from .charts import confusion_chart as confusion_chart
 from .charts import confusion_counts as confusion_counts
 from .charts import curve_chart as curve_chart
+from .columns import columns_chart as columns_chart
 from .coverage import risk_chart as risk_chart
 from .coverage import sizes_chart as sizes_chart
 from .curves import DRAWN_CLASSES as DRAWN_CLASSES

@@ -1,6 +1,7 @@
 """Pages of what is measured beyond a head, one a job.
 
 adapt_page      Page of a target beside its source: methods, controls, and both on one map.
+multitask_page  Page of label columns over a shared trunk.
 rank_page       Page of a ranking of backbones and layers.
 zero_shot_page  Page of methods for classes without images, and their rivals.
 """

@@ -2,6 +2,11 @@ from .adapt_page import AdaptMap as AdaptMap
 from .adapt_page import AdaptPage as AdaptPage
 from .adapt_page import AdaptRow as AdaptRow
 from .adapt_page import render_adaptation as render_adaptation
+from .multitask_page import ColumnRow as ColumnRow
+from .multitask_page import MultitaskPage as MultitaskPage
+from .multitask_page import change_text as change_text
+from .multitask_page import render_multitask as render_multitask
+from .multitask_page import verdict_text as verdict_text
 from .rank_page import RankPage as RankPage
 from .rank_page import RankRow as RankRow
 from .rank_page import curves_of as curves_of

@@ -119,6 +119,7 @@ QUIET = {  # commands that start no other process, and what they are typed with
     "rank": "CACHE",
     "zeroshot": "CACHE --classes CLASSES --method clip",
     "adapt": "CACHE --labels LABELS --target label --domain camera --to new --method coral",
+    "multitask": "CACHE",
     "predict": "RESULTS PHOTOS",
     "graft": "TAIL --out grafted.pth",
     "results": "CACHE",
