@@ -20,12 +20,14 @@ from .flows.exploring import list_heads as list_heads
 from .flows.exploring import list_layers as list_layers
 from .flows.exploring import open as open  # noqa: A004 - like `gzip.open`
 from .flows.exploring import similar as similar
+from .flows.exploring.reduction import reduce as reduce
 from .flows.fitting import fit_targets as fit_targets
 from .flows.history import compare as compare
 from .flows.history import results as results
 from .flows.nightly.job import nightly as nightly
 from .flows.serving import serve as serve
 from .flows.transfer.adaptation import adapt as adapt
+from .flows.transfer.episodes import episodes as episodes
 from .flows.transfer.multitask import multitask as multitask
 from .flows.transfer.ranking import rank as rank
 from .flows.transfer.zero_shot import zeroshot as zeroshot

@@ -1,8 +1,10 @@
 """The commands of transfer learning beyond a head; `flows.cli.app` adds them to the others.
 
 adaptation    Command `adapt`.
+few_shot      Command `episodes`.
 multitasking  Command `multitask`.
 ranking       Command `rank`.
+reducing      Command `reduce`.
 zero_shot     Command `zeroshot`.
 """
 

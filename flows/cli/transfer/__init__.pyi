@@ -1,4 +1,6 @@
 from .adaptation import adapt as adapt
+from .few_shot import episodes as episodes
 from .multitasking import multitask as multitask
 from .ranking import rank as rank
+from .reducing import reduce as reduce
 from .zero_shot import zeroshot as zeroshot

@@ -1,8 +1,10 @@
 """Pages of what is measured beyond a head, one a job.
 
 adapt_page      Page of a target beside its source: methods, controls, and both on one map.
+episodes_page   Page of few-shot episodes.
 multitask_page  Page of label columns over a shared trunk.
 rank_page       Page of a ranking of backbones and layers.
+reduction_page  Page of a reduction.
 zero_shot_page  Page of methods for classes without images, and their rivals.
 """
 

@@ -2,6 +2,10 @@ from .adapt_page import AdaptMap as AdaptMap
 from .adapt_page import AdaptPage as AdaptPage
 from .adapt_page import AdaptRow as AdaptRow
 from .adapt_page import render_adaptation as render_adaptation
+from .episodes_page import EpisodeRow as EpisodeRow
+from .episodes_page import EpisodesPage as EpisodesPage
+from .episodes_page import assumptions as assumptions
+from .episodes_page import render_episodes as render_episodes
 from .multitask_page import ColumnRow as ColumnRow
 from .multitask_page import MultitaskPage as MultitaskPage
 from .multitask_page import change_text as change_text
@@ -11,6 +15,7 @@ from .rank_page import RankPage as RankPage
 from .rank_page import RankRow as RankRow
 from .rank_page import curves_of as curves_of
 from .rank_page import render_ranking as render_ranking
+from .reduction_page import render_reduction as render_reduction
 from .zero_shot_page import ZeroShotPage as ZeroShotPage
 from .zero_shot_page import ZeroShotRow as ZeroShotRow
 from .zero_shot_page import render_zero_shot as render_zero_shot

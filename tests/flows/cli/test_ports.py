@@ -120,6 +120,8 @@ QUIET = {  # commands that start no other process, and what they are typed with
     "zeroshot": "CACHE --classes CLASSES --method clip",
     "adapt": "CACHE --labels LABELS --target label --domain camera --to new --method coral",
     "multitask": "CACHE",
+    "reduce": "CACHE",
+    "episodes": "CACHE --ways 2 --shots 1 --queries 3 --count 9",
     "predict": "RESULTS PHOTOS",
     "graft": "TAIL --out grafted.pth",
     "results": "CACHE",
