@@ -1,5 +1,6 @@
 """The commands of transfer learning beyond a head; `flows.cli.app` adds them to the others.
 
+advice   Command `advise`.
 ranking  Command `rank`.
 """
 

@@ -1,1 +1,2 @@
+from .advice import advise as advise
 from .ranking import rank as rank

@@ -20,7 +20,7 @@ from headstart.flows.transfer.ranking.options import RankKeywords, RankOptions
 from headstart.flows.transfer.ranking.order import depths, is_random, static_ranks
 from headstart.flows.transfer.ranking.summary import RankSummary
 from headstart.heads.report.transfer import RankPage, RankRow, render_ranking
-from headstart.heads.splits import plan_splits
+from headstart.heads.splits import SplitPlan, plan_splits
 from headstart.heads.transfer import QuickScores, quick_scores
 
 TABLE, PAGE = "ranking.csv", "ranking.html"
@@ -71,8 +71,8 @@ def rank(cache: str | Path, *, options: RankOptions | None = None, **named: Unpa
         backbone=as_list(options.backbone) if options.backbone else None,
         keys=options.keys,
     )
-    rows, notes = _choose(problem, options)
-    scores = _score(problem, rows, options)
+    rows, _, notes = choose_images(problem, options)
+    scores = score_layers(problem, problem.embedded, rows, progress=options.progress)
     ranked, static_by = _ranked(problem.embedded, scores, problem.groups[rows])
     name = opened.path.resolve().name.removesuffix(".headstart")
     with run_folder(Path(options.out) if options.out else Path(f"{name}.ranking")) as place:
@@ -95,8 +95,8 @@ def rank(cache: str | Path, *, options: RankOptions | None = None, **named: Unpa
         return replace(summary, notes=[*summary.notes, *place.finish()])
 
 
-def _choose(problem: Problem, options: RankOptions) -> tuple[_Rows, list[str]]:
-    """Return the images that are looked at: of those that a fit would train on, so many at most."""
+def choose_images(problem: Problem, options: RankOptions) -> tuple[_Rows, SplitPlan, list[str]]:
+    """Return the images that are looked at, of those that a fit would train on so many at most; the plan; and notes."""
     classes = problem.task == "classify"
     plan = plan_splits(
         problem.y,
@@ -109,7 +109,7 @@ def _choose(problem: Problem, options: RankOptions) -> tuple[_Rows, list[str]]:
         seed=options.seed,
     )
     if len(plan.train) <= options.images:
-        return plan.train, plan.notes
+        return plan.train, plan, plan.notes
     drawn = np.random.default_rng(options.seed).permutation(plan.train)
     if classes:  # the first of each class, then the second of each, …
         order = np.argsort(problem.y[drawn], kind="stable")
@@ -117,15 +117,16 @@ def _choose(problem: Problem, options: RankOptions) -> tuple[_Rows, list[str]]:
         within = np.arange(len(drawn)) - np.repeat(np.cumsum(counts) - counts, counts)
         drawn = drawn[order][np.argsort(within / np.repeat(counts, counts), kind="stable")]
     some = np.sort(drawn[: options.images])
-    return some, [*plan.notes, f"ranked on {len(some)} of {len(plan.train)} images (--images)"]
+    return some, plan, [*plan.notes, f"ranked on {len(some)} of {len(plan.train)} images (--images)"]
 
 
-def _score(problem: Problem, rows: _Rows, options: RankOptions) -> list[QuickScores]:
+def score_layers(problem: Problem, embedded: Sequence[Embedded], rows: _Rows, *, progress: bool) -> list[QuickScores]:
+    """Score each layer by how well it tells these images of the problem."""
     n_classes = len(problem.class_names) if problem.task == "classify" else 0
     y, groups = problem.y[rows], problem.groups[rows]
     scores = []
-    with progress_bar("ranking", len(problem.embedded), unit="layers", show=options.progress) as advance:
-        for one in problem.embedded:
+    with progress_bar("ranking", len(embedded), unit="layers", show=progress) as advance:
+        for one in embedded:
             X = np.asarray(one.features.take(rows), np.float32)
             scores.append(quick_scores(X, y, groups, n_classes))
             advance(1)

@@ -1,6 +1,7 @@
-"""Pages of transfer measured: rankings.
+"""Pages of transfer measured: rankings and advice.
 
-rank_page  Page of a ranking of backbones and layers.
+advice_page  Page of advice: what to do, and what was measured for it.
+rank_page    Page of a ranking of backbones and layers.
 """
 
 import lazy_loader

@@ -7,5 +7,7 @@ from .rules import ACTIONS as ACTIONS
 from .rules import Action as Action
 from .rules import Advice as Advice
 from .rules import Measured as Measured
+from .rules import Near as Near
+from .rules import Size as Size
 from .rules import Transfer as Transfer
 from .rules import advise_by as advise_by

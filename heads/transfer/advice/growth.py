@@ -129,7 +129,7 @@ def _within_parts(
 
 def _point(right: Doubles, units: NDArray[np.intp], images_per_class: float) -> GrowthPoint:
     score, sizes = float(right.mean()), np.bincount(units).astype(np.float64)
-    variance = cluster_variance(np.bincount(units, right), sizes)
+    variance = cluster_variance(np.bincount(units, right).astype(np.float64), sizes)
     independent = len(right) ** 2 / float((sizes**2).sum())
     reach = quantile(len(sizes) if len(sizes) < len(right) else None)
     low, high = wilson(score, effective_size(score, variance, len(right), independent), reach)

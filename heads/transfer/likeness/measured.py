@@ -1,4 +1,4 @@
-"""Likeness of a target to a source: each distance with its null, and with what parts of the source have between them."""
+"""Likeness of a target to a source: each distance with its null, and with those of the source's classes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Likeness: equals are told to be so as often as they should, a shift is found, and parts of a source are a yardstick."""
+"""Likeness: equals are found apart as rarely as they should, a shift is found, a source's classes are a yardstick."""
 
 import numpy as np
 import pytest

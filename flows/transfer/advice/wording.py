@@ -1,0 +1,140 @@
+"""What was measured and what is advised, in sentences with the numbers in them."""
+
+from collections.abc import Mapping
+
+from headstart.heads.report.transfer import Finding
+from headstart.heads.transfer.advice import Action, Advice, Growth, Lead, Measured, Near, Size, Transfer
+from headstart.heads.transfer.likeness import Likeness
+
+TITLES: Mapping[Action, str] = {
+    "linear-last": "Fit a linear head on the last layer.",
+    "linear-earlier": "Fit a linear head on an earlier layer.",
+    "finetune-tail": "Fine-tune the last layers, then more of them.",
+    "retrain": "Train all layers further, or a network from scratch.",
+}
+_SHORT: Mapping[Action, str] = {
+    "linear-last": "a linear head on the last layer",
+    "linear-earlier": "a linear head on an earlier layer",
+    "finetune-tail": "fine-tuning the last layers",
+    "retrain": "training all layers",
+}
+_TRANSFER: Mapping[Transfer, str] = {
+    "positive": "What the network learned helps: its features tell more than every control does.",
+    "unproven": "Warning: no transfer is shown. Features of the network tell no more than a control, beyond chance.",
+    "negative": "Warning: negative transfer. A control tells more than the features of the network.",
+    "no control": "Whether what the network learned helps is not known: there is no control to compare with.",
+}
+_LIKENESS = {
+    "alike": "cannot be told from the source's by more than chance",
+    "similar": "differ from the source's, but no more than its own classes do from each other",
+    "different": "are farther from the source's than its own classes are from each other",
+    "apart": "differ from the source's by more than chance; how far its own classes are apart is not known",
+}
+
+
+def title_of(advice: Advice, best: str, earlier: Lead | None) -> str:
+    """Return the advice in a sentence, with the layer where one was measured."""
+    if advice.action == "linear-earlier" and earlier is not None:
+        return f"Fit a linear head on an earlier layer: {earlier.first}."
+    return f"Fit a linear head on the last layer: {best}." if advice.action == "linear-last" else TITLES[advice.action]
+
+
+def transfer_of(advice: Advice) -> str:
+    """Return in a sentence whether what the network learned helps."""
+    return _TRANSFER[advice.transfer]
+
+
+def find_all(
+    measured: Measured, advice: Advice, growth: Growth | None, likeness: Likeness | None, rarest: int
+) -> list[Finding]:
+    """Return what was measured in sentences, in the order in which the advice follows from them."""
+    return [
+        _of_size(measured, advice.size, rarest),
+        _of_growth(growth),
+        _of_layers(measured.earlier),
+        *([_of_likeness(likeness)] if likeness else []),
+        *map(_of_control, measured.controls),
+        _of_errors(measured),
+        Finding(about="matrix", says=_of_matrix(advice)),
+    ]
+
+
+def _of_size(measured: Measured, size: Size, rarest: int) -> Finding:
+    n, how = f"{measured.images_per_class:g}", "lots" if size == "lots" else "little"
+    return Finding(
+        about="size",
+        says=f"{n} labelled images a class to fit on, {rarest} of the rarest: {how}, by the line of "
+        f"{measured.enough} (--enough).",
+    )
+
+
+def _of_growth(growth: Growth | None) -> Finding:
+    if growth is None:
+        return Finding(about="labels", says="Too few images to say what more labels would bring.")
+    first, last = growth.points[-2].images_per_class, growth.points[-1].images_per_class
+    says = f"From {first:.3g} to {last:.3g} images a class the score changed by {_points(growth)}: "
+    more = "more labels go on helping." if growth.climbs else "no more than chance, and so may twice as many labels."
+    return Finding(about="labels", says=says + more)
+
+
+def _of_layers(earlier: Lead | None) -> Finding:
+    if earlier is None:
+        return Finding(
+            about="layers", says="Only the last layer is in the cache: whether an earlier one tells more is open."
+        )
+    how = f"{earlier.first}, the best earlier layer, is {_apart(earlier)} {earlier.second}, the last one"
+    return Finding(about="layers", says=f"{how}.")
+
+
+def _of_likeness(likeness: Likeness) -> Finding:
+    numbers = ", ".join(
+        f"{one.name} {one.value:.3g} (chance {one.null_high:.2g}"
+        + (f", own classes {one.between_high:.3g})" if one.between_high is not None else ")")
+        for one in likeness.measures
+    )
+    return Finding(about="likeness", says=f"The images {_LIKENESS[likeness.verdict]}: {numbers}.")
+
+
+def _of_control(control: Lead) -> Finding:
+    return Finding(about="control", says=f"{control.first} is {_apart(control)} {control.second}, a control.")
+
+
+def _of_errors(measured: Measured) -> Finding:
+    return Finding(
+        about="errors",
+        says=f"The best layer tells {measured.n_wrong} of {measured.n_images} images wrong: that is all that training "
+        "layers could mend.",
+    )
+
+
+def _of_matrix(advice: Advice) -> str:
+    near: Near = advice.near or "similar"
+    data = "lots of data" if advice.size == "lots" else "little data"
+    by = {
+        "source": f"{near} to the source by their distances",
+        "layers": f"{near} to the source, as the curve over layers has it",
+        "controls": "unlike the source, as the controls have it",
+        None: "similar to the source, which nothing here measures",
+    }[advice.near_by]
+    says = f"For {data}, {by}, the matrix has {_SHORT[advice.cell]}."
+    if advice.overruled == "layers":
+        says += f" What the layers tell of these images goes before it: {_SHORT[advice.action]}."
+    if advice.overruled == "room":
+        says += f" Half of the few errors less would not be more than chance: {_SHORT[advice.action]} does."
+    return says
+
+
+def _apart(lead: Lead) -> str:
+    """Return how far the first is from the second: ``4.2 points [1.1, 7.3] ahead of (p .003)``."""
+    way = "ahead of" if lead.value >= 0 else "behind"
+    low, high = sorted((lead.low, lead.high) if lead.value >= 0 else (-lead.low, -lead.high))
+    chance = f"p {_p(lead.p_value)}" if lead.beyond_chance else f"by chance, p {_p(lead.p_value)}"
+    return f"{100 * abs(lead.value):.1f} points [{100 * low:.1f}, {100 * high:.1f}] ({chance}) {way}"
+
+
+def _points(growth: Growth) -> str:
+    return f"{100 * growth.gain:+.1f} points [{100 * growth.low:+.1f}, {100 * growth.high:+.1f}]"
+
+
+def _p(value: float) -> str:
+    return "< .001" if value < 0.001 else f"{value:.3f}".lstrip("0") if value < 1 else "1"
