@@ -29,9 +29,8 @@ def show_advice(summary: "AdviceSummary") -> None:
         console.print(f"· {escape(one.says)}", highlight=False)
     table = table_of("", "layer", "score", "95 %")
     for number, row in enumerate(summary.layers, 1):
-        name = row.name if row.kind == "learned" else f"{row.name} ({row.kind})"
         ends = f"{100 * row.low:.1f} to {100 * row.high:.1f}"
-        table.add_row(str(number), escape(name), f"{100 * row.score:.1f}", ends)
+        table.add_row(str(number), escape(row.name), f"{100 * row.score:.1f}", ends)
     console.print()
     console.print(table)
     console.print(

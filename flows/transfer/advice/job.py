@@ -196,8 +196,8 @@ def _row(layer: Layer, groups: npt.NDArray[Any]) -> AdviceLayer:
     low, high = wilson(layer.scores.score, units, quantile(None if units == len(groups) else units))
     return AdviceLayer(
         name=layer.name,
-        network=layer.name.rpartition(" · ")[0],
-        tap=layer.embedded.tap,
+        network=layer.network,
+        tap=layer.tap,
         key=layer.embedded.store.key.id,
         kind=layer.kind,
         score=layer.scores.score,

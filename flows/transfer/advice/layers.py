@@ -20,17 +20,23 @@ class Layer:
 
     Attributes
     ----------
-    name : str
-        For people: network and tap.
+    network, tap : str
+        The former for people, as shortly as it can be told apart.
     kind : {"learned", "raw pixels", "random weights"}
     embedded : Embedded
     scores : QuickScores
     """
 
-    name: str
+    network: str
+    tap: str
     kind: Kind
     embedded: Embedded
     scores: QuickScores
+
+    @property
+    def name(self) -> str:
+        """Network and tap; of raw pixels, which have one tap, the former alone."""
+        return self.network if self.kind == "raw pixels" else f"{self.network} · {self.tap}"
 
 
 def kind_of(embedded: Embedded) -> Kind:
@@ -41,22 +47,27 @@ def kind_of(embedded: Embedded) -> Kind:
 
 
 def named_layers(embedded: Sequence[Embedded], scores: Sequence[QuickScores]) -> list[Layer]:
-    """Return layers, those of a network together and the lowest first; of a tap that is there twice, the first one.
+    """Return layers, the lowest of each network first, and controls behind all others; of equal taps the first one.
 
     Keys of one network on the same pixels, such as those of two extractions of other layers, are one network.
     """
     networks: dict[tuple[object, ...], dict[str, tuple[Embedded, QuickScores]]] = {}
-    for one, score in zip(embedded, scores, strict=True):
+    for one, score in sorted(zip(embedded, scores, strict=True), key=lambda pair: kind_of(pair[0]) != "learned"):
         networks.setdefault(identity_of(one), {}).setdefault(one.tap, (one, score))
-    shorts = [short_name(str(backbone)) for backbone, *_ in networks]
-    found = []
-    for taps, short in zip(networks.values(), shorts, strict=True):
-        backbone = next(iter(taps.values()))[0].backbone
-        for tap in sort_taps(backbone, list(taps)):
-            one, score = taps[tap]
-            label = short if shorts.count(short) == 1 else one.label
-            found.append(Layer(f"{label} · {tap}", kind_of(one), one, score))
+    firsts = [next(iter(taps.values()))[0] for taps in networks.values()]
+    names = [_name_of(one) for one in firsts]
+    found: list[Layer] = []
+    for taps, first, name in zip(networks.values(), firsts, names, strict=True):
+        named = name if names.count(name) == 1 else f"{name} {first.label}"
+        order = sort_taps(first.backbone, list(taps))
+        found += [Layer(named, tap, kind_of(first), *taps[tap]) for tap in order]
     return found
+
+
+def _name_of(embedded: Embedded) -> str:
+    """Return the name of a network beside those of others: of a control, what it is."""
+    kind, name = kind_of(embedded), short_name(embedded.backbone)
+    return name if kind == "learned" else "raw pixels" if kind == "raw pixels" else f"{name}, random weights"
 
 
 def identity_of(embedded: Embedded) -> tuple[object, ...]:

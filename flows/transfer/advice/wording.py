@@ -80,10 +80,14 @@ def _of_growth(growth: Growth | None) -> Finding:
 def _of_layers(earlier: Lead | None) -> Finding:
     if earlier is None:
         return Finding(
-            about="layers", says="Only the last layer is in the cache: whether an earlier one tells more is open."
+            about="layers", says="Only the last layer is in the cache: an earlier one may tell more, or not."
         )
-    how = f"{earlier.first}, the best earlier layer, is {_apart(earlier)} {earlier.second}, the last one"
-    return Finding(about="layers", says=f"{how}.")
+    first, last = map(_share, earlier.scores)
+    return Finding(
+        about="layers",
+        says=f"The last layer, {earlier.second}, tells {last} of the images, and the best earlier one, "
+        f"{earlier.first}, {first}: {_apart(earlier)}.",
+    )
 
 
 def _of_likeness(likeness: Likeness) -> Finding:
@@ -96,7 +100,11 @@ def _of_likeness(likeness: Likeness) -> Finding:
 
 
 def _of_control(control: Lead) -> Finding:
-    return Finding(about="control", says=f"{control.first} is {_apart(control)} {control.second}, a control.")
+    first, second = map(_share, control.scores)
+    return Finding(
+        about="control",
+        says=f"{control.first} tells {first}, and the control, {control.second}, {second}: {_apart(control)}.",
+    )
 
 
 def _of_errors(measured: Measured) -> Finding:
@@ -125,11 +133,15 @@ def _of_matrix(advice: Advice) -> str:
 
 
 def _apart(lead: Lead) -> str:
-    """Return how far the first is from the second: ``4.2 points [1.1, 7.3] ahead of (p .003)``."""
-    way = "ahead of" if lead.value >= 0 else "behind"
-    low, high = sorted((lead.low, lead.high) if lead.value >= 0 else (-lead.low, -lead.high))
-    chance = f"p {_p(lead.p_value)}" if lead.beyond_chance else f"by chance, p {_p(lead.p_value)}"
-    return f"{100 * abs(lead.value):.1f} points [{100 * low:.1f}, {100 * high:.1f}] ({chance}) {way}"
+    """Return how far the first is from the second: ``4.2 points more [1.1, 7.3], p .003``."""
+    sign = -1 if lead.value < 0 else 1
+    low, high = sorted((100 * sign * lead.low, 100 * sign * lead.high))
+    apart = f"{100 * abs(lead.value):.1f} points {'less' if sign < 0 else 'more'} [{low:.1f}, {high:.1f}]"
+    return f"{apart}, p {_p(lead.p_value)}" + ("" if lead.beyond_chance else ", no more than chance")
+
+
+def _share(value: float) -> str:
+    return f"{100 * value:.1f} %"
 
 
 def _points(growth: Growth) -> str:

@@ -25,6 +25,8 @@ class Lead:
     ----------
     first, second : str
         Their names.
+    scores : (float, float)
+        Share of images that each tells.
     value, low, high : float
         Share of images that the first tells less that of the second, and its 95 % interval.
     p_value : float
@@ -33,6 +35,7 @@ class Lead:
 
     first: str
     second: str
+    scores: tuple[float, float]
     value: float
     low: float
     high: float
@@ -66,6 +69,7 @@ def lead_of_best(
     return Lead(
         first=first,
         second=second,
+        scores=(float(some[first].mean()), float(others[second].mean())),
         value=apart.value,
         low=apart.low,
         high=apart.high,

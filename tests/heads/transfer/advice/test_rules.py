@@ -9,7 +9,15 @@ from headstart.heads.transfer.advice import Lead, Measured, advise_by, lead_of_b
 
 
 def lead(value: float, p_value: float = 0.001) -> Lead:
-    return Lead(first="a", second="b", value=value, low=value - 0.02, high=value + 0.02, p_value=p_value)
+    return Lead(
+        first="a",
+        second="b",
+        scores=(0.8 + value, 0.8),
+        value=value,
+        low=value - 0.02,
+        high=value + 0.02,
+        p_value=p_value,
+    )
 
 
 def advice(**named: Any) -> Any:
@@ -91,6 +99,7 @@ def test_a_lead_is_paired_by_image_and_pays_for_every_pair_that_it_was_chosen_of
     better, groups = np.where(np.arange(100) < 89, 1.0, 0.0), np.arange(100)
     found = lead_of_best({"a": better}, {"b": right}, groups)
     assert (found.first, found.second, round(found.value, 6)) == ("a", "b", 0.09)
+    assert found.scores == (0.89, 0.8)
     assert found.p_value == pytest.approx(2 * 0.5**9)  # McNemar's exact test of nine images against none
     several = lead_of_best({"a": better, "c": right}, {"b": right, "d": 0 * right}, groups)
     assert (several.first, several.second) == ("a", "b")
