@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from headstart.heads.report.transfer import Finding
-from headstart.heads.transfer.advice import Action, Advice, Growth, Lead, Measured, Near, Size, Transfer
+from headstart.heads.transfer.advice import Action, Advice, Growth, Lead, Measured, Size, Transfer
 from headstart.heads.transfer.likeness import Likeness
 
 TITLES: Mapping[Action, str] = {
@@ -73,7 +73,11 @@ def _of_growth(growth: Growth | None) -> Finding:
         return Finding(about="labels", says="Too few images to say what more labels would bring.")
     first, last = growth.points[-2].images_per_class, growth.points[-1].images_per_class
     says = f"From {first:.3g} to {last:.3g} images a class the score changed by {_points(growth)}: "
-    more = "more labels go on helping." if growth.climbs else "no more than chance, and so may twice as many labels."
+    more = (
+        "more labels go on helping."
+        if growth.climbs
+        else "no more than chance, and twice as many labels may bring no more."
+    )
     return Finding(about="labels", says=says + more)
 
 
@@ -116,13 +120,13 @@ def _of_errors(measured: Measured) -> Finding:
 
 
 def _of_matrix(advice: Advice) -> str:
-    near: Near = advice.near or "similar"
+    near = "unlike" if advice.near == "different" else "like"
     data = "lots of data" if advice.size == "lots" else "little data"
     by = {
-        "source": f"{near} to the source by their distances",
-        "layers": f"{near} to the source, as the curve over layers has it",
+        "source": f"{near} the source by their distances",
+        "layers": f"{near} the source, as the curve over layers has it",
         "controls": "unlike the source, as the controls have it",
-        None: "similar to the source, which nothing here measures",
+        None: "like the source, for nothing here says otherwise",
     }[advice.near_by]
     says = f"For {data}, {by}, the matrix has {_SHORT[advice.cell]}."
     if advice.overruled == "layers":

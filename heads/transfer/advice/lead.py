@@ -30,7 +30,7 @@ class Lead:
     value, low, high : float
         Share of images that the first tells less that of the second, and its 95 % interval.
     p_value : float
-        Two-sided, times the pairs that could have been compared.
+        Two-sided, times the number of sets that the one ahead is the best of.
     """
 
     first: str
@@ -47,12 +47,11 @@ class Lead:
         return self.p_value < SIGNIFICANCE
 
 
-def lead_of_best(
-    some: Mapping[str, Doubles], others: Mapping[str, Doubles], groups: NDArray[Any], n_pairs: int | None = None
-) -> Lead:
+def lead_of_best(some: Mapping[str, Doubles], others: Mapping[str, Doubles], groups: NDArray[Any]) -> Lead:
     """Compare the best of some sets of features with the best of others, image by image.
 
-    Both were picked by looking: the p-value is multiplied by all pairs of which these are one (Bonferroni).
+    The one ahead was picked by looking, and its p-value is multiplied by how many it was picked of (Bonferroni). That
+    the other is the best of its side makes it only harder to be ahead of.
 
     Parameters
     ----------
@@ -60,8 +59,6 @@ def lead_of_best(
         By name, 1 for each image whose class is told, else 0.
     groups : int ndarray of shape (n_images,)
         Images of one group are counted together.
-    n_pairs : int, optional
-        By default as many as there are of some and of others.
     """
     first, second = (max(side, key=lambda name: side[name].mean()) for side in (some, others))
     told = [Predictions(classes=side.astype(np.int64)) for side in (some[first], others[second])]
@@ -73,5 +70,5 @@ def lead_of_best(
         value=apart.value,
         low=apart.low,
         high=apart.high,
-        p_value=min(1.0, apart.p_value * (n_pairs or len(some) * len(others))),
+        p_value=min(1.0, apart.p_value * len(some if apart.value >= 0 else others)),
     )

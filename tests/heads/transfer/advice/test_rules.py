@@ -94,13 +94,15 @@ def test_negative_transfer_is_that_of_another_domain_however_near_the_source_loo
     assert (found.near, found.action) == ("different", "retrain")
 
 
-def test_a_lead_is_paired_by_image_and_pays_for_every_pair_that_it_was_chosen_of() -> None:
+def test_a_lead_is_paired_by_image_and_pays_for_what_the_one_ahead_was_picked_of() -> None:
     right = np.repeat([1.0, 0.0], [80, 20])
     better, groups = np.where(np.arange(100) < 89, 1.0, 0.0), np.arange(100)
     found = lead_of_best({"a": better}, {"b": right}, groups)
     assert (found.first, found.second, round(found.value, 6)) == ("a", "b", 0.09)
     assert found.scores == (0.89, 0.8)
     assert found.p_value == pytest.approx(2 * 0.5**9)  # McNemar's exact test of nine images against none
-    several = lead_of_best({"a": better, "c": right}, {"b": right, "d": 0 * right}, groups)
+    several = lead_of_best({"a": better, "c": right}, {"b": right, "d": 0 * right, "e": 0 * right}, groups)
     assert (several.first, several.second) == ("a", "b")
-    assert several.p_value == pytest.approx(4 * found.p_value)
+    assert several.p_value == pytest.approx(2 * found.p_value)
+    behind = lead_of_best({"b": right, "d": 0 * right, "e": 0 * right}, {"a": better, "c": right}, groups)
+    assert (behind.value, behind.p_value) == (-several.value, several.p_value)
