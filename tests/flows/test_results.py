@@ -17,7 +17,9 @@ from support.array_cache import cache_of
 from support.python_example import make_folder
 
 import headstart
+from headstart.extractors.backbones import load_backbone
 from headstart.extractors.errors import CacheError
+from headstart.extractors.pretraining import save_encoder
 from headstart.extractors.results import JobResult
 from headstart.flows.experiment import Experiment
 from headstart.flows.inference import GraftSummary
@@ -66,7 +68,10 @@ def _every_result() -> dict[str, Any]:
         fit=lambda keys: [headstart.fit(cache, "centroid", keys=keys, folds=2, out="nights")],
     )
     headstart.open(cache).images[::4].to_csv("labels.csv", index=False)
+    save_encoder(load_backbone("small_cnn", weights="none", seed=1).module, "encoder.safetensors")
+    learned = headstart.extract("photos", "small_cnn", weights="encoder.safetensors", cache="learned", workers=1)
     return {
+        "advise": headstart.advise(learned.cache, as_cached=True),
         "choose_next": headstart.choose_next(cache, labels="labels.csv"),
         "cluster": headstart.cluster(cache, k=[2, 3]),
         "compact": headstart.compact(cache),

@@ -28,8 +28,9 @@ def commands_for(advice: Advice, network: Embedded, cache: Path) -> list[str]:
         As it was given.
     """
     name, place = short_name(network.backbone), nearby(str(cache))
-    if advice.action in ("linear-last", "linear-earlier"):
-        return [_line("fit", place, "--backbone", name, "--head", "logreg", "ridge", "lda", "dummy")]
+    if advice.action in ("linear-last", "linear-earlier"):  # where a control does as well, it takes part
+        only = [] if advice.transfer in ("unproven", "negative") else ["--backbone", name]
+        return [_line("fit", place, *only, "--head", "logreg", "ridge", "lda", "dummy")]
     starts = [row.name for row in _rows(network.backbone) if row.can_start]
     tail, first = _tail_of(network.backbone) or "LAYER", starts[0] if starts else "LAYER"
     layers = [tail] if advice.action == "finetune-tail" else [first, tail]

@@ -65,10 +65,13 @@ def advise(
 
     Examples
     --------
-    >>> small = headstart.demo("digits", epochs=1, images=60)
-    >>> found = headstart.advise("digits/target.headstart")
-    >>> found.advice.size
-    'little'
+    >>> from headstart.extractors.backbones import load_backbone
+    >>> from headstart.extractors.pretraining import save_encoder
+    >>> save_encoder(load_backbone("small_cnn", weights="none", seed=1).module, "nothing-learned.safetensors")
+    >>> advised = headstart.extract("photos", "small_cnn", weights="nothing-learned.safetensors", cache="a.headstart")
+    >>> found = headstart.advise(advised.cache)
+    >>> found.advice.size, found.advice.transfer
+    ('little', 'unproven')
     """
     started = time.monotonic()
     options = taken("advise", options or AdviceOptions(), named)
@@ -92,7 +95,7 @@ def advise(
         rarest=int(counts.min()),
         backbone=short_name(first.backbone),
         title=title_of(advice, seen.own[-1].name, measured.earlier),
-        transfer=transfer_of(advice),
+        transfer=transfer_of(advice, measured.controls),
         advice=advice,
         findings=find_all(measured, advice, growth, likeness, int(counts.min())),
         layers=[_row(layer, seen.problem.groups[seen.rows]) for layer in seen.layers],

@@ -1,6 +1,6 @@
 """What was measured and what is advised, in sentences with the numbers in them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from headstart.heads.report.transfer import Finding
 from headstart.heads.transfer.advice import Action, Advice, Growth, Lead, Measured, Size, Transfer
@@ -20,8 +20,8 @@ _SHORT: Mapping[Action, str] = {
 }
 _TRANSFER: Mapping[Transfer, str] = {
     "positive": "What the network learned helps: its features tell more than every control does.",
-    "unproven": "Warning: no transfer is shown. Features of the network tell no more than a control, beyond chance.",
-    "negative": "Warning: negative transfer. A control tells more than the features of the network.",
+    "unproven": "Warning: no transfer is shown. Features of the network tell no more than {}, beyond chance.",
+    "negative": "Warning: negative transfer. Features of the network tell less than {}.",
     "no control": "Whether what the network learned helps is not known: there is no control to compare with.",
 }
 _LIKENESS = {
@@ -39,9 +39,11 @@ def title_of(advice: Advice, best: str, earlier: Lead | None) -> str:
     return f"Fit a linear head on the last layer: {best}." if advice.action == "linear-last" else TITLES[advice.action]
 
 
-def transfer_of(advice: Advice) -> str:
+def transfer_of(advice: Advice, controls: Sequence[Lead]) -> str:
     """Return in a sentence whether what the network learned helps."""
-    return _TRANSFER[advice.transfer]
+    negative = advice.transfer == "negative"
+    equal = [one.second for one in controls if one.beyond_chance == negative and (one.value < 0 or not negative)]
+    return _TRANSFER[advice.transfer].format(" and ".join(equal))
 
 
 def find_all(

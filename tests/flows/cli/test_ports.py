@@ -115,6 +115,7 @@ QUIET = {  # commands that start no other process, and what they are typed with
     "similar": "CACHE 0",
     "next": "CACHE",
     "rank": "CACHE",
+    "advise": "CACHE",
     "predict": "RESULTS PHOTOS",
     "graft": "TAIL --out grafted.pth",
     "results": "CACHE",
