@@ -1,8 +1,6 @@
 """Transfer measured on cached embeddings: which features suit a task, before anything is fitted in earnest.
 
-advice      (a wing) Advice on how to transfer.
 evidence    LogME.
-likeness    (a wing) How far a target is from a source.
 quick       Nearest neighbours and ridge, each image told by the others.
 separation  Regularised H-score.
 spectrum    Decomposition that they share.

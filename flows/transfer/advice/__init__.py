@@ -7,7 +7,7 @@ layers    Layers of a cache by network, and which are controls.
 options   Options of advice.
 source    Likeness to a source.
 summary   Values that it returns.
-wording   What was measured, in sentences.
+wording   Sentences of what was measured and is advised.
 """
 
 import lazy_loader

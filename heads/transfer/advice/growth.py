@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from headstart.heads.scoring import cluster_variance, effective_size, quantile, wilson
-from headstart.heads.transfer.quick import quick_scores
+from headstart.heads.transfer import quick_scores
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
