@@ -95,7 +95,7 @@ def advise(
         rarest=int(counts.min()),
         backbone=short_name(first.backbone),
         title=title_of(advice, seen.own[-1].name, measured.earlier),
-        transfer=transfer_of(advice, measured.controls),
+        transfer=transfer_of(advice, measured.controls, measured.n_images),
         advice=advice,
         findings=find_all(measured, advice, growth, likeness, int(counts.min())),
         layers=[_row(layer, seen.problem.groups[seen.rows]) for layer in seen.layers],

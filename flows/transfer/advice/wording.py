@@ -20,8 +20,9 @@ _SHORT: Mapping[Action, str] = {
 }
 _TRANSFER: Mapping[Transfer, str] = {
     "positive": "What the network learned helps: its features tell more than every control does.",
-    "unproven": "Warning: no transfer is shown. Features of the network tell no more than {}, beyond chance.",
-    "negative": "Warning: negative transfer. Features of the network tell less than {}.",
+    "unproven": "Warning: negative transfer is not ruled out. On {} images, what the network learned tells no more "
+    "than {}, beyond chance.",
+    "negative": "Warning: negative transfer. On {} images, what the network learned tells less than {}.",
     "no control": "Whether what the network learned helps is not known: there is no control to compare with.",
 }
 _LIKENESS = {
@@ -39,11 +40,11 @@ def title_of(advice: Advice, best: str, earlier: Lead | None) -> str:
     return f"Fit a linear head on the last layer: {best}." if advice.action == "linear-last" else TITLES[advice.action]
 
 
-def transfer_of(advice: Advice, controls: Sequence[Lead]) -> str:
+def transfer_of(advice: Advice, controls: Sequence[Lead], n_images: int) -> str:
     """Return in a sentence whether what the network learned helps."""
     negative = advice.transfer == "negative"
     equal = [one.second for one in controls if one.beyond_chance == negative and (one.value < 0 or not negative)]
-    return _TRANSFER[advice.transfer].format(" and ".join(equal))
+    return _TRANSFER[advice.transfer].format(n_images, " and ".join(equal))
 
 
 def find_all(

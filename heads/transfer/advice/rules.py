@@ -68,7 +68,7 @@ class Advice:
     near : {"similar", "different"} or None
         None where nothing tells; the advice is then that of similar ones.
     near_by : {"source", "layers", "controls"} or None
-        What tells: distances to the source, the curve over layers, or that features tell no more than controls do.
+        What tells: distances to the source, the curve over layers, or that features tell less than controls do.
     cell : str
         Action that the matrix has for these.
     overruled : {"layers", "room"} or None
@@ -98,7 +98,7 @@ def advise_by(measured: Measured) -> Advice:
     transfer = judge_transfer(measured.controls)
     ahead = measured.earlier is not None and measured.earlier.value > 0 and measured.earlier.beyond_chance
     near, near_by = measured.near, _by_source(measured)
-    if transfer in ("negative", "unproven"):
+    if transfer == "negative":
         near, near_by = "different", "controls"
     elif near is None and measured.earlier is not None:
         near, near_by = "different" if ahead else "similar", "layers"

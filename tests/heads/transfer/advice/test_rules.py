@@ -86,7 +86,7 @@ def test_layers_are_trained_where_half_of_the_errors_less_would_be_more_than_cha
 def test_features_have_to_be_ahead_of_every_control_beyond_chance(controls: list[Lead], transfer: str) -> None:
     found = advice(controls=controls)
     assert found.transfer == transfer
-    assert (found.near_by == "controls") == (transfer in ("unproven", "negative"))
+    assert (found.near_by == "controls") == (transfer == "negative")
 
 
 def test_negative_transfer_is_that_of_another_domain_however_near_the_source_looks() -> None:
