@@ -20,13 +20,13 @@ def of(likeness: Likeness, name: str) -> float:
 
 
 def test_each_measure_finds_equals_apart_about_one_time_in_twenty() -> None:
-    n_rounds = 60
+    n_rounds = 40
     beyond = np.zeros((n_rounds, len(MEASURES)))
     for seed in range(n_rounds):
         found = measure_likeness(normal(60, 40, 2 * seed), normal(30, 40, 2 * seed + 1), seed=seed, n_null=39)
         assert [one.name for one in found.measures] == MEASURES
         beyond[seed] = [one.p_value < 0.05 for one in found.measures]
-    assert (beyond.mean(axis=0) <= 0.15).all()  # nine of sixty happen once in a thousand at .05
+    assert (beyond.mean(axis=0) <= 0.175).all()  # eight of forty happen once in a thousand at .05
     assert beyond.any()
 
 
