@@ -3,10 +3,10 @@
 import re
 import shlex
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sklearn.datasets import load_digits
-from sklearn.utils import Bunch
 from support.source_modules import ROOT
 
 from headstart.flows.cli.app import main
@@ -17,10 +17,10 @@ BLOCKS = re.findall(r"```(sh|python)\n(.*?)```", SECTION, re.DOTALL)
 FEW = 200  # digits that the demonstration draws from all of scikit-learn's
 
 
-def few_digits() -> Bunch:
+def few_digits(*, return_X_y: bool) -> Any:
     """Return scikit-learn's digits, of which there are more."""
-    digits = load_digits()
-    return Bunch(**{name: digits[name][:FEW] for name in ("data", "target", "images")})
+    pixels, labels = load_digits(return_X_y=return_X_y)
+    return pixels[:FEW], labels[:FEW]
 
 
 def demo() -> None:
