@@ -41,31 +41,51 @@ def write_digits(folder: Path, n_each: int, n_test: int = 60, digits: range = ra
 
 
 def embed(images: Path, weights: Path, cache: Path) -> dict[str, str]:
-    """Embed what the ways need; returns keys by way."""
+    """Embed what the ways need; returns keys by network."""
     from headstart.flows import extract
 
-    given: dict[str, Any] = {"cache": cache, "precision": "fp32"}
-    asked: dict[str, tuple[str, dict[str, Any]]] = {
-        "linear-last": (ENCODER, {"weights": str(weights / FILE)}),
-        "linear-earlier": (ENCODER, {"weights": str(weights / FILE), "tap": EARLIER}),
-        "raw pixels": ("raw_pixels", {"weights": "none"}),
-        "retrain": ("small_cnn", {"weights": "none"}),
+    asked: dict[str, dict[str, Any]] = {
+        ENCODER: {"weights": str(weights / FILE), "tap": ["penultimate", *EARLIER]},
+        "raw_pixels": {"weights": "none"},
+        "small_cnn": {"weights": "none"},
     }
-    made = {way: extract(images, name, **own, **given) for way, (name, own) in asked.items()}
-    return {way: one.keys[0].id for way, one in made.items()}
+    return {name: extract(images, name, cache=cache, **own).keys[0].id for name, own in asked.items()}
 
 
-def take(way: str, cache: Path, keys: dict[str, str], weights: Path, out: Path, epochs: int) -> Any:
-    """Take one way of the matrix, and return what it found."""
-    from headstart.flows import finetune, fit
+def train(way: str, cache: Path, keys: dict[str, str], weights: Path, out: Path, epochs: int) -> dict[str, str]:
+    """Train layers of a network; returns what it says of each test image."""
+    from headstart.flows import finetune
 
     if way == "finetune-tail":
-        given: dict[str, Any] = {"backbone": ENCODER, "weights": str(weights / FILE), "keys": [keys["linear-last"]]}
-        return finetune(cache, TAIL, out=out, epochs=epochs, **given, **TAILS)
-    if way == "retrain":  # the first convolution alone keeps its random weights
-        given = {"backbone": "small_cnn", "keys": [keys[way]], "epochs": 4 * epochs}
-        return finetune(cache, "features.1", out=out, **given, **SCRATCH)
-    return fit(cache, HEADS, keys=[keys[way]], out=out)
+        given: dict[str, Any] = {"backbone": ENCODER, "weights": str(weights / FILE), "keys": [keys[ENCODER]]}
+        found = finetune(cache, TAIL, out=out, epochs=epochs, **given, **TAILS)
+    else:  # the first convolution alone keeps its random weights
+        given = {"backbone": "small_cnn", "keys": [keys["small_cnn"]], "epochs": 4 * epochs}
+        found = finetune(cache, "features.1", out=out, **given, **SCRATCH)
+    table = found.to_pandas("predictions")
+    return dict(zip(table["path"], table["predicted"].astype(str), strict=True))
+
+
+def fit_on(taps: list[str], cache: Path, key: str) -> tuple[dict[str, str], dict[str, str]]:
+    """Fit the linear heads on some layers and take the best by folds; returns test labels, and what it says."""
+    from headstart.extractors.cache import EmbeddingCache
+    from headstart.flows.problem import pose_problem
+    from headstart.heads.registry import FeatureSet, expand
+    from headstart.heads.splits import plan_splits
+    from headstart.heads.sweep import Running, fit_final, score_test, select, sweep
+
+    problem = pose_problem(EmbeddingCache(cache), keys=[key])
+    plan = plan_splits(problem.y, split=problem.split, groups=problem.groups, class_names=problem.class_names)
+    sources = [FeatureSet(problem.find(key, tap).features, "", tap, key) for tap in taps]
+    results = sweep(
+        expand(sources, HEADS), problem.y, plan, running=Running(), metric="accuracy", groups=problem.groups
+    )
+    best = select(results).candidate
+    found = score_test(fit_final(best, best.features, problem.y, plan), best.features, problem.y, plan)
+    paths, names = problem.images.paths(found.rows), problem.class_names
+    true = [names[one] for one in problem.y[found.rows]]
+    answers = [names[int(one)] for one in found.predictions]
+    return dict(zip(paths, true, strict=True)), dict(zip(paths, answers, strict=True))
 
 
 def compare(images: Path, weights: Path, room: Path, epochs: int) -> dict[str, Any]:
@@ -76,18 +96,17 @@ def compare(images: Path, weights: Path, room: Path, epochs: int) -> dict[str, A
     cache = room / f"{images.name}.headstart"
     keys = embed(images, weights, cache)
     found = advise(cache, backbone=ENCODER, out=room / f"{images.name}.advice")
-    told, scores = {}, {}
-    for way in WAYS:
-        one = take(way, cache, keys, weights, room / f"{images.name}.{way}", epochs)
-        table = one.to_pandas("predictions").sort_values("path")
-        names = sorted(set(table["true"]))
-        told[way] = [table[column].map(names.index).to_numpy() for column in ("true", "predicted")]
-        value = one.test.scores["accuracy"]
-        scores[way] = {"accuracy": value.value, "low": value.low, "high": value.high}
+    taps = {"linear-last": ["penultimate"], "linear-earlier": EARLIER}
+    says = {way: fit_on(some, cache, keys[ENCODER])[1] for way, some in taps.items()}
+    true, says["raw pixels"] = fit_on(["penultimate"], cache, keys["raw_pixels"])
+    for way in ("finetune-tail", "retrain"):
+        says[way] = train(way, cache, keys, weights, room / f"{images.name}.{way}", epochs)
+    right = {way: np.array([says[way][path] == label for path, label in true.items()]) for way in WAYS}
+    scores = {way: dict(zip(("accuracy", "low", "high"), _interval(right[way]), strict=True)) for way in WAYS}
     trained = [way for way in WAYS if way != "raw pixels"]
     best = max(trained, key=lambda way: scores[way]["accuracy"])
-    sides = [Predictions(classes=told[way][1]) for way in (best, found.advice.action)]
-    apart = compare_paired("accuracy", told[best][0], *sides)
+    sides = [Predictions(classes=right[way].astype(int)) for way in (best, found.advice.action)]
+    apart = compare_paired("accuracy", np.ones(len(true), int), *sides)
     return {
         "images_per_class": found.images_per_class,
         "advised": found.advice.action,
@@ -100,6 +119,13 @@ def compare(images: Path, weights: Path, room: Path, epochs: int) -> dict[str, A
         "behind": apart.value,
         "p_value": apart.p_value,
     }
+
+
+def _interval(right: Any) -> tuple[float, float, float]:
+    from headstart.heads.scoring import quantile, wilson
+
+    share = float(right.mean())
+    return (share, *wilson(share, len(right), quantile()))
 
 
 def likeness_of(caches: dict[str, Path], keys: dict[str, str]) -> list[dict[str, Any]]:
@@ -161,7 +187,7 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
             one.name: compare(one, options.weights, room, options.epochs) for one in sets if one.name not in _HALVES
         }
         caches = {one.name: room / f"{one.name}.headstart" for one in sets if one.name in _HALVES or one.parent != room}
-        keys = {one.name: embed(one, options.weights, caches[one.name])["linear-last"] for one in sets
+        keys = {one.name: embed(one, options.weights, caches[one.name])[ENCODER] for one in sets
                 if one.name in caches}  # fmt: skip
         likeness = likeness_of(caches, keys)
     found = {"advice": results, "likeness": likeness}

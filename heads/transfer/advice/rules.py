@@ -90,24 +90,24 @@ def advise_by(measured: Measured) -> Advice:
     """Return the advice of the matrix, unless what was measured on these very images says otherwise.
 
     Which layer a linear head goes on is measured and need not be inferred: a matrix that says earlier layers where
-    none tells more than the last, or the last where an earlier one does beyond chance, is overruled. Training layers
-    is advised where there is something to win that would be seen: if a tail mended half of the images that are told
-    wrong and spoilt none, McNemar's exact test would have to notice.
+    the last tells more beyond chance, or the last where an earlier one does, is overruled; where they are tied, it
+    holds. Training layers is advised where there is something to win that would be seen: if a tail mended half of the
+    images that are told wrong and spoilt none, McNemar's exact test would have to notice.
+
+    Without a source, features that do not beat raw pixels or random weights are taken for those of an unlike one, and
+    so is a network of which an earlier layer tells more than the last.
     """
     size: Size = "lots" if measured.images_per_class >= measured.enough else "little"
     transfer = judge_transfer(measured.controls)
-    ahead = measured.earlier is not None and measured.earlier.value > 0 and measured.earlier.beyond_chance
-    near, near_by = measured.near, _by_source(measured)
-    if transfer == "negative":
-        near, near_by = "different", "controls"
-    elif near is None and measured.earlier is not None:
-        near, near_by = "different" if ahead else "similar", "layers"
+    ahead = _sign(measured.earlier)
+    near, near_by = _nearness(measured, transfer, ahead)
     cell = ACTIONS[size, near or "similar"]
-    frozen: Action = "linear-earlier" if ahead else "linear-last"
+    inferred: Action = "linear-earlier" if near == "different" else "linear-last"
+    frozen: Action = "linear-earlier" if ahead > 0 else "linear-last" if ahead < 0 else inferred
     if cell in ("finetune-tail", "retrain"):
         overruled: Overruled | None = None if is_worth_training(measured.n_wrong) else "room"
     else:
-        overruled = "layers" if cell != frozen and measured.earlier is not None else None
+        overruled = "layers" if cell != frozen else None
     return Advice(
         action=frozen if overruled else cell,
         size=size,
@@ -119,8 +119,23 @@ def advise_by(measured: Measured) -> Advice:
     )
 
 
-def _by_source(measured: Measured) -> NearBy | None:
-    return "source" if measured.near else None
+def _sign(lead: Lead | None) -> int:
+    """Return 1 where the first is ahead beyond chance, -1 where it is behind, and else 0."""
+    if lead is None or not lead.beyond_chance:
+        return 0
+    return 1 if lead.value > 0 else -1
+
+
+def _nearness(measured: Measured, transfer: Transfer, ahead: int) -> tuple[Near | None, NearBy | None]:
+    if transfer == "negative":
+        return "different", "controls"
+    if measured.near:
+        return measured.near, "source"
+    if transfer == "unproven":
+        return "different", "controls"
+    if measured.earlier is not None:
+        return "different" if ahead > 0 else "similar", "layers"
+    return None, None
 
 
 def judge_transfer(controls: Sequence[Lead]) -> Transfer:

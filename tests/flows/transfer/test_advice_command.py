@@ -65,13 +65,13 @@ def test_the_command_prints_advice_and_reasons_on_80_columns_or_json(
         main(["advise", cache])
     assert done.value.code == 0
     shown = capsys.readouterr().out
-    assert "Fit a linear head on the last layer: small_cnn · penultimate." in shown
+    assert "Fit a linear head on an earlier layer: small_cnn · features.4:avg." in shown
     assert "· The best layer tells 0 of 28 images wrong" in shown
     assert max(len(line) for line in shown.split("\nnext")[0].splitlines()) <= 80
     with pytest.raises(SystemExit):
-        main(["advise", cache, "--as-cached", "--json"])
+        main(["advise", cache, "--json"])
     found = json.loads(capsys.readouterr().out)
-    assert found["advice"]["action"] == "linear-last"
+    assert (found["advice"]["action"], found["advice"]["transfer"]) == ("linear-earlier", "unproven")
     assert {one["about"] for one in found["findings"]} == {"size", "labels", "layers", "control", "errors", "matrix"}
     assert Path(found["table"]).read_text().startswith("name,network,tap,key,kind,score,low,high")
 

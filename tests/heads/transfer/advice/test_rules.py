@@ -55,7 +55,8 @@ def test_each_cell_of_the_matrix_is_advised_where_nothing_speaks_against_it(
     ("near", "earlier", "action", "overruled"),
     [
         ("different", lead(-0.1), "linear-last", "layers"),
-        ("different", lead(0.1, 0.2), "linear-last", "layers"),  # ahead by chance alone
+        ("different", lead(-0.1, 0.2), "linear-earlier", None),  # by chance alone: the matrix holds
+        ("similar", lead(0.1, 0.2), "linear-last", None),
         ("similar", lead(0.1), "linear-earlier", "layers"),
         ("different", None, "linear-earlier", None),  # no earlier layer is known: the matrix is all there is
     ],
@@ -86,7 +87,8 @@ def test_layers_are_trained_where_half_of_the_errors_less_would_be_more_than_cha
 def test_features_have_to_be_ahead_of_every_control_beyond_chance(controls: list[Lead], transfer: str) -> None:
     found = advice(controls=controls)
     assert found.transfer == transfer
-    assert (found.near_by == "controls") == (transfer == "negative")
+    assert (found.near_by == "controls") == (transfer in ("negative", "unproven"))
+    assert (advice(controls=controls, near="similar").near_by == "controls") == (transfer == "negative")
 
 
 def test_negative_transfer_is_that_of_another_domain_however_near_the_source_looks() -> None:
