@@ -76,7 +76,8 @@ def fit_on(taps: list[str], cache: Path, key: str) -> tuple[dict[str, str], dict
 
     problem = pose_problem(EmbeddingCache(cache), keys=[key])
     plan = plan_splits(problem.y, split=problem.split, groups=problem.groups, class_names=problem.class_names)
-    sources = [FeatureSet(problem.find(key, tap).features, "", tap, key) for tap in taps]
+    given = {"backbone": "", "key": key}
+    sources = [FeatureSet(features=problem.find(key, tap).features, tap=tap, **given) for tap in taps]
     results = sweep(
         expand(sources, HEADS), problem.y, plan, running=Running(), metric="accuracy", groups=problem.groups
     )
