@@ -33,9 +33,10 @@ def commands_for(advice: Advice, network: Embedded, cache: Path) -> list[str]:
         return [_line("fit", place, *only, "--head", "logreg", "ridge", "lda", "dummy")]
     starts = [row.name for row in _rows(network.backbone) if row.can_start]
     tail, first = _tail_of(network.backbone) or "LAYER", starts[0] if starts else "LAYER"
-    layers = [tail] if advice.action == "finetune-tail" else [first, tail]
+    layer = tail if advice.action == "finetune-tail" else first
     how = ["--start", "linear", "--layer-decay", "0.5", "--learning-rate", "0.001"]
-    return [_line("finetune", place, "--backbone", name, "--from", *layers, *how)]
+    weights = ["--weights", network.store.about["weights_source"]]  # the cache may hold random ones, too
+    return [_line("finetune", place, "--backbone", name, *weights, "--from", layer, *how)]
 
 
 def commands_to_measure(

@@ -11,6 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from headstart.extractors.atomic import write_atomically
+from headstart.extractors.backbones import canonical_name
 from headstart.extractors.cache import EmbeddingCache
 from headstart.extractors.spec import short_name
 from headstart.flows.errors import JobError
@@ -165,7 +166,7 @@ def _look(cache: EmbeddingCache, options: AdviceOptions) -> _Seen:
 
 
 def _is_named(layer: Layer, names: Sequence[str]) -> bool:
-    return bool({layer.embedded.backbone, short_name(layer.embedded.backbone)} & set(names))
+    return bool({layer.embedded.backbone, short_name(layer.embedded.backbone)} & set(map(canonical_name, names)))
 
 
 def _measure(seen: _Seen, likeness: Likeness | None, options: AdviceOptions) -> tuple[Measured, Any]:

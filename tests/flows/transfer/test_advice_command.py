@@ -1,6 +1,8 @@
 """The command `advise` on images: controls are embedded on the way, once, where the images can be read."""
 
 import json
+import shlex
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +12,9 @@ from headstart.extractors.cache import EmbeddingCache
 from headstart.extractors.pretraining import save_encoder
 from headstart.flows.cli.app import main
 from headstart.flows.extraction import extract
+from headstart.flows.problem import pose_problem
 from headstart.flows.transfer.advice import advise, controls
+from headstart.flows.transfer.advice.commands import commands_for
 
 TAPS = ["features.4:avg", "penultimate"]
 
@@ -81,3 +85,17 @@ def test_an_error_is_one_line(cache: str, capsys: pytest.CaptureFixture[str]) ->
         main(["advise", cache, "--backbone", "resnet50"])
     assert done.value.code == 1
     assert "no embeddings of resnet50" in " ".join(capsys.readouterr().err.splitlines()[-2:])
+
+
+def test_the_commands_that_are_given_run(cache: str, elsewhere: Path) -> None:
+    found = advise(cache, as_cached=True)
+    opened = EmbeddingCache(cache)
+    layer = pose_problem(opened).embedded[0]
+    trained = commands_for(replace(found.advice, action="finetune-tail"), layer, opened.path)
+    for command in [*found.commands, *(f"{one} --epochs 1 --min-steps 1 --folds 2" for one in trained)]:
+        with pytest.raises(SystemExit) as done:
+            main(shlex.split(command)[1:])
+        assert not done.value.code, command
+    again = advise(cache)
+    assert {layer.kind for layer in again.layers} == {"learned", "raw pixels", "random weights"}
+    assert len(again.commands) == 1
