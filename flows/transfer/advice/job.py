@@ -88,6 +88,9 @@ def advise(
     counts = np.bincount(seen.problem.y[seen.plan.train])
     first = seen.own[-1].embedded
     lacking = [kind for kind in CONTROLS if not seen.of_kind(kind)]
+    doing = commands_for(advice, first, opened.path)
+    layers = measured.earlier is None
+    measuring = commands_to_measure(seen.problem, first, opened.path, lacking=lacking, layers=layers)
     summary = AdviceSummary(
         cache=str(opened.path),
         target=seen.problem.target,
@@ -104,10 +107,7 @@ def advise(
         controls=list(measured.controls),
         growth=growth,
         likeness=likeness,
-        commands=[
-            *commands_for(advice, first, opened.path),
-            *commands_to_measure(seen.problem, first, opened.path, lacking=lacking, layers=measured.earlier is None),
-        ],
+        commands=[*measuring, *doing] if advice.action == "linear-earlier" else [*doing, *measuring],
         table="",
         page="",
         notes=notes,
