@@ -27,6 +27,7 @@ from .flows.history import results as results
 from .flows.nightly.job import nightly as nightly
 from .flows.serving import serve as serve
 from .flows.transfer.adaptation import adapt as adapt
+from .flows.transfer.advice import advise as advise
 from .flows.transfer.episodes import episodes as episodes
 from .flows.transfer.multitask import multitask as multitask
 from .flows.transfer.ranking import rank as rank

@@ -21,7 +21,7 @@ from headstart.flows.cli.predict import predict
 from headstart.flows.cli.results import compare, results
 from headstart.flows.cli.showing import CommandPanels, ReadableCommand
 from headstart.flows.cli.signals import SIGNAL_STATUSES, ended_by_signals, leave_if_threads_run
-from headstart.flows.cli.transfer import adapt, episodes, multitask, rank, reduce, zeroshot
+from headstart.flows.cli.transfer import adapt, advise, episodes, multitask, rank, reduce, zeroshot
 from headstart.flows.cli.upkeep import compact, export, verify
 from headstart.flows.errors import EXPECTED_ERRORS
 from headstart.flows.output import fail, replace_signs_that_the_terminal_lacks, show_notes, visible
@@ -113,6 +113,7 @@ _PANELS: dict[str, dict[Callable[..., None], str]] = {
         multitask: "Learn several label columns over one trunk.",
         episodes: "Measure what a few labels a class tell.",
         reduce: "Fewer dimensions, for later images too.",
+        advise: "Say how to transfer, by what this set measures.",
     },
     "look": {
         inspect: "Show what a cache holds, and what could not be read.",

@@ -17,7 +17,9 @@ from support.array_cache import cache_of
 from support.python_example import make_folder
 
 import headstart
+from headstart.extractors.backbones import load_backbone
 from headstart.extractors.errors import CacheError
+from headstart.extractors.pretraining import save_encoder
 from headstart.extractors.results import JobResult
 from headstart.flows.experiment import Experiment
 from headstart.flows.inference import GraftSummary
@@ -76,8 +78,11 @@ def _every_result() -> dict[str, Any]:
     images = headstart.open(cache).images
     images.assign(camera=["old", "new"] * 18).to_csv("cameras.csv", index=False)
     cameras = {"labels": "cameras.csv", "target": "label", "domain": "camera", "to": "new"}
+    save_encoder(load_backbone("small_cnn", weights="none", seed=1).module, "encoder.safetensors")
+    learned = headstart.extract("photos", "small_cnn", weights="encoder.safetensors", cache="learned", workers=1)
     return {
         "adapt": headstart.adapt(cache, method="coral", **cameras),
+        "advise": headstart.advise(learned.cache, as_cached=True),
         "choose_next": headstart.choose_next(cache, labels="labels.csv"),
         "cluster": headstart.cluster(cache, k=[2, 3]),
         "compact": headstart.compact(cache),

@@ -1,6 +1,7 @@
 """The commands of transfer learning beyond a head; `flows.cli.app` adds them to the others.
 
 adaptation    Command `adapt`.
+advice        Command `advise`.
 few_shot      Command `episodes`.
 multitasking  Command `multitask`.
 ranking       Command `rank`.

@@ -1,4 +1,5 @@
 from .adaptation import adapt as adapt
+from .advice import advise as advise
 from .few_shot import episodes as episodes
 from .multitasking import multitask as multitask
 from .ranking import rank as rank

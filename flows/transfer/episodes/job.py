@@ -116,7 +116,7 @@ def _pose(opened: EmbeddingCache, options: EpisodesOptions) -> tuple[Problem, np
     )
     while True:
         try:
-            rows, notes = choose_images(
+            rows, _, notes = choose_images(
                 problem, "episodes of", images=options.images, test_size=options.test_size, seed=options.seed
             )
         except RareClassError as error:

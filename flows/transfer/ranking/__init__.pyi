@@ -1,6 +1,9 @@
 from .images import choose_images as choose_images
 from .job import rank as rank
+from .job import score_layers as score_layers
 from .options import RankKeywords as RankKeywords
 from .options import RankOptions as RankOptions
 from .order import is_random as is_random
+from .order import network_of as network_of
+from .order import sort_taps as sort_taps
 from .summary import RankSummary as RankSummary

@@ -1,18 +1,16 @@
 """Choice of images that are looked at: of those that a fit would train on, so many at most, drawn by class."""
 
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 
 from headstart.flows.problem import Problem
-from headstart.heads.splits import plan_splits
+from headstart.heads.splits import SplitPlan, plan_splits
 
 
 def choose_images(
     problem: Problem, what: str, *, images: int, test_size: float, seed: int
-) -> tuple[npt.NDArray[Any], list[str]]:
-    """Return the rows of the images that are looked at, none of them a test image, and notes.
+) -> tuple[npt.NDArray[np.intp], SplitPlan, list[str]]:
+    """Return the rows of the images that are looked at, none of them a test image; the plan of a fit; and notes.
 
     Parameters
     ----------
@@ -34,7 +32,7 @@ def choose_images(
         seed=seed,
     )
     if len(plan.train) <= images:
-        return plan.train, plan.notes
+        return plan.train, plan, plan.notes
     drawn = np.random.default_rng(seed).permutation(plan.train)
     if classes:  # the first of each class, then the second of each, …
         order = np.argsort(problem.y[drawn], kind="stable")
@@ -42,4 +40,4 @@ def choose_images(
         within = np.arange(len(drawn)) - np.repeat(np.cumsum(counts) - counts, counts)
         drawn = drawn[order][np.argsort(within / np.repeat(counts, counts), kind="stable")]
     some = np.sort(drawn[:images])
-    return some, [*plan.notes, f"{what} {len(some)} of {len(plan.train)} images (--images)"]
+    return some, plan, [*plan.notes, f"{what} {len(some)} of {len(plan.train)} images (--images)"]

@@ -71,10 +71,10 @@ def rank(cache: str | Path, *, options: RankOptions | None = None, **named: Unpa
         backbone=as_list(options.backbone) if options.backbone else None,
         keys=options.keys,
     )
-    rows, notes = choose_images(
+    rows, _, notes = choose_images(
         problem, "ranked on", images=options.images, test_size=options.test_size, seed=options.seed
     )
-    scores = _score(problem, rows, options)
+    scores = score_layers(problem, problem.embedded, rows, progress=options.progress)
     ranked, static_by = _ranked(problem.embedded, scores, problem.groups[rows])
     name = opened.path.resolve().name.removesuffix(".headstart")
     with run_folder(Path(options.out) if options.out else Path(f"{name}.ranking")) as place:
@@ -97,12 +97,13 @@ def rank(cache: str | Path, *, options: RankOptions | None = None, **named: Unpa
         return replace(summary, notes=[*summary.notes, *place.finish()])
 
 
-def _score(problem: Problem, rows: _Rows, options: RankOptions) -> list[QuickScores]:
+def score_layers(problem: Problem, embedded: Sequence[Embedded], rows: _Rows, *, progress: bool) -> list[QuickScores]:
+    """Score each layer by how well it tells these images of the problem."""
     n_classes = len(problem.class_names) if problem.task == "classify" else 0
     y, groups = problem.y[rows], problem.groups[rows]
     scores = []
-    with progress_bar("ranking", len(problem.embedded), unit="layers", show=options.progress) as advance:
-        for one in problem.embedded:
+    with progress_bar("ranking", len(embedded), unit="layers", show=progress) as advance:
+        for one in embedded:
             X = np.asarray(one.features.take(rows), np.float32)
             scores.append(quick_scores(X, y, groups, n_classes))
             advance(1)

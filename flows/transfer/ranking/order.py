@@ -21,7 +21,7 @@ def depths(embedded: Sequence[Embedded]) -> list[int]:
     for key in dict.fromkeys(one.store.key.id for one in embedded):
         taps = [one.tap for one in embedded if one.store.key.id == key]
         backbone = next(one.backbone for one in embedded if one.store.key.id == key)
-        found |= {(key, tap): place for place, tap in enumerate(_sorted(backbone, taps), 1)}
+        found |= {(key, tap): place for place, tap in enumerate(sort_taps(backbone, taps), 1)}
     return [found[one.store.key.id, one.tap] for one in embedded]
 
 
@@ -45,8 +45,9 @@ def is_random(embedded: Embedded) -> bool:
     return bool(embedded.store.about["weights_source"] == "none")
 
 
-def _sorted(backbone: str, taps: Sequence[str]) -> list[str]:
-    loaded = _loaded(backbone) if len(taps) > 1 else None
+def sort_taps(backbone: str, taps: Sequence[str]) -> list[str]:
+    """Return taps from the lowest layer to the last; those of somebody's own code as they are given."""
+    loaded = network_of(backbone) if len(taps) > 1 else None
     return list(taps) if loaded is None else sorted(taps, key=lambda tap: depth_of(loaded, Tap.parse(tap)))
 
 
@@ -56,7 +57,7 @@ def _accuracy(backbone: str) -> float | None:
 
 def _parameters(backbone: str) -> float | None:
     known = next((one.parameters for one in _described(backbone) if one.name == backbone), None)
-    loaded = None if known else _loaded(backbone)
+    loaded = None if known else network_of(backbone)
     return known if loaded is None else sum(one.numel() for one in loaded.module.parameters())
 
 
@@ -68,7 +69,7 @@ def _described(backbone: str) -> Sequence[BackboneInfo]:
 
 
 @lru_cache(maxsize=4)
-def _loaded(backbone: str) -> Backbone | None:
+def network_of(backbone: str) -> Backbone | None:
     """Build a network without its weights; None of somebody's own code, and where its library is not installed."""
     if resolve_backbone(backbone)[0] == "callable":
         return None

@@ -1,6 +1,7 @@
 """Pages of what is measured beyond a head, one a job.
 
 adapt_page      Page of a target beside its source: methods, controls, and both on one map.
+advice_page     Page of advice: what to do, and what was measured for it.
 episodes_page   Page of few-shot episodes.
 multitask_page  Page of label columns over a shared trunk.
 rank_page       Page of a ranking of backbones and layers.

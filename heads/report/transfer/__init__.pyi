@@ -2,6 +2,10 @@ from .adapt_page import AdaptMap as AdaptMap
 from .adapt_page import AdaptPage as AdaptPage
 from .adapt_page import AdaptRow as AdaptRow
 from .adapt_page import render_adaptation as render_adaptation
+from .advice_page import AdviceLayer as AdviceLayer
+from .advice_page import AdvicePage as AdvicePage
+from .advice_page import Finding as Finding
+from .advice_page import render_advice as render_advice
 from .episodes_page import EpisodeRow as EpisodeRow
 from .episodes_page import EpisodesPage as EpisodesPage
 from .episodes_page import assumptions as assumptions

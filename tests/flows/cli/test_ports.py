@@ -122,6 +122,7 @@ QUIET = {  # commands that start no other process, and what they are typed with
     "multitask": "CACHE",
     "reduce": "CACHE",
     "episodes": "CACHE --ways 2 --shots 1 --queries 3 --count 9",
+    "advise": "CACHE",
     "predict": "RESULTS PHOTOS",
     "graft": "TAIL --out grafted.pth",
     "results": "CACHE",

@@ -1,0 +1,13 @@
+from .growth import Growth as Growth
+from .growth import GrowthPoint as GrowthPoint
+from .growth import measure_growth as measure_growth
+from .lead import Lead as Lead
+from .lead import lead_of_best as lead_of_best
+from .rules import ACTIONS as ACTIONS
+from .rules import Action as Action
+from .rules import Advice as Advice
+from .rules import Measured as Measured
+from .rules import Near as Near
+from .rules import Size as Size
+from .rules import Transfer as Transfer
+from .rules import advise_by as advise_by
