@@ -26,7 +26,8 @@ def moved(images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     cosine, sine = angle.cos() * (1 + scale), angle.sin() * (1 + scale)
     affine = torch.stack([torch.stack([cosine, shear - sine, right], 1), torch.stack([sine, cosine, down], 1)], 1)
     grid = nn.functional.affine_grid(affine.to(images.device), list(images.shape), align_corners=False)
-    return nn.functional.grid_sample(images, grid, padding_mode="border", align_corners=False)
+    sampled: torch.Tensor = nn.functional.grid_sample(images, grid, padding_mode="border", align_corners=False)
+    return sampled
 
 
 def turned(images: torch.Tensor, turns: torch.Tensor) -> torch.Tensor:
@@ -45,4 +46,5 @@ def _recoloured(images: torch.Tensor, generator: torch.Generator) -> torch.Tenso
     """Change contrast around each image's mean, and brightness, by up to two fifths of the whole spread."""
     contrast, brightness = (2 * torch.rand(2, len(images), 1, 1, 1, generator=generator) - 1).to(images.device)
     mean = images.mean(dim=(1, 2, 3), keepdim=True)
-    return mean + (images - mean) * (1 + _CONTRAST * contrast) + _BRIGHTNESS * brightness
+    changed: torch.Tensor = mean + (images - mean) * (1 + _CONTRAST * contrast) + _BRIGHTNESS * brightness
+    return changed

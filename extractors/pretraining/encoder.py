@@ -59,7 +59,7 @@ def make_encoder(name: str, *, seed: int, image_size: int | None = None) -> Enco
     if not any(True for _ in module.parameters()):
         raise BackboneError(f"{backbone.name} has no weights, so there is nothing to learn; name a network (small_cnn)")
     if hasattr(module, "transform_input"):  # as torchvision's two are built where their weights come from a file
-        module.transform_input = True
+        module.transform_input = True  # type: ignore[assignment]  # torch takes every attribute for a layer
     if backbone.head:
         parent, _, leaf = backbone.head.rpartition(".")
         setattr(module.get_submodule(parent), leaf, nn.Identity())

@@ -101,7 +101,7 @@ class Masked(_Painting):
         """Return the mean square over hidden pixels; the mean image has the trivial one."""
         order = torch.rand(len(images), _PATCHES**2, generator=generator).argsort(dim=1)
         hidden = order < max(1, round(self.recipe.hidden * _PATCHES**2))
-        patches = hidden.float().unflatten(1, (1, _PATCHES, _PATCHES)).to(images.device)
+        patches = hidden.float().view(-1, 1, _PATCHES, _PATCHES).to(images.device)
         seen = images * (1 - functional.interpolate(patches, images.shape[2:]))
         asked = functional.interpolate(patches, self.size)
         truth = self.to_paint(images)

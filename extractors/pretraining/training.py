@@ -95,7 +95,7 @@ class Pretraining:
     def identity(self) -> str:
         """SHA-256 (hex) of all that decides the weights."""
         backbone = self._encoder.backbone
-        of = [backbone.name, backbone.weights, backbone.preprocessing.as_dict(), self._recipe.as_dict()]
+        of: list[object] = [backbone.name, backbone.weights, backbone.preprocessing.as_dict(), self._recipe.as_dict()]
         of += [self._images.digest, self._device.type, torch.get_num_threads(), torch.__version__]
         return hashlib.sha256(json.dumps(of).encode()).hexdigest()
 

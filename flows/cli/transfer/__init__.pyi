@@ -1,1 +1,2 @@
+from .pretraining import pretrain as pretrain
 from .ranking import rank as rank

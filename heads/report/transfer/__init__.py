@@ -1,6 +1,7 @@
-"""Pages of transfer measured: rankings.
+"""Pages of transfer measured: rankings, encoders that learned without labels.
 
-rank_page  Page of a ranking of backbones and layers.
+pretrain_page  Page of an encoder that learned without labels.
+rank_page      Page of a ranking of backbones and layers.
 """
 
 import lazy_loader
