@@ -1,5 +1,6 @@
 """Decoders: small networks behind an encoder that ask something of its features; thrown away after training."""
 
+import math
 from itertools import pairwise
 
 import torch
@@ -24,12 +25,13 @@ class Painter(nn.Module):
     def __init__(self, n_features: int, size: tuple[int, int]) -> None:
         super().__init__()
         self.first = nn.Linear(n_features, _WIDTHS[0] * _FIRST_SIDE**2)
-        steps: list[nn.Module] = []
-        for n_in, n_out in pairwise(_WIDTHS):
+        n_steps = max(1, math.ceil(math.log2(max(size) / _FIRST_SIDE)))
+        widths, steps = _WIDTHS[: n_steps + 1], list[nn.Module]()
+        for n_in, n_out in pairwise(widths):
             convolution = nn.Conv2d(n_in, n_out, kernel_size=3, padding=1, bias=False)
             steps += [nn.Upsample(scale_factor=2), convolution, nn.BatchNorm2d(n_out), nn.ReLU(inplace=True)]
         self.steps = nn.Sequential(
-            *steps, nn.Conv2d(_WIDTHS[-1], 3, kernel_size=3, padding=1), nn.AdaptiveAvgPool2d(size)
+            *steps, nn.Conv2d(widths[-1], 3, kernel_size=3, padding=1), nn.AdaptiveAvgPool2d(size)
         )
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:

@@ -1,5 +1,6 @@
 """Encoder: a backbone without its classifier and without weights of anybody's, to be trained from the beginning."""
 
+import tempfile
 from dataclasses import dataclass
 
 import torch
@@ -19,7 +20,7 @@ class Encoder:
     backbone : Backbone
         Name and preprocessing; its module is trained in place.
     module : torch.nn.Module
-        The same, with nothing in the classifier's place.
+        The same: nothing stands in the classifier's place.
     n_features : int
     """
 
@@ -34,8 +35,7 @@ class Encoder:
 
     def as_file(self) -> bytes:
         """Return the weights as a safetensors file, by the names of the backbone and without its classifier's."""
-        state = {name: values.detach().cpu().contiguous() for name, values in self.module.state_dict().items()}
-        return save(state, metadata={"backbone": self.backbone.name})
+        return _as_file(self.backbone.name, self.module)
 
 
 def make_encoder(name: str, *, seed: int, image_size: int | None = None) -> Encoder:
@@ -54,15 +54,23 @@ def make_encoder(name: str, *, seed: int, image_size: int | None = None) -> Enco
     BackboneError
         There is no such backbone, it takes no images of this size, or it has nothing to learn.
     """
-    backbone = load_backbone(name, weights="none", seed=seed, image_size=image_size)
-    module = backbone.module
-    if not any(True for _ in module.parameters()):
-        raise BackboneError(f"{backbone.name} has no weights, so there is nothing to learn; name a network (small_cnn)")
-    if hasattr(module, "transform_input"):  # as torchvision's two are built where their weights come from a file
-        module.transform_input = True  # type: ignore[assignment]  # torch takes every attribute for a layer
-    if backbone.head:
-        parent, _, leaf = backbone.head.rpartition(".")
-        setattr(module.get_submodule(parent), leaf, nn.Identity())
+    drawn = load_backbone(name, weights="none", seed=seed, image_size=image_size)
+    if not drawn.module.state_dict():
+        raise BackboneError(f"{drawn.name} has no weights, so there is nothing to learn; name a network (small_cnn)")
+    with tempfile.NamedTemporaryFile(suffix=".safetensors") as file:
+        # Read back as any file of weights: what it learns with is what it will be used with.
+        file.write(_as_file(drawn.name, drawn.module, without=drawn.head))
+        file.flush()
+        backbone = load_backbone(name, weights=file.name, image_size=image_size)
     with torch.no_grad():
-        n_features = module(torch.zeros(1, 3, *backbone.preprocessing.crop)).flatten(1).shape[1]
-    return Encoder(backbone, module.requires_grad_(requires_grad=True), int(n_features))
+        n_features = backbone.module(torch.zeros(1, 3, *backbone.preprocessing.crop)).flatten(1).shape[1]
+    return Encoder(backbone, backbone.module.requires_grad_(requires_grad=True), int(n_features))
+
+
+def _as_file(name: str, module: nn.Module, without: str | None = None) -> bytes:
+    state = {
+        part: values.detach().cpu().contiguous()
+        for part, values in module.state_dict().items()
+        if not (without and part.startswith(f"{without}."))
+    }
+    return save(state, metadata={"backbone": name})

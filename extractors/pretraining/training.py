@@ -109,7 +109,7 @@ class Pretraining:
         checkpoint: Checkpoint | None = None,
         *,
         on_step: Callable[[int], None] = lambda _: None,
-        saved_every: float = _SAVED_EVERY_S,
+        saved_every: float | None = None,
     ) -> list[Epoch]:
         """Train all epochs that are not done, and return all of them.
 
@@ -119,14 +119,15 @@ class Pretraining:
             Where training goes on from, and what is written every few seconds and in the end.
         on_step : callable
             Called with the number of steps done since the last call.
-        saved_every : float
-            Seconds.
+        saved_every : float, optional
+            Seconds; by default 15.
 
         Raises
         ------
         PretrainingError
             The loss is no finite number any more.
         """
+        pause = _SAVED_EVERY_S if saved_every is None else saved_every
         learned = checkpoint.load(self._parts, self._optimizer) if checkpoint else Learned()
         on_step(len(learned.history) * self.n_steps + learned.step)
         saved = time.monotonic()
@@ -134,12 +135,12 @@ class Pretraining:
             for rows, rate in self._steps(learned):
                 self._take_step(learned, rows, rate)
                 on_step(1)
-                if checkpoint and learned.step < self.n_steps and time.monotonic() - saved >= saved_every:
+                if checkpoint and learned.step < self.n_steps and time.monotonic() - saved >= pause:
                     checkpoint.save(self._parts, self._optimizer, learned)
                     saved = time.monotonic()
             learned = self._ended(learned)
             over = len(learned.history) == self._recipe.epochs
-            if checkpoint and (over or time.monotonic() - saved >= saved_every):
+            if checkpoint and (over or time.monotonic() - saved >= pause):
                 checkpoint.save(self._parts, self._optimizer, learned)
                 saved = time.monotonic()
         self._encoder.module.eval()
@@ -160,16 +161,17 @@ class Pretraining:
             part.train()
         drawn = np.random.SeedSequence([self._recipe.seed, len(learned.history), learned.step])
         answered = self._asked(rows, drawn, augmented=True)
-        if not bool(torch.isfinite(answered.loss)):
+        loss = float(answered.loss.detach())
+        if not np.isfinite(loss):
             raise PretrainingError(
-                f"training diverged in epoch {len(learned.history) + 1}: the loss is {float(answered.loss)} at a "
-                f"learning rate of {rate:g}; lower --learning-rate"
+                f"training diverged in epoch {len(learned.history) + 1}: the loss is {loss} at a learning rate of "
+                f"{rate:g}; lower --learning-rate"
             )
         self._optimizer.zero_grad(set_to_none=True)
         answered.loss.backward()  # type: ignore[no-untyped-call]  # torch leaves backward() untyped
         self._optimizer.step()
         learned.step += 1
-        learned.loss += float(answered.loss.detach()) * len(rows)
+        learned.loss += loss * len(rows)
         learned.right += (answered.right or 0.0) * len(rows)
 
     def _asked(self, rows: NDArray[np.intp], drawn: np.random.SeedSequence, *, augmented: bool) -> Answered:

@@ -69,7 +69,7 @@ _OBJECTS = 100_000
 # What an interrupted command leaves: these seal what they embedded, and go on from there.
 _LONGEST_PLACE = 200  # signs of a path in a message; the system takes 4096
 INTERRUPTED = 130  # the exit status that typer gives to Ctrl-C
-RESUMABLE = ("extract", "run", "nightly", "verify", "finetune")
+RESUMABLE = ("extract", "run", "nightly", "verify", "finetune", "pretrain")
 
 
 def _print_version(asked: bool) -> None:
@@ -161,7 +161,8 @@ def _run_command(words: list[str], *, debug: bool) -> None:
         app(words, prog_name="headstart")
     except SystemExit as end:
         if end.code == INTERRUPTED:
-            kept = "; what was embedded is sealed, and the same command goes on from there"
+            done = "learned is kept" if words[0] == "pretrain" else "embedded is sealed"
+            kept = f"; what was {done}, and the same command goes on from there"
             show_notes([f"interrupted{kept if words[0] in RESUMABLE else ''}"])
         raise
     except EXPECTED_ERRORS as error:

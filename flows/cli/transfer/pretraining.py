@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from headstart.flows.transfer.pretraining import PretrainSummary
     from headstart.heads.report.transfer import ComparedRow
+    from headstart.heads.transfer.pretraining import Measured
 
 
 @with_options(PretrainOptions)
@@ -42,14 +43,19 @@ def show_pretraining(found: "PretrainSummary") -> None:
 
 
 def _show_rows(console: Console, rows: "Sequence[ComparedRow]") -> None:
-    """Print a line a layer: with the encoder's weights, with random ones, and what the difference is."""
+    """Print a line a layer beside random weights, and the last one beside raw pixels, too."""
     random = {row.tap: row.accuracy for row in rows if row.weights == "random"}
-    table = table_of("layer", "pre-trained", "random", "difference, 95 %")
+    (pixels,) = (row.accuracy for row in rows if row.weights == "raw pixels")
+    table = table_of("layer", "pre-trained", "control", "difference, 95 %")
     for row in rows:
-        value, over = f"{100 * row.accuracy.value:.1f} %", row.over_random
-        if over is not None:
-            ahead = f"{100 * over.value:+.1f} [{100 * over.low:.1f}, {100 * over.high:.1f}]"
-            table.add_row(escape(row.tap), value, f"{100 * random[row.tap].value:.1f} %", escape(ahead))
-        elif row.weights != "random":
-            table.add_row(row.tap, "", value, "")
+        if row.over_random is not None:
+            table.add_row(*_cells(row.tap, row.accuracy, random[row.tap], row.over_random))
+    last = [row for row in rows if row.weights == "pre-trained"][-1]
+    if last.over_pixels is not None:
+        table.add_row(*_cells("the same, raw pixels", last.accuracy, pixels, last.over_pixels))
     console.print(table)
+
+
+def _cells(name: str, accuracy: "Measured", control: "Measured", over: "Measured") -> list[str]:
+    ahead = f"{100 * over.value:+.1f} [{100 * over.low:.1f}, {100 * over.high:.1f}]"
+    return [escape(name), *(f"{100 * one.value:.1f} %" for one in (accuracy, control)), escape(ahead)]
