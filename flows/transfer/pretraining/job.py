@@ -36,7 +36,8 @@ def pretrain(
 ) -> PretrainSummary:
     """Let a network learn from images without labels, and hand on its encoder as weights of a backbone.
 
-    A run that was interrupted goes on where it was, and ends with the same weights. Where the images have labels, or
+    A run that was interrupted goes on where it was, and ends with the same weights. Images of val and test are not
+    learned from. Where the images have labels, or
     a table has, the encoder is compared with the same network with random weights, and with raw pixels.
 
     Parameters

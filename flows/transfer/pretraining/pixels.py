@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 import torch
 
 from headstart.extractors.atomic import errors_explained
@@ -63,7 +64,9 @@ def decoded_images(
         preprocessing=backbone.preprocessing,
     )
     key, notes = settle_pixels(plain, settings, listing, cache.path)
-    distinct = listing.distinct
+    distinct, n_kept_out = _to_learn_from(listing)
+    if n_kept_out:
+        notes = [*notes, f"{n_kept_out} images of val and test are not learned from"]
     shape = len(distinct), *backbone.preprocessing.crop, 3
     with errors_explained(folder), tempfile.TemporaryFile(dir=folder) as file:
         if not len(distinct):
@@ -89,6 +92,14 @@ def decoded_images(
                 advance(1)
         listing = quarantine(cache, listing, [result])
         yield Decoded(pixels[: len(digests)], digests, listing, notes)
+
+
+def _to_learn_from(listing: CacheListing) -> tuple[pd.DataFrame, int]:
+    """Return the images that no fit is scored on, each content once, and how many the others are."""
+    distinct = listing.distinct
+    scored = listing.usable.loc[listing.usable["split"].isin(["val", "test"]), "digest"]
+    kept_out = distinct["digest"].isin(scored)
+    return distinct[~kept_out], int(kept_out.sum())
 
 
 def divide(decoded: Decoded, held_out: float, seed: int) -> Images:

@@ -115,6 +115,7 @@ QUIET = {  # commands that start no other process, and what they are typed with
     "similar": "CACHE 0",
     "next": "CACHE",
     "rank": "CACHE",
+    "pretrain": "PHOTOS --epochs 1 --shots 0 --cache CACHE",
     "predict": "RESULTS PHOTOS",
     "graft": "TAIL --out grafted.pth",
     "results": "CACHE",

@@ -93,6 +93,17 @@ def test_images_of_any_size_and_colour_are_learned_from_and_what_is_none_is_coun
     assert (found.images, found.quarantined, found.learned_from + found.held_out) == (44, 2, 42)
 
 
+def test_what_a_fit_is_scored_on_is_not_learned_from_not_even_as_a_copy(here: Path) -> None:
+    for name, split in (("cat", "train"), ("dog", "train"), ("owl", "train"), ("owl", "test")):
+        shutil.copytree(here / name, Path("divided") / split / name)
+    for number in range(3):
+        draw(Path("divided/test/cat") / f"{number}.png", 0, seed=500 + number)
+        draw(Path("divided/test/dog") / f"{number}.png", 1, seed=600 + number)
+    found = pretrain("divided", **QUICK | {"shots": 0, "epochs": 1})
+    assert found.learned_from + found.held_out == 24
+    assert any("18 images of val and test are not learned from" in note for note in found.notes)
+
+
 class Killed(Exception):  # noqa: N818 - no error of ours
     pass
 
