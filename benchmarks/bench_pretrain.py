@@ -117,6 +117,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--epochs", type=int, default=30)
     parser.add_argument("--images", type=int, default=1797, help="digits")
+    parser.add_argument("--draws", type=int, default=20)
     parser.add_argument("--image-size", type=int, help="of the photographs")
     parser.add_argument("--no-digits", action="store_true")
     parser.add_argument("--json", action="store_true")
@@ -127,7 +128,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             for task in given.tasks:
                 runs = []
                 for seed in range(given.seeds):
-                    folder, options = Path(scratch) / f"{Path(name).name}-{seed}", {"epochs": given.epochs}
+                    folder, options = Path(scratch) / f"{Path(name).name}-{seed}", {"epochs": given.epochs, "draws": given.draws}
                     if name == "digits":
                         images = folder / "digits"
                         if not images.exists():

@@ -261,3 +261,13 @@ def test_the_benchmark_of_rankings_holds_every_order_against_the_sweeps(
     assert "static, by published accuracy" in found["orders"]
     assert all(-1 <= one["tau"] <= 1 and 0 <= one["lost"] < 1 for one in found["orders"].values())
     assert found["best"] > 0.5
+
+
+def test_the_benchmark_of_pretraining_holds_encoders_against_their_controls(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ("--images", "160", "--epochs", "1", "--seeds", "1", "--tasks", "denoise", "--draws", "2")
+    found = report("bench_pretrain", capsys, *words)["digits"]["denoise"]
+    assert found["loss"] > 0
+    assert found["accuracy"]["raw pixels raw pixels"] > 0.5
+    value, low, high = found["over random"]["penultimate"]
+    assert low < value < high
+    assert found["beats random weights"] == (low > 0)

@@ -125,6 +125,7 @@ def _checked(images: str | Path, options: PretrainOptions) -> tuple[Encoder, tor
     ExtractorError, JobError
         There are no such images, layers, labels or devices, or the network has nothing to learn.
     """
+    options.check()
     check_there(images)
     if (Path(images).expanduser() / "cache.json").is_file():
         raise JobError(f"{images}: is a cache and holds no images to learn from; give the folder of the images")

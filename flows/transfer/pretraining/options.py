@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, TypedDict
+from typing import Annotated, Literal, TypedDict, get_args, get_origin
 
 from headstart.extractors.images import Layout
 from headstart.extractors.pretraining import Augment, Schedule, TaskName
-from headstart.extractors.spec import Device, Option, Workers
+from headstart.extractors.spec import Device, Option, Workers, options_of
+from headstart.flows.errors import JobError
 from headstart.flows.options import Progress
 
 
@@ -75,6 +76,31 @@ class PretrainOptions:
     workers: Workers = None
     out: Annotated[str | Path | None, Option("Folder for encoder, curve and page.", unset="NAME.TASK")] = None
     progress: Progress = False
+
+    def check(self) -> None:
+        """Hold values against their bounds, which typing checks of whole numbers alone, and Python of none.
+
+        Raises
+        ------
+        JobError
+            One is out of them.
+        """
+        for one in options_of(PretrainOptions):
+            value, option = getattr(self, one.name), one.option
+            flag, choices = f"--{one.name.replace('_', '-')} {value}", get_args(one.kind)
+            if isinstance(value, str) and get_origin(one.kind) is Literal and value not in choices:
+                raise JobError(f"{flag}: is none of {', '.join(choices)}; take one of these")
+            if not isinstance(value, int | float):
+                continue
+            words = {"at least": option.least, "more than": option.above, "less than": option.below}
+            wrong = (
+                (option.least is not None and not value >= option.least)
+                or (option.above is not None and not value > option.above)
+                or (option.below is not None and not value < option.below)
+            )
+            if wrong:
+                expected = " and ".join(f"{word} {bound:g}" for word, bound in words.items() if bound is not None)
+                raise JobError(f"{flag}: is out of bounds, expected {expected}; give another")
 
 
 class PretrainKeywords(TypedDict, total=False):
