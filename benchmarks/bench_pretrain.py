@@ -128,7 +128,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
             for task in given.tasks:
                 runs = []
                 for seed in range(given.seeds):
-                    folder, options = Path(scratch) / f"{Path(name).name}-{seed}", {"epochs": given.epochs, "draws": given.draws}
+                    folder, options = (
+                        Path(scratch) / f"{Path(name).name}-{seed}",
+                        {"epochs": given.epochs, "draws": given.draws},
+                    )
                     if name == "digits":
                         images = folder / "digits"
                         if not images.exists():

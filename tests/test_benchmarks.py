@@ -264,7 +264,7 @@ def test_the_benchmark_of_rankings_holds_every_order_against_the_sweeps(
 
 
 def test_the_benchmark_of_pretraining_holds_encoders_against_their_controls(capsys: pytest.CaptureFixture[str]) -> None:
-    words = ("--images", "160", "--epochs", "1", "--seeds", "1", "--tasks", "denoise", "--draws", "2")
+    words = ("--images", "240", "--epochs", "1", "--seeds", "1", "--tasks", "denoise", "--draws", "2")
     found = report("bench_pretrain", capsys, *words)["digits"]["denoise"]
     assert found["loss"] > 0
     assert found["accuracy"]["raw pixels raw pixels"] > 0.5

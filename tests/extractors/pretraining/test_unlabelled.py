@@ -60,10 +60,10 @@ def equal(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
     return one.keys() == other.keys() and all(torch.equal(values, other[name]) for name, values in one.items())
 
 
-@pytest.mark.parametrize("task", TASKS)
-def test_the_loss_on_images_that_only_measure_falls_below_that_of_not_looking(task: str) -> None:
-    history = training(task=task, epochs=20, learning_rate=0.004).run()
-    assert len(history) == 20
+@pytest.mark.parametrize(("task", "epochs"), [("rotation", 8), ("masked", 20), ("denoise", 10)])
+def test_the_loss_on_images_that_only_measure_falls_below_that_of_not_looking(task: str, epochs: int) -> None:
+    history = training(task=task, epochs=epochs, learning_rate=0.004).run()
+    assert len(history) == epochs
     assert history[-1]["val_loss"] < 0.7 * history[-1]["trivial"]  # type: ignore[operator]  # numbers
     assert history[-1]["loss"] < history[0]["loss"]  # type: ignore[operator]  # likewise
     if task == "rotation":
@@ -107,7 +107,7 @@ def test_the_file_holds_the_encoder_and_nothing_that_asked_it(task: str, tmp_pat
     torch.testing.assert_close(backbone.module(some).flatten(1), encoder.features(some))  # its classifier passes on
 
 
-@pytest.mark.parametrize("name", ["resnet18", "squeezenet1_1", "googlenet"])
+@pytest.mark.parametrize("name", ["squeezenet1_1", "googlenet"])
 def test_any_network_hands_on_what_its_backbone_puts_out(name: str, tmp_path: Path) -> None:
     encoder = make_encoder(name, seed=1, image_size=64)
     (tmp_path / "encoder.safetensors").write_bytes(encoder.as_file())
@@ -139,8 +139,10 @@ def killed_after(n_steps: int) -> Callable[[int], None]:
     return on_step
 
 
-@pytest.mark.parametrize(("task", "n_steps"), [("rotation", 3), ("masked", 5), ("denoise", 1)])
-@pytest.mark.parametrize("make", [encoder_of, dropping])
+@pytest.mark.parametrize(
+    ("task", "n_steps", "make"),
+    [("rotation", 3, encoder_of), ("masked", 5, dropping), ("denoise", 1, encoder_of)],
+)
 def test_a_killed_training_goes_on_where_it_was_and_ends_with_the_same_weights(
     make: Callable[[], Encoder], task: str, n_steps: int, tmp_path: Path
 ) -> None:
