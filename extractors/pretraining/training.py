@@ -5,6 +5,7 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -91,7 +92,7 @@ class Pretraining:
         weights = [one for part in self._parts.values() for one in part.parameters()]
         self._optimizer = torch.optim.AdamW(weights, lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
 
-    @property
+    @cached_property
     def identity(self) -> str:
         """SHA-256 (hex) of all that decides the weights."""
         backbone = self._encoder.backbone

@@ -17,7 +17,7 @@ from headstart.extractors.network import feature_sizes, resolve_device
 from headstart.extractors.pretraining import Checkpoint, Encoder, Epoch, Pretraining, Recipe, make_encoder
 from headstart.extractors.spec import PENULTIMATE, Settings, Tap, shared_values, short_name
 from headstart.flows.errors import JobError
-from headstart.flows.extraction import cache_at, check_there, default_cache, list_into
+from headstart.flows.extraction import cache_at, check_there, default_cache, device_lock, list_into
 from headstart.flows.options import taken
 from headstart.flows.output import nearby, progress_bar, run_folder
 from headstart.flows.transfer.pretraining.comparison import Comparison, compare, why_not
@@ -80,8 +80,10 @@ def pretrain(
         ) as decoded:
             learned_from = divide(decoded, options.held_out, options.seed)
             training = Pretraining(encoder, learned_from, Recipe(**shared_values(Recipe, options)), device)
-            checkpoint = Checkpoint(results / f"unfinished-{training.identity[:16]}.safetensors", training.identity)
-            history, resumed = _train(training, checkpoint, options)
+            identity = training.identity
+            checkpoint = Checkpoint(results / f"unfinished-{identity[:16]}.safetensors", identity)
+            with device_lock(device, show=options.progress):
+                history, resumed = _train(training, checkpoint, options)
         weights = place.folder / f"{options.task}.safetensors"
         summary = PretrainSummary(
             images=len(decoded.listing.rows),
