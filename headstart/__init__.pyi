@@ -30,6 +30,7 @@ from .flows.transfer.adaptation import adapt as adapt
 from .flows.transfer.advice import advise as advise
 from .flows.transfer.episodes import episodes as episodes
 from .flows.transfer.multitask import multitask as multitask
+from .flows.transfer.pretraining import pretrain as pretrain
 from .flows.transfer.ranking import rank as rank
 from .flows.transfer.zero_shot import zeroshot as zeroshot
 

@@ -297,3 +297,13 @@ def test_the_benchmark_of_adaptation_sets_each_method_beside_its_control(capsys:
     assert 0.3 < low < high, "dimmed digits are told where their own mean and deviation are taken"
     assert methods["standardise"]["apart"] < found["apart"] == methods["source"]["apart"]
     assert methods["weights"]["counts_as"] < 200
+
+
+def test_the_benchmark_of_pretraining_holds_encoders_against_their_controls(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ("--images", "240", "--epochs", "1", "--seeds", "1", "--tasks", "denoise", "--draws", "2")
+    found = report("bench_pretrain", capsys, *words)["digits"]["denoise"]
+    assert found["loss"] > 0
+    assert found["accuracy"]["raw pixels raw pixels"] > 0.5
+    value, low, high = found["over random"]["penultimate"]
+    assert low < value < high
+    assert found["beats random weights"] == (low > 0)

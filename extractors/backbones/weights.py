@@ -108,9 +108,11 @@ def _reader_of(path: Path) -> Callable[[Path], object]:
     """Return the function that reads a file, as its first bytes tell; the suffix decides only where they do not."""
     with path.open("rb") as file:
         start = file.read(9)
+    if start[6:] == b"\0\0{":  # behind the length of the header, which may begin with any byte
+        return _read_safetensors
     if start.startswith((b"PK", b"\x80")):
         return read_torch_file
-    if path.suffix.lower() == ".safetensors" or start[6:] == b"\0\0{":  # behind the length of the header
+    if path.suffix.lower() == ".safetensors":
         return _read_safetensors
     if path.name.lower().endswith(SUFFIXES):
         return read_torch_file

@@ -1,2 +1,14 @@
+from .checkpoints import Checkpoint as Checkpoint
+from .checkpoints import Epoch as Epoch
+from .encoder import Encoder as Encoder
+from .encoder import make_encoder as make_encoder
+from .recipe import Augment as Augment
+from .recipe import Recipe as Recipe
+from .recipe import Schedule as Schedule
+from .recipe import TaskName as TaskName
 from .supervised import pretrain_small_cnn as pretrain_small_cnn
 from .supervised import save_encoder as save_encoder
+from .training import FEWEST as FEWEST
+from .training import Images as Images
+from .training import Pretraining as Pretraining
+from .training import PretrainingError as PretrainingError

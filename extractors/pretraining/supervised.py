@@ -10,8 +10,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from headstart.extractors.backbones import PREPROCESSING, SmallCNN, freeze
-
-_TURNS = 4
+from headstart.extractors.pretraining.distortion import TURNS, moved, turned
 
 
 def pretrain_small_cnn(
@@ -55,7 +54,7 @@ def pretrain_small_cnn(
     generator = torch.Generator().manual_seed(seed)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        module = SmallCNN(_TURNS * (int(labels.max()) + 1))
+        module = SmallCNN(TURNS * (int(labels.max()) + 1))
     mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in (PREPROCESSING.mean, PREPROCESSING.std))
     inputs = (torch.tensor(images).permute(0, 3, 1, 2).float() / 255 - mean) / std
     targets = torch.tensor(labels)
@@ -65,9 +64,9 @@ def pretrain_small_cnn(
     for _ in range(epochs):
         total = 0.0
         for rows in torch.split(torch.randperm(len(inputs), generator=generator), batch_size):
-            turns = torch.randint(_TURNS, (len(rows),), generator=generator)
-            logits = module(_turn(_distort(inputs[rows], generator), turns))
-            loss = nn.functional.cross_entropy(logits, _TURNS * targets[rows] + turns)
+            turns = torch.randint(TURNS, (len(rows),), generator=generator)
+            logits = module(turned(moved(inputs[rows], generator), turns))
+            loss = nn.functional.cross_entropy(logits, TURNS * targets[rows] + turns)
             optimiser.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]  # torch leaves backward() untyped
             optimiser.step()
@@ -82,20 +81,3 @@ def pretrain_small_cnn(
 def save_encoder(module: nn.Module, path: Path) -> None:
     """Write the state dict as safetensors, which cannot run code when it is read."""
     save_file({name: values.contiguous() for name, values in module.state_dict().items()}, path)
-
-
-def _distort(images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """Turn by up to 15°, scale by up to a tenth, shear by up to 0.15, move by up to a tenth, each image on its own."""
-    angle, scale, shear, right, down = (2 * torch.rand(5, len(images), generator=generator) - 1) * torch.tensor(
-        [[np.pi / 12], [0.1], [0.15], [0.2], [0.2]]  # the grid runs from -1 to 1, so a tenth of the width is 0.2
-    )
-    cosine, sine = angle.cos() * (1 + scale), angle.sin() * (1 + scale)
-    affine = torch.stack([torch.stack([cosine, shear - sine, right], 1), torch.stack([sine, cosine, down], 1)], 1)
-    grid = nn.functional.affine_grid(affine, list(images.shape), align_corners=False)
-    return nn.functional.grid_sample(images, grid, padding_mode="border", align_corners=False)
-
-
-def _turn(images: torch.Tensor, turns: torch.Tensor) -> torch.Tensor:
-    """Turn each image by its number of quarter turns."""
-    turned = torch.stack([torch.rot90(images, turn, (2, 3)) for turn in range(_TURNS)])
-    return turned[turns, torch.arange(len(images))]

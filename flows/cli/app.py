@@ -21,7 +21,7 @@ from headstart.flows.cli.predict import predict
 from headstart.flows.cli.results import compare, results
 from headstart.flows.cli.showing import CommandPanels, ReadableCommand
 from headstart.flows.cli.signals import SIGNAL_STATUSES, ended_by_signals, leave_if_threads_run
-from headstart.flows.cli.transfer import adapt, advise, episodes, multitask, rank, reduce, zeroshot
+from headstart.flows.cli.transfer import adapt, advise, episodes, multitask, pretrain, rank, reduce, zeroshot
 from headstart.flows.cli.upkeep import compact, export, verify
 from headstart.flows.errors import EXPECTED_ERRORS
 from headstart.flows.output import fail, replace_signs_that_the_terminal_lacks, show_notes, visible
@@ -69,7 +69,7 @@ _OBJECTS = 100_000
 # What an interrupted command leaves: these seal what they embedded, and go on from there.
 _LONGEST_PLACE = 200  # signs of a path in a message; the system takes 4096
 INTERRUPTED = 130  # the exit status that typer gives to Ctrl-C
-RESUMABLE = ("extract", "run", "nightly", "verify", "finetune")
+RESUMABLE = ("extract", "run", "nightly", "verify", "finetune", "pretrain")
 
 
 def _print_version(asked: bool) -> None:
@@ -114,6 +114,7 @@ _PANELS: dict[str, dict[Callable[..., None], str]] = {
         episodes: "Measure what a few labels a class tell.",
         reduce: "Fewer dimensions, for later images too.",
         advise: "Say how to transfer, by what this set measures.",
+        pretrain: "Let a network learn from images without labels.",
     },
     "look": {
         inspect: "Show what a cache holds, and what could not be read.",
@@ -166,7 +167,8 @@ def _run_command(words: list[str], *, debug: bool) -> None:
         app(words, prog_name="headstart")
     except SystemExit as end:
         if end.code == INTERRUPTED:
-            kept = "; what was embedded is sealed, and the same command goes on from there"
+            done = "learned is kept" if words[0] == "pretrain" else "embedded is sealed"
+            kept = f"; what was {done}, and the same command goes on from there"
             show_notes([f"interrupted{kept if words[0] in RESUMABLE else ''}"])
         raise
     except EXPECTED_ERRORS as error:

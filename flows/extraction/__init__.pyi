@@ -1,6 +1,7 @@
 from .choices import Wanted as Wanted
 from .choices import check_there as check_there
 from .choices import check_wanted as check_wanted
+from .choices import default_cache as default_cache
 from .gpu_lock import device_lock as device_lock
 from .job import cache_at as cache_at
 from .job import extract as extract

@@ -105,6 +105,7 @@ def _every_result() -> dict[str, Any]:
         "nightly": night,
         "open": headstart.open(cache),
         "predict": headstart.predict("photos.results", "new-photos"),
+        "pretrain": headstart.pretrain("photos", epochs=1, draws=2, cache="learned.headstart"),
         "rank": headstart.rank(cache),
         "reduce": headstart.reduce(cache, size=3),
         "results": headstart.results(),

@@ -4,6 +4,7 @@ adaptation    Command `adapt`.
 advice        Command `advise`.
 few_shot      Command `episodes`.
 multitasking  Command `multitask`.
+pretraining   Command `pretrain`.
 ranking       Command `rank`.
 reducing      Command `reduce`.
 zero_shot     Command `zeroshot`.

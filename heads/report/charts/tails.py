@@ -44,7 +44,9 @@ def intervals_chart(rows: Sequence[CandidateRow], metric: str, *, name: str = "i
         return as_svg(figure, name=name, label=label)
 
 
-def epochs_chart(history: Sequence[Mapping[str, Any]], quantity: str, kept: int, *, name: str) -> str:
+def epochs_chart(
+    history: Sequence[Mapping[str, Any]], quantity: str, kept: int, *, name: str, level: float | None = None
+) -> str:
     """Draw a quantity on the images that are trained on, and on those that choose the epoch, over all phases.
 
     Parameters
@@ -57,6 +59,8 @@ def epochs_chart(history: Sequence[Mapping[str, Any]], quantity: str, kept: int,
         The epoch whose weights were kept.
     name : str
         Prefix of every id in the SVG; unique in the page.
+    level : float, optional
+        Value that the quantity has without learning, as a dotted line.
 
     Returns
     -------
@@ -71,6 +75,8 @@ def epochs_chart(history: Sequence[Mapping[str, Any]], quantity: str, kept: int,
         for colour, values in curves.items():
             if np.isfinite(values).any():
                 axes.plot(epochs, values, color=colour, linewidth=1.6, marker="o" if len(epochs) == 1 else None)
+        if level is not None:
+            axes.axhline(level, color=INK, linewidth=0.8, linestyle=(0, (1, 2)))
         for place in begins:
             axes.axvline(place, color=INK, alpha=0.35, linewidth=0.8)
         axes.axvline(kept, color=INK, linewidth=0.8, linestyle=(0, (3, 3)))

@@ -15,6 +15,9 @@ from .multitask_page import MultitaskPage as MultitaskPage
 from .multitask_page import change_text as change_text
 from .multitask_page import render_multitask as render_multitask
 from .multitask_page import verdict_text as verdict_text
+from .pretrain_page import ComparedRow as ComparedRow
+from .pretrain_page import PretrainPage as PretrainPage
+from .pretrain_page import render_pretraining as render_pretraining
 from .rank_page import RankPage as RankPage
 from .rank_page import RankRow as RankRow
 from .rank_page import curves_of as curves_of

@@ -72,6 +72,17 @@ def test_a_file_is_read_and_told_by_its_hash(tmp_path, state, name):
     assert backbone.weights_name == name
 
 
+@pytest.mark.parametrize("start", [b"\x80", b"PK"])
+def test_a_safetensors_file_is_one_whatever_the_length_of_its_header_begins_with(tmp_path, start):
+    short = int.from_bytes(safetensors.torch.save({"part": torch.ones(2)}, {"note": ""})[:8], "little")
+    note = "x" * (int.from_bytes(start, "little") + 0x100 * (len(start) == 1) - short)
+    content = safetensors.torch.save({"part": torch.ones(2)}, {"note": note})
+    assert content.startswith(start)
+    (tmp_path / "x.safetensors").write_bytes(content)
+    with pytest.raises(WeightsError, match="part"):
+        load_backbone("squeezenet1_1", weights=str(tmp_path / "x.safetensors"))
+
+
 @pytest.mark.parametrize("wrap", ["state_dict", "model", "model_state_dict"])
 def test_a_training_scripts_dictionary_is_unwrapped(tmp_path, state, wrap):
     path = saved({"epoch": 3, wrap: state, "optimizer": {"lr": 0.1}}, tmp_path / "run.pth")

@@ -123,6 +123,7 @@ QUIET = {  # commands that start no other process, and what they are typed with
     "reduce": "CACHE",
     "episodes": "CACHE --ways 2 --shots 1 --queries 3 --count 9",
     "advise": "CACHE",
+    "pretrain": "PHOTOS --epochs 1 --shots 0 --cache CACHE",
     "predict": "RESULTS PHOTOS",
     "graft": "TAIL --out grafted.pth",
     "results": "CACHE",
