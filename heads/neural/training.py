@@ -13,6 +13,7 @@ from sklearn.model_selection import train_test_split
 from torch import Tensor
 
 from headstart.heads.errors import DataError
+from headstart.heads.neural.shares import Start, share_steps
 from headstart.heads.views import Views, refuse_torn
 
 MIN_VALIDATION_IMAGES = 10
@@ -89,6 +90,7 @@ def train(
     sizes: Sequence[int],
     recipe: Recipe,
     weights: NDArray[np.float64] | None = None,
+    start: Start | None = None,
 ) -> Training:
     """Train layers of `sizes` (n_features, hidden…, n_classes or 1) with ReLU between them.
 
@@ -101,6 +103,8 @@ def train(
         Classes, 0 … n_classes - 1, which train by cross-entropy; or numbers in float32, by squared error.
     weights : float64 ndarray of shape (n_classes,), optional
         How much an image of each class counts.
+    start : Start, optional
+        Where the lowest layers begin, and which share of each step their weights take.
 
     Raises
     ------
@@ -119,7 +123,11 @@ def train(
         (weight.requires_grad_(True), bias.requires_grad_(True))
         for weight, bias in first_layers(sizes, order_generator, recipe.device)
     ]
-    optimizer, scheduler = recipe.make_optimizer([parameter for layer in layers for parameter in layer], stretch)
+    parameters = [parameter for layer in layers for parameter in layer]
+    optimizer, scheduler = recipe.make_optimizer(parameters, stretch)
+    if start:
+        start.copy_into(parameters)
+        share_steps(optimizer, parameters, start.shares)
     history: list[dict[str, float | int | None]] = []
     best_epoch, best_loss, best = 0, float("inf"), _copies(layers)
     for epoch in range(1, math.ceil(recipe.max_epochs * stretch) + 1):
