@@ -1,1 +1,2 @@
+from .guidance import guide as guide
 from .ranking import rank as rank

@@ -4,3 +4,7 @@ from .linear import linear_options as linear_options
 from .summary import BlockRow as BlockRow
 from .summary import FinetuneSummary as FinetuneSummary
 from .summary import verdict as verdict
+from .trunk import Trunk as Trunk
+from .trunk import is_of_same as is_of_same
+from .trunk import open_network as open_network
+from .trunk import open_trunks as open_trunks

@@ -1,6 +1,7 @@
-"""Pages of transfer measured: rankings.
+"""Pages of transfer measured: rankings, guides.
 
-rank_page  Page of a ranking of backbones and layers.
+guide_page  Page of a guide beside its controls.
+rank_page   Page of a ranking of backbones and layers.
 """
 
 import lazy_loader

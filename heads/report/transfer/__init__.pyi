@@ -1,3 +1,9 @@
+from .guide_page import GuidePage as GuidePage
+from .guide_page import GuideRow as GuideRow
+from .guide_page import guide_cells as guide_cells
+from .guide_page import guide_verdict as guide_verdict
+from .guide_page import is_experimental as is_experimental
+from .guide_page import render_guide as render_guide
 from .rank_page import RankPage as RankPage
 from .rank_page import RankRow as RankRow
 from .rank_page import curves_of as curves_of

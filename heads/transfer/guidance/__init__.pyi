@@ -14,6 +14,7 @@ from .values import Guide as Guide
 from .values import GuideRule as GuideRule
 from .values import Scope as Scope
 from .values import Temperature as Temperature
+from .values import constant as constant
+from .values import shuffled as shuffled
 from .verdict import GuideTest as GuideTest
-from .verdict import beats_all as beats_all
 from .verdict import judge as judge

@@ -64,7 +64,7 @@ class HiddenLayers:
 
     @classmethod
     def learned(cls, X: NDArray[np.float32], codes: Codes, params: Mapping[str, Any], seed: int) -> Self:
-        """Train a perceptron on the source, and keep its hidden layers."""
+        """Train a perceptron on features and classes of the source, and keep its hidden layers."""
         scale = X.std(axis=0)
         body = cls(weights={}, mean=X.mean(axis=0), scale=np.where(scale > 0, scale, np.float32(1)), params=params)
         return replace(body, weights=body.train(X, codes, guide=None, seed=seed).weights)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 import numpy as np
 
 from headstart.heads.errors import DataError
+from headstart.heads.finetuning import SomeRows
 from headstart.heads.transfer.guidance.values import constant, shuffled
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ def compare_arms(
     """
     target.refuse_more_than(max(shots))
     found = []
-    scored, true = target.X[target.test], target.codes[target.test]
+    scored, true = SomeRows(target.X, target.test), target.codes[target.test]
     for n_images in shots:
         right: dict[Arm, list[float]] = {arm: [] for arm in get_args(Arm)}
         for draw in range(seed, seed + n_draws):
@@ -98,7 +99,7 @@ def compare_arms(
                 "constant": constant(guide, scope),
             }
             for arm, own in guides.items():
-                trained = body.train(target.X[rows], target.codes[rows], guide=own, seed=draw)
+                trained = body.train(SomeRows(target.X, rows), target.codes[rows], guide=own, seed=draw)
                 right[arm].append(float((trained.predict(scored) == true).mean()))
             if on_draw:
                 on_draw()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from headstart.heads.errors import DataError
+from headstart.heads.finetuning import SomeRows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -71,7 +72,7 @@ def mean_movement(
     for number, classes in enumerate(subproblems):
         rows = np.flatnonzero(np.isin(codes, classes))
         own = np.searchsorted(np.sort(classes), codes[rows])
-        scout = body.train(X[rows], own, guide=None, seed=seed + number)
+        scout = body.train(SomeRows(X, rows), own, guide=None, seed=seed + number)
         for name, start in body.weights.items():
             total[name] += (scout.weights[name].astype(np.float64) - start) ** 2
         if on_scout:

@@ -28,8 +28,8 @@ class GuideTest:
         Accuracy of the guided less that of the control, the mean over draws, and its 95 % interval over draws.
     p_value : float
         Two-sided, of sign flips of draws, corrected by Holm's method for all tests made together.
-    beats : bool
-        The guided is ahead, and the p-value below 0.05.
+    beats, loses : bool
+        The guided is ahead, or behind, and the p-value below 0.05.
     """
 
     shots: int
@@ -39,6 +39,7 @@ class GuideTest:
     high: float
     p_value: float
     beats: bool
+    loses: bool
 
 
 def judge(compared: Sequence[Compared], seed: int = 0) -> list[GuideTest]:
@@ -61,11 +62,7 @@ def judge(compared: Sequence[Compared], seed: int = 0) -> list[GuideTest]:
             high=min(1.0, float(mean + own)),
             p_value=p,
             beats=bool(mean > 0 and p < SIGNIFICANCE),
+            loses=bool(mean < 0 and p < SIGNIFICANCE),
         )
         for (one, control), mean, own, p in zip(pairs, apart.mean(axis=0), reach, adjusted, strict=True)
     ]
-
-
-def beats_all(tests: Sequence[GuideTest]) -> bool:
-    """Tell whether the guide beats all of its controls in all of these tests."""
-    return all(one.beats for one in tests)
