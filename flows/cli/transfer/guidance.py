@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from headstart.flows.cli import CacheArgument, Json, with_options
-from headstart.flows.output import Console, emit_json, escape, nearby, show_files, show_notes, table_of
+from headstart.flows.output import Console, as_latest, emit_json, escape, nearby, show_files, show_notes, table_of
 from headstart.flows.transfer.guidance import GuideOptions
 from headstart.heads.report.transfer import guide_cells
+from headstart.heads.transfer.guidance import CONTROLS
 
 if TYPE_CHECKING:
     from headstart.flows.transfer.guidance import GuideSummary
@@ -31,22 +32,19 @@ def show_guide(found: "GuideSummary") -> None:
     """Print the guided beside its controls, 80 columns wide."""
     console = Console()
     console.print(
-        f"\n[bold]{escape(found.target)}[/], {escape(found.body)}: mean accuracy of {found.draws} draws on "
-        f"{found.images} images, and the guided less each control, with p:",
+        f"\n[bold]{escape(found.target)}[/], {escape(found.body)}: mean accuracy over {found.draws} draws, scored on "
+        f"{found.images} images",
         highlight=False,
     )
-    table = table_of("shots", "guided", "unguided", "", "shuffled", "", "constant", "")
+    table = table_of("shots", "guided", *(f"{name}  guided" for name in CONTROLS))
     for row in guide_cells(found.rows):
-        cells = [
-            cell
-            for test, arm in zip(row["tests"], ("unguided", "shuffled", "constant"), strict=True)
-            for cell in (row[arm], f"{test['difference']} ({test['p']})")
-        ]
-        table.add_row(str(row["shots"]), row["guided"], *cells)
+        lines = (f"{test['difference']}{'*' if test['word'] else ' '}" for test in row["tests"])
+        beside = [f"{row[name]}  {line:>6}" for name, line in zip(CONTROLS, lines, strict=True)]
+        table.add_row(str(row["shots"]), row["guided"], *beside)
     console.print(table)
-    console.print(f"{escape(found.verdict)}", highlight=False)
+    console.print("shots: images a class; guided: less the control; * more than chance (p < .05)", highlight=False)
+    console.print(escape(found.verdict), highlight=False)
     show_notes(found.notes)
-    console.print(
-        f"\nguide   {escape(nearby(found.guide))}   ← for 'finetune --guide'", highlight=False, soft_wrap=True
-    )
+    place = escape(nearby(str(as_latest(found.guide))))
+    console.print(f"\nguide   {place}   ← for 'finetune --guide'", highlight=False, soft_wrap=True)
     show_files(found.table, found.page)
