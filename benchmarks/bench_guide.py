@@ -21,6 +21,7 @@ import numpy as np
 
 WEIGHTS = "mobilenet_v2-imagenet.pth"
 LAYER = "features.18"
+BODIES = ["encoder", "perceptron", "tail"]
 
 
 def write_digits(folder: Path) -> tuple[Path, Path]:
@@ -147,14 +148,15 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
     parser.add_argument("--draws", type=int, default=20)
     parser.add_argument("--scouts", type=int, default=10)
     parser.add_argument("--steps", type=int, default=40, help="steps that are timed")
-    parser.add_argument("--no-encoder", action="store_true", help="leave out the encoder from pixels")
+    parser.add_argument("--bodies", nargs="+", default=BODIES, choices=BODIES)
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as folder:
         room = Path(folder)
-        given = {} if options.no_encoder else {"digits, encoder": digits_from_pixels(room)}
-        if options.weights:
+        given = {"digits, encoder": digits_from_pixels(room)} if "encoder" in options.bodies else {}
+        if options.weights and "perceptron" in options.bodies:
             given["digits, perceptron"] = digits_on_features(room, options.weights)
+        if options.weights and "tail" in options.bodies:
             given |= {f"{one.name}, tail": photographs_by_tail(one, room, options.weights) for one in options.images}
         found: dict[str, Any] = {
             "sets": {

@@ -1,3 +1,5 @@
+from .guides import read_guide as read_guide
+from .guides import write_guide as write_guide
 from .job import finetune as finetune
 from .linear import LINEAR_HEADS as LINEAR_HEADS
 from .linear import linear_options as linear_options

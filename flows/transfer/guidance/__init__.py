@@ -2,7 +2,6 @@
 
 bodies   Bodies of two caches: hidden layers, the tail of a network, or all of it.
 job      Job as a function: from two caches to a table, a guide and a page.
-kept     Guide in a file, for later trainings.
 options  Options of guided transfer learning.
 pixels   Pixels of a cache's images, for a network that is trained from the first layer on.
 source   Images of the source with their classes, or with clusters in place of these.

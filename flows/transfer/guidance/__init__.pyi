@@ -1,5 +1,4 @@
 from .job import guide as guide
-from .kept import read_guide as read_guide
 from .options import GuideKeywords as GuideKeywords
 from .options import GuideOptions as GuideOptions
 from .summary import GuideSummary as GuideSummary

@@ -78,13 +78,16 @@ def _on_features(target: EmbeddingCache, source: EmbeddingCache, options: GuideO
 
 def _on_network(target: EmbeddingCache, source: EmbeddingCache, options: GuideOptions) -> Sides:
     whole, layer = options.from_layer == PIXELS, str(options.from_layer)
-    own, other = (_open(cache, layer, options) for cache in (target, source))
-    key = own.store.key
-    if not is_of_same(other.store.key, key):
+    asked = FinetuneOptions(backbone=options.backbone, weights=options.weights, progress=options.progress)
+    stores = [open_network(cache, asked)[0] for cache in (target, source)]
+    there, here = (one.key for one in stores)
+    if not is_of_same(here, there):
         raise JobError(
-            f"{source.path}: embedded by {other.store.key.title}, and {target.path} by {key.title}, or on other pixels "
-            f"({key.differences(other.store.key)}); extract both alike"
+            f"{source.path}: embedded by {here.title}, and {target.path} by {there.title}, or on other pixels "
+            f"({there.differences(here)}); extract both alike"
         )
+    own, other = (_open(cache, layer, asked) for cache in (target, source))
+    key = own.store.key
     maps = not whole or all(Tap.parse(tap).is_map for tap in key.taps)
     problem = _pose(target, options, [key.id], maps=maps)
     plan, found = _plan(problem, options), open_source(source, options, [other.store.key.id], maps=maps)
@@ -105,13 +108,12 @@ def _on_network(target: EmbeddingCache, source: EmbeddingCache, options: GuideOp
         blocks=own.tail.blocks,
         params=options.network_params,
     )
-    about = f"{short_name(own.tail.backbone)}, {'all of it, from pixels' if whole else f'from {layer} on'}"
+    about = f"{short_name(own.tail.backbone)}{', all of it, from pixels' if whole else f' from {layer} on'}"
     return Sides(body, about, problem, plan, found.with_codes(features, options.seed), target_rows, source_rows)
 
 
-def _open(cache: EmbeddingCache, layer: str, options: GuideOptions) -> Trunk:
+def _open(cache: EmbeddingCache, layer: str, asked: FinetuneOptions) -> Trunk:
     """Return the network of a cache from a layer on, or all of it, with the weights that embedded it."""
-    asked = FinetuneOptions(backbone=options.backbone, weights=options.weights, progress=options.progress)
     if layer != PIXELS:
         return open_trunks(cache, [layer], asked)[0]
     store, backbone, _ = open_network(cache, asked)

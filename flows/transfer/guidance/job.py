@@ -10,10 +10,10 @@ import pandas as pd
 
 from headstart.extractors.atomic import write_atomically
 from headstart.extractors.cache import EmbeddingCache
+from headstart.flows.fitting.finetuning import write_guide
 from headstart.flows.options import taken
 from headstart.flows.output import progress_bar, run_folder
 from headstart.flows.transfer.guidance.bodies import Sides, open_sides
-from headstart.flows.transfer.guidance.kept import write_guide
 from headstart.flows.transfer.guidance.options import GuideKeywords, GuideOptions
 from headstart.flows.transfer.guidance.summary import GuideSummary
 from headstart.heads.report.transfer import GuidePage, GuideRow, is_experimental, render_guide

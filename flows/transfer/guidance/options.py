@@ -15,6 +15,8 @@ Temperature = Literal["freezing", "icy", "room", "warm", "evaporating"]
 PIXELS = "pixels"
 """In place of a layer: the whole network, which takes the images themselves."""
 
+_USUAL_STEPS, _STEPS_OF_NETWORK = 400, 100
+
 
 @dataclass(frozen=True, kw_only=True)
 class GuideOptions:
@@ -98,17 +100,23 @@ class GuideOptions:
     @property
     def perceptron_params(self) -> dict[str, Any]:
         """Parameters of `heads.neural.TorchMLPClassifier`."""
-        return {"hidden_sizes": tuple(self.hidden_sizes), **self._named(learning_rate=None, min_steps=None)}
+        steps = _USUAL_STEPS if self.steps is None else self.steps
+        return {
+            "hidden_sizes": tuple(self.hidden_sizes),
+            "learning_rate": 0.001 if self.learning_rate is None else self.learning_rate,
+            "min_steps": steps,
+            "max_epochs": min(50, steps),
+        }
 
     @property
     def network_params(self) -> dict[str, Any]:
         """Parameters of `heads.finetuning.TailClassifier`."""
-        return self._named(learning_rate=0.003, min_steps=100)
-
-    def _named(self, **usual: Any) -> dict[str, Any]:
-        given = {"learning_rate": self.learning_rate, "min_steps": self.steps}
-        chosen = {name: usual[name] if value is None else value for name, value in given.items()}
-        return {name: value for name, value in chosen.items() if value is not None}
+        steps = _STEPS_OF_NETWORK if self.steps is None else self.steps
+        return {
+            "learning_rate": 0.003 if self.learning_rate is None else self.learning_rate,
+            "min_steps": steps,
+            "epochs": min(25, steps),
+        }
 
 
 class GuideKeywords(TypedDict, total=False):

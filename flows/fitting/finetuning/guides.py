@@ -1,4 +1,4 @@
-"""Guide in a file, for later trainings: safetensors, which hold no code."""
+"""Guides in files: the share of each step that each weight takes, as safetensors, which hold no code."""
 
 import json
 from collections.abc import Mapping
