@@ -8,8 +8,6 @@ import typer
 from headstart.flows.cli import CacheArgument, Json, with_options
 from headstart.flows.output import Console, as_latest, emit_json, escape, nearby, show_files, show_notes, table_of
 from headstart.flows.transfer.guidance import GuideOptions
-from headstart.heads.report.transfer import guide_cells
-from headstart.heads.transfer.guidance import CONTROLS
 
 if TYPE_CHECKING:
     from headstart.flows.transfer.guidance import GuideSummary
@@ -30,6 +28,9 @@ def guide(cache: CacheArgument, source: Source, json: Json = False, **options: A
 
 def show_guide(found: "GuideSummary") -> None:
     """Print the guided beside its controls, 80 columns wide."""
+    from headstart.heads.report.transfer import guide_cells  # as its page, it knows torch
+    from headstart.heads.transfer.guidance import CONTROLS
+
     console = Console()
     console.print(
         f"\n[bold]{escape(found.target)}[/], {escape(found.body)}: mean accuracy over {found.draws} draws, scored on "

@@ -10,7 +10,7 @@ from headstart.heads.report.transfer import GuideRow, guide_verdict
 class GuideSummary(
     JobResult,
     says="{verdict}\npage {page}",
-    tables=("rows",),
+    tables=("rows", "table"),
     columns=("shots", "guided", "unguided", "shuffled", "constant", "beaten"),
 ):
     """Guided transfer learning beside its three controls.

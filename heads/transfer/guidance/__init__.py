@@ -1,10 +1,10 @@
 """Guided transfer learning: weights that easy problems of the source did not need to move are held back.
 
-bodies      What is held back: the hidden layers of a perceptron, a network up to its classifier.
+bodies      Bodies that are held back: the hidden layers of a perceptron, a network up to its classifier.
 comparison  Guided training beside its three controls, at several shots, over seeds.
-scouts      How far each weight moves for sub-problems of the source.
-values      Guide values of these movements, and the controls' of them.
-verdict     Whether the guide beats its controls, by paired tests over seeds.
+scouts      Movement of each weight for sub-problems of the source.
+values      Guide values of these movements, and those of the controls.
+verdict     Paired tests of the guide against its controls, over seeds.
 """
 
 import lazy_loader

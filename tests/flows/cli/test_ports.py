@@ -115,6 +115,7 @@ QUIET = {  # commands that start no other process, and what they are typed with
     "similar": "CACHE 0",
     "next": "CACHE",
     "rank": "CACHE",
+    "guide": "CACHE --source CACHE --shots 1 --draws 2 --scouts 1 --steps 1",
     "predict": "RESULTS PHOTOS",
     "graft": "TAIL --out grafted.pth",
     "results": "CACHE",
