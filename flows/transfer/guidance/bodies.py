@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from headstart.extractors.cache import EmbeddingCache
 from headstart.extractors.network import uncut
-from headstart.extractors.spec import Tap, short_name
+from headstart.extractors.spec import EmbeddingKey, Tap, short_name
 from headstart.flows.errors import JobError
 from headstart.flows.fitting.finetuning import Trunk, is_of_same, open_network, open_trunks
 from headstart.flows.options import FinetuneOptions
@@ -64,8 +64,11 @@ def open_sides(target: EmbeddingCache, source: EmbeddingCache, options: GuideOpt
 def _on_features(target: EmbeddingCache, source: EmbeddingCache, options: GuideOptions) -> Sides:
     problem = _pose(target, options, None, maps=False)
     own = only_embedding(problem.embedded, options.tap, target.path, _say)
-    keys = [one.key.id for one in source.stores(plain=True) if is_of_same(one.key, own.store.key)]
-    plan, found = _plan(problem, options), open_source(source, options, keys or [own.store.key.id], maps=False)
+    stores = source.stores(plain=True)
+    keys = [one.key.id for one in stores if is_of_same(one.key, own.store.key)]
+    if stores and not keys:
+        raise _different(target, source, own.store.key, stores[0].key)
+    plan, found = _plan(problem, options), open_source(source, options, keys, maps=False)
     found = found.without(problem.images.digest[plan.test])
     there = only_embedding(found.embedded, own.tap, source.path, _say)
     rows, target_rows = (np.asarray(one.features, np.float32) for one in (there, own))
@@ -82,10 +85,7 @@ def _on_network(target: EmbeddingCache, source: EmbeddingCache, options: GuideOp
     stores = [open_network(cache, asked)[0] for cache in (target, source)]
     there, here = (one.key for one in stores)
     if not is_of_same(here, there):
-        raise JobError(
-            f"{source.path}: embedded by {here.title}, and {target.path} by {there.title}, or on other pixels "
-            f"({there.differences(here)}); extract both alike"
-        )
+        raise _different(target, source, there, here)
     own, other = (_open(cache, layer, asked) for cache in (target, source))
     key = own.store.key
     maps = not whole or all(Tap.parse(tap).is_map for tap in key.taps)
@@ -118,6 +118,13 @@ def _open(cache: EmbeddingCache, layer: str, asked: FinetuneOptions) -> Trunk:
         return open_trunks(cache, [layer], asked)[0]
     store, backbone, _ = open_network(cache, asked)
     return Trunk(layer, store, uncut(backbone))
+
+
+def _different(target: EmbeddingCache, source: EmbeddingCache, there: EmbeddingKey, here: EmbeddingKey) -> JobError:
+    others = "or by other weights, or on other pixels"
+    return JobError(
+        f"{source.path}: embedded by {here.title}, and {target.path} by {there.title}, {others}; extract both alike"
+    )
 
 
 def _pose(cache: EmbeddingCache, options: GuideOptions, keys: list[str] | None, *, maps: bool) -> Problem:

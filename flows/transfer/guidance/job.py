@@ -152,8 +152,8 @@ def _page(summary: GuideSummary, sides: Sides) -> GuidePage:
     by = ", ".join(f"{name} {value}" for name, value in summary.rule.items())
     source = f"the source is {Path(summary.source).name}, {sides.source.kinds}"
     return GuidePage(
-        title=f"A guide to {summary.target}",
-        intro=f"{summary.body}; {source}; {scored}; guide by {by}.",
+        title=f"Guided transfer to {summary.target}",
+        intro=f"Trained by a guide: {summary.body}; {source}; {scored}; guide by {by}.",
         rows=summary.rows,
         draws=summary.draws,
         scouts=summary.scouts,

@@ -8,6 +8,7 @@ from headstart.heads.report import p_text, render
 from headstart.heads.transfer.guidance import CONTROLS, GuideTest
 
 _NAMES = {"unguided": "without a guide", "shuffled": "the guide shuffled", "constant": "its mean for all weights"}
+_AT_NONE = "beats all three of its controls at no number of images a class"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,8 +69,8 @@ def guide_verdict(rows: Sequence[GuideRow]) -> str:
     if not is_experimental(rows):
         return f"The guide beats all three of its controls at {_numbers([row.shots for row in rows])} a class."
     held = [row.shots for row in rows if row.beaten]
-    text = "Experimental: the guide does not beat all three of its controls"
-    text += f" but at {_numbers(held)} a class." if held else ", at no number of images a class."
+    where_so = f"beats all three of its controls at {_numbers(held)} a class only" if held else _AT_NONE
+    text = f"Experimental: the guide {where_so}."
     tests = [test for row in rows for test in row.tests]
     for verb, wins in (("It is ahead of", "beats"), ("It is behind", "loses")):
         where = {
@@ -88,7 +89,7 @@ def guide_cells(rows: Sequence[GuideRow]) -> list[dict[str, Any]]:
             **{arm: f"{100 * getattr(row, arm):.1f}" for arm in ("guided", *CONTROLS)},
             "tests": [
                 {
-                    "name": _NAMES[test.control],
+                    "name": test.control,
                     "difference": f"{100 * test.difference:+.1f}",
                     "interval": f"[{100 * test.low:+.1f}, {100 * test.high:+.1f}]",
                     "p": p_text(test.p_value),
@@ -110,7 +111,7 @@ def render_guide(page: GuidePage) -> str:
         cells=guide_cells(page.rows),
         shares=shares,
         verdict=guide_verdict(page.rows),
-        names=_NAMES,
+        controls=CONTROLS,
     )
 
 
