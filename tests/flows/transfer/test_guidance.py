@@ -190,9 +190,9 @@ ALL = {"unguided": 0.1, "shuffled": 0.1, "constant": 0.1}
         (
             [row(1, **ALL), row(5, **ALL | {"unguided": -0.1})],
             (
-                f"{START} at 1 image a class only. It is ahead of training without a guide at 1 image; the guide shuffled "
-                "at 1 and 5 images; its mean for all weights at 1 and 5 images. It is behind training without a guide at "
-                "5 images."
+                f"{START} at 1 image a class only. It is ahead of training without a guide at 1 image; "
+                "the guide shuffled at 1 and 5 images; its mean for all weights at 1 and 5 images. "
+                "It is behind training without a guide at 5 images."
             ),
         ),
         (
