@@ -161,6 +161,15 @@ def test_a_source_of_two_classes_and_one_of_another_network_are_refused(place: P
             guide("target.cache", "other.cache", options=QUICK, from_layer=layer)
 
 
+def test_numbers_are_refused_on_both_sides() -> None:
+    names = [f"{kind}/{number}.png" for kind in ("cat", "dog", "ape", "bat", "cow") for number in range(8)]
+    pd.DataFrame({"path": names, "weight": np.arange(40) + 0.5}).to_csv("weights.csv", index=False)
+    with pytest.raises(JobError, match=r"target 'weight' is a number to predict; a guide is for classes"):
+        guide("target.cache", "source.cache", options=QUICK, labels="weights.csv")
+    with pytest.raises(JobError, match=r"source column 'weight' holds numbers, .*; name another with --source-target"):
+        guide("target.cache", "source.cache", options=QUICK, source_labels="weights.csv")
+
+
 def test_an_image_that_has_changed_is_not_trained_on_from_pixels(place: Path, tmp_path: Path) -> None:
     shutil.copytree(place / "target", "mine")
     cache = extract("mine", "small_cnn", weights="none", precision="fp32").cache
