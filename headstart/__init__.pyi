@@ -29,6 +29,7 @@ from .flows.serving import serve as serve
 from .flows.transfer.adaptation import adapt as adapt
 from .flows.transfer.advice import advise as advise
 from .flows.transfer.episodes import episodes as episodes
+from .flows.transfer.guidance import guide as guide
 from .flows.transfer.multitask import multitask as multitask
 from .flows.transfer.pretraining import pretrain as pretrain
 from .flows.transfer.ranking import rank as rank

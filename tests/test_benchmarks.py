@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -307,3 +308,19 @@ def test_the_benchmark_of_pretraining_holds_encoders_against_their_controls(caps
     value, low, high = found["over random"]["penultimate"]
     assert low < value < high
     assert found["beats random weights"] == (low > 0)
+
+
+def test_the_benchmark_of_guides_has_all_controls_and_the_cost_of_a_step(
+    embed: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = load("bench_guide")
+    cache = embed(tap=["features.7:map"]).cache
+    given = {"cache": cache, "source": cache, "clusters": 3, "from_layer": "features.8", "steps": 2}
+    monkeypatch.setattr(bench, "digits_from_pixels", lambda _: given)
+    few = "--bodies encoder --draws 2 --scouts 1 --shots 1 --temperatures room warm --steps 4 --json"
+    found = bench.main(few.split())
+    (by_temperature,) = found["sets"].values()
+    assert list(by_temperature) == ["room", "warm"]
+    assert [test["control"] for test in by_temperature["warm"]["tests"]] == ["unguided", "shuffled", "constant"]
+    assert by_temperature["room"]["mean_share"] < by_temperature["warm"]["mean_share"]
+    assert all(cost["ratio"] > 0 for cost in found["steps"].values())

@@ -16,6 +16,7 @@ from .tail import NEW_CLASSIFIER as NEW_CLASSIFIER
 from .tail import Tail as Tail
 from .tail import cut_before as cut_before
 from .tail import cut_behind as cut_behind
+from .tail import uncut as uncut
 from .taps import TapReader as TapReader
 from .taps import feature_sizes as feature_sizes
 from .taps import pool as pool

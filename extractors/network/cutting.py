@@ -214,6 +214,11 @@ class Anatomy:
                     copies[node] = graph.node_copy(node, copies.__getitem__)
             return fx.GraphModule(self._root, graph, f"TailOf{type(self.backbone.module).__name__}")
 
+    def whole(self) -> fx.GraphModule:
+        """Return all of the network as a module of its own; its layers and parameters are those of the network."""
+        with TRACING:
+            return fx.GraphModule(self._root, self._graph, f"WholeOf{type(self.backbone.module).__name__}")
+
     def order_of(self, parameter: str) -> int:
         """Return where in the network a parameter is first used; behind all others where that is not known."""
         owner, _, _ = parameter.rpartition(".")

@@ -113,6 +113,21 @@ def cut_behind(backbone: Backbone, layer: str) -> Tail:
     return _cut(backbone, Anatomy(backbone), layer)
 
 
+def uncut(backbone: Backbone) -> Tail:
+    """Return a whole network as a tail, which takes images (n_images, 3, height, width) and has no layer below.
+
+    Raises
+    ------
+    BackboneError
+        Its code cannot be traced, or it has no classifier.
+    """
+    if backbone.head is None:
+        raise BackboneError(f"{backbone.name} has no classifier of its own; train it from a layer on, which finds one")
+    anatomy = Anatomy(backbone)
+    module = anatomy.whole().eval()
+    return Tail(backbone.name, "", module, _blocks_of(module, anatomy, backbone.head, backbone.head), ())
+
+
 def _cut(backbone: Backbone, anatomy: Anatomy, layer: str) -> Tail:
     module, head = anatomy.tail_of(layer).eval(), backbone.head or NEW_CLASSIFIER
     if backbone.head is None:

@@ -21,7 +21,7 @@ from headstart.flows.cli.predict import predict
 from headstart.flows.cli.results import compare, results
 from headstart.flows.cli.showing import CommandPanels, ReadableCommand
 from headstart.flows.cli.signals import SIGNAL_STATUSES, ended_by_signals, leave_if_threads_run
-from headstart.flows.cli.transfer import adapt, advise, episodes, multitask, pretrain, rank, reduce, zeroshot
+from headstart.flows.cli.transfer import adapt, advise, episodes, guide, multitask, pretrain, rank, reduce, zeroshot
 from headstart.flows.cli.upkeep import compact, export, verify
 from headstart.flows.errors import EXPECTED_ERRORS
 from headstart.flows.output import fail, replace_signs_that_the_terminal_lacks, show_notes, visible
@@ -57,10 +57,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Embed images once, fit heads on them as often as you like.",
-    epilog=(
-        "A first session: headstart extract photos --backbone resnet50, then\n"
-        "headstart fit photos.headstart --head logreg knn. Each command has --help."
-    ),
+    epilog="First: headstart extract photos --backbone resnet50, then fit photos.headstart",
 )
 
 # Made before the garbage collector looks for cycles: imports make many, and none of it is ever garbage.
@@ -115,6 +112,7 @@ _PANELS: dict[str, dict[Callable[..., None], str]] = {
         reduce: "Fewer dimensions, for later images too.",
         advise: "Say how to transfer, by what this set measures.",
         pretrain: "Let a network learn from images without labels.",
+        guide: "Hold back what a source did not need to move; experimental.",
     },
     "look": {
         inspect: "Show what a cache holds, and what could not be read.",

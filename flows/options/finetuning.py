@@ -42,6 +42,8 @@ class FinetuneOptions:
     class_weight : str or mapping of str to float, optional
         How much an image of each class counts in the loss, as `flows.options.FitOptions` has it; the linear heads
         beside the tail are weighed alike.
+    guide : path-like, optional
+        Guide that ``headstart guide --from LAYER`` wrote: the share of each step that each weight takes.
     views : bool
         Train on the augmented views of the maps that the cache holds, one drawn for each image and epoch.
     average_views : bool
@@ -83,6 +85,10 @@ class FinetuneOptions:
     class_weight: Annotated[
         str | Mapping[str, float] | None,
         Option("How much images count by class: balanced, or bee=3,ant=1.", unset="all alike"),
+    ] = None
+    guide: Annotated[
+        str | Path | None,
+        Option("File of 'headstart guide': the share of a step by weight.", unset="none", table=False),
     ] = None
     views: Annotated[bool, Option("Draw one of the cache's augmented views for each image and epoch.")] = False
     average_views: Annotated[bool, Option("With them, score and predict by the mean over views.")] = False
@@ -160,6 +166,7 @@ class FinetuneKeywords(TypedDict, total=False):
     batch_norm: BatchNorm
     precision: TailPrecision
     class_weight: str | Mapping[str, float] | None
+    guide: str | Path | None
     views: bool
     average_views: bool
     backbone: str | None

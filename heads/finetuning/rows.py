@@ -1,6 +1,7 @@
 """Rows of cached maps, read a few at a time and given to a network."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
@@ -17,6 +18,20 @@ class Rows(Protocol):
 
     def __getitem__(self, numbers: NDArray[np.intp], /) -> NDArray[Any]:
         """Return some rows."""
+
+
+@dataclass(frozen=True)
+class SomeRows:
+    """Some of other rows, none of which is read before it is asked for."""
+
+    of: Rows
+    numbers: NDArray[np.intp]
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def __getitem__(self, numbers: NDArray[np.intp], /) -> NDArray[Any]:
+        return self.of[self.numbers[numbers]]
 
 
 def as_batch(rows: NDArray[Any]) -> torch.Tensor:

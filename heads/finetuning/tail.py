@@ -50,6 +50,8 @@ class TailClassifier(ClassifierMixin, BaseEstimator):
     class_weight : "balanced", mapping of int to float, or None
         How much an image of each class counts in the loss, by the images that are trained on; see
         `heads.estimators.weights_by_class`.
+    guide : mapping of str to float32 ndarray, optional
+        Share of each step that each weight takes, by the parameter's name; what is not named takes whole steps.
     validation_fraction : float
         Share of the images that choose the epoch.
     views : int
@@ -103,6 +105,7 @@ class TailClassifier(ClassifierMixin, BaseEstimator):
         min_steps: int = 0,
         precision: str = "fp32",
         class_weight: ClassWeight = None,
+        guide: Mapping[str, NDArray[np.float32]] | None = None,
         validation_fraction: float = 0.1,
         views: int = 1,
         random_state: int = 0,
@@ -115,7 +118,7 @@ class TailClassifier(ClassifierMixin, BaseEstimator):
         self.patience, self.schedule, self.step_size, self.gamma = patience, schedule, step_size, gamma
         self.warmup, self.layer_decay, self.block_rates = warmup, layer_decay, block_rates
         self.unfreeze, self.batch_norm, self.min_steps, self.precision = unfreeze, batch_norm, min_steps, precision
-        self.class_weight = class_weight
+        self.class_weight, self.guide = class_weight, guide
         self.validation_fraction, self.views, self.random_state = validation_fraction, views, random_state
         self.checkpoint, self.on_epoch = checkpoint, on_epoch
 
@@ -148,7 +151,7 @@ class TailClassifier(ClassifierMixin, BaseEstimator):
         weights = weights_of_counts(self.class_weight, counts[None])
         trained = Training(
             network, self.blocks, X, codes, fit_rows, val_rows, recipe, None if weights is None else weights[0]
-        ).run(self.checkpoint, self.on_epoch)
+        ).run(self.checkpoint, self.on_epoch, _checked_guide(self.guide, network))
         self.classes_ = np.arange(n_classes)
         self.names_ = list(trained.weights)
         self.weights_ = [values.numpy() for values in trained.weights.values()]
@@ -256,7 +259,28 @@ class TailClassifier(ClassifierMixin, BaseEstimator):
 
 _NO_LINEAR_START = "{}, so that it cannot start linear; start fresh"
 
-_NOT_KEPT = ("network", "checkpoint", "on_epoch", "block_rates", "class_weight")
+_NOT_KEPT = ("network", "checkpoint", "on_epoch", "block_rates", "class_weight", "guide")
+
+
+def _checked_guide(
+    guide: Mapping[str, NDArray[np.float32]] | None, network: nn.Module
+) -> Mapping[str, NDArray[np.float32]]:
+    """Refuse a guide of other parameters.
+
+    Raises
+    ------
+    DataError
+        One is not in the network, or has another shape there.
+    """
+    own = {name: tuple(parameter.shape) for name, parameter in network.named_parameters()}
+    for name, share in (guide or {}).items():
+        if own.get(name) != share.shape:
+            here = f"has shape {own[name]} here" if name in own else "is none here"
+            raise DataError(
+                f"the guide has shares for {name!r} of shape {share.shape}, which {here}; take a guide that was made "
+                "for this network, from this layer or an earlier one"
+            )
+    return guide or {}
 
 
 def _n_outputs(network: nn.Module, X: Rows) -> int:

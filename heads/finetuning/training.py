@@ -2,7 +2,7 @@
 
 import copy
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
@@ -17,7 +17,7 @@ from headstart.heads.finetuning.checkpoints import Checkpoint, Epoch, Progress
 from headstart.heads.finetuning.recipe import Precision, TailRecipe
 from headstart.heads.finetuning.rows import Rows, as_batch, logits_of, pieces_of
 from headstart.heads.finetuning.schedules import plan_phases
-from headstart.heads.neural import CountedClasses
+from headstart.heads.neural import CountedClasses, share_steps
 
 
 @dataclass(frozen=True)
@@ -128,10 +128,15 @@ class Training:
         self._history: list[Epoch] = []
         self._best_epoch, self._best_loss, self._best = 0, float("inf"), self._state()
         self._stopped = ""
-        self._optimizer = make_optimizer(network, self._blocks, recipe)
+        self._optimizer, self._guide = make_optimizer(network, self._blocks, recipe), dict[str, NDArray[np.float32]]()
 
-    def run(self, checkpoint: Checkpoint | None = None, on_epoch: Callable[[Epoch], None] | None = None) -> Trained:
-        """Train all phases.
+    def run(
+        self,
+        checkpoint: Checkpoint | None = None,
+        on_epoch: Callable[[Epoch], None] | None = None,
+        guide: Mapping[str, NDArray[np.float32]] | None = None,
+    ) -> Trained:
+        """Train all phases; of each step, a weight takes the share that a guide gives it by the parameter's name.
 
         Raises
         ------
@@ -139,12 +144,15 @@ class Training:
             The loss of the first epoch is not finite; the message says at which rate. That of a later one ends the
             training, and those before are kept.
         """
+        self._guide = dict(guide or {})
+        self._share_steps()
         self._go_on_from(checkpoint)
         for epoch, (number, phase, within) in enumerate(self._epochs(), 1):
             if epoch <= len(self._history):
                 continue
             if within == 0 and number:  # moments of before would move what has just been unfrozen by other rates
                 self._optimizer = make_optimizer(self._network, self._blocks, self._recipe)
+                self._share_steps()
             factor = self._recipe.rates.factor(within, phase.n_epochs, first=number == 0)
             one = self._run_epoch(epoch, number, phase.blocks, factor)
             if one is None:
@@ -155,6 +163,10 @@ class Training:
             if self._is_over(epoch, last_phase=number == len(self._phases) - 1):
                 break
         return Trained(self._best, self._history, self._best_epoch, self._stopped)
+
+    def _share_steps(self) -> None:
+        shares = [torch.from_numpy(share) for share in self._guide.values()]
+        share_steps(self._optimizer, [self._network.get_parameter(name) for name in self._guide], shares)
 
     @property
     def _phases(self) -> list[Any]:
@@ -199,7 +211,7 @@ class Training:
         return one
 
     def _take_step(self, some: NDArray[np.intp], seen: NDArray[np.intp]) -> Step:
-        smoothing, precision = self._recipe.label_smoothing, self._recipe.precision
+        smoothing, precision, counted = self._recipe.label_smoothing, self._recipe.precision, self._counted.fitted
         batch, codes = as_batch(self._X[some * self._recipe.views + seen]), self._codes[some]
         return take_step(
             self._network,
@@ -208,7 +220,7 @@ class Training:
             codes,
             label_smoothing=smoothing,
             precision=precision,
-            counted=self._counted.fitted,
+            counted=counted,
         )
 
     def _diverge(self, epoch: int, loss: float, rate: float) -> None:
@@ -232,7 +244,8 @@ class Training:
         self._network.eval()
         if self._recipe.batch_norm == "train":
             for name, layer in self._network.named_modules():
-                if isinstance(layer, nn.modules.batchnorm._BatchNorm) and _is_within(name, trained):  # noqa: SLF001 - torch has no public name for their base
+                within = any(f"{name}.".startswith(f"{block}.") for block in trained)
+                if within and isinstance(layer, nn.modules.batchnorm._BatchNorm):  # noqa: SLF001 - torch has no public name for their base
                     layer.train()
 
     def _batches(self, epoch: int) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]:
@@ -268,9 +281,9 @@ class Training:
 
     def _digest(self) -> str:
         """Return a digest of all that decides the training, so that no other one is gone on with."""
-        digest = hashlib.sha256(repr((asdict(self._recipe), self._blocks)).encode())
+        digest = hashlib.sha256(repr((asdict(self._recipe), self._blocks, *self._guide)).encode())
         weights = [] if self._weights is None else [self._weights]
-        for values in (self._codes.numpy(), self._fit_rows, self._val_rows, *weights):
+        for values in (self._codes.numpy(), self._fit_rows, self._val_rows, *weights, *self._guide.values()):
             digest.update(np.ascontiguousarray(values).tobytes())
         return digest.hexdigest()
 
@@ -285,7 +298,3 @@ class Training:
             found = Progress.restore(arrays, self._network, self._optimizer)
             self._history, self._best = found.history, found.best
             self._best_epoch, self._best_loss = found.best_epoch, found.best_loss
-
-
-def _is_within(name: str, blocks: Sequence[str]) -> bool:
-    return any(f"{name}.".startswith(f"{block}.") for block in blocks)

@@ -6,6 +6,7 @@ linear_torch  Softmax layer trained by SGD with a stepped learning rate.
 mlp           Multi-layer perceptron with dropout, trained by Adam.
 objectives    Loss of a training, and measures on the images that choose the epoch.
 optimizers    Optimizers that step many models at once, each at its own rate.
+shares        Steps of an optimizer of which each weight takes a share.
 stacks        Training of many small models as one, with gradients by hand.
 training      Training of one stack of layers: batches, early stopping, best epoch.
 """

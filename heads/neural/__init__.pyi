@@ -1,5 +1,7 @@
 from .mlp import TorchMLPClassifier as TorchMLPClassifier
 from .objectives import CountedClasses as CountedClasses
+from .shares import Start as Start
+from .shares import share_steps as share_steps
 from .training import MIN_VALIDATION_IMAGES as MIN_VALIDATION_IMAGES
 from .training import Recipe as Recipe
 from .training import first_layers as first_layers

@@ -21,6 +21,7 @@ from headstart.heads.estimators import (
 )
 from headstart.heads.isolation import one_openmp_thread
 from headstart.heads.neural.optimizers import StackedOptimizer
+from headstart.heads.neural.shares import Start
 from headstart.heads.neural.training import Recipe, forward, train
 from headstart.heads.row_by_row import ask_rows
 
@@ -65,18 +66,23 @@ class TorchLayers:
     _above_zero: ClassVar[Sequence[str]] = ("learning_rate",)
 
     def train_layers(
-        self, features: NDArray[np.float32], targets: NDArray[Any], n_outputs: int, weights: Doubles | None = None
+        self,
+        features: NDArray[np.float32],
+        targets: NDArray[Any],
+        n_outputs: int,
+        weights: Doubles | None = None,
+        start: Start | None = None,
     ) -> None:
         """Train on features (n_images, n_features) and targets (n_images,): classes, or numbers as float32.
 
-        `weights` (n_classes,) are the classes' own.
+        `weights` (n_classes,) are the classes' own; the lowest layers begin at `start`.
         """
         recipe = self.recipe()
         sizes = [features.shape[1], *self.hidden_widths(), n_outputs]
         # Batches are too small to share out: on a busy machine, waiting for the other threads takes most of the time.
         # One thread also gives the same weights on any number of cores.
         with one_openmp_thread():
-            trained = train(features, targets, sizes, recipe, weights)
+            trained = train(features, targets, sizes, recipe, weights, start)
         self.coefs_, self.intercepts_ = trained.coefs, trained.intercepts
         self.history_, self.best_epoch_ = trained.history, trained.best_epoch
 

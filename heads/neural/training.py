@@ -14,6 +14,7 @@ from torch import Tensor
 
 from headstart.heads.errors import DataError
 from headstart.heads.neural.objectives import CountedClasses, Objective
+from headstart.heads.neural.shares import Start, share_steps
 from headstart.heads.views import Views, refuse_torn
 
 MIN_VALIDATION_IMAGES = 10
@@ -90,6 +91,7 @@ def train(
     sizes: Sequence[int],
     recipe: Recipe,
     weights: NDArray[np.float64] | None = None,
+    start: Start | None = None,
 ) -> Training:
     """Train layers of `sizes` (n_features, hidden…, n_classes or 1) with ReLU between them.
 
@@ -102,6 +104,8 @@ def train(
         Classes, 0 … n_classes - 1, which train by cross-entropy; or numbers in float32, by squared error.
     weights : float64 ndarray of shape (n_classes,), optional
         How much an image of each class counts.
+    start : Start, optional
+        Where the lowest layers begin, and which share of each step their weights take.
 
     Raises
     ------
@@ -110,7 +114,7 @@ def train(
     """
     fit_rows, val_rows = hold_out(targets, recipe.validation_fraction, recipe.seed, recipe.views)
     counted = CountedClasses.of(weights, targets, fit_rows, val_rows, recipe.device)
-    return train_rows(features, targets, sizes, recipe, (fit_rows, val_rows), counted)
+    return train_rows(features, targets, sizes, recipe, (fit_rows, val_rows), counted, start)
 
 
 def train_rows(
@@ -120,6 +124,7 @@ def train_rows(
     recipe: Recipe,
     rows: tuple[NDArray[np.intp], NDArray[np.intp]],
     objective: Objective,
+    start: Start | None = None,
 ) -> Training:
     """Train as `train` does, on rows of one's own choice: those to fit, and those that choose the epoch, maybe none.
 
@@ -129,6 +134,7 @@ def train_rows(
         Whatever the objective takes.
     rows : (int ndarray, int ndarray)
     objective : Objective
+    start : Start, optional
 
     Raises
     ------
@@ -146,7 +152,11 @@ def train_rows(
         (weight.requires_grad_(True), bias.requires_grad_(True))
         for weight, bias in first_layers(sizes, order_generator, recipe.device)
     ]
-    optimizer, scheduler = recipe.make_optimizer([parameter for layer in layers for parameter in layer], stretch)
+    parameters = [parameter for layer in layers for parameter in layer]
+    optimizer, scheduler = recipe.make_optimizer(parameters, stretch)
+    if start:
+        start.copy_into(parameters)
+        share_steps(optimizer, parameters, start.shares)
     history: list[dict[str, float | int | None]] = []
     best_epoch, best_loss, best = 0, float("inf"), _copies(layers)
     for epoch in range(1, math.ceil(recipe.max_epochs * stretch) + 1):

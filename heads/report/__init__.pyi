@@ -47,5 +47,6 @@ from .text import headline as headline
 from .text import interval_text as interval_text
 from .text import is_number as is_number
 from .text import p_phrase as p_phrase
+from .text import p_text as p_text
 from .text import params_text as params_text
 from .text import score_text as score_text

@@ -37,3 +37,4 @@ from .ranking import added_by_images as added_by_images
 from .regression import measure_numbers as measure_numbers
 from .regression import score_numbers as score_numbers
 from .resampling import most_together as most_together
+from .sign_flips import flip_signs as flip_signs

@@ -35,6 +35,7 @@ SOME: Mapping[str, Any] = {
     "batch_norm": "train",
     "precision": "fp32",
     "class_weight": "balanced",
+    "guide": Path("guide.safetensors"),
     "views": True,
     "average_views": True,
     "backbone": "small_cnn",

@@ -96,6 +96,7 @@ def _every_result() -> dict[str, Any]:
         "fit": found,
         "fit_targets": headstart.fit_targets(cache, "centroid", targets=["label"], folds=2, out="several"),
         "graft": grafted("w.pth", ["cat", "dog"]),
+        "guide": headstart.guide(cache, cache, shots=1, draws=2, scouts=1, steps=1, hidden_sizes=[2]),
         "inspect": headstart.inspect(cache),
         "list_backbones": headstart.list_backbones("resnet*"),
         "list_heads": headstart.list_heads(),

@@ -3,6 +3,7 @@
 adaptation    Command `adapt`.
 advice        Command `advise`.
 few_shot      Command `episodes`.
+guidance      Command `guide`.
 multitasking  Command `multitask`.
 pretraining   Command `pretrain`.
 ranking       Command `rank`.

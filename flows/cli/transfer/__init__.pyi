@@ -1,6 +1,7 @@
 from .adaptation import adapt as adapt
 from .advice import advise as advise
 from .few_shot import episodes as episodes
+from .guidance import guide as guide
 from .multitasking import multitask as multitask
 from .pretraining import pretrain as pretrain
 from .ranking import rank as rank

@@ -3,6 +3,7 @@
 board       Leaderboard of a sweep over tails, with the linear heads among them.
 command     Command that makes the same again.
 conclusion  Tail beside the linear heads, and the files of its run.
+guides      Guides in files: shares of steps by weight.
 job         Job as a function: from a cache to a saved tail.
 kept        Training so far, in a file of the results.
 linear      Linear heads on penultimate features, made of the maps.

@@ -1,6 +1,12 @@
+from .guides import read_guide as read_guide
+from .guides import write_guide as write_guide
 from .job import finetune as finetune
 from .linear import LINEAR_HEADS as LINEAR_HEADS
 from .linear import linear_options as linear_options
 from .summary import BlockRow as BlockRow
 from .summary import FinetuneSummary as FinetuneSummary
 from .summary import verdict as verdict
+from .trunk import Trunk as Trunk
+from .trunk import is_of_same as is_of_same
+from .trunk import open_network as open_network
+from .trunk import open_trunks as open_trunks

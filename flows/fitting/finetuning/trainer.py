@@ -11,6 +11,7 @@ from torch import nn
 
 from headstart.extractors.cache import EmbeddingView
 from headstart.extractors.network import Tail
+from headstart.flows.fitting.finetuning.guides import read_guide
 from headstart.flows.fitting.finetuning.kept import KeptTails, digest_of
 from headstart.flows.fitting.finetuning.precision import Precisions
 from headstart.flows.fitting.finetuning.trunk import Trunk
@@ -37,13 +38,15 @@ def refuse_out_of_range(options: FinetuneOptions) -> None:
     DataError
         A value is out of its range.
     JobError
-        Class weights cannot be read.
+        Class weights or the guide cannot be read.
     """
     for rates in options.rates:
         params: Mapping[str, Any] = {**options.params, **rates}
         TailClassifier(None, tuple(options.block_rates or ()), **params).recipe()
     if options.class_weight is not None:
         read_weights(options.class_weight)
+    if options.guide is not None:
+        read_guide(options.guide)
 
 
 @dataclass(frozen=True)
@@ -74,6 +77,8 @@ class TailTrainer:
     precisions : Precisions
     class_weight : "balanced", mapping of int to float, or None
         As asked for, by the classes' numbers.
+    guide : mapping of str to float32 array, or None
+        Share of each step that each weight takes.
     """
 
     problem: Problem
@@ -82,10 +87,12 @@ class TailTrainer:
     kept: KeptTails
     precisions: Precisions = field(init=False)
     class_weight: ClassWeight = field(init=False, default=None)
+    guide: Mapping[str, npt.NDArray[np.float32]] | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         self.precisions = Precisions(self.options.precision)
         asked, problem = self.options.class_weight, self.problem
+        self.guide = None if self.options.guide is None else read_guide(self.options.guide)
         if asked is not None:
             self.class_weight = number_weights(read_weights(asked), problem.class_names, problem.understood.left_out)
 
@@ -127,7 +134,8 @@ class TailTrainer:
         libraries = [version(name) for name in _LIBRARIES]
         digests, groups = self.problem.images.digest[rows], self.problem.groups[rows]
         rows_of = choice.trunk.store.key.id, choice.tap, self._embedded(choice).drawn, self.views
-        return digest_of(*rows_of, libraries, self.options.seed, digests, groups, self.class_weight)
+        shares = [] if self.guide is None else [*self.guide, *self.guide.values()]
+        return digest_of(*rows_of, libraries, self.options.seed, digests, groups, self.class_weight, *shares)
 
     def params_of(self, choice: Choice) -> Mapping[str, Any]:
         """Return the parameters of a choice's `TailClassifier`, as a person gives them."""
@@ -144,6 +152,7 @@ class TailTrainer:
             "from": choice.trunk.layer,
             **changed,
             **({} if weighed is None else {"class_weight": table_text(weighed)}),
+            **({} if self.options.guide is None else {"guide": str(self.options.guide)}),
             **({"views": self.views.n} if views else {}),
         }
 
@@ -155,6 +164,7 @@ class TailTrainer:
             **self.params_of(choice),
             precision=self.precisions.of(choice.trunk, self._to_fit(choice, rows).mapped()),
             class_weight=self.class_weight,
+            guide=self.guide,
             views=self.views.n,
             random_state=self.options.seed,
         )

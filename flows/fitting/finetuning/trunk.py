@@ -50,16 +50,7 @@ def open_trunks(cache: EmbeddingCache, layers: Sequence[str], options: FinetuneO
     BackboneError
         It cannot be trained from one of these layers on.
     """
-    known = _choose(cache, options)
-    asked = options.weights
-    named = known.about["weights_source"] if asked is None or _names_weights(known, asked) else asked
-    source = str(find_weights_file(named) or named)
-    backbone = load_backbone(known.key.backbone, weights=source, image_size=known.key.image_size)
-    if backbone.weights != known.key.weights:
-        raise JobError(
-            f"{cache.path}: embedded with weights {known.key.weights}, and {source} gives {backbone.weights}; name its "
-            "own weights with --weights FILE"
-        )
+    known, backbone, source = open_network(cache, options)
     tails = {layer: cut_before(backbone, layer) for layer in layers}
     wanted = read_listing(cache).distinct["digest"].tolist()
     at = {layer: _find(cache, known.key, str(tail.tap), wanted, views=options.views) for layer, tail in tails.items()}
@@ -70,6 +61,27 @@ def open_trunks(cache: EmbeddingCache, layers: Sequence[str], options: FinetuneO
     return [Trunk(layer, store or made, tails[layer], 0 if store else n_images) for layer, store in at.items()]
 
 
+def open_network(cache: EmbeddingCache, options: FinetuneOptions) -> tuple[EmbeddingStore, Backbone, str]:
+    """Return the embeddings of a cache that are meant, the network that made them, and where its weights are.
+
+    Raises
+    ------
+    JobError
+        There is no such backbone, there are several, or its weights are not those of the cache.
+    """
+    known = _choose(cache, options)
+    asked = options.weights
+    named = known.about["weights_source"] if asked is None or _names_weights(known, asked) else asked
+    source = str(find_weights_file(named) or named)
+    backbone = load_backbone(known.key.backbone, weights=source, image_size=known.key.image_size)
+    if backbone.weights != known.key.weights:
+        raise JobError(
+            f"{cache.path}: embedded with weights {known.key.weights}, and {source} gives {backbone.weights}; name its "
+            "own weights with --weights FILE"
+        )
+    return known, backbone, source
+
+
 def _find(
     cache: EmbeddingCache, known: EmbeddingKey, tap: str, wanted: list[str], *, views: bool
 ) -> EmbeddingStore | None:
@@ -77,13 +89,13 @@ def _find(
     found = [
         store
         for store in cache.stores(plain=True)
-        if _is_of_same(store.key, known) and tap in store.key.taps and not store.missing(wanted).any()
+        if is_of_same(store.key, known) and tap in store.key.taps and not store.missing(wanted).any()
     ]
     with_views = (store for store in found if views and find_views(cache, store, wanted, []))
     return next(with_views, next(iter(found), None))
 
 
-def _is_of_same(key: EmbeddingKey, known: EmbeddingKey) -> bool:
+def is_of_same(key: EmbeddingKey, known: EmbeddingKey) -> bool:
     """Tell whether two keys are of one network on the same pixels."""
     alike = {name: getattr(known, name) for name in ("taps", "dtype", "precision", "decode", "exact")}
     return replace(key, **alike) == known

@@ -3,6 +3,7 @@
 adapt_page      Page of a target beside its source: methods, controls, and both on one map.
 advice_page     Page of advice: what to do, and what was measured for it.
 episodes_page   Page of few-shot episodes.
+guide_page      Page of a guide beside its controls.
 multitask_page  Page of label columns over a shared trunk.
 pretrain_page   Page of an encoder that learned without labels.
 rank_page       Page of a ranking of backbones and layers.

@@ -10,6 +10,12 @@ from .episodes_page import EpisodeRow as EpisodeRow
 from .episodes_page import EpisodesPage as EpisodesPage
 from .episodes_page import assumptions as assumptions
 from .episodes_page import render_episodes as render_episodes
+from .guide_page import GuidePage as GuidePage
+from .guide_page import GuideRow as GuideRow
+from .guide_page import guide_cells as guide_cells
+from .guide_page import guide_verdict as guide_verdict
+from .guide_page import is_experimental as is_experimental
+from .guide_page import render_guide as render_guide
 from .multitask_page import ColumnRow as ColumnRow
 from .multitask_page import MultitaskPage as MultitaskPage
 from .multitask_page import change_text as change_text

@@ -124,6 +124,7 @@ QUIET = {  # commands that start no other process, and what they are typed with
     "episodes": "CACHE --ways 2 --shots 1 --queries 3 --count 9",
     "advise": "CACHE",
     "pretrain": "PHOTOS --epochs 1 --shots 0 --cache CACHE",
+    "guide": "CACHE --source CACHE --shots 1 --draws 2 --scouts 1 --steps 1",
     "predict": "RESULTS PHOTOS",
     "graft": "TAIL --out grafted.pth",
     "results": "CACHE",
