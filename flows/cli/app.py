@@ -105,14 +105,14 @@ _PANELS: dict[str, dict[Callable[..., None], str]] = {
     },
     "transfer": {
         rank: "Order backbones and layers for a task, in seconds.",
+        advise: "Say how to transfer, by what this set measures.",
+        episodes: "Measure what a few labels a class tell.",
         zeroshot: "Tell classes without images, by what describes them.",
         adapt: "Fit heads for a target without labels.",
-        multitask: "Learn several label columns over one trunk.",
-        episodes: "Measure what a few labels a class tell.",
-        reduce: "Fewer dimensions, for later images too.",
-        advise: "Say how to transfer, by what this set measures.",
         pretrain: "Let a network learn from images without labels.",
+        multitask: "Learn several label columns over one trunk.",
         guide: "Hold back what a source did not need to move; experimental.",
+        reduce: "Fewer dimensions, for later images too.",
     },
     "look": {
         inspect: "Show what a cache holds, and what could not be read.",
