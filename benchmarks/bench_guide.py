@@ -21,7 +21,6 @@ import numpy as np
 
 WEIGHTS = "mobilenet_v2-imagenet.pth"
 LAYER = "features.18"
-TAIL_RATE = 0.03  # at the usual 0.003 a tail hardly moves in 100 steps, and there is nothing to guide
 BODIES = ["encoder", "perceptron", "tail"]
 
 
@@ -67,7 +66,7 @@ def photographs_by_tail(images: Path, room: Path, weights: Path) -> dict[str, An
 
     by = {"weights": str(weights / WEIGHTS), "precision": "fp32"}
     cache = extract(images, "mobilenet_v2", cache=room / "photographs", **by).cache
-    return {"cache": cache, "source": cache, "clusters": 8, "from_layer": LAYER, "learning_rate": TAIL_RATE}
+    return {"cache": cache, "source": cache, "clusters": 8, "from_layer": LAYER}
 
 
 def compare(given: dict[str, Any], temperature: str, options: argparse.Namespace, room: Path) -> dict[str, Any]:

@@ -26,6 +26,7 @@ from headstart.heads.transfer.guidance import (
     Target,
     compare_arms,
     draw_subproblems,
+    fewest_draws,
     judge,
     mean_movement,
 )
@@ -90,7 +91,7 @@ def guide(
             guide=str(place.folder / GUIDE),
             table=str(place.folder / TABLE),
             page=str(place.folder / PAGE),
-            notes=[*sides.problem.notes, *sides.plan.notes, *sides.source.notes],
+            notes=[*sides.problem.notes, *sides.plan.notes, *sides.source.notes, *_on_draws(options)],
             seconds=round(time.monotonic() - started, 3),
         )
         write_guide(place.part / GUIDE, shares, {"body": sides.about, **summary.rule})
@@ -137,6 +138,12 @@ def _rows(compared: list[Compared], seed: int) -> list[GuideRow]:
         means = {arm: float(values.mean()) for arm, values in one.accuracy.items()}
         rows.append(GuideRow(shots=one.shots, **means, beaten=all(test.beats for test in own), tests=own))
     return rows
+
+
+def _on_draws(options: GuideOptions) -> list[str]:
+    least = fewest_draws(len(options.shot_list))
+    few = f"{options.draws} draws are too few to tell any difference from chance; take {least} at least (--draws)"
+    return [few] if options.draws < least else []
 
 
 def _table(compared: list[Compared], seed: int) -> pd.DataFrame:

@@ -17,4 +17,5 @@ from .values import Temperature as Temperature
 from .values import constant as constant
 from .values import shuffled as shuffled
 from .verdict import GuideTest as GuideTest
+from .verdict import fewest_draws as fewest_draws
 from .verdict import judge as judge

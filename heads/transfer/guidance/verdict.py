@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -66,3 +67,8 @@ def judge(compared: Sequence[Compared], seed: int = 0) -> list[GuideTest]:
         )
         for (one, control), mean, own, p in zip(pairs, apart.mean(axis=0), reach, adjusted, strict=True)
     ]
+
+
+def fewest_draws(n_shots: int) -> int:
+    """Return how many draws a difference takes at least to be more than chance: equal signs are as rare as 2 in 2^n."""
+    return math.floor(1 + math.log2(n_shots * len(CONTROLS) / SIGNIFICANCE)) + 1

@@ -63,7 +63,8 @@ def test_each_body_is_guided_beside_its_three_controls(layer: str | None, body: 
     assert found.body == body
     assert [row.shots for row in found.rows] == [1, 2]
     assert [[test.control for test in row.tests] for row in found.rows] == [["unguided", "shuffled", "constant"]] * 2
-    assert found.experimental  # two draws cannot tell anything apart
+    assert found.experimental
+    assert "2 draws are too few to tell any difference from chance; take 8 at least (--draws)" in found.notes
     assert len(found.scouts) == 2
     assert {name for scout in found.scouts for name in scout} <= {"ape", "bat", "cow"}
     names = list(found.shares)

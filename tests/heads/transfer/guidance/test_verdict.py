@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from headstart.heads.errors import DataError
-from headstart.heads.transfer.guidance import CONTROLS, Compared, Target, compare_arms, judge
+from headstart.heads.transfer.guidance import CONTROLS, Compared, Target, compare_arms, fewest_draws, judge
 from headstart.heads.transfer.guidance.bodies import Trained
 
 CODES = np.repeat(np.arange(3), 20)
@@ -83,6 +83,14 @@ def test_p_values_are_corrected_for_all_that_are_tested_together() -> None:
     one = made_up(unguided=0.004, shuffled=0.0, constant=0.0)
     alone, among = judge([one])[0].p_value, judge([one] * 10)[0].p_value
     assert alone < among <= 1
+
+
+@pytest.mark.parametrize("n_shots", [1, 2, 4, 7])
+def test_with_fewer_draws_no_difference_is_more_than_chance(n_shots: int) -> None:
+    for n_draws in (fewest_draws(n_shots) - 1, fewest_draws(n_shots) + 5):
+        far = {arm: np.zeros(n_draws) for arm in CONTROLS} | {"guided": np.ones(n_draws)}
+        tests = judge([Compared(shots=1, accuracy=far)] * n_shots)  # type: ignore[arg-type]  # the names of the arms
+        assert {one.beats for one in tests} == {n_draws >= fewest_draws(n_shots)}
 
 
 def test_equal_accuracies_beat_nothing() -> None:
