@@ -26,5 +26,6 @@ from .flows.history import results as results
 from .flows.nightly.job import nightly as nightly
 from .flows.serving import serve as serve
 from .flows.transfer.ranking import rank as rank
+from .flows.transfer.zero_shot import zeroshot as zeroshot
 
 __version__: str

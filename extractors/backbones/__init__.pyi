@@ -12,7 +12,11 @@ from .small_cnn import SmallCNN as SmallCNN
 from .stock import StockModel as StockModel
 from .stock import stock_model as stock_model
 from .strict_loading import MissingHead as MissingHead
+from .strict_loading import load_strictly as load_strictly
+from .strict_loading import strip_prefixes as strip_prefixes
 from .torchvision_table import default_weights as default_weights
 from .torchvision_table import published_weights as published_weights
 from .weights import published_file as published_file
+from .weights import read_checkpoint as read_checkpoint
+from .weights import sha256_of_state as sha256_of_state
 from .weights import unknown_weights as unknown_weights

@@ -13,6 +13,8 @@ from headstart.extractors.backbones.own_models import OWN, describe_own, load_ca
 from headstart.extractors.backbones.torchvision_table import TABLE, architectures, describe
 from headstart.extractors.errors import BackboneError
 
+_OPEN_CLIP = "open_clip/"
+
 __all__ = ["Backbone", "BackboneInfo", "list_backbones", "load_backbone", "resolve_backbone"]
 
 
@@ -59,6 +61,10 @@ def _loaded(name: str, weights: str, seed: int, image_size: int | None) -> Backb
         return load_torchvision(architecture, weights=weights, seed=seed, image_size=image_size)
     if source == "timm":
         return timm_models.load_timm(architecture, weights=weights, seed=seed, image_size=image_size)
+    if source == "open_clip":
+        from headstart.extractors.backbones.clip import load_image_tower  # noqa: PLC0415 - where it is installed
+
+        return load_image_tower(architecture, weights=weights, seed=seed)
     if source == "headstart":
         return load_own(architecture, weights=weights, seed=seed)
     return load_callable(name, weights=weights, seed=seed)
@@ -121,7 +127,9 @@ def _canonical_names() -> list[str]:
 
 
 def resolve_backbone(name: str) -> tuple[str, str]:
-    """Return the source ("torchvision", "timm", "headstart" or "callable") and the architecture that a name stands for.
+    """Return the source and the architecture that a name stands for.
+
+    Sources are "torchvision", "timm", "open_clip", "headstart" and "callable".
 
     Raises
     ------
@@ -131,6 +139,8 @@ def resolve_backbone(name: str) -> tuple[str, str]:
     name = canonical_name(name)
     if name.startswith("timm/"):
         return "timm", name.removeprefix("timm/")
+    if name.startswith(_OPEN_CLIP):
+        return "open_clip", name.removeprefix(_OPEN_CLIP)
     if name.removeprefix("torchvision/") in TABLE:
         return "torchvision", name.removeprefix("torchvision/")
     if name.removeprefix("headstart/") in OWN:  # known without asking torchvision, which takes seconds to import
@@ -155,5 +165,5 @@ def _unknown(name: str) -> str:
     hint = f" Nearest: {', '.join(dict.fromkeys(nearest))}." if nearest else ""
     return (
         f"no backbone is called {name!r}.{hint} 'headstart backbones' lists them; timm's models are written timm/NAME, "
-        "a callable of yours MODULE:CALLABLE"
+        "open_clip's open_clip/NAME, a callable of yours MODULE:CALLABLE"
     )

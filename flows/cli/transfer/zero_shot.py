@@ -46,8 +46,8 @@ def show_zeroshot(summary: "ZeroShotSummary") -> None:
         table.add_row(escape(row.name), held_out, _with_interval(row.zero_shot), *cells)
     console.print(table)
     console.print(
-        "accuracy by class, %; held out: among classes that chose; unseen, seen: among all\n"
-        "classes, and H their harmonic mean",
+        "accuracy averaged over classes, %; held out: of classes that chose;\n"
+        "unseen, seen: among all classes, and H their harmonic mean",
         highlight=False,
     )
     console.print(f"\n{escape(summary.verdict)}", highlight=False)

@@ -108,7 +108,7 @@ def _read_npz(path: Path) -> Iterator[tuple[str, Any]]:
     import zipfile  # noqa: PLC0415 - for its error alone
 
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             held = {name: arrays[name] for name in arrays.files}
     except (ValueError, zipfile.BadZipFile, KeyError, EOFError) as error:
         raise JobError(
@@ -119,8 +119,7 @@ def _read_npz(path: Path) -> Iterator[tuple[str, Any]]:
             raise JobError(
                 f"{path}: has {len(held['classes'])} classes and {len(held['vectors'])} vectors; give each class one"
             )
-        held = list(zip(map(str, held["classes"]), held["vectors"], strict=True))
-        yield from held
+        yield from zip(map(str, held["classes"]), held["vectors"], strict=True)
     else:
         yield from held.items()
 

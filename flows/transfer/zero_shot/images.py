@@ -154,7 +154,7 @@ def _unseen(codes: Rows, classes: ClassVectors, options: ZeroShotOptions) -> Row
     if not len(unseen):
         raise JobError(
             f"{classes.where}: images are labelled with every class, so none is unseen; add rows of classes without "
-            "images, or name some to be told unseen (--unseen CLASS …)"
+            "images, name some to be told unseen (--unseen CLASS …), or compare with texts alone (--method clip)"
         )
     return unseen
 

@@ -15,8 +15,9 @@ from headstart.flows.inference import write_predictions
 from headstart.flows.options import taken
 from headstart.flows.output import RunPlace, run_folder
 from headstart.flows.transfer.zero_shot.class_file import ClassVectors, read_classes
-from headstart.flows.transfer.zero_shot.images import Sorted, sort_images
+from headstart.flows.transfer.zero_shot.images import TEXTS, Sorted, sort_images
 from headstart.flows.transfer.zero_shot.options import ZeroShotKeywords, ZeroShotOptions
+from headstart.flows.transfer.zero_shot.prompts import with_prompts
 from headstart.flows.transfer.zero_shot.saving import card_of, params_of, predict_images
 from headstart.flows.transfer.zero_shot.summary import ZeroShotSummary
 from headstart.flows.transfer.zero_shot.trial import Trial, describe, describe_rivals, try_methods
@@ -56,18 +57,26 @@ def zeroshot(
 
     Examples
     --------
-    >>> vectors = {"cat": [1, 0, 0], "dog": [1, 1, 0], "owl": [0, 0, 1], "fox": [1, 1, 1]}
-    >>> headstart.zeroshot("photos.headstart", classes=vectors)
-    Traceback (most recent call last):
-    ...
-    headstart.heads.errors.DataError: 3 classes have both labelled images and a vector, expected 4 or more: …
+    >>> features, labels, _ = headstart.open("photos.headstart").arrays()
+    >>> vectors = {name: features[labels == name].mean(axis=0) for name in ("cat", "dog", "owl")}  # or of texts
+    >>> found = headstart.zeroshot("photos.headstart", classes=vectors, method=["clip"])
+    >>> found.unseen, found.fitted, found.scored
+    (['cat', 'dog', 'owl'], 0, 36)
     """
     started = time.monotonic()
     options = taken("zeroshot", options or ZeroShotOptions(), named)
     if options.classes is None:
         raise JobError("no classes are given; --classes FILE.csv has a row for each, its name and its numbers")
     opened, classes = EmbeddingCache(cache), read_classes(options.classes)
+    if options.prompt:
+        options = replace(options, method=options.method or (TEXTS,))
+    elif not classes.vectors.shape[1]:
+        raise JobError(
+            f"{classes.where}: holds names alone; add columns of numbers, or texts by --prompt 'a photo of a {{}}'"
+        )
     images = sort_images(opened, classes, options)
+    if options.prompt:
+        classes, images = with_prompts(classes, images, options)
     trials = try_methods(images, classes, options)
     best = trials[0]
     rivals, verdict = describe_rivals(best, images, classes.vectors, options.seed)

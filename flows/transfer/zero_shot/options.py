@@ -28,6 +28,9 @@ class ZeroShotOptions:
         Tried and compared on held-out classes. ``clip`` takes vectors of text in the space of the features.
     prompt : sequence of str, optional
         Templates such as ``a photo of a {}``: the text tower of the cache's CLIP makes the vectors, averaged over them.
+        Then `method` is ``clip`` where it is not given.
+    text_tower, text_weights : str, optional
+        That tower, as ``open_clip/NAME``, and its weights; by default those of the cache's embeddings.
     among : {"all", "unseen"}
         Whether images are told among all classes, or among the unseen alone.
     labels, target, backbone, keys, test_size, seed
@@ -49,7 +52,9 @@ class ZeroShotOptions:
         Sequence[str] | None,
         Option("What is tried.", unset="what the vectors allow", choices=("eszsl", "ridge", "clip")),
     ] = None
-    prompt: Annotated[Sequence[str] | None, Option("Texts with {} for the class, for the text tower of a CLIP.")] = None
+    prompt: Annotated[Sequence[str] | None, Option("Texts for a CLIP, with {} for the class.")] = None
+    text_tower: Annotated[str | None, Option("Whose text tower.", unset="that of the embeddings")] = None
+    text_weights: Annotated[str | None, Option("Its weights.", unset="those of the embeddings")] = None
     among: Annotated[Among, Option("What images are told among.")] = "all"
     labels: Annotated[str | Path | None, Option("CSV or Parquet file with 'path' and label columns.")] = None
     target: Annotated[str | None, Option("Label column.", unset="the only one, or 'label'")] = None
@@ -69,6 +74,8 @@ class ZeroShotKeywords(TypedDict, total=False):
     unseen: Sequence[str] | None
     method: Sequence[str] | None
     prompt: Sequence[str] | None
+    text_tower: str | None
+    text_weights: str | None
     among: Among
     labels: str | Path | None
     target: str | None

@@ -10,7 +10,7 @@ from headstart.heads.scoring import ClassScore
 @dataclass(frozen=True, kw_only=True, repr=False)
 class ZeroShotSummary(
     JobResult,
-    says="{_method} for {unseen:n unseen class}, fitted on {fitted:n image} of {seen:n class}\n{verdict}\npage {page}",
+    says="{_method}, fitted on {fitted:n image} of {_seen}, for {_unseen}\n{verdict}\npage {page}",
     tables=("rows", "classes", "predictions"),
     columns=("name", "embedding", "held_out", "zero_shot", "unseen", "seen", "harmonic"),
 ):
@@ -62,6 +62,14 @@ class ZeroShotSummary(
     page: str
     notes: list[str]
     seconds: float
+
+    @property
+    def _seen(self) -> str:
+        return f"{len(self.seen)} seen classes"
+
+    @property
+    def _unseen(self) -> str:
+        return f"{len(self.unseen)} unseen"
 
     @property
     def _method(self) -> str:

@@ -226,9 +226,9 @@ def _nearest(trial: Trial, images: Sorted, vectors: _Array, rows: Rows, seed: in
     difference = compare_paired("balanced_accuracy", true[of_unseen], *pair, groups=together, seed=seed)
     n_classes = len(vectors)
     row = ZeroShotRow(
-        name="most like the nearest seen class",
+        name="nearest seen class",
         embedding=name_of(trial.embedded),
-        detail="nearest class mean, then the nearest class vector",
+        detail="nearest class mean, then the unseen class whose vector is nearest",
         control=True,
         zero_shot=score_by_class(true[of_unseen], alike[of_unseen], n_classes, together, seed=seed),
         unseen=score_by_class(true[of_unseen], seen[of_unseen], n_classes, together, seed=seed),

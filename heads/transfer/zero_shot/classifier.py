@@ -52,7 +52,7 @@ class ZeroShotClassifier(SoftmaxClassifier):
     mean_ : float64 ndarray of shape (n_features,)
     projection_ : float64 ndarray of shape (n_features, n_attributes)
     vectors_ : float64 ndarray of shape (n_classes, n_attributes)
-        Standardised.
+        Standardised; of `clip` each class is an attribute.
     offsets_ : float64 ndarray of shape (n_classes,)
         What each class's score is reduced by.
     temperature_ : float
@@ -162,8 +162,9 @@ class ZeroShotClassifier(SoftmaxClassifier):
         self.projection_ = solution.weights(self.gamma, targets)
 
     def _take_directions(self, given: Doubles) -> None:
-        self.mean_, self.projection_ = np.zeros(given.shape[1]), np.eye(given.shape[1])
-        self.vectors_ = SCALE * unit(given)
+        """Take the classes themselves for attributes: an image's are its cosines with their vectors."""
+        self.mean_, self.projection_ = np.zeros(given.shape[1]), SCALE * unit(given).T
+        self.vectors_ = np.eye(len(given))
 
     def _scores(self, X: NDArray[Any]) -> Doubles:
         projected = unit(X - self.mean_) @ self.projection_

@@ -58,12 +58,12 @@ def score_outcome(scores: Doubles, true: Codes, unseen: Codes, groups: NDArray[A
     def score(predicted: Codes, rows: NDArray[np.bool_]) -> Score | None:
         return score_by_class(true[rows], predicted[rows], scores.shape[1], groups[rows], seed=seed)
 
-    both = score(told, of_unseen), score(told, ~of_unseen)
+    of_one, of_other = score(told, of_unseen), score(told, ~of_unseen)
     return Outcome(
         zero_shot=score(among, of_unseen) if len(unseen) > 1 else None,
-        unseen=both[0],
-        seen=both[1],
-        harmonic=harmonic_mean(*both) if both[0] and both[1] else None,
+        unseen=of_one,
+        seen=of_other,
+        harmonic=harmonic_mean(of_one, of_other) if of_one and of_other else None,
     )
 
 
