@@ -2,9 +2,10 @@
 
 Two sets that need no download are embedded with mobilenet_v2 and the weights of a file. scikit-learn's digits are
 described by the segments of a seven-segment display that show them: three digits are held out, in as many ways as are
-asked for. Drawn shapes (circles, squares, …) in six colours are described by shape and colour: combinations are held out
-that are never seen, though each shape and each colour is. In every round labels of the unseen classes are used once, to
-score. The mean over rounds is printed with 1.96 standard errors: rounds share images, so that other sets may differ more.
+asked for. Drawn shapes (circles, squares, …) in six colours are described by shape and colour: combinations are held
+out that are never seen, though each shape and each colour is. In every round labels of the unseen classes are used
+once, to score. The mean over rounds is printed with 1.96 standard errors: rounds share images, so that other sets may
+differ more.
 """
 
 import argparse

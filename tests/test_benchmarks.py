@@ -261,3 +261,28 @@ def test_the_benchmark_of_rankings_holds_every_order_against_the_sweeps(
     assert "static, by published accuracy" in found["orders"]
     assert all(-1 <= one["tau"] <= 1 and 0 <= one["lost"] < 1 for one in found["orders"].values())
     assert found["best"] > 0.5
+
+
+def test_the_benchmark_of_classes_without_images_holds_the_model_against_its_rivals() -> None:
+    bench = load("bench_zeroshot")
+    given = [
+        "--backbone",
+        "pixels",
+        "--weights",
+        "default",
+        "--digits",
+        "0",
+        "--shapes",
+        "3",
+        "--rounds",
+        "2",
+        "--json",
+    ]
+    found = bench.main(given)["shapes"]
+    assert found["rounds"] == 2
+    assert found["means"]["chance: zero_shot"] == (0.1667, 0.0)
+    assert {"chosen: harmonic", "without calibration: harmonic", "shuffled class vectors: zero_shot"} <= set(
+        found["means"]
+    )
+    assert found["means"]["nearest seen class: unseen"] == (0.0, 0.0)
+    assert all(0 <= times <= 2 for times in found["beaten"].values())

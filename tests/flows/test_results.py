@@ -93,6 +93,9 @@ def _every_result() -> dict[str, Any]:
         "similar": headstart.similar(cache, "new-photos", k=2),
         "summarize": headstart.summarize("small_cnn"),
         "verify": headstart.verify(cache),
+        "zeroshot": headstart.zeroshot(
+            cache, classes=dict(zip(["cat", "dog", "owl"], np.eye(256), strict=True)), method=["clip"]
+        ),
     }
 
 

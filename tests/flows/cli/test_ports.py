@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from support.dask_processes import end
 from support.forked import Forked
@@ -115,6 +116,7 @@ QUIET = {  # commands that start no other process, and what they are typed with
     "similar": "CACHE 0",
     "next": "CACHE",
     "rank": "CACHE",
+    "zeroshot": "CACHE --classes CLASSES --method clip",
     "predict": "RESULTS PHOTOS",
     "graft": "TAIL --out grafted.pth",
     "results": "CACHE",
@@ -137,7 +139,8 @@ def fitted(embed: Callable[..., Any], photos: Path, elsewhere: Path) -> dict[str
         maps = embed(cache=elsewhere / "maps").cache
         main_ends(f"finetune {maps} --from features.8 --epochs 1 --out {elsewhere / 'tail'}".split())
         assert {host for host, *_ in addresses} == {"127.0.0.1"}  # of Dask's threads
-    places = {"RESULTS": "results", "TAIL": "tail"}
+    np.savez(elsewhere / "classes.npz", cat=np.ones(3072), dog=np.arange(3072), owl=-np.ones(3072))
+    places = {"CLASSES": "classes.npz", "RESULTS": "results", "TAIL": "tail"}
     return {"CACHE": cache, "PHOTOS": str(photos)} | {name: str(elsewhere / at) for name, at in places.items()}
 
 
