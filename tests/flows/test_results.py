@@ -94,7 +94,7 @@ def _every_result() -> dict[str, Any]:
         "summarize": headstart.summarize("small_cnn"),
         "verify": headstart.verify(cache),
         "zeroshot": headstart.zeroshot(
-            cache, classes=dict(zip(["cat", "dog", "owl"], np.eye(256), strict=True)), method=["clip"]
+            cache, classes=dict(zip(["cat", "dog", "owl"], np.eye(3, 256), strict=True)), method=["clip"]
         ),
     }
 

@@ -30,6 +30,9 @@ from headstart.heads.transfer.zero_shot import (
 )
 
 LEARNED = tuple(name for name in METHODS if name != TEXTS)
+MOST_CHOOSING = 10_000
+"""Images that method and hyper-parameters are chosen on; the model is fitted on all."""
+
 _Array = npt.NDArray[Any]
 
 
@@ -98,10 +101,20 @@ def try_methods(images: Sorted, classes: ClassVectors, options: ZeroShotOptions)
 
 
 def _choose(one: Embedded, images: Sorted, vectors: _Array, methods: Sequence[str], seed: int) -> list[Chosen]:
-    X, rows = features_of(one, images.fit), images.fit
-    n_unseen = len(images.unseen)
-    given = X, images.codes[rows], images.groups[rows], vectors
-    return choose_methods(*given, methods=methods, n_unseen=n_unseen, seed=seed)
+    rows = _by_class(images, seed)
+    given = features_of(one, rows), images.codes[rows], images.groups[rows], vectors
+    return choose_methods(*given, methods=methods, n_unseen=len(images.unseen), seed=seed)
+
+
+def _by_class(images: Sorted, seed: int) -> Rows:
+    """Return the images that choose: all that are fitted on, or of very many as many of each class."""
+    if len(images.fit) <= MOST_CHOOSING:
+        return images.fit
+    drawn = np.random.default_rng(seed).permutation(images.fit)
+    order = np.argsort(images.codes[drawn], kind="stable")
+    counts = np.bincount(images.codes[drawn])[images.seen]
+    within = np.concatenate([np.arange(count) for count in counts])
+    return np.sort(drawn[order][np.argsort(within, kind="stable")][:MOST_CHOOSING])
 
 
 def _fitted(one: Embedded, chosen: Chosen | None, images: Sorted, vectors: _Array, seed: int) -> Trial:
@@ -129,7 +142,7 @@ def describe(trial: Trial) -> ZeroShotRow:
     return ZeroShotRow(
         name=METHODS[trial.model.method],
         embedding=name_of(trial.embedded),
-        detail=", ".join(f"{name} {value:.3g}" for name, value in params.items() if value is not None),
+        detail=", ".join(f"{name} {value:.4g}" for name, value in params.items() if value is not None),
         held_out=None if chosen is None else chosen.accuracy,
         zero_shot=outcome.zero_shot,
         unseen=outcome.unseen,

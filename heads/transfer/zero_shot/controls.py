@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from scipy.sparse import csr_array
 
 from headstart.heads.transfer.zero_shot.classifier import SCALE
 from headstart.heads.transfer.zero_shot.selection import mean_recall
@@ -112,8 +113,8 @@ def nearest_seen(
     rows, y = fitted
     seen, codes = np.unique(y, return_inverse=True)
     centre = rows.mean(axis=0, dtype=np.float64)
-    of_class = (np.arange(len(seen))[:, None] == codes) / np.bincount(codes)[:, None]
-    means = unit(of_class @ unit(rows - centre))
+    of_class = csr_array((np.ones(len(codes)), (codes, np.arange(len(codes)))), shape=(len(seen), len(codes)))
+    means = unit(of_class @ unit(rows - centre))  # of a sum it is that of the mean
     S = standardise(vectors, seen)
     alike = unseen[(S[seen] @ S[unseen].T).argmax(axis=1)]
     near = (unit(X - centre) @ means.T).argmax(axis=1)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from scipy.sparse import csr_array
 
 from headstart.heads.transfer.zero_shot.vectors import unit
 
@@ -37,7 +38,7 @@ class Solution:
         kept = values > max(n, d) * np.finfo(np.float64).eps * max(float(values.max(initial=0.0)), 0.0)
         self._squares, vectors = values[kept], vectors[:, kept]
         self._directions = vectors if d <= n else rows.T @ vectors / np.sqrt(self._squares)
-        of_class = (np.arange(n_classes)[:, None] == codes).astype(np.float64)
+        of_class = csr_array((np.ones(n), (codes, np.arange(n))), shape=(n_classes, n))
         self._sums = self._directions.T @ (of_class @ rows).T  # (k, n_classes)
 
     def weights(self, gamma: float, targets: NDArray[Any]) -> Doubles:

@@ -11,10 +11,13 @@ import pytest
 from support.quadrants import NAMES, VECTORS, draw_quadrants, write_classes
 
 import headstart
+from headstart.extractors.cache import EmbeddingCache
 from headstart.extractors.images import read_manifest
 from headstart.flows.cli.app import main
 from headstart.flows.errors import JobError
-from headstart.flows.transfer.zero_shot import ZeroShotSummary, zeroshot
+from headstart.flows.transfer.zero_shot import ZeroShotOptions, ZeroShotSummary, trial, zeroshot
+from headstart.flows.transfer.zero_shot.class_file import read_classes
+from headstart.flows.transfer.zero_shot.images import sort_images
 from headstart.heads.errors import DataError
 from headstart.heads.saving import load_model
 
@@ -117,6 +120,15 @@ def test_vectors_in_the_space_of_the_features_need_no_label(place: Path) -> None
     assert "better than shuffled class vectors" in scored.verdict
 
 
+def test_of_very_many_images_as_many_of_each_class_choose(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    classes, options = read_classes(VECTORS), ZeroShotOptions(labels="labels.csv", unseen=UNSEEN[:4])
+    images = sort_images(EmbeddingCache("photos.headstart"), classes, options)
+    monkeypatch.setattr(trial, "MOST_CHOOSING", 33)
+    assert np.bincount(images.codes[trial._by_class(images, 0)])[images.seen].tolist() == [3] * 11
+    monkeypatch.setattr(trial, "MOST_CHOOSING", 100)
+    assert trial._by_class(images, 0) is images.fit
+
+
 def test_the_command_prints_methods_beside_rivals_or_json(
     found: ZeroShotSummary, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -195,8 +207,6 @@ def test_what_does_not_fit_together_is_told_in_one_line(place: Path) -> None:
 
 def test_arrays_are_read_by_name_without_pickle(place: Path) -> None:
     from safetensors.numpy import save_file
-
-    from headstart.flows.transfer.zero_shot.class_file import read_classes
 
     np.savez("named.npz", zebra=[1.0, 2.0], okapi=[3, 4])
     save_file({"zebra": np.array([1.0, 2.0]), "okapi": np.array([3.0, 4.0])}, "named.safetensors")
