@@ -105,6 +105,27 @@ def test_classes_that_no_image_is_labelled_with_are_unseen_and_that_is_said(plac
     assert found.rows[0].seen.value > 0.5
 
 
+def test_of_one_image_a_class_all_are_fitted_on_and_that_is_said(place: Path) -> None:
+    pd.read_csv("labels.csv").query("path.str.endswith('-0.png')").to_csv("one.csv", index=False)
+    found = zeroshot("photos.headstart", classes="classes.csv", labels="one.csv", method=["ridge"], out="s")
+    assert (found.fitted, found.scored, found.told) == (15, 0, 81)
+    assert any("every image of a seen class is fitted on" in note for note in found.notes)
+    assert found.params["constant"] == 0
+    pd.read_csv("one.csv").assign(split="test").to_csv("split.csv", index=False)
+    with pytest.raises(DataError, match=r"nothing|no image|train"):
+        zeroshot("photos.headstart", classes="classes.csv", labels="split.csv", out="s")
+
+
+def test_images_of_one_group_with_unseen_classes_are_not_fitted_on(place: Path) -> None:
+    labels = pd.read_csv("labels.csv")
+    labels.assign(group=[path[-5] if path[:4] in ("aceg", "adeh") else path for path in labels["path"]]).to_csv(
+        "groups.csv", index=False
+    )
+    found = zeroshot("photos.headstart", classes="classes.csv", labels="groups.csv", unseen=["adeh"], out="t")
+    assert "aceg" not in {row.name for row in found.classes if row.support > 6}
+    assert any("images of unseen classes are of their group" in note for note in found.notes)
+
+
 def test_vectors_in_the_space_of_the_features_need_no_label(place: Path) -> None:
     X, _, images = headstart.open("photos.headstart").arrays()
     names = [path[:4] for path in images["path"]]
