@@ -177,6 +177,11 @@ def _split(
     copied = np.isin(groups[fit], groups[of_unseen])
     if copied.any():
         notes.append(f"{int(copied.sum())} images are not fitted on: images of unseen classes are of their group")
+        if lost := np.setdiff1d(codes[fit], codes[fit[~copied]]).tolist():
+            raise JobError(
+                f"no image of {listed(classes.names[one] for one in lost)} is left to fit on: all are of one group "
+                "with images of unseen classes; mend the groups, or name these classes as unseen, too (--unseen)"
+            )
     return fit[~copied], np.sort(np.concatenate([shown, of_unseen]))
 
 

@@ -17,7 +17,7 @@ from headstart.flows.cli.app import main
 from headstart.flows.errors import JobError
 from headstart.flows.transfer.zero_shot import ZeroShotOptions, ZeroShotSummary, trial, zeroshot
 from headstart.flows.transfer.zero_shot.class_file import read_classes
-from headstart.flows.transfer.zero_shot.images import sort_images
+from headstart.flows.transfer.zero_shot.images import Sorted, sort_images
 from headstart.heads.errors import DataError
 from headstart.heads.saving import load_model
 
@@ -117,13 +117,22 @@ def test_of_one_image_a_class_all_are_fitted_on_and_that_is_said(place: Path) ->
 
 
 def test_images_of_one_group_with_unseen_classes_are_not_fitted_on(place: Path) -> None:
-    labels = pd.read_csv("labels.csv")
-    labels.assign(group=[path[-5] if path[:4] in ("aceg", "adeh") else path for path in labels["path"]]).to_csv(
-        "groups.csv", index=False
-    )
-    found = zeroshot("photos.headstart", classes="classes.csv", labels="groups.csv", unseen=["adeh"], out="t")
-    assert "aceg" not in {row.name for row in found.classes if row.support > 6}
-    assert any("images of unseen classes are of their group" in note for note in found.notes)
+    labels, classes = pd.read_csv("labels.csv"), read_classes(VECTORS)
+    both = labels["label"].isin(["aceg", "adeh"])
+
+    def sorted_with(shared: pd.Series) -> Sorted:
+        group = ["shared" if one else path for one, path in zip(shared, labels["path"], strict=True)]
+        labels.assign(group=group).to_csv("groups.csv", index=False)
+        options = ZeroShotOptions(labels="groups.csv", unseen=["adeh"])
+        return sort_images(EmbeddingCache("photos.headstart"), classes, options)
+
+    images = sorted_with(both & labels["path"].str.contains("-[01]"))
+    fitted = {images.paths[row] for row in images.fit}
+    assert not fitted & {"aceg-0.png", "aceg-1.png"}
+    assert fitted & {f"aceg-{number}.png" for number in range(2, 6)}
+    assert {"adeh-0.png", "adeh-1.png"} <= {images.paths[row] for row in images.test}
+    with pytest.raises(JobError, match=r"no image of 'aceg' is left to fit on.*\(--unseen\)"):
+        sorted_with(both)
 
 
 def test_vectors_in_the_space_of_the_features_need_no_label(place: Path) -> None:
