@@ -8,7 +8,6 @@ from typing import Annotated, Literal, TypedDict
 from headstart.extractors.spec import Option
 from headstart.flows.options import Progress
 
-Method = Literal["eszsl", "ridge", "clip"]
 Among = Literal["all", "unseen"]
 
 
@@ -50,7 +49,7 @@ class ZeroShotOptions:
     unseen: Annotated[Sequence[str] | None, Option("Classes to be told unseen.", unset="those without a label")] = None
     method: Annotated[
         Sequence[str] | None,
-        Option("What is tried.", unset="what the vectors allow", choices=("eszsl", "ridge", "clip")),
+        Option("What is tried: eszsl, ridge, clip.", unset="what the vectors allow"),
     ] = None
     prompt: Annotated[Sequence[str] | None, Option("Texts for a CLIP, with {} for the class.")] = None
     text_tower: Annotated[str | None, Option("Whose text tower.", unset="that of the embeddings")] = None

@@ -219,6 +219,10 @@ def test_what_does_not_fit_together_is_told_in_one_line(place: Path) -> None:
         zeroshot("photos.headstart", classes=VECTORS, unseen=NAMES[3:], **given)
     with pytest.raises(JobError, match="vectors of 4 numbers and features of 3072: cosines need as many"):
         zeroshot("photos.headstart", classes=VECTORS, method=["clip"], **given)
+    with pytest.raises(
+        JobError, match="--method magic: there is no such method; give one or more of eszsl, ridge, clip"
+    ):
+        zeroshot("photos.headstart", classes=VECTORS, method=["eszsl", "magic"], **given)
     with pytest.raises(JobError, match="no classes are given; --classes FILE"):
         zeroshot("photos.headstart", **given)
     with pytest.raises(JobError, match=r"expected one row of 4 numbers as 'aceg' has"):
