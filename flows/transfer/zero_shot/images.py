@@ -13,6 +13,7 @@ from headstart.extractors.cache import EmbeddingCache
 from headstart.extractors.images import label_columns
 from headstart.extractors.listing import read_listing
 from headstart.flows.errors import JobError
+from headstart.flows.options import as_list
 from headstart.flows.problem import (
     Embedded,
     encode_target,
@@ -88,7 +89,7 @@ def sort_images(cache: EmbeddingCache, classes: ClassVectors, options: ZeroShotO
     seen = np.setdiff1d(np.unique(codes[codes >= 0]), unseen)
     groups = unite_groups(usable["digest"], usable["group"])
     fit, test = _split(codes, usable["split"], groups, (seen, unseen), classes, options, notes)
-    backbone = [options.backbone] if isinstance(options.backbone, str) else options.backbone
+    backbone = as_list(options.backbone) if options.backbone else None
     embedded = find_covering(cache, usable["digest"].tolist(), backbone, options.keys, notes)
     chosen = [one for one in embedded if options.tap in (None, one.tap)]
     if not chosen:

@@ -97,7 +97,9 @@ def test_images_can_be_told_among_the_unseen_alone(place: Path) -> None:
 
 
 def test_classes_that_no_image_is_labelled_with_are_unseen_and_that_is_said(place: Path) -> None:
-    found = zeroshot("photos.headstart", classes="classes.csv", labels="labels.csv", method=["ridge"], out="v")
+    found = zeroshot(
+        "photos.headstart", classes="classes.csv", labels="labels.csv", method="ridge", backbone="pixels", out="v"
+    )
     assert found.unseen == ["bdfh"]
     assert found.method == "ridge"
     assert "No image of an unseen class has a label" in found.verdict
@@ -140,7 +142,7 @@ def test_vectors_in_the_space_of_the_features_need_no_label(place: Path) -> None
     names = [path[:4] for path in images["path"]]
     texts = {name: X[[one == name for one in names]].mean(axis=0) for name in NAMES}
     np.savez("texts.npz", classes=list(texts), vectors=np.stack(list(texts.values())))
-    found = zeroshot("photos.headstart", classes="texts.npz", method=["clip"], out="w")
+    found = zeroshot("photos.headstart", classes="texts.npz", method="clip", out="w")
     assert (found.method, found.fitted, found.scored, found.told, found.params) == ("clip", 0, 0, 96, {})
     table = pd.read_csv(found.predictions)
     assert (table["label"] == [path[:4] for path in table["path"]]).mean() > 0.9
