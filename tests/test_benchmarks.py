@@ -266,25 +266,12 @@ def test_the_benchmark_of_rankings_holds_every_order_against_the_sweeps(
 
 def test_the_benchmark_of_classes_without_images_holds_the_model_against_its_rivals() -> None:
     bench = load("bench_zeroshot")
-    given = [
-        "--backbone",
-        "pixels",
-        "--weights",
-        "default",
-        "--digits",
-        "0",
-        "--shapes",
-        "3",
-        "--rounds",
-        "2",
-        "--json",
-    ]
-    found = bench.main(given)["shapes"]
+    words = "--backbone pixels --weights default --digits 0 --shapes 6 --rounds 2 --json"
+    found = bench.main(words.split())["shapes"]
     assert found["rounds"] == 2
     assert found["means"]["chance: zero_shot"] == (0.1667, 0.0)
-    assert {"chosen: harmonic", "without calibration: harmonic", "shuffled class vectors: zero_shot"} <= set(
-        found["means"]
-    )
+    calibrated = ("chosen: harmonic", "without calibration: harmonic")
+    assert {*calibrated, "shuffled class vectors: zero_shot"} <= set(found["means"])
     assert found["means"]["nearest seen class: unseen"] == (0.0, 0.0)
     assert all(0 <= times <= 2 for times in found["beaten"].values())
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def zeroshot(
     cache: CacheArgument,
     classes: Annotated[
-        Path | None, typer.Option(help="A vector for each class: .csv, .npz or .safetensors.", show_default="asked for")
+        Path | None, typer.Option(help="A vector for each class: .csv, .npz or .safetensors.", show_default=False)
     ] = None,
     json: Json = False,
     **options: Any,

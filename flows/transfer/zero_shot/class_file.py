@@ -74,7 +74,7 @@ def _read(path: Path) -> Iterator[tuple[str, Any]]:
         raise JobError(f"{path}: class vectors are read from {_SUFFIXES}; end the name so")
     try:
         if not path.is_file() or path.stat().st_size > LARGEST:
-            raise JobError(f"{path}: there is no such file of class vectors; give --classes a {_SUFFIXES} file")
+            raise JobError(f"{path}: there is no such file of class vectors; give a {_SUFFIXES} file by --classes")
         yield from readers[path.suffix.lower()](path)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise JobError(f"{path}: cannot be read ({error}); give a {_SUFFIXES} file of class vectors") from error

@@ -13,6 +13,7 @@ from headstart.extractors.cache import EmbeddingCache
 from headstart.extractors.images import label_columns
 from headstart.extractors.listing import read_listing
 from headstart.flows.errors import JobError
+from headstart.flows.options import as_list
 from headstart.flows.problem import (
     Embedded,
     encode_target,
@@ -23,6 +24,7 @@ from headstart.flows.problem import (
 )
 from headstart.flows.transfer.zero_shot.class_file import ClassVectors, listed
 from headstart.flows.transfer.zero_shot.options import ZeroShotOptions
+from headstart.heads.errors import DataError
 from headstart.heads.splits import plan_splits
 
 Rows = npt.NDArray[np.intp]
@@ -87,7 +89,7 @@ def sort_images(cache: EmbeddingCache, classes: ClassVectors, options: ZeroShotO
     seen = np.setdiff1d(np.unique(codes[codes >= 0]), unseen)
     groups = unite_groups(usable["digest"], usable["group"])
     fit, test = _split(codes, usable["split"], groups, (seen, unseen), classes, options, notes)
-    backbone = [options.backbone] if isinstance(options.backbone, str) else options.backbone
+    backbone = as_list(options.backbone) if options.backbone else None
     embedded = find_covering(cache, usable["digest"].tolist(), backbone, options.keys, notes)
     chosen = [one for one in embedded if options.tap in (None, one.tap)]
     if not chosen:
@@ -172,25 +174,50 @@ def _split(
     seen, unseen = kinds
     of_unseen = np.flatnonzero(np.isin(codes, unseen))
     rows = np.flatnonzero(np.isin(codes, seen))
-    if not len(rows):
-        return rows, of_unseen
-    numbers = np.searchsorted(seen, codes[rows])
-    plan = plan_splits(
-        numbers,
-        split=split.iloc[rows].to_numpy() if split.iloc[rows].notna().any() else None,
-        groups=groups[rows],
-        class_names=[classes.names[one] for one in seen],
-        folds=2,
-        test_size=options.test_size,
-        seed=options.seed,
-    )
-    notes += plan.notes
-    aside = np.concatenate([plan.test, plan.dropped])
-    fit = rows[np.setdiff1d(np.arange(len(rows)), aside)]
+    fit, shown = _hold_back(rows, codes, split, groups, classes, options, notes) if len(rows) else (rows, rows)
     copied = np.isin(groups[fit], groups[of_unseen])
     if copied.any():
         notes.append(f"{int(copied.sum())} images are not fitted on: images of unseen classes are of their group")
-    return fit[~copied], np.sort(np.concatenate([rows[plan.test], of_unseen]))
+        if lost := np.setdiff1d(codes[fit], codes[fit[~copied]]).tolist():
+            raise JobError(
+                f"no image of {listed(classes.names[one] for one in lost)} is left to fit on: all are of one group "
+                "with images of unseen classes; mend the groups, or name these classes as unseen, too (--unseen)"
+            )
+    return fit[~copied], np.sort(np.concatenate([shown, of_unseen]))
+
+
+def _hold_back(
+    rows: Rows,
+    codes: Rows,
+    split: "pd.Series[Any]",
+    groups: npt.NDArray[np.int64],
+    classes: ClassVectors,
+    options: ZeroShotOptions,
+    notes: list[str],
+) -> tuple[Rows, Rows]:
+    """Return the images of seen classes to fit on, and those that show how well these are told.
+
+    Where they are too few to hold some of each class back, all are fitted on: vectors need few images a class.
+    """
+    seen, numbers = np.unique(codes[rows], return_inverse=True)
+    given = split.iloc[rows].to_numpy() if split.iloc[rows].notna().any() else None
+    try:
+        plan = plan_splits(
+            numbers,
+            split=given,
+            groups=groups[rows],
+            class_names=[classes.names[one] for one in seen],
+            folds=2,
+            test_size=options.test_size,
+            seed=options.seed,
+        )
+    except DataError as error:
+        if given is not None and {"val", "test"} & set(given):
+            raise
+        notes.append(f"every image of a seen class is fitted on, so that none shows how well these are told ({error})")
+        return rows, rows[:0]
+    notes += plan.notes
+    return np.delete(rows, np.concatenate([plan.test, plan.dropped])), rows[plan.test]
 
 
 def features_of(embedded: Embedded, rows: Rows) -> npt.NDArray[np.float32]:

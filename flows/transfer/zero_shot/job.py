@@ -4,7 +4,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Unpack
+from typing import Any, Unpack
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from headstart.extractors.atomic import errors_explained, write_atomically
 from headstart.extractors.cache import EmbeddingCache
 from headstart.flows.errors import JobError
 from headstart.flows.inference import write_predictions
-from headstart.flows.options import taken
+from headstart.flows.options import as_list, taken
 from headstart.flows.output import RunPlace, run_folder
 from headstart.flows.transfer.zero_shot.class_file import ClassVectors, read_classes
 from headstart.flows.transfer.zero_shot.images import TEXTS, Sorted, sort_images
@@ -64,7 +64,7 @@ def zeroshot(
     (['cat', 'dog', 'owl'], 0, 36)
     """
     started = time.monotonic()
-    options = taken("zeroshot", options or ZeroShotOptions(), named)
+    options = _listed(taken("zeroshot", options or ZeroShotOptions(), named))
     if options.classes is None:
         raise JobError("no classes are given; --classes FILE.csv has a row for each, its name and its numbers")
     opened, classes = EmbeddingCache(cache), read_classes(options.classes)
@@ -112,6 +112,13 @@ def zeroshot(
         _write(place, summary, best, names)
         write_predictions(predicted, place.part / PREDICTIONS)
         return replace(summary, notes=[*summary.notes, *place.finish()])
+
+
+def _listed(options: ZeroShotOptions) -> ZeroShotOptions:
+    """Return the options with one name in place of several as a list of it."""
+    given = {name: getattr(options, name) for name in ("unseen", "method", "prompt", "backbone")}
+    several: dict[str, Any] = {name: as_list(one) for name, one in given.items() if one is not None}
+    return replace(options, **several)
 
 
 def _write(place: RunPlace, summary: ZeroShotSummary, best: Trial, names: list[str]) -> None:

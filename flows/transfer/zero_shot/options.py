@@ -8,7 +8,6 @@ from typing import Annotated, Literal, TypedDict
 from headstart.extractors.spec import Option
 from headstart.flows.options import Progress
 
-Method = Literal["eszsl", "ridge", "clip"]
 Among = Literal["all", "unseen"]
 
 
@@ -21,12 +20,12 @@ class ZeroShotOptions:
     classes : path-like, mapping or sequence of str
         What describes each class, see `flows.transfer.zero_shot.class_file.read_classes`. With `prompt`, names are
         enough.
-    unseen : sequence of str, optional
+    unseen : str or sequence of str, optional
         Classes that are not fitted on though they have labels, which then score the model; by default those of
         `classes` that no image is labelled with, and with ``clip`` all, for it is fitted on none.
-    method : sequence of {"eszsl", "ridge", "clip"}, optional
+    method : str or sequence of {"eszsl", "ridge", "clip"}, optional
         Tried and compared on held-out classes. ``clip`` takes vectors of text in the space of the features.
-    prompt : sequence of str, optional
+    prompt : str or sequence of str, optional
         Templates such as ``a photo of a {}``: the text tower of the cache's CLIP makes the vectors, averaged over them.
         Then `method` is ``clip`` where it is not given.
     text_tower, text_weights : str, optional
@@ -47,12 +46,14 @@ class ZeroShotOptions:
         str | Path | Mapping[str, Sequence[float]] | Sequence[str] | None,
         Option("Vectors of classes: .csv, .npz or .safetensors.", command=False),
     ] = None
-    unseen: Annotated[Sequence[str] | None, Option("Classes to be told unseen.", unset="those without a label")] = None
-    method: Annotated[
-        Sequence[str] | None,
-        Option("What is tried.", unset="what the vectors allow", choices=("eszsl", "ridge", "clip")),
+    unseen: Annotated[
+        str | Sequence[str] | None, Option("Classes to be told unseen.", unset="those without a label")
     ] = None
-    prompt: Annotated[Sequence[str] | None, Option("Texts for a CLIP, with {} for the class.")] = None
+    method: Annotated[
+        str | Sequence[str] | None,
+        Option("What is tried: eszsl, ridge, clip.", unset="what the vectors allow"),
+    ] = None
+    prompt: Annotated[str | Sequence[str] | None, Option("Texts for a CLIP, with {} for the class.")] = None
     text_tower: Annotated[str | None, Option("Whose text tower.", unset="that of the embeddings")] = None
     text_weights: Annotated[str | None, Option("Its weights.", unset="those of the embeddings")] = None
     among: Annotated[Among, Option("What images are told among.")] = "all"
@@ -71,9 +72,9 @@ class ZeroShotKeywords(TypedDict, total=False):
     """`ZeroShotOptions`, as the keywords of a function."""
 
     classes: str | Path | Mapping[str, Sequence[float]] | Sequence[str] | None
-    unseen: Sequence[str] | None
-    method: Sequence[str] | None
-    prompt: Sequence[str] | None
+    unseen: str | Sequence[str] | None
+    method: str | Sequence[str] | None
+    prompt: str | Sequence[str] | None
     text_tower: str | None
     text_weights: str | None
     among: Among

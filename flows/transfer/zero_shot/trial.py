@@ -69,6 +69,9 @@ def try_methods(images: Sorted, classes: ClassVectors, options: ZeroShotOptions)
         There are too few classes to choose by.
     """
     asked = list(options.method or METHODS)
+    for name in asked:
+        if name not in METHODS:
+            raise JobError(f"--method {name}: there is no such method; give one or more of {', '.join(METHODS)}")
     vectors = classes.vectors
     best: dict[str, tuple[Embedded, Chosen]] = {}
     alone: list[Embedded] = []
@@ -87,7 +90,7 @@ def try_methods(images: Sorted, classes: ClassVectors, options: ZeroShotOptions)
                         best[chosen.method] = one, chosen
             advance(1)
     if not best and not alone:
-        widths = ", ".join(sorted({str(one.features.shape[1]) for one in images.embedded}))
+        widths = ", ".join(map(str, sorted({one.features.shape[1] for one in images.embedded})))
         raise JobError(
             f"{classes.where}: vectors of {vectors.shape[1]} numbers and features of {widths}: cosines need as many "
             "of both; give vectors of the CLIP whose image tower the cache holds, or leave --method out"

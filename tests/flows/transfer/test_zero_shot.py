@@ -17,7 +17,7 @@ from headstart.flows.cli.app import main
 from headstart.flows.errors import JobError
 from headstart.flows.transfer.zero_shot import ZeroShotOptions, ZeroShotSummary, trial, zeroshot
 from headstart.flows.transfer.zero_shot.class_file import read_classes
-from headstart.flows.transfer.zero_shot.images import sort_images
+from headstart.flows.transfer.zero_shot.images import Sorted, sort_images
 from headstart.heads.errors import DataError
 from headstart.heads.saving import load_model
 
@@ -97,7 +97,9 @@ def test_images_can_be_told_among_the_unseen_alone(place: Path) -> None:
 
 
 def test_classes_that_no_image_is_labelled_with_are_unseen_and_that_is_said(place: Path) -> None:
-    found = zeroshot("photos.headstart", classes="classes.csv", labels="labels.csv", method=["ridge"], out="v")
+    found = zeroshot(
+        "photos.headstart", classes="classes.csv", labels="labels.csv", method="ridge", backbone="pixels", out="v"
+    )
     assert found.unseen == ["bdfh"]
     assert found.method == "ridge"
     assert "No image of an unseen class has a label" in found.verdict
@@ -105,12 +107,42 @@ def test_classes_that_no_image_is_labelled_with_are_unseen_and_that_is_said(plac
     assert found.rows[0].seen.value > 0.5
 
 
+def test_of_one_image_a_class_all_are_fitted_on_and_that_is_said(place: Path) -> None:
+    pd.read_csv("labels.csv").query("path.str.endswith('-0.png')").to_csv("one.csv", index=False)
+    found = zeroshot("photos.headstart", classes="classes.csv", labels="one.csv", method=["ridge"], out="s")
+    assert (found.fitted, found.scored, found.told) == (15, 0, 81)
+    assert any("every image of a seen class is fitted on" in note for note in found.notes)
+    assert found.params["constant"] == 0
+    pd.read_csv("one.csv").assign(split="test").to_csv("split.csv", index=False)
+    with pytest.raises(DataError, match=r"nothing|no image|train"):
+        zeroshot("photos.headstart", classes="classes.csv", labels="split.csv", out="s")
+
+
+def test_images_of_one_group_with_unseen_classes_are_not_fitted_on(place: Path) -> None:
+    labels, classes = pd.read_csv("labels.csv"), read_classes(VECTORS)
+    both = labels["label"].isin(["aceg", "adeh"])
+
+    def sorted_with(shared: pd.Series) -> Sorted:
+        group = ["shared" if one else path for one, path in zip(shared, labels["path"], strict=True)]
+        labels.assign(group=group).to_csv("groups.csv", index=False)
+        options = ZeroShotOptions(labels="groups.csv", unseen=["adeh"])
+        return sort_images(EmbeddingCache("photos.headstart"), classes, options)
+
+    images = sorted_with(both & labels["path"].str.contains("-[01]"))
+    fitted = {images.paths[row] for row in images.fit}
+    assert not fitted & {"aceg-0.png", "aceg-1.png"}
+    assert fitted & {f"aceg-{number}.png" for number in range(2, 6)}
+    assert {"adeh-0.png", "adeh-1.png"} <= {images.paths[row] for row in images.test}
+    with pytest.raises(JobError, match=r"no image of 'aceg' is left to fit on.*\(--unseen\)"):
+        sorted_with(both)
+
+
 def test_vectors_in_the_space_of_the_features_need_no_label(place: Path) -> None:
     X, _, images = headstart.open("photos.headstart").arrays()
     names = [path[:4] for path in images["path"]]
     texts = {name: X[[one == name for one in names]].mean(axis=0) for name in NAMES}
     np.savez("texts.npz", classes=list(texts), vectors=np.stack(list(texts.values())))
-    found = zeroshot("photos.headstart", classes="texts.npz", method=["clip"], out="w")
+    found = zeroshot("photos.headstart", classes="texts.npz", method="clip", out="w")
     assert (found.method, found.fitted, found.scored, found.told, found.params) == ("clip", 0, 0, 96, {})
     table = pd.read_csv(found.predictions)
     assert (table["label"] == [path[:4] for path in table["path"]]).mean() > 0.9
@@ -189,6 +221,10 @@ def test_what_does_not_fit_together_is_told_in_one_line(place: Path) -> None:
         zeroshot("photos.headstart", classes=VECTORS, unseen=NAMES[3:], **given)
     with pytest.raises(JobError, match="vectors of 4 numbers and features of 3072: cosines need as many"):
         zeroshot("photos.headstart", classes=VECTORS, method=["clip"], **given)
+    with pytest.raises(
+        JobError, match="--method magic: there is no such method; give one or more of eszsl, ridge, clip"
+    ):
+        zeroshot("photos.headstart", classes=VECTORS, method=["eszsl", "magic"], **given)
     with pytest.raises(JobError, match="no classes are given; --classes FILE"):
         zeroshot("photos.headstart", **given)
     with pytest.raises(JobError, match=r"expected one row of 4 numbers as 'aceg' has"):
