@@ -141,9 +141,8 @@ def _look(cache: EmbeddingCache, options: AdviceOptions) -> _Seen:
         )
     asked = RankOptions(images=options.images, test_size=options.test_size, seed=options.seed)
     rows, plan, notes = choose_images(problem, asked)
-    embedded = list(problem.embedded)
-    scores = score_layers(problem, embedded, rows, progress=options.progress)
-    layers = named_layers(embedded, scores)
+    scores = score_layers(problem, problem.embedded, rows, progress=options.progress)
+    layers = named_layers(problem.embedded, scores)
     learned = [one for one in layers if one.kind == "learned" and (not names or _is_named(one, names))]
     if not learned:
         raise JobError(
@@ -155,11 +154,9 @@ def _look(cache: EmbeddingCache, options: AdviceOptions) -> _Seen:
     if lacking and not options.as_cached:
         keys, more = embed_controls(cache, best.embedded, lacking, progress=options.progress)
         notes = [*notes, *more]
-        if keys:
-            made = pose_problem(cache, labels=labels, target=options.target, keys=keys).embedded
-            embedded += made
-            scores += score_layers(problem, made, rows, progress=options.progress)
-            layers = named_layers(embedded, scores)
+        if keys:  # an image may have become unreadable on the way: all of it is looked at again
+            seen = _look(cache, replace(options, as_cached=True))
+            return replace(seen, notes=[*seen.notes, *more])
     own = [layer for layer in layers if identity_of(layer.embedded) == identity_of(best.embedded)]
     kept = [layer for layer in layers if layer.kind != "learned" or layer in learned or not names]
     return _Seen(problem, rows, plan, kept, own, [*problem.notes, *notes])
