@@ -54,6 +54,12 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]
     os.chdir(before)
 
 
+def _advised() -> Any:
+    save_encoder(load_backbone("small_cnn", weights="none", seed=1).module, "encoder.safetensors")
+    learned = headstart.extract("photos", "small_cnn", weights="encoder.safetensors", cache="learned", workers=1)
+    return headstart.advise(learned.cache, as_cached=True)
+
+
 def _every_result() -> dict[str, Any]:
     cache = "photos.headstart"
     extracted = headstart.extract("photos", "small_cnn", weights="none", workers=1)
@@ -68,10 +74,8 @@ def _every_result() -> dict[str, Any]:
         fit=lambda keys: [headstart.fit(cache, "centroid", keys=keys, folds=2, out="nights")],
     )
     headstart.open(cache).images[::4].to_csv("labels.csv", index=False)
-    save_encoder(load_backbone("small_cnn", weights="none", seed=1).module, "encoder.safetensors")
-    learned = headstart.extract("photos", "small_cnn", weights="encoder.safetensors", cache="learned", workers=1)
     return {
-        "advise": headstart.advise(learned.cache, as_cached=True),
+        "advise": _advised(),
         "choose_next": headstart.choose_next(cache, labels="labels.csv"),
         "cluster": headstart.cluster(cache, k=[2, 3]),
         "compact": headstart.compact(cache),
