@@ -61,6 +61,12 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]
     os.chdir(before)
 
 
+def _advised() -> Any:
+    save_encoder(load_backbone("small_cnn", weights="none", seed=1).module, "encoder.safetensors")
+    learned = headstart.extract("photos", "small_cnn", weights="encoder.safetensors", cache="learned", workers=1)
+    return headstart.advise(learned.cache, as_cached=True)
+
+
 def _every_result() -> dict[str, Any]:
     cache = "photos.headstart"
     extracted = headstart.extract("photos", "small_cnn", weights="none", workers=1)
@@ -78,11 +84,9 @@ def _every_result() -> dict[str, Any]:
     images = headstart.open(cache).images
     images.assign(camera=["old", "new"] * 18).to_csv("cameras.csv", index=False)
     cameras = {"labels": "cameras.csv", "target": "label", "domain": "camera", "to": "new"}
-    save_encoder(load_backbone("small_cnn", weights="none", seed=1).module, "encoder.safetensors")
-    learned = headstart.extract("photos", "small_cnn", weights="encoder.safetensors", cache="learned", workers=1)
     return {
         "adapt": headstart.adapt(cache, method="coral", **cameras),
-        "advise": headstart.advise(learned.cache, as_cached=True),
+        "advise": _advised(),
         "choose_next": headstart.choose_next(cache, labels="labels.csv"),
         "cluster": headstart.cluster(cache, k=[2, 3]),
         "compact": headstart.compact(cache),

@@ -29,7 +29,7 @@ from headstart.flows.transfer.ranking import choose_images, score_layers
 from headstart.heads.report.transfer import AdviceLayer, AdvicePage, render_advice
 from headstart.heads.scoring import quantile, wilson
 from headstart.heads.splits import SplitPlan
-from headstart.heads.transfer.advice import Lead, Measured, Near, advise_by, lead_of_best, measure_growth
+from headstart.heads.transfer.advice import Advice, Lead, Measured, Near, advise_by, lead_of_best, measure_growth
 from headstart.heads.transfer.likeness import Likeness
 
 TABLE, PAGE = "layers.csv", "advice.html"
@@ -85,29 +85,24 @@ def advise(
         notes += more
     measured, growth = _measure(seen, likeness, options)
     advice = advise_by(measured)
-    counts = np.bincount(seen.problem.y[seen.plan.train])
-    first = seen.own[-1].embedded
-    lacking = [kind for kind in CONTROLS if not seen.of_kind(kind)]
-    doing = commands_for(advice, first, opened.path)
-    layers = measured.earlier is None
-    measuring = commands_to_measure(seen.problem, first, opened.path, lacking=lacking, layers=layers)
+    rarest = int(np.bincount(seen.problem.y[seen.plan.train]).min())
     summary = AdviceSummary(
         cache=str(opened.path),
         target=seen.problem.target,
         images=len(seen.rows),
         images_per_class=measured.images_per_class,
-        rarest=int(counts.min()),
-        backbone=short_name(first.backbone),
+        rarest=rarest,
+        backbone=short_name(seen.own[-1].embedded.backbone),
         title=title_of(advice, seen.own[-1].name, measured.earlier),
         transfer=transfer_of(advice, measured.controls, measured.n_images),
         advice=advice,
-        findings=find_all(measured, advice, growth, likeness, int(counts.min())),
+        findings=find_all(measured, advice, growth, likeness, rarest),
         layers=[_row(layer, seen.problem.groups[seen.rows]) for layer in seen.layers],
         earlier=measured.earlier,
         controls=list(measured.controls),
         growth=growth,
         likeness=likeness,
-        commands=[*measuring, *doing] if advice.action == "linear-earlier" else [*doing, *measuring],
+        commands=_commands(seen, advice, opened.path, alone=measured.earlier is None),
         table="",
         page="",
         notes=notes,
@@ -130,6 +125,15 @@ class _Seen:
         return [layer for layer in self.layers if layer.kind == kind]
 
 
+def _commands(seen: _Seen, advice: Advice, cache: Path, *, alone: bool) -> list[str]:
+    """Return what does it and what measures what is missing, earlier layers first where a head is to go on them."""
+    last = seen.own[-1].embedded
+    lacking = [kind for kind in CONTROLS if not seen.of_kind(kind)]
+    doing = commands_for(advice, last, cache)
+    measuring = commands_to_measure(seen.problem, last, cache, lacking=lacking, layers=alone)
+    return [*measuring, *doing] if advice.action == "linear-earlier" else [*doing, *measuring]
+
+
 def _look(cache: EmbeddingCache, options: AdviceOptions) -> _Seen:
     """Score every layer of the cache, and of the controls that it lacks."""
     labels, names = Path(options.labels) if options.labels else None, as_list(options.backbone or ())
@@ -142,9 +146,8 @@ def _look(cache: EmbeddingCache, options: AdviceOptions) -> _Seen:
     rows, plan, notes = choose_images(
         problem, "advised by", images=options.images, test_size=options.test_size, seed=options.seed
     )
-    embedded = list(problem.embedded)
-    scores = score_layers(problem, embedded, rows, progress=options.progress)
-    layers = named_layers(embedded, scores)
+    scores = score_layers(problem, problem.embedded, rows, progress=options.progress)
+    layers = named_layers(problem.embedded, scores)
     learned = [one for one in layers if one.kind == "learned" and (not names or _is_named(one, names))]
     if not learned:
         raise JobError(
@@ -156,11 +159,9 @@ def _look(cache: EmbeddingCache, options: AdviceOptions) -> _Seen:
     if lacking and not options.as_cached:
         keys, more = embed_controls(cache, best.embedded, lacking, progress=options.progress)
         notes = [*notes, *more]
-        if keys:
-            made = pose_problem(cache, labels=labels, target=options.target, keys=keys).embedded
-            embedded += made
-            scores += score_layers(problem, made, rows, progress=options.progress)
-            layers = named_layers(embedded, scores)
+        if keys:  # an image may have become unreadable on the way: all of it is looked at again
+            seen = _look(cache, replace(options, as_cached=True))
+            return replace(seen, notes=[*seen.notes, *more])
     own = [layer for layer in layers if identity_of(layer.embedded) == identity_of(best.embedded)]
     kept = [layer for layer in layers if layer.kind != "learned" or layer in learned or not names]
     return _Seen(problem, rows, plan, kept, own, [*problem.notes, *notes])

@@ -61,8 +61,8 @@ def lead_of_best(some: Mapping[str, Doubles], others: Mapping[str, Doubles], gro
         Images of one group are counted together.
     """
     first, second = (max(side, key=lambda name: side[name].mean()) for side in (some, others))
-    told = [Predictions(classes=side.astype(np.int64)) for side in (some[first], others[second])]
-    apart = compare_paired("accuracy", np.ones(len(groups), np.int64), *told, groups=groups)
+    sides = [Predictions(classes=side.astype(np.int64)) for side in (some[first], others[second])]
+    apart = compare_paired("accuracy", np.ones(len(groups), np.int64), *sides, groups=groups)
     return Lead(
         first=first,
         second=second,

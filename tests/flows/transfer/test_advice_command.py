@@ -9,6 +9,7 @@ import pytest
 
 from headstart.extractors.backbones import load_backbone
 from headstart.extractors.cache import EmbeddingCache
+from headstart.extractors.listing import read_usable
 from headstart.extractors.pretraining import save_encoder
 from headstart.flows.cli.app import main
 from headstart.flows.extraction import extract
@@ -99,3 +100,11 @@ def test_the_commands_that_are_given_run(cache: str, elsewhere: Path) -> None:
     again = advise(cache)
     assert {layer.kind for layer in again.layers} == {"learned", "raw pixels", "random weights"}
     assert len(again.commands) == 1
+
+
+def test_an_image_that_is_gone_when_controls_are_embedded_is_left_out_of_all(cache: str, photos: Path) -> None:
+    (photos / "cat" / "03.png").write_bytes(b"no image any more")
+    found = advise(cache)
+    assert len(read_usable(EmbeddingCache(cache)).images) == 35
+    assert {layer.kind for layer in found.layers} == {"learned", "raw pixels", "random weights"}
+    assert advise(cache).findings == found.findings

@@ -13,7 +13,7 @@ from headstart.flows.cli.app import main
 from headstart.flows.demo import pretrain_on_digits, write_digits
 
 SECTION = (ROOT / "docs" / "transfer.md").read_text().split("\n## How similar, how many labels")[1].split("\n## ")[0]
-BLOCKS = re.findall(r"```(sh|python)\n(.*?)```", SECTION, re.DOTALL)
+BLOCKS = re.findall(r"```(sh|py)\n(.*?)```", SECTION, re.DOTALL)
 FEW = 200  # digits that the demonstration draws from all of scikit-learn's
 
 
@@ -38,7 +38,7 @@ def test_the_example_of_advice_runs_and_says_what_the_page_says(
     demo()
     names: dict[str, object] = {}
     for language, text in BLOCKS:
-        if language == "python":
+        if language == "py":  # `python` are the blocks on the photographs of test_pages
             exec(text, names)  # noqa: S102 - our own page
             continue
         for line in text.splitlines()[1:]:  # behind the demonstration
