@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from support.source_modules import ROOT
 
 from headstart.heads.errors import DataError
 from headstart.heads.transfer.adaptation import METHODS, Domains, Method, adapt_by, methods_asked
@@ -113,6 +114,11 @@ def test_controls_come_along_and_stand_first() -> None:
     assert [one.name for one in methods_asked(["coral"])[0]] == ["source", "coral"]
     names = list(METHODS)
     assert [one for one in METHODS.values() if one.control and names.index(one.control) > names.index(one.name)] == []
+
+
+def test_the_page_on_transfer_tells_of_every_method() -> None:
+    page = (ROOT / "docs" / "transfer.md").read_text()
+    assert [name for name in METHODS if f"\n| `{name}` | " not in page] == []
 
 
 def test_a_method_that_is_none_is_told() -> None:
