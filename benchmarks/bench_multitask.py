@@ -64,15 +64,16 @@ def with_few(table: pd.DataFrame, columns: Mapping[str, int], seed: int) -> pd.D
     return found
 
 
-def compare(cache: str, table: pd.DataFrame, few: Mapping[str, int], room: Path, draws: int, seeds: int) -> Any:
+def compare(cache: str, table: pd.DataFrame, few: Mapping[str, int], room: Path, asked: argparse.Namespace) -> Any:
     """Return the mean scores of each column over the draws, and how often sharing was said to help or to harm."""
     import headstart
 
     found: dict[str, list[Any]] = {}
-    for seed in range(draws):
+    how = {"seeds": asked.seeds, "max_epochs": asked.max_epochs, "out": room / "out"}
+    for seed in range(asked.draws):
         labels = room / "labels.csv"
         with_few(table, few, seed).to_csv(labels, index=False)
-        done = headstart.multitask(cache, labels=labels, seed=seed, seeds=seeds, out=room / "out")
+        done = headstart.multitask(cache, labels=labels, seed=seed, **how)
         for row in done.columns:
             found.setdefault(row.column, []).append(row)
     return {
@@ -101,8 +102,8 @@ def rounds_of_digits(room: Path, options: argparse.Namespace) -> Iterator[tuple[
     rounds[f"the digit shuffled, {options.few[0]} labels of the others"] = shuffled, dict.fromkeys(FEW, options.few[0])
     rounds["digits, all labels"] = table, {}
     rounds[f"digits, {options.few[0]} labels each"] = table, dict.fromkeys((*FEW, "digit"), options.few[0])
-    for name, asked in rounds.items():
-        yield name, compare(cache, *asked, room, options.draws, options.seeds)
+    for name, asked in list(rounds.items())[: options.rounds]:
+        yield name, compare(cache, *asked, room, options)
 
 
 def rounds_of_photographs(room: Path, options: argparse.Namespace) -> Iterator[tuple[str, Any]]:
@@ -114,7 +115,7 @@ def rounds_of_photographs(room: Path, options: argparse.Namespace) -> Iterator[t
     cache = headstart.extract(photos, "mobilenet_v2", weights=weights, cache=room / "photos.headstart").cache
     table, few = measure_photographs(photos), options.few[0]
     name = f"{photos.name}, {few} labels of the kind"
-    yield name, compare(cache, table, {"kind": few}, room, options.draws, options.seeds)
+    yield name, compare(cache, table, {"kind": few}, room, options)
 
 
 def show(name: str, columns: dict[str, Any]) -> None:
@@ -138,6 +139,8 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
     parser.add_argument("--few", type=int, nargs="+", default=[40], help="labels of the columns with few (40)")
     parser.add_argument("--draws", type=int, default=3, help="draws of splits and labels (3)")
     parser.add_argument("--seeds", type=int, default=5, help="networks of each kind (5)")
+    parser.add_argument("--rounds", type=int, help="rounds of digits, from the first on (all)")
+    parser.add_argument("--max-epochs", type=int, help="of each network (50, and more where images are few)")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     options = parser.parse_args(arguments)
     results: dict[str, Any] = {}

@@ -43,10 +43,14 @@ def fit_linear(
     truth = np.concatenate([y[mask] for mask in masks]) if masks else y[:0]
     best: dict[str, Any] = {}
     if len(np.unique(truth)) > 1:
-        scores = []
-        for params in grid:
-            found = [answer(head.make(params, seed).fit(X[~mask], y[~mask]), X[mask], n_classes) for mask in masks]
-            scores.append(find_metric(metric).better(score(metric, truth, np.concatenate(found), n_classes)))
+        folds = [(np.flatnonzero(~mask), np.flatnonzero(mask)) for mask in masks]
+        if head.solver and head.solver.across_folds:  # the whole grid in all folds at once
+            each = head.solver.load()(X, y, n_classes, folds, [grid] * len(folds))
+        else:
+            each = [[answer(head.make(one, seed).fit(X[fit], y[fit]), X[left], n_classes) for one in grid]
+                    for fit, left in folds]  # fmt: skip
+        together = [np.concatenate(found) for found in zip(*each, strict=True)]
+        scores = [find_metric(metric).better(score(metric, truth, one, n_classes)) for one in together]
         best = grid[int(np.argmin(scores))]
     return head.make(best, seed).fit(X, y), best
 
