@@ -163,11 +163,7 @@ class Pretraining:
         drawn = np.random.SeedSequence([self._recipe.seed, len(learned.history), learned.step])
         answered = self._asked(rows, drawn, augmented=True)
         loss = float(answered.loss.detach())
-        if not np.isfinite(loss):
-            raise PretrainingError(
-                f"training diverged in epoch {len(learned.history) + 1}: the loss is {loss} at a learning rate of "
-                f"{rate:g}; lower --learning-rate"
-            )
+        _refuse_diverged(loss, len(learned.history) + 1, rate)
         self._optimizer.zero_grad(set_to_none=True)
         answered.loss.backward()  # type: ignore[no-untyped-call]  # torch leaves backward() untyped
         self._optimizer.step()
@@ -199,6 +195,7 @@ class Pretraining:
                 found = self._asked(rows, np.random.SeedSequence([self._recipe.seed, 2**32 + number]), augmented=False)
             sums += len(rows) * np.array([float(found.loss), found.trivial, found.right or 0.0])
         n_fit, n_held = len(self._images.fit), len(self._images.held_out)
+        _refuse_diverged(float(sums[0]), len(learned.history) + 1, self._recipe.learning_rate)
         counts = isinstance(self._task, Rotation)
         one: Epoch = {
             "epoch": len(learned.history) + 1,
@@ -238,3 +235,11 @@ class Pretraining:
         mean = total / n_images
         variance = squares / n_images / mean.numel() - float((mean**2).mean())
         return mean.float(), float(max(variance, 0.0) ** 0.5)
+
+
+def _refuse_diverged(loss: float, epoch: int, rate: float) -> None:
+    if not np.isfinite(loss):
+        raise PretrainingError(
+            f"training diverged in epoch {epoch}: the loss is {loss} at a learning rate of {rate:g}; lower "
+            "--learning-rate"
+        )

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from headstart.extractors.pretraining import Pretraining, training
 from headstart.flows.cli.app import main
 from headstart.flows.errors import JobError
 from headstart.flows.extraction import extract
-from headstart.flows.transfer.pretraining import pretrain
+from headstart.flows.transfer.pretraining import PretrainKeywords, PretrainOptions, pretrain
 
 QUICK: dict[str, Any] = {"epochs": 1, "image_size": 16, "workers": 1, "batch_size": 16, "draws": 2}
 
@@ -193,3 +194,7 @@ def test_the_command_prints_the_comparison_or_json(here: Path, capsys: pytest.Ca
 def test_the_job_takes_no_option_that_there_is_not(here: Path) -> None:
     with pytest.raises(TypeError, match="did you mean 'epochs'"):
         pretrain("photos", epoch=3)  # type: ignore[call-arg]  # on purpose
+
+
+def test_the_keywords_are_the_options() -> None:
+    assert [field.name for field in fields(PretrainOptions)] == list(PretrainKeywords.__annotations__)
