@@ -25,6 +25,7 @@ from .flows.history import compare as compare
 from .flows.history import results as results
 from .flows.nightly.job import nightly as nightly
 from .flows.serving import serve as serve
+from .flows.transfer.episodes import episodes as episodes
 from .flows.transfer.ranking import rank as rank
 
 __version__: str

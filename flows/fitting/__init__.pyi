@@ -11,6 +11,7 @@ from .leaderboard import model_card as model_card
 from .leaderboard import write_leaderboard as write_leaderboard
 from .multilabel import Multilabel as Multilabel
 from .nested import NestedFit as NestedFit
+from .rare_classes import leave_out as leave_out
 from .rare_classes import plan_without_rare as plan_without_rare
 from .several import SeveralFits as SeveralFits
 from .several import TargetRow as TargetRow

@@ -1,6 +1,7 @@
 """The commands of transfer learning beyond a head; `flows.cli.app` adds them to the others.
 
-ranking  Command `rank`.
+few_shot  Command `episodes`.
+ranking   Command `rank`.
 """
 
 import lazy_loader

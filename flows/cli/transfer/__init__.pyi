@@ -1,1 +1,2 @@
+from .few_shot import episodes as episodes
 from .ranking import rank as rank

@@ -16,11 +16,11 @@ from headstart.extractors.cache import EmbeddingCache
 from headstart.flows.options import as_list, taken
 from headstart.flows.output import progress_bar, run_folder
 from headstart.flows.problem import Embedded, Problem, pose_problem
+from headstart.flows.transfer.ranking.images import choose_images
 from headstart.flows.transfer.ranking.options import RankKeywords, RankOptions
 from headstart.flows.transfer.ranking.order import depths, is_random, static_ranks
 from headstart.flows.transfer.ranking.summary import RankSummary
 from headstart.heads.report.transfer import RankPage, RankRow, render_ranking
-from headstart.heads.splits import plan_splits
 from headstart.heads.transfer import QuickScores, quick_scores
 
 TABLE, PAGE = "ranking.csv", "ranking.html"
@@ -71,7 +71,9 @@ def rank(cache: str | Path, *, options: RankOptions | None = None, **named: Unpa
         backbone=as_list(options.backbone) if options.backbone else None,
         keys=options.keys,
     )
-    rows, notes = _choose(problem, options)
+    rows, notes = choose_images(
+        problem, "ranked on", images=options.images, test_size=options.test_size, seed=options.seed
+    )
     scores = _score(problem, rows, options)
     ranked, static_by = _ranked(problem.embedded, scores, problem.groups[rows])
     name = opened.path.resolve().name.removesuffix(".headstart")
@@ -93,31 +95,6 @@ def rank(cache: str | Path, *, options: RankOptions | None = None, **named: Unpa
         write_atomically(place.part / TABLE, table.encode())
         write_atomically(place.part / PAGE, render_ranking(_page(summary)).encode())
         return replace(summary, notes=[*summary.notes, *place.finish()])
-
-
-def _choose(problem: Problem, options: RankOptions) -> tuple[_Rows, list[str]]:
-    """Return the images that are looked at: of those that a fit would train on, so many at most."""
-    classes = problem.task == "classify"
-    plan = plan_splits(
-        problem.y,
-        split=problem.split,
-        groups=problem.groups,
-        class_names=problem.class_names if classes else [problem.target],
-        stratify=classes,
-        folds=2,
-        test_size=options.test_size,
-        seed=options.seed,
-    )
-    if len(plan.train) <= options.images:
-        return plan.train, plan.notes
-    drawn = np.random.default_rng(options.seed).permutation(plan.train)
-    if classes:  # the first of each class, then the second of each, …
-        order = np.argsort(problem.y[drawn], kind="stable")
-        counts = np.bincount(problem.y[drawn])
-        within = np.arange(len(drawn)) - np.repeat(np.cumsum(counts) - counts, counts)
-        drawn = drawn[order][np.argsort(within / np.repeat(counts, counts), kind="stable")]
-    some = np.sort(drawn[: options.images])
-    return some, [*plan.notes, f"ranked on {len(some)} of {len(plan.train)} images (--images)"]
 
 
 def _score(problem: Problem, rows: _Rows, options: RankOptions) -> list[QuickScores]:

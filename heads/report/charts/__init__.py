@@ -4,6 +4,7 @@ axes        Figures of a result on matplotlib's axes, for notebooks.
 charts      Confusion matrix and training curve.
 coverage    Wrong answers against answers given, and sizes of sets.
 curves      Curves of each class: true against false positives, precision against recall.
+episodes    Accuracy of few-shot methods with intervals over episodes.
 layers      Score of each layer of each backbone.
 map         Map of the images as points, with what a reader may ask of each.
 plots       Scores against the cost of a fit, the number of labels, and claimed probabilities.

@@ -15,6 +15,7 @@ from .coverage import risk_chart as risk_chart
 from .coverage import sizes_chart as sizes_chart
 from .curves import DRAWN_CLASSES as DRAWN_CLASSES
 from .curves import curves_chart as curves_chart
+from .episodes import episodes_chart as episodes_chart
 from .layers import layers_chart as layers_chart
 from .map import map_chart as map_chart
 from .map import map_details as map_details

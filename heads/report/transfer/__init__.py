@@ -1,6 +1,7 @@
 """Pages of transfer measured: rankings.
 
-rank_page  Page of a ranking of backbones and layers.
+episodes_page  Page of few-shot episodes.
+rank_page      Page of a ranking of backbones and layers.
 """
 
 import lazy_loader

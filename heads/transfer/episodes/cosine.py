@@ -25,7 +25,7 @@ def tell_by_cosine(products: Tensor, ways: int, shots: int) -> Tensor:
 
     Parameters
     ----------
-    products : float tensor of shape (n_episodes, n, n)
+    products : float64 tensor of shape (n_episodes, n, n)
         Of images of unit length; shots first, class by class, then queries.
 
     References
@@ -34,9 +34,9 @@ def tell_by_cosine(products: Tensor, ways: int, shots: int) -> Tensor:
     """
     labelled = ways * shots
     own = products[:, :labelled, :labelled].contiguous()
-    truth = torch.eye(ways).repeat_interleave(shots, dim=1)
+    truth = torch.eye(ways, dtype=torch.float64).repeat_interleave(shots, dim=1)
     weights = (truth / shots).expand(len(own), -1, -1)
-    scales = torch.ones(len(own), 1, 1)
+    scales = torch.ones(len(own), 1, 1, dtype=torch.float64)
     penalty = ways / (WEIGHT * labelled)
     paces = (_Pace(), _Pace())
     for step in range(_STEPS):

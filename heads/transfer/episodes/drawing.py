@@ -41,7 +41,7 @@ class Episodes:
     @property
     def queries(self) -> int:
         """Images of a class that are to be told."""
-        return self.images.shape[2] - max(self.shots)
+        return int(self.images.shape[2]) - max(self.shots)
 
     def __len__(self) -> int:
         return len(self.classes)

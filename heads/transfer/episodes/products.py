@@ -17,10 +17,10 @@ def moved(products: Tensor, along: Tensor, square: Tensor) -> Tensor:
 
     Parameters
     ----------
-    products : float tensor of shape (n_episodes, n, n)
-    along : float tensor of shape (n_episodes, n)
+    products : float64 tensor of shape (n_episodes, n, n)
+    along : float64 tensor of shape (n_episodes, n)
         <x, b> of each image.
-    square : float tensor of shape (n_episodes,)
+    square : float64 tensor of shape (n_episodes,)
         <b, b>.
     """
     return products - along[:, :, None] - along[:, None, :] + square[:, None, None]
@@ -45,8 +45,8 @@ def distances(products: Tensor, weights: Tensor) -> Tensor:
 
     Parameters
     ----------
-    products : float tensor of shape (n_episodes, n, n)
-    weights : float tensor of shape (n_episodes, n, ways)
+    products : float64 tensor of shape (n_episodes, n, n)
+    weights : float64 tensor of shape (n_episodes, n, ways)
         Of each image in each centre.
     """
     cross = products @ weights
@@ -56,5 +56,5 @@ def distances(products: Tensor, weights: Tensor) -> Tensor:
 
 def class_means(episodes: int, ways: int, shots: int, queries: int) -> Tensor:
     """Return the weights of class means, (n_episodes, ways * (shots + queries), ways): shots first, class by class."""
-    labelled = torch.eye(ways).repeat_interleave(shots, dim=0) / shots
-    return torch.cat([labelled, torch.zeros(ways * queries, ways)]).expand(episodes, -1, -1)
+    labelled = torch.eye(ways, dtype=torch.float64).repeat_interleave(shots, dim=0) / shots
+    return torch.cat([labelled, torch.zeros(ways * queries, ways, dtype=torch.float64)]).expand(episodes, -1, -1)

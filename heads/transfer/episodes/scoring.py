@@ -96,13 +96,16 @@ def score_episodes(
         some = slice(first, first + _AT_ONCE)
         images = torch.from_numpy(episodes.images[some])
         products = _products(rows, images)
-        given = {"features": products, "roots": None if roots is None else _products(roots, images)}
+        given = {"features": products}
+        if roots is not None:
+            given["roots"] = _products(roots, images)
         for name, origin in origins.items():
             flat = images.flatten(1)
             given[name] = at_unit_length(moved(products, origin.along(flat, some), origin.squares[some]))
         for method in used:
             for shots in episodes.shots:
-                own = _of_shots(given[method.origin], episodes, shots)
+                order = _order_of(episodes, shots)
+                own = given[method.origin][:, order][:, :, order]
                 shares = _share_right(method.tell(own, episodes.classes.shape[1], shots), episodes)
                 found.setdefault((method.name, shots), []).append(shares)
         advance(len(images))
@@ -134,7 +137,7 @@ def _origins(
 ) -> dict[str, _Origin]:
     """Return where features have their origin, and the mean of the base, both as seen from the middle."""
     n_episodes, n_classes = len(episodes), int(y.max()) + 1
-    whole = np.ones((n_episodes, 1), np.float32)
+    whole = np.ones((n_episodes, 1))
     found = {"unit": _origin(rows, -middle[None], whole)}
     if base is not None:
         found["base"] = _origin(rows, (np.asarray(base, np.float64) - middle)[None], whole)
@@ -146,28 +149,30 @@ def _origins(
     if not n_base.all():
         return found
     sums = np.eye(n_classes)[y].T @ rows.numpy().astype(np.float64)
-    found["base"] = _origin(rows, sums, (outside / n_base[:, None]).astype(np.float32))
+    found["base"] = _origin(rows, sums, outside / n_base[:, None])
     return found
 
 
-def _origin(rows: Tensor, points: Floats, weights: NDArray[np.float32]) -> _Origin:
+def _origin(rows: Tensor, points: Floats, weights: Floats) -> _Origin:
     squares = np.einsum("ep,pq,eq->e", weights, points @ points.T, weights, optimize=True)
-    along = rows @ torch.from_numpy(points.astype(np.float32)).T
-    return _Origin(along, torch.from_numpy(weights), torch.from_numpy(squares.astype(np.float32)))
+    along = rows.double() @ torch.from_numpy(points).T
+    return _Origin(along, torch.from_numpy(weights), torch.from_numpy(squares))
 
 
 def _products(rows: Tensor, images: Tensor) -> Tensor:
+    """Return inner products (n_episodes, n, n): the one large product, in float32, and what follows of it in float64.
+
+    Where features have most of their length in common, cosines differ in their last digits alone.
+    """
     own = rows[images.flatten(1)]
-    return own @ own.mT
+    return (own @ own.mT).double()
 
 
-def _of_shots(products: Tensor | None, episodes: Episodes, shots: int) -> Tensor:
-    """Return the products of the first labelled images of each class, and then of its queries, class by class."""
+def _order_of(episodes: Episodes, shots: int) -> Tensor:
+    """Return where the first labelled images of each class are, and then its queries, class by class."""
     _, ways, each = episodes.images.shape
     place = torch.arange(ways * each).reshape(ways, each)
-    order = torch.cat([place[:, :shots].flatten(), place[:, max(episodes.shots) :].flatten()])
-    assert products is not None
-    return products[:, order][:, :, order]
+    return torch.cat([place[:, :shots].flatten(), place[:, max(episodes.shots) :].flatten()])
 
 
 def _share_right(scores: Tensor, episodes: Episodes) -> Floats:

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 LAPLACIAN_WEIGHT, LAPLACIAN_NEIGHBOURS, LAPLACIAN_STEPS = 1.0, 3, 20
-MAP_SHARPNESS, MAP_RATE, MAP_STEPS, SINKHORN_STEPS = 10.0, 0.2, 20, 20
-_TINY = 1e-30
+MAP_SHARPNESS, MAP_RATE, MAP_STEPS, SINKHORN_STEPS = 10.0, 0.2, 20, 5
+_TINY = 1e-20
 
 
 def tell_by_laplacian(products: Tensor, ways: int, shots: int) -> Tensor:
@@ -25,7 +25,7 @@ def tell_by_laplacian(products: Tensor, ways: int, shots: int) -> Tensor:
 
     Parameters
     ----------
-    products : float tensor of shape (n_episodes, n, n)
+    products : float64 tensor of shape (n_episodes, n, n)
         Shots first, class by class, then queries.
 
     References
@@ -56,7 +56,7 @@ def tell_by_transport(products: Tensor, ways: int, shots: int) -> Tensor:
 
     Parameters
     ----------
-    products : float tensor of shape (n_episodes, n, n)
+    products : float64 tensor of shape (n_episodes, n, n)
         Of features whose entries were replaced by their signed roots; shots first, class by class, then queries.
 
     References
@@ -67,20 +67,28 @@ def tell_by_transport(products: Tensor, ways: int, shots: int) -> Tensor:
     n, labelled = products.shape[1], ways * shots
     queries = (n - labelled) // ways
     centres = class_means(len(products), ways, shots, queries).clone()
-    fixed = centres[:, :labelled] * shots
-    for _ in range(MAP_STEPS):
-        assigned = transport((-MAP_SHARPNESS * distances(products, centres)[:, labelled:]), queries)
-        whole = torch.cat([fixed, assigned], dim=1)
-        centres += MAP_RATE * (whole / whole.sum(dim=1, keepdim=True) - centres)
-    return transport(-MAP_SHARPNESS * distances(products, centres)[:, labelled:], queries)
+    fixed, kept = centres[:, :labelled] * shots, torch.ones(len(products), ways, 1, dtype=torch.float64)
+    for step in range(MAP_STEPS + 1):
+        scores = (-MAP_SHARPNESS * distances(products, centres)[:, labelled:]).mT
+        assigned, kept = transport(scores, queries, kept)
+        if step < MAP_STEPS:
+            whole = torch.cat([fixed, assigned.mT], dim=1)
+            centres += MAP_RATE * (whole / whole.sum(dim=1, keepdim=True) - centres)
+    return assigned.mT
 
 
-def transport(scores: Tensor, each: int) -> Tensor:
-    """Return assignments (n_episodes, n_queries, ways) of rows that sum to 1 and columns that sum to `each`, nearly."""
-    kernel = (scores - scores.amax(dim=2, keepdim=True)).exp().clamp_min(_TINY)
-    columns = torch.ones(len(scores), scores.shape[2], 1)
+def transport(scores: Tensor, each: int, kept: Tensor) -> tuple[Tensor, Tensor]:
+    """Return assignments (n_episodes, ways, n_queries), of which a query has 1 and a class nearly `each`.
+
+    Parameters
+    ----------
+    scores : float64 tensor of shape (n_episodes, ways, n_queries)
+    each : int
+    kept : float64 tensor of shape (n_episodes, ways, 1)
+        Factors of the classes to begin with; those that were found are returned, too.
+    """
+    kernel = (scores - scores.amax(dim=1, keepdim=True)).exp().clamp_min(_TINY)
     for _ in range(SINKHORN_STEPS):
-        rows = 1 / (kernel @ columns)
-        columns = each / (kernel.mT @ rows)
-    assigned = rows * kernel * columns.mT
-    return assigned / assigned.sum(dim=2, keepdim=True)
+        kept = each / (kernel / (kernel * kept).sum(dim=1, keepdim=True)).sum(dim=2, keepdim=True)
+    assigned = kernel * kept
+    return assigned / assigned.sum(dim=1, keepdim=True), kept
