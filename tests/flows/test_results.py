@@ -73,6 +73,7 @@ def _every_result() -> dict[str, Any]:
         "compare": headstart.compare("first", found.run),
         "demo": RunSummary(extracted, found),
         "doctor": headstart.doctor(),
+        "episodes": headstart.episodes(cache, ways=2, shots=[1], queries=3, count=20),
         "export": headstart.export(cache, "photos.npy", tap="penultimate"),
         "extract": extracted,
         "finetune": tuned,

@@ -47,11 +47,11 @@ def show_episodes(summary: "EpisodesSummary") -> None:
 def _table(rows: "list[EpisodeRow]", assuming: set[str]) -> Any:
     """Return layers × methods; an asterisk marks a method that assumes something."""
     methods = list(dict.fromkeys(row.method for row in rows))
-    table = table_of("layer", *(f"{name}*" if name in assuming else name for name in methods), "±")
+    table = table_of("", "layer", *(f"{name}*" if name in assuming else name for name in methods), "±")
     layers = list(dict.fromkeys(row.layer for row in rows))
-    for layer in layers[:_MOST_LAYERS]:
+    for place, layer in enumerate(layers[:_MOST_LAYERS], 1):
         own = {row.method: row for row in rows if row.layer == layer}
         accuracies = [f"{100 * own[name].accuracy:.1f}" for name in methods]
         widest = max(row.half_width for row in own.values())
-        table.add_row(escape(" ".join(layer)), *accuracies, f"{100 * widest:.1f}")
+        table.add_row(str(place), escape(" · ".join(layer)), *accuracies, f"{100 * widest:.1f}")
     return table
