@@ -20,6 +20,7 @@ from .flows.exploring import list_heads as list_heads
 from .flows.exploring import list_layers as list_layers
 from .flows.exploring import open as open  # noqa: A004 - like `gzip.open`
 from .flows.exploring import similar as similar
+from .flows.exploring.reduction import reduce as reduce
 from .flows.fitting import fit_targets as fit_targets
 from .flows.history import compare as compare
 from .flows.history import results as results

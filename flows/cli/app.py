@@ -21,7 +21,7 @@ from headstart.flows.cli.predict import predict
 from headstart.flows.cli.results import compare, results
 from headstart.flows.cli.showing import CommandPanels, ReadableCommand
 from headstart.flows.cli.signals import SIGNAL_STATUSES, ended_by_signals, leave_if_threads_run
-from headstart.flows.cli.transfer import episodes, rank
+from headstart.flows.cli.transfer import episodes, rank, reduce
 from headstart.flows.cli.upkeep import compact, export, verify
 from headstart.flows.errors import EXPECTED_ERRORS
 from headstart.flows.output import fail, replace_signs_that_the_terminal_lacks, show_notes, visible
@@ -109,6 +109,7 @@ _PANELS: dict[str, dict[Callable[..., None], str]] = {
     "transfer": {
         rank: "Order backbones and layers for a task, in seconds.",
         episodes: "Measure what a few labels a class tell.",
+        reduce: "Fewer dimensions, for later images too.",
     },
     "look": {
         inspect: "Show what a cache holds, and what could not be read.",

@@ -2,6 +2,7 @@
 
 few_shot  Command `episodes`.
 ranking   Command `rank`.
+reducing  Command `reduce`.
 """
 
 import lazy_loader

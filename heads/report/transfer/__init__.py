@@ -1,7 +1,8 @@
 """Pages of transfer measured: rankings.
 
-episodes_page  Page of few-shot episodes.
-rank_page      Page of a ranking of backbones and layers.
+episodes_page   Page of few-shot episodes.
+rank_page       Page of a ranking of backbones and layers.
+reduction_page  Page of a reduction.
 """
 
 import lazy_loader

@@ -6,3 +6,4 @@ from .rank_page import RankPage as RankPage
 from .rank_page import RankRow as RankRow
 from .rank_page import curves_of as curves_of
 from .rank_page import render_ranking as render_ranking
+from .reduction_page import render_reduction as render_reduction

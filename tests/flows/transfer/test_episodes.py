@@ -88,7 +88,7 @@ def test_copies_say_nothing_of_each_other(photos: Path, embed: Callable[..., Any
 
 
 def test_a_source_gives_the_base_without_the_caches_own_images(tmp_path: Path, elsewhere: Path, cache: Path) -> None:
-    with pytest.raises(JobError, match="holds no image that .* lacks; name a source with images of other classes"):
+    with pytest.raises(JobError, match=r"holds no image that .* lacks; name a source with images of other classes"):
         episodes(cache, source=cache, **SMALL)
     y = np.arange(40) % 2
     rng = np.random.default_rng(2)
@@ -115,7 +115,7 @@ def test_random_weights_are_a_control_and_are_said_where_they_are_not_beaten(
 
 def test_numbers_are_no_classes(tmp_path: Path, elsewhere: Path) -> None:
     numbers = cache_of(tmp_path, np.random.default_rng(0).normal(size=(20, 3)), [f"{n + 0.5}" for n in range(20)])
-    with pytest.raises(HeadError, match="fewer|few|images"):
+    with pytest.raises(HeadError, match=r"class"):
         episodes(numbers, **SMALL)
 
 
