@@ -73,7 +73,7 @@ def unit_rows(rows: NDArray[Any]) -> Doubles:
     """Return rows at unit length, in float64; one of zeros stays."""
     rows = np.asarray(rows, np.float64)
     lengths = np.linalg.norm(rows, axis=1, keepdims=True)
-    return np.divide(rows, lengths, out=np.zeros_like(rows), where=lengths > 0)
+    return np.asarray(np.divide(rows, lengths, out=np.zeros_like(rows), where=lengths > 0))
 
 
 def fit_reduction(X: NDArray[Any], *, size: int, whiten: bool = False) -> Reduction:
