@@ -99,6 +99,8 @@ def show_similar(summary: "SimilarSummary") -> None:
 
 def show_clusters(summary: "ClusterSummary") -> None:
     """Print what was found, 80 columns wide."""
+    from headstart.flows.exploring.clusters import name_text
+
     console = Console()
     console.print(
         f"\n[bold]{summary.images} images[/], {escape(short_name(summary.backbone))} · {escape(summary.tap)}:",
@@ -114,10 +116,29 @@ def show_clusters(summary: "ClusterSummary") -> None:
     others = [f"{row.params['k']}: {_number(row.silhouette)}" for row in summary.tried[1:4]]
     if others:
         console.print(f"k-means, next best k by silhouette: {', '.join(others)}", highlight=False)
+    for one in summary.names[:MOST_ROWS]:
+        named = escape(name_text(one))
+        console.print(f"{one.method} {one.number}, {one.images} images: {named}", highlight=False)
+    if len(summary.names) > MOST_ROWS:
+        console.print(f"and {len(summary.names) - MOST_ROWS} more names, on the page", highlight=False)
+    if summary.layers:
+        console.print(_layers(summary))
     if summary.target:
-        console.print(f"ARI and NMI: agreement with {escape(summary.target)}, which was not used", highlight=False)
+        console.print(
+            f"ARI and NMI: agreement with {escape(summary.target)}, which did not group them", highlight=False
+        )
     show_notes(summary.notes)
     show_files(summary.table, summary.page)
+
+
+def _layers(summary: "ClusterSummary") -> Any:
+    """Return a table of the layers that were chosen from."""
+    table = table_of("", "layer", "stability", "null", "beyond it")
+    for row in summary.layers[:MOST_ROWS]:
+        layer = f"{row.label} · {row.tap}"
+        place = f"{row.rank}=" if row.tied else str(row.rank)
+        table.add_row(place, escape(layer), *map(_number, (row.stability, row.null, row.gain)))
+    return table
 
 
 def _number(value: Any) -> str:

@@ -10,10 +10,11 @@ import numpy.typing as npt
 import pandas as pd
 
 from headstart.extractors.cache import as_bytes
+from headstart.flows.exploring.clusters import LayerRow, name_text
 from headstart.flows.output import nearby
 from headstart.flows.reporting import LabelFile, offer_labels
 from headstart.heads.analysis import NOISE, Clustering
-from headstart.heads.report import ClusterCard, ClusterMap, ClusterSection, render_cluster_page
+from headstart.heads.report import ClusterCard, ClusterLayer, ClusterMap, ClusterSection, render_cluster_page
 
 if TYPE_CHECKING:
     from headstart.flows.exploring.cluster_summary import ClusteringRow, ClusterSummary
@@ -56,7 +57,7 @@ def render_clusters(
     if len(shown) > _MOST_POINTS:
         shown = np.sort(np.random.default_rng(0).choice(shown, _MOST_POINTS, replace=False))
     sections = [
-        _with_cards(_section(one, found, shown), one, features, labels, show)
+        _with_cards(_section(one, found, shown), one, features, _words(summary, one, labels), show)
         for one, found in zip(chosen, summary.methods, strict=True)
     ]
     if labels is not None:
@@ -67,7 +68,13 @@ def render_clusters(
     if len(shown) < len(points):
         intro += f" of {len(shown)} of the images, which can be labelled here"
     title, on_map = f"Clusters of {summary.images} images", _on_map(summary, points, images, labels, shown, show)
-    return render_cluster_page(title, intro, summary.notes, sections, on_map)
+    layers = [_layer(row) for row in summary.layers]
+    return render_cluster_page(title, intro, summary.notes, sections, on_map, layers)
+
+
+def _layer(row: LayerRow) -> ClusterLayer:
+    values = [f"{value:.3f}" for value in (row.gain, row.stability, row.null)]
+    return ClusterLayer(name=f"{row.label} · {row.tap}", random=row.random, tied=bool(row.tied), values=values)
 
 
 def _on_map(
@@ -116,10 +123,10 @@ def _with_cards(
     section: ClusterSection,
     one: Clustering,
     features: npt.NDArray[np.float32],
-    labels: Labels | None,
+    words: Callable[[int], str],
     show: Callable[[npt.NDArray[np.intp]], Sequence[tuple[str, bytes | None]]],
 ) -> ClusterSection:
-    """Return a section with the cards of its largest clusters."""
+    """Return a section with the cards of its largest clusters, each with the words on it."""
     n_shown = min(_MOST_CLUSTERS, one.n_clusters)
     n_each = max(_FEWEST, min(_MOST_OF_A_CLUSTER, _MOST_PICTURES // max(1, n_shown)))
     members = [np.flatnonzero(one.clusters == number) for number in range(n_shown)]
@@ -129,12 +136,24 @@ def _with_cards(
         ClusterCard(
             number=number,
             n_images=len(rows),
-            most=_most(labels[0][rows], labels[1]) if labels else "",
+            most=words(number),
             pictures=[next(pictures) for _ in some],
         )
         for number, (rows, some) in enumerate(zip(members, typical, strict=True))
     ]
     return replace(section, cards=cards, n_left_out=one.n_clusters - n_shown)
+
+
+def _words(summary: "ClusterSummary", one: Clustering, labels: Labels | None) -> Callable[[int], str]:
+    """Return what gives a cluster's name, where a few labels were given to name it by, or else its commonest label."""
+    named = {row.number: name_text(row) for row in summary.names if row.method == one.method}
+
+    def words(number: int) -> str:
+        if labels is None or named:
+            return named.get(number, "")
+        return _most(labels[0][one.clusters == number], labels[1])
+
+    return words
 
 
 def _distances(features: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:

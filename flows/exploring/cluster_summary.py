@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from headstart.extractors.results import JobResult
+from headstart.flows.exploring.clusters import LayerRow, NameRow
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -40,7 +41,7 @@ class ClusteringRow:
 class ClusterSummary(
     JobResult,
     says="{images:n image} of {cache} by {backbone} ({tap})\npage {page}",
-    tables=("methods", "tried", "table"),
+    tables=("methods", "tried", "table", "layers", "names"),
 ):
     """Results of a clustering.
 
@@ -53,6 +54,10 @@ class ClusterSummary(
         Of k-means the k with the best silhouette, then HDBSCAN.
     tried : list of ClusteringRow
         Of every k, best silhouette first.
+    layers : list of LayerRow
+        Of all layers, the most stable one first; empty where one was named, or there is no other.
+    names : list of NameRow
+        Of the clusters, by a few labels; empty without ``labels``.
     target : str or None
         Label column that clusters are compared with.
     map : {"pca", "umap"}
@@ -69,6 +74,8 @@ class ClusterSummary(
     images: int
     methods: list[ClusteringRow]
     tried: list[ClusteringRow]
+    layers: list[LayerRow]
+    names: list[NameRow]
     target: str | None
     map: str
     table: str

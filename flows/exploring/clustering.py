@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Unpack
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from headstart.extractors.atomic import write_atomically
@@ -17,10 +18,11 @@ from headstart.extractors.listing import read_listing
 from headstart.flows.errors import JobError
 from headstart.flows.exploring.cluster_page import render_clusters
 from headstart.flows.exploring.cluster_summary import ClusteringRow, ClusterSummary
+from headstart.flows.exploring.clusters import LayerRow, Naming, choose_layer
 from headstart.flows.exploring.options import ClusterKeywords, ClusterOptions
 from headstart.flows.options import taken
 from headstart.flows.output import phases, run_folder
-from headstart.flows.problem import Embedded, find_covering, only_embedding
+from headstart.flows.problem import Embedded, find_covering, merge_labels, only_embedding, unite_groups
 from headstart.flows.reporting import read_thumbnails
 from headstart.heads.analysis import (
     KS,
@@ -70,14 +72,17 @@ def cluster(
     folder = EmbeddingCache(cache)
     rows = read_listing(folder).usable
     notes: list[str] = []
-    covering = find_covering(folder, rows["digest"].tolist(), _listed(options.backbone), _listed(options.key), notes)
-    embedded = only_embedding(
-        covering, options.tap, folder.path, lambda one: f"--key {one.store.key.id} --tap {one.tap}"
-    )
+    if options.labels:
+        rows = merge_labels(Path(options.labels), rows, read_listing(folder).root, notes)
     column = _choose_target(rows, options.target)
+    groups = unite_groups(rows["digest"], rows["group"])
+    embedded, layers = _choose_embedded(folder, rows, groups, options, notes)
     name = folder.path.resolve().name.removesuffix(".headstart")
     with run_folder(Path(options.out) if options.out else Path(f"{name}.clusters")) as place:
         found = _find(embedded.features, len(rows), options, notes)
+        naming = Naming(_numbered(rows[column]), groups) if options.labels and column else None
+        if naming:
+            notes.append(naming.left_out(found.chosen[0], found.features))
         summary = ClusterSummary(
             cache=str(folder.path),
             backbone=embedded.backbone,
@@ -85,6 +90,8 @@ def cluster(
             images=len(rows),
             methods=[_described(one, rows, column) for one in found.chosen],
             tried=[_described(one, rows, column) for one in found.tried],
+            layers=layers,
+            names=naming.rows(found.chosen) if naming else [],
             target=column,
             map=found.method,
             table=str(place.folder / TABLE),
@@ -92,7 +99,8 @@ def cluster(
             notes=notes,
             seconds=round(time.monotonic() - started, 3),
         )
-        _write(place.part, summary, rows, found, partial(_show, rows, read_listing(folder).root, embedded))
+        names = naming.columns(found.chosen) if naming else {}
+        _write(place.part, summary, rows, (found, names), partial(_show, rows, read_listing(folder).root, embedded))
         notes += place.finish()
     return summary
 
@@ -123,6 +131,27 @@ def _find(features: Any, n_images: int, options: ClusterOptions, notes: list[str
     if options.map == "auto" and method == "pca":
         notes.append("the map is PCA's: UMAP, which shows clusters more clearly, is not installed (headstart[umap])")
     return _Found([one for one in (tried[0], dense) if one is not None], tried, reduced, points, method)
+
+
+def _choose_embedded(
+    folder: EmbeddingCache,
+    rows: pd.DataFrame,
+    groups: npt.NDArray[np.int64],
+    options: ClusterOptions,
+    notes: list[str],
+) -> tuple[Embedded, list[LayerRow]]:
+    """Return what is clustered: the one that is named, or else the most stable one, and then all in this order."""
+    covering = find_covering(folder, rows["digest"].tolist(), _listed(options.backbone), _listed(options.key), notes)
+    left = [one for one in covering if options.tap in (None, one.tap)]
+    if len(left) < 2:
+        return only_embedding(covering, options.tap, folder.path, lambda one: one.label), []
+    return choose_layer(left, groups, notes, seed=options.seed, progress=options.progress)
+
+
+def _numbered(column: "pd.Series[Any]") -> tuple[npt.NDArray[Any], list[str]]:
+    """Return the number of each image's label, -1 for none, and the labels' names."""
+    numbers, names = pd.factorize(column, sort=True)
+    return np.asarray(numbers), [str(name) for name in names]
 
 
 def _listed(name: str | None) -> list[str] | None:
@@ -159,16 +188,16 @@ def _write(
     folder: Path,
     summary: ClusterSummary,
     rows: pd.DataFrame,
-    found: _Found,
+    given: tuple[_Found, dict[str, list[str | None]]],
     show: Callable[[Any], Sequence[tuple[str, bytes | None]]],
 ) -> None:
+    found, names = given
     chosen, points = found.chosen, found.points
-    columns = {"path": rows["path"].to_numpy()}
+    columns: dict[str, Any] = {"path": rows["path"].to_numpy()}
     if summary.target:
         columns[summary.target] = rows[summary.target].to_numpy()
-    columns |= {one.method: one.clusters for one in chosen} | {"x": points[:, 0], "y": points[:, 1]}
-    labels = pd.factorize(rows[summary.target], sort=True) if summary.target else None
+    columns |= {one.method: one.clusters for one in chosen} | names | {"x": points[:, 0], "y": points[:, 1]}
+    named = _numbered(rows[summary.target]) if summary.target else None
     write_atomically(folder / TABLE, pd.DataFrame(columns).to_csv(index=False, float_format="%.5g").encode())
-    named = None if labels is None else (np.asarray(labels[0]), [str(name) for name in labels[1]])
     page = render_clusters(summary, chosen, found.features, points, rows, named, show)
     write_atomically(folder / PAGE, page.encode())

@@ -24,8 +24,11 @@ class ClusterOptions:
         Fewest images of a cluster of HDBSCAN; by default a hundredth of all.
     target : str, optional
         Label column to compare with; by default the only one, or ``label``.
+    labels : path-like, optional
+        CSV or Parquet with ``path`` and a label column, in place of the listing's labels: a few labels, which name the
+        clusters that they tell.
     backbone, key, tap : str, optional
-        Which embeddings; needed where the cache has several.
+        Which embeddings; of several that are left, those whose clusters are the most stable.
     map : {"auto", "pca", "umap"}
         ``auto`` takes UMAP where it is installed.
     seed : int
@@ -40,7 +43,8 @@ class ClusterOptions:
         int | None, Option("Fewest images of a cluster of HDBSCAN.", unset="a hundredth", least=2)
     ] = None
     target: Annotated[str | None, Option("Label column to compare with.")] = None
-    backbone: Annotated[str | None, Option("Which backbone's embeddings.")] = None
+    labels: Annotated[str | Path | None, Option("CSV or Parquet file with a few labels, to name clusters by.")] = None
+    backbone: Annotated[str | None, Option("Which backbone's embeddings.", unset="the most stable")] = None
     key: Annotated[str | None, Option("Id of the key, where a backbone has several.")] = None
     tap: Annotated[str | None, Option("Which tap, where there are several.")] = None
     map: Annotated[Literal["auto", "pca", "umap"], Option("auto takes UMAP where it is installed.")] = "auto"
@@ -55,6 +59,7 @@ class ClusterKeywords(TypedDict, total=False):
     k: Sequence[int]
     min_cluster_size: int | None
     target: str | None
+    labels: str | Path | None
     backbone: str | None
     key: str | None
     tap: str | None

@@ -1,4 +1,5 @@
 from .cluster_page import ClusterCard as ClusterCard
+from .cluster_page import ClusterLayer as ClusterLayer
 from .cluster_page import ClusterMap as ClusterMap
 from .cluster_page import ClusterSection as ClusterSection
 from .cluster_page import render_cluster_page as render_cluster_page

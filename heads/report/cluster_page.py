@@ -80,8 +80,33 @@ class ClusterMap:
     labelling: Labelling
 
 
+@dataclass(frozen=True, kw_only=True)
+class ClusterLayer:
+    """One layer that could be clustered, and how stable its clusters are.
+
+    Attributes
+    ----------
+    name : str
+        Backbone and tap.
+    random, tied : bool
+        Whether its weights are random, and whether the first one is ahead by no more than chance.
+    values : sequence of str
+        Stability beyond features without groups; with groups; without.
+    """
+
+    name: str
+    random: bool
+    tied: bool
+    values: Sequence[str]
+
+
 def render_cluster_page(
-    title: str, intro: str, notes: Sequence[str], sections: Sequence[ClusterSection], shown: ClusterMap
+    title: str,
+    intro: str,
+    notes: Sequence[str],
+    sections: Sequence[ClusterSection],
+    shown: ClusterMap,
+    layers: Sequence[ClusterLayer] = (),
 ) -> str:
     """Render the page: HTML that loads nothing, runs one script of its own, and is the same for the same data.
 
@@ -94,6 +119,8 @@ def render_cluster_page(
         What a reader must know.
     sections : sequence of ClusterSection
     shown : ClusterMap
+    layers : sequence of ClusterLayer
+        That were chosen from, the most stable one first.
     """
     script = "\n".join(part(name) for name in ("labels.js", "map.js", "cluster.js"))
     return render(
@@ -102,6 +129,7 @@ def render_cluster_page(
         intro=intro,
         notes=notes,
         sections=[_section(one, shown.points) for one in sections],
+        layers=layers,
         details=_details(sections, shown),
         labelling=shown.labelling.details(),
         script=script,

@@ -89,6 +89,7 @@ def _every_result() -> dict[str, Any]:
         "open": headstart.open(cache),
         "predict": headstart.predict("photos.results", "new-photos"),
         "rank": headstart.rank(cache),
+        "reduce": headstart.reduce(cache, size=3),
         "results": headstart.results(),
         "run": RunSummary(extracted, found),
         "similar": headstart.similar(cache, "new-photos", k=2),

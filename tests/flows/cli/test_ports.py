@@ -115,6 +115,7 @@ QUIET = {  # commands that start no other process, and what they are typed with
     "similar": "CACHE 0",
     "next": "CACHE",
     "rank": "CACHE",
+    "reduce": "CACHE",
     "episodes": "CACHE --ways 2 --shots 1 --queries 3 --count 9",
     "predict": "RESULTS PHOTOS",
     "graft": "TAIL --out grafted.pth",
