@@ -161,7 +161,7 @@ def _score(
 
 def _page(summary: EpisodesSummary) -> EpisodesPage:
     return EpisodesPage(
-        title=f"A few images of each {summary.target}",
+        title=f"{summary.target}: what a few images of a class tell",
         intro=(
             f"{summary.episodes} episodes: {summary.ways} of {summary.classes} classes, {summary.queries} images of "
             f"each to be told, drawn from {summary.images} images of {Path(summary.cache).name}. Base: {summary.base}."
