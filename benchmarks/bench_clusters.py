@@ -115,7 +115,7 @@ def measure(images: Path, weights: Path, room: Path, seed: int) -> dict[str, Any
         "images": len(problem.y),
         "layers": layers,
         "orders": score_orders(layers),
-        "names": [name_images(cache, key, tap, each, 20) for each in (3, 10)],
+        "names": [name_images(cache, key, tap, each, 20) for each in (3, 5, 10)],
         "kept": [vars(one) for one in kept],
     }
 

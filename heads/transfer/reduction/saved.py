@@ -56,9 +56,10 @@ def read_reduction(folder: Path) -> tuple[Reduction, dict[str, str]]:
     """
     card = _read_card(folder)
     arrays = _read_arrays(folder / ARRAYS_FILE, card["sha256"])
-    if not isinstance(card.get("whiten"), bool) or not isinstance(card.get("variance"), float):
+    variance = card.get("variance")
+    if not isinstance(card.get("whiten"), bool) or not isinstance(variance, float) or not 0 <= variance <= 1 + 1e-9:
         raise ModelFileError(f"{folder / CARD_FILE}: 'whiten' or 'variance' cannot be read; {_AGAIN}")
-    reduction = Reduction(**arrays, whiten=card["whiten"], variance=card["variance"])
+    reduction = Reduction(**arrays, whiten=card["whiten"], variance=variance)
     return reduction, {str(name): str(value) for name, value in card["about"].items()}
 
 

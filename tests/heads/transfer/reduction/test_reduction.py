@@ -10,7 +10,7 @@ from sklearn.decomposition import PCA
 from sklearn.preprocessing import normalize
 
 from headstart.heads.errors import DataError, ModelFileError
-from headstart.heads.transfer.reduction import fit_reduction, measure_kept, read_reduction, saved_reduction
+from headstart.heads.transfer.reduction import fit_reduction, measure_kept, read_reduction, saved, saved_reduction
 
 RNG = np.random.default_rng(0)
 X = (RNG.normal(size=(60, 4)) @ RNG.normal(size=(4, 20)) + 0.1 * RNG.normal(size=(60, 20)) + 1).astype(np.float32)
@@ -83,6 +83,7 @@ def test_what_is_no_reduction_is_refused_with_what_to_do(tmp_path: Path) -> None
         ({"format": 9}, "format 9, expected 1"),
         ({"sha256": 3}, "'sha256' or 'about' cannot be read"),
         ({"whiten": "no"}, "'whiten' or 'variance' cannot be read"),
+        ({"variance": float("nan")}, "'whiten' or 'variance' cannot be read"),
         ({"sha256": "0" * 64}, "damaged"),
     ):
         write(**changed)
@@ -103,4 +104,13 @@ def test_what_is_no_reduction_is_refused_with_what_to_do(tmp_path: Path) -> None
         for name, content in saved_reduction(broken, {}).items():
             (tmp_path / name).write_bytes(content)
         with pytest.raises(ModelFileError, match="run 'headstart reduce' on its cache again"):
+            read_reduction(tmp_path)
+
+
+def test_files_that_are_too_large_are_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, content in saved_reduction(fit_reduction(X, size=3), {}).items():
+        (tmp_path / name).write_bytes(content)
+    for limit in ("LARGEST_ARRAYS", "LARGEST_CARD"):
+        monkeypatch.setattr(saved, limit, 10)
+        with pytest.raises(ModelFileError, match="expected at most 10; not read"):
             read_reduction(tmp_path)
