@@ -87,10 +87,10 @@ def name_images(cache: Path, key: str, tap: str, each: int, draws: int) -> dict[
         labels[own] = problem.y[own]
         rest = np.flatnonzero(labels < 0)
         names = [one.name for one in name_clusters(clusters, labels, problem.groups, problem.class_names)]
-        told = np.array([-1 if names[c] is None else int(numbers[names[c]]) for c in clusters])[rest]
-        totals["named"].append(float((told >= 0).mean()))
+        given = np.array([-1 if names[c] is None else int(numbers[names[c]]) for c in clusters])[rest]
+        totals["named"].append(float((given >= 0).mean()))
         totals["right of named"].append(
-            float((told == problem.y[rest])[told >= 0].mean()) if (told >= 0).any() else 0.0
+            float((given == problem.y[rest])[given >= 0].mean()) if (given >= 0).any() else 0.0
         )
         for head, params in (("knn", {"n_neighbors": 1}), ("centroid", {})):
             fitted = find_head(head).make(params, 0).fit(X[own], problem.y[own])
