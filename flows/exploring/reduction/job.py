@@ -15,8 +15,7 @@ from headstart.extractors.cache import EmbeddingCache, number_digests
 from headstart.extractors.images import label_columns
 from headstart.extractors.listing import UsableListing, read_usable
 from headstart.flows.errors import JobError
-from headstart.flows.exploring.asked import Search
-from headstart.flows.exploring.options import SimilarOptions
+from headstart.flows.exploring import Search, SimilarOptions
 from headstart.flows.exploring.reduction.options import ReduceKeywords, ReduceOptions
 from headstart.flows.exploring.reduction.summary import ReduceSummary
 from headstart.flows.options import taken
