@@ -17,13 +17,16 @@ import numpy as np
 from bench_rank import embed, write_digits
 from scipy.stats import kendalltau
 
+FEW = (2, 5, 10, 20)
+"""Clusters, of which a layer has the best silhouette."""
+
 
 def layers_of(cache: Path, seed: int) -> list[dict[str, Any]]:
     """Return stability, silhouette and agreement with the labels of each layer."""
     from headstart.extractors.cache import EmbeddingCache
     from headstart.flows.exploring.clusters import choose_layer
     from headstart.flows.problem import pose_problem
-    from headstart.heads.analysis import KS, agreement, cluster_by_kmeans, reduce_features
+    from headstart.heads.analysis import agreement, cluster_by_kmeans, reduce_features
 
     problem = pose_problem(EmbeddingCache(cache))
     _, ranked = choose_layer(problem.embedded, problem.groups, [], seed=seed, progress=False)
@@ -32,7 +35,7 @@ def layers_of(cache: Path, seed: int) -> list[dict[str, Any]]:
         X = np.asarray(problem.find(row.key, row.tap).features.take(np.arange(len(problem.y))), np.float32)
         reduced = reduce_features(X, len(X), seed=seed)
         (true,) = cluster_by_kmeans(reduced, [n_classes], seed)
-        best = cluster_by_kmeans(reduced, KS, seed)[0]
+        best = cluster_by_kmeans(reduced, FEW, seed)[0]
         found.append(
             {
                 "layer": f"{row.label} · {row.tap}",
@@ -84,10 +87,10 @@ def name_images(cache: Path, key: str, tap: str, each: int, draws: int) -> dict[
         labels[own] = problem.y[own]
         rest = np.flatnonzero(labels < 0)
         names = [one.name for one in name_clusters(clusters, labels, problem.groups, problem.class_names)]
-        told = np.array([-1 if names[c] is None else int(numbers[names[c]]) for c in clusters])[rest]
-        totals["named"].append(float((told >= 0).mean()))
+        given = np.array([-1 if names[c] is None else int(numbers[names[c]]) for c in clusters])[rest]
+        totals["named"].append(float((given >= 0).mean()))
         totals["right of named"].append(
-            float((told == problem.y[rest])[told >= 0].mean()) if (told >= 0).any() else 0.0
+            float((given == problem.y[rest])[given >= 0].mean()) if (given >= 0).any() else 0.0
         )
         for head, params in (("knn", {"n_neighbors": 1}), ("centroid", {})):
             fitted = find_head(head).make(params, 0).fit(X[own], problem.y[own])

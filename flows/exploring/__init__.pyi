@@ -1,3 +1,4 @@
+from .asked import Search as Search
 from .catalogue import HeadRow as HeadRow
 from .catalogue import find_by_task as find_by_task
 from .catalogue import list_backbones as list_backbones

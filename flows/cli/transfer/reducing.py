@@ -42,8 +42,8 @@ def show_reduction(summary: "ReduceSummary") -> None:
     if summary.kept:
         table = table_of("of images held back", "ten nearest kept", "nearest tells the label")
         for one in summary.kept:
-            told = "" if one.told is None else f"{100 * one.told:.1f}"
-            table.add_row(one.way, f"{100 * one.neighbours:.1f} ± {100 * one.half_width:.1f}", told)
+            right = "" if one.right is None else f"{100 * one.right:.1f}"
+            table.add_row(one.way, f"{100 * one.neighbours:.1f} ± {100 * one.half_width:.1f}", right)
         console.print(table)
     show_notes([*summary.unreadable, *summary.notes])
     cache, by = escape(nearby(summary.cache)), escape(nearby(str(as_latest(summary.table).parent)))

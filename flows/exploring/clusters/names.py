@@ -66,12 +66,12 @@ class Naming:
 
     def left_out(self, one: Clustering, features: npt.NDArray[np.float32]) -> str:
         """Return how far names tell labels that are left out, beside the nearest labelled image."""
-        told: Told = tell_left_out(one.clusters, self._labels, self._groups, features)
+        left: Told = tell_left_out(one.clusters, self._labels, self._groups, features)
         found = (
-            f"left out one by one, {told.by_cluster} of {told.labelled} labels are told by the others of their cluster "
-            f"({one.method}), {told.by_nearest} by the nearest labelled image"
+            f"left out one by one, {left.by_cluster} of {left.labelled} labels are told by the others of their cluster "
+            f"({one.method}), {left.by_nearest} by the nearest labelled image"
         )
-        if told.by_cluster < told.by_nearest:
+        if left.by_cluster < left.by_nearest:
             found += ": naming clusters does not beat that here, and 'headstart fit --labels' may serve better"
         return found
 

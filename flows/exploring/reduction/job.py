@@ -15,8 +15,7 @@ from headstart.extractors.cache import EmbeddingCache, number_digests
 from headstart.extractors.images import label_columns
 from headstart.extractors.listing import UsableListing, read_usable
 from headstart.flows.errors import JobError
-from headstart.flows.exploring.asked import Search
-from headstart.flows.exploring.options import SimilarOptions
+from headstart.flows.exploring import Search, SimilarOptions
 from headstart.flows.exploring.reduction.options import ReduceKeywords, ReduceOptions
 from headstart.flows.exploring.reduction.summary import ReduceSummary
 from headstart.flows.options import taken
@@ -83,8 +82,7 @@ def reduce(
     listing, notes = read_usable(folder), list[str]()
     earlier = read_reduction(Path(options.by)) if options.by else None
     embedded = _choose(folder, listing, options, earlier[1] if earlier else {}, notes)
-    name = folder.path.resolve().name.removesuffix(".headstart")
-    place_of = Path(options.out) if options.out else Path(f"{name}.reduced")
+    place_of = Path(options.out or f"{folder.path.resolve().name.removesuffix('.headstart')}.reduced")
     if options.by and place_of.resolve() == Path(options.by).resolve():
         raise JobError(f"{place_of}: holds the transform that is asked for; name another folder with --out")
     with phases("fitting", show=options.progress) as begin, run_folder(place_of) as place:
@@ -172,7 +170,7 @@ def _say(kept: Sequence[Kept]) -> list[str]:
     found = []
     if pca.neighbours - pca.half_width <= drawn.neighbours + drawn.half_width:
         found.append("principal components keep no more neighbours here than a random projection does")
-    if white.told is not None and pca.told is not None and white.told < pca.told:
+    if white.right is not None and pca.right is not None and white.right < pca.right:
         found.append("whitened, neighbours tell fewer labels than as they are (--whiten costs here)")
     return found
 

@@ -64,16 +64,8 @@ def episodes(
     options = taken("episodes", options or EpisodesOptions(), named)
     opened = EmbeddingCache(cache)
     problem, rows, notes = _pose(opened, options)
-    y, groups = problem.y[rows], problem.groups[rows]
-    drawn = draw_episodes(
-        y,
-        groups,
-        ways=options.ways,
-        shots=options.shots,
-        queries=options.queries,
-        count=options.count,
-        seed=options.seed,
-    )
+    y = problem.y[rows]
+    drawn = _draw(y, problem.groups[rows], options)
     bases = base_means(Path(options.source), problem, notes) if options.source else [None] * len(problem.embedded)
     base = _say_base(len(np.unique(y)) - options.ways, options, notes)
     found = in_order(_score(problem, rows, drawn, bases, options))
@@ -131,6 +123,18 @@ def _pose(opened: EmbeddingCache, options: EpisodesOptions) -> tuple[Problem, np
     if gone := problem.understood.left_out:
         notes.append(f"{len(gone)} classes of too few images are left out: {', '.join(sorted(gone)[:5])}")
     return problem, rows[kept], notes
+
+
+def _draw(y: npt.NDArray[Any], groups: npt.NDArray[Any], options: EpisodesOptions) -> Episodes:
+    return draw_episodes(
+        y,
+        groups,
+        ways=options.ways,
+        shots=options.shots,
+        queries=options.queries,
+        count=options.count,
+        seed=options.seed,
+    )
 
 
 def _say_base(n_others: int, options: EpisodesOptions, notes: list[str]) -> str:

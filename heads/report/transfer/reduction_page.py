@@ -12,7 +12,7 @@ def render_reduction(title: str, intro: str, kept: Sequence[Kept], notes: Sequen
         {
             "way": one.way,
             "neighbours": f"{100 * one.neighbours:.1f} ± {100 * one.half_width:.1f}",
-            "told": ABSENT if one.told is None else f"{100 * one.told:.1f}",
+            "right": ABSENT if one.right is None else f"{100 * one.right:.1f}",
         }
         for one in kept
     ]

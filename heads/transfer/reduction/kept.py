@@ -29,14 +29,14 @@ class Kept:
         Share of the ten nearest images by all features that stay among the ten nearest.
     half_width : float
         1.96 standard errors of that over the images asked about.
-    told : float or None
+    right : float or None
         Share of labelled images whose nearest labelled neighbour is of their class; None without labels.
     """
 
     way: str
     neighbours: float
     half_width: float
-    told: float | None
+    right: float | None
 
 
 def measure_kept(
@@ -82,8 +82,8 @@ def measure_kept(
     for way, own in near.items():
         shares = (own[:, :, None] == true[:, None, :]).any(axis=2).mean(axis=1)
         width = float(1.96 * shares.std(ddof=1) / np.sqrt(len(shares)))
-        told = None if labels is None else _told(ways[way], asked, known, labels)
-        found.append(Kept(way=way, neighbours=float(shares.mean()), half_width=width, told=told))
+        right = None if labels is None else _share_right(ways[way], asked, known, labels)
+        found.append(Kept(way=way, neighbours=float(shares.mean()), half_width=width, right=right))
     return found
 
 
@@ -93,7 +93,9 @@ def _nearest(asked: NDArray[Any], known: NDArray[Any], k: int = NEIGHBOURS) -> N
     return np.asarray(np.argpartition(squared, min(k, squared.shape[1]) - 1, axis=1)[:, :k])
 
 
-def _told(rows: NDArray[Any], asked: NDArray[np.intp], known: NDArray[np.intp], labels: NDArray[Any]) -> float | None:
+def _share_right(
+    rows: NDArray[Any], asked: NDArray[np.intp], known: NDArray[np.intp], labels: NDArray[Any]
+) -> float | None:
     asked, known = asked[labels[asked] >= 0], known[labels[known] >= 0]
     if not len(asked) or not len(known):
         return None

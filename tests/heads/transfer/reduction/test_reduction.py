@@ -52,7 +52,7 @@ def test_components_keep_more_neighbours_than_a_random_projection() -> None:
     found = {one.way: one for one in measure_kept(X, np.arange(60), np.arange(60) % 2, size=4)}
     assert found["all features"].neighbours == 1.0
     assert found["pca"].neighbours > found["random projection"].neighbours + 0.1
-    assert all(0 <= one.told <= 1 for one in found.values() if one.told is not None)
+    assert all(0 <= one.right <= 1 for one in found.values() if one.right is not None)
     assert measure_kept(X[:8], np.arange(8), None, size=2) == []
 
 
