@@ -70,3 +70,18 @@ def test_the_page_names_every_function_and_table() -> None:
             (row,) = [line for line in rows if f"`{name}`" in line.split("|")[1]]
             drawings = [one for one in dir(kind) if one.startswith("plot_")]
             assert [one for one in (*kind._tables[1:], *drawings) if f"`{one}`" not in row] == [], name
+
+
+def test_every_cell_of_the_courses_table_names_a_command_its_section_and_a_figure() -> None:
+    page = (ROOT / "docs" / "transfer.md").read_text()
+    titles = re.findall(r"^#+ (.*)$", page, re.MULTILINE)
+    known = {"#" + re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
+    rows = [line.split("|") for line in page.partition("\n## ")[0].splitlines() if line.startswith("| ")]
+    cells = [cell for row in rows[1:] for cell in row[3:5]]
+    assert len(cells) == 2 * 8
+    for cell in cells:
+        links = re.findall(r"\[`(\w+)`\]\(([^)]*)\)", cell)
+        assert links, cell
+        assert {command for command, _ in links} <= set(COMMANDS), cell
+        assert [place for _, place in links if place not in known and not (ROOT / "docs" / place).is_file()] == [], cell
+        assert re.search(r"\d\d", cell), cell
