@@ -60,7 +60,7 @@ class MultitaskOptions:
     key: Annotated[str | None, Option("Id of the key, where a backbone has several.")] = None
     tap: Annotated[str | None, Option("Which tap, where there are several.")] = None
     hidden: Annotated[Sequence[int], Option("Widths of the shared layers.", unset="128")] = (128,)
-    dropout: Annotated[float, Option("Of what the last shared layer says.", below=1)] = 0.5
+    dropout: Annotated[float, Option("Of what the last shared layer says.", least=0, below=1)] = 0.5
     learning_rate: Annotated[float, Option("Of Adam.", above=0)] = 0.001
     max_epochs: Annotated[int | None, Option("Most epochs.", unset="50, and more of few images", least=1)] = None
     weighting: Annotated[Weighting, Option("What weighs alike in the loss.")] = "label"

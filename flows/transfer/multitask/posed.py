@@ -70,6 +70,8 @@ def pose_columns(cache: EmbeddingCache, options: MultitaskOptions) -> Posed:
         keys=None if options.key is None else [options.key],
     )
     _refuse_names(labelled, options, cache.path)
+    if not options.hidden or min(options.hidden) < 1:
+        raise JobError(f"hidden is {list(options.hidden)}, expected one width or more, each at least 1: --hidden 128")
     embedded = only_embedding(
         labelled.embedded, options.tap, cache.path, lambda one: f"--key {one.store.key.id} --tap {one.tap}"
     )
@@ -105,15 +107,21 @@ def _column_of(labelled: Labelled, name: str, options: MultitaskOptions, notes: 
     stated = (
         "classify" if name in as_list(options.classify) else "regress" if name in as_list(options.regress) else None
     )
-    target = encode_target(labelled.rows[name][has_label], name, stated)
-    for task in ("classify", "regress"):  # here each column has its own option
-        target.notes[:] = [note.replace(f"--task {task}", f"--{task} {name}") for note in target.notes]
-    notes += target.notes
+    try:
+        target = encode_target(labelled.rows[name][has_label], name, stated)
+    except JobError as error:
+        raise JobError(_with_own_option(str(error), name)) from error
+    notes += [_with_own_option(note, name) for note in target.notes]
     metrics = METRICS_OF[target.task]
     y = np.full(len(has_label), np.nan)
     y[has_label] = target.y
     metric = options.metric if options.metric and options.metric in metrics else next(iter(metrics))
     return Column(name=name, class_names=target.class_names, y=y, metric=metric)
+
+
+def _with_own_option(text: str, name: str) -> str:
+    """Write the options by which a column's task is stated here, where each has its own."""
+    return text.replace("--task classify", f"--classify {name}").replace("--task regress", f"--regress {name}")
 
 
 def _split(

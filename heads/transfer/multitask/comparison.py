@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 
+from headstart.heads.errors import DataError
+from headstart.heads.neural import TorchMLPClassifier
 from headstart.heads.scoring import Difference, Predictions, Score, compare_paired, holm, score_predictions
 from headstart.heads.transfer.multitask.columns import Column, Doubles, Rows
 from headstart.heads.transfer.multitask.estimator import History, SharedColumns
@@ -118,10 +120,11 @@ def compare_columns(
     Raises
     ------
     DataError
-        A column has too few labels, or training diverged.
+        A column has too few labels, a parameter of the training is out of its range, or training diverged.
     """
     for column in columns:
         column.refuse_unusable(images.train, images.test)
+    _refuse_training(training or {})
     scaler = StandardScaler().fit(np.asarray(X[images.train], dtype=np.float32))
     features = np.asarray(scaler.transform(np.asarray(X, dtype=np.float32)), dtype=np.float32)
     how: dict[str, Any] = {"seeds": seeds, "weighting": weighting, "training": dict(training or {})}
@@ -141,6 +144,13 @@ def compare_columns(
         for one, (p_adjusted, verdict), p in zip(sides, verdicts, p_linear, strict=True)
     ]
     return Shared(model=Pipeline([("standardscaler", scaler), ("sharedcolumns", shared)]), columns=compared)
+
+
+def _refuse_training(training: Mapping[str, Any]) -> None:
+    try:
+        TorchMLPClassifier(**training).recipe()
+    except ValueError as error:
+        raise DataError(f"{error}; choose another value") from error
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -182,8 +182,10 @@ def test_the_command_prints_a_line_a_column_or_json(capsys: pytest.CaptureFixtur
         ({"target": ["colour", "shape"]}, "no label column 'shape'; there are colour, age, kind"),
         ({"regress": "shape"}, "no label column 'shape' is meant here; there are colour, age, kind"),
         ({"regress": "kind", "classify": ["kind"]}, "kind: is to name classes and to be a number"),
-        ({"regress": "colour"}, "target 'colour' holds text"),
+        ({"regress": "colour"}, "target 'colour' holds text, such as 'red'; --regress colour wants numbers"),
         ({"tap": "layer9"}, "no tap 'layer9'"),
+        ({"hidden": [8, 0]}, r"hidden is \[8, 0\], expected one width or more"),
+        ({"hidden": []}, r"hidden is \[\], expected one width or more"),
     ],
 )
 def test_what_cannot_be_asked_is_told_in_one_line(options: dict[str, Any], message: str) -> None:
@@ -207,6 +209,11 @@ def test_a_column_that_cannot_be_learned_or_scored_is_told(values: list[str | No
     table.to_csv("flat.csv", index=False)
     with pytest.raises((JobError, DataError), match=message):
         multitask("images.headstart", labels="flat.csv", target=["kind", "flat"], **QUICK)
+
+
+def test_a_training_out_of_its_range_is_told() -> None:
+    with pytest.raises(DataError, match=r"dropout is 1\.5, expected at least 0 and below 1; choose another value"):
+        multitask("images.headstart", labels="labels.csv", dropout=1.5)
 
 
 def test_a_class_without_training_images_is_noted() -> None:
