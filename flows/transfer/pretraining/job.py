@@ -70,8 +70,10 @@ def pretrain(
     options = taken("pretrain", options or PretrainOptions(), named)
     encoder, device = _checked(images, options)
     found = list_images(images, limit=options.limit, layout=options.layout)
-    path = Path(options.cache or default_cache(images))
-    results = Path(options.out or f"{path.resolve().name.removesuffix('.headstart')}.{options.task}")
+    name = default_cache(images).stem
+    # A cache of its own: controls would stand in the way of whoever has one backbone in that of the images.
+    path = Path(options.cache or f"{name}-pretrained.headstart")
+    results = Path(options.out or f"{name}.{options.task}")
     settings = Settings(workers=options.workers, image_size=options.image_size)
     with cache_at(path) as cache, run_folder(results) as place:
         listing, notes = list_into(cache, found, workers=settings.n_workers, progress=options.progress)

@@ -39,7 +39,7 @@ class PretrainOptions:
     tap : sequence of str, optional
         Layers that are compared; by default the penultimate features, and the blocks of ``small_cnn``.
     cache : path-like, optional
-        Takes the listing and the embeddings of the comparison; by default ``NAME.headstart``.
+        Takes the listing and the embeddings of the comparison; by default ``NAME-pretrained.headstart``.
     device, workers
         Where the network computes; decoding threads.
     out : path-like, optional
@@ -71,7 +71,9 @@ class PretrainOptions:
     tap: Annotated[Sequence[str] | None, Option("Layers that are compared.", unset="the last; blocks of small_cnn")] = (
         None
     )
-    cache: Annotated[str | Path | None, Option("Cache folder.", unset="NAME.headstart")] = None
+    cache: Annotated[
+        str | Path | None, Option("Cache folder of the comparison.", unset="NAME-pretrained.headstart")
+    ] = None
     device: Device = "auto"
     workers: Workers = None
     out: Annotated[str | Path | None, Option("Folder for encoder, curve and page.", unset="NAME.TASK")] = None
