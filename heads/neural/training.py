@@ -162,17 +162,10 @@ def train_rows(
     for epoch in range(1, math.ceil(recipe.max_epochs * stretch) + 1):
         batches = shuffled_batches(fit_rows, recipe, order_generator)
         loss = _train_epoch(layers, optimizer, X, y, batches, recipe.dropout, dropout_generator, objective)
-        if not np.isfinite(loss):
-            raise DataError(
-                f"training diverged in epoch {epoch}: the loss is {loss}; standardise the features or lower "
-                "learning_rate"
-            )
+        _refuse_divergence(loss, epoch)
         if scheduler is not None:
             scheduler.step()
-        measured: dict[str, float | None] = {"val_loss": None, "val_accuracy": None}
-        if len(val_rows):
-            with torch.no_grad():
-                measured = objective.measure(forward(layers, X_val), y_val)
+        measured = _measure(layers, X_val, y_val, objective)
         history.append({"epoch": epoch, "loss": loss, **measured})
         val_loss = measured["val_loss"]
         if val_loss is None or val_loss < best_loss:
@@ -182,6 +175,21 @@ def train_rows(
             break
     coefs, intercepts = ([array.cpu().numpy() for array in arrays] for arrays in zip(*best, strict=True))
     return Training(coefs=coefs, intercepts=intercepts, history=history, best_epoch=best_epoch)
+
+
+def _refuse_divergence(loss: float, epoch: int) -> None:
+    if not np.isfinite(loss):
+        raise DataError(
+            f"training diverged in epoch {epoch}: the loss is {loss}; standardise the features or lower learning_rate"
+        )
+
+
+def _measure(layers: Sequence[Layer], X: Tensor, y: Tensor, objective: Objective) -> dict[str, float | None]:
+    """Return the validation's loss and accuracy, None without images."""
+    if not len(X):
+        return {"val_loss": None, "val_accuracy": None}
+    with torch.no_grad():
+        return objective.measure(forward(layers, X), y)
 
 
 def hold_out(

@@ -73,11 +73,7 @@ def reduce(
     """
     started = time.monotonic()
     options = taken("reduce", options or ReduceOptions(), named)
-    given = isinstance(images, int) or not isinstance(images, Sequence) or len(images) > 0
-    if given and not options.by:
-        raise JobError(
-            "images go through a transform that is there; name its folder with --by, or fit one without images"
-        )
+    given = _are_given(images, options)
     folder = EmbeddingCache(cache)
     listing, notes = read_usable(folder), list[str]()
     earlier = read_reduction(Path(options.by)) if options.by else None
@@ -117,6 +113,16 @@ class _Fitted(NamedTuple):
     reduction: Reduction
     fitted_on: int
     kept: list[Kept]
+
+
+def _are_given(images: Any, options: ReduceOptions) -> bool:
+    """Tell whether images are named, an empty list being none; they need a transform to go through."""
+    given = isinstance(images, int) or not isinstance(images, Sequence) or len(images) > 0
+    if given and not options.by:
+        raise JobError(
+            "images go through a transform that is there; name its folder with --by, or fit one without images"
+        )
+    return given
 
 
 def _choose(

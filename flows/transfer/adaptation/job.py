@@ -77,19 +77,16 @@ def adapt(
     """
     started = time.monotonic()
     options = taken("adapt", options or AdaptOptions(), named)
-    asked = None if options.method is None else as_list(options.method)
-    methods, notes = methods_asked(asked)
+    methods, notes = methods_asked(asked := None if options.method is None else as_list(options.method))
     sides = find_sides(Path(source), None if onto is None else Path(onto), options)
     domains, everything, more = _domains(sides, options)
-    name = Path(sides.target.name).name
-    with run_folder(Path(options.out) if options.out else Path(f"{name}.adapted")) as place:
+    with run_folder(Path(options.out or f"{Path(sides.target.name).name}.adapted")) as place:
         before = tell_apart(domains.source, domains.target, domains.groups, seed=options.seed)
         weights = importance_weights(before.probability, len(domains.source))
         chosen = _adapt(methods, domains, weights, sides.class_names, options)
         saved = _best(chosen, asked)
         scores = {key: _asked(one, everything, domains.n_classes) for key, one in chosen.items()}
-        answers = {key: one.argmax(axis=1) for key, one in scores.items()}
-        judged = judge(answers, sides.truth, sides.groups[len(sides.y) :], options.seed)
+        judged = judge(_answers(scores), sides.truth, sides.groups[len(sides.y) :], options.seed)
         summary = AdaptSummary(
             source=sides.source.name,
             target=sides.target.name,
@@ -114,8 +111,12 @@ def adapt(
             seconds=round(time.monotonic() - started, 3),
         )
         maps = draw_maps(domains, chosen[saved], options.seed)
-        write_files(place, summary, sides, chosen[saved], answers, scores[saved], maps)
+        write_files(place, summary, sides, chosen[saved], _answers(scores), scores[saved], maps)
         return replace(summary, notes=[*summary.notes, *place.finish()])
+
+
+def _answers(scores: Mapping[str, npt.NDArray[np.float64]]) -> dict[str, npt.NDArray[np.intp]]:
+    return {key: one.argmax(axis=1) for key, one in scores.items()}
 
 
 def _domains(sides: Sides, options: AdaptOptions) -> tuple[Domains, _Floats, list[str]]:

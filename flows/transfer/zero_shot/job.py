@@ -64,16 +64,8 @@ def zeroshot(
     (['cat', 'dog', 'owl'], 0, 36)
     """
     started = time.monotonic()
-    options = _listed(taken("zeroshot", options or ZeroShotOptions(), named))
-    if options.classes is None:
-        raise JobError("no classes are given; --classes FILE.csv has a row for each, its name and its numbers")
-    opened, classes = EmbeddingCache(cache), read_classes(options.classes)
-    if options.prompt:
-        options = replace(options, method=options.method or (TEXTS,))
-    elif not classes.vectors.shape[1]:
-        raise JobError(
-            f"{classes.where}: holds names alone; add columns of numbers, or texts by --prompt 'a photo of a {{}}'"
-        )
+    classes, options = _described(_listed(taken("zeroshot", options or ZeroShotOptions(), named)))
+    opened = EmbeddingCache(cache)
     images = sort_images(opened, classes, options)
     if options.prompt:
         classes, images = with_prompts(classes, images, options)
@@ -112,6 +104,20 @@ def zeroshot(
         _write(place, summary, best, names)
         write_predictions(predicted, place.part / PREDICTIONS)
         return replace(summary, notes=[*summary.notes, *place.finish()])
+
+
+def _described(options: ZeroShotOptions) -> tuple[ClassVectors, ZeroShotOptions]:
+    """Return the classes as their file has them; with prompts, texts are the method unless another is named."""
+    if options.classes is None:
+        raise JobError("no classes are given; --classes FILE.csv has a row for each, its name and its numbers")
+    classes = read_classes(options.classes)
+    if options.prompt:
+        return classes, replace(options, method=options.method or (TEXTS,))
+    if not classes.vectors.shape[1]:
+        raise JobError(
+            f"{classes.where}: holds names alone; add columns of numbers, or texts by --prompt 'a photo of a {{}}'"
+        )
+    return classes, options
 
 
 def _listed(options: ZeroShotOptions) -> ZeroShotOptions:
