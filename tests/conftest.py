@@ -17,7 +17,7 @@ CLASSES = ("cat", "dog", "owl")
 ORDER = (
     (
         "tests/flows/orchestration/",
-        "tests/test_benchmarks.py",
+        "tests/test_benchmarks",
         "tests/flows/serving/",
         "tests/flows/test_demo.py",
         "tests/flows/extraction/test_cluster_faults.py",

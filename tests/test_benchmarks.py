@@ -1,17 +1,14 @@
 """The benchmarks run, at a tiny size, and report what the README quotes."""
 
-import importlib.util
-import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pytest
+from support.benchmarks import load, report
 from support.forked import run_forked
 from support.report_browser import CHROMIUM
 from support.report_example import report_data
@@ -19,24 +16,6 @@ from support.report_example import report_data
 from headstart.heads.report.page import render_report
 
 SIDES = {"tutorial", "extract", "model", "decode"}
-
-
-def load(name: str) -> ModuleType:
-    path = Path(__file__).parent.parent / "benchmarks" / f"{name}.py"
-    if str(path.parent) not in sys.path:  # where a script looks for its neighbours
-        sys.path.append(str(path.parent))
-    spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def report(name: str, capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, Any]:
-    """Run a benchmark's command and return what it printed."""
-    load(name).main([*arguments, "--json"])
-    return dict(json.loads(capsys.readouterr().out))
 
 
 @pytest.fixture
@@ -250,64 +229,3 @@ def test_the_benchmark_of_imbalance_scores_every_way_on_the_same_draws() -> None
     assert table["costs"]["cost"]["median"] < table["plain"]["cost"]["median"]
     assert table["threshold"]["average_precision"] == table["plain"]["average_precision"]
     assert bench.drawn(y == 1, 0, 400).sum() == 80 + 7
-
-
-def test_the_benchmark_of_rankings_holds_every_order_against_the_sweeps(
-    real_data: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    bench = load("bench_rank")
-    monkeypatch.setattr(bench, "ENCODERS", {"squeezenet1_0": bench.ENCODERS["squeezenet1_0"]})
-    found = bench.main(["--weights", str(real_data / "weights"), "--digits", "120", "--json"])["digits"]
-    assert (found["layers"], found["encoders"], found["images"]) == (4, ["squeezenet1_0"], 96)
-    assert "static, by published accuracy" in found["orders"]
-    assert all(-1 <= one["tau"] <= 1 and 0 <= one["lost"] < 1 for one in found["orders"].values())
-    assert found["best"] > 0.5
-
-
-def test_the_benchmark_of_classes_without_images_holds_the_model_against_its_rivals() -> None:
-    bench = load("bench_zeroshot")
-    words = "--backbone pixels --weights default --digits 0 --shapes 6 --rounds 2 --json"
-    found = bench.main(words.split())["shapes"]
-    assert found["rounds"] == 2
-    assert found["means"]["chance: zero_shot"] == (0.1667, 0.0)
-    calibrated = ("chosen: harmonic", "without calibration: harmonic")
-    assert {*calibrated, "shuffled class vectors: zero_shot"} <= set(found["means"])
-    assert found["means"]["nearest seen class: unseen"] == (0.0, 0.0)
-    assert all(0 <= times <= 2 for times in found["beaten"].values())
-
-
-def test_the_benchmark_of_adaptation_sets_each_method_beside_its_control(capsys: pytest.CaptureFixture[str]) -> None:
-    found = report("bench_adapt", capsys, "--digits", "200", "--method", "standardise", "weights")["digits → dim"]
-    assert (found["n_source"], found["n_target"], found["features"]) == (200, 200, "8 × 8 pixels")
-    methods = found["methods"]
-    assert list(methods) == ["source", "standardise", "weights"]
-    low, high = methods["standardise"]["difference"][1:]
-    assert 0.3 < low < high, "dimmed digits are told where their own mean and deviation are taken"
-    assert methods["standardise"]["apart"] < found["apart"] == methods["source"]["apart"]
-    assert methods["weights"]["counts_as"] < 200
-
-
-def test_the_benchmark_of_pretraining_holds_encoders_against_their_controls(capsys: pytest.CaptureFixture[str]) -> None:
-    words = ("--images", "240", "--epochs", "1", "--seeds", "1", "--tasks", "denoise", "--draws", "2")
-    found = report("bench_pretrain", capsys, *words)["digits"]["denoise"]
-    assert found["loss"] > 0
-    assert found["accuracy"]["raw pixels raw pixels"] > 0.5
-    value, low, high = found["over random"]["penultimate"]
-    assert low < value < high
-    assert found["beats random weights"] == (low > 0)
-
-
-def test_the_benchmark_of_guides_has_all_controls_and_the_cost_of_a_step(
-    embed: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    bench = load("bench_guide")
-    cache = embed(tap=["features.7:map"]).cache
-    given = {"cache": cache, "source": cache, "clusters": 3, "from_layer": "features.8", "steps": 2}
-    monkeypatch.setattr(bench, "digits_from_pixels", lambda _: given)
-    few = "--bodies encoder --draws 2 --scouts 1 --shots 1 --temperatures room warm --steps 4 --json"
-    found = bench.main(few.split())
-    (by_temperature,) = found["sets"].values()
-    assert list(by_temperature) == ["room", "warm"]
-    assert [test["control"] for test in by_temperature["warm"]["tests"]] == ["unguided", "shuffled", "constant"]
-    assert by_temperature["room"]["mean_share"] < by_temperature["warm"]["mean_share"]
-    assert all(cost["ratio"] > 0 for cost in found["steps"].values())

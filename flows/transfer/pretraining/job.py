@@ -4,7 +4,7 @@ import shlex
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Unpack
+from typing import NamedTuple, Unpack, cast
 
 import pandas as pd
 import torch
@@ -14,7 +14,7 @@ from headstart.extractors.cache import EmbeddingCache
 from headstart.extractors.images import list_images
 from headstart.extractors.listing import CacheListing
 from headstart.extractors.network import feature_sizes, resolve_device
-from headstart.extractors.pretraining import Checkpoint, Encoder, Epoch, Pretraining, Recipe, make_encoder
+from headstart.extractors.pretraining import Checkpoint, Encoder, Epoch, Images, Pretraining, Recipe, make_encoder
 from headstart.extractors.spec import PENULTIMATE, Settings, Tap, shared_values, short_name
 from headstart.flows.errors import JobError
 from headstart.flows.extraction import cache_at, check_there, default_cache, device_lock, list_into
@@ -22,7 +22,7 @@ from headstart.flows.options import taken
 from headstart.flows.output import nearby, progress_bar, run_folder
 from headstart.flows.transfer.pretraining.comparison import Comparison, compare, why_not
 from headstart.flows.transfer.pretraining.options import PretrainKeywords, PretrainOptions
-from headstart.flows.transfer.pretraining.pixels import decoded_images, divide
+from headstart.flows.transfer.pretraining.pixels import Decoded, decoded_images, divide
 from headstart.flows.transfer.pretraining.summary import PretrainSummary
 from headstart.heads.errors import HeadError
 from headstart.heads.report.transfer import PretrainPage, render_pretraining
@@ -80,36 +80,11 @@ def pretrain(
         with decoded_images(
             cache, listing, encoder.backbone, settings, place.part, progress=options.progress
         ) as decoded:
-            learned_from = divide(decoded, options.held_out, options.seed)
-            training = Pretraining(encoder, learned_from, Recipe(**shared_values(Recipe, options)), device)
-            identity = training.identity
-            checkpoint = Checkpoint(results / f"unfinished-{identity[:16]}.safetensors", identity)
-            with device_lock(device, show=options.progress):
-                history, resumed = _train(training, checkpoint, options)
-        weights = place.folder / f"{options.task}.safetensors"
-        summary = PretrainSummary(
-            images=len(decoded.listing.rows),
-            quarantined=len(decoded.listing.quarantined),
-            learned_from=len(learned_from.fit),
-            held_out=len(learned_from.held_out),
-            task=options.task,
-            backbone=short_name(encoder.backbone.name),
-            image_size=list(encoder.backbone.preprocessing.crop),
-            weights=str(weights),
-            **_last_of(history),
-            history=history,
-            resumed=resumed,
-            rows=[],
-            verdict="",
-            cache=str(cache.path),
-            curve=str(place.folder / CURVE),
-            page=str(place.folder / PAGE),
-            command=_command(images, weights, options),
-            notes=[],
-            seconds=0.0,
-        )
+            learned = _learn(encoder, decoded, device, results, options)
+        summary = _summary(decoded, learned, place.folder, options, cache=str(cache.path), images=images)
+        weights = Path(summary.weights)
         write_atomically(place.part / weights.name, encoder.as_file())
-        write_atomically(place.part / CURVE, pd.DataFrame(history).to_csv(index=False).encode())
+        write_atomically(place.part / CURVE, pd.DataFrame(learned.history).to_csv(index=False).encode())
         write_atomically(place.part / PAGE, _page(summary, options))
         notes = [*notes, *decoded.notes, *place.finish()]
         # The encoder has its last place by now: the cache remembers where the weights of its rows lie.
@@ -117,7 +92,8 @@ def pretrain(
         seconds = round(time.monotonic() - started, 3)
         summary = replace(summary, rows=compared.rows, verdict=compared.verdict, notes=notes, seconds=seconds)
         write_atomically(place.folder / PAGE, _page(summary, options))
-        checkpoint.path.unlink(missing_ok=True)  # last: a run that is killed before comes to the same encoder at once
+        # Last: a run that is killed before comes to the same encoder at once.
+        learned.checkpoint.path.unlink(missing_ok=True)
     return summary
 
 
@@ -141,6 +117,56 @@ def _checked(images: str | Path, options: PretrainOptions) -> tuple[Encoder, tor
     return encoder, device
 
 
+class _Learned(NamedTuple):
+    encoder: Encoder
+    images: Images
+    checkpoint: Checkpoint
+    history: list[Epoch]
+    resumed: int
+
+
+def _learn(
+    encoder: Encoder, decoded: Decoded, device: torch.device, results: Path, options: PretrainOptions
+) -> _Learned:
+    images = divide(decoded, options.held_out, options.seed)
+    training = Pretraining(encoder, images, Recipe(**shared_values(Recipe, options)), device)
+    identity = training.identity
+    checkpoint = Checkpoint(results / f"unfinished-{identity[:16]}.safetensors", identity)
+    with device_lock(device, show=options.progress):
+        history, resumed = _train(training, checkpoint, options)
+    return _Learned(encoder, images, checkpoint, history, resumed)
+
+
+def _summary(
+    decoded: Decoded, learned: _Learned, folder: Path, options: PretrainOptions, *, cache: str, images: str | Path
+) -> PretrainSummary:
+    """Return what there is to say before anything is compared."""
+    weights, last = folder / f"{options.task}.safetensors", learned.history[-1]
+    return PretrainSummary(
+        images=len(decoded.listing.rows),
+        quarantined=len(decoded.listing.quarantined),
+        learned_from=len(learned.images.fit),
+        held_out=len(learned.images.held_out),
+        task=options.task,
+        backbone=short_name(learned.encoder.backbone.name),
+        image_size=list(learned.encoder.backbone.preprocessing.crop),
+        weights=str(weights),
+        loss=cast("float", last["val_loss"]),  # some images are always held out
+        trivial=cast("float", last["trivial"]),
+        accuracy=last["val_accuracy"],
+        history=learned.history,
+        resumed=learned.resumed,
+        rows=[],
+        verdict="",
+        cache=cache,
+        curve=str(folder / CURVE),
+        page=str(folder / PAGE),
+        command=_command(images, weights, options),
+        notes=[],
+        seconds=0.0,
+    )
+
+
 def _train(training: Pretraining, checkpoint: Checkpoint, options: PretrainOptions) -> tuple[list[Epoch], int]:
     """Train, and return the epochs, and how many steps an earlier run had done."""
     done: list[int] = []
@@ -154,11 +180,6 @@ def _train(training: Pretraining, checkpoint: Checkpoint, options: PretrainOptio
 
         history = training.run(checkpoint, on_step=on_step)
     return history, done[0]
-
-
-def _last_of(history: list[Epoch]) -> dict[str, Any]:
-    last = history[-1]
-    return {"loss": last["val_loss"], "trivial": last["trivial"], "accuracy": last["val_accuracy"]}
 
 
 def _compared(
