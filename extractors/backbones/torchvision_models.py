@@ -146,7 +146,7 @@ def _backbone(
 
 def _build(architecture: str, image_size: int, *, seed: int | None = None) -> nn.Module:
     """Build a model, leaving the process's random state alone; `seed` is None where a checkpoint follows."""
-    options: dict[str, Any] = {"num_classes": _IMAGENET_CLASSES}
+    options: dict[str, int | bool] = {"num_classes": _IMAGENET_CLASSES}
     if architecture in _AUXILIARY:
         # transform_input turns ImageNet's mean and std into the ones these two were trained with. torchvision sets it
         # with its weights; a state dict does not say. A checkpoint is taken for one of theirs or fine-tuned from one.

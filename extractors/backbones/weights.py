@@ -135,7 +135,7 @@ def _entries_of(content: object, path: Path) -> dict[str, Mapping[str, torch.Ten
     entries: dict[str, Mapping[str, torch.Tensor]] = {}
     level, seen = {"": content}, {id(content)}  # a dict may stand in a crafted file a million times
     for _ in range(_MOST_LEVELS):
-        deeper: dict[str, Any] = {}
+        deeper: dict[str, dict[object, object]] = {}
         for place, found in level.items():
             tensors = {name: value for name, value in found.items() if _is_named(name, value, torch.Tensor)}
             if tensors:  # the dict itself, where it holds nothing else, for its version metadata

@@ -3,7 +3,6 @@
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import safetensors
 import torch
@@ -68,7 +67,7 @@ class Checkpoint:
         """Bring all to where they were when the file was written; without one of this training, leave all as it is."""
         try:
             with safetensors.safe_open(self.path, framework="pt") as file:
-                about: dict[str, Any] = file.metadata() or {}
+                about: dict[str, str] = file.metadata() or {}
                 if about.get("identity") != self.identity:
                     return Learned()
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no mapping

@@ -1,8 +1,8 @@
 """Recipe of a pre-training without labels, as plain values: to ask for it needs no torch."""
 
 import math
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Literal
 
 TaskName = Literal["rotation", "masked", "denoise"]
 Augment = Literal["none", "light", "strong"]
@@ -55,7 +55,3 @@ class Recipe:
         if self.schedule == "constant":
             return self.learning_rate
         return self.learning_rate * 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1.0, n_steps - warm)))
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return plain JSON values."""
-        return asdict(self)

@@ -4,7 +4,7 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 
 import numpy as np
@@ -96,7 +96,7 @@ class Pretraining:
     def identity(self) -> str:
         """SHA-256 (hex) of all that decides the weights."""
         backbone = self._encoder.backbone
-        of: list[object] = [backbone.name, backbone.weights, backbone.preprocessing.as_dict(), self._recipe.as_dict()]
+        of: list[object] = [backbone.name, backbone.weights, backbone.preprocessing.as_dict(), asdict(self._recipe)]
         of += [self._images.digest, self._device.type, torch.get_num_threads(), torch.__version__]
         return hashlib.sha256(json.dumps(of).encode()).hexdigest()
 

@@ -193,7 +193,7 @@ def _write(
 ) -> None:
     found, names = given
     chosen, points = found.chosen, found.points
-    columns: dict[str, Any] = {"path": rows["path"].to_numpy()}
+    columns: dict[str, npt.NDArray[Any] | list[str | None]] = {"path": rows["path"].to_numpy()}
     if summary.target:
         columns[summary.target] = rows[summary.target].to_numpy()
     columns |= {one.method: one.clusters for one in chosen} | names | {"x": points[:, 0], "y": points[:, 1]}

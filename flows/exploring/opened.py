@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypedDict
 
 import numpy as np
 import numpy.typing as npt
@@ -44,6 +44,16 @@ class Arrays(NamedTuple):
     images: pd.DataFrame
 
 
+class HeldKey(TypedDict):
+    """What images were embedded by, and how many."""
+
+    id: str
+    backbone: str
+    weights: str
+    taps: list[str]
+    rows: int
+
+
 class OpenedCache(
     JobResult,
     says="{path}: {images:n image}\n{_understood}\n{_embeddings}",
@@ -76,7 +86,7 @@ class OpenedCache(
         return rows[["path", "split", "group", *label_columns(rows)]].reset_index(drop=True)
 
     @property
-    def keys(self) -> list[dict[str, Any]]:
+    def keys(self) -> list[HeldKey]:
         """The embeddings that the cache holds: id, backbone, weights, taps and rows of each."""
         return [
             {

@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NotRequired, TypedDict
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from headstart.extractors.results import JobResult
@@ -78,7 +79,7 @@ def answer_columns(
         Add the probability of every class, in ``probability_<column>_<class>``.
     """
     each = [trunk[-1].answers(trunk[:-1].transform(features)) for features in views if len(features)]
-    found: dict[str, Any] = {}
+    found: dict[str, npt.NDArray[Any]] = {}
     for number, (name, classes) in enumerate(columns):
         own = np.mean([one[number] for one in each], axis=0) if each else np.empty((0, len(classes) or 1))
         if not classes:
@@ -91,22 +92,32 @@ def answer_columns(
     return pd.DataFrame(found)
 
 
-def count_predictions(predictions: pd.DataFrame) -> dict[str, Any]:
+class Counts(TypedDict):
+    """Images; of a model that doubts, outliers and those without an answer; of classes, images of each."""
+
+    images: int
+    unreadable: int
+    outliers: NotRequired[int]
+    without_answer: NotRequired[int]
+    classes: NotRequired[dict[str, int]]
+
+
+def count_predictions(predictions: pd.DataFrame) -> Counts:
     """Count images, those of each class (the most frequent first), and those that could not be read."""
     unread = predictions["reason"] != ""
-    doubts = classes = {}
+    counts: Counts = {"images": len(predictions), "unreadable": int(unread.sum())}
     if "outlier" in predictions:
-        without = int((predictions["label"].isna() & ~unread).sum())
-        doubts = {"outliers": int(predictions["outlier"].sum()), "without_answer": without}
+        counts["outliers"] = int(predictions["outlier"].sum())
+        counts["without_answer"] = int((predictions["label"].isna() & ~unread).sum())
     if "label" in predictions:
-        classes = {"classes": {str(name): int(n) for name, n in predictions["label"].value_counts().items()}}
-    return {"images": len(predictions), "unreadable": int(unread.sum()), **doubts, **classes}
+        counts["classes"] = {str(name): int(n) for name, n in predictions["label"].value_counts().items()}
+    return counts
 
 
 def summary_line(predictions: pd.DataFrame, out: Path | None) -> str:
     """Write in one line what came out: ``8 images: 5 bees, 2 ants, 1 unreadable → p.csv``."""
     counts = count_predictions(predictions)
-    classes: dict[str, int] = counts.get("classes", {})
+    classes = counts.get("classes", {})
     parts = [f"{n_images} {name}" for name, n_images in list(classes.items())[:_MOST_CLASSES]]
     if len(classes) > _MOST_CLASSES:
         others = sum(list(classes.values())[_MOST_CLASSES:])

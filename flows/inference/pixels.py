@@ -80,6 +80,6 @@ def _as_file(image: "Image") -> bytes:
     plain = _UNMULTIPLIED.get(image.mode) or ("RGBA" if image.has_transparency_data else "RGB")
     whole = image if kind else image.convert(plain)
     file = io.BytesIO()
-    options: dict[str, Any] = {"exif": exif} if (exif := image.getexif()) and kind != "TIFF" else {}
-    whole.save(file, kind or "PNG", **options, **({} if kind == "TIFF" else {"compress_level": 1}))
+    kept = {"exif": exif} if (exif := image.getexif()) and kind != "TIFF" else {}
+    whole.save(file, kind or "PNG", **kept, **({} if kind == "TIFF" else {"compress_level": 1}))
     return file.getvalue()

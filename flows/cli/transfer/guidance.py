@@ -39,9 +39,9 @@ def show_guide(found: "GuideSummary") -> None:
     )
     table = table_of("shots", "guided", *(f"{name}   ahead" for name in CONTROLS))
     for row in guide_cells(found.rows):
-        lines = (f"{test['difference']}{'*' if test['word'] else ' '}" for test in row["tests"])
-        beside = [f"{row[name]}  {line:>6}" for name, line in zip(CONTROLS, lines, strict=True)]
-        table.add_row(str(row["shots"]), row["guided"], *beside)
+        lines = (f"{test.difference}{'*' if test.word else ' '}" for test in row.tests)
+        beside = [f"{getattr(row, name)}  {line:>6}" for name, line in zip(CONTROLS, lines, strict=True)]
+        table.add_row(str(row.shots), row.guided, *beside)
     console.print(table)
     console.print("shots: images a class; ahead: guided less the control; * not by chance (p < .05)", highlight=False)
     console.print(escape(found.verdict), highlight=False)

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +13,7 @@ from headstart.flows.transfer.adaptation.scoring import METRIC
 from headstart.flows.transfer.adaptation.sides import Sides
 from headstart.flows.transfer.adaptation.summary import AdaptSummary
 from headstart.heads.report.transfer import AdaptMap, AdaptPage, AdaptRow, render_adaptation
-from headstart.heads.saving import save_model
+from headstart.heads.saving import Card, save_model
 from headstart.heads.transfer.adaptation import Chosen, Domains
 
 MODEL, PREDICTIONS, TABLE, PAGE = "model", "predictions.csv", "methods.csv", "adapted.html"
@@ -71,7 +70,7 @@ def write_files(
     save_model(place.part / MODEL, saved.adapted.model, _card(summary, sides, saved))
 
 
-def _flat(row: AdaptRow) -> dict[str, Any]:
+def _flat(row: AdaptRow) -> dict[str, str | float | None]:
     score, difference = row.scores.get(METRIC), row.difference
     flat = {name: value for name, value in asdict(row).items() if name not in ("scores", "difference", "params")}
     flat |= {"params": ", ".join(f"{name}={value}" for name, value in row.params.items())}
@@ -82,7 +81,7 @@ def _flat(row: AdaptRow) -> dict[str, Any]:
     return flat
 
 
-def _card(summary: AdaptSummary, sides: Sides, saved: Chosen) -> dict[str, Any]:
+def _card(summary: AdaptSummary, sides: Sides, saved: Chosen) -> Card:
     """Gather what `predict` needs beside the head, and where it comes from."""
     store, row = sides.embedded.store, next(row for row in summary.rows if row.name == saved.method.name)
     params = {"C": saved.params["C"]} if "C" in saved.params else {"hidden_sizes": [128]}

@@ -1,9 +1,9 @@
 """Options of guided transfer learning."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypedDict
+from typing import Annotated, Literal, TypedDict
 
 from headstart.extractors.spec import Option
 from headstart.flows.options import Progress
@@ -98,7 +98,7 @@ class GuideOptions:
         return sorted(set([self.shots] if isinstance(self.shots, int) else self.shots))
 
     @property
-    def perceptron_params(self) -> dict[str, Any]:
+    def perceptron_params(self) -> Mapping[str, float | tuple[int, ...]]:
         """Parameters of `heads.neural.TorchMLPClassifier`."""
         steps = _USUAL_STEPS if self.steps is None else self.steps
         return {
@@ -109,7 +109,7 @@ class GuideOptions:
         }
 
     @property
-    def network_params(self) -> dict[str, Any]:
+    def network_params(self) -> Mapping[str, float]:
         """Parameters of `heads.finetuning.TailClassifier`."""
         steps = _STEPS_OF_NETWORK if self.steps is None else self.steps
         return {

@@ -3,7 +3,7 @@
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Unpack
+from typing import Unpack
 
 import numpy as np
 import numpy.typing as npt
@@ -98,8 +98,11 @@ def multitask(
 
 
 def _compare(posed: Posed, X: npt.NDArray[np.float32], options: MultitaskOptions) -> Shared:
-    training: dict[str, Any] = {"hidden_sizes": tuple(options.hidden), "dropout": options.dropout}
-    training["learning_rate"] = options.learning_rate
+    training: dict[str, float | tuple[int, ...]] = {
+        "hidden_sizes": tuple(options.hidden),
+        "dropout": options.dropout,
+        "learning_rate": options.learning_rate,
+    }
     if options.max_epochs is not None:
         training |= {"max_epochs": options.max_epochs, "min_steps": 0}
     with progress_bar("training", 1 + len(posed.columns), unit="heads", show=options.progress) as advance:

@@ -2,7 +2,6 @@
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +14,7 @@ from headstart.flows.output import plain
 from headstart.flows.transfer.multitask.options import MultitaskOptions
 from headstart.flows.transfer.multitask.posed import Posed
 from headstart.heads.report.transfer import ColumnRow
-from headstart.heads.saving import save_model
+from headstart.heads.saving import Card, save_model
 
 HEAD = "shared-mlp"
 
@@ -31,7 +30,7 @@ def save_trunk(
         It cannot be written.
     """
     store = posed.embedded.store
-    card: dict[str, Any] = {
+    card: Card = {
         "run": run,
         "task": "columns",
         "class_names": [],

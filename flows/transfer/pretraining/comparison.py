@@ -10,7 +10,7 @@ import numpy as np
 from headstart.extractors.cache import EmbeddingCache
 from headstart.extractors.listing import CacheListing
 from headstart.extractors.spec import PENULTIMATE, Tap, short_name
-from headstart.flows.extraction import extract
+from headstart.flows.extraction import ExtractOptions, extract
 from headstart.flows.output import progress_bar
 from headstart.flows.problem import Embedded, Problem, describe_images, pose_problem
 from headstart.flows.transfer.pretraining.options import PretrainOptions
@@ -55,18 +55,18 @@ def compare(images: str | Path, cache: EmbeddingCache, weights: Path, options: P
     """
     lower = options.tap or _BLOCKS.get(short_name(options.backbone)) or ()
     taps = list(dict.fromkeys([*lower, PENULTIMATE]))
-    shared: dict[str, Any] = {
-        "cache": cache.path,
-        "image_size": options.image_size,
-        "limit": options.limit,
-        "layout": options.layout,
-        "device": options.device,
-        "workers": options.workers,
-        "precision": "fp32",
-        "progress": options.progress,
-    }
-    networks = extract(images, [options.backbone] * 2, weights=[str(weights), "none"], tap=taps, **shared)
-    pixels = extract(images, "raw_pixels", **shared)
+    shared = ExtractOptions(
+        cache=cache.path,
+        image_size=options.image_size,
+        limit=options.limit,
+        layout=options.layout,
+        device=options.device,
+        workers=options.workers,
+        precision="fp32",
+        progress=options.progress,
+    )
+    networks = extract(images, [options.backbone] * 2, options=shared, weights=[str(weights), "none"], tap=taps)
+    pixels = extract(images, "raw_pixels", options=shared)
     filled = [*networks.keys, *pixels.keys]
     keys = {one.id: name for one, name in zip(filled, (PRETRAINED, RANDOM, PIXELS), strict=True)}
     labels = Path(options.labels) if options.labels else None

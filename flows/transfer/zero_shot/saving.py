@@ -1,9 +1,9 @@
 """Model as it is saved, for `predict`, and what it says of the cache's images without a part in it."""
 
 from dataclasses import asdict
-from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from headstart.flows.output import plain
@@ -54,7 +54,7 @@ def predict_images(trial: Trial, images: Sorted, classes: ClassVectors, names: l
         [row for row in np.concatenate([images.told, images.test]) if true[row] is None or true[row] in known], np.intp
     )
     rows.sort()
-    found: dict[str, Any] = {"label": [], "probability": []}
+    found: dict[str, list[str] | npt.NDArray[np.floating]] = {"label": [], "probability": []}
     if len(rows):
         probability = trial.model.predict_proba(features_of(trial.embedded, rows))
         best = probability.argmax(axis=1)

@@ -180,12 +180,11 @@ def _label_classes(axes: Axes, class_names: Sequence[str], side: float) -> None:
     n_classes = len(class_names)
     ticks = np.arange(0, n_classes, math.ceil(n_classes * 0.15 / side))
     names = [shortened(class_names[int(tick)]) for tick in ticks]
-    # Turned labels hang on their anchor: the reader's font has other widths than the one of the layout.
-    turned: dict[str, Any] = {"rotation": 90, "va": "center", "ha": "right", "rotation_mode": "anchor"}
-    if n_classes <= COUNTED_CLASSES:
-        turned |= {"rotation": 45, "va": "top"}
-    fits = max(map(len, names)) * 0.09 < side / n_classes
-    axes.set_xticks(ticks, names, **({} if fits else turned))
+    if max(map(len, names)) * 0.09 < side / n_classes:
+        axes.set_xticks(ticks, names)
+    else:  # turned labels hang on their anchor: the reader's font has other widths than the one of the layout
+        angle, va = (45, "top") if n_classes <= COUNTED_CLASSES else (90, "center")
+        axes.set_xticks(ticks, names, rotation=angle, va=va, ha="right", rotation_mode="anchor")
     axes.set_yticks(ticks, names)
     axes.set_xlabel("predicted")
     axes.set_ylabel("true", rotation_mode="anchor")

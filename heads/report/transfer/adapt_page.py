@@ -109,7 +109,7 @@ def _chart(one: AdaptMap, page: AdaptPage) -> str:
     return map_chart(points, domain, np.zeros(len(domain), bool), [page.source, page.target], name=one.name)
 
 
-def _cells(row: AdaptRow) -> dict[str, Any]:
+def _cells(row: AdaptRow) -> dict[str, str | None]:
     score, apart = row.scores.get("accuracy"), row.difference
     return {
         "name": row.name,

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from headstart.heads.report import p_text, render
 from headstart.heads.transfer.guidance import CONTROLS, GuideTest
@@ -32,6 +31,29 @@ class GuideRow:
     constant: float
     beaten: bool
     tests: list[GuideTest]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ControlCells:
+    """A comparison as texts: points with their interval and p-value, and a word where chance does not explain them."""
+
+    name: str
+    difference: str
+    interval: str
+    p: str
+    word: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class GuideCells:
+    """A row as texts, means in per cent."""
+
+    shots: int
+    guided: str
+    unguided: str
+    shuffled: str
+    constant: str
+    tests: list[ControlCells]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,23 +103,26 @@ def guide_verdict(rows: Sequence[GuideRow]) -> str:
     return text if any(test.beats or test.loses for test in tests) else f"{text} None differs by more than chance."
 
 
-def guide_cells(rows: Sequence[GuideRow]) -> list[dict[str, Any]]:
+def guide_cells(rows: Sequence[GuideRow]) -> list[GuideCells]:
     """Return the rows as texts: means in per cent, and differences with their intervals and p-values."""
     return [
-        {
-            "shots": row.shots,
-            **{arm: f"{100 * getattr(row, arm):.1f}" for arm in ("guided", *CONTROLS)},
-            "tests": [
-                {
-                    "name": test.control,
-                    "difference": f"{100 * test.difference:+.1f}",
-                    "interval": f"[{100 * test.low:+.1f}, {100 * test.high:+.1f}]",
-                    "p": p_text(test.p_value),
-                    "word": "ahead" if test.beats else "behind" if test.loses else "",
-                }
+        GuideCells(
+            shots=row.shots,
+            guided=f"{100 * row.guided:.1f}",
+            unguided=f"{100 * row.unguided:.1f}",
+            shuffled=f"{100 * row.shuffled:.1f}",
+            constant=f"{100 * row.constant:.1f}",
+            tests=[
+                ControlCells(
+                    name=test.control,
+                    difference=f"{100 * test.difference:+.1f}",
+                    interval=f"[{100 * test.low:+.1f}, {100 * test.high:+.1f}]",
+                    p=p_text(test.p_value),
+                    word="ahead" if test.beats else "behind" if test.loses else "",
+                )
                 for test in row.tests
             ],
-        }
+        )
         for row in rows
     ]
 

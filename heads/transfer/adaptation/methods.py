@@ -14,7 +14,7 @@ from headstart.heads.transfer.adaptation.transport import has_transport, move_by
 from headstart.heads.transfer.adaptation.weighting import weigh
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from headstart.heads.transfer.adaptation.adapted import Candidate
 
@@ -48,7 +48,7 @@ _DIMENSIONS = [{"dimensions": k} for k in (10, 20, 40, 80)]
 _RATES = [{"learning_rate": rate} for rate in (3e-4, 1e-3)]
 
 
-def _linear(name: str, title: str, align: Any, grid: Sequence[dict[str, Any]] = ({},)) -> Method:
+def _linear(name: str, title: str, align: Any, grid: Sequence[Mapping[str, float]] = ({},)) -> Method:
     control = None if name == SOURCE else SOURCE
     made = partial(linear_candidates, align, grid)
     return Method(name=name, title=title, control=control, head="logreg", candidates=made)

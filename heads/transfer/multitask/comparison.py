@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -127,15 +128,15 @@ def compare_columns(
     _refuse_training(training or {})
     scaler = StandardScaler().fit(np.asarray(X[images.train], dtype=np.float32))
     features = np.asarray(scaler.transform(np.asarray(X, dtype=np.float32)), dtype=np.float32)
-    how: dict[str, Any] = {"seeds": seeds, "weighting": weighting, "training": dict(training or {})}
+    make = partial(SharedColumns, seeds=seeds, weighting=weighting, training=dict(training or {}))
     masks = [np.isin(images.train, rows) for rows in images.choosing]
     labels = np.column_stack([column.y[images.train] for column in columns])
-    shared = SharedColumns([len(column.class_names) for column in columns], **how)
+    shared = make([len(column.class_names) for column in columns])
     shared.fit(features[images.train], labels, masks)
     on_fit(1)
     sides = []
     for number, column in enumerate(columns):
-        sides.append(_Side.of(features, column, images, shared, number, how))
+        sides.append(_Side.of(features, column, images, shared, number, make))
         on_fit(1)
     verdicts = judge([one.difference for one in sides], [one.apart for one in sides])
     p_linear = holm([one.against_linear.p_value for one in sides], len(sides))
@@ -177,12 +178,12 @@ class _Side:
         images: Images,
         shared: SharedColumns,
         number: int,
-        how: Mapping[str, Any],
+        make: Callable[[list[int]], SharedColumns],
     ) -> "_Side":
         train, test = (rows[column.labelled[rows]] for rows in (images.train, images.test))
         masks = [np.isin(train, rows) for rows in images.choosing]
         n_classes, truth = len(column.class_names), column.truth(test)
-        alone = SharedColumns([n_classes], **how).fit(features[train], column.y[train, None], masks)
+        alone = make([n_classes]).fit(features[train], column.y[train, None], masks)
         linear, params = fit_linear(
             features[train], column.truth(train), n_classes, column.metric, masks, shared.seeds[0]
         )

@@ -1,6 +1,6 @@
 """A linear head of one column: logistic regression or ridge regression, the field's default."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import product
 from typing import Any
 
@@ -22,7 +22,7 @@ def fit_linear(
     metric: str,
     choosing: Sequence[NDArray[np.bool_]],
     seed: int,
-) -> tuple[Any, dict[str, Any]]:
+) -> tuple[Any, Mapping[str, Any]]:
     """Return the head, fitted on all these images, and the parameters of its grid that were chosen.
 
     Parameters
@@ -38,10 +38,10 @@ def fit_linear(
     seed : int
     """
     head = find_head(HEAD_OF["classify" if n_classes else "regress"], "classify" if n_classes else "regress")
-    grid: list[dict[str, Any]] = [dict(zip(head.grid, values, strict=True)) for values in product(*head.grid.values())]
+    grid = [dict(zip(head.grid, values, strict=True)) for values in product(*head.grid.values())]
     masks = [mask for mask in choosing if mask.any() and len(np.unique(y[~mask])) > 1]
     truth = np.concatenate([y[mask] for mask in masks]) if masks else y[:0]
-    best: dict[str, Any] = {}
+    best: Mapping[str, Any] = {}
     if len(np.unique(truth)) > 1:
         folds = [(np.flatnonzero(~mask), np.flatnonzero(mask)) for mask in masks]
         if head.solver and head.solver.across_folds:  # the whole grid in all folds at once

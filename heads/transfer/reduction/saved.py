@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from numpy.typing import NDArray
+
 CARD_FILE, ARRAYS_FILE = "transform.json", "transform.safetensors"
 FORMAT = 1
 LARGEST_CARD, LARGEST_ARRAYS = 1_000_000, 1_000_000_000  # bytes
@@ -80,7 +82,7 @@ def _read_card(folder: Path) -> dict[str, Any]:
     return card
 
 
-def _read_arrays(path: Path, checksum: str) -> dict[str, Any]:
+def _read_arrays(path: Path, checksum: str) -> dict[str, NDArray[np.float64]]:
     from safetensors import SafetensorError  # noqa: PLC0415 - only who reads one needs it
     from safetensors.numpy import load  # noqa: PLC0415 - only who reads one needs it
 
@@ -91,7 +93,7 @@ def _read_arrays(path: Path, checksum: str) -> dict[str, Any]:
     if hashlib.sha256(data).hexdigest() != checksum:
         raise ModelFileError(f"{path}: damaged, it is not the file that {CARD_FILE} names; {_AGAIN}")
     try:
-        arrays = load(data)
+        arrays: dict[str, NDArray[np.float64]] = load(data)
     except (SafetensorError, KeyError, ValueError) as error:
         raise ModelFileError(f"{path}: cannot be read ({error}); {_AGAIN}") from error
     shapes = {name: one.ndim for name, one in arrays.items() if one.dtype == np.float64 and np.isfinite(one).all()}
