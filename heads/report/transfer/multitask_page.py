@@ -1,7 +1,7 @@
 """One self-contained HTML page about label columns over a shared trunk: scores, differences, and training curves."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any
 
@@ -51,13 +51,13 @@ class ColumnRow:
     separate: ScoreRow
     linear: ScoreRow
     head: str
-    params: Mapping[str, Any]
+    params: Mapping[str, Any] = field(repr=False)
     difference: Difference
     p_adjusted: float
     verdict: str
-    against_linear: Difference
-    p_linear: float
-    seeds: list[tuple[float, float]]
+    against_linear: Difference = field(repr=False)
+    p_linear: float = field(repr=False)
+    seeds: list[tuple[float, float]] = field(repr=False)
 
     @property
     def linear_is_ahead(self) -> bool:
