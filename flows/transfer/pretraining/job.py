@@ -61,8 +61,8 @@ def pretrain(
     Examples
     --------
     >>> found = headstart.pretrain("photos", task="rotation", epochs=1, shots=0, cache="unlabelled.headstart")
-    >>> Path(found.weights).name
-    'rotation.safetensors'
+    >>> found.weights.endswith("rotation.safetensors")
+    True
     >>> headstart.extract("photos", "small_cnn", weights=found.weights, cache="unlabelled.headstart").images
     36
     """

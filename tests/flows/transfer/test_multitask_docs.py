@@ -29,7 +29,7 @@ def test_the_example_of_label_columns_runs(elsewhere: Path, capsys: pytest.Captu
     shown = " ".join(capsys.readouterr().out.split())
     assert "3 label columns over one trunk, scored once on the test images:" in shown
     assert "path,digit,probability_digit,ink,parity,probability_parity,reason" in shown
-    table = pd.read_csv("digits.multitask/predictions.csv")
+    table = pd.read_csv("numerals.multitask/predictions.csv")
     assert len(table) == DIGITS
     assert table["parity"].notna().all()
     assert table["parity_label"].notna().sum() == DIGITS // 4 + DIGITS // 20

@@ -18,6 +18,7 @@ from headstart.heads.finetuning import TailClassifier
 from headstart.heads.registry.table import REGRESSORS
 from headstart.heads.saving.archive import LARGEST_SCHEMA, allowed_nodes
 from headstart.heads.saving.model_file import load_model
+from headstart.heads.transfer.multitask import SharedColumns
 from headstart.heads.transfer.zero_shot import ZeroShotClassifier
 
 
@@ -163,7 +164,9 @@ def test_the_list_of_types_holds_nothing_that_no_head_writes():
     found = set()
     weighed = HEADS["logreg"].make({"class_weight": {0: 2.0}}, 0).fit(X, Y)
     unseen = ZeroShotClassifier(np.eye(10)).fit(X, Y)
-    for model in [*map(fitted, HEADS), *map(fitted_on_numbers, REGRESSORS), fitted_tail(), weighed, unseen]:
+    shared = SharedColumns([10], seeds=[0], training={"max_epochs": 1}).fit(X, Y[:, None])
+    others = [fitted_tail(), weighed, unseen, shared]
+    for model in [*map(fitted, HEADS), *map(fitted_on_numbers, REGRESSORS), *others]:
         with zipfile.ZipFile(io.BytesIO(skops.io.dumps(model))) as archive:
             written(json.loads(archive.read("schema.json")))
     scalars = {(f"numpy.{name}", "NdArrayNode") for name in ("bool", "float32", "float64", "int32", "int64")}

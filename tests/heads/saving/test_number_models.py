@@ -53,7 +53,7 @@ def test_a_regressor_that_is_not_fitted_is_refused(saved_numbers):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"task": "guess"}, "'task' is 'guess', expected classify or regress"),
+        ({"task": "guess"}, "'task' is 'guess', expected classify, regress or columns"),
         ({"class_names": ["a"]}, "in a model that predicts numbers, expected none"),
         ({"task": "classify"}, r"'class_names' is \[\], expected names"),
     ],
