@@ -20,7 +20,8 @@ def screen(elsewhere: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pyt
         with pytest.raises(SystemExit):
             main([str(word) for word in words])
         shown = capsys.readouterr()
-        assert max(map(len, shown.out.splitlines()), default=0) <= 80
+        broken = [line for line in shown.out.splitlines() if " " in line.strip()]  # a path that is longer never breaks
+        assert max(map(len, broken), default=0) <= 80
         assert "\\n" not in shown.out + shown.err
         return shown.out.splitlines(), shown.err.splitlines()
 

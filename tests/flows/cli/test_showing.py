@@ -125,6 +125,6 @@ def test_extract_ends_with_one_line_and_says_how_on_demand(
 def test_inspect_shows_weights_whole(shown: Callable[..., str], photos: Path, elsewhere: Any) -> None:
     shown("extract", photos, "--backbone", "small_cnn", "--weights", "none", "--tap", "penultimate", "features.8:avg")
     lines = shown("inspect", "photos.headstart").splitlines()
-    assert max(map(len, lines)) <= 80
+    assert max(len(line) for line in lines if " " in line.strip()) <= 80  # a path that is longer never breaks
     assert [line for line in lines if line.strip() == "none (random, seed 0)"]
     assert len(lines) <= 12
