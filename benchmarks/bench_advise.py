@@ -1,4 +1,4 @@
-"""What `headstart advise` says against what each of the matrix's ways then reaches on test images.
+"""Advice of `headstart advise` against the test scores that each of the matrix's ways then reaches.
 
 A real encoder of ImageNet is read from a folder of weights, mobilenet_v2 as torchvision's state dict. For each set of
 images, advice is asked for, and every way is taken: the best of three linear heads on the last layer, the best on

@@ -7,14 +7,12 @@ silhouette. Names: the share of the images without a label that the names of clu
 labelled image and the nearest class mean with the same labels. Dimensions: what `headstart reduce` prints.
 """
 
-import argparse
 import json
-import tempfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from bench_rank import embed, write_digits
+from bench_rank import embed, over_sets, parser_of_sets
 from scipy.stats import kendalltau
 
 FEW = (2, 5, 10, 20)
@@ -137,18 +135,11 @@ def show(results: dict[str, dict[str, Any]]) -> None:
 
 def main(arguments: list[str] | None = None) -> dict[str, Any]:
     """Run the benchmark from the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("images", nargs="*", type=Path, help="image sets; scikit-learn's digits are one more")
-    parser.add_argument("--weights", type=Path, required=True, help="folder with the encoders' weights")
-    parser.add_argument("--digits", type=int, default=1000, help="digits that are taken (1000); 0 for none")
+    parser = parser_of_sets(__doc__, digits=1000)
     parser.add_argument("--seed", type=int, default=0, help="of parts, draws and k-means (0)")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     options = parser.parse_args(arguments)
-    with tempfile.TemporaryDirectory() as folder:
-        sets = [one.resolve() for one in options.images]
-        if options.digits:
-            sets.append(write_digits(Path(folder) / "digits", options.digits))
-        results = {one.name: measure(one, options.weights, Path(folder), options.seed) for one in sets}
+    results = over_sets(options, lambda one, folder: measure(one, options.weights, folder, options.seed))
     print(json.dumps(results, indent=1)) if options.json else show(results)
     return results
 

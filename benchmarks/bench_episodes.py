@@ -5,15 +5,13 @@ each set of images all layers are scored on the same episodes. Both sides of the
 layer: all episodes of the nearest class mean in batched products, and the same episodes one by one with scikit-learn.
 """
 
-import argparse
 import json
-import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from bench_rank import embed, write_digits
+from bench_rank import embed, over_sets, parser_of_sets
 
 
 def one_by_one(X: np.ndarray, drawn: Any, shots: int) -> np.ndarray:
@@ -104,18 +102,11 @@ def show(results: dict[str, dict[str, Any]]) -> None:
 
 def main(arguments: list[str] | None = None) -> dict[str, Any]:
     """Run the benchmark from the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("images", nargs="*", type=Path, help="image sets; scikit-learn's digits are one more")
-    parser.add_argument("--weights", type=Path, required=True, help="folder with the encoders' weights")
-    parser.add_argument("--digits", type=int, default=1797, help="digits that are taken (1797); 0 for none")
+    parser = parser_of_sets(__doc__, digits=1797)
     parser.add_argument("--count", type=int, default=2000, help="episodes (2000)")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     options = parser.parse_args(arguments)
-    with tempfile.TemporaryDirectory() as folder:
-        sets = [one.resolve() for one in options.images]
-        if options.digits:
-            sets.append(write_digits(Path(folder) / "digits", options.digits))
-        results = {one.name: measure(one, options.weights, Path(folder), options.count) for one in sets}
+    results = over_sets(options, lambda one, folder: measure(one, options.weights, folder, options.count))
     print(json.dumps(results, indent=1)) if options.json else show(results)
     return results
 

@@ -11,6 +11,7 @@ import argparse
 import json
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -122,19 +123,30 @@ def show(results: dict[str, dict[str, Any]]) -> None:
             print(f"{order:<34}{one['tau']:>18.2f}{100 * one['lost']:>16.1f} %")
 
 
-def main(arguments: list[str] | None = None) -> dict[str, Any]:
-    """Run the benchmark from the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def parser_of_sets(doc: str | None, *, digits: int) -> argparse.ArgumentParser:
+    """Return a parser with the arguments of every benchmark that goes over image sets and digits."""
+    parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("images", nargs="*", type=Path, help="image sets; scikit-learn's digits are one more")
     parser.add_argument("--weights", type=Path, required=True, help="folder with the encoders' weights")
-    parser.add_argument("--digits", type=int, default=1000, help="digits that are taken (1000); 0 for none")
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
-    options = parser.parse_args(arguments)
+    parser.add_argument("--digits", type=int, default=digits, help=f"digits that are taken ({digits}); 0 for none")
+    return parser
+
+
+def over_sets(options: argparse.Namespace, measure: Callable[[Path, Path], Any]) -> dict[str, Any]:
+    """Measure each set in turn, with a folder for what is made on the way; by the sets' names."""
     with tempfile.TemporaryDirectory() as folder:
         sets = [one.resolve() for one in options.images]
         if options.digits:
             sets.append(write_digits(Path(folder) / "digits", options.digits))
-        results = {one.name: compare(one, options.weights, Path(folder)) for one in sets}
+        return {one.name: measure(one, Path(folder)) for one in sets}
+
+
+def main(arguments: list[str] | None = None) -> dict[str, Any]:
+    """Run the benchmark from the command line."""
+    parser = parser_of_sets(__doc__, digits=1000)
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    options = parser.parse_args(arguments)
+    results = over_sets(options, lambda one, folder: compare(one, options.weights, folder))
     print(json.dumps(results, indent=1)) if options.json else show(results)
     return results
 

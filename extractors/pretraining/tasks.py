@@ -89,7 +89,7 @@ class _Painting(Task):
         return Painter(encoder.n_features, self.size)
 
     def to_paint(self, images: torch.Tensor) -> torch.Tensor:
-        """Return what is to be painted of images: how far they are from the mean image, in standard deviations."""
+        """Return the distance of images from the mean image in standard deviations, which is to be painted."""
         plain = functional.adaptive_avg_pool2d(images * self.std + self.mean, self.size)
         return (plain - self.mean_image) / self.spread
 

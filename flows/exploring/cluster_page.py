@@ -145,7 +145,7 @@ def _with_cards(
 
 
 def _words(summary: "ClusterSummary", one: Clustering, labels: Labels | None) -> Callable[[int], str]:
-    """Return what gives a cluster's name, where a few labels were given to name it by, or else its commonest label."""
+    """Return the getter of a cluster's name, where a few labels were given for that, or else of its commonest label."""
     named = {row.number: name_text(row) for row in summary.names if row.method == one.method}
 
     def words(number: int) -> str:

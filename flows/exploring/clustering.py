@@ -140,7 +140,7 @@ def _choose_embedded(
     options: ClusterOptions,
     notes: list[str],
 ) -> tuple[Embedded, list[LayerRow]]:
-    """Return what is clustered: the one that is named, or else the most stable one, and then all in this order."""
+    """Return the embedding to cluster, the named one or else the most stable; and then all in this order."""
     covering = find_covering(folder, rows["digest"].tolist(), _listed(options.backbone), _listed(options.key), notes)
     left = [one for one in covering if options.tap in (None, one.tap)]
     if len(left) < 2:

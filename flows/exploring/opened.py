@@ -45,7 +45,7 @@ class Arrays(NamedTuple):
 
 
 class HeldKey(TypedDict):
-    """What images were embedded by, and how many."""
+    """Key of embeddings that a cache holds, in parts, and the number of its rows."""
 
     id: str
     backbone: str

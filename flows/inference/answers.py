@@ -65,7 +65,7 @@ def answer(
 def answer_columns(
     trunk: Any, views: Sequence[Any], columns: Sequence[tuple[str, Sequence[str]]], *, all_classes: bool
 ) -> pd.DataFrame:
-    """Return what a trunk says of several label columns: label and probability of each, or a number.
+    """Return a trunk's answers on several label columns: label and probability of each, or a number.
 
     Parameters
     ----------

@@ -27,10 +27,12 @@ def show_pretraining(found: "PretrainSummary") -> None:
     """Print what was learned and what it is worth, 80 columns wide."""
     console = Console()
     resumed = f", gone on with behind {found.resumed} steps of before" if found.resumed else ""
-    told = f"; {100 * found.accuracy:.1f} % of the turns are told, by chance 25 %" if found.accuracy is not None else ""
+    turns = (
+        f"; {100 * found.accuracy:.1f} % of the turns are told, by chance 25 %" if found.accuracy is not None else ""
+    )
     console.print(
         f"\n[bold]{escape(found.backbone)}[/] learned {found.task} from {found.learned_from} images{resumed}:\n"
-        f"loss {found.loss:.3f} on {found.held_out} others, {found.trivial:.3f} without a look{told}",
+        f"loss {found.loss:.3f} on {found.held_out} others, {found.trivial:.3f} without a look{turns}",
         highlight=False,
     )
     if found.rows:

@@ -112,7 +112,7 @@ def advise(
 
 @dataclass(frozen=True)
 class _Seen:
-    """What was looked at: the problem, images of it, and layers with their scores; `own` are the best network's."""
+    """Problem, images of it, and layers with their scores; `own` are the best network's."""
 
     problem: Problem
     rows: _Rows
@@ -126,7 +126,7 @@ class _Seen:
 
 
 def _commands(seen: _Seen, advice: Advice, cache: Path, *, alone: bool) -> list[str]:
-    """Return what does it and what measures what is missing, earlier layers first where a head is to go on them."""
+    """Return the commands of the advice, and those that measure more, which go first for a head on earlier layers."""
     last = seen.own[-1].embedded
     lacking = [kind for kind in CONTROLS if not seen.of_kind(kind)]
     doing = commands_for(advice, last, cache)

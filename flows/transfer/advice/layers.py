@@ -71,7 +71,7 @@ def _name_of(embedded: Embedded) -> str:
 
 
 def identity_of(embedded: Embedded) -> tuple[object, ...]:
-    """Return what the rows of one network on the same pixels have in common."""
+    """Return backbone, weights and pixels, by which the rows of one network are known to belong together."""
     key = embedded.store.key
     return key.backbone, key.weights, key.preprocessing, key.image_size
 

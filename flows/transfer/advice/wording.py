@@ -1,4 +1,4 @@
-"""What was measured and what is advised, in sentences with the numbers in them."""
+"""Measurements and advice in sentences, with the numbers in them."""
 
 from collections.abc import Mapping, Sequence
 
@@ -50,7 +50,7 @@ def transfer_of(advice: Advice, controls: Sequence[Lead], n_images: int) -> str:
 def find_all(
     measured: Measured, advice: Advice, growth: Growth | None, likeness: Likeness | None, rarest: int
 ) -> list[Finding]:
-    """Return what was measured in sentences, in the order in which the advice follows from them."""
+    """Return the measurements in sentences, in the order in which the advice follows from them."""
     return [
         _of_size(measured, advice.size, rarest),
         _of_growth(growth),

@@ -51,7 +51,7 @@ def in_order(rows: Sequence[EpisodeRow]) -> list[EpisodeRow]:
 
 
 def sentences(rows: Sequence[EpisodeRow], chance: float) -> list[str]:
-    """Return what the rows say of the controls: where a method does not beat them, that is said."""
+    """Return sentences on the controls, also where a method does not beat them."""
     fewest, first = min(row.shots for row in rows), rows[0].layer
     own = [row for row in rows if row.layer == first and row.shots == fewest]
     found = []

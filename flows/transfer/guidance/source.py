@@ -49,7 +49,7 @@ class Source:
 
     @property
     def kinds(self) -> str:
-        """What scouts tell apart, as people say it."""
+        """Classes or clusters that scouts tell apart, in words."""
         return f"{len(self.names)} {'classes' if self.n_clusters is None else 'clusters in place of classes'}"
 
     def without(self, digests: DigestArray) -> "Source":

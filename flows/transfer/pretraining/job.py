@@ -140,7 +140,7 @@ def _learn(
 def _summary(
     decoded: Decoded, learned: _Learned, folder: Path, options: PretrainOptions, *, cache: str, images: str | Path
 ) -> PretrainSummary:
-    """Return what there is to say before anything is compared."""
+    """Return the summary of a training, before anything is compared."""
     weights, last = folder / f"{options.task}.safetensors", learned.history[-1]
     return PretrainSummary(
         images=len(decoded.listing.rows),

@@ -44,7 +44,7 @@ def params_of(trial: Trial) -> dict[str, float]:
 
 
 def predict_images(trial: Trial, images: Sorted, classes: ClassVectors, names: list[str]) -> pd.DataFrame:
-    """Return what images that were not fitted on show, as `predict` has it, and their true class where it is known.
+    """Return the answers on images that were not fitted on, as `predict` has them, with true classes that are known.
 
     Of images that are not told among the model's classes, none is asked.
     """

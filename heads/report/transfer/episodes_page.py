@@ -78,7 +78,7 @@ class EpisodesPage:
 
 
 def assumptions(rows: Sequence[EpisodeRow]) -> dict[str, str]:
-    """Return what methods assume of the queries, by their names."""
+    """Return the methods' assumptions of the queries, by name."""
     return {row.method: row.assumes for row in rows if row.assumes}
 
 

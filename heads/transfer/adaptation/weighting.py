@@ -50,7 +50,7 @@ def effective_size(weights: Doubles) -> float:
 
 def weigh(domains: Domains, *, clip: float = CLIP, seed: int = 0) -> Aligned:
     """Leave both domains where they are, and weigh the source's images by a cross-fitted classifier of domains."""
-    told = tell_apart(domains.source, domains.target, domains.groups, seed=seed)
-    weights = importance_weights(told.probability, len(domains.source), clip=clip)
+    apart = tell_apart(domains.source, domains.target, domains.groups, seed=seed)
+    weights = importance_weights(apart.probability, len(domains.source), clip=clip)
     source = np.asarray(domains.source, np.float64)
     return Aligned(source=source, weights=weights, centre=np.zeros(source.shape[1]))

@@ -59,7 +59,7 @@ class Measured:
 
 @dataclass(frozen=True, kw_only=True)
 class Advice:
-    """What to do, and why.
+    """Advice, and the measurements behind it.
 
     Attributes
     ----------

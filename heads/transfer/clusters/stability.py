@@ -44,7 +44,7 @@ class Stability:
 
     @property
     def gain(self) -> float:
-        """What layers are ordered by."""
+        """Stability beyond the null, by which layers are ordered."""
         return float(self.gains.mean())
 
     def is_behind(self, best: Stability) -> bool:

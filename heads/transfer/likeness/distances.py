@@ -18,7 +18,7 @@ _PENALTY = 1e-2  # of the domain classifier, by the mean variance of a component
 
 
 def domain_scores(first: Doubles, second: Doubles) -> tuple[Doubles, Doubles]:
-    """Return what a domain classifier says of each row, by ridge fitted on the other folds: below 0 for the first.
+    """Return the score of a domain classifier for each row, by ridge fitted on the other folds: below 0 for the first.
 
     Folds hold as many of either side, so that equals are told apart as often as not. Rows are taken in their order,
     which has to be random.

@@ -156,7 +156,7 @@ def _refuse_training(training: Mapping[str, Any]) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class _Side:
-    """What three heads say of one column's test images."""
+    """Answers of three heads on one column's test images."""
 
     column: Column
     number: int

@@ -101,7 +101,7 @@ class SharedColumns(BaseEstimator):
         return [np.mean([one[column] for one in each], axis=0) for column in range(len(self.n_classes))]
 
     def answers_by_seed(self, X: ArrayLike) -> list[list[Doubles]]:
-        """Return what each network answers, as `answers` does of all."""
+        """Return the answers of each network, as `answers` does of all together."""
         check_is_fitted(self)
         features = validate_data(self, X, reset=False, dtype=[np.float32, np.float64])
         ends = np.cumsum([0, *(n or 1 for n in self.n_classes)])

@@ -52,13 +52,13 @@ def score_outcome(scores: Doubles, true: Codes, unseen: Codes, groups: NDArray[A
     seed : int
     """
     of_unseen = np.isin(true, unseen)
-    told = scores.argmax(axis=1)
+    predicted = scores.argmax(axis=1)
     among = np.asarray(unseen)[scores[:, unseen].argmax(axis=1)]
 
-    def score(predicted: Codes, rows: NDArray[np.bool_]) -> Score | None:
-        return score_by_class(true[rows], predicted[rows], scores.shape[1], groups[rows], seed=seed)
+    def score(answers: Codes, rows: NDArray[np.bool_]) -> Score | None:
+        return score_by_class(true[rows], answers[rows], scores.shape[1], groups[rows], seed=seed)
 
-    of_one, of_other = score(told, of_unseen), score(told, ~of_unseen)
+    of_one, of_other = score(predicted, of_unseen), score(predicted, ~of_unseen)
     return Outcome(
         zero_shot=score(among, of_unseen) if len(unseen) > 1 else None,
         unseen=of_one,

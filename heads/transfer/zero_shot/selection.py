@@ -215,7 +215,7 @@ class Margins:
 
 
 def margins_of(scores: Doubles, columns: Codes, seen: Codes, true: Codes) -> Margins:
-    """Return what a constant would change.
+    """Return the effect of a constant on seen and unseen classes.
 
     Parameters
     ----------
@@ -228,8 +228,8 @@ def margins_of(scores: Doubles, columns: Codes, seen: Codes, true: Codes) -> Mar
     """
     is_seen, unseen = np.isin(columns, seen), ~np.isin(true, seen)
     best = {kind: np.where(of_kind, scores, -np.inf) for kind, of_kind in ((True, is_seen), (False, ~is_seen))}
-    told = {kind: columns[one.argmax(axis=1)] for kind, one in best.items()}
-    right = np.where(unseen, told[False], told[True]) == true
+    nearest = {kind: columns[one.argmax(axis=1)] for kind, one in best.items()}
+    right = np.where(unseen, nearest[False], nearest[True]) == true
     number, counts = np.unique(true, return_inverse=True, return_counts=True)[1:]
     n_classes = np.where(unseen, len(np.unique(true[unseen])), len(np.unique(true[~unseen])))
     return Margins(best[True].max(axis=1) - best[False].max(axis=1), right, 1 / (counts[number] * n_classes), unseen)

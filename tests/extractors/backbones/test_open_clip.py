@@ -86,12 +86,12 @@ def test_prompts_tell_images_as_open_clip_does(tiny: Path, tmp_path: Path, monke
     tokens = open_clip.get_tokenizer("tiny-test")([f"a photo of a {name}" for name in ("cat", "dog", "owl")])
     with torch.no_grad():
         cosines = model.encode_image(image, normalize=True) @ model.encode_text(tokens, normalize=True).T
-    told = headstart.predict(found.model, "photos/dog/1.png", all_classes=True)
-    shares = told[["probability_cat", "probability_dog", "probability_owl"]].to_numpy(float)[0]
+    answers = headstart.predict(found.model, "photos/dog/1.png", all_classes=True)
+    shares = answers[["probability_cat", "probability_dog", "probability_owl"]].to_numpy(float)[0]
     np.testing.assert_allclose(shares, torch.softmax(100 * cosines[0], 0).numpy(), atol=1e-3)
 
 
-def test_what_is_not_there_is_told(tiny: Path) -> None:
+def test_what_is_not_there_is_answers(tiny: Path) -> None:
     with pytest.raises(BackboneError, match=r"open_clip has no model 'tiny-tset'. Nearest: open_clip/tiny-test"):
         load_backbone("open_clip/tiny-tset", weights="none")
     with pytest.raises(WeightsError, match="its weights are read from a file alone"):
