@@ -20,7 +20,7 @@ from headstart.heads.errors import DataError
 from headstart.heads.registry import Candidate
 from headstart.heads.report import MEANING, NO_SCORE, FoldRow, NestedRows, score_rows
 from headstart.heads.splits import SplitPlan, plan_splits
-from headstart.heads.sweep import FinalScore, NestedPlan, OuterFold, open_client, plan_nested, pool_scores, select
+from headstart.heads.sweep import FinalScore, NestedPlan, OuterFold, plan_nested, pool_scores, select
 from headstart.heads.views import Views
 
 
@@ -160,6 +160,8 @@ def workers_for_all(choices: Choices, *, several: bool) -> Iterator[Choices]:
     if options.dask != "processes" or not several:
         yield choices
         return
+    from headstart.heads.sweep import open_client  # noqa: PLC0415 - loads Dask
+
     with open_client(options.dask, options.workers) as client:
         yield replace(choices, options=replace(options, dask=client.scheduler.address))
 

@@ -15,6 +15,7 @@ from .run import Running as Running
 from .run import rank_of as rank_of
 from .run import select as select
 from .run import sweep as sweep
+from .threads import Threads as Threads
 from .trial import PredictedInFolds as PredictedInFolds
 from .trial import Result as Result
 from .trial import Task as Task

@@ -1,4 +1,4 @@
-"""Where a sweep's jobs run: threads, processes or a cluster; and what becomes of those whose worker died."""
+"""Processes or a cluster that run a sweep's jobs, and what becomes of those whose worker died."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import dask.config
-import numpy as np
 from dask.system import CPU_COUNT
-from distributed import CancelledError, Client, KilledWorker, LocalCluster, Worker, as_completed
+from distributed import CancelledError, Client, KilledWorker, LocalCluster, as_completed
 
 from headstart.heads.errors import DataError
 
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from distributed import Future
-    from numpy.typing import NDArray
 
 
 _SILENT = logging.CRITICAL + 1  # a cancelled job may find its connection closed, which Dask calls critical
@@ -37,9 +35,9 @@ def open_client(dask_: str, workers: int | None) -> Iterator[Client]:
     Parameters
     ----------
     dask_ : str
-        "threads", "processes", or a scheduler's address, which is left running.
+        "processes", or a scheduler's address, which is left running.
     workers : int or None
-        Threads or processes; None takes every core.
+        Processes; None takes every core.
 
     Raises
     ------
@@ -75,14 +73,7 @@ def _opened(dask_: str, workers: int | None) -> Iterator[Client]:
     quiet = {"dashboard_address": "127.0.0.1:0", "silence_logs": _SILENT, "memory_limit": 0}
     if count < 1:
         raise DataError(f"workers is {workers!r}, expected at least 1")
-    if dask_ == "threads":
-        with _STARTING, dask.config.set(_NO_PAGES):
-            cluster = LocalCluster(
-                processes=False, n_workers=1, threads_per_worker=count, worker_class=_LoopbackWorker, **quiet
-            )
-        with cluster, Client(cluster) as client, _left_at_once(cluster, executor_wait=False):
-            yield client
-    elif dask_ == "processes":
+    if dask_ == "processes":
         with _STARTING, _interrupts_for_this_process_alone(), dask.config.set(_NO_PAGES):
             cluster = LocalCluster(
                 processes=True,
@@ -91,7 +82,7 @@ def _opened(dask_: str, workers: int | None) -> Iterator[Client]:
                 scheduler_kwargs={"allowed_failures": _TRIES - 1},
                 **quiet,
             )
-        with cluster, Client(cluster) as client, _left_at_once(cluster, timeout=0.5):
+        with cluster, Client(cluster) as client, _left_at_once(cluster):
             yield client
     elif "://" in dask_:
         with Client(dask_) as client:
@@ -102,20 +93,12 @@ def _opened(dask_: str, workers: int | None) -> Iterator[Client]:
         )
 
 
-class _LoopbackWorker(Worker):
-    """A worker among threads, which have no host by which its HTTP server would know that it is for this machine."""
-
-    def start_http_server(self, routes: Any, dashboard_address: Any, *arguments: Any, **options: Any) -> None:
-        """Listen on loopback: to give the cluster this address draws pages, too, wherever bokeh is installed."""
-        super().start_http_server(routes, dashboard_address or "127.0.0.1:0", *arguments, **options)
-
-
 @contextmanager
-def _left_at_once(cluster: LocalCluster, **options: Any) -> Iterator[None]:
+def _left_at_once(cluster: LocalCluster) -> Iterator[None]:
     """Close the workers at once where the block is interrupted: a fit that is under way may take minutes to end."""
 
     async def close() -> None:
-        await asyncio.gather(*(worker.close(**options) for worker in cluster.workers.values()))
+        await asyncio.gather(*(worker.close(timeout=0.5) for worker in cluster.workers.values()))
 
     try:
         yield
@@ -137,15 +120,32 @@ def _interrupts_for_this_process_alone() -> Iterator[None]:
         signal.signal(signal.SIGINT, handler)
 
 
-def place(client: Client, value: object, *, in_process: bool) -> Future:
+class DaskWorkers:
+    """The workers of a Dask client, as a sweep uses them."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self.n_workers = max(1, sum(client.nthreads().values()))
+
+    def submit(self, function: Callable[..., Any], *arguments: Any) -> Future:
+        """Run a function with its arguments when those are there that are futures themselves, or lists of some."""
+        return self._client.submit(function, *arguments, pure=False)
+
+    def place(self, value: object) -> Future:
+        """Put a value where jobs find it, see `place`."""
+        return place(self._client, value)
+
+    def gather(self, futures: Mapping[Any, Any], on_result: Callable[[Any, Any], None]) -> list[Any]:
+        """Hand over each result as it arrives, see `gather`."""
+        return gather(self._client, futures, on_result)
+
+
+def place(client: Client, value: object) -> Future:
     """Put a value where jobs find it, sent once however many of them use it.
 
-    Threads get the object itself. For other processes placing is a job: what is scattered is gone for good with the
-    worker that holds it, and a job is run again. A value that pickles small, as a path and row numbers, is read once
-    by each process.
+    Placing is a job: what is scattered is gone for good with the worker that holds it, and a job is run again. A value
+    that pickles small, as a path and row numbers, is read once by each process.
     """
-    if in_process:
-        return client.scatter([value], hash=False)[0]
     with dask.config.set({"distributed.admin.large-graph-warning-threshold": "1TB"}):  # it is large only once
         return client.submit(as_given, value, pure=False)
 
@@ -186,33 +186,6 @@ def gather(client: Client, futures: Mapping[Any, Any], on_result: Callable[[Any,
         client.cancel(list(waiting), force=True)
         raise
     return lost
-
-
-class ReadOnce:
-    """Anything that `numpy.asarray` turns into a matrix; that is kept, and left behind when this is pickled.
-
-    Parameters
-    ----------
-    features : array-like of shape (n_images, n_features)
-        What pickles small, as paths and row numbers.
-    """
-
-    def __init__(self, features: object) -> None:
-        self._features = features
-        self._reading = threading.Lock()
-        self._matrix: NDArray[Any] | None = None
-
-    def __reduce__(self) -> tuple[type[ReadOnce], tuple[object]]:
-        return ReadOnce, (self._features,)
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
-        """Return the matrix, read-only: every job of this process has the same."""
-        with self._reading:  # of two threads the second waits for the first one's
-            if self._matrix is None:
-                matrix = np.asarray(self._features).view()
-                matrix.flags.writeable = False
-                self._matrix = matrix
-        return np.array(self._matrix, dtype=dtype, copy=copy)
 
 
 def as_given(value: Any) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -45,7 +46,13 @@ class SolvedPart:
     error: str | None = None
 
 
-def run_solver(solver: GridSolver, cells: Cells, features: object, task: Task) -> SolvedPart:
+def load_solver(solver: GridSolver) -> None:
+    """Load what a solver needs; where it cannot be loaded, its jobs say why."""
+    with suppress(Exception, SystemExit):
+        solver.load()
+
+
+def run_solver(solver: GridSolver, cells: Cells, features: object, task: Task, _loaded: object = None) -> SolvedPart:
     """Fit a part of a grid on some folds in one go; what fails gives its reason.
 
     Parameters
@@ -56,6 +63,8 @@ def run_solver(solver: GridSolver, cells: Cells, features: object, task: Task) -
     features : array-like of shape (n_images, n_features)
         Wherever they are for this worker.
     task : Task
+    _loaded : object
+        Of a job that comes before this one, `load_solver`.
     """
     texts: list[str] = []
     try:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from headstart.heads.registry import solver_of
 from headstart.heads.scoring import most_together
-from headstart.heads.sweep.grid_trial import pick_result, run_solver, score_group
+from headstart.heads.sweep.grid_trial import load_solver, pick_result, run_solver, score_group
 from headstart.heads.sweep.trial import run_trial
 
 if TYPE_CHECKING:
@@ -30,9 +30,10 @@ class SweepSize:
     n_workers: int
     most_cells: int
     most_scored: int
+    loads_once: bool = False  # one process: what a solver imports is loaded while other jobs run, which need not wait
 
     @classmethod
-    def of(cls, task: Task, n_features: int, n_workers: int) -> SweepSize:
+    def of(cls, task: Task, n_features: int, n_workers: int, *, loads_once: bool = False) -> SweepSize:
         """Return the size of a task's sweep on features of up to so many columns."""
         # Of each fit on a fold: two scores an image and class, and of ten steps of L-BFGS their own and the gradients'.
         numbers = max(1, task.n_classes) * (2 * len(task.y) * task.plan.views.n + 22 * n_features)
@@ -42,6 +43,7 @@ class SweepSize:
             n_workers=n_workers,
             most_cells=max(1, _BYTES // (4 * numbers)),
             most_scored=most_together(sum(len(rows) for _, rows in task.plan.folds), task.n_classes),
+            loads_once=loads_once,
         )
 
 
@@ -58,7 +60,8 @@ def submit_jobs(
     Parameters
     ----------
     submit : callable
-        A Dask client's: takes a function and its arguments, and returns a future, which may be an argument of another.
+        Takes a function and its arguments, and returns a future, which may be an argument of another, or in a list of
+        these.
     candidates : sequence of Candidate
     heads : mapping of str to Head
         By name.
@@ -77,7 +80,8 @@ def submit_jobs(
             jobs = _cut_across(group, solver, size)
         else:
             jobs = list(_cut_by_fold(group, solver, size, -(-_JOBS_A_WORKER * size.n_workers // n_jobs)))
-        parts = [submit(run_solver, solver, cells, features, task) for cells in jobs]
+        loaded = [submit(load_solver, solver)] if size.loads_once else []
+        parts = [submit(run_solver, solver, cells, features, task, loaded) for cells in jobs]
         bare = {number: replace(candidate, features=None) for number, candidate in enumerate(group)}
         for places, numbers in _cut_scoring(jobs, len(group), size):
             some = {number: bare[number] for number in numbers}

@@ -1,13 +1,14 @@
-"""Candidates x folds → results, in parallel on Dask, or in few passes over features that are read in blocks."""
+"""Candidates x folds → results, in threads or on Dask, or in few passes over features that are read in blocks."""
 
 from __future__ import annotations
 
 import math
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 import numpy as np
+from joblib import cpu_count
 
 from headstart.heads.errors import DataError, WorkerLostError
 from headstart.heads.features import feature_matrix
@@ -15,19 +16,21 @@ from headstart.heads.isolation import quiet_and_single_threaded
 from headstart.heads.registry import find_head
 from headstart.heads.scoring import find_metric
 from headstart.heads.solvers.sums import Stream
-from headstart.heads.sweep.cluster import ReadOnce, gather, open_client, place
 from headstart.heads.sweep.jobs import SweepSize, submit_jobs
+from headstart.heads.sweep.read_once import ReadOnce
 from headstart.heads.sweep.streamed import refuse_unstreamed, run_streamed
+from headstart.heads.sweep.threads import Threads
 from headstart.heads.sweep.trial import Result, Task
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from numpy.typing import ArrayLike, NDArray
 
     from headstart.heads.registry import Candidate, Head
     from headstart.heads.scoring import Metric, Score
     from headstart.heads.splits import SplitPlan
+    from headstart.heads.sweep.cluster import DaskWorkers
 
 
 _LOST = (
@@ -199,23 +202,35 @@ def _run_jobs(
 ) -> None:
     shared = running.dask == "threads"
     sources, width = _checked_sources(candidates, len(task.y) * task.plan.views.n, shared=shared)
-    with quiet_and_single_threaded(), open_client(running.dask, running.workers) as client:
+    with quiet_and_single_threaded(), _opened(running) as workers:
 
         def start(some: Sequence[Candidate]) -> dict[Any, Candidate]:
             used = dict.fromkeys(candidate.place for candidate in some)
             return submit_jobs(
-                partial(client.submit, pure=False),
+                workers.submit,
                 some,
                 heads,
-                {name: place(client, sources[name], in_process=shared) for name in used},
-                place(client, task, in_process=shared),
-                SweepSize.of(task, width, max(1, sum(client.nthreads().values()))),
+                {name: workers.place(sources[name]) for name in used},
+                workers.place(task),
+                SweepSize.of(task, width, workers.n_workers, loads_once=shared),
             )
 
-        lost = gather(client, start(candidates), receive)
+        lost = workers.gather(start(candidates), receive)
         for candidate in lost:  # one at a time: so the one that ends its worker is told from those that ran beside it
-            if gather(client, start([candidate]), receive):
+            if workers.gather(start([candidate]), receive):
                 receive(candidate, WorkerLostError(_LOST))
+
+
+@contextmanager
+def _opened(running: Running) -> Iterator[Threads | DaskWorkers]:
+    if running.dask == "threads":
+        with Threads(cpu_count() if running.workers is None else running.workers) as threads:
+            yield threads
+        return
+    from headstart.heads.sweep.cluster import DaskWorkers, open_client  # noqa: PLC0415 - loads Dask
+
+    with open_client(running.dask, running.workers) as client:
+        yield DaskWorkers(client)
 
 
 def _checked_sources(

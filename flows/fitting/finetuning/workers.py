@@ -101,7 +101,7 @@ class TailWorkers:
 
     def _network(self, layer: str) -> Future:
         if layer not in self._sent:
-            self._sent[layer] = place(self._client, self._network_of(layer), in_process=False)
+            self._sent[layer] = place(self._client, self._network_of(layer))
         return self._sent[layer]
 
 

@@ -28,13 +28,12 @@ def test_workers_get_some_bytes_an_image_however_wide_the_embeddings_are(
     sizes: list[int] = []
     place = sweep_cluster.place
 
-    def weighed(client: Any, value: object, *, in_process: bool) -> Any:
-        assert not in_process
+    def weighed(client: Any, value: object) -> Any:
         np.asarray(value)  # also once it was read here, nothing of it travels
         sizes.append(len(pickle.dumps(value)))
-        return place(client, value, in_process=in_process)
+        return place(client, value)
 
-    monkeypatch.setattr("headstart.heads.sweep.run.place", weighed)
+    monkeypatch.setattr("headstart.heads.sweep.cluster.place", weighed)
     view = problem.embedded[0].features
     source = FeatureSet(features=view, backbone="b", tap="t", key="k")
     plan = plan_splits(problem.y)

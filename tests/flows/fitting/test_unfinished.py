@@ -230,7 +230,7 @@ def fitted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[], set[
 
 @pytest.fixture
 def one_worker(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("headstart.heads.sweep.cluster.CPU_COUNT", 1)
+    monkeypatch.setattr("headstart.heads.sweep.run.cpu_count", lambda: 1)
 
 
 @pytest.mark.usefixtures("one_worker")

@@ -33,7 +33,7 @@ def test_what_could_not_be_embedded_is_named_by_its_file(
 
 def test_a_sweep_on_dask_adds_nothing_to_a_program_s_own_log(caplog: pytest.LogCaptureFixture) -> None:
     level = logging.getLogger("distributed").level
-    with caplog.at_level(logging.INFO), open_client("threads", 1) as client:
+    with caplog.at_level(logging.INFO), open_client("processes", 1) as client:
         assert client.submit(abs, -1).result() == 1
     assert [record.name for record in caplog.records if record.name.startswith("distributed")] == []
     assert logging.getLogger("distributed").level == level

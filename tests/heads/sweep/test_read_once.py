@@ -6,7 +6,8 @@ import threading
 import numpy as np
 import pytest
 
-from headstart.heads.sweep.cluster import ReadOnce, as_given
+from headstart.heads.sweep.cluster import as_given
+from headstart.heads.sweep.read_once import ReadOnce
 
 
 class View:
