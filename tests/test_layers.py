@@ -227,7 +227,7 @@ def test_the_command_line_answers_without_torch_prefect_or_dask(word: str) -> No
     loaded = loaded_after(
         f"from headstart.flows.cli.app import main\ntry:\n    main([{word!r}])\nexcept SystemExit:\n    pass"
     )
-    assert not loaded & {"torch", "prefect", "distributed", "sklearn", "pandas"}
+    assert not loaded & {"torch", "prefect", "distributed", "sklearn", "pandas", "scipy", "matplotlib", "jinja2", "PIL"}
 
 
 @pytest.mark.parametrize("module", MODULES, ids=str)

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -46,7 +47,9 @@ from headstart.heads.splits import SplitPlan
 from headstart.heads.sweep import FinalScore, Result, select, training_curve
 
 if TYPE_CHECKING:
-    from headstart.flows.reporting import Evidence
+    from contextlib import AbstractContextManager
+
+    from headstart.flows.reporting import Aside, Evidence
 
 
 @dataclass(frozen=True)
@@ -121,13 +124,27 @@ def conclude(
         choices.on_scores(summary)
     run = describe_run(summary, problem, plan, scored.test, choices.as_settings(problem.target))
     summary = _at(place.part, summary)
-    _save(problem, winner.candidate, scored, summary, run)
-    if not options.no_report:
-        from headstart.flows.reporting import explain  # noqa: PLC0415 - loads what draws; scores need not wait
-
+    if options.no_report:
+        _save(problem, winner.candidate, scored, summary, run)
+    else:
         evidence = _evidence(scored, streaming, nested)
-        summary = explain(summary, problem, plan, results, winner, evidence, options=options)
+        with _begun_aside(problem, plan, winner.candidate, evidence, seed) as aside:
+            _save(problem, winner.candidate, scored, summary, run)
+            from headstart.flows.reporting import explain  # noqa: PLC0415 - loads what draws; scores need not wait
+
+            summary = explain(summary, problem, plan, results, winner, evidence, aside, options=options)
     return Concluded(_at(place.folder, summary), run, tabulate_predictions(problem, scored.test))
+
+
+def _begun_aside(
+    problem: Problem, plan: SplitPlan, winner: Candidate, evidence: "Evidence", seed: int
+) -> "AbstractContextManager[Aside | None]":
+    """Begin with what takes longest, which goes on while the model is saved; nothing does where there are numbers."""
+    if problem.task == "regress":
+        return nullcontext()
+    from headstart.flows.reporting import Aside  # noqa: PLC0415 - scores need not wait
+
+    return Aside(problem, plan, winner, evidence, seed)
 
 
 def _evidence(scored: Scored, streaming: Streaming | None, nested: NestedFit | None) -> "Evidence":

@@ -9,9 +9,10 @@ from headstart.flows.options import FitOptions
 from headstart.flows.output import Begin, phases
 from headstart.flows.problem import Problem
 from headstart.flows.reporting.analysis import Analysis, Evidence, analyse
+from headstart.flows.reporting.aside import Aside
 from headstart.flows.reporting.few_shot_file import write_few_shot
 from headstart.flows.reporting.number_report import write_number_report
-from headstart.flows.reporting.out_of_fold import predict_out_of_fold
+from headstart.flows.reporting.out_of_fold import OutOfFold
 from headstart.flows.reporting.report import write_report
 from headstart.flows.reporting.suspects_file import write_suspects
 from headstart.heads.registry import Candidate
@@ -26,6 +27,7 @@ def explain(
     results: Sequence[Result],
     winner: Result,
     evidence: Evidence,
+    aside: Aside | None,
     *,
     options: FitOptions,
 ) -> FitSummary:
@@ -36,21 +38,25 @@ def explain(
     summary, problem, plan, results, winner
         Of a fit that is concluded but for this.
     evidence : Evidence
+    aside : Aside or None
+        Of the same evidence; None where the target is numbers.
     options : FitOptions
         Whether to fit the winner on few images of each class too, and to show how all that gets on.
     """
     with phases(show=options.progress) as begin:
-        found = _look_at(problem, plan, winner.candidate, evidence, begin, few_shot=options.few_shot, seed=summary.seed)
+        points, oof = aside.results(begin) if aside else (None, None)
+        found = _look_at(
+            problem, plan, winner.candidate, evidence, oof, begin, few_shot=options.few_shot, seed=summary.seed
+        )
         suspects = write_suspects(Path(summary.report).parent, problem, found)
         summary = replace(summary, notes=[*summary.notes, *found.notes], suspects=suspects)
         if found.few_shot:
             write_few_shot(Path(summary.few_shot), {summary.winner.head: found.few_shot, **found.few_shot_others})
         begin("drawing the report")
-        if problem.task == "regress":
+        if points is None:
             write_number_report(summary, problem, evidence.test)
         else:
-            metric = summary.winner.metric
-            write_report(summary, problem, plan, results, winner, evidence.test, found, metric=metric)
+            write_report(summary, problem, plan, results, winner, evidence.test, found, points)
     return summary
 
 
@@ -59,6 +65,7 @@ def _look_at(
     plan: SplitPlan,
     candidate: Candidate,
     evidence: Evidence,
+    oof: OutOfFold | None,
     begin: Begin,
     *,
     few_shot: bool,
@@ -68,6 +75,4 @@ def _look_at(
         return Analysis(notes=evidence.unseen)
     if problem.task == "regress" or evidence.features is None:
         return Analysis()
-    begin("predicting the winner's own images, fold by fold")
-    oof = evidence.out_of_fold or predict_out_of_fold(problem, plan, candidate, evidence.features, seed)
     return analyse(problem, plan, candidate, evidence, oof, begin, few_shot=few_shot, seed=seed)

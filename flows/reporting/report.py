@@ -2,7 +2,6 @@
 
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -19,20 +18,17 @@ from headstart.flows.reporting.exhibits import (
     show_copies,
     show_mistakes,
     show_outliers,
-    show_points,
     show_right,
     show_suspects,
 )
 from headstart.flows.reporting.labelling import LabelFile, offer_labels
+from headstart.flows.reporting.map import describe_map, map_rows
 from headstart.heads.report import Curve, Labelling, ReportData, params_text, render_report
 from headstart.heads.splits import SplitPlan
 from headstart.heads.sweep import FinalScore, Result
 
 if TYPE_CHECKING:
     from headstart.flows.fit_summary import FitSummary
-
-_MOST_POINTS = 10_000  # on the map
-_MOST_PICTURED = 1000  # of them; a picture has some 2 kB
 
 
 def write_report(
@@ -43,15 +39,14 @@ def write_report(
     winner: Result,
     test_score: FinalScore,
     found: Analysis,
-    *,
-    metric: str,
+    points: npt.NDArray[np.float64],
 ) -> None:
-    """Write ``report.html`` and ``leaderboard.csv`` where the summary says."""
+    """Write ``report.html`` where the summary says; `points` (n_shown, 2) are those of the map."""
     data = ReportData(
         title=problem.name,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         class_names=problem.class_names,
-        metric=metric,
+        metric=summary.winner.metric,
         selection=plan.selection,
         test_name=plan.test_name,
         notes=summary.notes,
@@ -77,50 +72,15 @@ def write_report(
         outliers=show_outliers(problem, found),
         near_copies=show_copies(problem, found.near_copies),
         labelling=_labelling(problem, plan, [one.row for one in found.suspects], summary.command),
-        **vars(_map(problem, plan, winner, test_score)),
+        points=points,
+        **vars(describe_map(problem, plan, winner.candidate, test_score)),
     )
     write_atomically(Path(summary.report), render_report(data).encode())
 
 
-@dataclass(frozen=True)
-class _Map:
-    """The map's part of the report's data."""
-
-    embedding: npt.NDArray[np.float32]
-    embedding_labels: npt.NDArray[Any]
-    embedding_is_test: npt.NDArray[np.bool_]
-    embedding_right: npt.NDArray[np.int8]
-    embedding_paths: list[str]
-    embedding_thumbnails: list[bytes | None]
-
-
-def _map(problem: Problem, plan: SplitPlan, winner: Result, test_score: FinalScore) -> _Map:
-    """Return the images of the map, as the winner's embedding has them."""
-    shown = _map_rows(plan, len(problem.y))
-    embedded = problem.find(winner.candidate.key, winner.candidate.tap)
-    features = np.asarray(embedded.features.take(shown), dtype=np.float32)
-    return _Map(
-        embedding=features.reshape(len(features), -1),
-        embedding_labels=problem.y[shown],
-        embedding_is_test=np.isin(shown, plan.test),
-        embedding_right=_right(problem, test_score)[shown],
-        embedding_paths=problem.images.paths(shown),
-        embedding_thumbnails=_pictures(problem, shown),
-    )
-
-
-def _pictures(problem: Problem, shown: npt.NDArray[np.intp]) -> list[bytes | None]:
-    """Return pictures of some images, drawn at random; None for the others."""
-    at = np.sort(np.random.default_rng(0).permutation(len(shown))[:_MOST_PICTURED])
-    found: list[bytes | None] = [None] * len(shown)
-    for number, picture in zip(at.tolist(), show_points(problem, shown[at]), strict=True):
-        found[number] = picture
-    return found
-
-
 def _labelling(problem: Problem, plan: SplitPlan, suspects: list[int], command: str) -> Labelling:
     """Let a reader label the images of the map, and suspects; splits and groups that may have come with labels stay."""
-    on_map, aside = _map_rows(plan, len(problem.y)), problem.set_aside
+    on_map, aside = map_rows(plan, len(problem.y)), problem.set_aside
     names = [*problem.class_names, *dict.fromkeys(one.label for one in aside)]
     columns = {}
     if problem.split is not None:
@@ -150,24 +110,6 @@ def _labelling(problem: Problem, plan: SplitPlan, suspects: list[int], command: 
 def _followed_by(values: npt.NDArray[Any], few: list[Any]) -> npt.NDArray[Any]:
     """Values and a few more; of millions no copy where there are none."""
     return np.append(values, np.array(few)) if few else values
-
-
-def _map_rows(plan: SplitPlan, n_images: int) -> npt.NDArray[np.intp]:
-    """Draw the images on the map from all that took part, at most `_MOST_POINTS`."""
-    took_part = np.zeros(n_images, bool)
-    for some in (plan.train, plan.test, *(score for _, score in plan.folds)):
-        took_part[some] = True
-    rows = np.flatnonzero(took_part)
-    if len(rows) <= _MOST_POINTS:
-        return rows
-    return np.sort(np.random.default_rng(0).choice(rows, _MOST_POINTS, replace=False))
-
-
-def _right(problem: Problem, test_score: FinalScore) -> npt.NDArray[np.int8]:
-    """Return 1 for each image that is right, 0 for each that is wrong, and -1 for those that were not scored."""
-    found = np.full(len(problem.y), -1, dtype=np.int8)
-    found[test_score.rows] = test_score.predictions == problem.y[test_score.rows]
-    return found
 
 
 def _files(summary: "FitSummary") -> dict[str, str | None]:

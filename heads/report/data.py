@@ -93,6 +93,8 @@ class ReportData:
         That makes the fit again.
     files : mapping of str to str
         By what they are called, the names of files and folders beside the page.
+    points : (n_images, 2) float, or None
+        Places of the map's images, where they are known; otherwise they are those of `project`.
     labelling : Labelling or None
         What a reader may label on the page; its images begin with those of the map.
 
@@ -136,6 +138,7 @@ class ReportData:
     right: Sequence[RightAnswer] = ()
     command: str = ""
     files: Mapping[str, str] = field(default_factory=dict)
+    points: NDArray[np.float64] | None = None
     labelling: Labelling | None = None
 
     def __post_init__(self) -> None:
@@ -151,6 +154,7 @@ class ReportData:
             ("embedding_labels", (n_images,)),
             ("embedding_is_test", (n_images,)),
             ("embedding_right", (n_images,)),
+            ("points", (n_images, 2)),
             ("probability", (n_test, n_classes)),
         ):
             values = getattr(self, name)

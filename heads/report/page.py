@@ -216,7 +216,7 @@ def _map(data: ReportData) -> dict[str, object]:
         for number, count in zip(numbers, counts, strict=True)
         if len(data.class_names) <= LEGEND_CLASSES
     ]
-    points = project(data.embedding)
+    points = project(data.embedding) if data.points is None else data.points
     names = printable(data.class_names)
     return {
         "svg": map_chart(points, labels, is_test, names),

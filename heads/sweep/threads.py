@@ -7,7 +7,7 @@ from concurrent.futures import Future, as_completed
 from dataclasses import dataclass
 from itertools import count
 from queue import PriorityQueue
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from headstart.heads.errors import DataError
 
@@ -54,7 +54,7 @@ class Threads:
         self._numbers = count()
         self._left = threading.Event()
 
-    def __enter__(self) -> Threads:
+    def __enter__(self) -> Self:
         for number in range(self.n_workers):
             # Daemons: the process may end while a fit goes on, which nothing can interrupt.
             threading.Thread(target=self._work, name=f"job {number}", daemon=True).start()

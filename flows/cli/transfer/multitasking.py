@@ -6,7 +6,6 @@ from headstart.flows.cli import CacheArgument, Json, with_options
 from headstart.flows.output import Console, emit_json, escape, nearby, show_files, show_notes, table_of
 from headstart.flows.transfer.multitask import MultitaskOptions
 from headstart.heads.report import score_text
-from headstart.heads.report.transfer import change_text, verdict_text
 
 if TYPE_CHECKING:
     from headstart.flows.transfer.multitask import MultitaskSummary
@@ -23,6 +22,8 @@ def multitask(cache: CacheArgument, json: Json = False, **options: Any) -> None:
 
 def show_columns(summary: "MultitaskSummary") -> None:
     """Print one line a column, 80 columns wide, and the verdict."""
+    from headstart.heads.report.transfer import change_text, verdict_text
+
     console = Console()
     console.print(
         f"\n[bold]{len(summary.columns)} label columns[/] over one trunk, scored once on the {summary.split} images:",

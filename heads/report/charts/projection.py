@@ -12,9 +12,9 @@ from headstart.heads.errors import DataError
 PCA_SIZE = 50
 PERPLEXITY = 30
 MOST_TSNE = 1000  # images that t-SNE places, in a second of a processor; 2500 take three times as long
-# Half of scikit-learn's steps and coarser far forces keep the same neighbours in two fifths of its time
-# (trustworthiness .9932 and .9169, against .9932 and .9160; benchmarks/bench_map.py).
-STEPS, ANGLE = 500, 0.8
+# A third of scikit-learn's steps and coarser far forces keep the same neighbours in a quarter of its time
+# (benchmarks/bench_map.py).
+STEPS, ANGLE = 320, 1.0
 NEIGHBOURS = 5  # of these, which place each further image
 FEWEST_FOR_TSNE = 10  # below, there are no neighbourhoods to keep
 
