@@ -14,6 +14,9 @@ from threadpoolctl import ThreadpoolController
 # Made before the garbage collector looks for cycles. With what scikit-learn and torch leave it to go through, a look
 # takes as long as a fit, and all jobs wait.
 _OBJECTS = 100_000
+# Python takes turns among threads every 5 ms; one that is hardly ever at Python's own work, as a sum over matrices in
+# small steps, would wait that long for each step while another thread imports a library.
+_TURN = 0.0005  # seconds
 
 
 class _ProcessWide:
@@ -36,6 +39,8 @@ class _ProcessWide:
             if self._inside == 0:
                 self._settings.callback(gc.set_threshold, *gc.get_threshold())
                 gc.set_threshold(_OBJECTS, *gc.get_threshold()[1:])
+                self._settings.callback(sys.setswitchinterval, sys.getswitchinterval())
+                sys.setswitchinterval(_TURN)
                 self._settings.enter_context(ThreadpoolController().select(user_api="blas").limit(limits=1))
                 self._settings.enter_context(warnings.catch_warnings())
                 warnings.simplefilter("always", ConvergenceWarning)

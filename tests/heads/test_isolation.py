@@ -92,6 +92,13 @@ def test_the_garbage_collector_looks_as_often_afterwards_as_before():
         gc.set_threshold(*before)
 
 
+def test_threads_take_turns_more_often_while_a_job_runs_and_then_as_before():
+    before = sys.getswitchinterval()
+    with isolated_job(), isolated_job():
+        assert sys.getswitchinterval() < before
+    assert sys.getswitchinterval() == before
+
+
 def test_a_convergence_warning_is_collected_once_and_not_raised():
     with isolated_job() as texts:
         for _ in range(2):

@@ -166,7 +166,7 @@ def test_a_suspect_is_mended_and_all_else_of_the_fit_stays(browser: Browser, tmp
 
 
 def test_every_image_of_a_report_is_on_the_map_or_in_its_table(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("headstart.flows.reporting.report._MOST_POINTS", 10)
+    monkeypatch.setattr("headstart.flows.reporting.map._MOST_POINTS", 10)
     cache, given = labelled(tmp_path)
     found = fit(cache, ["centroid"], labels=given, out=tmp_path / "results")
     details = re.search(r'id="label-details">(.*?)</script>', Path(found.report).read_text(), re.DOTALL)

@@ -15,7 +15,8 @@ from headstart import extract, fit
 from headstart.flows.cli.app import main
 from headstart.flows.fit_summary import FitSummary
 from headstart.flows.output import plain
-from headstart.flows.reporting import exhibits, report
+from headstart.flows.reporting import exhibits
+from headstart.flows.reporting import map as map_of_report
 
 COLOURS = {"red": (200, 40, 40), "green": (40, 200, 40), "blue": (40, 40, 200)}
 
@@ -67,7 +68,7 @@ def test_of_very_many_mistakes_the_surest_have_pictures(
     fitted: FitSummary, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(exhibits, "_MOST_MISTAKES", 3)
-    monkeypatch.setattr(report, "_MOST_POINTS", 20)
+    monkeypatch.setattr(map_of_report, "_MOST_POINTS", 20)
     again = fit(Path(fitted.report).parents[2] / "photos.headstart", "dummy", out=tmp_path, workers=1)
     shown = Page(Path(again.report).read_text())
     n_wrong = round((1 - again.test.scores["accuracy"].value) * again.test.n_images)

@@ -1,0 +1,87 @@
+"""What a report needs is computed aside: the same as in turn, its errors are heard, and nobody waits who leaves."""
+
+import sys
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+from support.array_cache import cache_of
+from threadpoolctl import threadpool_info
+
+from headstart import fit
+from headstart.extractors.cache import EmbeddingCache
+from headstart.flows.problem import pose_problem
+from headstart.flows.reporting import Evidence, aside, predict_out_of_fold
+from headstart.heads.registry import FeatureSet, expand
+from headstart.heads.report.charts import project
+from headstart.heads.splits import plan_splits
+from headstart.heads.sweep import fit_final, score_test
+
+NAMES = np.array(["ant", "bee"])
+Y = np.tile([0, 1], 40)
+X = (np.random.default_rng(0).normal(size=(80, 6)) + 2 * Y[:, None]).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return cache_of(tmp_path_factory.mktemp("blobs"), X, NAMES[Y].tolist())
+
+
+@pytest.fixture
+def begun(cache: Path) -> aside.Aside:
+    problem = pose_problem(EmbeddingCache(cache))
+    plan = plan_splits(problem.y)
+    embedded = problem.embedded[0]
+    source = FeatureSet(features=embedded.rows, backbone=embedded.backbone, tap=embedded.tap, key=embedded.store.key.id)
+    (winner,) = expand([source], ["centroid"])
+    features = np.asarray(embedded.rows, dtype=np.float32)
+    test = score_test(fit_final(winner, features, problem.y, plan), features, problem.y, plan)
+    return aside.Aside(problem, plan, winner, Evidence(test, features), 0)
+
+
+def settings() -> tuple[float, list[int]]:
+    return sys.getswitchinterval(), [one["num_threads"] for one in threadpool_info() if one["user_api"] == "blas"]
+
+
+def test_places_and_predictions_are_those_of_their_functions_and_settings_are_as_before(begun: aside.Aside) -> None:
+    before, named = settings(), list[str]()
+    with begun:
+        points, own = begun.results(named.append)
+        assert settings() == before
+    problem, plan, winner = begun._of
+    features = np.asarray(winner.features, dtype=np.float32)
+    np.testing.assert_array_equal(points, project(features))
+    alone = predict_out_of_fold(problem, plan, winner, features, 0)
+    assert own is not None
+    assert alone is not None
+    np.testing.assert_array_equal(own.probability, alone.probability)
+    assert named == ["placing the images of the map", "predicting the winner's own images, fold by fold"]
+
+
+def test_whoever_is_interrupted_does_not_wait_for_the_map(begun: aside.Aside, monkeypatch: pytest.MonkeyPatch) -> None:
+    before, working, go = settings(), threading.Event(), threading.Event()
+
+    def place(*_: object) -> None:
+        working.set()
+        go.wait(60)
+
+    monkeypatch.setattr(aside, "_place", place)
+    with pytest.raises(KeyboardInterrupt), begun:  # noqa: PT012 - the interruption is the block's
+        working.wait(10)
+        raise KeyboardInterrupt
+    assert not go.is_set()
+    assert settings() == before
+    go.set()
+
+
+@pytest.mark.parametrize("step", ["_place", "predict_out_of_fold"])
+def test_what_fails_aside_fails_the_fit(
+    step: str, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError(step)
+
+    monkeypatch.setattr(aside, step, fail)
+    with pytest.raises(ZeroDivisionError, match=step):
+        fit(cache, "centroid", out=tmp_path / "r")
