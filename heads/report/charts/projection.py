@@ -11,7 +11,7 @@ from headstart.heads.errors import DataError
 
 PCA_SIZE = 50
 PERPLEXITY = 30
-MOST_TSNE = 1000  # images that t-SNE places, in a second of a processor; 2500 take three times as long
+MOST_TSNE = 1000  # images that t-SNE places, in less than a second of a processor; 2500 take three times as long
 # A third of scikit-learn's steps and coarser far forces keep the same neighbours in a quarter of its time
 # (benchmarks/bench_map.py).
 STEPS, ANGLE = 320, 1.0
@@ -29,7 +29,7 @@ def project(embedding: NDArray[np.floating], seed: int = 0) -> NDArray[np.float6
     Parameters
     ----------
     embedding : (n_images, n_features) float
-        A thousand images take about a second, ten thousand hardly longer.
+        A thousand images take less than a second, ten thousand hardly longer.
     seed : int
 
     Returns
