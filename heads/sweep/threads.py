@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import Future, as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import count
 from queue import PriorityQueue
 from typing import TYPE_CHECKING, Any, Self
@@ -23,7 +23,7 @@ class _Job:
     """A function, its arguments and where its outcome goes; jobs that are ready run in the order of their numbers."""
 
     number: float
-    work: Any = None
+    work: Any = field(default=None, compare=False)
 
 
 class Threads:
