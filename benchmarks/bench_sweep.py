@@ -3,9 +3,10 @@
 For each kind of head both sides take turns, each in a process of its own whose libraries are loaded before the clock
 starts, with all cores:
 
-- logreg: 10 values of C; `GridSearchCV` over a pipeline, and `LogisticRegressionCV`;
+- logreg: 10 values of C; `GridSearchCV` over a pipeline, and `LogisticRegressionCV` (`--objective`: see `minimum.py`);
 - ridge: 20 values of alpha; `GridSearchCV` over `RidgeClassifier`;
 - knn: 10 values of k; `GridSearchCV` over `KNeighborsClassifier` on unit-length rows;
+- these three: the same `GridSearchCV` patched by scikit-learn-intelex, where that is installed;
 - linear-torch, mlp: 32 choices of learning rate, weight decay and seed; the same estimators one after another.
 
 Embeddings are synthetic: classes in a space of 64 directions, mixed into correlated features of many scales, cut at
@@ -15,6 +16,7 @@ over the folds, for any hyper-parameter.
 
 import argparse
 import compileall
+import importlib.util
 import json
 import os
 import statistics
@@ -24,11 +26,13 @@ import tempfile
 import time
 import warnings
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from minimum import measure_objectives, show_objectives
 
 ROOT = Path(__file__).parents[1]
 GRIDS: dict[str, dict[str, Sequence[Any]]] = {
@@ -108,6 +112,12 @@ def run_gridsearch(kind: str, X: Any, y: Any, plan: Any) -> Callable[[], list[fl
     return job
 
 
+def run_intelex(kind: str, X: Any, y: Any, plan: Any) -> Callable[[], list[float]]:
+    """Return the same grid search as a job, with the classes that scikit-learn-intelex puts in scikit-learn's place."""
+    importlib.import_module("sklearnex").patch_sklearn(verbose=False)
+    return run_gridsearch(kind, X, y, plan)
+
+
 def run_logregcv(_kind: str, X: Any, y: Any, plan: Any) -> Callable[[], list[float]]:
     """Return scikit-learn's own search for C as a job; it starts each C where the last one ended."""
     from sklearn.linear_model import LogisticRegressionCV
@@ -146,32 +156,30 @@ def run_one_by_one(kind: str, X: Any, y: Any, plan: Any) -> Callable[[], list[fl
 
 def run_side(side: str, kind: str, options: argparse.Namespace) -> dict[str, Any]:
     """Time one side in this process."""
-    from headstart.heads.splits import plan_splits
-
-    X, y = make_embeddings(options.images, options.features, options.classes)
-    split = None if kind in OTHERS else np.where(np.arange(len(y)) % 5 == 0, "val", "train")
-    plan = plan_splits(y, split=split, test_size=0.01) if split is None else _one_fold(split)
+    X, y, plan = _problem(kind, options)
     job = globals()[f"run_{side}"](kind, X, y, plan)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # scikit-learn's, on unconverged fits: both sides have them
+    with warnings.catch_warnings(action="ignore"):  # scikit-learn's, on unconverged fits: both sides have them
         begun = time.perf_counter()
         scores = job()
     return {"seconds": time.perf_counter() - begun, "scores": scores}
 
 
-def _one_fold(split: Any) -> Any:
-    """Return a plan whose only fold is a validation set."""
-    from headstart.heads.splits import SplitPlan
+def _problem(kind: str, options: argparse.Namespace) -> tuple[Any, Any, Any]:
+    """Return features, classes and a plan, whose only fold is a validation set for heads that take long."""
+    from headstart.heads.splits import plan_splits
 
-    train, val = (np.flatnonzero(split == name) for name in ("train", "val"))
-    return SplitPlan(
-        folds=[(train, val)], train=train, test=val, selection="val", test_name="val", dropped=val[:0], notes=[]
-    )
+    X, y = make_embeddings(options.images, options.features, options.classes)
+    if kind in OTHERS:
+        return X, y, plan_splits(y, test_size=0.01)
+    plan = plan_splits(y, split=np.where(np.arange(len(y)) % 5 == 0, "test", "train"))
+    return X, y, replace(plan, folds=[(plan.train, plan.test)])
 
 
 def compare(kind: str, options: argparse.Namespace) -> dict[str, Any]:
     """Run all sides of a kind in turn; medians over the rounds."""
     sides = ["headstart", *OTHERS.get(kind, ("one_by_one",))]
+    if kind in OTHERS and importlib.util.find_spec("sklearnex"):
+        sides.append("intelex")
     rounds = [{side: spawn(side, kind, options) for side in sides} for _ in range(options.rounds)]
     found: dict[str, Any] = {}
     for side in sides:
@@ -182,6 +190,9 @@ def compare(kind: str, options: argparse.Namespace) -> dict[str, Any]:
         found[f"ratio_{side}"] = round(statistics.median(ratios), 2)
         both = (rounds[0][name]["scores"] for name in ("headstart", side))
         found[f"difference_{side}"] = round(max(abs(a - b) for a, b in zip(*both, strict=True)), 4)
+    if kind == "logreg" and options.objective:
+        X, y, plan = _problem(kind, options)
+        found["objective"] = measure_objectives(X, y, plan.folds[: options.objective], GRIDS["logreg"]["C"])
     return found
 
 
@@ -265,6 +276,8 @@ def show(results: dict[str, Any]) -> None:
                 f"{found[f'{name}_seconds']:>9.2f}{found[f'{name}_score']:>8.4f}{found[f'ratio_{name}']:>7.1f}"
                 f"{found[f'difference_{name}']:>8.4f}"
             )
+    if objective := results.get("logreg", {}).get("objective"):
+        show_objectives(objective)
 
 
 def main(arguments: list[str] | None = None) -> dict[str, Any]:
@@ -275,6 +288,7 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
     parser.add_argument("--classes", type=int, default=10, help="(10)")
     parser.add_argument("--rounds", type=int, default=3, help="how often each side runs (3)")
     parser.add_argument("--kind", nargs="+", choices=[*GRIDS, "command"], default=[*GRIDS, "command"])
+    parser.add_argument("--objective", type=int, default=0, help="folds of logreg to compare objectives on (0)")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--side", help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)

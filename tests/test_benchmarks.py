@@ -1,13 +1,16 @@
 """The benchmarks run, at a tiny size, and report what the README quotes."""
 
+import argparse
 import os
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+import joblib
 import numpy as np
 import pytest
+from sklearn.linear_model import RidgeClassifier
 from support.benchmarks import load, report
 from support.forked import run_forked
 from support.report_browser import CHROMIUM
@@ -147,6 +150,49 @@ def test_the_sweep_benchmark_sets_both_sides_beside_each_other(capsys: pytest.Ca
     assert found["ratio_gridsearch"] == pytest.approx(found["gridsearch_seconds"] / found["headstart_seconds"], rel=0.2)
     assert found["difference_gridsearch"] <= 0.02  # one of 60 images of a fold
     assert found["headstart_score"] > 0.5
+
+
+def test_scikit_learn_intelex_is_a_side_where_it_is_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = tmp_path / "sklearnex"
+    package.mkdir()
+    (package / "__init__.py").write_text(
+        "from pathlib import Path\n"
+        "def patch_sklearn(verbose=True):\n"
+        "    import sklearn.linear_model\n"
+        "    class Patched(sklearn.linear_model.RidgeClassifier):\n"
+        "        def fit(self, X, y):\n"
+        "            Path(__file__).with_name('fitted').touch()\n"
+        "            return super().fit(X, y)\n"
+        "    sklearn.linear_model.RidgeClassifier = Patched\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    bench = load("bench_sweep")
+    monkeypatch.setattr("sklearn.linear_model.RidgeClassifier", RidgeClassifier)  # which ends with the test
+    monkeypatch.setattr(bench, "spawn", bench.run_side)  # in this process
+    options = argparse.Namespace(images=300, features=8, classes=3, rounds=1, objective=0)
+    with joblib.parallel_config("threading"):
+        found = bench.compare("ridge", options)
+    assert (package / "fitted").exists()
+    assert found["intelex_score"] == found["gridsearch_score"]
+    assert found["difference_intelex"] == found["difference_gridsearch"]
+    assert found["ratio_intelex"] > 0
+
+
+def test_the_sweep_benchmark_says_how_far_from_the_minimum_both_sides_end(capsys: pytest.CaptureFixture[str]) -> None:
+    minimum, sweep = load("minimum"), load("bench_sweep")
+    X, y = sweep.make_embeddings(300, 8, 3)
+    rows = minimum.measure_objectives(X, y, [(np.arange(200), np.arange(200, 300))], [0.01, 1.0, 100.0])
+    for row in rows:
+        assert 1 - 1e-6 < row["headstart_over_minimum"] < 1.01
+        assert 1 - 1e-6 < row["gridsearch_over_minimum"] < 1.01
+        for side in ("headstart", "gridsearch"):
+            far = abs(row[f"{side}_accuracy"] - row["minimum_accuracy"]) > minimum.FAR
+            assert row[f"{side}_far"] == far
+    assert [row["objective"] for row in rows] == sorted((row["objective"] for row in rows), reverse=True)
+    minimum.show_objectives([{**rows[0], "gridsearch_far": True}])
+    line = capsys.readouterr().out.splitlines()[-2]
+    assert line.split()[0] == "0.01"
+    assert line.endswith("   theirs")
 
 
 def test_both_sides_of_the_fine_tuning_benchmark_come_to_the_same_losses(

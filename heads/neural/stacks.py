@@ -201,7 +201,7 @@ def _train_batch(stack: _Stack, X: Tensor, y: Tensor, generator: torch.Generator
             X = X * (drawn >= stack.dropouts[0, 0, 0]) / (1.0 - stack.dropouts[0, 0, 0])
         else:
             shares = stack.dropouts if stack.drops_differ else stack.dropouts[:1]
-            kept = torch.ge(drawn.T, shares) / (1.0 - shares)
+            kept = torch.ge(drawn.T.contiguous(), shares) / (1.0 - shares)
     hiddens, scores = _forward(stack, X, kept)
     true = y.expand(len(scores), 1, -1)
     log_probability = torch.log_softmax(scores, dim=1)

@@ -36,5 +36,6 @@ from .paired import tied_with_winner as tied_with_winner
 from .ranking import added_by_images as added_by_images
 from .regression import measure_numbers as measure_numbers
 from .regression import score_numbers as score_numbers
+from .resampling import keep_draws as keep_draws
 from .resampling import most_together as most_together
 from .sign_flips import flip_signs as flip_signs

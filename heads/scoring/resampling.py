@@ -131,6 +131,13 @@ def draw_resamples(n_units: int, seed: int, n_resamples: int) -> Iterable[NDArra
         return _kept_draws(n_units, seed, n_resamples)
 
 
+def keep_draws(groups: ArrayLike | None, n_images: int, seed: int, n_resamples: int = 1000) -> None:
+    """Draw what scores of so many images will be resampled by, if it is kept for them."""
+    n_units = int(number_units(groups, n_images).max()) + 1
+    if n_units > 1:
+        draw_resamples(n_units, seed, n_resamples)  # more than are kept are drawn when they are gone through
+
+
 @lru_cache(maxsize=1)
 def _kept_draws(n_units: int, seed: int, n_resamples: int) -> list[NDArray[np.float32]]:
     return list(_draw(n_units, seed, n_resamples))

@@ -160,7 +160,8 @@ def project_parts(least: LeastSquares, sums: PartSums, known: Singles, asked: Si
     basis = directions / least.scale[:, None]
     turning, height = basis.astype(dtype), (least.mean @ basis).astype(dtype)
     known, asked = ((some - sums.centre).astype(dtype, copy=False) for some in (known, asked))
-    turned = known @ turning - height
+    turned = known @ turning
+    turned -= height  # in place: fresh memory costs as much as the difference
     return Projection(
         lengths=np.maximum(lengths, 0.0),
         moments=directions.T @ least.products[:, present],

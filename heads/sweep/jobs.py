@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from headstart.heads.registry import solver_of
 from headstart.heads.scoring import most_together
 from headstart.heads.sweep.grid_trial import load_solver, pick_result, run_solver, score_group
-from headstart.heads.sweep.trial import run_trial
+from headstart.heads.sweep.trial import draw_ahead, run_trial
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -74,6 +74,7 @@ def submit_jobs(
     together, alone = _grouped(candidates)
     n_jobs = len(together) * size.n_folds + len(alone)
     futures: dict[Any, Candidate] = {}
+    ready: Any = None
     for group, solver in together:
         features, head = sources[group[0].place], heads[group[0].head]
         if solver.across_folds:
@@ -82,10 +83,12 @@ def submit_jobs(
             jobs = list(_cut_by_fold(group, solver, size, -(-_JOBS_A_WORKER * size.n_workers // n_jobs)))
         loaded = [submit(load_solver, solver)] if size.loads_once else []
         parts = [submit(run_solver, solver, cells, features, task, loaded) for cells in jobs]
+        if ready is None:  # behind the first jobs that fit, of which one ends before the others
+            ready = submit(draw_ahead, task)
         bare = {number: replace(candidate, features=None) for number, candidate in enumerate(group)}
         for places, numbers in _cut_scoring(jobs, len(group), size):
             some = {number: bare[number] for number in numbers}
-            scored = submit(score_group, some, [parts[place] for place in places], task)
+            scored = submit(score_group, some, [parts[place] for place in places], ready)
             for number in numbers:
                 future = submit(pick_result, scored, number, bare[number], head, features, task)
                 futures[future] = group[number]

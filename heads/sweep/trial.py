@@ -11,7 +11,7 @@ import numpy as np
 from headstart.heads.errors import DataError
 from headstart.heads.isolation import isolated_job
 from headstart.heads.prediction import predict, predict_numbers
-from headstart.heads.scoring import Predictions, added_by_images, measure, score_together
+from headstart.heads.scoring import Predictions, added_by_images, keep_draws, measure, score_together
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -185,6 +185,16 @@ def score_folds(predicted: Sequence[PredictedInFolds], task: Task) -> list[Resul
             ),
         )
     return [results[number] for number in range(len(predicted))]
+
+
+def draw_ahead(task: Task) -> Task:
+    """Return the task when the resamples that its scores' intervals go by are drawn, and kept for this process's jobs.
+
+    A job of its own, which a worker does while others still fit; for what scores first would let the others wait.
+    """
+    rows = np.concatenate([rows for _, rows in task.plan.folds])
+    keep_draws(_drawn_together(task, rows), len(rows), task.seed)
+    return task
 
 
 class _Measured(NamedTuple):

@@ -9,10 +9,11 @@ from support.sweep_example import PIXELS, PLAN, X, Y
 from headstart.heads import HEADS
 from headstart.heads.registry.candidates import expand
 from headstart.heads.registry.head import GridSolver
+from headstart.heads.scoring import resampling
 from headstart.heads.sweep.grid_trial import SolvedPart, pick_result, run_solver, score_group
 from headstart.heads.sweep.jobs import SweepSize, submit_jobs
 from headstart.heads.sweep.run import sweep
-from headstart.heads.sweep.trial import Task, run_trial
+from headstart.heads.sweep.trial import Task, draw_ahead, run_trial
 
 TASK = Task(y=Y, n_classes=10, plan=PLAN, groups=None, seed=0)
 PARAMS = {"logreg": {"C": 0.1}, "ridge": {"alpha": 1.0}}
@@ -165,8 +166,9 @@ def test_candidates_are_scored_from_the_jobs_that_tried_them_and_picked_from_the
     picked = [arguments for name, arguments in jobs if name == "pick_result"]
     assert sorted(number for _, number, *_ in picked) == list(range(8))
     for place, number, candidate, *_ in picked:
-        name, (some, parts, _) = jobs[place]
+        name, (some, parts, ready) = jobs[place]
         assert (name, some[number]) == ("score_group", candidate)
+        assert jobs[ready] == ("draw_ahead", ("task",))
         assert candidate.params == {"C": number + 1.0}
         holding = [at for at, (kind, own) in enumerate(jobs) if kind == "run_solver" and number in numbers_in(own[1])]
         assert parts == holding
@@ -187,6 +189,19 @@ def parts_of(probability_of, **other):
         )
         for fold, (_, rows) in enumerate(PLAN.folds)
     ]
+
+
+def test_what_scores_are_resampled_by_is_drawn_before_they_are_made(monkeypatch):
+    drawn, draw = [], resampling._draw
+    monkeypatch.setattr(resampling, "_draw", lambda *size: drawn.append(size) or draw(*size))
+    rows = np.concatenate([rows for _, rows in PLAN.folds])
+    for seed, groups in ((1234, None), (1235, np.arange(len(Y)) // 4)):
+        task = replace(TASK, seed=seed, groups=groups)
+        assert draw_ahead(task) is task
+        n_units = len(rows) if groups is None else len(np.unique(groups[rows]))
+        assert drawn.pop() == (n_units, seed, 1000)
+        score_group(SOME, parts_of(lambda _: np.eye(10)[Y]), task)
+        assert drawn == []
 
 
 def test_one_whose_probabilities_are_not_finite_takes_no_other_with_it():
