@@ -1,9 +1,9 @@
 """Python processes that need not import torch, scikit-learn and the like again: they are forked from one that did.
 
 Importing them takes a new process five seconds, and most tests of processes are about other things. A forked process
-has its own environment, folder, streams, signals and exit status, as one that is started has. Prefect, Dask and this
-project's packages look at the environment when they are imported, so each process imports those itself. Tests of what
-a process imports, and of what it says while it does, start a real one.
+has its own environment, folder, streams, signals and exit status, as one that is started has; libraries that look at
+the environment when they are imported look at it again (`support.preloaded`). Tests of what a process imports, and of
+what it says while it does, start a real one.
 """
 
 import atexit
@@ -18,43 +18,9 @@ from multiprocessing import get_context, set_start_method
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import dask
+
 FORKING = get_context("forkserver")
-PRELOADED = [
-    "asyncpg",  # this and what else Prefect needs take it longer to import than itself
-    "beartype.claw",
-    "cleanlab.filter",
-    "cryptography.x509",
-    "cyclopts",
-    "docket",
-    "fastapi",
-    "griffe",
-    "h5py",
-    "httpx",
-    "h2.connection",
-    "jinja2_humanize_extension",
-    "jsonschema",
-    "matplotlib.backends.backend_svg",
-    "matplotlib.figure",
-    "pandas",
-    "pathspec",
-    "pendulum",
-    "prometheus_client",
-    "pyarrow.parquet",
-    "pydantic_settings",
-    "redis.asyncio",
-    "rich.console",
-    "scipy.stats",
-    "sklearn.discriminant_analysis",
-    "sklearn.ensemble",
-    "sklearn.linear_model",
-    "sklearn.svm",
-    "sqlalchemy.ext.asyncio",
-    "torch",
-    "torchvision",
-    "tornado.web",
-    "typer",
-    "websockets.asyncio.client",
-]
 
 
 def become(first: str, *others: str) -> None:
@@ -75,7 +41,7 @@ class Forked(FORKING.Process):  # type: ignore[name-defined]  # made at run time
     """What ``python -m MODULE``, ``python -c CODE`` or ``python FILE`` does with further words, until it ends.
 
     What it writes is appended to the files `out` and `err`; without the latter, all of it to the former. No subclass of
-    a test's: a process would import that test, and this project's packages with it, before it has its environment.
+    a test's: a process would import that test before it has its environment.
     Where `out` is a terminal, the process is what runs in it.
     """
 
@@ -83,7 +49,7 @@ class Forked(FORKING.Process):  # type: ignore[name-defined]  # made at run time
         self, *command: object, env: Mapping[str, str], out: Path, err: Path | None = None, cwd: Path | None = None
     ) -> None:
         super().__init__()
-        FORKING.set_forkserver_preload(PRELOADED)  # of no effect once there is a first process
+        FORKING.set_forkserver_preload(["support.preloaded"])  # of no effect once there is a first process
         self._command = [str(word) for word in command]
         self._env, self._files, self._cwd = dict(env), (out, err or out), cwd
         self.start()
@@ -101,6 +67,7 @@ class Forked(FORKING.Process):  # type: ignore[name-defined]  # made at run time
             os.dup2(opened, stream)
             os.close(opened)
         set_start_method(None, force=True)
+        dask.config.refresh()
         try:
             become(*self._command)
         finally:
