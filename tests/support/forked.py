@@ -13,14 +13,18 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from multiprocessing import get_context, set_start_method
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import dask
+import distributed.utils
+import pytest
 
 FORKING = get_context("forkserver")
+PRELOADED = ["support.preloaded"]
 
 
 def become(first: str, *others: str) -> None:
@@ -49,7 +53,7 @@ class Forked(FORKING.Process):  # type: ignore[name-defined]  # made at run time
         self, *command: object, env: Mapping[str, str], out: Path, err: Path | None = None, cwd: Path | None = None
     ) -> None:
         super().__init__()
-        FORKING.set_forkserver_preload(["support.preloaded"])  # of no effect once there is a first process
+        FORKING.set_forkserver_preload(PRELOADED)  # of no effect once there is a first process
         self._command = [str(word) for word in command]
         self._env, self._files, self._cwd = dict(env), (out, err or out), cwd
         self.start()
@@ -89,6 +93,36 @@ class Forked(FORKING.Process):  # type: ignore[name-defined]  # made at run time
         self.join(timeout)
         assert self.exitcode is not None, f"{self._command} did not end within {timeout:.0f} s"
         return int(self.exitcode)
+
+
+class ForkedWorker(FORKING.Process):  # type: ignore[name-defined]  # made at run time
+    """A process of Dask's that is forked, with the environment that it would have if it were started."""
+
+    def start(self) -> None:
+        self._env = dict(os.environ)
+        super().start()
+
+    def run(self) -> None:
+        os.environ.clear()
+        os.environ.update(self._env)
+        dask.config.refresh()
+        super().run()
+
+
+@contextmanager
+def forked_workers() -> Iterator[None]:
+    """Have Dask fork the workers that it starts meanwhile.
+
+    Not for tests of what they print, which goes where the server of forks writes, nor of their place below a process.
+    """
+    FORKING.set_forkserver_preload(PRELOADED)
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        dask.config.set({"distributed.worker.multiprocessing-method": "forkserver"}),
+    ):
+        patch.setattr(distributed.utils, "_forkserver_preload_set", True)  # or else it names others
+        patch.setattr(FORKING, "Process", ForkedWorker)
+        yield
 
 
 def run_forked(*command: object, env: Mapping[str, str], cwd: Path | None = None) -> "subprocess.CompletedProcess[str]":

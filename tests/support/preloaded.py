@@ -10,7 +10,7 @@ import gc
 import importlib
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
@@ -55,9 +55,7 @@ class LaidAside(MetaPathFinder, Loader):
         self._modules = {name: sys.modules.pop(name) for name in names}
         self._package, self._again, self._spec = package, again, self._modules[package].__spec__
 
-    def find_spec(
-        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
-    ) -> ModuleSpec | None:
+    def find_spec(self, fullname: str, *_: object) -> ModuleSpec | None:
         return ModuleSpec(fullname, self, is_package=True) if fullname == self._package else None
 
     def create_module(self, spec: ModuleSpec) -> ModuleType:
