@@ -6,6 +6,7 @@ import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from functools import lru_cache
 from typing import Any
 
 from sklearn.exceptions import ConvergenceWarning
@@ -17,6 +18,17 @@ _OBJECTS = 100_000
 # Python takes turns among threads every 5 ms; one that is hardly ever at Python's own work, as a sum over matrices in
 # small steps, would wait that long for each step while another thread imports a library.
 _TURN = 0.0005  # seconds
+
+
+def _loaded_pools() -> ThreadpoolController:
+    """Thread pools of the libraries that are loaded, which are looked for again where more modules are."""
+    return _find_pools(len(sys.modules))
+
+
+@lru_cache(maxsize=1)
+def _find_pools(_n_modules: int) -> ThreadpoolController:
+    # Milliseconds, as it goes through every library: as long as a small fit, and each of thousands of jobs asks.
+    return ThreadpoolController()
 
 
 class _ProcessWide:
@@ -41,7 +53,7 @@ class _ProcessWide:
                 gc.set_threshold(_OBJECTS, *gc.get_threshold()[1:])
                 self._settings.callback(sys.setswitchinterval, sys.getswitchinterval())
                 sys.setswitchinterval(_TURN)
-                self._settings.enter_context(ThreadpoolController().select(user_api="blas").limit(limits=1))
+                self._settings.enter_context(_loaded_pools().select(user_api="blas").limit(limits=1))
                 self._settings.enter_context(warnings.catch_warnings())
                 warnings.simplefilter("always", ConvergenceWarning)
                 self._collect(warnings.showwarning)
@@ -96,7 +108,7 @@ def one_openmp_thread() -> Iterator[None]:
     count = getattr(sys.modules.get("torch"), "get_num_threads", None)
     if count is not None:
         count()
-    with ThreadpoolController().select(user_api="openmp").limit(limits=1):
+    with _loaded_pools().select(user_api="openmp").limit(limits=1):
         yield
 
 

@@ -10,6 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+# Nothing that a test writes is to outlive a power cut, and one waits longer for a disk than for most of what is tested.
+os.fsync = lambda _: None
+
 CLASSES = ("cat", "dog", "owl")
 
 # What takes longest comes first, then the other tests that start processes: the last file to end would leave the other

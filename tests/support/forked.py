@@ -1,9 +1,9 @@
 """Python processes that need not import torch, scikit-learn and the like again: they are forked from one that did.
 
 Importing them takes a new process five seconds, and most tests of processes are about other things. A forked process
-has its own environment, folder, streams, signals and exit status, as one that is started has. Prefect, Dask and this
-project's packages look at the environment when they are imported, so each process imports those itself. Tests of what
-a process imports, and of what it says while it does, start a real one.
+has its own environment, folder, streams, signals and exit status, as one that is started has; libraries that look at
+the environment when they are imported look at it again (`support.preloaded`). Tests of what a process imports, and of
+what it says while it does, start a real one.
 """
 
 import atexit
@@ -13,48 +13,18 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from multiprocessing import get_context, set_start_method
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import dask
+import distributed.utils
+import pytest
+
 FORKING = get_context("forkserver")
-PRELOADED = [
-    "asyncpg",  # this and what else Prefect needs take it longer to import than itself
-    "beartype.claw",
-    "cleanlab.filter",
-    "cryptography.x509",
-    "cyclopts",
-    "docket",
-    "fastapi",
-    "griffe",
-    "h5py",
-    "httpx",
-    "h2.connection",
-    "jinja2_humanize_extension",
-    "jsonschema",
-    "matplotlib.backends.backend_svg",
-    "matplotlib.figure",
-    "pandas",
-    "pathspec",
-    "pendulum",
-    "prometheus_client",
-    "pyarrow.parquet",
-    "pydantic_settings",
-    "redis.asyncio",
-    "rich.console",
-    "scipy.stats",
-    "sklearn.discriminant_analysis",
-    "sklearn.ensemble",
-    "sklearn.linear_model",
-    "sklearn.svm",
-    "sqlalchemy.ext.asyncio",
-    "torch",
-    "torchvision",
-    "tornado.web",
-    "typer",
-    "websockets.asyncio.client",
-]
+PRELOADED = ["support.preloaded"]
 
 
 def become(first: str, *others: str) -> None:
@@ -75,7 +45,7 @@ class Forked(FORKING.Process):  # type: ignore[name-defined]  # made at run time
     """What ``python -m MODULE``, ``python -c CODE`` or ``python FILE`` does with further words, until it ends.
 
     What it writes is appended to the files `out` and `err`; without the latter, all of it to the former. No subclass of
-    a test's: a process would import that test, and this project's packages with it, before it has its environment.
+    a test's: a process would import that test before it has its environment.
     Where `out` is a terminal, the process is what runs in it.
     """
 
@@ -101,6 +71,7 @@ class Forked(FORKING.Process):  # type: ignore[name-defined]  # made at run time
             os.dup2(opened, stream)
             os.close(opened)
         set_start_method(None, force=True)
+        dask.config.refresh()
         try:
             become(*self._command)
         finally:
@@ -122,6 +93,36 @@ class Forked(FORKING.Process):  # type: ignore[name-defined]  # made at run time
         self.join(timeout)
         assert self.exitcode is not None, f"{self._command} did not end within {timeout:.0f} s"
         return int(self.exitcode)
+
+
+class ForkedWorker(FORKING.Process):  # type: ignore[name-defined]  # made at run time
+    """A process of Dask's that is forked, with the environment that it would have if it were started."""
+
+    def start(self) -> None:
+        self._env = dict(os.environ)
+        super().start()
+
+    def run(self) -> None:
+        os.environ.clear()
+        os.environ.update(self._env)
+        dask.config.refresh()
+        super().run()
+
+
+@contextmanager
+def forked_workers() -> Iterator[None]:
+    """Have Dask fork the workers that it starts meanwhile.
+
+    Not for tests of what they print, which goes where the server of forks writes, nor of their place below a process.
+    """
+    FORKING.set_forkserver_preload(PRELOADED)
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        dask.config.set({"distributed.worker.multiprocessing-method": "forkserver"}),
+    ):
+        patch.setattr(distributed.utils, "_forkserver_preload_set", True)  # or else it names others
+        patch.setattr(FORKING, "Process", ForkedWorker)
+        yield
 
 
 def run_forked(*command: object, env: Mapping[str, str], cwd: Path | None = None) -> "subprocess.CompletedProcess[str]":

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from conftest import CLASSES, draw
+from support.forked import forked_workers
 
 from headstart.extractors.cache.cache import EmbeddingCache
 from headstart.extractors.cache.shards import map_dataset
@@ -151,7 +152,8 @@ def test_candidates_are_fitted_on_threads_or_processes_with_equal_scores(
     embed: Embed, elsewhere: Path, dask: str
 ) -> None:
     cache = embed().cache
-    summary = fit(cache, ["centroid", "ridge"], dask=dask, workers=2)
+    with forked_workers():
+        summary = fit(cache, ["centroid", "ridge"], dask=dask, workers=2)
     reference = fit(cache, ["centroid", "ridge"], workers=1)
     assert [row.score for row in summary.leaderboard] == [row.score for row in reference.leaderboard]
 

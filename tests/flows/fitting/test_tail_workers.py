@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from distributed import LocalCluster
+from support.forked import forked_workers
 from torch import nn
 
 from headstart.extractors.cache import EmbeddingCache
@@ -59,7 +60,10 @@ def threads() -> Iterator[str]:
 @pytest.fixture(scope="module")
 def processes() -> Iterator[str]:
     few = {"allowed_failures": 0}
-    with LocalCluster(processes=True, n_workers=1, threads_per_worker=1, scheduler_kwargs=few, **QUIET) as cluster:
+    with (
+        forked_workers(),
+        LocalCluster(processes=True, n_workers=1, threads_per_worker=1, scheduler_kwargs=few, **QUIET) as cluster,
+    ):
         yield str(cluster.scheduler_address)
 
 

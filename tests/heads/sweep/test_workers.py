@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from distributed import KilledWorker, LocalCluster
 from sklearn.datasets import load_digits
+from support.forked import forked_workers
 from support.sweep_example import PIXELS, PLAN, X, Y
 
 from headstart.heads import HEADS, Head
@@ -22,15 +23,18 @@ from headstart.heads.sweep.run import Running, sweep
 
 @pytest.fixture(scope="module")
 def scheduler():
-    with LocalCluster(
-        processes=True,
-        n_workers=2,
-        threads_per_worker=1,
-        dashboard_address="127.0.0.1:0",
-        silence_logs=60,
-        memory_limit=0,
-        scheduler_kwargs={"allowed_failures": 0},
-    ) as cluster:
+    with (
+        forked_workers(),
+        LocalCluster(
+            processes=True,
+            n_workers=2,
+            threads_per_worker=1,
+            dashboard_address="127.0.0.1:0",
+            silence_logs=60,
+            memory_limit=0,
+            scheduler_kwargs={"allowed_failures": 0},
+        ) as cluster,
+    ):
         yield cluster.scheduler_address
 
 
