@@ -1,6 +1,7 @@
 """Evidence beside a winner's score: the analysis of its images, and the page.
 
 analysis       Analysis for a person: calibration, suspects, outliers, near copies, few-shot curve.
+command        Command line that makes a fit again.
 doubt          Sets and outliers of a winner, calibrated and measured.
 exhibits       Pictures that a report shows: mistakes, right answers, doubtful labels, the map.
 explanation    Order of the steps from a concluded fit to its report.

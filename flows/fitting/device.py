@@ -1,0 +1,78 @@
+"""Device on which torch trains heads: settled, told to the candidates, and held by one job at a time."""
+
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+
+from headstart.flows.errors import JobError
+from headstart.flows.extraction import device_lock
+from headstart.flows.options import FitOptions
+from headstart.heads.errors import DataError
+from headstart.heads.registry import HEADS, Candidate, find_head, tell_of_device
+
+
+def settle_device(options: FitOptions) -> str:
+    """Return the device that is asked for; ``auto`` is CUDA where there is one.
+
+    Workers of a scheduler at an address have devices of their own: whether theirs is there, their fits will say.
+
+    Raises
+    ------
+    DeviceError
+        It is not there.
+    JobError
+        ``auto`` would look at another machine than the one that trains.
+    """
+    if options.device == "cpu":
+        return "cpu"
+    from headstart.extractors.network import resolve_device  # noqa: PLC0415 - loads torch
+
+    if "://" in options.dask:
+        if options.device == "auto":
+            raise JobError(
+                f"--device auto looks at this machine, and the workers of {options.dask} train: say cpu or cuda"
+            )
+        if re.fullmatch(r"cuda(:[0-9]{1,3})?", options.device):
+            return options.device
+    return str(resolve_device(options.device))
+
+
+def place_candidates(candidates: Sequence[Candidate], options: FitOptions) -> tuple[list[Candidate], list[str]]:
+    """Return the candidates, those that torch trains with their device, and what to note of it.
+
+    Raises
+    ------
+    DataError
+        A GPU is asked for, and no candidate's head trains on one.
+    """
+    device = settle_device(options)
+    if device == "cpu":
+        where = ["there is no CUDA device here: all heads are fitted on the CPU"] if options.device == "auto" else []
+        return list(candidates), where
+    able = {one.head: find_head(one.head, one.task).on_device for one in candidates}
+    if not any(able.values()) and options.device != "auto":
+        trained = ", ".join(name for name, head in HEADS.items() if head.on_device)
+        raise DataError(f"{', '.join(able)} cannot train on {device}: leave --device out, or name one of {trained}")
+    trains, others = ([name for name, on_device in able.items() if on_device is kind] for kind in (True, False))
+    parts = [f"{', '.join(trains)} trained on {device}"] if trains else []
+    parts += [f"{', '.join(others)} fitted on the CPU"] if others else []
+    return tell_of_device(candidates, device), ["; ".join(parts)]
+
+
+@contextmanager
+def devices_held(candidates: Sequence[Candidate], options: FitOptions) -> Iterator[None]:
+    """Let one job at a time use each GPU that candidates train on, where that is one of this machine.
+
+    Raises
+    ------
+    DeviceError
+        A candidate's own grid names one that is not there.
+    """
+    named = sorted({str(one.params.get("device", "cpu")) for one in candidates} - {"cpu"})
+    with ExitStack() as held:
+        if named and "://" not in options.dask:
+            from headstart.extractors.network import resolve_device  # noqa: PLC0415 - loads torch
+
+            for device in map(resolve_device, named):
+                held.enter_context(device_lock(device, show=options.progress))
+        yield
