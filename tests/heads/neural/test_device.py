@@ -1,4 +1,4 @@
-"""Torch heads train on the device they are told, whole: nothing of theirs stays on the CPU, and all that is kept does."""
+"""Torch heads train on the device they are told: nothing of theirs stays on the CPU, and all that is kept does."""
 
 from pathlib import Path
 
