@@ -23,6 +23,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from gpu_rows import say
+
 LIMITS = {"tests": 110, "extraction": 200, "sweeps": 80, "finetuning": 60}
 """Seconds of each part: 450 together, which leaves 30 of eight minutes for starting."""
 
@@ -64,11 +66,6 @@ def run_part(part: str, options: argparse.Namespace, seconds: float) -> list[Row
     return rows or [{"what": part, "failed": "it measured nothing"}]
 
 
-def say(what: str, setting: str = "", **values: Any) -> None:
-    """Print a row of the table, for the process that draws it."""
-    print(json.dumps({"what": what, "setting": setting, **values}), flush=True)
-
-
 def run_tests(options: argparse.Namespace) -> None:
     """Run the tests that skip without a GPU, and those of what a GPU decodes."""
     from importlib.util import find_spec
@@ -77,16 +74,13 @@ def run_tests(options: argparse.Namespace) -> None:
         say("tests", note="left out: pytest is not installed")
         return
     root = Path(__file__).parents[1]
-    files = sorted(
-        str(path) for path in (root / "tests").rglob("test_*.py") if "needs a CUDA GPU" in path.read_text("utf-8")
-    )
-    chosen = ["-k", "gpu"] if options.device != "cpu" else ["-k", "gpu_gives"]
-    ran = subprocess.run(  # noqa: S603 - our own tests
-        # A configuration of its own: ours asks for plugins that may not be here.
-        [*(sys.executable, "-m", "pytest", "-q", "-rfE", "-c", os.devnull, f"--rootdir={root}"), "--import-mode=importlib",
-         *("-p", "no:cacheprovider", "--continue-on-collection-errors"), *chosen, *files],
-        stdout=subprocess.PIPE, text=True, check=False, cwd=root,
-    )  # fmt: skip
+    ours = [path for wing in ("extractors", "heads") for path in sorted((root / "tests" / wing).rglob("test_*.py"))]
+    files = [str(path) for path in ours if "torch.cuda.is_available()" in path.read_text("utf-8")]
+    # A configuration of its own: ours asks for plugins that may not be here.
+    command = [sys.executable, "-m", "pytest", "-q", "-rfE", "-c", os.devnull, f"--rootdir={root}"]
+    command += ["--import-mode=importlib", "-p", "no:cacheprovider", "--continue-on-collection-errors", "-k"]
+    command += ["gpu_gives" if options.device == "cpu" else "gpu", *files]
+    ran = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False, cwd=root)  # noqa: S603 - our own tests
     lines = [line for line in ran.stdout.splitlines() if line.strip()]
     for line in lines:
         if line.startswith(("FAILED", "ERROR")):
@@ -133,7 +127,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 0
     machine, begun = describe(options.device), time.monotonic()
     if machine is None:
-        print(f"no CUDA device: run it on a machine with a GPU, or try it with {Path(__file__).name} --device cpu")
+        print("no CUDA device: run it on a machine with a GPU, or try the script with --device cpu")
         return 2
     rows = [row for part in options.parts for row in run_part(part, options, LIMITS[part])]
     seconds = time.monotonic() - begun
@@ -151,7 +145,7 @@ def _run_here(options: argparse.Namespace) -> None:
         return
     from importlib import import_module
 
-    import_module(f"gpu_{options.part}").run(options.device, time.monotonic() + options.seconds - 5, say)
+    import_module(f"gpu_{options.part}").run(options.device, time.monotonic() + options.seconds - 10)
 
 
 if __name__ == "__main__":

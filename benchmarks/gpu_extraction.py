@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 from bench_extract import make_photographs, timed
+from gpu_rows import NO_TIME, failing_in_its_row, say
 
 N_COMPARED = 32  # images of which features are held against float32 on the CPU
 BACKBONES, TINY = {"resnet50": 2048, "mobilenet_v2": 2048, "vit_b_16": 1024}, {"mnasnet0_5": 4}
@@ -35,23 +36,22 @@ class Setting:
 
 
 @contextmanager
-def photographs(count: int) -> Iterator[tuple[Path, bool]]:
-    """Yield a folder of classes with JPEG files, and whether they are real."""
-    given = Path(os.environ.get("HEADSTART_DATA", "")) / "data" / "hymenoptera" / "train"
+def photographs(count: int) -> Iterator[Path]:
+    """Yield a folder of classes with so many JPEG files: real ones again and again, or made up."""
+    data = os.environ.get("HEADSTART_DATA", "")
+    files = sorted(Path(data, "data", "hymenoptera", "train").rglob("*.jpg")) if data else []
     with tempfile.TemporaryDirectory() as folder:
-        if not os.environ.get("HEADSTART_DATA") or not given.is_dir():
-            yield make_photographs(Path(folder), count), False
-            return
-        files = sorted(given.rglob("*.jpg"))
-        for number in range(count):  # again and again: what is read is in memory after the first round anyway
+        if not files:
+            make_photographs(Path(folder), count)
+        for number in range(count if files else 0):
             source = files[number % len(files)]
             place = Path(folder) / source.parent.name
             place.mkdir(exist_ok=True)
             (place / f"{number:05d}.jpg").symlink_to(source)
-        yield Path(folder), True
+        yield Path(folder)
 
 
-def run(device_name: str, deadline: float, say: Callable[..., None]) -> None:
+def run(device_name: str, deadline: float) -> None:
     """Measure every backbone in every setting until the deadline; what it does not reach, a row says."""
     import torch
 
@@ -62,12 +62,9 @@ def run(device_name: str, deadline: float, say: Callable[..., None]) -> None:
     for compiled in (False,) if tiny else (False, True):  # what compiles last: it takes longest to begin
         for name, count in (TINY if tiny else BACKBONES).items():
             settings = [Setting(*one, compiled) for one in product(("fp32", "bf16"), decodes)]
-            backbone = load_backbone(name, weights=weights_of(name))
-            with photographs(count) as (folder, _):
-                try:
-                    compare(name, backbone, folder, settings, device, deadline, say)
-                except TimeoutError:
-                    say(name, f"{'compiled' if compiled else 'eager'}", note="left out: no time was left")
+            with failing_in_its_row(name), photographs(count) as folder:
+                backbone = load_backbone(name, weights=weights_of(name))
+                compare(name, backbone, folder, settings, device, deadline)
 
 
 def weights_of(backbone: str) -> str:
@@ -76,40 +73,27 @@ def weights_of(backbone: str) -> str:
     return str(file) if os.environ.get("HEADSTART_DATA") and file.is_file() else "none"
 
 
-def compare(
-    name: str,
-    backbone: Any,
-    folder: Path,
-    settings: list[Setting],
-    device: Any,
-    deadline: float,
-    say: Callable[..., None],
-) -> None:
-    """Time the tutorials' loop and every setting in turn, and print their medians.
-
-    Raises
-    ------
-    TimeoutError
-        The deadline has passed before a round was over.
-    """
-    listed = listing(folder)
-    reference, sides = features_on_cpu(backbone, folder, listed[:N_COMPARED]), {}
+def compare(name: str, backbone: Any, folder: Path, settings: list[Setting], device: Any, deadline: float) -> None:
+    """Time the tutorials' loop and every setting in turn, and print their medians."""
+    listed, cosines, sides = listing(folder), dict[Setting, float](), dict[Setting, Callable[[list[Any]], Any]]()
+    some = listed[:N_COMPARED]
+    reference = extraction(backbone, folder, Setting("fp32", "full", compiled=False), torch_device("cpu"))(some)
     for setting in settings:
-        _refuse_late(deadline)
-        sides[setting] = extraction(backbone, folder, setting, device)
-    cosines = {
-        setting: cosine(side(listed[:N_COMPARED]), reference) for setting, side in sides.items()
-    }  # warms up, too
+        if time.monotonic() > deadline:
+            say(name, str(setting), note=NO_TIME)
+            continue
+        with failing_in_its_row(name, str(setting)):
+            side = extraction(backbone, folder, setting, device)
+            cosines[setting] = cosine(side(some), reference)  # warms up, too
+            sides[setting] = side
     rounds: list[dict[Any, float]] = []
-    for _ in range(3 if device.type == "cuda" else 1):
-        if rounds and time.monotonic() > deadline:
-            break
-        _refuse_late(deadline)
-        found: dict[Any, float] = {"loop": timed(lambda: tutorial_loop(name, folder, device))[0]}
-        for setting, side in sides.items():
-            found[setting] = timed(lambda: side(listed))[0]  # noqa: B023 - called at once
-        rounds.append(found)
-    for setting in settings:
+    for number in range(3 if device.type == "cuda" else 1):
+        if sides and (time.monotonic() < deadline or not number):
+            found: dict[Any, float] = {"loop": timed(lambda: tutorial_loop(name, folder, device))[0]}
+            for setting, side in sides.items():
+                found[setting] = timed(lambda: side(listed))[0]  # noqa: B023 - called at once
+            rounds.append(found)
+    for setting in sides:
         say(
             name,
             str(setting),
@@ -121,9 +105,11 @@ def compare(
         )
 
 
-def _refuse_late(deadline: float) -> None:
-    if time.monotonic() > deadline:
-        raise TimeoutError
+def torch_device(name: str) -> Any:
+    """Return the device of this name."""
+    import torch
+
+    return torch.device(name)
 
 
 def listing(folder: Path) -> list[Any]:
@@ -171,13 +157,6 @@ def extraction(backbone: Any, folder: Path, setting: Setting, device: Any) -> Ca
         return np.concatenate([next(iter(batch.features.values())) for batch in batches])
 
     return job
-
-
-def features_on_cpu(backbone: Any, folder: Path, listed: list[Any]) -> Any:
-    """Return what the network as it was loaded says on the CPU, in float32."""
-    import torch
-
-    return extraction(backbone, folder, Setting("fp32", "full", compiled=False), torch.device("cpu"))(listed)
 
 
 def cosine(found: Any, expected: Any) -> float:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from bench_extract import timed
 from bench_sweep import GRIDS, make_embeddings
+from gpu_rows import NO_TIME, failing_in_its_row, say
 
 ROUNDS = 3
 TORCH = ("mlp", "linear-torch")
@@ -19,7 +20,7 @@ SIZE, TINY = (10_000, 512, 10), (200, 8, 2)
 """Images, features, classes."""
 
 
-def run(device: str, deadline: float, say: Callable[..., None]) -> None:
+def run(device: str, deadline: float) -> None:
     """Measure every kind of head until the deadline; what it does not reach, a row says."""
     tiny = device == "cpu"
     X, y = make_embeddings(*(TINY if tiny else SIZE))
@@ -31,7 +32,8 @@ def run(device: str, deadline: float, say: Callable[..., None]) -> None:
             sides = {"ours": ours(kind, X, y, grid | {"device": [device]}), **sides}
         else:
             sides["ours"] = sides.pop("own, CPU")
-        compare(kind, device if kind in TORCH else "CPU", grid, sides, deadline, say)
+        with failing_in_its_row(kind):
+            compare(kind, device if kind in TORCH else "CPU", grid, sides, deadline)
 
 
 def compare(
@@ -40,7 +42,6 @@ def compare(
     grid: dict[str, Sequence[Any]],
     sides: dict[str, Callable[[], list[float]]],
     deadline: float,
-    say: Callable[..., None],
 ) -> None:
     """Time the sides in turn; a side takes part in further rounds where they end before the deadline."""
     times: dict[str, list[float]] = {side: [] for side in sides}
@@ -51,7 +52,7 @@ def compare(
             if (number and time.monotonic() + lasts > deadline) or (lasts > 15 and side != "ours"):
                 continue  # ratios are then to the medians of fewer rounds
             if time.monotonic() > deadline:
-                say(kind, where, note="left out: no time was left")
+                say(kind, where, note=NO_TIME)
                 return
             seconds, scores[side] = timed(job)
             times[side].append(seconds)

@@ -162,7 +162,7 @@ class Training:
             if on_epoch:
                 on_epoch(one)
             self._save(checkpoint)
-            if self._is_over(epoch, last_phase=number == len(self._phases) - 1):
+            if number == len(self._phases) - 1 and epoch - self._best_epoch >= self._recipe.patience:
                 break
         weights = {name: values.cpu() for name, values in self._best.items()}
         return Trained(weights, self._history, self._best_epoch, self._stopped)
@@ -237,9 +237,6 @@ class Training:
         if not self._best_epoch:
             raise DataError(f"{what}; lower --learning-rate")
         self._stopped = f"{what}; the epochs before are kept, epoch {self._best_epoch} of them; lower --learning-rate"
-
-    def _is_over(self, epoch: int, *, last_phase: bool) -> bool:
-        return last_phase and epoch - self._best_epoch >= self._recipe.patience
 
     def _set_mode(self, trained: Sequence[str]) -> None:
         """Leave all in evaluation mode: dropout is off, and batch norms keep their statistics unless that is asked."""
