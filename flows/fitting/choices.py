@@ -187,7 +187,7 @@ def refuse_unusable(named: Heads, options: FitOptions) -> None:
         There is no such device.
     """
     metric = options.metric
-    settle_device(options)
+    settle_device(options.device, options.dask)
     refuse_unknown_metric(metric)
     refuse_odd_views(options)
     refuse_odd_doubt(options)

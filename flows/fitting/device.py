@@ -11,7 +11,7 @@ from headstart.heads.errors import DataError
 from headstart.heads.registry import HEADS, Candidate, find_head, tell_of_device
 
 
-def settle_device(options: FitOptions) -> str:
+def settle_device(device: str, dask: str = "") -> str:
     """Return the device that is asked for; ``auto`` is CUDA where there is one.
 
     Workers of a scheduler at an address have devices of their own: whether theirs is there, their fits will say.
@@ -23,18 +23,16 @@ def settle_device(options: FitOptions) -> str:
     JobError
         ``auto`` would look at another machine than the one that trains.
     """
-    if options.device == "cpu":
+    if device == "cpu":
         return "cpu"
     from headstart.extractors.network import resolve_device  # noqa: PLC0415 - loads torch
 
-    if "://" in options.dask:
-        if options.device == "auto":
-            raise JobError(
-                f"--device auto looks at this machine, and the workers of {options.dask} train: say cpu or cuda"
-            )
-        if re.fullmatch(r"cuda(:[0-9]{1,3})?", options.device):
-            return options.device
-    return str(resolve_device(options.device))
+    if "://" in dask:
+        if device == "auto":
+            raise JobError(f"--device auto looks at this machine, and the workers of {dask} train: say cpu or cuda")
+        if re.fullmatch(r"cuda(:[0-9]{1,3})?", device):
+            return device
+    return str(resolve_device(device))
 
 
 def place_candidates(candidates: Sequence[Candidate], options: FitOptions) -> tuple[list[Candidate], list[str]]:
@@ -45,7 +43,7 @@ def place_candidates(candidates: Sequence[Candidate], options: FitOptions) -> tu
     DataError
         A GPU is asked for, and no candidate's head trains on one.
     """
-    device = settle_device(options)
+    device = settle_device(options.device, options.dask)
     if device == "cpu":
         where = ["there is no CUDA device here: all heads are fitted on the CPU"] if options.device == "auto" else []
         return list(candidates), where
@@ -68,11 +66,18 @@ def devices_held(candidates: Sequence[Candidate], options: FitOptions) -> Iterat
     DeviceError
         A candidate's own grid names one that is not there.
     """
-    named = sorted({str(one.params.get("device", "cpu")) for one in candidates} - {"cpu"})
-    with ExitStack() as held:
-        if named and "://" not in options.dask:
-            from headstart.extractors.network import resolve_device  # noqa: PLC0415 - loads torch
+    named = {str(one.params.get("device", "cpu")) for one in candidates}
+    with gpus_held([] if "://" in options.dask else sorted(named), show=options.progress):
+        yield
 
-            for device in map(resolve_device, named):
-                held.enter_context(device_lock(device, show=options.progress))
+
+@contextmanager
+def gpus_held(devices: Sequence[str], *, show: bool) -> Iterator[None]:
+    """Let one job at a time use these devices, of which the CPU is free to all."""
+    with ExitStack() as held:
+        for name in devices:
+            if name != "cpu":
+                from headstart.extractors.network import resolve_device  # noqa: PLC0415 - loads torch
+
+                held.enter_context(device_lock(resolve_device(name), show=show))
         yield

@@ -2,8 +2,10 @@
 
 import json
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,6 +17,7 @@ from headstart.extractors.network import DeviceError, resolve_device
 from headstart.flows.cli.app import main
 from headstart.flows.errors import JobError
 from headstart.flows.fitting.device import devices_held, place_candidates, settle_device
+from headstart.flows.fitting.finetuning import finetune
 from headstart.flows.fitting.job import fit
 from headstart.flows.options import FitOptions
 from headstart.heads.errors import DataError
@@ -54,6 +57,20 @@ def test_heads_train_where_it_is_asked_and_rows_model_and_history_say_so(
     assert load_model(summary.model)[0].predict(np.zeros((1, 3))).shape == (1,)
 
 
+def test_a_tail_trains_where_it_is_asked_and_its_row_says_so(
+    embed: Callable[..., Any], elsewhere: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    maps = embed().cache
+    with monkeypatch.context() as patched:
+        patched.setattr(network, "resolve_device", lambda _: torch.device("cpu:0"))
+        found = finetune(maps, "features.8", device="cuda", epochs=1, min_steps=1)
+    assert found.winner.params == {"from": "features.8", "epochs": 1, "min_steps": 1, "device": "cpu:0"}
+    if not torch.cuda.is_available():
+        with pytest.raises(SystemExit, match="1"):
+            main(["finetune", str(maps), "--from", "features.8", "--device", "cuda"])
+        assert "this machine has 0 CUDA devices; use --device cpu" in capsys.readouterr().err
+
+
 def test_without_the_option_nothing_of_a_fit_names_a_device(cache: Path) -> None:
     summary = fit(cache, [MLP, "dummy"], folds=2, no_report=True)
     assert [row for row in summary.leaderboard if "device" in row.params] == []
@@ -85,7 +102,7 @@ def test_auto_is_the_cpu_where_there_is_no_gpu_and_says_so() -> None:
 
 @pytest.mark.usefixtures("one_gpu")
 def test_auto_is_the_gpu_where_there_is_one() -> None:
-    assert settle_device(FitOptions()) == "cpu"
+    assert settle_device(FitOptions().device) == "cpu"
     placed, notes = place_candidates(candidates("mlp", "knn"), FitOptions(device="auto"))
     assert [one.params for one in placed] == [{"device": "cuda"}, {}]
     assert notes == ["mlp trained on cuda; knn fitted on the CPU"]
@@ -100,11 +117,11 @@ def test_auto_is_the_gpu_where_there_is_one() -> None:
 
 def test_workers_of_a_scheduler_have_devices_of_their_own() -> None:
     far = "tcp://head:8786"
-    assert settle_device(FitOptions(device="cuda:1", dask=far)) == "cuda:1"
+    assert settle_device("cuda:1", far) == "cuda:1"
     with pytest.raises(JobError, match="--device auto looks at this machine, and the workers of tcp://head:8786 train"):
-        settle_device(FitOptions(device="auto", dask=far))
+        settle_device("auto", far)
     with pytest.raises(DeviceError, match="unknown"):
-        settle_device(FitOptions(device="gpu", dask=far))
+        settle_device("gpu", far)
 
 
 @pytest.mark.usefixtures("one_gpu")
