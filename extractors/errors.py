@@ -38,6 +38,10 @@ class WeightsError(ExtractorError, ValueError):
     """Weights are missing, cannot be fetched, or belong to another architecture."""
 
 
+class BatchTooLargeError(ExtractorError, MemoryError):
+    """A batch does not fit into the memory of the device that computes it."""
+
+
 class FeatureError(ExtractorError, ArithmeticError):
     """A backbone gave features that cannot be used (not finite, or too large for the stored dtype)."""
 

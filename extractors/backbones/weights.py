@@ -12,8 +12,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlparse
 
-import safetensors
-import safetensors.torch
 import torch
 
 from headstart.extractors.backbones.torch_files import read_torch_file
@@ -120,9 +118,12 @@ def _reader_of(path: Path) -> Callable[[Path], object]:
 
 
 def _read_safetensors(path: Path) -> object:
+    from safetensors import SafetensorError  # noqa: PLC0415 - only such a file needs it
+    from safetensors.torch import load_file  # noqa: PLC0415 - likewise
+
     try:
-        return safetensors.torch.load_file(path, device="cpu")
-    except safetensors.SafetensorError as error:
+        return load_file(path, device="cpu")
+    except SafetensorError as error:
         raise WeightsError(f"{path}: no readable safetensors file, damaged or cut short? ({error})") from error
 
 

@@ -1,6 +1,7 @@
 from .decode import decode_image as decode_image
 from .decode import thumbnail as thumbnail
 from .deep_pixels import range_of as range_of
+from .gpu_jpegs import jpeg_decoder as jpeg_decoder
 from .looking import look_at as look_at
 from .looking import used_range as used_range
 from .prefetch import Decoded as Decoded

@@ -2,7 +2,9 @@
 
 import io
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
 
 import torch
 import torch.nn.functional as F  # noqa: N812 - torch's own name for it
@@ -14,8 +16,8 @@ from headstart.extractors.decoding.resizing import MAX_PIXELS, new_size
 from headstart.extractors.decoding.upright import EXIF_ORIENTATION
 from headstart.extractors.spec import Colour, Preprocessing
 
-# torchvision 0.29 announces that its decoder will go; until then it is the one at hand. The filter stands here because
-# filters belong to the process, and threads decode at the same time.
+# torchvision 0.29 announces that its decoder will go; it is used where there is no torchcodec. The filter stands here
+# because filters belong to the process, and threads decode at the same time.
 warnings.filterwarnings("ignore", category=DeprecationWarning, message="The image decoding and encoding capabilities")
 
 _FILTERS = {"bilinear", "bicubic"}  # of Pillow's, those that torch has, too
@@ -35,7 +37,7 @@ def decode_jpegs(
     preprocessing : Preprocessing
         Its `resize`, `crop` and `interpolation` are applied, without aliasing, as Pillow does up to rounding.
     device : torch.device
-        A CUDA device, whose decoder is used; on the CPU torchvision's own decoder gives nearly the same.
+        A CUDA device, whose decoder is used; on the CPU the same library's decoder gives nearly the same.
     colour : {"srgb", "as-stored"}
         With ``srgb``, Pillow must look at what has another profile.
 
@@ -56,17 +58,48 @@ def decode_jpegs(
 
 
 def _decode_all(encoded: list[torch.Tensor], device: torch.device) -> list[torch.Tensor | None]:
-    try:
-        from torchvision.io import ImageReadMode, decode_jpeg  # noqa: PLC0415 - a later torchvision may not have it
-    except ImportError:
+    decode = jpeg_decoder()
+    if decode is None:
         return [None] * len(encoded)
     if not encoded:
         return []
     try:
-        return list(decode_jpeg(encoded, mode=ImageReadMode.RGB, device=device))
+        return list(decode(encoded, device))
     except RuntimeError:  # one bad file fails the call for all: find out which
         # Alone in its call, it is Pillow's to say what is wrong with it, or to read it after all.
         return [None] if len(encoded) == 1 else [_decode_all([data], device)[0] for data in encoded]
+
+
+@cache
+def jpeg_decoder() -> "JpegDecoder | None":
+    """Return what decodes JPEGs on a GPU: torchcodec's decoder, or torchvision's where there is no torchcodec ≥ 0.16.
+
+    Both are nvJPEG, and are asked for 8-bit RGB of files that stand upright, which neither turns; so a row means the
+    same whichever it was, and the key does not name it.
+    """
+    try:
+        from torchcodec.decoders import decode_jpeg as by_torchcodec  # noqa: PLC0415 - an extra
+    except (ImportError, OSError, RuntimeError):  # absent, before 0.16, or without the libraries that it loads
+        pass
+    else:
+        return JpegDecoder("torchcodec", lambda files, device: by_torchcodec(files, mode="RGB", device=device))
+    try:
+        from torchvision.io import ImageReadMode, decode_jpeg  # noqa: PLC0415 - a later torchvision may not have it
+    except ImportError:
+        return None
+    return JpegDecoder("torchvision", lambda files, device: decode_jpeg(files, mode=ImageReadMode.RGB, device=device))
+
+
+@dataclass(frozen=True)
+class JpegDecoder:
+    """A library's decoder, by the library's name: takes encoded files (1-D uint8, on the CPU) and a device."""
+
+    library: str
+    decode: Callable[[list[torch.Tensor], torch.device], list[torch.Tensor]]
+
+    def __call__(self, files: list[torch.Tensor], device: torch.device) -> list[torch.Tensor]:
+        """Return uint8 tensors (3, height, width) on the device."""
+        return self.decode(files, device)
 
 
 def _is_plain(data: bytes, colour: Colour) -> bool:

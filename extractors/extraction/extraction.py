@@ -13,7 +13,7 @@ import numpy as np
 from headstart.extractors.arrays import Array
 from headstart.extractors.backbones import Backbone
 from headstart.extractors.cache import EmbeddingCache, KeyAbout, store_as
-from headstart.extractors.decoding import Decoding, Listed
+from headstart.extractors.decoding import Decoding, Listed, jpeg_decoder
 from headstart.extractors.extraction.engine import embed
 from headstart.extractors.extraction.missing_rows import MissingRows, cut_shards
 from headstart.extractors.extraction.shard_result import EmbeddedRows, ShardResult
@@ -290,10 +290,13 @@ class Extraction(MissingRows):
 
     def about(self) -> KeyAbout:
         """Say what ``key.json`` keeps for people."""
+        libraries = dict.fromkeys(("torch", "torchvision", "pillow"))
+        if self.store.key.decode == "nvjpeg" and (decoder := jpeg_decoder()):
+            libraries |= {decoder.library: None}
         return {
             "weights_name": self.backbone.weights_name,
             "weights_source": self._weights_source,
             "shape": {tap: list(size) for tap, size in self._sizes.items()},
             "device": self.device.type,
-            "versions": {name: version(name) for name in ("torch", "torchvision", "pillow")},
+            "versions": {name: version(name) for name in libraries},
         }

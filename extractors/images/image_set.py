@@ -4,13 +4,15 @@ import os
 import stat
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-import pandas as pd
 
 from headstart.extractors.errors import ImageSetError
 from headstart.extractors.images.roots import ImageRoot
+
+if TYPE_CHECKING:
+    import pandas as pd  # who only reads and embeds images need not have it
 
 OK, QUARANTINED = "ok", "quarantined"
 _LARGEST_INODE = 2**63 - 1  # some file systems number to 2**64, and columns hold int64
@@ -79,19 +81,21 @@ class ImageSet:
 
     root: ImageRoot
     kind: str
-    rows: pd.DataFrame
+    rows: "pd.DataFrame"
     ignored: dict[str, int]
     left_out: int = 0
     notes: tuple[str, ...] = ()
 
 
-def label_columns(rows: pd.DataFrame) -> list[str]:
+def label_columns(rows: "pd.DataFrame") -> list[str]:
     """Return the names of the label columns of a listing: all but `LISTING_COLUMNS` and the cache's "digest"."""
     return [str(name) for name in rows.columns if name not in LISTING_COLUMNS and name != DIGEST_COLUMN]
 
 
-def listing_frame(images: Sequence[ListedImage], labels: Mapping[str, "pd.Series[Any]"]) -> pd.DataFrame:
+def listing_frame(images: Sequence[ListedImage], labels: Mapping[str, "pd.Series[Any]"]) -> "pd.DataFrame":
     """Assemble rows, in the order given, from at least one image and label columns of the same length."""
+    import pandas as pd  # noqa: PLC0415 - images are read without
+
     values = dict(zip(LISTING_COLUMNS, zip(*images, strict=True), strict=True))
     columns: dict[str, Any] = {name: pd.Series(values[name], dtype=object) for name in LISTING_COLUMNS}
     columns["offset"] = pd.array(values["offset"], dtype="Int64")
@@ -103,6 +107,8 @@ def listing_frame(images: Sequence[ListedImage], labels: Mapping[str, "pd.Series
 
 def text_series(values: Iterable[object]) -> "pd.Series[Any]":
     """Return text with None for what is missing, in the one dtype that pandas 2 and 3 store and compare alike."""
+    import pandas as pd  # noqa: PLC0415 - images are read without
+
     return pd.Series([None if value is None else str(value) for value in values], dtype=object)
 
 
@@ -136,6 +142,8 @@ def displayable(name: str) -> str:
 
 def refuse_duplicates(paths: Sequence[str], where: object, next_step: str) -> None:
     """Raise ImageSetError where a path stands twice: it could no longer tell its row from the other."""
+    import pandas as pd  # noqa: PLC0415 - images are read without
+
     series = pd.Series(paths, dtype=object)
     repeated = series[series.duplicated()].unique()
     if len(repeated):
@@ -143,7 +151,7 @@ def refuse_duplicates(paths: Sequence[str], where: object, next_step: str) -> No
         raise ImageSetError(f"{where}: {len(repeated)} paths are listed more than once ({shown}); {next_step}")
 
 
-def spread_rows(rows: pd.DataFrame, limit: int) -> pd.DataFrame:
+def spread_rows(rows: "pd.DataFrame", limit: int) -> "pd.DataFrame":
     """Keep `limit` rows, in their order: the first of every (split, label), the second of each, and so on."""
     label = "label" if "label" in rows else next(iter(label_columns(rows)), None)
     groups = ["split"] if label is None else ["split", label]

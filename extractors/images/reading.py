@@ -6,21 +6,22 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from headstart.extractors.errors import ImageSetError, NotAllowedError, NotReadError
 from headstart.extractors.images.image_set import ImageSource, ListedImage, listed_file, os_reason
 from headstart.extractors.images.roots import NOT_ALLOWED, ImageRoot, RemoteRoot, is_allowed, is_url, place_of
 from headstart.extractors.images.sources import reader_of
 
+if TYPE_CHECKING:
+    import pandas as pd  # an image is read without
+
 MAX_BYTES = 2 * 2**30  # far above any encoded image within the limit of pixels; what is larger is no image
 
 _CHUNK_BYTES = 1 << 20
 
 
-def image_sources(rows: pd.DataFrame) -> list[ImageSource]:
+def image_sources(rows: "pd.DataFrame") -> list[ImageSource]:
     """Return the source of each row, as `read_bytes` needs it, also of a listing that has been through Parquet."""
     in_archive = rows["archive"].notna()
     return [

@@ -10,6 +10,7 @@ import torch
 
 from headstart.extractors.arrays import Array
 from headstart.extractors.backbones import Backbone
+from headstart.extractors.errors import BatchTooLargeError
 from headstart.extractors.memory import keep_freed_memory
 from headstart.extractors.network.compilation import compile_forward
 from headstart.extractors.network.folding import TRACING, simplify
@@ -86,7 +87,21 @@ class ForwardPass:
         ----------
         images : uint8 array or tensor (n_images ≤ batch_size, height, width, 3)
             A tensor may lie on the device already.
+
+        Raises
+        ------
+        BatchTooLargeError
+            The device has no memory left for so many.
         """
+        try:
+            return self._start(images)
+        except torch.OutOfMemoryError as error:  # raised of a GPU alone
+            raise BatchTooLargeError(
+                f"{self.device} has no memory for a batch of {self.batch_size} images beside all else that is on it; "
+                f"use --batch-size {max(1, self.batch_size // 2)}, or --device cpu"
+            ) from error
+
+    def _start(self, images: Array | torch.Tensor) -> Pending:
         with self._times.measure("transfer"):
             pixels = self._to_device(images)
         # Torch refuses to run its compiled programs under inference mode on some of its versions.

@@ -5,10 +5,12 @@ By counts alone, never by a clock: two runs over the same images on machines of 
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import torch
 
 from headstart.extractors.arrays import Array
+from headstart.extractors.errors import BatchTooLargeError
 from headstart.extractors.network import CannotCompile, ForwardPass
 from headstart.extractors.spec import Decode, EmbeddingKey, Settings
 from headstart.extractors.stages import StageTimes
@@ -23,6 +25,8 @@ _USUAL = {"cpu": 8, "cuda": 128}
 _SMALLEST_COMPILED = 16
 _FEW = 256  # so few images are embedded before anything is found out about them
 _WORTH_COMPILING = 60.0  # seconds of forward passes: compiling takes 5–20 s, and makes up for half of the rest
+
+_Found = TypeVar("_Found")
 
 
 @dataclass(frozen=True)
@@ -80,20 +84,44 @@ def prepare(
     threads = torch.get_num_threads()
     execution = known or Execution(batch_size=_USUAL[kind], device=kind, threads=threads, images=n_missing)
     execution = replace(execution, batch_size=settings.batch_size or execution.batch_size)
-    before = dict(times.seconds)
+    before, fixed = dict(times.seconds), settings.batch_size is not None
     with times.measure("set up"), execution.threads_set():
         images = first.decoded(key.decode)
         if not known and n_missing >= _FEW and len(images):
-            execution = _compiled_where_it_pays(execution, make(execution.batch_size), images)
+            execution = _fitting(
+                execution, lambda one: _compiled_where_it_pays(one, make(one.batch_size), images), fixed=fixed
+            )
         execution = _as_asked(execution, settings, anew=not known)
         if not len(images):  # none can be read: nothing will be embedded
             prepared = Prepared(make(execution.batch_size), execution, None)
         elif known == execution and not execution.compiled:
             prepared = Prepared(make(execution.batch_size, plain=execution.plain), execution, None)
         else:
-            prepared = _compared(make, first, execution, decode=key.decode, insist=settings.precision == "bf16")
+            insist = settings.precision == "bf16"
+            prepared = _fitting(
+                execution, lambda one: _compared(make, first, one, decode=key.decode, insist=insist), fixed=fixed
+            )
     times.restore(before, keep="set up")  # the passes above were no part of the run
     return prepared
+
+
+def _fitting(execution: Execution, attempt: Callable[[Execution], _Found], *, fixed: bool) -> _Found:
+    """Return what an attempt gives in batches half as large, and half of that, until one fits into the memory of a GPU.
+
+    Raises
+    ------
+    BatchTooLargeError
+        Not even one image does, or the size is `fixed`.
+    """
+    while True:
+        try:
+            return attempt(execution)
+        except BatchTooLargeError:
+            if fixed or execution.batch_size == 1:
+                raise
+            size = execution.batch_size // 2
+            note = f"batches of {size}: {execution.batch_size} images do not fit into the memory of the GPU"
+            execution = replace(execution, batch_size=size, notes=(*execution.notes, note))
 
 
 def _compiled_where_it_pays(execution: Execution, forward: ForwardPass, images: Array) -> Execution:
@@ -101,7 +129,7 @@ def _compiled_where_it_pays(execution: Execution, forward: ForwardPass, images: 
     compiled = seconds >= _WORTH_COMPILING
     many = "enough for that to pay" if compiled else "too few for that to pay"  # counted, so no seconds are promised
     note = f"{'' if compiled else 'not '}compiled: {execution.images} images are {many}"
-    return replace(execution, compiled=compiled, notes=(note,))
+    return replace(execution, compiled=compiled, notes=(*execution.notes, note))
 
 
 def _as_asked(execution: Execution, settings: Settings, *, anew: bool) -> Execution:

@@ -41,6 +41,7 @@ def check_gpu(device: str) -> Finding:
     """Say which GPUs torch can use, and whether the device that is asked for is among them."""
     import torch  # noqa: PLC0415 - takes seconds
 
+    from headstart.extractors.decoding import jpeg_decoder  # noqa: PLC0415 - loads torch
     from headstart.extractors.network import DeviceError, resolve_device  # noqa: PLC0415 - loads torch
 
     cuda = torch.version.cuda
@@ -52,7 +53,9 @@ def check_gpu(device: str) -> Finding:
     except DeviceError as error:
         return Finding("GPU", "fail", str(error), 'set device = "auto" in the experiment, or mend driver and torch')
     if shown:
-        return Finding("GPU", "ok", f"{shown}; torch is built for CUDA {cuda}")
+        decoder = jpeg_decoder()
+        decoded = f"JPEGs are decoded by {decoder.library}" if decoder else "JPEGs are decoded on the CPU"
+        return Finding("GPU", "ok", f"{shown}; torch is built for CUDA {cuda}; {decoded}")
     if sorted(Path("/dev").glob("nvidia[0-9]*")):
         found = f"there is one, but torch (built for {f'CUDA {cuda}' if cuda else 'the CPU'}) cannot use it"
         advice = "look at nvidia-smi and CUDA_VISIBLE_DEVICES" if cuda else "install torch and torchvision for CUDA"

@@ -2,7 +2,7 @@
 
 choices      Default cache, and refusal of what is misspelt before anything is read.
 cluster      Dask workers that embed shards: on this machine, one a GPU, or on a cluster.
-gpu_lock     Lock that lets one extraction use a GPU, and that goes with the process.
+gpu_lock     Lock that lets one job use a GPU, and that goes with the process.
 gpu_workers  Dask worker for each GPU of this machine.
 job          Job as a function: lists the set, embeds what is new with every backbone.
 keys         Keys of an extraction, one after another, their views behind them.

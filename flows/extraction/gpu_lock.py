@@ -1,4 +1,4 @@
-"""One extraction a GPU: a file lock on this host, which goes with the process however that ends.
+"""One job a GPU: a file lock on this host, which goes with the process however that ends.
 
 Why no concurrency slot of Prefect's, which could be seen in its UI: a slot outlives a killed process until its lease
 ends (a minute at the least); and a server that keeps leases in memory, which is Prefect's default, and is restarted
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def device_lock(device: "torch.device", *, show: bool, log: Callable[[str], None] = lambda _: None) -> Iterator[None]:
-    """Let one extraction of a user at a time use a GPU; the lock goes with the process, however that ends.
+    """Let one job of a user at a time use a GPU; the lock goes with the process, however that ends.
 
     Parameters
     ----------
@@ -40,7 +40,7 @@ def device_lock(device: "torch.device", *, show: bool, log: Callable[[str], None
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        text = f"another extraction uses {device}; waiting for it ({lock.lock_file})"
+        text = f"another job uses {device}; waiting for it ({lock.lock_file})"
         log(text)
         if show:
             show_notes([text])

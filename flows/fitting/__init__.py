@@ -1,8 +1,8 @@
 """The job `fit`: sweep the candidates, choose a winner, score it once, save and explain it.
 
 choices      Metric, heads and folder that a fit goes by, checked.
-command      Command line that makes a fit again.
 conclusion   Winner of a sweep, fitted, scored once, compared, saved and kept in the history.
+device       Device on which torch trains heads, and a GPU for one job at a time.
 imbalance    Weights of classes, and how probabilities are decided by: chosen, and what it costs and wins.
 job          Job as a function: from a cache to a saved model.
 leaderboard  Rows of the leaderboard, and the card of the saved model.

@@ -2,6 +2,8 @@ from .choices import Choices as Choices
 from .choices import choose as choose
 from .choices import refuse_lone_average as refuse_lone_average
 from .choices import refuse_unusable as refuse_unusable
+from .device import gpus_held as gpus_held
+from .device import settle_device as settle_device
 from .imbalance import weigh_candidates as weigh_candidates
 from .job import fit as fit
 from .job import preview as preview

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from headstart.flows.errors import JobError
 from headstart.flows.fit_summary import FitSummary
+from headstart.flows.fitting.device import settle_device
 from headstart.flows.fitting.imbalance import refuse_odd_tables
 from headstart.flows.fitting.unfinished import UNFINISHED, UNFINISHED_TAIL
 from headstart.flows.history import RunSettings
@@ -78,6 +79,7 @@ class Choices:
             class_weight=None if asked.class_weight is None else table_text(asked.class_weight),
             threshold=asked.threshold,
             costs=None if asked.costs is None else table_text(asked.costs),
+            device=None if asked.device == FitOptions.device else asked.device,
         )
 
 
@@ -181,8 +183,11 @@ def refuse_unusable(named: Heads, options: FitOptions) -> None:
         Metric or task is unknown, the metric another task's, or something is asked for that the task has not.
     HeadError
         A head does not exist or is another task's, cannot be made, or there is no such preset.
+    DeviceError
+        There is no such device.
     """
     metric = options.metric
+    settle_device(options.device, options.dask)
     refuse_unknown_metric(metric)
     refuse_odd_views(options)
     refuse_odd_doubt(options)

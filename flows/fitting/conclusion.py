@@ -13,7 +13,6 @@ from headstart.extractors.atomic import errors_explained, write_atomically
 from headstart.extractors.memory import give_back_freed_memory
 from headstart.flows.fit_summary import FitSummary
 from headstart.flows.fitting.choices import Choices
-from headstart.flows.fitting.command import fit_command
 from headstart.flows.fitting.leaderboard import (
     compare_with_winner,
     leaderboard_row,
@@ -37,7 +36,7 @@ from headstart.flows.history import (
 )
 from headstart.flows.output import RunPlace, phases
 from headstart.flows.problem import Problem
-from headstart.flows.reporting import describe_doubt
+from headstart.flows.reporting import describe_doubt, fit_command
 from headstart.heads.coverage import DOUBT_FILE, Judged, measure_doubt, saved_doubt
 from headstart.heads.registry import Candidate, own_code
 from headstart.heads.report import CandidateRow, TestResult, score_rows

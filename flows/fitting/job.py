@@ -13,6 +13,7 @@ from headstart.flows.errors import JobError
 from headstart.flows.fit_summary import FitSummary, Understood
 from headstart.flows.fitting.choices import Choices, choose, refuse_unusable
 from headstart.flows.fitting.conclusion import Concluded, conclude
+from headstart.flows.fitting.device import devices_held, place_candidates
 from headstart.flows.fitting.imbalance import weigh_candidates
 from headstart.flows.fitting.nested import fit_nested, workers_for_all
 from headstart.flows.fitting.rare_classes import leave_out, plan_without_rare
@@ -146,13 +147,15 @@ def fit_problem(problem: Problem, choices: Choices, place: RunPlace) -> Conclude
     sets = [_feature_set(embedded) for embedded in problem.embedded]
     candidates, notes = tell_of_views(expand(sets, choices.heads, task=problem.task), problem.n_views)
     candidates, weighed = weigh_candidates(candidates, problem, options)
-    notes = [*notes, *weighed]
+    candidates, placed = place_candidates(candidates, options)
+    notes = [*notes, *weighed, *placed]
     problem = replace(
         problem, notes=[*problem.notes, *notes, *describe_views(problem.embedded[0], average=options.average_views)]
     )
     streaming = _plan_streaming(problem, candidates, options)
     with (
         kept_until_done(choices.folder, problem, options.seed, tell=options.progress, streamed=bool(streaming)) as keep,
+        devices_held(candidates, options),
         workers_for_all(choices, several=bool(outer)) as at_work,
     ):
         nested = fit_nested(problem, candidates, outer, at_work, keep) if outer else None

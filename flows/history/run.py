@@ -41,6 +41,7 @@ class RunSettings:
     class_weight: str | None = field(default=None, metadata={"unsaid_if_none": True})
     threshold: str | None = field(default=None, metadata={"unsaid_if_none": True})
     costs: str | None = field(default=None, metadata={"unsaid_if_none": True})
+    device: str | None = field(default=None, metadata={"unsaid_if_none": True})
 
 
 @dataclass(frozen=True, kw_only=True)

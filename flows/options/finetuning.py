@@ -52,6 +52,9 @@ class FinetuneOptions:
         Which backbone of the cache, and which of its weights, or where they are now.
     keys : sequence of str, optional
         Use only the embeddings with these key ids.
+    device : str
+        Where tails train: ``cpu``, ``cuda``, ``cuda:1``, or ``auto``, which is CUDA where there is one. What is saved
+        predicts where its network is.
     dask : str, optional
         Address of a scheduler, such as ``tcp://head:8786``: its workers, which see the cache under the same path, train
         the candidates of a sweep at once. The chosen one is trained here.
@@ -110,6 +113,7 @@ class FinetuneOptions:
     folds: Annotated[int, Option("Folds that choose the linear head, and among several candidates.", least=2)] = 5
     test_size: Annotated[float, Option("Share held back where the images have no splits.", above=0, below=1)] = 0.2
     seed: Annotated[int, Option("Of splits, classifier and batches.", least=0, below=2**32)] = 0
+    device: Annotated[str, Option("Where it trains: cpu, cuda, or auto.")] = "cpu"
     dask: Annotated[
         str | None, Option("Train candidates on the workers of a scheduler (tcp://…).", unset="one by one, here")
     ] = None
@@ -179,6 +183,7 @@ class FinetuneKeywords(TypedDict, total=False):
     folds: int
     test_size: float
     seed: int
+    device: str
     dask: str | None
     out: str | Path | None
     name: str | None

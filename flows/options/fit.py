@@ -54,6 +54,9 @@ class FitOptions:
         ``threads``, ``processes``, or the address of a scheduler.
     workers : int, optional
         Threads or processes; by default one a core.
+    device : str
+        Where the heads train that torch trains: ``cpu``, ``cuda``, ``cuda:1``, or ``auto``, which is CUDA where there
+        is one. All others are fitted on the CPU, and every saved head predicts there.
     out : path-like, optional
         Folder for results; by default ``NAME.results`` in the current folder. Every run has a folder of its own in it;
         ``report.html`` and ``model`` beside these are the latest one's.
@@ -132,6 +135,7 @@ class FitOptions:
     seed: Annotated[int, Option("Of splits and heads.", least=0, below=2**32)] = 0
     dask: Annotated[str, Option("threads, processes, or the address of a scheduler (tcp://…).")] = "threads"
     workers: Annotated[int | None, Option("Of dask.", unset="one a core", command=False, table=False)] = None
+    device: Annotated[str, Option("Where torch trains linear-torch and mlp: cpu, cuda, or auto.")] = "cpu"
     out: Annotated[
         str | Path | None, Option("Folder for the runs and their files.", unset="NAME.results", table=False)
     ] = None
@@ -185,6 +189,7 @@ class FitKeywords(TypedDict, total=False):
     seed: int
     dask: str
     workers: int | None
+    device: str
     out: str | Path | None
     name: str | None
     note: str | None

@@ -2,6 +2,7 @@
 
 analysis       Analysis for a person: calibration, suspects, outliers, near copies, few-shot curve.
 aside          Longest computations of a report, made while other things are done.
+command        Command line that makes a fit again.
 doubt          Sets and outliers of a winner, calibrated and measured.
 exhibits       Pictures that a report shows: mistakes, right answers, doubtful labels, the map.
 explanation    Order of the steps from a concluded fit to its report.

@@ -42,7 +42,9 @@ class Progress:
             if value is not None
         }
         kept = {"now": network.state_dict(), "best": self.best, "moment": moments}
-        arrays = {f"{part}|{name}": value.numpy() for part, named in kept.items() for name, value in named.items()}
+        arrays = {
+            f"{part}|{name}": value.cpu().numpy() for part, named in kept.items() for name, value in named.items()
+        }
         table = [[np.nan if value is None else value for value in one.values()] for one in self.history]
         return arrays | {
             "history": np.array(table, np.float64),

@@ -32,6 +32,7 @@ class TailRecipe:
     seed: int
     min_steps: int = 0
     precision: Precision = "fp32"
+    device: str = "cpu"
 
     def n_passes(self, n_images: int) -> int:
         """Return how often an epoch goes over the images, so that all epochs together have the steps that are asked."""
@@ -82,4 +83,5 @@ def recipe_of(head: Any) -> TailRecipe:
         seed=head.random_state,
         min_steps=head.min_steps,
         precision=head.precision,
+        device=head.device,
     )

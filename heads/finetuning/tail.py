@@ -47,6 +47,8 @@ class TailClassifier(ClassifierMixin, BaseEstimator):
         Steps at least, over all epochs: an epoch goes over few images several times.
     precision : {"fp32", "bf16"}
         What layers compute in while they are trained.
+    device : str
+        Where they are trained, and then predict until they are saved; what is loaded predicts where its network is.
     class_weight : "balanced", mapping of int to float, or None
         How much an image of each class counts in the loss, by the images that are trained on; see
         `heads.estimators.weights_by_class`.
@@ -104,6 +106,7 @@ class TailClassifier(ClassifierMixin, BaseEstimator):
         batch_norm: str = "eval",
         min_steps: int = 0,
         precision: str = "fp32",
+        device: str = "cpu",
         class_weight: ClassWeight = None,
         guide: Mapping[str, NDArray[np.float32]] | None = None,
         validation_fraction: float = 0.1,
@@ -118,7 +121,7 @@ class TailClassifier(ClassifierMixin, BaseEstimator):
         self.patience, self.schedule, self.step_size, self.gamma = patience, schedule, step_size, gamma
         self.warmup, self.layer_decay, self.block_rates = warmup, layer_decay, block_rates
         self.unfreeze, self.batch_norm, self.min_steps, self.precision = unfreeze, batch_norm, min_steps, precision
-        self.class_weight, self.guide = class_weight, guide
+        self.class_weight, self.guide, self.device = class_weight, guide, device
         self.validation_fraction, self.views, self.random_state = validation_fraction, views, random_state
         self.checkpoint, self.on_epoch = checkpoint, on_epoch
 
@@ -259,7 +262,7 @@ class TailClassifier(ClassifierMixin, BaseEstimator):
 
 _NO_LINEAR_START = "{}, so that it cannot start linear; start fresh"
 
-_NOT_KEPT = ("network", "checkpoint", "on_epoch", "block_rates", "class_weight", "guide")
+_NOT_KEPT = ("network", "checkpoint", "on_epoch", "block_rates", "class_weight", "guide", "device")
 
 
 def _checked_guide(

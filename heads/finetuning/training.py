@@ -15,7 +15,7 @@ from torch.nn import functional
 from headstart.heads.errors import DataError
 from headstart.heads.finetuning.checkpoints import Checkpoint, Epoch, Progress
 from headstart.heads.finetuning.recipe import Precision, TailRecipe
-from headstart.heads.finetuning.rows import Rows, as_batch, logits_of, pieces_of
+from headstart.heads.finetuning.rows import Rows, as_batch, exact_convolutions, logits_of, pieces_of
 from headstart.heads.finetuning.schedules import plan_phases
 from headstart.heads.neural import CountedClasses, share_steps
 
@@ -74,10 +74,11 @@ def take_step(
     `counted` (n_classes,) is how much an image of each class counts.
     """
     optimizer.zero_grad(set_to_none=True)
-    with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
-        logits = network(rows)
-    loss = loss_of(logits.float(), codes, counted, label_smoothing)
-    loss.backward()  # type: ignore[no-untyped-call]  # torch does not annotate it
+    with exact_convolutions(rows.device):
+        with torch.autocast(rows.device.type, torch.bfloat16, enabled=precision == "bf16"):
+            logits = network(rows)
+        loss = loss_of(logits.float(), codes, counted, label_smoothing)
+        loss.backward()  # type: ignore[no-untyped-call]  # torch does not annotate it
     optimizer.step()
     return Step(float(loss.detach()), int((logits.detach().argmax(dim=1) == codes).sum()))
 
@@ -99,7 +100,7 @@ class Training:
     Parameters
     ----------
     network : torch.nn.Module
-        Trained in place.
+        Trained in place, on the recipe's device.
     blocks : sequence of str
         Its layers with parameters, the classifier last.
     X, codes : Rows, int array (n_images,)
@@ -122,9 +123,10 @@ class Training:
         recipe: TailRecipe,
         weights: NDArray[np.float64] | None = None,
     ) -> None:
-        self._weights, self._counted = weights, CountedClasses.of(weights, codes, fit_rows, val_rows, "cpu")
-        self._network, self._blocks, self._recipe = network, list(blocks), recipe
-        self._X, self._codes, self._fit_rows, self._val_rows = X, torch.from_numpy(codes), fit_rows, val_rows
+        device = recipe.device
+        self._weights, self._counted = weights, CountedClasses.of(weights, codes, fit_rows, val_rows, device)
+        self._network, self._blocks, self._recipe = network.to(device), list(blocks), recipe
+        self._X, self._codes, self._fit_rows, self._val_rows = X, torch.from_numpy(codes).to(device), fit_rows, val_rows
         self._history: list[Epoch] = []
         self._best_epoch, self._best_loss, self._best = 0, float("inf"), self._state()
         self._stopped = ""
@@ -160,12 +162,13 @@ class Training:
             if on_epoch:
                 on_epoch(one)
             self._save(checkpoint)
-            if self._is_over(epoch, last_phase=number == len(self._phases) - 1):
+            if number == len(self._phases) - 1 and epoch - self._best_epoch >= self._recipe.patience:
                 break
-        return Trained(self._best, self._history, self._best_epoch, self._stopped)
+        weights = {name: values.cpu() for name, values in self._best.items()}
+        return Trained(weights, self._history, self._best_epoch, self._stopped)
 
     def _share_steps(self) -> None:
-        shares = [torch.from_numpy(share) for share in self._guide.values()]
+        shares = [torch.from_numpy(share).to(self._recipe.device) for share in self._guide.values()]
         share_steps(self._optimizer, [self._network.get_parameter(name) for name in self._guide], shares)
 
     @property
@@ -211,16 +214,15 @@ class Training:
         return one
 
     def _take_step(self, some: NDArray[np.intp], seen: NDArray[np.intp]) -> Step:
-        smoothing, precision, counted = self._recipe.label_smoothing, self._recipe.precision, self._counted.fitted
-        batch, codes = as_batch(self._X[some * self._recipe.views + seen]), self._codes[some]
+        how = self._recipe
         return take_step(
             self._network,
             self._optimizer,
-            batch,
-            codes,
-            label_smoothing=smoothing,
-            precision=precision,
-            counted=counted,
+            as_batch(self._X[some * how.views + seen], how.device),
+            self._codes[some],
+            label_smoothing=how.label_smoothing,
+            precision=how.precision,
+            counted=self._counted.fitted,
         )
 
     def _diverge(self, epoch: int, loss: float, rate: float) -> None:
@@ -235,9 +237,6 @@ class Training:
         if not self._best_epoch:
             raise DataError(f"{what}; lower --learning-rate")
         self._stopped = f"{what}; the epochs before are kept, epoch {self._best_epoch} of them; lower --learning-rate"
-
-    def _is_over(self, epoch: int, *, last_phase: bool) -> bool:
-        return last_phase and epoch - self._best_epoch >= self._recipe.patience
 
     def _set_mode(self, trained: Sequence[str]) -> None:
         """Leave all in evaluation mode: dropout is off, and batch norms keep their statistics unless that is asked."""
@@ -272,7 +271,7 @@ class Training:
         if not len(self._val_rows):
             return None, None
         logits = logits_of(self._network, self._X, self._val_rows * self._recipe.views, self._recipe.batch_size)
-        codes = self._codes[self._val_rows]
+        codes, logits = self._codes[self._val_rows], logits.to(self._recipe.device)
         right = (logits.argmax(dim=1) == codes).double().mean()
         return float(loss_of(logits, codes, self._counted.chosen)), float(right)
 
@@ -281,9 +280,10 @@ class Training:
 
     def _digest(self) -> str:
         """Return a digest of all that decides the training, so that no other one is gone on with."""
-        digest = hashlib.sha256(repr((asdict(self._recipe), self._blocks, *self._guide)).encode())
+        recipe = {name: value for name, value in asdict(self._recipe).items() if (name, value) != ("device", "cpu")}
+        digest = hashlib.sha256(repr((recipe, self._blocks, *self._guide)).encode())
         weights = [] if self._weights is None else [self._weights]
-        for values in (self._codes.numpy(), self._fit_rows, self._val_rows, *weights, *self._guide.values()):
+        for values in (self._codes.cpu().numpy(), self._fit_rows, self._val_rows, *weights, *self._guide.values()):
             digest.update(np.ascontiguousarray(values).tobytes())
         return digest.hexdigest()
 

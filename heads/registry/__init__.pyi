@@ -11,6 +11,7 @@ from .candidates import own_code as own_code
 from .candidates import solver_of as solver_of
 from .candidates import streamed_fit_of as streamed_fit_of
 from .candidates import streamed_heads as streamed_heads
+from .candidates import tell_of_device as tell_of_device
 from .candidates import tell_of_views as tell_of_views
 from .candidates import tell_of_weights as tell_of_weights
 from .head import Grid as Grid

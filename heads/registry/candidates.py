@@ -206,6 +206,19 @@ def tell_of_weights(
     return weighed, [note] if unable else []
 
 
+def tell_of_device(candidates: Sequence[Candidate], device: str) -> list[Candidate]:
+    """Return the candidates, those that torch trains with the device to train on.
+
+    A candidate whose own grid says where keeps that, and of the CPU none is told: it is where they train anyway.
+    """
+    if device == "cpu":
+        return list(candidates)
+    return [
+        replace(one, params={"device": device, **one.params}) if find_head(one.head, one.task).on_device else one
+        for one in candidates
+    ]
+
+
 def solver_of(candidate: Candidate) -> GridSolver | None:
     """Return its head's way to fit a whole grid, if that knows the candidate's hyper-parameters."""
     head = HEADS_OF[candidate.task].get(candidate.head)

@@ -100,6 +100,8 @@ class Head:
         aside as it is fitted; or it does that and cannot keep the rows of one together.
     weighs : bool
         Whether it has a parameter `class_weight`, as scikit-learn's classifiers do.
+    on_device : bool
+        Whether it has a parameter `device`, which says where torch trains it; it predicts on the CPU.
     """
 
     name: str
@@ -112,6 +114,7 @@ class Head:
     streamed: StreamedFit | None = None
     views: Literal["plain", "told", "none"] = "plain"
     weighs: bool = False
+    on_device: bool = False
 
 
 def load(place: str) -> Any:

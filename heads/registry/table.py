@@ -49,7 +49,7 @@ def _make(place: str, params: Mapping[str, Any], seed: int) -> BaseEstimator:
     return made
 
 
-_TRAINED = {"learning_rate", "weight_decay", "dropout", "random_state", "views", "class_weight"}
+_TRAINED = {"learning_rate", "weight_decay", "dropout", "random_state", "views", "class_weight", "device"}
 
 for _head in (
     Head(
@@ -147,6 +147,7 @@ for _head in (
             place="headstart.heads.neural.grid:solve_linear_torch", params=frozenset(_TRAINED), divisible=True
         ),
         views="told",
+        on_device=True,
         weighs=True,
     ),
     Head(
@@ -159,6 +160,7 @@ for _head in (
             place="headstart.heads.neural.grid:solve_mlp", params=frozenset({"hidden_sizes", *_TRAINED}), divisible=True
         ),
         views="told",
+        on_device=True,
         weighs=True,
     ),
     Head(
@@ -226,6 +228,7 @@ for _head in (
         grid={"hidden_sizes": ((128,), (512,)), "dropout": (0.0, 0.5)},
         task="regress",
         views="told",
+        on_device=True,
     ),
     Head(
         name="boosting",

@@ -47,6 +47,7 @@ SOME: Mapping[str, Any] = {
     "folds": 7,
     "test_size": 0.4,
     "seed": 5,
+    "device": "cuda",
     "dask": "tcp://head:8786",
     "out": Path("results"),
     "name": "deep",

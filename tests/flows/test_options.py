@@ -61,6 +61,7 @@ SOME: Mapping[str, Any] = {
     "nested": 6,
     "seed": 5,
     "dask": "processes",
+    "device": "cuda",
     "out": Path("results"),
     "name": "baseline",
     "note": "before lunch",

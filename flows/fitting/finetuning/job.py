@@ -8,7 +8,7 @@ from typing import Unpack
 
 from headstart.extractors.cache import EmbeddingCache
 from headstart.flows.errors import JobError
-from headstart.flows.fitting import UNFINISHED_TAIL, choose, plan_without_rare, refuse_lone_average
+from headstart.flows.fitting import UNFINISHED_TAIL, choose, gpus_held, plan_without_rare, refuse_lone_average
 from headstart.flows.fitting.finetuning.conclusion import Done, describe, write
 from headstart.flows.fitting.finetuning.kept import KeptTails
 from headstart.flows.fitting.finetuning.linear import LINEAR_HEADS, fit_linear_heads, linear_options
@@ -83,9 +83,10 @@ def finetune(
         rows, plain = problem.embedded[0].features.mapped(), replace(plan, views=ONE_VIEW)
         linear = fit_linear_heads(problem, plain, trunks[0].tail, rows, choices.metric, fit_options)
         trainer = TailTrainer(problem, options, plan.views, KeptTails(choices.folder / UNFINISHED_TAIL))
-        compared = _compare(trunks, trainer, plan, choices.metric)
-        head, seconds = _train(compared[0].choice, trainer, plan)
-        test = _score(head, compared[0].choice, trainer, plan)
+        with gpus_held([trainer.device], show=options.progress):
+            compared = _compare(trunks, trainer, plan, choices.metric)
+            head, seconds = _train(compared[0].choice, trainer, plan)
+            test = _score(head, compared[0].choice, trainer, plan)
         done = Done(layers, trainer, plan, choices, linear, compared, head, test, seconds)
         summary = describe(done, place)
         run = write(done, place, summary)

@@ -38,7 +38,7 @@ class LinearHeads:
 
 def linear_options(options: FinetuneOptions) -> FitOptions:
     """Return options of the linear heads beside a tail: as the tail's own, and fitted here, in seconds."""
-    return FitOptions(**{**shared_values(FitOptions, options), "dask": FitOptions().dask})
+    return FitOptions(**{**shared_values(FitOptions, options), "dask": FitOptions().dask, "device": "cpu"})
 
 
 def penultimate_of(tail: Tail, rows: Rows) -> npt.NDArray[np.float32]:

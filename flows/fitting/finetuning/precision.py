@@ -28,10 +28,13 @@ class Precisions:
     Attributes
     ----------
     asked : {"auto", "fp32", "bf16"}
+    device : str
+        Where they train: bfloat16 has to be fast there.
     note : str
     """
 
     asked: TailPrecision
+    device: str = "cpu"
     note: str = ""
     _settled: dict[str, tuple[Precision, str]] = field(default_factory=dict)
 
@@ -52,7 +55,7 @@ class Precisions:
     def _settle(self, tail: Tail, rows: Any) -> tuple[Precision, str]:
         if self.asked != "auto":
             return self.asked, ""
-        if not has_fast_bf16(torch.device("cpu")) or share_of_convolutions(tail, rows) < LEAST_SHARE:
+        if not has_fast_bf16(torch.device(self.device)) or share_of_convolutions(tail, rows) < LEAST_SHARE:
             return "fp32", ""
         cosine = cosine_to_float32(tail, rows)
         if not cosine >= LEAST_COSINE:

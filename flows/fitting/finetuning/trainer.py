@@ -11,6 +11,7 @@ from torch import nn
 
 from headstart.extractors.cache import EmbeddingView
 from headstart.extractors.network import Tail
+from headstart.flows.fitting import settle_device
 from headstart.flows.fitting.finetuning.guides import read_guide
 from headstart.flows.fitting.finetuning.kept import KeptTails, digest_of
 from headstart.flows.fitting.finetuning.precision import Precisions
@@ -39,10 +40,13 @@ def refuse_out_of_range(options: FinetuneOptions) -> None:
         A value is out of its range.
     JobError
         Class weights or the guide cannot be read.
+    DeviceError
+        There is no such device.
     """
     for rates in options.rates:
         params: Mapping[str, Any] = {**options.params, **rates}
         TailClassifier(None, tuple(options.block_rates or ()), **params).recipe()
+    settle_device(options.device)
     if options.class_weight is not None:
         read_weights(options.class_weight)
     if options.guide is not None:
@@ -74,6 +78,8 @@ class TailTrainer:
     views : Views
         Which rows of an image are fitted on and scored.
     kept : KeptTails
+    device : str
+        Where they train, settled.
     precisions : Precisions
     class_weight : "balanced", mapping of int to float, or None
         As asked for, by the classes' numbers.
@@ -85,12 +91,14 @@ class TailTrainer:
     options: FinetuneOptions
     views: Views
     kept: KeptTails
+    device: str = field(init=False)
     precisions: Precisions = field(init=False)
     class_weight: ClassWeight = field(init=False, default=None)
     guide: Mapping[str, npt.NDArray[np.float32]] | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
-        self.precisions = Precisions(self.options.precision)
+        self.device = settle_device(self.options.device)
+        self.precisions = Precisions(self.options.precision, self.device)
         asked, problem = self.options.class_weight, self.problem
         self.guide = None if self.options.guide is None else read_guide(self.options.guide)
         if asked is not None:
@@ -154,6 +162,7 @@ class TailTrainer:
             **({} if weighed is None else {"class_weight": table_text(weighed)}),
             **({} if self.options.guide is None else {"guide": str(self.options.guide)}),
             **({"views": self.views.n} if views else {}),
+            **({} if self.device == "cpu" else {"device": self.device}),
         }
 
     def _untrained(self, choice: Choice, rows: _Rows) -> TailClassifier:
@@ -166,6 +175,7 @@ class TailTrainer:
             class_weight=self.class_weight,
             guide=self.guide,
             views=self.views.n,
+            device=self.device,
             random_state=self.options.seed,
         )
 

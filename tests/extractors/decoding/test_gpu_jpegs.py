@@ -1,10 +1,16 @@
 """What a GPU decodes is what Pillow decodes, up to rounding, and what it is not made for is left to Pillow.
 
-Where there is no GPU, torchvision's decoder on the CPU takes its place: the same call, with another device.
+Where there is no GPU, torchvision's decoder on the CPU takes its place: the same call, with another device. Where
+there is no torchcodec that decodes images, a stand-in with its signature and its ways takes its place: it turns every
+image as EXIF asks. Neither torchcodec itself nor a GPU has ever run these.
 """
 
 import io
+import sys
+from collections.abc import Iterator
+from types import ModuleType, SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -14,7 +20,7 @@ from PIL import Image
 from sklearn.datasets import load_sample_images
 
 from headstart.extractors.decoding.decode import decode_image
-from headstart.extractors.decoding.gpu_jpegs import decode_jpegs
+from headstart.extractors.decoding.gpu_jpegs import decode_jpegs, jpeg_decoder
 from headstart.extractors.spec.preprocessing import Preprocessing
 
 # pytest sets filters of its own, in which the one of the module has no part.
@@ -22,7 +28,37 @@ pytestmark = pytest.mark.filterwarnings("ignore:The image decoding and encoding 
 
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 PREPROCESSING = Preprocessing(resize=64, crop=(56, 56))
+FAILED: list[int] = []  # sizes of the calls that the stand-in refused
 PHOTOGRAPH = Image.fromarray(load_sample_images().images[0])
+
+
+def stand_in(source: Any, *, mode: str = "RGB", output_dtype: Any = torch.uint8, device: Any = "cpu") -> Any:
+    """Decode as `torchcodec.decoders.decode_jpeg` does, by its documentation."""
+    from torchvision.io import ImageReadMode, decode_jpeg
+
+    assert (isinstance(source, list), mode, output_dtype) == (True, "RGB", torch.uint8)
+    assert all(file.device.type == "cpu" and file.dtype == torch.uint8 and file.ndim == 1 for file in source)
+    try:
+        pixels = [decode_jpeg(file, mode=ImageReadMode.RGB, apply_exif_orientation=True) for file in source]
+    except RuntimeError:
+        FAILED.append(len(source))
+        raise
+    return [image.to(device) for image in pixels]
+
+
+@pytest.fixture(params=["torchvision", "torchcodec"], autouse=True)
+def library(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """Name the decoder under test."""
+    if request.param == "torchvision":
+        monkeypatch.setitem(sys.modules, "torchcodec", None)
+        monkeypatch.setitem(sys.modules, "torchcodec.decoders", None)
+    elif jpeg_decoder.__wrapped__().library != "torchcodec":
+        monkeypatch.setitem(sys.modules, "torchcodec", ModuleType("torchcodec"))
+        monkeypatch.setitem(sys.modules, "torchcodec.decoders", SimpleNamespace(decode_jpeg=stand_in))
+    FAILED.clear()
+    jpeg_decoder.cache_clear()
+    yield request.param
+    jpeg_decoder.cache_clear()
 
 
 def encoded(image: Image.Image = PHOTOGRAPH, kind: str = "JPEG", **options: Any) -> bytes:
@@ -51,6 +87,63 @@ def test_pixels_are_those_of_pillow_up_to_rounding(interpolation: Any, resize: A
     difference = np.abs(pixels.cpu().numpy().astype(int) - expected)
     assert difference.max() <= (1 if DEVICE.type == "cpu" else 8)
     assert difference.mean() < (0.2 if DEVICE.type == "cpu" else 1)
+
+
+def test_torchcodec_decodes_where_it_is_installed_and_torchvision_elsewhere(library: str) -> None:
+    decoder = jpeg_decoder()
+    assert decoder is not None
+    assert decoder.library == library
+
+
+@pytest.mark.parametrize("error", [RuntimeError("Could not load libtorchcodec"), OSError("libavutil.so.60: not found")])
+def test_a_torchcodec_that_is_too_old_or_cannot_be_loaded_leaves_it_to_torchvision(
+    monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    class Broken(ModuleType):
+        def __getattr__(self, name: str) -> Any:
+            raise error if self.broken else AttributeError(name)
+
+    for broken in (True, False):  # the latter has a face, and no images in it
+        decoders = Broken("torchcodec.decoders")
+        decoders.__dict__.update(broken=broken, __spec__=None)
+        monkeypatch.setitem(sys.modules, "torchcodec", ModuleType("torchcodec"))
+        monkeypatch.setitem(sys.modules, "torchcodec.decoders", decoders)
+        jpeg_decoder.cache_clear()
+        decoder = jpeg_decoder()
+        assert decoder is not None
+        assert decoder.library == "torchvision"
+
+
+def test_a_key_of_a_gpu_says_which_library_decoded(library: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    from headstart.extractors.extraction import Extraction, extraction
+
+    monkeypatch.setattr(extraction, "version", lambda name: f"{name} 1")
+    for decode, more in (("nvjpeg", {library}), ("full", set[str]())):
+        begun = Mock(_sizes={}, store=Mock(key=Mock(decode=decode)))
+        assert Extraction.about(begun)["versions"].keys() == {"torch", "torchvision", "pillow"} | more
+
+
+def test_without_any_decoder_pillow_decodes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torchcodec.decoders", None)
+    monkeypatch.setitem(sys.modules, "torchvision.io", None)
+    jpeg_decoder.cache_clear()
+    assert decode_jpegs([encoded()], PREPROCESSING, DEVICE) == [None]
+
+
+def test_a_photograph_that_is_turned_is_turned_once(library: str) -> None:
+    """Whether a decoder turns by itself makes no difference: turned photographs are left to Pillow."""
+    preprocessing = Preprocessing(resize=None, crop=(640, 427))
+    assert decode_jpegs([turned()], preprocessing, DEVICE) == [None]
+    expected = PHOTOGRAPH.transpose(Image.Transpose.ROTATE_270)
+    difference = np.abs(decode_image(turned(), preprocessing).astype(int) - np.asarray(expected))
+    assert difference.mean() < 10
+
+
+def test_one_bad_file_costs_its_batch_one_call_and_each_other_file_one(library: str) -> None:
+    bad = encoded()[:200] + b"\xff\xd9"
+    found = decode_jpegs([encoded(), bad, encoded()], PREPROCESSING, DEVICE)
+    assert [pixels is None for pixels in found] == [False, True, False]
+    assert FAILED in ([], [3, 1])  # none of torchvision's are counted
 
 
 def test_grey_jpegs_become_rgb() -> None:

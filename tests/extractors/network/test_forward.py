@@ -5,6 +5,7 @@ import threading
 import numpy as np
 import pytest
 import torch
+from support.pretended_cuda import pretended_cuda
 from torchvision.transforms import functional
 
 from headstart.extractors.backbones.registry import load_backbone
@@ -91,6 +92,19 @@ def test_ordinary_features_and_zeros_fit_float16() -> None:
     stored = store_as(features, "float16", **OF)["penultimate"]
     assert stored.dtype == np.float16
     np.testing.assert_allclose(stored, features["penultimate"], rtol=5e-4)
+
+
+def test_on_a_pretended_gpu_features_are_fetched_behind_the_next_batch_and_waited_for() -> None:
+    backbone = load_backbone("small_cnn", weights="none")
+    expected = ForwardPass(backbone, [Tap()], device=CPU, precision="fp32", batch_size=4, plain=True)(IMAGES[:3])
+    with pretended_cuda() as copies:
+        there = ForwardPass(backbone, [Tap()], device=torch.device("cuda"), precision="fp32", batch_size=4, plain=True)
+        first, second = there.start(IMAGES[:3]), there.start(IMAGES[3:])
+        assert copies.n_waits == 0
+        late, early = second()["penultimate"], first()["penultimate"]
+        assert (copies.n_waits, early.shape, late.shape) == (2, (3, 256), (2, 256))
+        there.start(torch.from_numpy(IMAGES[:3]).to("cuda"))()  # as nvJPEG leaves them
+    np.testing.assert_allclose(early, expected["penultimate"], rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")

@@ -11,6 +11,7 @@ import torch
 import headstart.extractors.tuning.preparation
 from headstart.extractors.backbones.registry import load_backbone
 from headstart.extractors.cache.cache import EmbeddingCache
+from headstart.extractors.errors import BatchTooLargeError
 from headstart.extractors.images.sources import list_images
 from headstart.extractors.listing.update import update_listing
 from headstart.extractors.network.compilation import CannotCompile
@@ -144,6 +145,40 @@ def test_what_was_recorded_on_another_device_is_decided_anew(
     recorded = Execution(batch_size=512, device="cuda", threads=1, images=MANY)
     execution = run(first, 10_000, recorded=recorded).execution
     assert (execution.batch_size, execution.device, execution.images) == (8, "cpu", 10_000)
+
+
+def full_above(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a device have no memory for batches above a size."""
+
+    class Small(ForwardPass):
+        def _network(self, pixels: torch.Tensor) -> Any:
+            if len(pixels) > size:
+                raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 1.00 GiB")
+            return super()._network(pixels)
+
+    monkeypatch.setattr(headstart.extractors.tuning.preparation, "ForwardPass", Small)
+
+
+@pytest.mark.parametrize("n_missing", [20, 300])
+def test_where_a_gpu_has_no_memory_for_a_batch_it_is_halved_until_it_fits(
+    first: FirstImages, monkeypatch: pytest.MonkeyPatch, n_missing: int
+) -> None:
+    full_above(2, monkeypatch)
+    execution = run(first, n_missing).execution
+    assert execution.batch_size == 2
+    assert execution.notes[:2] == (
+        "batches of 4: 8 images do not fit into the memory of the GPU",
+        "batches of 2: 4 images do not fit into the memory of the GPU",
+    )
+
+
+@pytest.mark.parametrize(("size", "settings"), [(2, {"batch_size": 6}), (0, {})])
+def test_a_batch_of_ones_own_that_does_not_fit_is_an_error_that_says_what_to_do(
+    first: FirstImages, monkeypatch: pytest.MonkeyPatch, size: int, settings: Any
+) -> None:
+    full_above(size, monkeypatch)
+    with pytest.raises(BatchTooLargeError, match=r"cpu has no memory for a batch of (6|1) images .*; use --batch-size"):
+        run(first, 20, Settings(device="cpu", **settings))
 
 
 def test_where_it_cannot_be_compiled_it_runs_without_and_says_why(

@@ -1,6 +1,7 @@
 """What headstart doctor finds, and what it says to do: each thing well, doubtful, and broken."""
 
 import os
+import sys
 from importlib.metadata import version
 from pathlib import Path
 from types import SimpleNamespace
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 
+from headstart.extractors.decoding import jpeg_decoder
 from headstart.flows.doctor import installation as doctor_installation
 from headstart.flows.doctor import machine as doctor_machine
 from headstart.flows.doctor.finding import Finding
@@ -130,7 +132,11 @@ def test_gpus_are_named_with_their_memory(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(torch.version, "cuda", "13.0")
     gpu = SimpleNamespace(name="Some GPU", total_memory=80 * 10**9)
     monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _: gpu)
-    found = "Some GPU with 80.0 GB, Some GPU with 80.0 GB; torch is built for CUDA 13.0"
+    found = (
+        "Some GPU with 80.0 GB, Some GPU with 80.0 GB; torch is built for CUDA 13.0; JPEGs are decoded by torchvision"
+    )
+    monkeypatch.setitem(sys.modules, "torchcodec.decoders", None)
+    jpeg_decoder.cache_clear()
     assert check_gpu("auto") == Finding("GPU", "ok", found)
     assert check_gpu("cuda:2").state == "fail"
 

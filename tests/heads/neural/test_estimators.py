@@ -48,7 +48,7 @@ def test_training_runs_in_one_thread_so_that_weights_do_not_depend_on_the_cores(
 
 
 @BOTH
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
 def test_training_on_a_gpu_gives_numpy_weights_close_to_the_cpus(estimator):
     X, y = problem()
     settings = {"min_steps": 0, "max_epochs": 3, "dropout": 0, "random_state": 0}

@@ -176,7 +176,7 @@ def test_what_is_given_may_be_read_only_and_stays_as_it_is(head):
 
 
 @BOTH
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
 def test_a_gpu_gives_probabilities_close_to_the_cpus(head):
     grid = [{**SHORT, "dropout": 0.0, "learning_rate": rate, "weight_decay": 0.01} for rate in (0.001, 0.01, 1e38)]
     cpu, gpu = (
