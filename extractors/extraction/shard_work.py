@@ -204,6 +204,7 @@ def _forward(kept: _Slot, work: ShardWork) -> tuple[ForwardPass, Backbone]:
             work.request.taps,
             device=device,
             precision=work.key.precision,
+            in_float32=work.key.in_float32,
             batch_size=execution.batch_size,
             compiled=execution.compiled,
             plain=execution.plain,

@@ -1,5 +1,6 @@
 """The frozen forward pass: uint8 images in, one float32 row an image and tap out.
 
+casting      Layers that compute in bfloat16, and those that stay in float32.
 compilation  Compiled forward pass, where there is a compiler for it.
 cutting      Layers at which a network can be cut in two.
 device       Choice of the device, and whether it is fast at bfloat16.

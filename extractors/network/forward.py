@@ -2,7 +2,7 @@
 
 import copy
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 
 import numpy as np
@@ -11,6 +11,7 @@ import torch
 from headstart.extractors.arrays import Array
 from headstart.extractors.backbones import Backbone
 from headstart.extractors.memory import keep_freed_memory
+from headstart.extractors.network.casting import cast_weights, keep_in_float32
 from headstart.extractors.network.compilation import compile_forward
 from headstart.extractors.network.folding import TRACING, simplify
 from headstart.extractors.network.taps import TapReader
@@ -33,6 +34,8 @@ class ForwardPass:
         Where to compute.
     precision : {"fp32", "bf16"}
         What to compute in; normalisation is float32 always.
+    in_float32 : collection of str
+        Layers that stay in float32 where the others compute in bfloat16.
     batch_size : int
         Every batch is padded to this size: with one shape a row's bits do not depend on how many images came with it.
     compiled : bool
@@ -42,6 +45,11 @@ class ForwardPass:
         compared with this one.
     times : StageTimes, optional
         Where the time goes: ``transfer`` and ``forward``.
+
+    Attributes
+    ----------
+    module : torch.nn.Module
+        What computes: the backbone's layers by their names.
     """
 
     def __init__(
@@ -51,6 +59,7 @@ class ForwardPass:
         *,
         device: torch.device,
         precision: Precision,
+        in_float32: Collection[str] = (),
         batch_size: int,
         compiled: bool = False,
         plain: bool = False,
@@ -64,8 +73,11 @@ class ForwardPass:
             keep_freed_memory()
         module = copy.deepcopy(backbone.module)
         if not plain:
-            simplify(module, [tap.layer for tap in taps], bf16=self._reduced)
-        module = module.to(device).to(memory_format=self._layout)
+            simplify(module, [tap.layer for tap in taps])
+            if self._reduced:
+                cast_weights(module, but=in_float32)
+        keep_in_float32(module, in_float32, device)
+        self.module = module = module.to(device).to(memory_format=self._layout)
         self._read = TapReader(dataclasses.replace(backbone, module=module), taps)
         preprocessing = backbone.preprocessing
         mean, std = (
@@ -94,12 +106,18 @@ class ForwardPass:
             features = self._compute(pixels)
         return self._fetch(features, len(images))
 
-    def _network(self, pixels: torch.Tensor) -> dict[str, torch.Tensor]:
+    def follow(self, images: Array) -> dict[str, torch.Tensor]:
+        """Embed images so that gradients can be followed back to every layer; of an uncompiled pass."""
+        with TRACING, exact_convolutions(self.device):
+            return self._network(self._to_device(images), gradients=True)
+
+    def _network(self, pixels: torch.Tensor, *, gradients: bool = False) -> dict[str, torch.Tensor]:
         # Autocast, and not a module cast to bf16: normalisation layers stay in float32, which halves the error of a
         # MobileNet.
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self._reduced):
             normalised = torch.addcmul(self._shift, pixels.permute(0, 3, 1, 2).float(), self._scale)
-            features = self._read(normalised.contiguous(memory_format=self._layout))
+            normalised = normalised.contiguous(memory_format=self._layout).requires_grad_(gradients)
+            features = self._read(normalised, gradients=gradients)
             return {tap: values.float() for tap, values in features.items()}
 
     def _to_device(self, images: Array | torch.Tensor) -> torch.Tensor:

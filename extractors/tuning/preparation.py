@@ -68,6 +68,7 @@ def prepare(
             first.taps,
             device=first.device,
             precision=key.precision,
+            in_float32=key.in_float32,
             batch_size=batch_size,
             compiled=compiled,
             plain=plain,
@@ -75,10 +76,11 @@ def prepare(
         )
 
     if key.exact:
-        alone = Execution(batch_size=1, plain=True, device=kind, threads=1, images=n_missing)
+        alone = Execution(batch_size=1, plain=True, device=kind, threads=1, in_float32=key.in_float32, images=n_missing)
         return Prepared(make(1, plain=True), alone, None)
     threads = torch.get_num_threads()
     execution = known or Execution(batch_size=_USUAL[kind], device=kind, threads=threads, images=n_missing)
+    execution = replace(execution, in_float32=key.in_float32)
     execution = replace(execution, batch_size=settings.batch_size or execution.batch_size)
     before = dict(times.seconds)
     with times.measure("set up"), execution.threads_set():
