@@ -76,7 +76,8 @@ class Settings:
         Literal["auto", "fp32", "bf16"], Option("auto takes bf16 where it is fast and agrees with fp32.")
     ] = "auto"
     in_float32: Annotated[
-        Sequence[str], Option("With bf16: layers that stay in float32.", unset="with auto, those that need it")
+        Sequence[str],
+        Option("With bf16: layers that stay in float32.", unset="with auto, those that need it", table=False),
     ] = ()
     decode: Annotated[
         Literal["auto"] | Decode,

@@ -66,7 +66,7 @@ class Execution:
         """
         try:
             found = json.loads((folder / _FILE).read_bytes())
-            tuples = {name: tuple(found.get(name, ())) for name in ("notes", "in_float32")}
+            tuples = {"notes": tuple(found["notes"]), "in_float32": tuple(found.get("in_float32", ()))}
             execution = claimed(cls, found | tuples)
         except UNREADABLE as error:
             refuse_passing_fault(folder / _FILE, error)
