@@ -116,7 +116,9 @@ class ForwardPass:
         # MobileNet.
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self._reduced):
             normalised = torch.addcmul(self._shift, pixels.permute(0, 3, 1, 2).float(), self._scale)
-            normalised = normalised.contiguous(memory_format=self._layout).requires_grad_(gradients)
+            normalised = normalised.contiguous(memory_format=self._layout)
+            if gradients:
+                normalised.requires_grad_()
             features = self._read(normalised, gradients=gradients)
             return {tap: values.float() for tap, values in features.items()}
 
