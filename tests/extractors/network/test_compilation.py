@@ -38,6 +38,21 @@ def test_compiled_features_are_those_of_the_eager_pass(precision: str) -> None:
 
 
 @needs_compiler
+def test_a_layer_in_float32_stays_so_when_compiled() -> None:
+    backbone = load_backbone("support.rounded_networks:Ruined")
+    plain, mixed, whole = (
+        ForwardPass(backbone, [Tap()], device=torch.device("cpu"), batch_size=4, **options)(IMAGES[:4])  # type: ignore[arg-type]
+        for options in (
+            {"precision": "fp32"},
+            {"precision": "bf16", "in_float32": ["cancel"], "compiled": True},
+            {"precision": "bf16"},
+        )
+    )
+    assert compare_features(plain, whole).cosine < 0.99
+    assert compare_features(plain, mixed).cosine > 0.9995
+
+
+@needs_compiler
 def test_the_bits_of_a_compiled_row_do_not_depend_on_what_came_with_it() -> None:
     compiled = forward(compiled=True)
     together = compiled(IMAGES[:4])["penultimate"]
