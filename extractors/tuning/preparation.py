@@ -60,7 +60,7 @@ def prepare(
         Takes up the time of this as ``set up``, and becomes that of the forward pass.
     """
     kind = first.device.type
-    known = recorded if recorded and n_missing <= recorded.images and recorded.device == kind else None
+    known = recorded if recorded and recorded.device == kind and _is_for(recorded, n_missing) else None
 
     def make(batch_size: int, *, compiled: bool = False, plain: bool = False) -> ForwardPass:
         return ForwardPass(
@@ -82,18 +82,27 @@ def prepare(
     execution = replace(execution, batch_size=settings.batch_size or execution.batch_size)
     before = dict(times.seconds)
     with times.measure("set up"), execution.threads_set():
-        images = first.decoded(key.decode)
-        if not known and n_missing >= _FEW and len(images):
+        if not known and n_missing >= _FEW and len(images := first.decoded(key.decode)):
             execution = _compiled_where_it_pays(execution, make(execution.batch_size), images)
         execution = _as_asked(execution, settings, anew=not known)
-        if not len(images):  # none can be read: nothing will be embedded
+        prepared = _taken_up(make, execution) if known == execution else None
+        if not prepared and not len(first.decoded(key.decode)):  # none can be read: nothing will be embedded
             prepared = Prepared(make(execution.batch_size), execution, None)
-        elif known == execution and not execution.compiled:
-            prepared = Prepared(make(execution.batch_size, plain=execution.plain), execution, None)
-        else:
+        elif not prepared:
             prepared = _compared(make, first, execution, decode=key.decode, insist=settings.precision == "bf16")
     times.restore(before, keep="set up")  # the passes above were no part of the run
     return prepared
+
+
+def _is_for(recorded: Execution, n_missing: int) -> bool:
+    """Tell whether what was decided holds for so many images: one that was compiled is for more, and for fewer."""
+    return recorded.compiled or n_missing <= recorded.images
+
+
+def _taken_up(make: Callable[..., ForwardPass], execution: Execution) -> Prepared | None:
+    """Take up what was compared before, by the run that recorded it; None where it has to be compiled anew."""
+    forward = make(execution.batch_size, compiled=execution.compiled, plain=execution.plain)
+    return Prepared(forward, execution, None) if forward.is_kept or not execution.compiled else None
 
 
 def _compiled_where_it_pays(execution: Execution, forward: ForwardPass, images: Array) -> Execution:
