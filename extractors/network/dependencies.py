@@ -17,22 +17,9 @@ from headstart.extractors.network.compilation import find_compiler
 from headstart.extractors.spec import Precision, Tap
 
 _WINGS = ("backbones", "network")  # whose code makes, simplifies and reads the network
-_SETTINGS = (
-    "AOT_",
-    "ATEN_",
-    "CC",
-    "CFLAGS",
-    "CPATH",
-    "CXX",
-    "DNNL_",
-    "GOMP_",
-    "KMP_",
-    "MKL_",
-    "OMP_",
-    "ONEDNN_",
-    "TORCH",
-)
-_NO_SETTING = {"TORCHINDUCTOR_CACHE_DIR", "TORCH_HOME"}  # say where, and not how
+# Not those of OpenMP, KMP_… and OMP_…: libraries set some as they are imported, and threads are counted above.
+_SETTINGS = ("AOT_", "ATEN_", "CPATH", "CPLUS_", "CXX", "DNNL_", "MKL_", "ONEDNN_", "TORCH")
+_NO_SETTINGS = {"TORCHINDUCTOR_CACHE_DIR", "TORCH_HOME", "MKL_NUM_THREADS"}  # say where, and on how many threads
 
 
 def all_dependencies(
@@ -71,7 +58,7 @@ def settings_of(environment: Mapping[str, str]) -> dict[str, str]:
     return {
         name: environment[name]
         for name in sorted(environment)
-        if name.startswith(_SETTINGS) and name not in _NO_SETTING
+        if name.startswith(_SETTINGS) and name not in _NO_SETTINGS
     }
 
 
