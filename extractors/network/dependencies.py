@@ -14,7 +14,7 @@ import torch
 
 from headstart.extractors.backbones import Backbone
 from headstart.extractors.network.compilation import find_compiler
-from headstart.extractors.spec import Precision, Tap
+from headstart.extractors.spec import Tap
 
 _WINGS = ("backbones", "network")  # whose code makes, simplifies and reads the network
 # Not those of OpenMP, KMP_… and OMP_…: libraries set some as they are imported, and threads are counted above.
@@ -22,9 +22,7 @@ _SETTINGS = ("AOT_", "ATEN_", "CPATH", "CPLUS_", "CXX", "DNNL_", "MKL_", "ONEDNN
 _NO_SETTINGS = {"TORCHINDUCTOR_CACHE_DIR", "TORCH_HOME", "MKL_NUM_THREADS"}  # say where, and on how many threads
 
 
-def all_dependencies(
-    backbone: Backbone, taps: Sequence[Tap], shape: Sequence[int], *, precision: Precision
-) -> dict[str, Any]:
+def all_dependencies(backbone: Backbone, taps: Sequence[Tap], shape: Sequence[int], **how: Any) -> dict[str, Any]:
     """Gather what the code of a compiled forward pass on the CPU follows from, as plain values.
 
     Parameters
@@ -34,13 +32,14 @@ def all_dependencies(
     taps : sequence of Tap
     shape : sequence of int
         Of a batch of pixels: (n_images, height, width, 3).
-    precision : {"fp32", "bf16"}
+    **how
+        Precision, and what else the forward pass is made by.
     """
     named = [field.name for field in fields(backbone) if field.name not in {"module", "notes", "weights_name"}]
     return {
         "backbone": {name: repr(getattr(backbone, name)) for name in named},
         "taps": [str(tap) for tap in taps],
-        "precision": precision,
+        "how": {name: repr(value) for name, value in how.items()},
         "shape": list(shape),
         "threads": torch.get_num_threads(),
         "versions": {name: _version_of(name) for name in ("headstart", "torch", "torchvision", "timm")},

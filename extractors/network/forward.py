@@ -73,7 +73,7 @@ class ForwardPass:
         self.kept: KeptNetwork | None = None
         if compiled and device.type == "cpu":
             shape = (batch_size, *backbone.preprocessing.crop, 3)
-            depends_on = all_dependencies(backbone, taps, shape, precision=precision)
+            depends_on = all_dependencies(backbone, taps, shape, precision=precision, plain=plain)
             self.kept = KeptNetwork(depends_on, [str(tap) for tap in dict.fromkeys(taps)], shape)
             if self.kept.load():
                 self._compute = self.kept.compute

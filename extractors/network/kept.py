@@ -43,7 +43,8 @@ def private_folder() -> Path:
     try:
         above = above if above.is_absolute() else Path.home() / ".cache"
         folder = (above / "headstart" / "networks").resolve()
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for place in reversed([folder, *folder.parents]):
+            place.mkdir(mode=0o700, exist_ok=True)
         for place in (folder, *folder.parents):
             _refuse_if_shared(place, place.stat(), own=place == folder)
     except (OSError, RuntimeError) as error:

@@ -85,11 +85,14 @@ def prepare(
         if not known and n_missing >= _FEW and len(images := first.decoded(key.decode)):
             execution = _compiled_where_it_pays(execution, make(execution.batch_size), images)
         execution = _as_asked(execution, settings, anew=not known)
-        prepared = _taken_up(make, execution) if known == execution else None
-        if not prepared and not len(first.decoded(key.decode)):  # none can be read: nothing will be embedded
+        forward = make(execution.batch_size, compiled=execution.compiled, plain=execution.plain)
+        if known == execution and (forward.is_kept or not execution.compiled):  # compared by the run that recorded it
+            prepared = Prepared(forward, execution, None)
+        elif not len(first.decoded(key.decode)):  # none can be read: nothing will be embedded
             prepared = Prepared(make(execution.batch_size), execution, None)
-        elif not prepared:
-            prepared = _compared(make, first, execution, decode=key.decode, insist=settings.precision == "bf16")
+        else:
+            insist = settings.precision == "bf16"
+            prepared = _compared(make, forward, first, execution, decode=key.decode, insist=insist)
     times.restore(before, keep="set up")  # the passes above were no part of the run
     return prepared
 
@@ -97,12 +100,6 @@ def prepare(
 def _is_for(recorded: Execution, n_missing: int) -> bool:
     """Tell whether what was decided holds for so many images: one that was compiled is for more, and for fewer."""
     return recorded.compiled or n_missing <= recorded.images
-
-
-def _taken_up(make: Callable[..., ForwardPass], execution: Execution) -> Prepared | None:
-    """Take up what was compared before, by the run that recorded it; None where it has to be compiled anew."""
-    forward = make(execution.batch_size, compiled=execution.compiled, plain=execution.plain)
-    return Prepared(forward, execution, None) if forward.is_kept or not execution.compiled else None
 
 
 def _compiled_where_it_pays(execution: Execution, forward: ForwardPass, images: Array) -> Execution:
@@ -125,13 +122,18 @@ def _as_asked(execution: Execution, settings: Settings, *, anew: bool) -> Execut
 
 
 def _compared(
-    make: Callable[..., ForwardPass], first: FirstImages, execution: Execution, *, decode: Decode, insist: bool
+    make: Callable[..., ForwardPass],
+    forward: ForwardPass,
+    first: FirstImages,
+    execution: Execution,
+    *,
+    decode: Decode,
+    insist: bool,
 ) -> Prepared:
-    """Make the forward pass, and step back to a slower one where it cannot be had or is too far off."""
+    """Compare the forward pass, and step back to a slower one where it cannot be had or is too far off."""
     size = execution.batch_size
     if execution.compiled:
         try:
-            forward = make(size, compiled=True)
             fidelity = first.compare(forward, decode)
         except CannotCompile as error:
             reason = str(error)
@@ -140,7 +142,7 @@ def _compared(
                 return Prepared(forward, execution, fidelity)
             reason = f"its features have a cosine of {fidelity.cosine:.4f} to float32, under {LOWEST_COSINE}"
         execution = replace(execution, compiled=False, notes=(f"not compiled: {reason}",))
-    forward = make(size)
+        forward = make(size)
     fidelity = first.compare(forward, decode)
     if fidelity.accepted or insist:
         return Prepared(forward, execution, fidelity)
