@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from support.forked import run_forked
+from torch._inductor.runtime.cache_dir_utils import cache_dir
 
 import headstart.extractors.network.compilation
 import headstart.extractors.network.kept
@@ -62,8 +63,8 @@ def test_the_bits_of_a_compiled_row_do_not_depend_on_what_came_with_it(nowhere: 
 def test_a_kept_network_computes_what_it_did_and_loads_without_a_pickle_or_a_compiler(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Made once, by torch and the compiler, with everything that such a test takes seconds for."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", cache_dir())  # what torch tries of the compiler, it tries once
     first = forward(compiled=True, precision="bf16")
     made = [first(IMAGES[:4]), first(IMAGES[1:2])]
     assert (first.kept.loaded, first.kept.reason) == (False, "")  # type: ignore[union-attr]  # it is compiled
