@@ -13,7 +13,9 @@ from headstart.extractors.backbones import Backbone
 from headstart.extractors.memory import keep_freed_memory
 from headstart.extractors.network.casting import cast_weights, keep_in_float32
 from headstart.extractors.network.compilation import compile_forward
+from headstart.extractors.network.dependencies import all_dependencies
 from headstart.extractors.network.folding import TRACING, simplify
+from headstart.extractors.network.kept import KeptNetwork
 from headstart.extractors.network.taps import TapReader
 from headstart.extractors.spec import Precision, Tap
 from headstart.extractors.stages import StageTimes
@@ -39,7 +41,8 @@ class ForwardPass:
     batch_size : int
         Every batch is padded to this size: with one shape a row's bits do not depend on how many images came with it.
     compiled : bool
-        Compile it; the first batch then takes seconds to minutes, and may raise `compilation.CannotCompile`.
+        Compile it; the first batch then takes seconds to minutes, and may raise `compilation.CannotCompile`. What was
+        compiled for the CPU before is taken up at once.
     plain : bool
         Without any shortcut: the network as it was loaded, in the memory layout it was loaded in. The others are
         compared with this one.
@@ -50,6 +53,8 @@ class ForwardPass:
     ----------
     module : torch.nn.Module
         What computes: the backbone's layers by their names.
+    kept : KeptNetwork or None
+        Where the compiled network is kept.
     """
 
     def __init__(
@@ -71,6 +76,16 @@ class ForwardPass:
         self._layout = torch.contiguous_format if plain else torch.channels_last
         if device.type == "cpu":
             keep_freed_memory()
+        self.kept: KeptNetwork | None = None
+        if compiled and device.type == "cpu":
+            shape = (batch_size, *backbone.preprocessing.crop, 3)
+            depends_on = all_dependencies(
+                backbone, taps, shape, precision=precision, in_float32=tuple(in_float32), plain=plain
+            )
+            self.kept = KeptNetwork(depends_on, [str(tap) for tap in dict.fromkeys(taps)], shape)
+            if self.kept.load():
+                self._compute = self.kept.compute
+                return
         module = copy.deepcopy(backbone.module)
         if not plain:
             simplify(module, [tap.layer for tap in taps])
@@ -85,7 +100,17 @@ class ForwardPass:
         )
         # One multiplication and one addition do the work of ToTensor and Normalize: (x / 255 − mean) / std.
         self._scale, self._shift = 1 / (255 * std), -mean / std
-        self._compute = compile_forward(self._network) if compiled else self._network
+        self._compute = self._network
+        if self.kept:
+            self.kept.make_of(self._network, module)
+            self._compute = self.kept.compute
+        elif compiled:
+            self._compute = compile_forward(self._network)
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether it was compiled before and kept, so that the first batch takes no longer than others."""
+        return self.kept is not None and self.kept.loaded
 
     def __call__(self, images: Array) -> dict[str, Array]:
         """Embed uint8 images (n_images ≤ batch_size, height, width, 3) into float32 arrays (n_images, …), one a tap."""

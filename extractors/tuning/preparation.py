@@ -60,7 +60,7 @@ def prepare(
         Takes up the time of this as ``set up``, and becomes that of the forward pass.
     """
     kind = first.device.type
-    known = recorded if recorded and n_missing <= recorded.images and recorded.device == kind else None
+    known = recorded if recorded and recorded.device == kind and _is_for(recorded, n_missing) else None
 
     def make(batch_size: int, *, compiled: bool = False, plain: bool = False) -> ForwardPass:
         return ForwardPass(
@@ -84,18 +84,24 @@ def prepare(
     execution = replace(execution, batch_size=settings.batch_size or execution.batch_size)
     before = dict(times.seconds)
     with times.measure("set up"), execution.threads_set():
-        images = first.decoded(key.decode)
-        if not known and n_missing >= _FEW and len(images):
+        if not known and n_missing >= _FEW and len(images := first.decoded(key.decode)):
             execution = _compiled_where_it_pays(execution, make(execution.batch_size), images)
         execution = _as_asked(execution, settings, anew=not known)
-        if not len(images):  # none can be read: nothing will be embedded
+        forward = make(execution.batch_size, compiled=execution.compiled, plain=execution.plain)
+        if known == execution and (forward.is_kept or not execution.compiled):  # compared by the run that recorded it
+            prepared = Prepared(forward, execution, None)
+        elif not len(first.decoded(key.decode)):  # none can be read: nothing will be embedded
             prepared = Prepared(make(execution.batch_size), execution, None)
-        elif known == execution and not execution.compiled:
-            prepared = Prepared(make(execution.batch_size, plain=execution.plain), execution, None)
         else:
-            prepared = _compared(make, first, execution, decode=key.decode, insist=settings.precision == "bf16")
+            insist = settings.precision == "bf16"
+            prepared = _compared(make, forward, first, execution, decode=key.decode, insist=insist)
     times.restore(before, keep="set up")  # the passes above were no part of the run
     return prepared
+
+
+def _is_for(recorded: Execution, n_missing: int) -> bool:
+    """Tell whether what was decided holds for so many images: one that was compiled is for more, and for fewer."""
+    return recorded.compiled or n_missing <= recorded.images
 
 
 def _compiled_where_it_pays(execution: Execution, forward: ForwardPass, images: Array) -> Execution:
@@ -118,13 +124,18 @@ def _as_asked(execution: Execution, settings: Settings, *, anew: bool) -> Execut
 
 
 def _compared(
-    make: Callable[..., ForwardPass], first: FirstImages, execution: Execution, *, decode: Decode, insist: bool
+    make: Callable[..., ForwardPass],
+    forward: ForwardPass,
+    first: FirstImages,
+    execution: Execution,
+    *,
+    decode: Decode,
+    insist: bool,
 ) -> Prepared:
-    """Make the forward pass, and step back to a slower one where it cannot be had or is too far off."""
+    """Compare the forward pass, and step back to a slower one where it cannot be had or is too far off."""
     size = execution.batch_size
     if execution.compiled:
         try:
-            forward = make(size, compiled=True)
             fidelity = first.compare(forward, decode)
         except CannotCompile as error:
             reason = str(error)
@@ -133,7 +144,7 @@ def _compared(
                 return Prepared(forward, execution, fidelity)
             reason = f"its features have a cosine of {fidelity.cosine:.4f} to float32, under {LOWEST_COSINE}"
         execution = replace(execution, compiled=False, notes=(f"not compiled: {reason}",))
-    forward = make(size)
+        forward = make(size)
     fidelity = first.compare(forward, decode)
     if fidelity.accepted or insist:
         return Prepared(forward, execution, fidelity)
