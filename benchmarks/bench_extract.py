@@ -1,6 +1,7 @@
 """Extraction against the loop of the tutorials, and against what the machine allows.
 
-Five sides take turns, each in a process of its own, on the same JPEG files and the same random weights:
+Five sides take turns, each in a process of its own, on the same JPEG files and the same weights, random ones or a
+torchvision state dict (`--weights`):
 
 - tutorial: what people copy — `ImageFolder`, a `DataLoader` with as many workers as cores, float32, batches of 32,
   `no_grad`, one `torch.save` at the end;
@@ -10,7 +11,8 @@ Five sides take turns, each in a process of its own, on the same JPEG files and 
 
 Model and decoding share the cores, so together they allow 1 / (1/model + 1/decode) images a second: the limit.
 Compiling and calibrating is left out of extract's time, as it is paid once however many images follow, and given
-beside it.
+beside it. The features of extract are held against the tutorial's, image by image; images are random crops of two real
+photographs, or of all in a folder (`--photographs`).
 Ratios are medians over the rounds.
 """
 
@@ -36,13 +38,14 @@ SIDES = ("tutorial", "extract", "model", "decode")
 LIST = ("resnet18", "resnet50", "mobilenet_v2", "efficientnet_b0", "vit_b_16")
 
 
-def make_photographs(folder: Path, count: int, size: tuple[int, int] = (500, 375)) -> Path:
+def make_photographs(folder: Path, count: int, size: tuple[int, int] = (500, 375), given: Path | None = None) -> Path:
     """Write `count` JPEG files of `size` (width, height), in two classes: random crops of real photographs."""
     draw = np.random.default_rng(0)
-    photographs = [Image.fromarray(photograph) for photograph in load_sample_images().images]
+    paths = sorted(path for path in given.rglob("*") if path.is_file()) if given else []
+    two = [] if paths else [Image.fromarray(photograph) for photograph in load_sample_images().images]
     for number in range(count):
-        photograph = photographs[number % 2]
-        width = int(draw.integers(320, photograph.width))
+        photograph = Image.open(paths[number % len(paths)]).convert("RGB") if paths else two[number % 2]
+        width = int(draw.integers(photograph.width // 2, photograph.width))
         height = min(photograph.height, width * size[1] // size[0])
         left, top = draw.integers(photograph.width - width + 1), draw.integers(photograph.height - height + 1)
         crop = photograph.crop((left, top, left + width, top + height)).resize(size, Image.Resampling.BICUBIC)
@@ -52,7 +55,7 @@ def make_photographs(folder: Path, count: int, size: tuple[int, int] = (500, 375
     return folder
 
 
-def tutorial_loop(images: Path, backbone: str, out: Path) -> None:
+def tutorial_loop(images: Path, backbone: str, out: Path, weights: str = "none") -> None:
     """Embed as the tutorials do."""
     import torch
     import torchvision
@@ -62,10 +65,14 @@ def tutorial_loop(images: Path, backbone: str, out: Path) -> None:
 
     torch.manual_seed(0)
     model = torchvision.models.get_model(backbone)
+    if weights != "none":
+        model.load_state_dict(torch.load(weights, weights_only=True))
     head = [name for name, module in model.named_modules() if isinstance(module, nn.Linear)][-1]
     model.set_submodule(head, nn.Identity())
     model.eval()
-    transform = torchvision.models.get_model_weights(backbone).DEFAULT.transforms()  # type: ignore[attr-defined]  # an enum made at run time
+    published = torchvision.models.get_model_weights(backbone)
+    # A file is prepared for as the first weights of its network, the published ones as the best, which are the default.
+    transform = (published.DEFAULT if weights == "none" else next(iter(published))).transforms()  # type: ignore[attr-defined]  # an enum made at run time
     loader = DataLoader(ImageFolder(str(images), transform=transform), batch_size=32, num_workers=os.cpu_count() or 1)
     features, labels = [], []
     with torch.no_grad():
@@ -75,16 +82,20 @@ def tutorial_loop(images: Path, backbone: str, out: Path) -> None:
     torch.save({"features": torch.cat(features), "labels": torch.cat(labels)}, out)
 
 
-def run_tutorial(images: Path, backbone: str, _: argparse.Namespace) -> dict[str, Any]:
+def run_tutorial(images: Path, backbone: str, options: argparse.Namespace) -> dict[str, Any]:
     """Time the loop of the tutorials; its libraries are loaded before."""
+    torch = importlib.import_module("torch")
     importlib.import_module("torchvision")
     with tempfile.TemporaryDirectory() as folder:
-        seconds, _none = timed(lambda: tutorial_loop(images, backbone, Path(folder) / "features.pt"))
+        out = Path(folder) / "features.pt"
+        seconds, _none = timed(lambda: tutorial_loop(images, backbone, out, options.weights))
+        np.save(kept(images, "tutorial"), torch.load(out)["features"].numpy())  # in the order of the paths
     return {"seconds": seconds}
 
 
 def run_extract(images: Path, backbone: str, options: argparse.Namespace) -> dict[str, Any]:
     """Time `headstart extract`, and once more with nothing new; its libraries are loaded before."""
+    from headstart import open as open_cache
     from headstart.flows.extraction import extract
     from headstart.flows.output import plain
 
@@ -98,7 +109,7 @@ def run_extract(images: Path, backbone: str, options: argparse.Namespace) -> dic
             return extract(
                 images,
                 backbone,
-                weights="none",
+                weights=options.weights,
                 cache=f"{folder}/cache",
                 precision=options.precision,
                 compile=options.compile,
@@ -107,9 +118,12 @@ def run_extract(images: Path, backbone: str, options: argparse.Namespace) -> dic
 
         seconds, summary = timed(job)
         again, _ = timed(job)
+        rows, _labels, listed = open_cache(f"{folder}/cache").arrays()
+        np.save(kept(images, "extract"), rows[np.argsort(listed["path"].to_numpy())])
     (key,) = summary.keys
     return {"seconds": seconds, "again": again, "loop": summary.images_per_second} | {
-        name: plain(getattr(key, name)) for name in ("precision", "decode", "stages", "execution", "fidelity")
+        name: plain(getattr(key, name))
+        for name in ("precision", "in_float32", "decode", "stages", "execution", "fidelity")
     }
 
 
@@ -121,7 +135,7 @@ def run_model(images: Path, backbone: str, options: argparse.Namespace) -> dict[
     from headstart.extractors.spec import Tap
 
     device = resolve_device("auto")
-    loaded = load_backbone(backbone, weights="none")
+    loaded = load_backbone(backbone, weights=options.weights)
     reduced = options.precision == "bf16" or (options.precision == "auto" and has_fast_bf16(device))
 
     images_at_hand = np.stack(list(decoded(list_images(images, limit=32), loaded.preprocessing)))
@@ -185,14 +199,17 @@ def compare(images: Path, backbone: str, options: argparse.Namespace, models: li
     whole = [(one["seconds"] - one["stages"]["set up"]) / n_images for one in extract]
     limit = [one["model"]["seconds"] + one["decode"]["seconds"] for one in rounds]
     middle = extract[len(extract) // 2]
+    cosines = cosines_of(images)
     return {
         "images": n_images,
         "rounds": options.rounds,
         "precision": middle["precision"],
+        "in_float32": middle["in_float32"],
         "decode": middle["decode"],
         "batch_size": middle["execution"]["batch_size"],
         "compiled": middle["execution"]["compiled"],
         "cosine": (middle["fidelity"] or {}).get("cosine"),
+        "cosine_of_all": {"lowest": float(cosines.min()), "median": float(np.median(cosines))},
         "tutorial_images_per_second": rate(tutorial),
         "extract_images_per_second": rate(whole),
         "model_images_per_second": rate([one["model"]["seconds"] for one in rounds]),
@@ -205,6 +222,17 @@ def compare(images: Path, backbone: str, options: argparse.Namespace, models: li
         "stages": middle["stages"],
         "peak_mib": {side: max(one[side]["peak_mib"] for one in rounds) for side in SIDES},
     }
+
+
+def kept(images: Path, side: str) -> Path:
+    """Name the file beside the images that holds what a side computed of them."""
+    return images.parent / f"{images.name}-{side}.npy"
+
+
+def cosines_of(images: Path) -> Any:
+    """Compare what the sides of the last round computed, image by image."""
+    a, b = (np.load(kept(images, side)).astype(np.float64) for side in ("tutorial", "extract"))
+    return (a * b).sum(1) / (np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1))
 
 
 def rate(seconds: list[float]) -> float:
@@ -227,7 +255,7 @@ def timed(job: Callable[[], Any]) -> tuple[float, Any]:
 def run_side(side: str, images: Path, backbone: str, options: argparse.Namespace) -> dict[str, Any]:
     """Run one side in a process of its own, so that its peak memory is its own."""
     command = [sys.executable, __file__, "--side", side, "--folder", str(images), "--backbone", backbone]
-    command += ["--precision", options.precision, "--compile", options.compile]
+    command += ["--weights", options.weights, "--precision", options.precision, "--compile", options.compile]
     command += ["--workers", str(options.workers)] if options.workers else []
     done = subprocess.run(  # noqa: S603 - this very script
         command, stdout=subprocess.PIPE, check=True, text=True
@@ -246,7 +274,9 @@ def show(results: dict[str, dict[str, Any]]) -> None:
             f"{100 * found['share_of_limit']:>6.0f}{found['peak_mib']['extract']:>7.0f}"
         )
         spent = ", ".join(f"{stage} {seconds:.1f} s" for stage, seconds in found["stages"].items())
-        print(f"  {found['precision']}, batches of {found['batch_size']}; {spent}")
+        layers = f", {len(found['in_float32'])} layers in float32" if found["in_float32"] else ""
+        cosines = "against the tutorial's, cosine ≥ {lowest:.4f}, median {median:.5f}".format(**found["cosine_of_all"])
+        print(f"  {found['precision']}{layers}, batches of {found['batch_size']}; {spent}\n  {cosines}")
 
 
 def main(arguments: list[str] | None = None) -> dict[str, Any]:
@@ -256,6 +286,8 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
     parser.add_argument("--large", type=int, default=400, help="photographs of 2000×1500 (400)")
     parser.add_argument("--rounds", type=int, default=3, help="how often each side runs (3)")
     parser.add_argument("--backbone", nargs="+", default=LIST)
+    parser.add_argument("--weights", default="none", help="a torchvision state dict (none: random)")
+    parser.add_argument("--photographs", type=Path, help="folder of photographs to crop (two of scikit-learn's)")
     parser.add_argument("--precision", choices=["auto", "fp32", "bf16"], default="auto")
     parser.add_argument("--compile", choices=["auto", "on", "off"], default="on")
     parser.add_argument("--workers", type=int, help="decoding threads (one a core)")
@@ -271,7 +303,7 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
     results = {}
     with tempfile.TemporaryDirectory() as folder:
         sets = [
-            make_photographs(Path(folder) / f"{size[0]}×{size[1]}", count, size)
+            make_photographs(Path(folder) / f"{size[0]}×{size[1]}", count, size, options.photographs)
             for count, size in ((options.images, (500, 375)), (options.large, (2000, 1500)))
             if count
         ]

@@ -1,4 +1,5 @@
 from .decode import decode_image as decode_image
+from .decode import is_reduced as is_reduced
 from .decode import thumbnail as thumbnail
 from .deep_pixels import range_of as range_of
 from .gpu_jpegs import jpeg_decoder as jpeg_decoder

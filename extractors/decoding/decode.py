@@ -106,6 +106,17 @@ def decode_image(
     return shown
 
 
+def is_reduced(data: bytes, preprocessing: Preprocessing) -> bool:
+    """Tell from an image's header whether `decode_image` with `draft` decodes it at a fraction of its size.
+
+    Raises
+    ------
+    UnreadableImage, NotReadError
+        As `decode_rgb`.
+    """
+    return _draft(open_image(data), preprocessing.resize) is not None
+
+
 def decode_rgb(data: bytes, ends: Range | Whole = "whole", colour: Colour = "as-stored") -> Image.Image:
     """Decode an image of a format in `extractors.images.formats.READ` to upright RGB, whatever its file is called.
 

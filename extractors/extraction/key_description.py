@@ -26,7 +26,7 @@ class KeyDescription:
     id, backbone, weights : str
         The weights as people call them.
     taps : list of str
-    precision, decode, dtype, range, colour
+    precision, in_float32, decode, dtype, range, colour
         As the key has them.
     fidelity : FidelityRow or None
         None where features were computed without a shortcut.
@@ -49,6 +49,7 @@ class KeyDescription:
     colour: str = "as-stored"
     image_size: int | None = None
     view: View | Whole = "whole"
+    in_float32: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, extraction: MissingRows) -> Self:
@@ -68,6 +69,7 @@ class KeyDescription:
             exact=key.exact,
             image_size=key.image_size,
             view=key.view,
+            in_float32=key.in_float32,
         )
 
     @classmethod
@@ -82,6 +84,7 @@ class KeyDescription:
         fidelity = values.get("fidelity")
         ends = values.get("range", "whole")
         view = values.get("view", "whole")
-        plain = {"range": ends if ends == "whole" else tuple(ends)}
+        plain: dict[str, Any] = {"range": ends if ends == "whole" else tuple(ends)}
+        plain["in_float32"] = tuple(values.get("in_float32", ()))
         plain["view"] = view if view == "whole" else claimed(View, view)
         return claimed(cls, values | plain | {"fidelity": fidelity and claimed(FidelityRow, fidelity)})

@@ -199,16 +199,18 @@ def _forward(kept: _Slot, work: ShardWork) -> tuple[ForwardPass, Backbone]:
                 "workers on one kind of machine, or give only those with a GPU the resource GPU=1"
             )
         kept.times = StageTimes()
-        kept.forward = ForwardPass(
-            backbone,
-            work.request.taps,
-            device=device,
-            precision=work.key.precision,
-            batch_size=execution.batch_size,
-            compiled=execution.compiled,
-            plain=execution.plain,
-            times=kept.times,
-        )
+        with execution.threads_set():  # for which a network was compiled
+            kept.forward = ForwardPass(
+                backbone,
+                work.request.taps,
+                device=device,
+                precision=work.key.precision,
+                in_float32=work.key.in_float32,
+                batch_size=execution.batch_size,
+                compiled=execution.compiled,
+                plain=execution.plain,
+                times=kept.times,
+            )
         kept.key, kept.execution = work.key, execution
     return kept.forward, backbone
 

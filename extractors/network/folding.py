@@ -16,7 +16,7 @@ TRACING = threading.RLock()
 """Held while a network is traced, and while one runs: tracing takes over the calls of every module of the process."""
 
 
-def simplify(module: nn.Module, keep: Collection[str], *, bf16: bool) -> None:
+def simplify(module: nn.Module, keep: Collection[str]) -> None:
     """Do once what every batch would do again, in place; the names of the layers stay.
 
     Parameters
@@ -25,22 +25,9 @@ def simplify(module: nn.Module, keep: Collection[str], *, bf16: bool) -> None:
         A frozen network in evaluation mode.
     keep : collection of str
         Layers whose own output is read, which must stay what it is.
-    bf16 : bool
-        The network will run under autocast to bfloat16.
     """
     fold_batch_norms(module, keep)
     open_attention(module)
-    if bf16:
-        cast_weights(module)
-
-
-def cast_weights(module: nn.Module) -> None:
-    """Cast the weights of plain convolutions and linear layers to bfloat16, as autocast does in every forward pass."""
-    for layer in module.modules():
-        if type(layer) in {nn.Conv2d, nn.Linear, SelfAttention}:  # exact types: others may compute on their weights
-            for name, parameter in layer.named_parameters(recurse=False):
-                cast = parameter.data.bfloat16() if parameter.dtype == torch.float32 else parameter.data
-                setattr(layer, name, nn.Parameter(cast, requires_grad=False))
 
 
 def fold_batch_norms(module: nn.Module, keep: Collection[str] = ()) -> int:

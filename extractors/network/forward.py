@@ -2,7 +2,7 @@
 
 import copy
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 
 import numpy as np
@@ -12,8 +12,11 @@ from headstart.extractors.arrays import Array
 from headstart.extractors.backbones import Backbone
 from headstart.extractors.errors import BatchTooLargeError
 from headstart.extractors.memory import keep_freed_memory
+from headstart.extractors.network.casting import cast_weights, keep_in_float32
 from headstart.extractors.network.compilation import compile_forward
+from headstart.extractors.network.dependencies import all_dependencies
 from headstart.extractors.network.folding import TRACING, simplify
+from headstart.extractors.network.kept import KeptNetwork
 from headstart.extractors.network.taps import TapReader
 from headstart.extractors.spec import Precision, Tap
 from headstart.extractors.stages import StageTimes
@@ -34,15 +37,25 @@ class ForwardPass:
         Where to compute.
     precision : {"fp32", "bf16"}
         What to compute in; normalisation is float32 always.
+    in_float32 : collection of str
+        Layers that stay in float32 where the others compute in bfloat16.
     batch_size : int
         Every batch is padded to this size: with one shape a row's bits do not depend on how many images came with it.
     compiled : bool
-        Compile it; the first batch then takes seconds to minutes, and may raise `compilation.CannotCompile`.
+        Compile it; the first batch then takes seconds to minutes, and may raise `compilation.CannotCompile`. What was
+        compiled for the CPU before is taken up at once.
     plain : bool
         Without any shortcut: the network as it was loaded, in the memory layout it was loaded in. The others are
         compared with this one.
     times : StageTimes, optional
         Where the time goes: ``transfer`` and ``forward``.
+
+    Attributes
+    ----------
+    module : torch.nn.Module
+        What computes: the backbone's layers by their names.
+    kept : KeptNetwork or None
+        Where the compiled network is kept.
     """
 
     def __init__(
@@ -52,6 +65,7 @@ class ForwardPass:
         *,
         device: torch.device,
         precision: Precision,
+        in_float32: Collection[str] = (),
         batch_size: int,
         compiled: bool = False,
         plain: bool = False,
@@ -63,10 +77,23 @@ class ForwardPass:
         self._layout = torch.contiguous_format if plain else torch.channels_last
         if device.type == "cpu":
             keep_freed_memory()
+        self.kept: KeptNetwork | None = None
+        if compiled and device.type == "cpu":
+            shape = (batch_size, *backbone.preprocessing.crop, 3)
+            depends_on = all_dependencies(
+                backbone, taps, shape, precision=precision, in_float32=tuple(in_float32), plain=plain
+            )
+            self.kept = KeptNetwork(depends_on, [str(tap) for tap in dict.fromkeys(taps)], shape)
+            if self.kept.load():
+                self._compute = self.kept.compute
+                return
         module = copy.deepcopy(backbone.module)
         if not plain:
-            simplify(module, [tap.layer for tap in taps], bf16=self._reduced)
-        module = module.to(device).to(memory_format=self._layout)
+            simplify(module, [tap.layer for tap in taps])
+            if self._reduced:
+                cast_weights(module, but=in_float32)
+        keep_in_float32(module, in_float32, device)
+        self.module = module = module.to(device).to(memory_format=self._layout)
         self._read = TapReader(dataclasses.replace(backbone, module=module), taps)
         preprocessing = backbone.preprocessing
         mean, std = (
@@ -74,7 +101,17 @@ class ForwardPass:
         )
         # One multiplication and one addition do the work of ToTensor and Normalize: (x / 255 − mean) / std.
         self._scale, self._shift = 1 / (255 * std), -mean / std
-        self._compute = compile_forward(self._network) if compiled else self._network
+        self._compute = self._network
+        if self.kept:
+            self.kept.make_of(self._network, module)
+            self._compute = self.kept.compute
+        elif compiled:
+            self._compute = compile_forward(self._network)
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether it was compiled before and kept, so that the first batch takes no longer than others."""
+        return self.kept is not None and self.kept.loaded
 
     def __call__(self, images: Array) -> dict[str, Array]:
         """Embed uint8 images (n_images ≤ batch_size, height, width, 3) into float32 arrays (n_images, …), one a tap."""
@@ -109,12 +146,20 @@ class ForwardPass:
             features = self._compute(pixels)
         return self._fetch(features, len(images))
 
-    def _network(self, pixels: torch.Tensor) -> dict[str, torch.Tensor]:
+    def follow(self, images: Array) -> dict[str, torch.Tensor]:
+        """Embed images so that gradients can be followed back to every layer; of an uncompiled pass."""
+        with TRACING, exact_convolutions(self.device):
+            return self._network(self._to_device(images), gradients=True)
+
+    def _network(self, pixels: torch.Tensor, *, gradients: bool = False) -> dict[str, torch.Tensor]:
         # Autocast, and not a module cast to bf16: normalisation layers stay in float32, which halves the error of a
         # MobileNet.
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self._reduced):
             normalised = torch.addcmul(self._shift, pixels.permute(0, 3, 1, 2).float(), self._scale)
-            features = self._read(normalised.contiguous(memory_format=self._layout))
+            normalised = normalised.contiguous(memory_format=self._layout)
+            if gradients:
+                normalised.requires_grad_()
+            features = self._read(normalised, gradients=gradients)
             return {tap: values.float() for tap, values in features.items()}
 
     def _to_device(self, images: Array | torch.Tensor) -> torch.Tensor:

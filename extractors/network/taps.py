@@ -41,6 +41,7 @@ class TapReader:
         self._backbone = backbone
         self._taps = tuple(dict.fromkeys(taps))
         self._found: dict[str, torch.Tensor] = {}
+        self._gradients = False
         self._handles: list[torch.utils.hooks.RemovableHandle] = []
         self._n_kept, self._n_to_keep = 0, -1
         if not self._taps:
@@ -51,13 +52,15 @@ class TapReader:
         for tap in self._taps:
             self._watch(tap, layers)
 
-    def __call__(self, images: torch.Tensor) -> dict[str, torch.Tensor]:
+    def __call__(self, images: torch.Tensor, *, gradients: bool = False) -> dict[str, torch.Tensor]:
         """Run the backbone once.
 
         Parameters
         ----------
         images : torch.Tensor
             (n_images, 3, H, W), normalised, on the module's device and in its dtype.
+        gradients : bool
+            What is returned can be followed back to the images, where those ask for it.
 
         Returns
         -------
@@ -71,7 +74,8 @@ class TapReader:
             A layer took no part in the forward pass, or its output has not one row per image or cannot be pooled.
         """
         self._found.clear()
-        with torch.no_grad():
+        self._gradients = gradients
+        with torch.set_grad_enabled(gradients):
             if torch.compiler.is_compiling():  # the compiler leaves out by itself what no tap needs
                 self._keep_output(self._module(images))
             else:
@@ -142,7 +146,8 @@ class TapReader:
         # Pooled and copied at once: the next layer may work in place (ReLU after a batch norm) and change the tensor.
         tensor = _first_tensor(output, tap, self._backbone)
         pooled = pool(tensor, tap, self._backbone, channels_last=channels_last)
-        self._found[str(tap)] = pooled.detach().clone(memory_format=torch.contiguous_format)
+        kept = pooled if self._gradients else pooled.detach()
+        self._found[str(tap)] = kept.clone(memory_format=torch.contiguous_format)
 
 
 def pool(output: torch.Tensor, tap: Tap, backbone: Backbone, *, channels_last: bool | None) -> torch.Tensor:

@@ -7,6 +7,7 @@ from .key import Precision as Precision
 from .key import Range as Range
 from .key import StoredDtype as StoredDtype
 from .key import Whole as Whole
+from .key import computed_in as computed_in
 from .key import short_name as short_name
 from .option import Option as Option
 from .option import OptionField as OptionField

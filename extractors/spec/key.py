@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+from collections.abc import Collection
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, Self
 
@@ -20,9 +21,9 @@ Decode = Literal["full", "draft", "nvjpeg"]
 Colour = Literal["srgb", "as-stored"]
 Range = tuple[float, float]  # (LOW, HIGH): values of pixels that become black and white
 Whole = Literal["whole"]  # black and white are the ends of the pixels' type
-_AS_BEFORE = (
+_AS_BEFORE: tuple[tuple[str, Any], ...] = (
     *(("decode", "full"), ("exact", False), ("range", "whole"), ("colour", "as-stored")),
-    ("image_size", None),
+    *(("image_size", None), ("in_float32", [])),
 )
 
 
@@ -42,6 +43,8 @@ class EmbeddingKey:
         Resize, crop, interpolation, mean and standard deviation.
     precision : {"fp32", "bf16"}
         What the forward pass computes in.
+    in_float32 : tuple of str
+        Layers that compute in float32 while the others compute in bfloat16; kept sorted.
     dtype : {"float16", "float32"}
         What the cache stores.
     decode : {"full", "draft", "nvjpeg"}
@@ -67,6 +70,7 @@ class EmbeddingKey:
     taps: tuple[str, ...]
     preprocessing: Preprocessing
     precision: Precision = "fp32"
+    in_float32: tuple[str, ...] = ()
     dtype: StoredDtype = "float32"
     decode: Decode = "full"
     exact: bool = False
@@ -79,7 +83,8 @@ class EmbeddingKey:
     def __post_init__(self) -> None:
         if self.image_size is not None and not SMALLEST_SIDE <= self.image_size <= LARGEST_SIDE:
             raise ValueError(f"its image_size is {self.image_size}, expected {SMALLEST_SIDE} to {LARGEST_SIDE}")
-        object.__setattr__(self, "taps", tuple(sorted(set(self.taps))))
+        for name in ("taps", "in_float32"):
+            object.__setattr__(self, name, tuple(sorted(set(getattr(self, name)))))
         if self.range != "whole":  # 4095 and 4095.0 are one key
             low, high = (int(end) if end == int(end) else float(end) for end in self.range)
             object.__setattr__(self, "range", (low, high))
@@ -95,6 +100,11 @@ class EmbeddingKey:
     def title(self) -> str:
         """Name for people: the backbone, and which view of the images."""
         return short_name(self.backbone) + ("" if self.view == "whole" else f", view {self.view.number}")
+
+    @property
+    def computed_in(self) -> str:
+        """The precision, for people."""
+        return computed_in(self.precision, self.in_float32)
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain JSON values; `from_dict` reads them back."""
@@ -131,9 +141,17 @@ def short_name(backbone: str) -> str:
     return backbone.rpartition("/")[2]
 
 
+def computed_in(precision: str, in_float32: Collection[str]) -> str:
+    """Name a precision for people: ``bf16``, or ``bf16 with 8 layers in float32``."""
+    if not in_float32:
+        return precision
+    return f"{precision} with {len(in_float32)} layer{'s' * (len(in_float32) != 1)} in float32"
+
+
 def _every_field(key: EmbeddingKey) -> dict[str, Any]:
     """Return plain JSON values of all fields, also of those that `as_dict` leaves unsaid."""
     values = {name: getattr(key, name) for name in key.__dataclass_fields__}
     ends = key.range if key.range == "whole" else list(key.range)
     view = key.view if key.view == "whole" else asdict(key.view)
-    return values | {"taps": list(key.taps), "range": ends, "preprocessing": key.preprocessing.as_dict(), "view": view}
+    lists: dict[str, Any] = {"taps": list(key.taps), "in_float32": list(key.in_float32)}
+    return values | lists | {"range": ends, "preprocessing": key.preprocessing.as_dict(), "view": view}

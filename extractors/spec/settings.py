@@ -35,6 +35,9 @@ class Settings:
     ----------
     precision : {"auto", "fp32", "bf16"}
         ``auto`` is bf16 where the device is fast at it and the first batch agrees with fp32 to a cosine of 0.999.
+        A network that agrees less has its worst layers computed in float32, where that is enough.
+    in_float32 : sequence of str
+        Layers that are computed in float32 beside others in bfloat16; ``auto`` finds them itself.
     decode : {"auto", "full", "draft", "nvjpeg"}
         ``draft`` decodes large JPEGs at a fraction of their size, ``nvjpeg`` decodes and resizes JPEGs on the device;
         ``auto`` does one or the other where the features of the first images stay the same to a cosine of 0.999.
@@ -66,12 +69,16 @@ class Settings:
     Raises
     ------
     SettingsError
-        A range is none, or `exact` beside a batch size or compilation.
+        A range is none, `exact` stands beside a batch size or compilation, or layers in float32 not beside bf16.
     """
 
     precision: Annotated[
         Literal["auto", "fp32", "bf16"], Option("auto takes bf16 where it is fast and agrees with fp32.")
     ] = "auto"
+    in_float32: Annotated[
+        Sequence[str],
+        Option("With bf16: layers that stay in float32.", unset="with auto, those that need it", table=False),
+    ] = ()
     decode: Annotated[
         Literal["auto"] | Decode,
         Option("draft decodes large JPEGs reduced; auto does where features stay.", choices=("auto", "full", "draft")),
@@ -106,6 +113,12 @@ class Settings:
     def __post_init__(self) -> None:
         if self.range is not None and self.range != "whole":
             object.__setattr__(self, "range", checked_range(self.range))
+        object.__setattr__(self, "in_float32", tuple(sorted(set(self.in_float32))))
+        if self.in_float32 and self.precision != "bf16":
+            raise SettingsError(
+                f"layers in float32 ({', '.join(self.in_float32)}) with precision {self.precision}: expected bf16, for "
+                "they stay behind where others compute in bfloat16; add --precision bf16, or leave them out"
+            )
         if self.exact and (self.batch_size or self.compile == "on"):
             raise SettingsError(
                 "exact takes each image by itself and compiles nothing; leave out the batch size and what is compiled"
@@ -147,6 +160,7 @@ class SettingsKeywords(TypedDict, total=False):
     """`Settings`, as the keywords of a function."""
 
     precision: Literal["auto", "fp32", "bf16"]
+    in_float32: Sequence[str]
     decode: Literal["auto"] | Decode
     range: Range | Whole | None
     colour: Literal["auto"] | Colour

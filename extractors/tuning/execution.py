@@ -34,6 +34,8 @@ class Execution:
         ``cpu`` or ``cuda``: what is best for one is not for the other.
     threads : int
         Of a forward pass on the CPU.
+    in_float32 : tuple of str
+        Layers that stayed in float32 beside others in bfloat16, as the key has them.
     images : int
         How many were missing when this was decided: with more, it is decided again.
     notes : tuple of str
@@ -45,6 +47,7 @@ class Execution:
     plain: bool = False
     device: str = "cpu"
     threads: int = 1
+    in_float32: tuple[str, ...] = ()
     images: int = 0
     notes: tuple[str, ...] = ()
 
@@ -63,7 +66,8 @@ class Execution:
         """
         try:
             found = json.loads((folder / _FILE).read_bytes())
-            execution = claimed(cls, found | {"notes": tuple(found["notes"])})
+            tuples = {"notes": tuple(found["notes"]), "in_float32": tuple(found.get("in_float32", ()))}
+            execution = claimed(cls, found | tuples)
         except UNREADABLE as error:
             refuse_passing_fault(folder / _FILE, error)
             return None  # a file that is damaged is decided anew, and written over

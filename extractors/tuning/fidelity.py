@@ -56,6 +56,28 @@ class Fidelity:
 
 
 @dataclass(frozen=True)
+class MixedFidelity(Fidelity):
+    """Features in bfloat16 with some layers in float32, against plain float32.
+
+    Attributes
+    ----------
+    layers : tuple of str
+        Those in float32; none where no choice of them was near enough.
+    """
+
+    layers: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        object.__setattr__(self, "layers", tuple(self.layers))
+
+    @property
+    def accepted(self) -> bool:
+        """Whether there is such a choice."""
+        return bool(self.layers) and super().accepted
+
+
+@dataclass(frozen=True)
 class FidelityRecord:
     """Measurements for a key, kept beside its rows so that the next run decides alike without measuring.
 
@@ -65,12 +87,15 @@ class FidelityRecord:
         The faster decoding against the full one, both in plain float32; decides about it.
     bf16 : Fidelity, optional
         bfloat16 against plain float32; decides about it.
+    mixed : MixedFidelity, optional
+        The same with the worst layers in float32, where bfloat16 alone was too far off; decides about it.
     features : Fidelity, optional
         All that the last run did against full decoding and plain float32.
     """
 
     decoding: Fidelity | None = None
     bf16: Fidelity | None = None
+    mixed: MixedFidelity | None = None
     features: Fidelity | None = None
 
     def write(self, folder: Path) -> None:
@@ -91,7 +116,7 @@ class FidelityRecord:
         with writer_lock(folder, name="fidelity.lock"):
             first = self.read(folder)
             decoding = first.decoding if first.decoding and first.decoding.n_images else self.decoding
-            settled = replace(self, decoding=decoding, bf16=first.bf16 or self.bf16)
+            settled = replace(self, decoding=decoding, bf16=first.bf16 or self.bf16, mixed=first.mixed or self.mixed)
             settled.write(folder)
         return settled
 
@@ -106,7 +131,9 @@ class FidelityRecord:
         """
         try:
             found = json.loads((folder / _FILE).read_bytes())
-            return cls(**{name: claimed(Fidelity, value) if value else None for name, value in found.items()})
+            mixed = found.pop("mixed", None)
+            plain = {name: claimed(Fidelity, value) if value else None for name, value in found.items()}
+            return cls(mixed=claimed(MixedFidelity, mixed) if mixed else None, **plain)
         except UNREADABLE as error:
             refuse_passing_fault(folder / _FILE, error)  # otherwise it is measured again
             return cls()

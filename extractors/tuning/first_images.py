@@ -1,6 +1,7 @@
 """The first images of a listing, on which the ways to compute are compared before all others follow."""
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -9,9 +10,9 @@ import torch
 
 from headstart.extractors.arrays import Array
 from headstart.extractors.backbones import Backbone
-from headstart.extractors.decoding import Decoding, decode_images
+from headstart.extractors.decoding import Decoding, decode_images, is_reduced
 from headstart.extractors.errors import NotReadError, UnreadableImage
-from headstart.extractors.images import image_sources
+from headstart.extractors.images import ImageSource, image_sources, read_bytes
 from headstart.extractors.listing import CacheListing
 from headstart.extractors.network import ForwardPass
 from headstart.extractors.spec import Colour, Decode, Range, Tap, Whole
@@ -92,7 +93,8 @@ class FirstImages:
         whole: list[Array] = []
         other: list[Array] = []
         for begin in range(0, min(len(largest), _LARGEST_LOOKED_AT), _LOOKED_AT_AT_ONCE):
-            full = self._decode(largest[begin : begin + _LOOKED_AT_AT_ONCE].tolist(), "full")
+            places = largest[begin : min(begin + _LOOKED_AT_AT_ONCE, _LARGEST_LOOKED_AT)].tolist()
+            full = self._decode(self._reduced(places) if decode == "draft" else places, "full")
             for one, two in zip(full.values(), self._pixels(full, decode), strict=True):
                 if not np.array_equal(one, two):
                     whole.append(one)
@@ -102,6 +104,19 @@ class FirstImages:
         if not whole:
             return Fidelity({}, 0)
         return compare_features(*(self.plain(np.stack(images[:N_COMPARED])) for images in (whole, other)))
+
+    def _reduced(self, places: Sequence[int]) -> list[int]:
+        """Return the images that ``draft`` decodes at a fraction of their size: most sets have none, which is cheap."""
+
+        def one(source: ImageSource) -> bool:
+            try:
+                return is_reduced(read_bytes(self.listing.root, source), self.backbone.preprocessing)
+            except (UnreadableImage, NotReadError, MemoryError):
+                return False  # its reason is given when it is embedded
+
+        sources = image_sources(self.listing.distinct.iloc[list(places)])
+        with ThreadPoolExecutor(self.workers, thread_name_prefix="look") as pool:
+            return [place for place, large in zip(places, pool.map(one, sources), strict=True) if large]
 
     def _pixels(self, whole: dict[int, Array], decode: Decode) -> Array:
         """Decode images in another way, too, (n_images, height, width, 3); what that cannot read stays as it is."""

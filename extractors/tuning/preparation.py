@@ -64,7 +64,7 @@ def prepare(
         Takes up the time of this as ``set up``, and becomes that of the forward pass.
     """
     kind = first.device.type
-    known = recorded if recorded and n_missing <= recorded.images and recorded.device == kind else None
+    known = recorded if recorded and recorded.device == kind and _is_for(recorded, n_missing) else None
 
     def make(batch_size: int, *, compiled: bool = False, plain: bool = False) -> ForwardPass:
         return ForwardPass(
@@ -72,6 +72,7 @@ def prepare(
             first.taps,
             device=first.device,
             precision=key.precision,
+            in_float32=key.in_float32,
             batch_size=batch_size,
             compiled=compiled,
             plain=plain,
@@ -79,28 +80,33 @@ def prepare(
         )
 
     if key.exact:
-        alone = Execution(batch_size=1, plain=True, device=kind, threads=1, images=n_missing)
+        alone = Execution(batch_size=1, plain=True, device=kind, threads=1, in_float32=key.in_float32, images=n_missing)
         return Prepared(make(1, plain=True), alone, None)
     threads = torch.get_num_threads()
     execution = known or Execution(batch_size=_USUAL[kind], device=kind, threads=threads, images=n_missing)
+    execution = replace(execution, in_float32=key.in_float32)
     execution = replace(execution, batch_size=settings.batch_size or execution.batch_size)
     before, fixed = dict(times.seconds), settings.batch_size is not None
     with times.measure("set up"), execution.threads_set():
-        images = first.decoded(key.decode)
-        if not known and n_missing >= _FEW and len(images):
+        if not known and n_missing >= _FEW and len(images := first.decoded(key.decode)):
             execution = _fitting(
                 execution, lambda one: _compiled_where_it_pays(one, make(one.batch_size), images), fixed=fixed
             )
         execution = _as_asked(execution, settings, anew=not known)
-        if not len(images):  # none can be read: nothing will be embedded
+        forward = make(execution.batch_size, compiled=execution.compiled, plain=execution.plain)
+        if known == execution and (forward.is_kept or not execution.compiled):  # compared by the run that recorded it
+            prepared = Prepared(forward, execution, None)
+        elif not len(first.decoded(key.decode)):  # none can be read: nothing will be embedded
             prepared = Prepared(make(execution.batch_size), execution, None)
-        elif known == execution and not execution.compiled:
-            prepared = Prepared(make(execution.batch_size, plain=execution.plain), execution, None)
         else:
             insist = settings.precision == "bf16"
-            prepared = _fitting(
-                execution, lambda one: _compared(make, first, one, decode=key.decode, insist=insist), fixed=fixed
-            )
+            whole = execution
+
+            def compare(one: Execution) -> Prepared:
+                own = forward if one == whole else make(one.batch_size, compiled=one.compiled)
+                return _compared(make, own, first, one, decode=key.decode, insist=insist)
+
+            prepared = _fitting(execution, compare, fixed=fixed)
     times.restore(before, keep="set up")  # the passes above were no part of the run
     return prepared
 
@@ -124,6 +130,11 @@ def _fitting(execution: Execution, attempt: Callable[[Execution], _Found], *, fi
             execution = replace(execution, batch_size=size, notes=(*execution.notes, note))
 
 
+def _is_for(recorded: Execution, n_missing: int) -> bool:
+    """Tell whether what was decided holds for so many images: one that was compiled is for more, and for fewer."""
+    return recorded.compiled or n_missing <= recorded.images
+
+
 def _compiled_where_it_pays(execution: Execution, forward: ForwardPass, images: Array) -> Execution:
     seconds = seconds_of(forward, images) * execution.images
     compiled = seconds >= _WORTH_COMPILING
@@ -144,13 +155,18 @@ def _as_asked(execution: Execution, settings: Settings, *, anew: bool) -> Execut
 
 
 def _compared(
-    make: Callable[..., ForwardPass], first: FirstImages, execution: Execution, *, decode: Decode, insist: bool
+    make: Callable[..., ForwardPass],
+    forward: ForwardPass,
+    first: FirstImages,
+    execution: Execution,
+    *,
+    decode: Decode,
+    insist: bool,
 ) -> Prepared:
-    """Make the forward pass, and step back to a slower one where it cannot be had or is too far off."""
+    """Compare the forward pass, and step back to a slower one where it cannot be had or is too far off."""
     size = execution.batch_size
     if execution.compiled:
         try:
-            forward = make(size, compiled=True)
             fidelity = first.compare(forward, decode)
         except CannotCompile as error:
             reason = str(error)
@@ -159,7 +175,7 @@ def _compared(
                 return Prepared(forward, execution, fidelity)
             reason = f"its features have a cosine of {fidelity.cosine:.4f} to float32, under {LOWEST_COSINE}"
         execution = replace(execution, compiled=False, notes=(f"not compiled: {reason}",))
-    forward = make(size)
+        forward = make(size)
     fidelity = first.compare(forward, decode)
     if fidelity.accepted or insist:
         return Prepared(forward, execution, fidelity)

@@ -1,6 +1,6 @@
 """Which shortcuts a run may take — bfloat16, drafted JPEGs — so that its key is known before anything is embedded."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple, get_args
@@ -10,9 +10,10 @@ import torch
 
 from headstart.extractors.cache import find_lost
 from headstart.extractors.network import DeviceError, ForwardPass, has_fast_bf16
-from headstart.extractors.spec import Decode, EmbeddingKey, Precision, Settings
-from headstart.extractors.tuning.fidelity import LOWEST_COSINE, Fidelity, FidelityRecord
+from headstart.extractors.spec import Decode, EmbeddingKey, Settings, StoredDtype
+from headstart.extractors.tuning.fidelity import LOWEST_COSINE, Fidelity, FidelityRecord, MixedFidelity
 from headstart.extractors.tuning.first_images import N_COMPARED, FirstImages
+from headstart.extractors.tuning.rounding import rounded_layers, sets_in_float32
 
 _FASTER = {"draft": "drafted", "nvjpeg": "decoded on the GPU"}
 
@@ -52,17 +53,15 @@ def settle_key(
     )
     if wanted.decode == "nvjpeg" and first.device.type != "cuda":
         raise DeviceError(f"nvjpeg decodes on a CUDA device, and this runs on {first.device}; use --decode auto")
-    record = FidelityRecord.read(folder_of(wanted))
+    record = _readable(folder_of(wanted), first)
     if settings.decode == "auto" and not _settled(record.decoding) and len(first.whole):
         record = replace(record, decoding=first.compare_decoding(fast)).kept(folder_of(wanted))
     # Where rows were embedded before any image was there that shows a difference, it is too late to decide otherwise.
-    begun = any(_has_rows(folder_of(replace(wanted, precision=precision))) for precision in get_args(Precision))
+    ways = [replace(wanted, precision="fp32", in_float32=()), wanted, _mixed(wanted, record)]
+    begun = any(_has_rows(folder_of(key)) for key in ways)
     refused = settings.decode == "auto" and not _accepted(record.decoding) and not begun
     decode: Decode = "full" if refused else wanted.decode
-    if settings.precision == "auto" and wanted.precision == "bf16" and record.bf16 is None and len(first.whole):
-        forward = ForwardPass(first.backbone, first.taps, device=first.device, precision="bf16", batch_size=N_COMPARED)
-        record = replace(record, bf16=first.compare(forward, decode)).kept(folder_of(wanted))
-    bf16 = wanted.precision == "bf16" and (settings.precision == "bf16" or _accepted(record.bf16))
+    key = replace(wanted, decode=decode)
     reasons = []
     if refused and record.decoding:
         reasons.append(f"JPEGs are decoded in full: {_FASTER[fast]}, {_distance(record.decoding)}")
@@ -71,9 +70,80 @@ def settle_key(
             f"large JPEGs are {_FASTER[fast]} as those before, though {_distance(record.decoding)}; "
             "--decode full embeds all anew"
         )
-    if wanted.precision == "bf16" and not bf16 and record.bf16:
-        reasons.append(f"computed in float32: in bfloat16, {_distance(record.bf16)}")
-    return Settled(replace(plain, decode=decode, precision="bf16" if bf16 else "fp32"), record, reasons)
+    if settings.precision == "auto" and wanted.precision == "bf16":
+        dtypes = (key.dtype,) if settings.dtype else get_args(StoredDtype)  # of maps it is settled last
+        plain_keys = [replace(key, precision="fp32", dtype=dtype) for dtype in dtypes]
+        begun = any(_has_rows(folder_of(one)) for one in plain_keys)
+        record = _measured(record, first, decode, folder_of(wanted), begun=begun)
+        key, why = _as_measured(key, record, begun=begun)
+        reasons += why
+    return Settled(key, record, reasons)
+
+
+def _measured(
+    record: FidelityRecord, first: FirstImages, decode: Decode, folder: Path, *, begun: bool
+) -> FidelityRecord:
+    """Measure bfloat16 where no run has: as a whole, and with the worst layers in float32 where that is too far off.
+
+    Rows in float32 that are there already stay in use, and nothing more is tried.
+    """
+    if not len(first.whole):
+        return record
+    if record.bf16 is None:
+        record = replace(record, bf16=first.compare(_in_bf16(first), decode)).kept(folder)
+    if record.bf16 and not record.bf16.accepted and record.mixed is None and not begun:
+        record = replace(record, mixed=_find_mixed(first, decode, record.bf16)).kept(folder)
+    return record
+
+
+def _find_mixed(first: FirstImages, decode: Decode, whole: Fidelity) -> MixedFidelity:
+    """Put the worst layers in float32, a few choices at most, until the first images are near enough."""
+    alone = ForwardPass(first.backbone, first.taps, device=first.device, precision="fp32", batch_size=1)
+    try:
+        layers = rounded_layers(alone, first.whole)
+    except RuntimeError:  # its own code cuts gradients off, or works in place where they would be needed
+        return MixedFidelity({}, 0)
+    for chosen in sets_in_float32(layers, 1 - whole.cosine):
+        found = first.compare(_in_bf16(first, chosen), decode)
+        if found.accepted:
+            return MixedFidelity(found.taps, found.n_images, chosen)
+    return MixedFidelity({}, 0)
+
+
+def _in_bf16(first: FirstImages, in_float32: Collection[str] = ()) -> ForwardPass:
+    return ForwardPass(
+        first.backbone,
+        first.taps,
+        device=first.device,
+        precision="bf16",
+        in_float32=in_float32,
+        batch_size=N_COMPARED,
+    )
+
+
+def _as_measured(key: EmbeddingKey, record: FidelityRecord, *, begun: bool) -> tuple[EmbeddingKey, list[str]]:
+    """Give a key in bfloat16 the precision that was found to be near enough, and say why it is another."""
+    if record.bf16 is None or record.bf16.accepted:
+        return replace(key, precision="bf16" if record.bf16 else "fp32"), []
+    far = f"in bfloat16, {_distance(record.bf16)}"
+    if _accepted(record.mixed):
+        mixed = _mixed(key, record)
+        return mixed, [f"computed in {mixed.computed_in} ({', '.join(mixed.in_float32)}): {far}"]
+    as_before = ", as the rows before" if begun and record.mixed is None else ""
+    return replace(key, precision="fp32"), [f"computed in float32{as_before}: {far}"]
+
+
+def _mixed(key: EmbeddingKey, record: FidelityRecord) -> EmbeddingKey:
+    return replace(key, in_float32=record.mixed.layers if record.mixed else ())
+
+
+def _readable(folder: Path, first: FirstImages) -> FidelityRecord:
+    """Read what was measured, without what names layers that the network has not: that is measured again."""
+    record, layers = FidelityRecord.read(folder), dict(first.backbone.module.named_modules())
+    if record.mixed and not layers.keys() >= set(record.mixed.layers):
+        record = replace(record, mixed=None)
+        record.write(folder)
+    return record
 
 
 def settle_dtype(

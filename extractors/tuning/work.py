@@ -13,7 +13,7 @@ from headstart.extractors.network import ForwardPass
 # In float32 and uncompiled, a core of a server's processor does about 80 operations a nanosecond, and takes 0.6 ns to
 # write a number that a layer puts out: by both, twelve networks from mobilenet_v3_small to vgg16 took 0.6 to 1.1 times
 # the time that was measured (an AMD EPYC, one thread, batches of 8).
-_OPERATIONS_A_NUMBER = 48
+OPERATIONS_A_NUMBER = 48
 _OPERATIONS_A_SECOND = {"cpu": 80e9, "cuda": 20e12}  # of a thread, of a device
 
 
@@ -40,7 +40,7 @@ def seconds_of(forward: ForwardPass, images: Array) -> float:
             forward(images[: forward.batch_size])
     finally:
         hook.remove()
-    operations = counter.get_total_flops() + numbers * _OPERATIONS_A_NUMBER
+    operations = counter.get_total_flops() + numbers * OPERATIONS_A_NUMBER
     kind = forward.device.type
     at_once = torch.get_num_threads() if kind == "cpu" else 1
     return float(operations / forward.batch_size / (_OPERATIONS_A_SECOND[kind] * at_once))

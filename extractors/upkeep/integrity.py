@@ -252,9 +252,11 @@ def _advice_for_key(file: Path, shards: Sequence[Path]) -> str:
         except CacheError:
             continue
         taps = " ".join(key.taps)
+        layers = f" --in-float32 {' '.join(key.in_float32)}" if key.in_float32 else ""
         return (
             f"delete it and run 'headstart extract' with --backbone {key.backbone} --tap {taps} "
-            f"--precision {key.precision} --dtype {key.dtype} and the weights {key.weights[:19]}…: its rows are found"
+            f"--precision {key.precision}{layers} --dtype {key.dtype} and the weights {key.weights[:19]}…: its rows "
+            "are found"
         )
     return f"delete the folder {file.parent} and run 'headstart extract' again"
 

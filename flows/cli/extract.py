@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from headstart.extractors.spec import short_name
+from headstart.extractors.spec import computed_in, short_name
 from headstart.flows.cli.options import CacheArgument, ImagesArgument, Json, Verbose, with_options
 from headstart.flows.extraction import ExtractOptions
 from headstart.flows.output import MOST_ROWS, Console, emit_json, escape, show_notes, size_text, table_of
@@ -65,7 +65,7 @@ def _about(key: "KeySummary") -> str:
     size = f", {key.image_size} px" if key.image_size else ""
     size += "" if key.view == "whole" else f", view {key.view.number}"
     done = f"{key.embedded} embedded, {key.reused} reused"
-    return f"{short_name(key.backbone)}, {key.weights}, {key.precision}{size}: {done}"
+    return f"{short_name(key.backbone)}, {key.weights}, {computed_in(key.precision, key.in_float32)}{size}: {done}"
 
 
 def _how(key: "KeySummary") -> list[str]:
@@ -108,7 +108,7 @@ def show_cache(summary: "CacheSummary") -> None:
         if key.view != "whole":
             continue
         taps = ", ".join(f"{tap} {'×'.join(map(str, key.shape[tap]))}" for tap in key.taps)
-        taps += f"; {key.precision}; {size_text(key.bytes_an_image)} an image"
+        taps += f"; {computed_in(key.precision, key.in_float32)}; {size_text(key.bytes_an_image)} an image"
         about = f"{escape(short_name(key.backbone))}\n  {escape(key.weights)}\n  {escape(taps)}"
         table.add_row(about, str(key.rows), str(key.missing), size_text(key.bytes))
         for views in summary.views_of(key) if key.trait not in shown else ():

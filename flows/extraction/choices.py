@@ -50,6 +50,7 @@ class Wanted:
             view=view,
             decode="full",
             precision=plain.precision,  # type: ignore[arg-type]  # as a key has it
+            in_float32=plain.in_float32,
             dtype=plain.dtype,  # type: ignore[arg-type]  # likewise
             range=plain.range,
             colour=plain.colour,  # type: ignore[arg-type]  # likewise

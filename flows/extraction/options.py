@@ -47,7 +47,7 @@ class ExtractOptions(Settings, ViewOptions, _Source):
         By default ``NAME.headstart`` in the current folder.
     views, view_seed, view_crop, view_flip, view_jitter
         See `extractors.spec.views.ViewOptions`.
-    precision, decode, range, colour, compile, device, dtype, batch_size, exact, image_size, workers, view
+    precision, in_float32, decode, range, colour, compile, device, dtype, batch_size, exact, image_size, workers, view
         See `extractors.spec.settings.Settings`.
     limit : int, optional
         Take only this many images, spread over the classes.

@@ -146,5 +146,7 @@ def _origin(loaded: Model) -> str:
         f"reading {loaded.card['tap']}."
     )
     if loaded.key.precision == "bf16":
-        text += " 'headstart predict' computes in bfloat16, as its embeddings were; float32 differs by that rounding."
+        among = loaded.key.computed_in.removeprefix("bf16")
+        text += f" 'headstart predict' computes in bfloat16{among}, as its embeddings were; float32 differs by that "
+        text += "rounding."
     return text

@@ -112,7 +112,13 @@ class Network:
     def _forward(self) -> ForwardPass:
         """The plain network, an image at a time: what it says of one does not depend on the others."""
         return ForwardPass(
-            self.backbone, self._taps, device=self._device, precision=self._key.precision, batch_size=1, plain=True
+            self.backbone,
+            self._taps,
+            device=self._device,
+            precision=self._key.precision,
+            in_float32=self._key.in_float32,
+            batch_size=1,
+            plain=True,
         )
 
     def _refuse_other(self, key: EmbeddingKey) -> None:

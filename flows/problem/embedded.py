@@ -185,7 +185,7 @@ def _labels(stores: Sequence[EmbeddingStore]) -> list[str]:
     """Name each key as shortly as sets it apart: by backbone, then by weights, size, precision and dtype, or by id."""
     labels = [short_name(store.key.backbone) for store in stores]
     traits = [
-        (_short_weights(store), f"{store.key.preprocessing.crop[0]} px", store.key.precision, store.key.dtype)
+        (_short_weights(store), f"{store.key.preprocessing.crop[0]} px", store.key.computed_in, store.key.dtype)
         for store in stores
     ]
     for column in zip(*traits, strict=True):

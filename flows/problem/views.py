@@ -114,6 +114,7 @@ def command_for(cache: EmbeddingCache, plain: EmbeddingStore, n_views: int, draw
         "tap": [] if key.taps == (PENULTIMATE,) else list(key.taps),
         "image-size": [str(key.image_size)] if key.image_size else [],
         "precision": [key.precision],
+        "in-float32": list(key.in_float32),
         "decode": [key.decode] if key.decode != "nvjpeg" else [],
         "dtype": [key.dtype] if key.dtype != "float32" else [],
         "colour": [key.colour],

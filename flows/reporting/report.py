@@ -147,7 +147,7 @@ def _provenance(summary: "FitSummary", problem: Problem, winner: Result) -> list
         ("weights", f"{key.about['weights_name']}, {key.key.weights}"),
         ("taps", ", ".join(key.key.taps)),
         ("preprocessing", preprocessing),
-        ("computed in", f"{key.key.precision}, stored as {key.key.dtype}"),
+        ("computed in", f"{key.key.computed_in}, stored as {key.key.dtype}"),
         ("versions", versions),
         ("candidates", f"{len(summary.leaderboard)} in {summary.seconds:.1f} s, chosen by {summary.winner.split}"),
         ("seed", str(summary.seed)),

@@ -145,7 +145,7 @@ def _choose_store(cache: EmbeddingCache, key: str | None, backbone: str | None) 
 
 def _describe(stores: Sequence[EmbeddingStore]) -> str:
     return "; ".join(
-        f"{store.key.id} ({store.about['weights_name']}, {' '.join(store.key.taps)}, {store.key.precision})"
+        f"{store.key.id} ({store.about['weights_name']}, {' '.join(store.key.taps)}, {store.key.computed_in})"
         for store in stores
     )
 

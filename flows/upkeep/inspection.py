@@ -27,11 +27,13 @@ class CachedKey:
     bytes: int
     bytes_an_image: int
     view: View | Whole = "whole"
+    in_float32: tuple[str, ...] = ()
 
     @property
     def trait(self) -> tuple[object, ...]:
         """Value that is equal in keys of the same network and rows, of which one may be a view of the other."""
-        return self.backbone, self.weights, tuple(self.taps), str(self.shape), self.precision, self.dtype
+        computed = self.precision, self.in_float32
+        return self.backbone, self.weights, tuple(self.taps), str(self.shape), *computed, self.dtype
 
 
 @dataclass(frozen=True)
@@ -119,6 +121,7 @@ def inspect(cache: str | Path) -> CacheSummary:
             bytes=store.n_bytes(),
             bytes_an_image=row_bytes(store.about["shape"], store.key.dtype),
             view=store.key.view,
+            in_float32=store.key.in_float32,
         )
         for store in folder.stores()
     ]

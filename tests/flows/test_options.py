@@ -246,8 +246,9 @@ def test_options_are_given_as_one_object_or_by_name(embed: Any, tmp_path: Path) 
 def test_a_field_of_the_key_with_an_option_is_asked_for_kept_and_told(photos: Path, tmp_path: Path) -> None:
     in_key = {"precision": "fp32", "decode": "draft", "range": (0, 4095), "colour": "srgb", "dtype": "float16"}
     in_key |= {"exact": True, "image_size": 16}
-    # Which view a key is of follows from how many are asked for, see tests/flows/extraction/test_views.py.
-    assert in_key.keys() | {"view"} == shared_values(Settings, EmbeddingKey).keys()
+    # Which view a key is of follows from how many are asked for, see tests/flows/extraction/test_views.py; layers are
+    # of one network, and a table may have several, see tests/extractors/tuning/test_mixed.py.
+    assert in_key.keys() | {"view", "in_float32"} == shared_values(Settings, EmbeddingKey).keys()
     assert set(in_key) < set(names(ExtractOptions, "command")) & set(Experiment.model_fields)
     (noted,) = extract(photos, "small_cnn", options=ExtractOptions(weights="none", cache=tmp_path / "c", **in_key)).keys
     key = EmbeddingCache(tmp_path / "c").stores()[0].key

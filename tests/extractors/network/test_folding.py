@@ -5,7 +5,8 @@ import torch
 import torchvision
 from torch import nn
 
-from headstart.extractors.network.folding import SelfAttention, cast_weights, fold_batch_norms, open_attention, simplify
+from headstart.extractors.network.casting import cast_weights
+from headstart.extractors.network.folding import SelfAttention, fold_batch_norms, open_attention, simplify
 
 IMAGES = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
 
@@ -31,7 +32,8 @@ def test_every_batch_norm_of_a_resnet_is_folded_and_its_output_stays() -> None:
 def test_the_names_of_the_layers_stay() -> None:
     network = lively(torchvision.models.resnet18())
     before = [name for name, _ in network.named_modules()]
-    simplify(network, [], bf16=True)
+    simplify(network, [])
+    cast_weights(network)
     assert [name for name, _ in network.named_modules()] == before
 
 
@@ -108,7 +110,7 @@ def test_networks_of_every_kind_keep_their_output(name: str) -> None:
     network = lively(torchvision.models.get_model(name))
     images = torch.rand(1, 3, 224, 224, generator=torch.Generator().manual_seed(0))
     before = network(images)
-    simplify(network, [], bf16=False)
+    simplify(network, [])
     torch.testing.assert_close(network(images), before, rtol=1e-3, atol=1e-3 * float(before.abs().max()))
 
 

@@ -131,6 +131,55 @@ def test_what_was_recorded_is_taken_up_again(first: FirstImages, seconds: None, 
     assert (prepared.forward.batch_size, compiled) == (5, [True])
 
 
+class Kept(ForwardPass):
+    """A forward pass that was compiled before; it runs uncompiled."""
+
+    def __init__(self, *arguments: Any, compiled: bool, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.compiled = compiled
+
+    @property
+    def is_kept(self) -> bool:
+        return self.compiled
+
+
+@pytest.mark.parametrize("n_missing", [1, MANY - 1, MANY + 1])
+def test_a_network_that_was_kept_is_neither_counted_nor_compared_again(
+    first: FirstImages, monkeypatch: pytest.MonkeyPatch, n_missing: int
+) -> None:
+    """However few images come later, or many."""
+
+    def fails(*_: object) -> None:
+        raise AssertionError("looked at an image")
+
+    monkeypatch.setattr(headstart.extractors.tuning.preparation, "ForwardPass", Kept)
+    monkeypatch.setattr(headstart.extractors.tuning.preparation, "seconds_of", fails)
+    monkeypatch.setattr(FirstImages, "decoded", fails)
+    recorded = Execution(batch_size=5, compiled=True, threads=1, images=MANY)
+    prepared = run(first, n_missing, recorded=recorded)
+    assert (prepared.execution, prepared.fidelity, prepared.forward.is_kept) == (recorded, None, True)
+
+
+@pytest.mark.parametrize("n_missing", [10, 300])
+def test_a_run_whose_record_says_nothing_decides_alike_whether_a_network_was_kept_or_not(
+    first: FirstImages, seconds: None, monkeypatch: pytest.MonkeyPatch, n_missing: int
+) -> None:
+    without = run(first, n_missing).execution
+    monkeypatch.setattr(headstart.extractors.tuning.preparation, "ForwardPass", Kept)
+    assert run(first, n_missing).execution == without
+    assert not without.compiled
+
+
+def test_a_kept_network_is_compared_where_nothing_is_recorded(
+    first: FirstImages, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(headstart.extractors.tuning.preparation, "ForwardPass", Kept)
+    prepared = run(first, 10, Settings(device="cpu", compile="on"))
+    assert prepared.execution.compiled
+    assert prepared.fidelity is not None
+    assert prepared.fidelity.n_images == 8
+
+
 def test_for_more_images_than_before_it_is_decided_anew(
     first: FirstImages, seconds: None, compiled: list[bool]
 ) -> None:

@@ -91,6 +91,21 @@ def test_auto_takes_none_where_they_are_too_far_off_and_remembers_it(
     assert settle(cache, large, precision="auto", decode="auto") == (key, record, reasons)
 
 
+def test_images_that_drafts_do_not_change_are_not_decoded_to_find_that_out(
+    cache: EmbeddingCache, photos: Path, large: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small = large / "small.jpg"
+    Image.open(large / "0.jpg").resize((60, 48)).save(small, quality=100)
+    decoded: list[int] = []
+    original = FirstImages._decode
+    monkeypatch.setattr(FirstImages, "_decode", lambda *given: (decoded.extend(given[1]), original(*given))[1])
+    first = [path for path in large.iterdir() if path != small]
+    for path in first:
+        path.unlink()
+    _, record, _ = settle(cache, large, decode="auto")
+    assert (record.decoding.n_images, decoded) == (0, [0])  # the one is decoded to see whether it can be read
+
+
 def test_drafts_that_are_refused_have_no_part_in_the_judgement_of_bf16(
     cache: EmbeddingCache, large: Path, fast_bf16: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
