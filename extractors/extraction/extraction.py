@@ -218,8 +218,7 @@ class Extraction(MissingRows):
         self.execution = prepared.execution
         if prepared.execution != recorded:
             prepared.execution.write(folder)
-        if prepared.forward.kept and prepared.forward.kept.reason:
-            self.reasons.append(f"the compiled network is not kept: {prepared.forward.kept.reason}")
+        self.reasons += prepared.forward.reasons
         if prepared.fidelity and not prepared.fidelity.accepted:
             self.reasons.append(
                 f"on the first images of this run, the cosine to plain float32 is {prepared.fidelity.cosine:.4f}, "

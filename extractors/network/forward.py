@@ -55,7 +55,7 @@ class ForwardPass:
     module : torch.nn.Module
         What computes: the backbone's layers by their names.
     kept : KeptNetwork or None
-        Where the compiled network is kept.
+        Where the network is kept, if it is compiled for the CPU.
     """
 
     def __init__(
@@ -112,6 +112,11 @@ class ForwardPass:
     def is_kept(self) -> bool:
         """Whether it was compiled before and kept, so that the first batch takes no longer than others."""
         return self.kept is not None and self.kept.loaded
+
+    @property
+    def reasons(self) -> list[str]:
+        """Why the next run will have to compile again, if it will."""
+        return [f"the compiled network is not kept: {self.kept.reason}"] if self.kept and self.kept.reason else []
 
     def __call__(self, images: Array) -> dict[str, Array]:
         """Embed uint8 images (n_images ≤ batch_size, height, width, 3) into float32 arrays (n_images, …), one a tap."""
