@@ -13,6 +13,7 @@ from typing import Any
 
 import headstart.extractors.atomic
 import headstart.extractors.decoding.prefetch
+import headstart.extractors.extraction.embedding
 import headstart.extractors.extraction.extraction
 import headstart.extractors.extraction.missing_rows
 import headstart.extractors.tuning.preparation
@@ -31,7 +32,7 @@ def hurry_nothing() -> None:
 
 def log_what_is_embedded(log: int) -> None:
     """Write the digests of every batch to the log once they are embedded."""
-    original = headstart.extractors.extraction.extraction.embed
+    original = headstart.extractors.extraction.embedding.embed
 
     def embed(forward: Any, root: Path, listed: Any, *arguments: Any, **options: Any) -> Iterator[Any]:
         given = list(listed)
@@ -40,7 +41,7 @@ def log_what_is_embedded(log: int) -> None:
             time.sleep(PAUSE_S)
             yield batch
 
-    headstart.extractors.extraction.extraction.embed = embed
+    headstart.extractors.extraction.embedding.embed = embed
 
 
 def die_while_decoding(count: int) -> None:

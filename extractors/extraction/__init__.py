@@ -1,5 +1,6 @@
 """One backbone over one listing: only the missing rows are embedded, here or on a worker.
 
+embedding        Rows of some images, by a recipe.
 engine           Hot loop: decoded images in, features of one batch after another out.
 extraction       Extraction of one key: its missing rows, its shards, and the sealing of each.
 key_description  Description of a key, for people, programs and the memory of requests.

@@ -1,6 +1,6 @@
+from .embedding import RowRecipe as RowRecipe
+from .embedding import embed_rows as embed_rows
 from .extraction import Extraction as Extraction
-from .extraction import RowRecipe as RowRecipe
-from .extraction import embed_rows as embed_rows
 from .key_description import KeyDescription as KeyDescription
 from .known_requests import Request as Request
 from .known_requests import describe_request as describe_request

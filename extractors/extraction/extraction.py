@@ -2,22 +2,19 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from headstart.extractors.arrays import Array
 from headstart.extractors.backbones import Backbone
-from headstart.extractors.cache import EmbeddingCache, KeyAbout, store_as
-from headstart.extractors.decoding import Decoding, Listed, jpeg_decoder
-from headstart.extractors.extraction.engine import embed
+from headstart.extractors.cache import EmbeddingCache, KeyAbout
+from headstart.extractors.decoding import jpeg_decoder
+from headstart.extractors.extraction.embedding import RowRecipe, embed_rows
 from headstart.extractors.extraction.missing_rows import MissingRows, cut_shards
 from headstart.extractors.extraction.shard_result import EmbeddedRows, ShardResult
-from headstart.extractors.images import ImageRoot, image_sources
+from headstart.extractors.images import image_sources
 from headstart.extractors.listing import CacheListing
 from headstart.extractors.network import ForwardPass, feature_sizes, resolve_device
 from headstart.extractors.spec import EmbeddingKey, Settings, Tap
@@ -40,84 +37,6 @@ if TYPE_CHECKING:
 
 _SHARD_ROWS = 512  # a kill costs the shard being filled and at most one being sealed: 10 s of resnet18 on two cores
 _SHARD_BYTES = 64 * 2**20  # feature maps are large: a shard is held in memory while it is filled
-
-
-@dataclass(frozen=True)
-class RowRecipe:
-    """How an extraction makes rows of images, beside its forward pass.
-
-    Attributes
-    ----------
-    backbone : Backbone
-        For its preprocessing and its name.
-    key : EmbeddingKey
-        Says how to decode, and what to store.
-    execution : Execution or None
-        Says on how many threads.
-    root : Path or RemoteRoot
-        Folder or address that the sources are relative to.
-    workers : int
-        Decoding threads.
-    times : StageTimes
-        Where the time goes.
-    """
-
-    backbone: Backbone
-    key: EmbeddingKey
-    execution: Execution | None
-    root: ImageRoot
-    workers: int
-    times: StageTimes
-
-
-def embed_rows(
-    forward: ForwardPass,
-    images: Sequence[Listed],
-    done: EmbeddedRows,
-    recipe: RowRecipe,
-    on_images: Callable[[int], None] | None = None,
-) -> None:
-    """Embed images into `done`; what was done before an error is in it.
-
-    Parameters
-    ----------
-    forward : ForwardPass
-    images : sequence of (ImageSource, str)
-        Each image and its digest.
-    done : EmbeddedRows
-        Takes what comes of them.
-    recipe : RowRecipe
-    on_images : callable, optional
-        Called with how many more images are done.
-
-    Raises
-    ------
-    FeatureError
-        Features cannot be stored.
-    """
-    backbone, key, execution = recipe.backbone, recipe.key, recipe.execution
-    digests = np.array([digest for _, digest in images], object)
-    paths = [source.path for source, _ in images]
-    decoding = Decoding(
-        preprocessing=backbone.preprocessing,
-        decode=key.decode,
-        workers=recipe.workers,
-        in_turn=forward.device.type == "cpu",
-        range=key.range,
-        colour=key.colour,
-        view=key.view,
-        remarks=done.remarks,
-    )
-    with execution.threads_set() if execution else nullcontext():
-        for batch in embed(forward, recipe.root, images, decoding, recipe.times):
-            done.unreadable |= {digests[row]: reason for row, reason in batch.unreadable.items()}
-            done.not_read |= {paths[row]: reason for row, reason in batch.not_read.items()}
-            if len(batch.rows):
-                named = [paths[row] for row in batch.rows]
-                done.features.append(store_as(batch.features, key.dtype, backbone=backbone.name, paths=named))
-                done.digests.append(digests[batch.rows])
-            if on_images:
-                on_images(len(batch.rows) + len(batch.unreadable) + len(batch.not_read))
 
 
 class Extraction(MissingRows):

@@ -17,7 +17,8 @@ from headstart.extractors.backbones import Backbone, load_backbone
 from headstart.extractors.cache import EmbeddingCache, EmbeddingStore, has_turn, read_digests, shard_name
 from headstart.extractors.decoding import Listed
 from headstart.extractors.errors import CacheError, WeightsError
-from headstart.extractors.extraction.extraction import Extraction, RowRecipe, embed_rows
+from headstart.extractors.extraction.embedding import RowRecipe, embed_rows
+from headstart.extractors.extraction.extraction import Extraction
 from headstart.extractors.extraction.shard_request import Decided, ExtractionRequest, ShardWork
 from headstart.extractors.extraction.shard_result import EmbeddedRows, ShardResult
 from headstart.extractors.listing import CacheListing

@@ -218,14 +218,15 @@ def test_a_damaged_index_is_rebuilt_before_rows_are_counted_as_missing(photos: P
 EXTRACT = """
 import sys, time
 from pathlib import Path
+import headstart.extractors.extraction.embedding
 import headstart.extractors.extraction.extraction
 headstart.extractors.extraction.extraction._SHARD_ROWS = 10
-embed = headstart.extractors.extraction.extraction.embed
+embed = headstart.extractors.extraction.embedding.embed
 def slow(*arguments, **options):
     for batch in embed(*arguments, **options):
         time.sleep(0.03)
         yield batch
-headstart.extractors.extraction.extraction.embed = slow
+headstart.extractors.extraction.embedding.embed = slow
 from headstart.flows.cli.app import main
 images, cache, mine, others = map(Path, sys.argv[1:])
 mine.touch()

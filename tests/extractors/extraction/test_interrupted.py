@@ -11,7 +11,7 @@ import pytest
 from support.cache_contract import check_cache
 from support.small_extraction import features, opened, run
 
-import headstart.extractors.extraction.extraction
+import headstart.extractors.extraction.embedding
 from headstart.extractors.cache.cache import EmbeddingCache
 from headstart.extractors.errors import CacheError, FeatureError
 from headstart.extractors.extraction.extraction import Settings
@@ -22,7 +22,7 @@ def test_an_interrupted_shard_seals_what_it_had_and_the_rest_follows_bit_for_bit
 ) -> None:
     whole = opened(EmbeddingCache(tmp_path / "whole", create=True), photos)
     run(whole)
-    original = headstart.extractors.extraction.extraction.embed
+    original = headstart.extractors.extraction.embedding.embed
 
     def interrupted(*arguments: Any, **options: Any) -> Any:
         for number, batch in enumerate(original(*arguments, **options)):
@@ -30,11 +30,11 @@ def test_an_interrupted_shard_seals_what_it_had_and_the_rest_follows_bit_for_bit
                 raise KeyboardInterrupt
             yield batch
 
-    monkeypatch.setattr(headstart.extractors.extraction.extraction, "embed", interrupted)
+    monkeypatch.setattr(headstart.extractors.extraction.embedding, "embed", interrupted)
     with pytest.raises(KeyboardInterrupt):
         run(opened(cache, photos))
     check_cache(cache, complete=False)
-    monkeypatch.setattr(headstart.extractors.extraction.extraction, "embed", original)
+    monkeypatch.setattr(headstart.extractors.extraction.embedding, "embed", original)
     resumed = opened(cache, photos)
     assert len(resumed.missing) == 36 - 12
     assert run(resumed) == 24
@@ -84,7 +84,7 @@ def test_an_interruption_does_not_hide_that_the_last_rows_could_not_be_sealed(
     cache: EmbeddingCache, photos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     extraction = opened(cache, photos)
-    original = headstart.extractors.extraction.extraction.embed
+    original = headstart.extractors.extraction.embedding.embed
 
     def interrupted(*arguments: Any, **options: Any) -> Any:
         yield next(iter(original(*arguments, **options)))
@@ -93,7 +93,7 @@ def test_an_interruption_does_not_hide_that_the_last_rows_could_not_be_sealed(
     def full(*_: Any) -> Path:
         raise CacheError("the disk is full")
 
-    monkeypatch.setattr(headstart.extractors.extraction.extraction, "embed", interrupted)
+    monkeypatch.setattr(headstart.extractors.extraction.embedding, "embed", interrupted)
     monkeypatch.setattr(type(extraction.store), "seal", full)
     with pytest.raises(CacheError, match="the disk is full"):
         run(extraction)
@@ -103,16 +103,16 @@ def test_a_retry_counts_what_the_first_try_embedded(
     cache: EmbeddingCache, photos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     extraction = opened(cache, photos)
-    original = headstart.extractors.extraction.extraction.embed
+    original = headstart.extractors.extraction.embedding.embed
 
     def stumbling(*arguments: Any, **options: Any) -> Any:
         yield next(iter(original(*arguments, **options)))
         raise OSError("a passing fault")
 
-    monkeypatch.setattr(headstart.extractors.extraction.extraction, "embed", stumbling)
+    monkeypatch.setattr(headstart.extractors.extraction.embedding, "embed", stumbling)
     with pytest.raises(OSError, match="a passing fault"):
         extraction.run_shard(0)
-    monkeypatch.setattr(headstart.extractors.extraction.extraction, "embed", original)
+    monkeypatch.setattr(headstart.extractors.extraction.embedding, "embed", original)
     assert extraction.run_shard(0).embedded == 36
     check_cache(cache)
 
@@ -157,7 +157,7 @@ def test_a_resumed_run_keeps_the_batch_size_that_was_decided_for_its_rows(cache:
 def test_features_that_are_not_finite_end_the_run_and_keep_what_was_good(
     cache: EmbeddingCache, photos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    original = headstart.extractors.extraction.extraction.embed
+    original = headstart.extractors.extraction.embedding.embed
 
     def poisoned(*arguments: Any, **options: Any) -> Any:
         for number, batch in enumerate(original(*arguments, **options)):
@@ -167,7 +167,7 @@ def test_features_that_are_not_finite_end_the_run_and_keep_what_was_good(
                 else replace(batch, features={"penultimate": batch.features["penultimate"] * np.nan})
             )
 
-    monkeypatch.setattr(headstart.extractors.extraction.extraction, "embed", poisoned)
+    monkeypatch.setattr(headstart.extractors.extraction.embedding, "embed", poisoned)
     with pytest.raises(
         FeatureError, match=r"headstart/small_cnn, tap penultimate: 4 of 4 images in a batch .* first cat/08\.png"
     ):
