@@ -86,8 +86,8 @@ def _processor() -> list[str]:
     except OSError:  # not Linux
         lines = [f"flags: {platform.processor()}"]
     kinds = ("vendor_id", "cpu family", "model", "stepping", "flags", "Features", "CPU ")
-    told = [" ".join(line.split()) for line in lines if line.startswith(kinds)]
-    return [platform.system(), platform.machine(), torch.backends.cpu.get_cpu_capability(), *told]
+    lines_of_kinds = [" ".join(line.split()) for line in lines if line.startswith(kinds)]
+    return [platform.system(), platform.machine(), torch.backends.cpu.get_cpu_capability(), *lines_of_kinds]
 
 
 def _compiler() -> list[str | int] | None:

@@ -18,7 +18,7 @@ from headstart.extractors.network.dependencies import all_dependencies
 from headstart.extractors.network.folding import TRACING, simplify
 from headstart.extractors.network.kept import KeptNetwork
 from headstart.extractors.network.taps import TapReader
-from headstart.extractors.spec import Precision, Tap
+from headstart.extractors.spec import Precision, Preprocessing, Tap
 from headstart.extractors.stages import StageTimes
 
 Pending = Callable[[], dict[str, Array]]
@@ -95,12 +95,7 @@ class ForwardPass:
         keep_in_float32(module, in_float32, device)
         self.module = module = module.to(device).to(memory_format=self._layout)
         self._read = TapReader(dataclasses.replace(backbone, module=module), taps)
-        preprocessing = backbone.preprocessing
-        mean, std = (
-            torch.tensor(values, device=device).view(1, 3, 1, 1) for values in (preprocessing.mean, preprocessing.std)
-        )
-        # One multiplication and one addition do the work of ToTensor and Normalize: (x / 255 − mean) / std.
-        self._scale, self._shift = 1 / (255 * std), -mean / std
+        self._scale, self._shift = _scale_and_shift(backbone.preprocessing, device)
         self._compute = self._network
         if self.kept:
             self.kept.make_of(self._network, module)
@@ -207,3 +202,10 @@ def exact_convolutions(device: torch.device) -> Iterator[None]:
         yield
     finally:
         convolution.fp32_precision = before
+
+
+def _scale_and_shift(preprocessing: Preprocessing, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return what a multiplication and an addition do the work of ToTensor and Normalize by: (x / 255 − mean) / std."""
+    both = preprocessing.mean, preprocessing.std
+    mean, std = (torch.tensor(values, device=device).view(1, 3, 1, 1) for values in both)
+    return 1 / (255 * std), -mean / std

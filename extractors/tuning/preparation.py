@@ -86,29 +86,39 @@ def prepare(
     execution = known or Execution(batch_size=_USUAL[kind], device=kind, threads=threads, images=n_missing)
     execution = replace(execution, in_float32=key.in_float32)
     execution = replace(execution, batch_size=settings.batch_size or execution.batch_size)
-    before, fixed = dict(times.seconds), settings.batch_size is not None
+    before = dict(times.seconds)
     with times.measure("set up"), execution.threads_set():
-        if not known and n_missing >= _FEW and len(images := first.decoded(key.decode)):
-            execution = _fitting(
-                execution, lambda one: _compiled_where_it_pays(one, make(one.batch_size), images), fixed=fixed
-            )
-        execution = _as_asked(execution, settings, anew=not known)
-        forward = make(execution.batch_size, compiled=execution.compiled, plain=execution.plain)
-        if known == execution and (forward.is_kept or not execution.compiled):  # compared by the run that recorded it
-            prepared = Prepared(forward, execution, None)
-        elif not len(first.decoded(key.decode)):  # none can be read: nothing will be embedded
-            prepared = Prepared(make(execution.batch_size), execution, None)
-        else:
-            insist = settings.precision == "bf16"
-            whole = execution
-
-            def compare(one: Execution) -> Prepared:
-                own = forward if one == whole else make(one.batch_size, compiled=one.compiled)
-                return _compared(make, own, first, one, decode=key.decode, insist=insist)
-
-            prepared = _fitting(execution, compare, fixed=fixed)
+        prepared = _decided(make, first, key.decode, settings, execution, known)
     times.restore(before, keep="set up")  # the passes above were no part of the run
     return prepared
+
+
+def _decided(
+    make: Callable[..., ForwardPass],
+    first: FirstImages,
+    decode: Decode,
+    settings: Settings,
+    execution: Execution,
+    known: Execution | None,
+) -> Prepared:
+    """Compile where that pays, and compare with the plain network what no run before has compared."""
+    fixed = settings.batch_size is not None
+    if not known and execution.images >= _FEW and len(images := first.decoded(decode)):
+        execution = _fitting(
+            execution, lambda one: _compiled_where_it_pays(one, make(one.batch_size), images), fixed=fixed
+        )
+    whole = _as_asked(execution, settings, anew=not known)
+    forward = make(whole.batch_size, compiled=whole.compiled, plain=whole.plain)
+    if known == whole and (forward.is_kept or not whole.compiled):  # compared by the run that recorded it
+        return Prepared(forward, whole, None)
+    if not len(first.decoded(decode)):  # none can be read: nothing will be embedded
+        return Prepared(make(whole.batch_size), whole, None)
+
+    def compare(one: Execution) -> Prepared:
+        own = forward if one == whole else make(one.batch_size, compiled=one.compiled)
+        return _compared(make, own, first, one, decode=decode, insist=settings.precision == "bf16")
+
+    return _fitting(whole, compare, fixed=fixed)
 
 
 def _fitting(execution: Execution, attempt: Callable[[Execution], _Found], *, fixed: bool) -> _Found:

@@ -123,12 +123,10 @@ def conclude(
         choices.on_scores(summary)
     run = describe_run(summary, problem, plan, scored.test, choices.as_settings(problem.target))
     summary = _at(place.part, summary)
-    if options.no_report:
+    evidence = None if options.no_report else _evidence(scored, streaming, nested)
+    with _begun_aside(problem, plan, winner.candidate, evidence, seed) as aside:
         _save(problem, winner.candidate, scored, summary, run)
-    else:
-        evidence = _evidence(scored, streaming, nested)
-        with _begun_aside(problem, plan, winner.candidate, evidence, seed) as aside:
-            _save(problem, winner.candidate, scored, summary, run)
+        if evidence:
             from headstart.flows.reporting import explain  # noqa: PLC0415 - loads what draws; scores need not wait
 
             summary = explain(summary, problem, plan, results, winner, evidence, aside, options=options)
@@ -136,10 +134,10 @@ def conclude(
 
 
 def _begun_aside(
-    problem: Problem, plan: SplitPlan, winner: Candidate, evidence: "Evidence", seed: int
+    problem: Problem, plan: SplitPlan, winner: Candidate, evidence: "Evidence | None", seed: int
 ) -> "AbstractContextManager[Aside | None]":
-    """Begin with what takes longest, which goes on while the model is saved; nothing does where there are numbers."""
-    if problem.task == "regress":
+    """Begin with what takes longest while the model is saved; without a report, or where there are numbers, nothing does."""
+    if problem.task == "regress" or evidence is None:
         return nullcontext()
     from headstart.flows.reporting import Aside  # noqa: PLC0415 - scores need not wait
 
