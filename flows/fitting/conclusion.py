@@ -136,7 +136,7 @@ def conclude(
 def _begun_aside(
     problem: Problem, plan: SplitPlan, winner: Candidate, evidence: "Evidence | None", seed: int
 ) -> "AbstractContextManager[Aside | None]":
-    """Begin with what takes longest while the model is saved; without a report, or where there are numbers, nothing does."""
+    """Begin with what takes longest while the model is saved; with no report, or for numbers, nothing does."""
     if problem.task == "regress" or evidence is None:
         return nullcontext()
     from headstart.flows.reporting import Aside  # noqa: PLC0415 - scores need not wait
