@@ -16,7 +16,7 @@ from support.source_modules import ROOT
 
 SCRIPT = ROOT / "benchmarks" / "gpu.sh"
 THERE = {"torch", "torchvision", "h5py", "scikit-learn", "numpy", "scipy", "pillow"}
-BROUGHT = {"filelock", "fsspec", "jinja2", "threadpoolctl"}  # by torch and scikit-learn
+BROUGHT = {"filelock", "fsspec", "jinja2", "joblib", "threadpoolctl"}  # by torch and scikit-learn
 
 # What the machine lacks cannot be found.
 LACKING = """
