@@ -25,6 +25,7 @@ UNPICKLERS = {"pickle", "cPickle", "cloudpickle", "dill", "joblib", "marshal", "
 KNOWN = {
     "extractors/backbones/torch_files.py": "only to catch what torch's restricted reader raises",
     "flows/extraction/worker.py": "messages between a run and its own Dask workers; Dask unpickles all that it gets",
+    "heads/sweep/run.py": "joblib counts the cores; nothing is read with it",
 }
 
 

@@ -146,7 +146,7 @@ def fitted(embed: Callable[..., Any], photos: Path, elsewhere: Path) -> dict[str
         main_ends(f"fit {cache} --head dummy --folds 2 --out {elsewhere / 'results'}".split())
         maps = embed(cache=elsewhere / "maps").cache
         main_ends(f"finetune {maps} --from features.8 --epochs 1 --out {elsewhere / 'tail'}".split())
-        assert {host for host, *_ in addresses} == {"127.0.0.1"}  # of Dask's threads
+        assert addresses == []  # both run in threads of this process
     np.savez(elsewhere / "classes.npz", cat=np.ones(3072), dog=np.arange(3072), owl=-np.ones(3072))
     places = {"CLASSES": "classes.npz", "LABELS": "labels.csv", "RESULTS": "results", "TAIL": "tail"}
     table = open_cache(cache).images

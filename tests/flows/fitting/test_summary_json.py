@@ -34,7 +34,7 @@ RUN = ["id", "time", "settings", "versions", "data", "embedding", "winner", "tes
 RUN += ["seconds"]
 SETTINGS = ["heads", "sweep", "metric", "folds", "test_size", "seed", "target", "labels", "backbone", "calibrate"]
 SETTINGS += ["repeats", "nested", "min_images", "name", "note", "views", "average_views"]
-WHERE_ASKED = ["class_weight", "threshold", "costs"]
+WHERE_ASKED = ["class_weight", "threshold", "costs", "device"]
 """Settings that a line of the history names only where they are."""
 DATA = ["cache", "name", "target", "task", "n_images", "n_classes", "n_test", "images", "train", "test"]
 
