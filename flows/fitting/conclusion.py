@@ -117,8 +117,7 @@ def conclude(
     notes = [*problem.notes, *plan.notes, *(nested.notes if nested else [])]
     notes += [*tell_silent(leaderboard, metric), *tell_ties(leaderboard)]
     summary = _summarise(problem, choices, place, leaderboard, test, _describe_controls(leaderboard, others), notes)
-    summary = replace(summary, classes=_score_classes(problem, scored.test))
-    summary = _with_doubt(summary, problem, plan, scored, nested.judged if nested else scored.judged)
+    summary = _with_classes_and_doubt(summary, problem, plan, scored, nested.judged if nested else scored.judged)
     if choices.on_scores:
         choices.on_scores(summary)
     run = describe_run(summary, problem, plan, scored.test, choices.as_settings(problem.target))
@@ -151,10 +150,11 @@ def _evidence(scored: Scored, streaming: Streaming | None, nested: NestedFit | N
     return Evidence(scored.test, scored.features, scored.out_of_fold, outer, unseen)
 
 
-def _with_doubt(
+def _with_classes_and_doubt(
     summary: FitSummary, problem: Problem, plan: SplitPlan, scored: Scored, judged: Judged | None
 ) -> FitSummary:
-    """Add what sets and outliers of the winner came to on the images that it was scored on."""
+    """Add each class's scores, and what sets and outliers of the winner came to on the images that it was scored on."""
+    summary = replace(summary, classes=_score_classes(problem, scored.test))
     if scored.doubt is None or judged is None:
         return summary
     true, held_out = problem.y[scored.test.rows], plan.selection == "val"
