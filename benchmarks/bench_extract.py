@@ -72,7 +72,7 @@ def tutorial_loop(images: Path, backbone: str, out: Path, weights: str = "none")
     model.eval()
     published = torchvision.models.get_model_weights(backbone)
     # A file is prepared for as the first weights of its network, the published ones as the best, which are the default.
-    transform = (published.DEFAULT if weights == "none" else next(iter(published))).transforms()  # type: ignore[attr-defined]  # an enum made at run time
+    transform = (published.DEFAULT if weights == "none" else next(iter(published))).transforms()
     loader = DataLoader(ImageFolder(str(images), transform=transform), batch_size=32, num_workers=os.cpu_count() or 1)
     features, labels = [], []
     with torch.no_grad():

@@ -46,7 +46,7 @@ def processor_seconds() -> float:
 
 
 def measure(count: int, backbone: str, weights: str, rounds: int) -> dict[str, dict[str, float]]:
-    """Return what the first and the second run take, and which share of the rate without set-up they reach."""
+    """Seconds of the first and the second run, and the shares of the rate without set-up that they reach."""
     found: dict[str, list[dict[str, float]]] = {"first": [], "second": []}
     for _ in range(rounds):
         with tempfile.TemporaryDirectory(prefix="headstart-bench-") as scratch:

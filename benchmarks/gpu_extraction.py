@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -91,7 +92,7 @@ def compare(name: str, backbone: Any, folder: Path, settings: list[Setting], dev
         if sides and (time.monotonic() < deadline or not number):
             found: dict[Any, float] = {"loop": timed(lambda: tutorial_loop(name, folder, device))[0]}
             for setting, side in sides.items():
-                found[setting] = timed(lambda: side(listed))[0]  # noqa: B023 - called at once
+                found[setting] = timed(partial(side, listed))[0]
             rounds.append(found)
     for setting in sides:
         say(
@@ -139,13 +140,13 @@ def extraction(backbone: Any, folder: Path, setting: Setting, device: Any) -> Ca
         backbone,
         [Tap()],
         device=device,
-        precision=setting.precision,  # type: ignore[arg-type]
+        precision=setting.precision,
         batch_size=128 if on_gpu else 4,
         compiled=setting.compiled,
     )
     decoding = Decoding(
         preprocessing=backbone.preprocessing,
-        decode=setting.decode,  # type: ignore[arg-type]
+        decode=setting.decode,
         workers=os.cpu_count() or 1,
         in_turn=not on_gpu,
     )
@@ -177,7 +178,7 @@ def tutorial_loop(backbone: str, folder: Path, device: Any) -> Any:
     head = [name for name, module in model.named_modules() if isinstance(module, nn.Linear)][-1]
     model.set_submodule(head, nn.Identity())
     model.eval().to(device)
-    transform = torchvision.models.get_model_weights(backbone).DEFAULT.transforms()  # type: ignore[attr-defined]  # an enum made at run time
+    transform = torchvision.models.get_model_weights(backbone).DEFAULT.transforms()
     loader = DataLoader(
         ImageFolder(str(folder), transform=transform),
         batch_size=32,

@@ -54,7 +54,7 @@ def compare(name: str, layer: str, X: Any, device: str, deadline: float) -> None
 
 
 def maps_before(name: str, layer: str, n_images: int, side: int) -> Any:
-    """Return what the layers before put out for noise, float16 (n_images, …)."""
+    """Activations of the layers before the cut on noise, float16 (n_images, …)."""
     import torch
 
     from headstart.extractors.backbones import load_backbone

@@ -23,7 +23,7 @@ FAR = 0.002  # of accuracy: a side that is further from the minimum's is named
 
 
 class Reached(NamedTuple):
-    """What a side reached on a fold: the objective, and the accuracy on the fold's own images."""
+    """Objective of a side on a fold, and its accuracy on the fold's own images."""
 
     objective: float
     accuracy: float
@@ -72,7 +72,7 @@ def _mean(values: Any) -> float:
 def _reach(
     X: NDArray[np.float32], y: NDArray[np.intp], fold: tuple[Any, Any], strengths: Sequence[float]
 ) -> tuple[list[Reached], list[Reached], list[Reached]]:
-    """Return what we, scikit-learn and the minimum reach on a fold, for each C."""
+    """Objectives and accuracies of ours, scikit-learn's and the minimum on a fold, for each C."""
     from sklearn.linear_model import LogisticRegression
     from sklearn.preprocessing import StandardScaler
 
@@ -103,7 +103,6 @@ def _reach(
         [FeatureSet(features=X, backbone="made", tap="up", key="0")], ["logreg"], {"logreg": {"C": [1.0]}}
     )
     solver = solver_of(candidate)
-    assert solver is not None  # noqa: S101 - the registry's row has one
     everything = np.arange(len(X))
     grid = [{"C": strength} for strength in strengths]
     (given,) = solver.load()(X, y, int(y.max()) + 1, [(fitted, everything)], [grid])

@@ -11,7 +11,7 @@ from typing import Any
 
 
 def attach_stub(package: str, file: str) -> tuple[Callable[[str], Any], Callable[[], list[str]], list[str]]:
-    """Return what a package needs to import the names of its stub when they are asked for."""
+    """Functions of a package that import the names of its stub when they are asked for."""
     stub = ast.parse(Path(file).with_suffix(".pyi").read_text(encoding="utf-8"))
     imports = [one for one in stub.body if isinstance(one, ast.ImportFrom)]
     places = {alias.asname or alias.name: one.module for one in imports for alias in one.names}

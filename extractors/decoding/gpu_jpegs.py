@@ -72,7 +72,7 @@ def _decode_all(encoded: list[torch.Tensor], device: torch.device) -> list[torch
 
 @cache
 def jpeg_decoder() -> "JpegDecoder | None":
-    """Return what decodes JPEGs on a GPU: torchcodec's decoder, or torchvision's where there is no torchcodec ≥ 0.16.
+    """Find the decoder of JPEGs on a GPU: torchcodec's, or torchvision's where there is no torchcodec ≥ 0.16.
 
     Both are nvJPEG, and are asked for 8-bit RGB of files that stand upright, which neither turns; so a row means the
     same whichever it was, and the key does not name it.

@@ -205,7 +205,7 @@ def exact_convolutions(device: torch.device) -> Iterator[None]:
 
 
 def _scale_and_shift(preprocessing: Preprocessing, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return what a multiplication and an addition do the work of ToTensor and Normalize by: (x / 255 − mean) / std."""
+    """Factor and summand that do the work of ToTensor and Normalize: (x / 255 − mean) / std."""
     both = preprocessing.mean, preprocessing.std
     mean, std = (torch.tensor(values, device=device).view(1, 3, 1, 1) for values in both)
     return 1 / (255 * std), -mean / std

@@ -122,7 +122,7 @@ def _decided(
 
 
 def _fitting(execution: Execution, attempt: Callable[[Execution], _Found], *, fixed: bool) -> _Found:
-    """Return what an attempt gives in batches half as large, and half of that, until one fits into the memory of a GPU.
+    """Attempt it in batches half as large, and half of that, until one fits into the memory of a GPU.
 
     Raises
     ------

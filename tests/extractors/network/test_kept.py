@@ -45,7 +45,7 @@ def compiled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def run(made_of: dict[str, Any] = MADE_OF) -> tuple[Any, KeptNetwork]:
-    """Return what a network computes, as in a new process."""
+    """Features by a network, as a new process computes them."""
     network = KeptNetwork(made_of, ["tap"], PIXELS.shape)
     network.load()
     network.make_of(lambda _: {}, torch.nn.Identity())

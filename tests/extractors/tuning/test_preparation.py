@@ -9,16 +9,11 @@ import pytest
 import torch
 
 import headstart.extractors.tuning.preparation
-from headstart.extractors.backbones.registry import load_backbone
-from headstart.extractors.cache.cache import EmbeddingCache
 from headstart.extractors.errors import BatchTooLargeError
-from headstart.extractors.images.sources import list_images
-from headstart.extractors.listing.update import update_listing
 from headstart.extractors.network.compilation import CannotCompile
 from headstart.extractors.network.forward import ForwardPass
 from headstart.extractors.spec.key import EmbeddingKey
 from headstart.extractors.spec.settings import Settings
-from headstart.extractors.spec.tap import Tap
 from headstart.extractors.stages import StageTimes
 from headstart.extractors.tuning.execution import Execution
 from headstart.extractors.tuning.fidelity import Fidelity
@@ -27,31 +22,6 @@ from headstart.extractors.tuning.preparation import Prepared, prepare
 
 AUTO = Settings(device="cpu")
 MANY = 1_000_000
-
-
-@pytest.fixture
-def first(photos: Path, tmp_path: Path) -> FirstImages:
-    listing = update_listing(EmbeddingCache(tmp_path / "cache", create=True), list_images(photos), workers=1)
-    return FirstImages(load_backbone("small_cnn", weights="none"), [Tap()], listing, torch.device("cpu"), 1)
-
-
-@pytest.fixture
-def seconds(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An image counts as 5 ms."""
-    monkeypatch.setattr(headstart.extractors.tuning.preparation, "seconds_of", lambda *_: 0.005)
-
-
-@pytest.fixture
-def compiled(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
-    """Forward passes as they are asked for, compiled or not; they run uncompiled."""
-    asked: list[bool] = []
-
-    def make(*arguments: Any, compiled: bool, **options: Any) -> ForwardPass:
-        asked.append(compiled)
-        return ForwardPass(*arguments, **options)
-
-    monkeypatch.setattr(headstart.extractors.tuning.preparation, "ForwardPass", make)
-    return asked
 
 
 def run(
@@ -317,26 +287,6 @@ def test_preparing_counts_as_set_up_and_as_nothing_else(first: FirstImages, seco
     assert list(times.seconds) == ["set up"]
     forward(first.whole)
     assert times.seconds["forward"] > 0
-
-
-def test_an_execution_is_read_as_it_was_written(tmp_path: Path) -> None:
-    execution = Execution(batch_size=16, compiled=True, threads=3, images=9, notes=("batches of 16",))
-    execution.write(tmp_path)
-    assert Execution.read(tmp_path) == execution
-
-
-@pytest.mark.parametrize("content", [None, b"{", b"[]", b'{"batch_size": 4}', b'{"size": 4, "notes": []}'])
-def test_an_execution_that_is_missing_or_damaged_is_decided_anew(tmp_path: Path, content: bytes | None) -> None:
-    if content is not None:
-        (tmp_path / "execution.json").write_bytes(content)
-    assert Execution.read(tmp_path) is None
-
-
-def test_a_run_computes_with_the_threads_that_were_recorded() -> None:
-    before = torch.get_num_threads()
-    with Execution(batch_size=1, threads=1).threads_set():
-        assert torch.get_num_threads() == 1
-    assert torch.get_num_threads() == before
 
 
 def test_fidelity_of_nothing_is_no_reason_to_refuse() -> None:

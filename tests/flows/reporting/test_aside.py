@@ -1,4 +1,4 @@
-"""What a report needs is computed aside: the same as in turn, its errors are heard, and nobody waits who leaves."""
+"""Computations aside of a report: the same as in turn, their errors are heard, and nobody waits who leaves."""
 
 import sys
 import threading
