@@ -69,6 +69,7 @@ def atomic_file(path: Path, *, before_rename: Callable[[], None] = lambda: None)
                 _sync(file)
                 before_rename()
                 part.replace(path)
+                _unlock(file.fileno())
         except BaseException:
             part.unlink(missing_ok=True)
             raise
@@ -132,6 +133,12 @@ def _try_lock(descriptor: int) -> bool | None:
     except OSError:
         return None
     return True
+
+
+def _unlock(descriptor: int) -> None:
+    """Let go of a lock, which closing does not while a process that was just forked still holds the descriptor too."""
+    with suppress(OSError):  # the file system knows no locks
+        fcntl.flock(descriptor, fcntl.LOCK_UN)
 
 
 def _is_same(part: Path, descriptor: int) -> bool:

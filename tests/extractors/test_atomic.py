@@ -1,6 +1,7 @@
 """A file is wholly there or not at all, and an error of the file system says what to do."""
 
 import errno
+import fcntl
 import os
 import socket
 import subprocess
@@ -201,6 +202,16 @@ def test_a_file_that_is_written_piece_by_piece_appears_whole(tmp_path: Path) -> 
         file.write(b"three" + None)  # type: ignore[operator]  # the error that ends the block
     assert path.read_bytes() == b"one two"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_finished_file_is_locked_by_nobody_though_a_forked_process_still_has_it_open(tmp_path: Path) -> None:
+    with atomic_file(tmp_path / "file") as file:
+        inherited = os.dup(file.fileno())
+    try:
+        with open(tmp_path / "file", "rb") as read:
+            fcntl.flock(read, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    finally:
+        os.close(inherited)
 
 
 @pytest.mark.parametrize("torn", [b"", b"whole\n", b"whole\nto"], ids=["empty", "whole", "torn"])

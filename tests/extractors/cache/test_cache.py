@@ -1,6 +1,7 @@
 """The cache's contract: rows are found by content, shards are sealed plain HDF5, and what does not fit is refused."""
 
 import errno
+import fcntl
 import hashlib
 import json
 import os
@@ -16,6 +17,7 @@ import numpy as np
 import pytest
 
 from headstart.extractors.cache.cache import EmbeddingCache, EmbeddingStore
+from headstart.extractors.cache.shards import find_damage
 from headstart.extractors.errors import CacheError
 from headstart.extractors.spec.key import FORMAT_VERSION, EmbeddingKey
 from headstart.extractors.spec.preprocessing import Preprocessing
@@ -115,6 +117,13 @@ def test_h5dump_reads_a_shard(store: EmbeddingStore) -> None:
         ["h5dump", "-d", "/features/penultimate", store.shards()[0]], capture_output=True, text=True, check=True
     )
     assert "16-bit little-endian floating-point" in shown.stdout
+
+
+def test_a_shard_is_read_and_proved_while_another_process_holds_it_locked(store: EmbeddingStore) -> None:
+    with store.shards()[0].open("rb") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        np.testing.assert_array_equal(np.asarray(store.view("penultimate", DIGESTS[:4])), FEATURES[:4])
+        assert find_damage(store.shards()[0], KEY) == ""
 
 
 def test_sealing_the_same_rows_twice_changes_nothing(store: EmbeddingStore) -> None:
