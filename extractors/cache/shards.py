@@ -148,7 +148,7 @@ def find_damage(path: Path, key: EmbeddingKey, shapes: Mapping[str, Sequence[int
         It cannot be read this time, for a fault that is not its own.
     """
     try:
-        with _open_sealed(path) as file:
+        with h5py.File(path, "r", locking=False) as file:  # as in `_opened`
             if difference := _foreign(file, key):
                 return f"made under another key ({difference})"
             places = _places_of(file, path, key)
@@ -171,16 +171,11 @@ def find_damage(path: Path, key: EmbeddingKey, shapes: Mapping[str, Sequence[int
 _REPAIR = "it was damaged after it was sealed; run 'headstart verify CACHE --repair'"
 
 
-def _open_sealed(path: Path) -> "h5py.File":
-    # No lock: nothing writes to a file that has its name, and its writer's own lock outlives the renaming for a moment.
-    return h5py.File(path, "r", locking=False)
-
-
 @contextmanager
 def _opened(path: Path) -> "Iterator[h5py.File]":
     """Open a shard to read; whatever is wrong with it becomes an error that says what to do."""
     try:
-        with _open_sealed(path) as file:
+        with h5py.File(path, "r", locking=False) as file:  # its writer's lock outlives the renaming by a moment
             yield file
     except CacheError:
         raise

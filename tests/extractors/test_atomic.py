@@ -208,7 +208,7 @@ def test_a_finished_file_is_locked_by_nobody_though_a_forked_process_still_has_i
     with atomic_file(tmp_path / "file") as file:
         inherited = os.dup(file.fileno())
     try:
-        with open(tmp_path / "file", "rb") as read:
+        with (tmp_path / "file").open("rb") as read:
             fcntl.flock(read, fcntl.LOCK_EX | fcntl.LOCK_NB)
     finally:
         os.close(inherited)
