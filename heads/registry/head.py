@@ -31,7 +31,7 @@ class GridSolver:
     params : frozenset of str
         The hyper-parameters that it knows.
     divisible : bool
-        Whether two halves of a grid take about as long as the whole.
+        Whether halves of a grid are worth a worker each: of folds that share work, where they are fewer than workers.
     across_folds : bool
         Whether several folds share the work, too. The function is then ``function(features, codes, n_classes, folds,
         grids)``: features and classes of all images, rows to fit on and to predict of each fold, and what to try there.

@@ -128,17 +128,19 @@ def _cut_by_fold(group: list[Candidate], solver: GridSolver, size: SweepSize, n_
 
 
 def _cut_across(group: list[Candidate], solver: GridSolver, size: SweepSize) -> list[Cells]:
-    """Cut all folds of a group into equal parts, the same number for each worker.
+    """Cut all folds of a group into parts of whole folds, the same number for each worker.
 
-    Where a fold is cut, neighbours in the grid go to different parts, as in `_cut_by_fold`.
+    Where folds are fewer than workers, they are cut too, and neighbours in the grid go to different parts, as in
+    `_cut_by_fold`: a solver gets from one choice to the next sooner than from nothing to either.
     """
     order = [*range(0, len(group), 2), *range(1, len(group), 2)]
     # A part of more folds than a round has would be made of ever smaller stretches of images.
     fewest = size.n_rounds
     pieces = [(fold, order) for fold in range(size.n_folds)]
     if solver.divisible:
-        pieces = [(fold, [number]) for fold, _ in pieces for number in order]
-        fewest = max(fewest, -(-len(pieces) // size.most_cells))
+        fewest = max(fewest, -(-len(pieces) * len(group) // size.most_cells))
+        if size.n_folds < size.n_workers:
+            pieces = [(fold, [number]) for fold, _ in pieces for number in order]
     n_parts = min(len(pieces), -(-fewest // size.n_workers) * size.n_workers)
     jobs: list[dict[int, dict[int, Any]]] = [{} for _ in range(n_parts)]
     for at, (fold, numbers) in enumerate(pieces):

@@ -1,11 +1,13 @@
 """Logistic regression for many C and folds at once, in large matrix products.
 
-anchored      Cross-entropy near a point, from bfloat16 products of what changed since.
-grid          Batched fit that takes scikit-learn's steps.
+curvature     Coordinates in which losses curve alike in all directions.
+grid          Fit of many C and folds.
 lbfgs         L-BFGS on many problems at once, each with its own step and stop.
-loss          Cross-entropy with an L2 penalty and its gradient.
+loss          Cross-entropy of a model for each fold, and its slopes, in float32 or from bfloat16 near a point.
+path          Minima one C after another.
 scaling       Standardisation on the side of the weights: fits on different images share products.
 softmax_sums  Softmax loss and its derivatives, summed over blocks of images.
+steps         Fits that take scikit-learn's steps.
 """
 
 import lazy_loader

@@ -1,12 +1,13 @@
-"""Logistic regression for many C and folds at once: one batched L-BFGS that takes scikit-learn's steps, on products.
+"""Logistic regression for many C and folds at once, on products that they share.
 
-Problems share one set of images, so that an iteration of all of them is two large products. The steps are those
-of scikit-learn's solver (scipy's L-BFGS-B from zero, stopped at the same gradient), because where C is large and the
-solver stops long before the minimum, it is where it stops that decides the score.
+Where products are large, all folds of a C are searched at once, one C after another, to the minimum, as far as float32
+and the tolerances tell. scikit-learn's solver stops long before where C is large: the loss is nowhere above the one
+that it ends with, and far below there. Where products are small, and for whatever found no minimum that way, all
+problems take scikit-learn's steps at once.
 """
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,16 +17,15 @@ from sklearn.exceptions import ConvergenceWarning
 from torch import Tensor
 
 from headstart.heads.estimators import ClassWeight, common_weight
-from headstart.heads.solvers.logistic.anchored import AnchoredLoss
-from headstart.heads.solvers.logistic.lbfgs import Search
-from headstart.heads.solvers.logistic.loss import SoftmaxLoss
+from headstart.heads.solvers.logistic.loss import FoldLoss
+from headstart.heads.solvers.logistic.path import Path
 from headstart.heads.solvers.logistic.scaling import WeightScaling
+from headstart.heads.solvers.logistic.steps import take_steps
 from headstart.heads.solvers.sums import PartedImages, part_images
 
-# Each is where bfloat16 is anchored anew: its error is then that of a small change. The last leaves room below the
-# tolerance, so that nearly all problems have arrived when float32 looks.
-_STAGES = (100.0, 10.0, 0.95)  # of the tolerance
-_WORTH_BFLOAT16 = 2**28  # multiplications of an evaluation, below which a search in float32 takes no time either
+_WORTH_A_PATH = 2**22  # multiplications of a product, below which scikit-learn's steps take no time either
+_NEARER = 0.3  # of the tolerance: with scikit-learn's a loss now and then ends above scikit-learn's
+_SCORES_AT_ONCE = 2**26  # as a search holds them a few times, 256 MiB each
 
 Rows = NDArray[np.intp]
 
@@ -61,14 +61,15 @@ def solve_logreg(
         raise ValueError(f"C is {strengths.min()}, expected a number above 0")
     fits = np.repeat(np.arange(len(folds)), [len(grid) for grid in grids])
     images = part_images(features, codes, n_classes, [rows for rows, _ in folds])
+    # By the size of all, and not of what a worker was given: how work is cut changes no result.
+    to_minimum = features.size * n_classes >= _WORTH_A_PATH
     class_weight = common_weight(one for grid in grids for one in grid)
-    scaling, points = fit_logistic(images, fits, strengths, class_weight)
-    weights, intercepts = scaling.of_features(torch.arange(len(fits)), points)
+    weights = fit_logistic(images, fits, strengths, class_weight, to_minimum=to_minimum)
     found = []
     for fold, (_, rows) in enumerate(folds):
         X = torch.from_numpy(np.ascontiguousarray(features[rows], dtype=np.float32) - images.sums.centre)
         # (n_classes, n_scored) each: scikit-learn computes its softmax in the dtype of the features, too.
-        scores = (torch.addmm(intercepts[:, n, None], weights[:, n], X.T) for n in np.flatnonzero(fits == fold))
+        scores = (torch.addmm(weights[:, n, -1:], weights[:, n, :-1], X.T) for n in np.flatnonzero(fits == fold))
         found.append([torch.softmax(each.double(), dim=0).T.contiguous().numpy() for each in scores])
     return found
 
@@ -79,10 +80,11 @@ def fit_logistic(
     strengths: NDArray[np.float64],
     class_weight: ClassWeight = None,
     *,
+    to_minimum: bool = False,
     tol: float = 1e-4,
     max_iter: int = 1000,
-) -> tuple[WeightScaling, Tensor]:
-    """Minimise mean cross-entropy + ‖W‖² / (2 C n_images) for every problem.
+) -> Tensor:
+    """Minimise mean cross-entropy + ‖W‖² / (2 C n_images) of standardised features for every problem.
 
     Parameters
     ----------
@@ -92,36 +94,65 @@ def fit_logistic(
     strengths : ndarray of shape (n_problems,)
         C of each problem.
     class_weight : "balanced", mapping of class to float, or None
+    to_minimum : bool
+        Search each minimum itself, and take scikit-learn's steps for a problem that finds none that way alone.
     tol : float
         Largest component of the gradient to stop at, scikit-learn's default.
     max_iter : int
-        Steps; a problem that takes more gives a ConvergenceWarning.
+        Of scikit-learn's steps; a problem that takes more gives a ConvergenceWarning.
 
     Returns
     -------
-    scaling : WeightScaling
-        Tells what points stand for.
-    points : float32 tensor of shape (n_problems, n_classes · (n_features + 1))
+    float32 tensor of shape (n_classes, n_problems, n_features + 1)
+        Weights of features less the images' centre; the intercept is the last.
     """
-    scaling = WeightScaling(images.sums, images.parts, fits, strengths, class_weight)
-    X, codes = torch.from_numpy(images.features), torch.from_numpy(images.codes)
-    targets = scaling.targets(images.sums.counts, images.sums.sums)
-    exact = SoftmaxLoss([(X[rows], codes[rows]) for rows in images.stretches()], scaling, targets)
-    search = Search(scaling.n_problems, scaling.n_params, first_lengths=scaling.first_lengths)
-    if has_fast_bfloat16() and X.numel() * scaling.n_classes * scaling.n_problems >= _WORTH_BFLOAT16:
-        for stage in _STAGES:
-            search.run(AnchoredLoss(exact, search.points), stage * tol, max_iter)
-    failed = search.run(exact, tol, max_iter)
-    if failed:
-        warnings.warn(
-            f"lbfgs failed to converge in {max_iter} steps for {failed} of {scaling.n_problems} fits",
-            ConvergenceWarning,
-            stacklevel=2,
-        )
-    return scaling, search.points
+    n_classes = images.sums.counts.shape[1]
+    found, left = torch.empty(n_classes, len(fits), images.features.shape[1] + 1), np.arange(len(fits))
+    if to_minimum:
+        left = _follow_paths(images, fits, strengths, class_weight, tol, found)
+    if len(left):
+        scaling = WeightScaling(images.sums, images.parts, fits[left], strengths[left], class_weight)
+        found[:, left], failed = take_steps(images, scaling, tol, max_iter)
+        if len(failed):
+            warnings.warn(
+                f"lbfgs failed to converge in {max_iter} steps for {len(failed)} of {len(fits)} fits",
+                ConvergenceWarning,
+                stacklevel=2,
+            )
+    return found
 
 
-def has_fast_bfloat16() -> bool:
-    """Tell whether the processor multiplies bfloat16 matrices in hardware."""
-    # torch has no public name for these: torch.cpu.amp tells what autocast supports, which is everywhere.
-    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())  # noqa: SLF001 - see above
+def _follow_paths(
+    images: PartedImages,
+    fits: NDArray[np.intp],
+    strengths: NDArray[np.float64],
+    class_weight: ClassWeight,
+    tol: float,
+    found: Tensor,
+) -> NDArray[np.intp]:
+    """Write into `found` the weights of the minima, one C after another, and return the problems that found none."""
+    n_folds = len(images.parts.fits)
+    scaling = WeightScaling(images.sums, images.parts, np.arange(n_folds), np.ones(n_folds), class_weight)
+    moments = images.sums.moments(np.ones(images.parts.fits.shape[1], dtype=bool))
+    whole, left = FoldLoss.of_images(images, scaling), np.zeros(len(fits), dtype=bool)
+    for folds in _alike(fits, strengths, _SCORES_AT_ONCE // scaling.n_classes // len(images.codes)):
+        loss = whole.of(torch.from_numpy(folds))
+        path = Path(loss, moments, _NEARER * tol)
+        for strength in np.unique(strengths[np.isin(fits, folds)]):
+            points, failed = path.minimum(float(strength))
+            weights, intercepts = scaling.of_features(loss.folds, points)
+            for place, fold in enumerate(folds):
+                problems = (fits == fold) & (strengths == strength)
+                found[:, problems] = torch.cat([weights, intercepts[..., None]], dim=2)[:, place, None]
+                left |= problems & (place in failed)
+    return np.flatnonzero(left)
+
+
+def _alike(fits: NDArray[np.intp], strengths: NDArray[np.float64], at_most: int) -> Iterator[NDArray[np.intp]]:
+    """Yield folds that are fitted with the same C, so many at a time."""
+    groups: dict[tuple[float, ...], list[int]] = {}
+    for fold in np.unique(fits):
+        groups.setdefault(tuple(np.unique(strengths[fits == fold])), []).append(int(fold))
+    for folds in groups.values():
+        for start in range(0, len(folds), max(1, at_most)):
+            yield np.array(folds[start : start + max(1, at_most)])

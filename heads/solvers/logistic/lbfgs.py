@@ -1,17 +1,30 @@
 """L-BFGS on many problems at once: losses are evaluated together, and each problem steps and stops by itself."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 _DECREASE, _CURVATURE = 1e-3, 0.9  # what scipy's line search asks of a step
 _ROUNDING = 1e-6  # of a loss in float32: a step that leaves it where it was is no failure
+_UPWARDS = 1e-10  # of a change's square: its product with a step that is no more is rounding
+_TRIALS = 15  # of one step, which otherwise may grow beyond all numbers
 _SMALLEST = 1e-8  # a step so short changes no number in float32
 
 
-Loss = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
-"""Problems (n,) and their points (n, n_params) → values (n,), float64, and gradients (n, n_params)."""
+class Found(NamedTuple):
+    """A loss at n points: values (n,), float64, gradients (n, n_params), and how far from minima they are, (n,)."""
+
+    values: Tensor
+    gradients: Tensor
+    distances: Tensor
+
+
+Loss = Callable[[Tensor, Tensor], Found]
+"""Problems (n,) and their points (n, n_params) → what is found there."""
 
 
 class Search:
@@ -23,15 +36,20 @@ class Search:
     Parameters
     ----------
     n_problems, n_params : int
-        All start from zero.
+    start : float32 tensor of shape (n_problems, n_params), optional
+        Points to start from; zero by default.
+    memory : LbfgsMemory, optional
+        What is known already.
     first_lengths : float32 tensor of shape (n_problems,), or None
-        Of each problem's first step; None is 1.
-    largest : callable
-        Of problems (n,) and their gradients (n, n_params) the component (n,) that has to come below the tolerance.
+        Of the first step of a problem that nothing is known of; None is as long as its gradient.
+    patience : int, optional
+        So many steps in a row that leave a value where it was, as far as float32 tells, end a problem's search; as a
+        rule none do.
 
     Attributes
     ----------
     points : float32 tensor of shape (n_problems, n_params)
+    memory : LbfgsMemory
     n_steps : int64 tensor of shape (n_problems,)
         That each problem has taken.
     """
@@ -41,36 +59,44 @@ class Search:
         n_problems: int,
         n_params: int,
         *,
+        start: Tensor | None = None,
+        memory: LbfgsMemory | None = None,
         first_lengths: Tensor | None = None,
-        largest: Callable[[Tensor, Tensor], Tensor] = lambda _, gradients: gradients.abs().amax(dim=1),
+        patience: int | None = None,
     ) -> None:
-        self._largest = largest
-        self.points = torch.zeros(n_problems, n_params)
-        self._first_lengths = torch.ones(n_problems) if first_lengths is None else first_lengths
-        self._memory = LbfgsMemory(n_problems, n_params)
-        self._directions = torch.zeros(n_problems, n_params)
+        self._first_lengths, self._patience = first_lengths, patience
+        self._n_flat, self._n_trials = (torch.zeros(n_problems, dtype=torch.long) for _ in range(2))
+        self.points = torch.zeros(n_problems, n_params) if start is None else start.clone()
+        self.memory = LbfgsMemory(n_problems, n_params) if memory is None else memory
+        self._directions = torch.zeros_like(self.points)
         self._slopes = torch.zeros(n_problems, dtype=torch.float64)
-        self._sizes = torch.ones(n_problems)
+        self._sizes, self._firsts = torch.ones(n_problems), torch.ones(n_problems)  # of a step: tried now, tried first
         self.n_steps = torch.zeros(n_problems, dtype=torch.long)
 
-    def run(self, loss: Loss, tol: float, max_iter: int) -> int:
-        """Step until no component of a problem's gradient is above `tol`; return how many have not got there.
+    def run(self, loss: Loss, tol: float | Tensor, max_iter: int, smallest: float = _SMALLEST) -> Tensor:
+        """Step until no problem's distance is above `tol`, or its own one; return those, (n,), that have not got there.
 
-        Those took `max_iter` steps, or none is left that float32 can tell from standing still. Another run goes on from
-        there, with what is remembered of the curvature, and may do so on another loss.
+        They took `max_iter` steps, or no part of a step that is not below the `smallest` leads down: by default, none
+        that float32 can tell from standing still. Another run goes on from there, with what is remembered of the
+        curvature, and may do so on another loss.
         """
-        self._sizes.fill_(1.0)
-        self._values, self._gradients = loss(torch.arange(len(self.points)), self.points)
+        self._sizes.copy_(self._firsts)
+        self._n_trials.zero_()
+        self._values, self._gradients, self._distances = loss(torch.arange(len(self.points)), self.points)
         active = arrived = torch.arange(len(self.points))
-        n_failed = 0
+        limits = torch.as_tensor(tol).expand(len(self.points))
+        failed = active[:0]
         while True:
-            near = self._largest(arrived, self._gradients[arrived]) <= tol
+            near = self._distances[arrived] <= limits[arrived]
+            if self._patience is not None:
+                near |= self._n_flat[arrived] >= self._patience
             spent = ~near & (self.n_steps[arrived] >= max_iter)
-            stuck = active[~(self._sizes[active] >= _SMALLEST)]  # NaN, too
-            n_failed += int(spent.sum()) + len(stuck)
+            tried_out = self._n_trials[active] >= _TRIALS
+            stuck = active[tried_out | ~(self._sizes[active] >= smallest * self._firsts[active])]  # NaN, too
+            failed = torch.cat([failed, arrived[spent], stuck])
             active = active[~torch.isin(active, torch.cat([arrived[near | spent], stuck]))]
             if not len(active):
-                return n_failed
+                return failed
             self._set_out(arrived[~(near | spent)])
             arrived = self._try(active, loss)
 
@@ -79,18 +105,23 @@ class Search:
         if not len(problems):
             return
         gradients = self._gradients[problems]
-        directions = self._memory.direction(problems, gradients)
+        directions = self.memory.direction(problems, gradients)
         self._directions[problems] = directions
         self._slopes[problems] = (gradients * directions).sum(dim=1).double()
-        first = self._first_lengths[problems] / torch.linalg.vector_norm(directions, dim=1)
-        self._sizes[problems] = torch.where(self.n_steps[problems] == 0, first, 1.0)
+        self._firsts[problems] = 1.0
+        if self._first_lengths is not None:
+            first = self._first_lengths[problems] / torch.linalg.vector_norm(directions, dim=1)
+            unknown = (self.n_steps[problems] == 0) & (self.memory.count[problems] == 0)
+            self._firsts[problems] = torch.where(unknown, first, 1.0).float()
+        self._sizes[problems] = self._firsts[problems]
+        self._n_trials[problems] = 0
 
     def _try(self, problems: Tensor, loss: Loss) -> Tensor:
         """Evaluate each problem's trial step; return those that took it. The others get another size."""
         sizes, slopes, before = self._sizes[problems], self._slopes[problems], self._values[problems]
         directions = self._directions[problems]
         steps = sizes[:, None] * directions
-        values, gradients = loss(problems, self.points[problems] + steps)
+        values, gradients, distances = loss(problems, self.points[problems] + steps)
         slopes_there = (gradients * directions).sum(dim=1).double()
         low = values <= before + _DECREASE * sizes * slopes + _ROUNDING * before.abs()
         flat = (values - before).abs() <= _ROUNDING * before.abs()  # near the end rounding hides how it goes
@@ -98,10 +129,14 @@ class Search:
         another = _another_size(sizes.double(), before - values, slopes, slopes_there)
         self._sizes[problems] = torch.where(taken, sizes, another.float())
         who = problems[taken]
-        self._memory.push(who, steps[taken], gradients[taken] - self._gradients[who])
+        self.memory.push(who, steps[taken], gradients[taken] - self._gradients[who])
         self.points[who] += steps[taken]
-        self._values[who], self._gradients[who] = values[taken], gradients[taken]
+        self._values[who], self._gradients[who], self._distances[who] = (
+            some[taken] for some in (values, gradients, distances)
+        )
+        self._n_trials[problems] += 1
         self.n_steps[who] += 1
+        self._n_flat[who] = torch.where(flat[taken], self._n_flat[who] + 1, 0)
         return who
 
 
@@ -154,27 +189,54 @@ class LbfgsMemory:
         # Of each pair remembered: step · change and change · change.
         self._step_change = torch.zeros(n_problems, size, size, dtype=torch.float64)
         self._change_change = torch.zeros(n_problems, size, size, dtype=torch.float64)
-        self._count = torch.zeros(n_problems, dtype=torch.long)
+        self.count = torch.zeros(n_problems, dtype=torch.long)
+
+    @classmethod
+    def of(cls, steps: Tensor, changes: Tensor, count: Tensor) -> LbfgsMemory:
+        """Return a memory of steps and changes of the gradient, (n_problems, size, n_params), that `count` was of.
+
+        A problem of which one does not curve upwards starts with none.
+        """
+        n_problems, size, n_params = steps.shape
+        memory = cls(n_problems, n_params, size)
+        memory._kept = torch.cat([steps, changes], dim=1)
+        memory._step_change = torch.bmm(steps, changes.mT).double()
+        memory._change_change = torch.bmm(changes, changes.mT).double()
+        curvature = memory._step_change.diagonal(dim1=1, dim2=2)
+        known = torch.arange(size) < count[:, None]
+        bad = (curvature <= _UPWARDS * memory._change_change.diagonal(dim1=1, dim2=2)) & known
+        memory.count = torch.where(bad.any(dim=1), 0, count)
+        return memory
+
+    @property
+    def steps(self) -> Tensor:
+        """Steps (n_problems, size, n_params), in no order."""
+        return self._kept[:, : self._size]
+
+    @property
+    def changes(self) -> Tensor:
+        """Changes of the gradient along them."""
+        return self._kept[:, self._size :]
 
     def push(self, problems: Tensor, steps: Tensor, changes: Tensor) -> None:
         """Remember a step and the change of the gradient along it, (len(problems), n_params) each.
 
         A step along which the gradient did not grow, as rounding can make it at the very end, is not remembered.
         """
-        grew = (steps * changes).sum(dim=1) > 1e-10 * (changes * changes).sum(dim=1)
+        grew = (steps * changes).sum(dim=1) > _UPWARDS * (changes * changes).sum(dim=1)
         if not grew.all():
             problems, steps, changes = problems[grew], steps[grew], changes[grew]
-        slot = self._count[problems] % self._size
+        slot = self.count[problems] % self._size
         self._kept[problems, slot], self._kept[problems, self._size + slot] = steps, changes
         products = self._products(problems, changes)
         self._step_change[problems, :, slot] = products[:, : self._size]
         self._change_change[problems, :, slot] = products[:, self._size :]
         self._change_change[problems, slot] = products[:, self._size :]
-        self._count[problems] += 1
+        self.count[problems] += 1
 
     def direction(self, problems: Tensor, gradients: Tensor) -> Tensor:
         """Return −H g for the gradients g (len(problems), n_params), H being each problem's inverse Hessian so far."""
-        count = self._count[problems]
+        count = self.count[problems]
         if not count.any():
             return -gradients
         oldest_first, known = self._in_order(count)

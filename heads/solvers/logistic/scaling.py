@@ -45,6 +45,8 @@ class WeightScaling:
     fits : int64 tensor of shape (n_problems,)
     penalties : float32 tensor of shape (n_problems,)
         Factors of half the sum of squared weights, added to the mean cross-entropy. Intercepts cost nothing.
+    absent : float32 tensor of shape (n_classes, n_fits)
+        Added to intercepts: 0, or so little that no softmax sees a class which a fit has no image of.
     n_classes, n_problems, n_params : int
     """
 
@@ -63,7 +65,7 @@ class WeightScaling:
         self._means = torch.from_numpy(np.stack([one.mean for one in moments])).float()
         self._scales = torch.from_numpy(np.stack([one.scale for one in moments])).float()
         counts = parts.fits @ sums.counts
-        self._absent = torch.from_numpy(np.where(counts > 0, 0.0, _ABSENT).T.copy()).float()
+        self.absent = torch.from_numpy(np.where(counts > 0, 0.0, _ABSENT).T.copy()).float()
         # Of two classes scikit-learn weighs one column w; here they have -w/2 and w/2, whose penalty is doubled.
         self._n_present = (counts > 0).sum(axis=1)[fits]
         weights = weights_of_counts(class_weight, counts)
@@ -83,7 +85,7 @@ class WeightScaling:
         They are for features that are less the centre of the sums, but not standardised.
         """
         weights, intercepts = self.change(problems, points)
-        return weights, intercepts.add_(self._absent[:, self.fits[problems]])
+        return weights, intercepts.add_(self.absent[:, self.fits[problems]])
 
     def change(self, problems: Tensor, steps: Tensor) -> tuple[Tensor, Tensor]:
         """Return the changes that steps (n, n_params) make to the weights and intercepts of `of_features`."""
@@ -91,6 +93,12 @@ class WeightScaling:
         by_class = steps.view(len(steps), self.n_classes, -1).transpose(0, 1).contiguous()
         weights = by_class[..., :-1] / self._scales[fits]
         return weights, by_class[..., -1] - torch.einsum("cnf,nf->cn", weights, self._means[fits])
+
+    def slopes(self, problems: Tensor, by_weight: Tensor, by_intercept: Tensor) -> Tensor:
+        """Return the derivatives (n, n_params) by points, from those by weights and intercepts of `of_features`."""
+        fits = self.fits[problems]
+        standardised = (by_weight - by_intercept[..., None] * self._means[fits]) / self._scales[fits]
+        return torch.cat([standardised, by_intercept[..., None]], dim=2).transpose(0, 1).flatten(1)
 
     def counted(self, problems: Tensor) -> Tensor | None:
         """Return how much an image of each class counts in problems, float32 (n, n_classes); None where all alike."""
@@ -123,8 +131,7 @@ class WeightScaling:
         """
         fits, penalties = self.fits[problems], self.penalties[problems]
         n_images, true = targets.n_images[fits], targets.directions[fits]
-        by_weight = (sums.by_weight - sums.by_intercept[..., None] * self._means[fits]) / self._scales[fits]
-        drawn = torch.cat([by_weight, sums.by_intercept[..., None]], dim=2).transpose(0, 1).flatten(1)
+        drawn = self.slopes(problems, sums.by_weight, sums.by_intercept)
         gradients = ((drawn - true) / n_images[:, None]).float()
         weights = points.view(len(points), self.n_classes, -1)[..., :-1]
         gradients.view(weights.shape[0], self.n_classes, -1)[..., :-1] += penalties[:, None, None] * weights

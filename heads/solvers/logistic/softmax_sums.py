@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
+_BLOCK_NUMBERS = 2**20  # scores held at a time, 4 MiB
+_ROWS = 256  # fast products depend on their shape
 _SMALLEST_LOG = -80.0  # numbers below 1e-38 take the processor a hundred times as long
 
 
@@ -21,6 +23,17 @@ class Block(NamedTuple):
 
     images: Tensor
     true: Tensor
+
+
+def rows_at_once(n_columns: int) -> int:
+    """Return how many images to take together for so many scores of each."""
+    return max(_ROWS, _BLOCK_NUMBERS // n_columns // _ROWS * _ROWS)
+
+
+def split_blocks(images: Tensor, codes: Tensor, n_classes: int, n_rows: int) -> list[Block]:
+    """Return images (n_images, n_features) and their classes (n_images,) in blocks of so many rows at most."""
+    true = F.one_hot(codes, n_classes).T.float()
+    return [Block(*some) for some in zip(torch.split(images, n_rows), torch.split(true, n_rows, dim=1), strict=True)]
 
 
 class SoftmaxSums:
@@ -44,12 +57,8 @@ class SoftmaxSums:
         self.loss = torch.zeros(len(intercepts.T), dtype=torch.float64)
         self.by_weight, self.by_intercept = torch.zeros_like(weights), torch.zeros_like(intercepts)
 
-    def add(self, blocks: Sequence[Block], places: Tensor, held: list[tuple[Tensor, Tensor]] | None = None) -> None:
-        """Add images for the problems at some places among the n.
-
-        To `held` goes what a caller wants to keep: scores and probabilities (n_classes, n_places, n_images) of each
-        block.
-        """
+    def add(self, blocks: Sequence[Block], places: Tensor) -> None:
+        """Add images for the problems at some places among the n."""
         if not len(places):
             return
         weights, intercepts = self._weights[:, places], self._intercepts[:, places]
@@ -64,8 +73,6 @@ class SoftmaxSums:
             self.loss[places] += loss
             self.by_intercept[:, places] += probability.sum(dim=2)
             by_weight.addmm_(probability.flatten(0, 1), images)
-            if held is not None:
-                held.append((scores.expand(-1, len(places), -1), probability.expand(-1, len(places), -1)))
         self.by_weight[:, places] += by_weight.view(weights.shape)
 
 

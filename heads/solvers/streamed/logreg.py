@@ -2,8 +2,8 @@
 
 A batched L-BFGS finds the minima on a sample first, and goes on from there on all images, with what it has learned of
 the curvature: growing the sample is Byrd, Chin, Nocedal & Wu, "Sample size selection in optimization methods for
-machine learning", Mathematical Programming 134, 2012. Where the sample is all there is, the steps are those of
-`heads.solvers.logistic.grid`, and so scikit-learn's; otherwise they are few, and end at the same size of the gradient.
+machine learning", Mathematical Programming 134, 2012. Where the sample is all there is, the steps are
+scikit-learn's; otherwise they are few, and end at the same size of the gradient.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 
 from headstart.heads.estimators import common_weight, make_logreg
 from headstart.heads.solvers.logistic import (
+    Found,
     Loss,
     Search,
     SoftmaxSums,
@@ -69,9 +70,9 @@ def stream_logreg(
         raise ValueError(f"C is {strengths.min()}, expected a number above 0")
     loss = StreamedLoss(data, strengths, common_weight(grid))
     points, n_steps, failed = (_search_plainly if data.sample.is_all else _search_turned)(data, loss, tol, max_iter)
-    if failed:
+    if len(failed):
         warnings.warn(
-            f"lbfgs failed to converge in {max_iter} steps for {failed} of {loss.n_problems} problems",
+            f"lbfgs failed to converge in {max_iter} steps for {len(failed)} of {loss.n_problems} problems",
             ConvergenceWarning,
             stacklevel=2,
         )
@@ -83,17 +84,17 @@ def stream_logreg(
     ]
 
 
-def _search_plainly(_: StreamedData, loss: StreamedLoss, tol: float, max_iter: int) -> tuple[Tensor, Tensor, int]:
-    """Take scikit-learn's steps; returns the points, each problem's steps, and how many problems did not get there."""
+def _search_plainly(_: StreamedData, loss: StreamedLoss, tol: float, max_iter: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Take scikit-learn's steps; returns the points, each problem's steps, and problems that did not get there."""
     search = Search(loss.n_problems, loss.scaling.n_params, first_lengths=loss.scaling.first_lengths)
     failed = search.run(loss.on_sample, tol, max_iter)
     return search.points, search.n_steps, failed
 
 
-def _search_turned(data: StreamedData, loss: StreamedLoss, tol: float, max_iter: int) -> tuple[Tensor, Tensor, int]:
+def _search_turned(data: StreamedData, loss: StreamedLoss, tol: float, max_iter: int) -> tuple[Tensor, Tensor, Tensor]:
     """Find the minima on the sample, and go on from there on all images; returns the same."""
     turn = Turn(data, loss)
-    search = Search(loss.n_problems, loss.scaling.n_params, largest=turn.largest)
+    search = Search(loss.n_problems, loss.scaling.n_params)
     search.run(turn.turned(loss.on_sample), tol, max_iter)
     failed = search.run(turn.turned(loss.on_all), tol, max_iter)
     return turn.weights(torch.arange(loss.n_problems), search.points), search.n_steps, failed
@@ -124,17 +125,15 @@ class StreamedLoss:
         self._of_all = self.scaling.targets(data.sums.counts, data.sums.sums)
         self._of_sample = self.scaling.targets(*_sum_sample(data))
 
-    def on_all(self, problems: Tensor, points: Tensor) -> tuple[Tensor, Tensor]:
-        """Return values (n,), float64, and gradients (n, n_params) of n problems at their points, over all images."""
+    def on_all(self, problems: Tensor, points: Tensor) -> Found:
+        """Evaluate n problems at their points (n, n_params), over all images."""
         return self._evaluate(self._data.stream.blocks(self._data.parts.rows), self._of_all, problems, points)
 
-    def on_sample(self, problems: Tensor, points: Tensor) -> tuple[Tensor, Tensor]:
+    def on_sample(self, problems: Tensor, points: Tensor) -> Found:
         """Return the same over the sample."""
         return self._evaluate(_pieces(self._data.sample.block), self._of_sample, problems, points)
 
-    def _evaluate(
-        self, blocks: Iterable[Block], targets: Targets, problems: Tensor, points: Tensor
-    ) -> tuple[Tensor, Tensor]:
+    def _evaluate(self, blocks: Iterable[Block], targets: Targets, problems: Tensor, points: Tensor) -> Found:
         data, places = self._data, self.scaling.places(problems)
         sums = SoftmaxSums(*self.scaling.of_features(problems, points), self.scaling.counted(problems))
         centre, n_rows = torch.from_numpy(data.sums.centre), rows_at_once(data.n_classes * len(problems))
@@ -142,7 +141,8 @@ class StreamedLoss:
             for part, rows in split_by_part(data.parts, block.rows):
                 X, codes = torch.from_numpy(block.features[rows]).sub_(centre), data.codes[block.rows[rows]]
                 sums.add(split_blocks(X, torch.from_numpy(codes), data.n_classes, n_rows), places[part])
-        return self.scaling.finish(problems, points, sums, targets)
+        values, gradients = self.scaling.finish(problems, points, sums, targets)
+        return Found(values, gradients, gradients.abs().amax(dim=1))  # scikit-learn stops by that
 
 
 def _sum_sample(data: StreamedData) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -196,17 +196,12 @@ class Turn:
     def turned(self, loss: Loss) -> Loss:
         """Return a loss of points."""
 
-        def of_points(problems: Tensor, points: Tensor) -> tuple[Tensor, Tensor]:
-            values, gradients = loss(problems, self.weights(problems, points))
-            straight = self._by_class(self._turn(self._by_class(gradients), self._directions))
-            return values, (straight * self._factors[problems][:, None]).flatten(1)
+        def of_points(problems: Tensor, points: Tensor) -> Found:
+            found = loss(problems, self.weights(problems, points))
+            straight = self._by_class(self._turn(self._by_class(found.gradients), self._directions))
+            return found._replace(gradients=(straight * self._factors[problems][:, None]).flatten(1))
 
         return of_points
-
-    def largest(self, problems: Tensor, gradients: Tensor) -> Tensor:
-        """Return the largest component of the gradients by weights, (n,): scikit-learn stops by that."""
-        straight = self._by_class(gradients) / self._factors[problems][:, None]
-        return self._turn(straight, self._directions.T).abs().amax(dim=1)
 
     def _by_class(self, values: Tensor) -> Tensor:
         return values.view(len(values), self._n_classes, self._factors.shape[1])

@@ -7,7 +7,7 @@ import pytest
 from sklearn.model_selection import StratifiedKFold
 
 from headstart.heads.registry import FeatureSet, expand, find_head, solver_of, streamed_fit_of, tell_of_weights
-from headstart.heads.solvers.logistic import anchored, grid
+from headstart.heads.solvers.logistic import grid, loss
 from headstart.heads.solvers.streamed import gather
 from headstart.heads.solvers.sums import Parts, Stream
 from headstart.heads.splits import plan_splits
@@ -87,10 +87,10 @@ def test_products_in_bfloat16_end_where_float32_ends(monkeypatch):
     folds, params = [(np.arange(200), np.arange(200, 261))], [{"C": 1.0, "class_weight": "balanced"}]
     exact = grid.solve_logreg(X, y, 3, folds, [params])[0][0]
     used = []
-    whole = anchored.AnchoredLoss.__call__
-    monkeypatch.setattr(anchored.AnchoredLoss, "__call__", lambda *given: used.append(1) or whole(*given))
-    monkeypatch.setattr(grid, "has_fast_bfloat16", lambda: True)
-    monkeypatch.setattr(grid, "_WORTH_BFLOAT16", 0)
+    whole = loss.FoldLoss.near
+    monkeypatch.setattr(loss.FoldLoss, "near", lambda *given: used.append(1) or whole(*given))
+    monkeypatch.setattr(loss, "has_fast_bfloat16", lambda: True)
+    monkeypatch.setattr(grid, "_WORTH_A_PATH", 0)
     np.testing.assert_allclose(grid.solve_logreg(X, y, 3, folds, [params])[0][0], exact, atol=3e-3)
     assert used
 

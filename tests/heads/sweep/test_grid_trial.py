@@ -95,15 +95,18 @@ def test_a_grid_is_cut_where_workers_would_wait(n_folds, n_workers, divisible, e
 @pytest.mark.parametrize(
     ("n_folds", "n_rounds", "n_workers", "most_cells", "sizes"),
     [
-        (5, 1, 2, 1000, [20, 20]),
+        (5, 1, 2, 1000, [16, 24]),
         (5, 1, 1, 1000, [40]),
-        (5, 1, 3, 1000, [13, 13, 14]),
+        (5, 1, 3, 1000, [8, 16, 16]),
+        (5, 1, 10, 1000, [4] * 10),
         (1, 1, 16, 1000, [1] * 8),
-        (5, 1, 2, 12, [10] * 4),
+        (5, 1, 2, 12, [8, 8, 8, 16]),
         (10, 2, 1, 1000, [40, 40]),
     ],
 )
-def test_folds_that_share_work_are_cut_into_equal_parts(n_folds, n_rounds, n_workers, most_cells, sizes):
+def test_folds_that_share_work_are_cut_where_they_are_fewer_than_workers_alone(
+    n_folds, n_rounds, n_workers, most_cells, sizes
+):
     options = {"n_folds": n_folds, "n_rounds": n_rounds, "most_cells": most_cells}
     jobs, _ = cut(8, n_workers, divisible=True, across_folds=True, **options)
     assert sorted(sum(map(len, job.values())) for job in jobs) == sizes

@@ -29,8 +29,8 @@ def solve(X, y, scored, grid):
 def fit_all(Z, y, strengths, **options):
     """All images at once: weights (n_problems, n_classes, n_features) and intercepts, of features as they are."""
     images = part_images(Z, y, int(y.max()) + 1, [np.arange(len(Z))])
-    scaling, points = fit_logistic(images, np.zeros(len(strengths), dtype=np.intp), np.array(strengths), **options)
-    weights, intercepts = scaling.of_features(torch.arange(len(strengths)), points)
+    found = fit_logistic(images, np.zeros(len(strengths), dtype=np.intp), np.array(strengths), **options)
+    weights, intercepts = found[..., :-1], found[..., -1]
     intercepts = intercepts - weights @ torch.from_numpy(images.sums.centre)
     return weights.transpose(0, 1).numpy(), intercepts.T.numpy()
 
