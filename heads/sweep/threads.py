@@ -27,7 +27,7 @@ class _Job:
 
 
 class Threads:
-    """So many threads, each with a job at a time; whoever leaves the block by an exception waits for none of them.
+    """So many threads, each with a job at a time; they end with the block, unless an exception leaves it.
 
     Parameters
     ----------
@@ -53,11 +53,14 @@ class Threads:
         self._ready: PriorityQueue[_Job] = PriorityQueue()
         self._numbers = count()
         self._left = threading.Event()
+        self._threads: list[threading.Thread] = []
 
     def __enter__(self) -> Self:
-        for number in range(self.n_workers):
-            # Daemons: the process may end while a fit goes on, which nothing can interrupt.
-            threading.Thread(target=self._work, name=f"job {number}", daemon=True).start()
+        # Daemons: the process may end while a fit goes on, which nothing can interrupt.
+        names = [f"job {number}" for number in range(self.n_workers)]
+        self._threads = [threading.Thread(target=self._work, name=name, daemon=True) for name in names]
+        for thread in self._threads:
+            thread.start()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, _: BaseException | None, __: TracebackType | None) -> None:
@@ -65,6 +68,9 @@ class Threads:
             self._left.set()
         for _number in range(self.n_workers):
             self._ready.put(_Job(_LAST))
+        if kind is None:  # torch aborts a process that ends while one of its threads does
+            for thread in self._threads:
+                thread.join()
 
     def submit(self, function: Callable[..., Any], *arguments: Any) -> Future[Any]:
         """Run a function with its arguments when those are there that are futures themselves, or lists of some."""

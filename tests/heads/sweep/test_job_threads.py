@@ -63,6 +63,13 @@ def test_what_no_job_waits_for_any_longer_is_gone():
         gc.enable()
 
 
+def test_whoever_leaves_waits_until_the_threads_have_ended():
+    with Threads(3) as threads:
+        late = threads.submit(time.sleep, 0.05)
+    assert late.done()
+    assert not [one for one in threading.enumerate() if one.name.startswith("job ")]
+
+
 def test_whoever_is_interrupted_waits_for_no_job_and_starts_none():
     running, go, started = threading.Event(), threading.Event(), []
     with pytest.raises(KeyboardInterrupt), Threads(1) as threads:  # noqa: PT012 - the interruption is the block's
