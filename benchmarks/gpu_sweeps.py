@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 from bench_extract import timed
-from bench_sweep import GRIDS, make_embeddings
+from bench_sweep import GRIDS
+from drawn import make_embeddings
 from gpu_rows import NO_TIME, failing_in_its_row, say
 
 ROUNDS = 3
