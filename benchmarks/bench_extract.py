@@ -113,6 +113,7 @@ def run_model(images: Path, backbone: str, options: argparse.Namespace) -> dict[
     reduced = options.precision == "bf16" or (options.precision == "auto" and has_fast_bf16(device))
 
     images_at_hand = np.stack(list(decoded(list_images(images, limit=32), loaded.preprocessing)))
+    at_most = min(400, sum(1 for _ in images.rglob("*.jpg")))
     found = []
     for size in (8, 16, 32) if device.type == "cpu" else (128, 256, 512):
         forward = ForwardPass(
@@ -125,8 +126,9 @@ def run_model(images: Path, backbone: str, options: argparse.Namespace) -> dict[
         )
         batch = images_at_hand[np.arange(size) % len(images_at_hand)]
         forward(batch)  # the first pass compiles, chooses algorithms and takes memory
-        whole, _none = timed(lambda: [forward(batch) for _ in range(max(1, 400 // size))])  # noqa: B023 - called at once
-        found.append(whole / (max(1, 400 // size) * size))
+        passes = max(1, at_most // size)
+        whole, _none = timed(lambda: [forward(batch) for _ in range(passes)])  # noqa: B023 - called at once
+        found.append(whole / (passes * size))
     return {"seconds": min(found)}
 
 

@@ -78,7 +78,7 @@ def test_both_sides_of_the_extraction_benchmark_give_the_same_features(tmp_path:
     np.testing.assert_allclose(ours, theirs, rtol=1e-3, atol=1e-5 * np.abs(theirs).max())
 
 
-def test_the_cache_benchmark_reports_opening_and_looking_up(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_cache_benchmark_reports_opening_and_looking_up(forking: None, capsys: pytest.CaptureFixture[str]) -> None:
     found = report("bench_cache", capsys, "--rows", "4000", "--shards", "4")
     assert (found["rows"], found["shards"], found["index_mb"]) == (4000, 4, 0.2)
     for step in ("open", "look_up", "open_without_index", "build", "merge_one_shard"):
@@ -99,7 +99,9 @@ def test_the_benchmark_of_what_to_label_next_counts_labels_beside_random(capsys:
         assert sum(one["won"]) == 2
 
 
-def test_the_memory_benchmark_compares_the_peaks_of_few_and_many_images(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_memory_benchmark_compares_the_peaks_of_few_and_many_images(
+    forking: None, capsys: pytest.CaptureFixture[str]
+) -> None:
     found = report("bench_memory", capsys, "--images", "70", "20")
     few, many = found["20"], found["70"]
     assert (few["embedded"], many["embedded"]) == (20, 70)
@@ -144,7 +146,10 @@ def test_every_side_of_the_search_benchmark_finds_the_same(forking: None, capsys
     assert found["seconds_of_command"] > 0
 
 
-def test_the_sweep_benchmark_sets_both_sides_beside_each_other(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_sweep_benchmark_sets_both_sides_beside_each_other(
+    forking: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("LOKY_MAX_CPU_COUNT", "1")  # or else scikit-learn's side starts processes
     size = ["--images", "300", "--features", "8", "--classes", "3", "--rounds", "1"]
     found = report("bench_sweep", capsys, *size, "--kind", "ridge")["ridge"]
     assert found["ratio_gridsearch"] == pytest.approx(found["gridsearch_seconds"] / found["headstart_seconds"], rel=0.2)

@@ -72,9 +72,9 @@ def test_the_search_finds_what_it_is_for(source: str) -> None:
     assert len(faults(source)) == 1
 
 
-@pytest.mark.parametrize("module", MODULES, ids=str)
-def test_a_module_reads_nothing_that_can_run(module: Path) -> None:
-    assert faults((ROOT / module).read_text()) == []
+def test_no_module_reads_what_can_run() -> None:
+    found = {str(module): faults((ROOT / module).read_text()) for module in MODULES}
+    assert {module: wrong for module, wrong in found.items() if wrong} == {}
 
 
 def test_only_these_modules_know_how_to_unpickle() -> None:

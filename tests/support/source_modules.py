@@ -74,6 +74,7 @@ def shown_by(wing: Path) -> dict[str, str]:
     return {alias.asname or alias.name: str(node.module) for node in lines for alias in node.names}
 
 
+@cache
 def home_of(imported: Imported) -> Path | None:
     """Return the file that an import of the project's own leads to, through the faces of wings; None of the face."""
     place = Path(*imported.module.split(".")[1:])
