@@ -2,8 +2,11 @@
 
 import json
 from pathlib import Path
+from shutil import copytree
+from typing import Any
 
 import pytest
+from support.benchmarks import load
 from support.cache_contract import check_cache
 
 from headstart.extractors.cache.cache import EmbeddingCache
@@ -45,15 +48,37 @@ def test_the_saved_model_predicts_what_it_was_scored_on_as_well(
     assert right / 153 == summary.test.scores["accuracy"].value
 
 
+def test_other_photographs_are_told_from_ants_and_bees_and_sets_cover(
+    extracted: ExtractionSummary, real_data: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bench = load("bench_doubt")
+
+    def embed(images: Path, data: Path, cache: Path, embed: Any = bench.embed) -> Any:
+        return embed(images, data, cache if images.name == "others" else Path(extracted.cache))
+
+    monkeypatch.setattr(bench, "embed", embed)
+    bench.main([str(real_data), "--splits", "4", "--crops", "20", "--json"])
+    found = json.loads(capsys.readouterr().out)
+    auroc = {name: row["all"] for name, row in found["auroc"].items()}
+    assert min(auroc["mahalanobis"], auroc["knn"]) > 0.95
+    assert min(auroc["mahalanobis"], auroc["knn"]) > auroc["maximum probability"]
+    for name, share in found["splits"].items():
+        if "false alarms" in name:
+            assert share < 0.12
+        else:
+            assert share > float(name.split()[1]) - 0.06
+
+
 def test_random_weights_are_far_worse_and_the_cache_says_what_they_are(
     extracted: ExtractionSummary, real_data: Path, tmp_path: Path
 ) -> None:
-    summary = extract(real_data / "data" / "hymenoptera", "mobilenet_v2", weights="none", cache=extracted.cache)
+    cache = copytree(extracted.cache, tmp_path / "both.headstart")
+    summary = extract(real_data / "data" / "hymenoptera", "mobilenet_v2", weights="none", cache=cache)
     (random,) = [key for key in summary.keys if key.weights == "none (random, seed 0)"]
-    fitted = fit(extracted.cache, "logreg", out=tmp_path / "results")
+    fitted = fit(cache, "logreg", out=tmp_path / "results")
     assert fitted.winner.weights == "mobilenet_v2-imagenet.pth"
     (control,) = fitted.controls
     assert control.key == random.id
     assert control.scores["accuracy"].value < 0.75
-    kept = json.loads((Path(extracted.cache) / "embeddings" / random.id / "key.json").read_text())
+    kept = json.loads((cache / "embeddings" / random.id / "key.json").read_text())
     assert kept["key"]["weights"].startswith("random:")

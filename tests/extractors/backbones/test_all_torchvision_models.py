@@ -29,9 +29,9 @@ FIXED_SIZE = ("vit_", "maxvit_")
 N_SAMPLES = 2
 # More than most layers have; a prime, so that none repeats them row by row.
 DRAWN = torch.randn(1_000_003, generator=torch.Generator().manual_seed(0))
-DRAWING = [
-    f"{how}_" for how in "constant kaiming_normal kaiming_uniform normal ones trunc_normal uniform zeros".split()
-]
+DRAWING = {"constant_", "kaiming_normal_", "kaiming_uniform_", "normal_", "ones_", "trunc_normal_", "uniform_"} | {
+    "zeros_"
+}
 
 
 @contextlib.contextmanager
