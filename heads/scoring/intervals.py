@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 CONFIDENCE = 0.95
 
 
+@cache
 def quantile(n_groups: int | None = None) -> float:
     """Return how many standard errors an interval reaches: Student's with n_groups - 1, or the normal's for images."""
     tail = 0.5 + CONFIDENCE / 2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -203,7 +204,7 @@ def _compare(
     pairs = (_Pair(kind, units, one, other, grouped) for other in sides)
     if kind.spread == "right" and not grouped:
         test = "exact McNemar"
-        found = [(pair.value, _newcombe(table), _mcnemar(table)) for pair in pairs for table in [pair.table()]]
+        found = [(pair.value, _newcombe(table), _mcnemar(*table[1:3])) for pair in pairs for table in [pair.table()]]
     else:
         test = "sign flips of groups" if grouped else "sign flips of images"
         parts = [(pair.value, pair.interval(), pair.flipped()) for pair in pairs]
@@ -272,8 +273,8 @@ class _Pair:
         return both, first_alone, second_alone, neither
 
 
-def _mcnemar(table: tuple[int, int, int, int]) -> float:
-    _, first_alone, second_alone, _ = table
+@lru_cache(maxsize=4096)  # of many candidates, the same counts come again
+def _mcnemar(first_alone: int, second_alone: int) -> float:
     n_apart = first_alone + second_alone
     return float(binomtest(first_alone, n_apart).pvalue) if n_apart else 1.0
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.stats import norm
+from scipy.special import ndtr
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,7 +38,7 @@ def flip_signs(parts: Doubles, seed: int) -> list[float]:
     far, size = np.abs(parts.sum(axis=0)), np.sqrt((parts**2).sum(axis=0))
     ratio = np.divide(far, size, out=np.zeros_like(far), where=size > 0)
     floor = np.exp2(1.0 - np.minimum((parts != 0).sum(axis=0), 1000))  # 2^-1000 is still a number
-    p_values = np.clip(2 * norm.sf(ratio), np.minimum(1.0, floor), 1.0)
+    p_values = np.clip(2 * ndtr(-ratio), np.minimum(1.0, floor), 1.0)
     if len(parts) <= _MOST_UNITS:
         beyond = _count_beyond(parts, far, seed)
         p_values = np.where(beyond >= _FEWEST_BEYOND, (beyond + 1) / (N_FLIPS + 1), p_values)
