@@ -1,8 +1,9 @@
 """What the tests share: tiny photographs of three classes, and caches of them made with a tiny random backbone."""
 
+import gc
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,16 @@ ORDER = (
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the tests of long files first; all others stay in their order."""
     items.sort(key=lambda item: next(place for place, names in enumerate(ORDER) if item.nodeid.startswith(names)))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Look for no garbage meanwhile: nearly all that is imported stays, and each look goes through all of it."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
 
 
 # A shell without job control starts what it puts into the background with Ctrl-C ignored, and nohup with SIGHUP, and so
