@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from support.shared_imports import ImportedTests, share_server_of_forks, start_server_of_forks
 
 # Nothing that a test writes is to outlive a power cut, and one waits longer for a disk than for most of what is tested.
 os.fsync = lambda _: None
@@ -33,6 +34,28 @@ ORDER = (
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the tests of long files first; all others stay in their order."""
     items.sort(key=lambda item: next(place for place, names in enumerate(ORDER) if item.nodeid.startswith(names)))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_setupnodes(config: pytest.Config, specs: list[Any]) -> None:
+    """Fork the processes of xdist, which all need the same imports, from one."""
+    start_server_of_forks()  # both take their time, side by side
+    imported = ImportedTests(config.args)
+    config.add_cleanup(imported.end)
+    for spec in specs:
+        spec.python = imported.python
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Tell a process of xdist where processes are forked for all of them."""
+    node.workerinput["forks"] = start_server_of_forks()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Take up what the process that started this one of xdist tells."""
+    if given := getattr(config, "workerinput", None):
+        share_server_of_forks(given["forks"])
 
 
 # A shell without job control starts what it puts into the background with Ctrl-C ignored, and nohup with SIGHUP, and so

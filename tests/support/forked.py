@@ -22,9 +22,9 @@ from tempfile import TemporaryDirectory
 import dask
 import distributed.utils
 import pytest
+from support.shared_imports import PRELOADED
 
 FORKING = get_context("forkserver")
-PRELOADED = ["support.preloaded"]
 
 
 def become(first: str, *others: str) -> None:
