@@ -104,7 +104,7 @@ def _serve(listener: socket.socket, places: list[str]) -> None:
     while True:
         ready, _, _ = select.select([listener, sys.stdin], [], [])
         if sys.stdin in ready:
-            return
+            os._exit(0)  # clearing away what was imported takes two seconds
         asking, _ = listener.accept()
         code, streams, _, _ = socket.recv_fds(asking, 4096, 3)
         if os.fork() == 0:
