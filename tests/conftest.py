@@ -31,6 +31,31 @@ ORDER = (
 )
 
 
+# What asks Prefect's server runs in one process of xdist, for which one is started. It comes to two minutes, so it begins.
+ONE_SERVER = (
+    "tests/flows/orchestration/",
+    "tests/flows/serving/",
+    "tests/flows/extraction/test_cluster_faults.py",
+    "tests/flows/nightly/test_flow.py",
+    "tests/flows/doctor/test_services.py",
+    "tests/flows/test_examples.py",
+)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """With ``--dist loadfile``, files that share a server stay together, too."""
+    if config.getvalue("dist") != "loadfile":
+        return None
+    from xdist.scheduler import LoadFileScheduling
+
+    class LoadFilesOfOneServer(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return "Prefect's server" if nodeid.startswith(ONE_SERVER) else super()._split_scope(nodeid)
+
+    return LoadFilesOfOneServer(config, log)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the tests of long files first; all others stay in their order."""
     items.sort(key=lambda item: next(place for place, names in enumerate(ORDER) if item.nodeid.startswith(names)))
