@@ -1,8 +1,11 @@
 """What the tests share: tiny photographs of three classes, and caches of them made with a tiny random backbone."""
 
+import importlib.metadata
 import os
 import signal
 from collections.abc import Callable
+from functools import lru_cache
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +16,9 @@ from support.shared_imports import ImportedTests, share_server_of_forks, start_s
 
 # Nothing that a test writes is to outlive a power cut, and one waits longer for a disk than for most of what is tested.
 os.fsync = lambda _: None
+
+# An extraction asks for a dozen versions, and reads a file for each.
+importlib.metadata.version = lru_cache(importlib.metadata.version)
 
 CLASSES = ("cat", "dog", "owl")
 
@@ -31,7 +37,7 @@ ORDER = (
 )
 
 
-# What asks Prefect's server runs in one process of xdist, for which one is started. It comes to two minutes, so it begins.
+# What asks Prefect's server runs in one process of xdist, for which one is started; it takes long, so it begins.
 ONE_SERVER = (
     "tests/flows/orchestration/",
     "tests/flows/serving/",
@@ -91,11 +97,19 @@ signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 def draw(path: Path, label: int, seed: int, size: tuple[int, int] = (48, 40)) -> Path:
     """Write an image that a classifier can learn: noise around the colour of its class."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(drawn(path.suffix.lower(), label, seed, size))
+    return path
+
+
+@lru_cache(maxsize=500)  # most tests take the same
+def drawn(suffix: str, label: int, seed: int, size: tuple[int, int]) -> bytes:
+    """The bytes of that image."""
     colour = np.full(3, 60) + np.eye(3)[label] * 130
     noise = np.random.default_rng(seed).normal(0, 12, (size[1], size[0], 3))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray((colour + noise).clip(0, 255).astype(np.uint8)).save(path)
-    return path
+    file = BytesIO()
+    Image.fromarray((colour + noise).clip(0, 255).astype(np.uint8)).save(file, Image.registered_extensions()[suffix])
+    return file.getvalue()
 
 
 def age(folder: Path) -> None:
