@@ -32,7 +32,7 @@ ORDER = (
         "tests/flows/test_demo.py",
         "tests/flows/extraction/test_cluster_faults.py",
     ),
-    ("tests/flows/", "tests/test_"),
+    ("tests/flows/", "tests/test_", "tests/heads/test_"),
     ("",),
 )
 

@@ -10,10 +10,12 @@ import gc
 import multiprocessing.forkserver
 import os
 import select
+import shlex
 import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Sequence
 from importlib.abc import MetaPathFinder
 from pathlib import Path
@@ -56,7 +58,7 @@ class ImportedTests:
     @property
     def python(self) -> str:
         """What does as an interpreter for execnet, which reads the words of a shell."""
-        return f"{sys.executable} -S {__file__} become {self._address}"
+        return shlex.join([sys.executable, "-S", __file__, "become", self._address])
 
     def end(self) -> None:
         self._process.communicate()  # closes its standard input
@@ -96,6 +98,7 @@ def _serve(listener: socket.socket, places: list[str]) -> None:
     sys.meta_path.insert(0, only_imports)
     pytest.main(["--collect-only", "-qq", "-p", "no:cacheprovider", *places], plugins=[only_imports])
     sys.meta_path.remove(only_imports)
+    assert threading.active_count() == 1, "a test that is imported starts a thread, which a forked process lacks"
     gc.collect()  # as in `preloaded`
     gc.freeze()
     atexit.register(gc.unfreeze)
