@@ -17,7 +17,8 @@ import subprocess
 import sys
 import threading
 from collections.abc import Sequence
-from importlib.abc import MetaPathFinder
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import ModuleType
@@ -65,16 +66,21 @@ class ImportedTests:
         self._folder.cleanup()
 
 
-class _OnlyImports(MetaPathFinder):
+class _OnlyImports(MetaPathFinder, Loader):
     """Modules of tests are imported, and no tests are made of them, which some could be only once.
 
     One that is not imported to its end is left to the processes of xdist, which tell why; so are those that import
     what a process must not be forked from.
     """
 
-    def find_spec(self, fullname: str, *_: object) -> None:
-        if fullname == "onnxruntime":  # no ImportError, of which a module may make something
-            raise RuntimeError("it starts a thread, for which a forked process would wait")
+    def find_spec(self, fullname: str, path: Any, _: object = None) -> ModuleSpec | None:
+        spec = PathFinder.find_spec(fullname, path) if fullname == "onnxruntime" else None
+        if spec is not None:
+            spec.loader = self  # whether it is installed may be asked
+        return spec
+
+    def exec_module(self, _: ModuleType) -> None:
+        raise RuntimeError("it starts a thread, for which a forked process would wait")  # no ImportError to be caught
 
     def pytest_pycollect_makeitem(self) -> list[Any]:
         return []
