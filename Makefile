@@ -26,7 +26,7 @@ test: install
 # Two processes more than there are cores, for many tests wait for what they started; each has one thread. A file stays
 # together, for some share what takes long to make. Their order is that of tests/conftest.py.
 pytest: install
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(shell $(BIN)/python -c "import os; print(os.cpu_count() + 2)") --dist loadfile --no-loadscope-reorder
+	OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n $(shell $(BIN)/python -c "import os; print(os.cpu_count() + 2)") --dist loadfile --no-loadscope-reorder
 
 lint: install
 	$(BIN)/ruff check

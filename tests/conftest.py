@@ -1,18 +1,25 @@
 """What the tests share: tiny photographs of three classes, and caches of them made with a tiny random backbone."""
 
 import gc
+import importlib.metadata
 import os
 import signal
 from collections.abc import Callable, Generator
+from functools import lru_cache
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
+from support.shared_imports import ImportedTests, share_server_of_forks, start_server_of_forks
 
 # Nothing that a test writes is to outlive a power cut, and one waits longer for a disk than for most of what is tested.
 os.fsync = lambda _: None
+
+# An extraction asks for a dozen versions, and reads a file for each.
+importlib.metadata.version = lru_cache(importlib.metadata.version)
 
 CLASSES = ("cat", "dog", "owl")
 
@@ -26,9 +33,34 @@ ORDER = (
         "tests/flows/test_demo.py",
         "tests/flows/extraction/test_cluster_faults.py",
     ),
-    ("tests/flows/", "tests/test_"),
+    ("tests/flows/", "tests/test_", "tests/heads/test_"),
     ("",),
 )
+
+
+# What asks Prefect's server runs in one process of xdist, for which one is started; it takes long, so it begins.
+ONE_SERVER = (
+    "tests/flows/orchestration/",
+    "tests/flows/serving/",
+    "tests/flows/extraction/test_cluster_faults.py",
+    "tests/flows/nightly/test_flow.py",
+    "tests/flows/doctor/test_services.py",
+    "tests/flows/test_examples.py",
+)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """With ``--dist loadfile``, files that share a server stay together, too."""
+    if config.getvalue("dist") != "loadfile":
+        return None
+    from xdist.scheduler import LoadFileScheduling
+
+    class LoadFilesOfOneServer(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return "Prefect's server" if nodeid.startswith(ONE_SERVER) else super()._split_scope(nodeid)
+
+    return LoadFilesOfOneServer(config, log)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -46,6 +78,28 @@ def pytest_collection() -> Generator[None, object, object]:
         gc.enable()
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_setupnodes(config: pytest.Config, specs: list[Any]) -> None:
+    """Fork the processes of xdist, which all need the same imports, from one."""
+    start_server_of_forks()  # both take their time, side by side
+    imported = ImportedTests(config.args)
+    config.add_cleanup(imported.end)
+    for spec in specs:
+        spec.python = imported.python
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Tell a process of xdist where processes are forked for all of them."""
+    node.workerinput["forks"] = start_server_of_forks()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Take up what the process that started this one of xdist tells."""
+    if given := getattr(config, "workerinput", None):
+        share_server_of_forks(given["forks"])
+
+
 # A shell without job control starts what it puts into the background with Ctrl-C ignored, and nohup with SIGHUP, and so
 # would be every process that a test starts and then interrupts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -54,11 +108,19 @@ signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 def draw(path: Path, label: int, seed: int, size: tuple[int, int] = (48, 40)) -> Path:
     """Write an image that a classifier can learn: noise around the colour of its class."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(drawn(path.suffix.lower(), label, seed, size))
+    return path
+
+
+@lru_cache(maxsize=500)  # most tests take the same
+def drawn(suffix: str, label: int, seed: int, size: tuple[int, int]) -> bytes:
+    """The bytes of that image."""
     colour = np.full(3, 60) + np.eye(3)[label] * 130
     noise = np.random.default_rng(seed).normal(0, 12, (size[1], size[0], 3))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray((colour + noise).clip(0, 255).astype(np.uint8)).save(path)
-    return path
+    file = BytesIO()
+    Image.fromarray((colour + noise).clip(0, 255).astype(np.uint8)).save(file, Image.registered_extensions()[suffix])
+    return file.getvalue()
 
 
 def age(folder: Path) -> None:

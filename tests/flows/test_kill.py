@@ -6,7 +6,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-from support.forked import PRELOADED
+from support.shared_imports import PRELOADED
 
 
 @pytest.fixture

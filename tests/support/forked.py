@@ -7,24 +7,27 @@ what it says while it does, start a real one.
 """
 
 import atexit
+import multiprocessing
 import os
+import pickle
 import runpy
+import shlex
 import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from multiprocessing import get_context, set_start_method
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
-import dask
-import distributed.utils
-import pytest
+from support.shared_imports import PRELOADED, share_server_of_forks, start_server_of_forks
 
 FORKING = get_context("forkserver")
-PRELOADED = ["support.preloaded"]
+PYTHON = "PYTHON_OF_FORKED"
+"""What forked processes, too, are to start for Python, in their environment; see `forking_python`."""
 
 
 def become(first: str, *others: str) -> None:
@@ -39,6 +42,40 @@ def become(first: str, *others: str) -> None:
         case _:
             sys.argv = [first, *others]
             runpy.run_path(first, run_name="__main__")
+
+
+def settle(env: Mapping[str, str], files: Sequence[Path]) -> None:
+    """Have this process find an environment, and write its two streams to files; or live in one that is a terminal."""
+    import dask.config
+
+    os.environ.clear()
+    os.environ.update(env)
+    sys.executable = env.get(PYTHON, sys.executable)
+    for stream, file in enumerate(files, start=1):
+        opened = os.open(file, os.O_RDWR | os.O_CREAT | os.O_APPEND)
+        if os.isatty(opened):
+            os.login_tty(opened)  # which is all three streams
+            sys.stdin, sys.stdout, sys.stderr = (os.fdopen(n, "w" if n else "r", closefd=False) for n in range(3))
+            break
+        os.dup2(opened, stream)
+        os.close(opened)
+    dask.config.refresh()
+
+
+@contextmanager
+def ended_well() -> Iterator[None]:
+    """Do what a process does at its end, and a forked one does not."""
+    try:
+        yield
+    finally:
+        # In this order: what waits for threads would else ask, for more than a minute, a server that was ended.
+        threading._shutdown()  # type: ignore[attr-defined]  # what Python itself calls
+        atexit._run_exitfuncs()
+
+
+def streams_of(pid: int) -> list[Path]:
+    """The files, or pipes, to which a process writes its two streams."""
+    return [Path(f"/proc/{pid}/fd/{stream}") for stream in (1, 2)]
 
 
 class Forked(FORKING.Process):  # type: ignore[name-defined]  # made at run time
@@ -59,26 +96,11 @@ class Forked(FORKING.Process):  # type: ignore[name-defined]  # made at run time
         self.start()
 
     def run(self) -> None:
-        os.environ.clear()
-        os.environ.update(self._env)
+        settle(self._env, self._files)
         os.chdir(self._cwd or ".")
-        for stream, file in enumerate(self._files, start=1):
-            opened = os.open(file, os.O_RDWR | os.O_CREAT | os.O_APPEND)
-            if os.isatty(opened):
-                os.login_tty(opened)  # which is all three streams
-                sys.stdin, sys.stdout, sys.stderr = (os.fdopen(n, "w" if n else "r", closefd=False) for n in range(3))
-                break
-            os.dup2(opened, stream)
-            os.close(opened)
         set_start_method(None, force=True)
-        dask.config.refresh()
-        try:
+        with ended_well():
             become(*self._command)
-        finally:
-            # A forked process ends without either. In this order: what waits for threads would else ask, for more than
-            # a minute, a server that was ended.
-            threading._shutdown()  # type: ignore[attr-defined]  # what Python itself calls
-            atexit._run_exitfuncs()
 
     def poll(self) -> int | None:
         return self.exitcode
@@ -88,10 +110,10 @@ class Forked(FORKING.Process):  # type: ignore[name-defined]  # made at run time
         if self.exitcode is None and self.pid is not None:
             os.kill(self.pid, which)
 
-    def wait(self, timeout: float) -> int:
+    def wait(self, timeout: float | None) -> int:
         """Wait until it ended; returns its exit status."""
         self.join(timeout)
-        assert self.exitcode is not None, f"{self._command} did not end within {timeout:.0f} s"
+        assert self.exitcode is not None, f"{self._command} did not end within {timeout} s"
         return int(self.exitcode)
 
 
@@ -103,9 +125,7 @@ class ForkedWorker(FORKING.Process):  # type: ignore[name-defined]  # made at ru
         super().start()
 
     def run(self) -> None:
-        os.environ.clear()
-        os.environ.update(self._env)
-        dask.config.refresh()
+        settle(self._env, [])
         super().run()
 
 
@@ -115,6 +135,10 @@ def forked_workers() -> Iterator[None]:
 
     Not for tests of what they print, which goes where the server of forks writes, nor of their place below a process.
     """
+    import dask
+    import distributed.utils
+    import pytest
+
     FORKING.set_forkserver_preload(PRELOADED)
     with (
         pytest.MonkeyPatch.context() as patch,
@@ -123,6 +147,49 @@ def forked_workers() -> Iterator[None]:
         patch.setattr(distributed.utils, "_forkserver_preload_set", True)  # or else it names others
         patch.setattr(FORKING, "Process", ForkedWorker)
         yield
+
+
+class ForkedRun(FORKING.Process):  # type: ignore[name-defined]  # made at run time
+    """A process of a served flow's run that is forked, as if it were started: it writes where its parent does."""
+
+    def start(self) -> None:
+        self._env, self._files = dict(os.environ), streams_of(os.getpid())
+        # Packed, so that what it imports is imported where it runs, in this environment.
+        self._packed, self._target, self._args = pickle.dumps((self._target, self._args)), None, ()
+        super().start()
+
+    def run(self) -> None:
+        settle(self._env, self._files)
+        with ended_well():
+            target, arguments = pickle.loads(self._packed)  # noqa: S301 - its own
+            target(*arguments)
+
+
+def fork_runs_of_flows() -> None:
+    """Have Prefect's runner fork, from now on, the processes of runs that it starts by multiprocessing."""
+    share_server_of_forks({})
+    FORKING.Process = ForkedRun
+    multiprocessing.get_context = lambda _: FORKING  # type: ignore[assignment, misc]  # asked for "spawn"
+
+
+def forking_python(folder: Path) -> Path:
+    """A program to be named as `PYTHON`: its process has a forked one do what a new Python would, and ends with it."""
+    words = [sys.executable, "-c", f"from support.forked import stand_in; stand_in({start_server_of_forks()!r})"]
+    program = folder / "python"
+    tests = shlex.quote(str(Path(__file__).parent.parent))
+    program.write_text(f'#!/bin/sh\nPYTHONPATH={tests}:$PYTHONPATH exec {shlex.join(words)} "$@"\n')
+    program.chmod(0o755)
+    return program
+
+
+def stand_in(server: dict[str, Any]) -> None:
+    """Be that process."""
+    share_server_of_forks(server)
+    out, err = streams_of(os.getpid())
+    process = Forked(*sys.argv[1:], env=os.environ, out=out, err=err, cwd=Path.cwd())
+    for which in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(which, lambda number, _: process.send_signal(signal.Signals(number)))
+    sys.exit(process.wait(None))
 
 
 def run_forked(*command: object, env: Mapping[str, str], cwd: Path | None = None) -> "subprocess.CompletedProcess[str]":

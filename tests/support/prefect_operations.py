@@ -7,7 +7,7 @@ from pathlib import Path
 from signal import SIGINT
 from typing import Any
 
-from support.forked import Forked, run_forked
+from support.forked import PYTHON, Forked, forking_python, run_forked
 from support.prefect_queries import ask, post, without_prefect
 
 ROOT = Path(__file__).parent.parent.parent
@@ -35,9 +35,10 @@ class Operations:
 
     @contextmanager
     def worker(self) -> Iterator[None]:
-        """A worker of the pool, until the block ends."""
+        """A worker of the pool, until the block ends; the processes of its runs are forked, too."""
         command = ["-m", "prefect", "worker", "start", "--pool", POOL]
-        process = Forked(*command, env=self._environment, cwd=self.folder, out=self.folder / "worker.log")
+        env = self._environment | {PYTHON: str(forking_python(self.folder))}
+        process = Forked(*command, env=env, cwd=self.folder, out=self.folder / "worker.log")
         try:
             yield
         finally:

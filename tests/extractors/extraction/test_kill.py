@@ -7,7 +7,7 @@ from types import ModuleType
 
 import pytest
 from support.cache_contract import check_cache
-from support.forked import PRELOADED
+from support.shared_imports import PRELOADED
 
 from headstart.extractors.cache.cache import EmbeddingCache
 

@@ -20,6 +20,15 @@ from headstart.flows.exploring import open as open_cache
 
 HEAD = "support.gated_head:Gated"
 BACKBONE = "support.gated_model:build"
+# The command line on a machine with one core: one worker listens as others would, and each takes seconds to start.
+PROGRAM = """
+import os
+import headstart.heads.sweep.cluster
+headstart.heads.sweep.cluster.CPU_COUNT = 1
+os.cpu_count = lambda: 1
+from headstart.flows.cli.app import main
+main()
+"""
 EXPERIMENT = f"""
 images = "photos"
 batch_size = 8
@@ -55,7 +64,7 @@ class Working(ExitStack):
         self.gates = [Gate(folder), Gate(folder / "fit")]
         self._log = folder / "log"
         own = environment | {"GATE": str(folder)}
-        self.process = Forked("-m", "headstart", *words, env=own, out=self._log, cwd=folder)
+        self.process = Forked("-c", PROGRAM, *words, env=own, out=self._log, cwd=folder)
         self.callback(end, self.process)
 
     def check_closed(self, gate: Gate, *, listens: bool = True) -> None:

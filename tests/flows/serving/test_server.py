@@ -33,13 +33,20 @@ head = ["logreg", "dummy"]
 [security]
 roots = ["."]
 """
+# The command line, whose runs need not import what it has imported.
+PROGRAM = """
+from support.forked import fork_runs_of_flows
+fork_runs_of_flows()
+from headstart.flows.cli.app import main
+main()
+"""
 
 
 @contextmanager
 def serving(folder: Path, server: str, *options: str) -> Iterator[Forked]:
     """`headstart serve` in a process of its own, from when it is ready."""
     own = {"PREFECT_HOME": str(folder / "prefect"), "PREFECT_API_URL": server, "PREFECT_RUNNER_POLL_FREQUENCY": "1"}
-    command = ["-m", "headstart", "serve", folder / "served.toml", *options]
+    command = ["-c", PROGRAM, "serve", folder / "served.toml", *options]
     noted = folder / "serve.log"
     process = Forked(*command, env=without_prefect() | own | {"OMP_NUM_THREADS": "1"}, out=noted)
 
