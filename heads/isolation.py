@@ -5,12 +5,15 @@ import sys
 import threading
 import warnings
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import ThreadpoolController
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
 
 # Made before the garbage collector looks for cycles. With what scikit-learn and torch leave it to go through, a look
 # takes as long as a fit, and all jobs wait.
@@ -18,6 +21,9 @@ _OBJECTS = 100_000
 # Python takes turns among threads every 5 ms; one that is hardly ever at Python's own work, as a sum over matrices in
 # small steps, would wait that long for each step while another thread imports a library.
 _TURN = 0.0005  # seconds
+# Of features: a product with fewer is over before a second thread of BLAS is there to help, and threads of BLAS wait
+# for each other at full speed, on cores that others need.
+_FEW_BYTES = 2**27
 
 
 def _loaded_pools() -> ThreadpoolController:
@@ -98,6 +104,16 @@ def quiet_and_single_threaded() -> Iterator[None]:
         yield
     finally:
         _process_wide.leave()
+
+
+def is_small(n_bytes: int) -> bool:
+    """Say whether a fit on features of so many bytes is sooner done by one thread of BLAS."""
+    return n_bytes <= _FEW_BYTES
+
+
+def single_threaded_if_small(n_bytes: int) -> "AbstractContextManager[None]":
+    """Hold the process at one BLAS thread for a fit on features of so many bytes, where it is sooner done so."""
+    return quiet_and_single_threaded() if is_small(n_bytes) else nullcontext()
 
 
 @contextmanager

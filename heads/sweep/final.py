@@ -11,6 +11,7 @@ from sklearn.base import is_regressor
 from sklearn.exceptions import ConvergenceWarning
 
 from headstart.heads.errors import DataError
+from headstart.heads.isolation import single_threaded_if_small
 from headstart.heads.prediction import predict, predict_numbers
 from headstart.heads.registry import find_head
 from headstart.heads.scoring import LargeScores, Predictions, Score, score_predictions
@@ -55,7 +56,8 @@ def fit_final(candidate: Candidate, X: ArrayLike | Stream, y: ArrayLike, plan: S
             return fit_streamed(candidate, X, np.asarray(y).astype(np.intp), plan, seed)
         rows = np.ascontiguousarray(np.asarray(X)[plan.views.to_fit(plan.train)], dtype=np.float32)
         model: Any = find_head(candidate.head, candidate.task).make(candidate.params, seed)
-        return model.fit(rows, plan.views.labels(np.asarray(y)[plan.train]))
+        with single_threaded_if_small(rows.nbytes):
+            return model.fit(rows, plan.views.labels(np.asarray(y)[plan.train]))
 
 
 def score_test(

@@ -10,7 +10,8 @@ import torch
 from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from headstart.heads.isolation import isolated_job, quiet_and_single_threaded
+from headstart.heads import isolation
+from headstart.heads.isolation import isolated_job, quiet_and_single_threaded, single_threaded_if_small
 
 
 def blas_threads():
@@ -62,6 +63,14 @@ def test_a_job_that_ends_does_not_free_the_threads_of_one_that_runs():
     with quiet_and_single_threaded():
         assert overlapping(blas_threads)[0] == {1}
         assert blas_threads() == {1}
+    assert blas_threads() == {2}
+
+
+@pytest.mark.usefixtures("two_blas_threads")
+def test_a_fit_has_one_blas_thread_where_its_features_are_few_bytes():
+    for n_bytes, n_threads in ((isolation._FEW_BYTES, 1), (isolation._FEW_BYTES + 1, 2)):
+        with single_threaded_if_small(n_bytes):
+            assert blas_threads() == {n_threads}
     assert blas_threads() == {2}
 
 
