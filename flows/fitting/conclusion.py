@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -34,9 +33,10 @@ from headstart.flows.history import (
     write_predictions,
     write_results,
 )
+from headstart.flows.options import FitOptions
 from headstart.flows.output import RunPlace, phases
 from headstart.flows.problem import Problem
-from headstart.flows.reporting import describe_doubt, fit_command
+from headstart.flows.reporting import begin_aside, describe_doubt, fit_command
 from headstart.heads.coverage import DOUBT_FILE, Judged, measure_doubt, saved_doubt
 from headstart.heads.registry import Candidate, own_code
 from headstart.heads.report import CandidateRow, TestResult, score_rows
@@ -46,8 +46,6 @@ from headstart.heads.splits import SplitPlan
 from headstart.heads.sweep import FinalScore, Result, select, training_curve
 
 if TYPE_CHECKING:
-    from contextlib import AbstractContextManager
-
     from headstart.flows.reporting import Aside, Evidence
 
 
@@ -98,56 +96,65 @@ def conclude(
     metric, seed, options = choices.metric, choices.seed, choices.options
     winner = select(results, metric)
     at = [one is winner for one in results].index(True)
-    known = nested.test if nested else None
-    with phases("fitting the winner on all of train", show=options.progress) as begin:
-        scored = score_winner(problem, plan, winner.candidate, streaming, options=options, known=known)
-        if winner.history is None:  # what was fitted together with others keeps no curve
-            results[at] = winner = replace(winner, history=training_curve(scored.final))
-        begin("comparing the candidates with the winner")
-        leaderboard = _describe(problem, plan, results, winner, metric=metric, seed=seed)
-        # Compared with the winner's they have served; of millions of images they are most of what is held by now.
-        results[:] = [replace(one, predictions=None) for one in results]
-        winner = results[at]
-        if streaming:
-            give_back_freed_memory()
-        write_results(place.part, leaderboard, [one.per_fold for one in results], run=place.id)
-        begin("scoring the best of every other embedding")
-        others = nested.controls if nested else score_others(problem, plan, results, winner, metric=metric, seed=seed)
-    test = _describe_test(problem, plan, scored, nested, winner.candidate, choices)
-    notes = [*problem.notes, *plan.notes, *(nested.notes if nested else [])]
-    notes += [*tell_silent(leaderboard, metric), *tell_ties(leaderboard)]
-    summary = _summarise(problem, choices, place, leaderboard, test, _describe_controls(leaderboard, others), notes)
-    summary = _with_classes_and_doubt(summary, problem, plan, scored, nested.judged if nested else scored.judged)
-    if choices.on_scores:
-        choices.on_scores(summary)
-    run = describe_run(summary, problem, plan, scored.test, choices.as_settings(problem.target))
-    summary = _at(place.part, summary)
-    evidence = None if options.no_report else _evidence(scored, streaming, nested)
-    with _begun_aside(problem, plan, winner.candidate, evidence, seed) as aside:
+    with begin_aside(problem, plan, winner.candidate, options) as aside:
+        with phases("fitting the winner on all of train", show=options.progress) as begin:
+            known = nested.test if nested else None
+            scored = score_winner(problem, plan, winner.candidate, streaming, options=options, known=known)
+            if winner.history is None:  # what was fitted together with others keeps no curve
+                results[at] = winner = replace(winner, history=training_curve(scored.final))
+            begin("comparing the candidates with the winner")
+            leaderboard = _describe(problem, plan, results, winner, metric=metric, seed=seed)
+            # Compared with the winner's they have served; of millions of images they are most of what is held by now.
+            results[:] = [replace(one, predictions=None) for one in results]
+            winner = results[at]
+            if streaming:
+                give_back_freed_memory()
+            write_results(place.part, leaderboard, [one.per_fold for one in results], run=place.id)
+            begin("scoring the best of every other embedding")
+            others = nested.controls if nested else score_others(problem, plan, results, winner, metric, seed)
+        test = _describe_test(problem, plan, scored, nested, winner.candidate, choices)
+        notes = [*problem.notes, *plan.notes, *(nested.notes if nested else [])]
+        notes += [*tell_silent(leaderboard, metric), *tell_ties(leaderboard)]
+        summary = _summarise(problem, choices, place, leaderboard, test, _describe_controls(leaderboard, others), notes)
+        summary = _with_classes_and_doubt(summary, problem, plan, scored, nested.judged if nested else scored.judged)
+        if choices.on_scores:
+            choices.on_scores(summary)
+        run = describe_run(summary, problem, plan, scored.test, choices.as_settings(problem.target))
+        summary = _at(place.part, summary)
+        evidence = None if options.no_report else _evidence(scored, streaming, nested, aside)
         _save(problem, winner.candidate, scored, summary, run)
-        if evidence:
-            from headstart.flows.reporting import explain  # noqa: PLC0415 - loads what draws; scores need not wait
-
-            summary = explain(summary, problem, plan, results, winner, evidence, aside, options=options)
+        summary = _explain(summary, problem, plan, results, winner, evidence, aside, options)
     return Concluded(_at(place.folder, summary), run, tabulate_predictions(problem, scored.test))
 
 
-def _begun_aside(
-    problem: Problem, plan: SplitPlan, winner: Candidate, evidence: "Evidence | None", seed: int
-) -> "AbstractContextManager[Aside | None]":
-    """Begin with what takes longest while the model is saved; with no report, or for numbers, nothing does."""
-    if problem.task == "regress" or evidence is None:
-        return nullcontext()
-    from headstart.flows.reporting import Aside  # noqa: PLC0415 - scores need not wait
-
-    return Aside(problem, plan, winner, evidence, seed)
-
-
-def _evidence(scored: Scored, streaming: Streaming | None, nested: NestedFit | None) -> "Evidence":
+def _evidence(
+    scored: Scored, streaming: Streaming | None, nested: NestedFit | None, aside: "Aside | None"
+) -> "Evidence":
+    """Gather what is to be looked at, and go on with it aside."""
     from headstart.flows.reporting import Evidence  # noqa: PLC0415 - loads what draws
 
     outer, unseen = nested.plan if nested else None, streaming.notes if streaming else None
-    return Evidence(scored.test, scored.features, scored.out_of_fold, outer, unseen)
+    evidence = Evidence(scored.test, scored.features, scored.out_of_fold, outer, unseen)
+    if aside:
+        aside.go_on(evidence)
+    return evidence
+
+
+def _explain(
+    summary: FitSummary,
+    problem: Problem,
+    plan: SplitPlan,
+    results: list[Result],
+    winner: Result,
+    evidence: "Evidence | None",
+    aside: "Aside | None",
+    options: FitOptions,
+) -> FitSummary:
+    if evidence is None:
+        return summary
+    from headstart.flows.reporting import explain  # noqa: PLC0415 - loads what draws; scores need not wait
+
+    return explain(summary, problem, plan, results, winner, evidence, aside, options=options)
 
 
 def _with_classes_and_doubt(

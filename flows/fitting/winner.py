@@ -106,7 +106,6 @@ def score_others(
     plan: SplitPlan,
     results: Sequence[Result],
     winner: Result,
-    *,
     metric: str,
     seed: int,
 ) -> dict[Embedding, FinalScore]:

@@ -1,5 +1,6 @@
 from .analysis import Evidence as Evidence
 from .aside import Aside as Aside
+from .aside import begin_aside as begin_aside
 from .command import fit_command as fit_command
 from .doubt import describe_doubt as describe_doubt
 from .doubt import fit_doubt as fit_doubt

@@ -2,6 +2,7 @@
 
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from headstart import fit
 from headstart.extractors.cache import EmbeddingCache
 from headstart.flows.problem import pose_problem
 from headstart.flows.reporting import Evidence, aside, predict_out_of_fold
+from headstart.heads import isolation
 from headstart.heads.registry import FeatureSet, expand
 from headstart.heads.report.charts import project
 from headstart.heads.splits import plan_splits
@@ -31,13 +33,16 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def begun(cache: Path) -> aside.Aside:
     problem = pose_problem(EmbeddingCache(cache))
-    plan = plan_splits(problem.y)
     embedded = problem.embedded[0]
     source = FeatureSet(features=embedded.rows, backbone=embedded.backbone, tap=embedded.tap, key=embedded.store.key.id)
     (winner,) = expand([source], ["centroid"])
-    features = np.asarray(embedded.rows, dtype=np.float32)
-    test = score_test(fit_final(winner, features, problem.y, plan), features, problem.y, plan)
-    return aside.Aside(problem, plan, winner, Evidence(test, features), 0)
+    return aside.Aside(problem, plan_splits(problem.y), winner, 0)
+
+
+def evidence_for(begun: aside.Aside) -> Evidence:
+    problem, plan, winner = begun._of
+    features = np.asarray(winner.features, dtype=np.float32)
+    return Evidence(score_test(fit_final(winner, features, problem.y, plan), features, problem.y, plan), features)
 
 
 def settings() -> tuple[float, list[int]]:
@@ -47,6 +52,7 @@ def settings() -> tuple[float, list[int]]:
 def test_places_and_predictions_are_those_of_their_functions_and_settings_are_as_before(begun: aside.Aside) -> None:
     before, named = settings(), list[str]()
     with begun:
+        begun.go_on(evidence_for(begun))
         points, own = begun.results(named.append)
         assert settings() == before
     problem, plan, winner = begun._of
@@ -73,6 +79,28 @@ def test_whoever_is_interrupted_does_not_wait_for_the_map(begun: aside.Aside, mo
     assert not go.is_set()
     assert settings() == before
     go.set()
+
+
+def test_what_is_known_or_not_held_is_not_predicted_again(begun: aside.Aside) -> None:
+    evidence = evidence_for(begun)
+    own = predict_out_of_fold(*begun._of, np.asarray(evidence.features), 0)
+    for one in (replace(evidence, out_of_fold=own), replace(evidence, features=None)):
+        with aside.Aside(*begun._of, 0) as again:
+            again.go_on(one)
+            assert again.results(lambda _: None)[1] is one.out_of_fold
+
+
+@pytest.mark.parametrize("small", [True, False])
+def test_the_map_waits_for_the_winner_where_its_fit_needs_all_cores(
+    small: bool, begun: aside.Aside, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    evidence, working = evidence_for(begun), threading.Event()
+    monkeypatch.setattr(aside, "_place", lambda *_: working.set())
+    monkeypatch.setattr(isolation, "_FEW_BYTES", X.nbytes if small else X.nbytes - 1)
+    with begun:
+        assert working.wait(60 if small else 0.1) == small
+        begun.go_on(evidence)
+        assert working.wait(60)
 
 
 @pytest.mark.parametrize("step", ["_place", "predict_out_of_fold"])
