@@ -106,3 +106,22 @@ def test_nobody_asked_is_answered_with_nothing():
 def test_an_unknown_metric_is_answered_with_the_known_ones(make):
     with pytest.raises(DataError, match="head 'knn': metric is 'manhattan', expected cosine or euclidean"):
         make({"metric": "manhattan"}, 0)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("n_columns", [40, 36 * 32 - 1, 36 * 32, 1600 + 7])
+@pytest.mark.parametrize("values", ["all differ", "many equal", "one and the same", "in the last columns"])
+def test_the_least_of_a_row_are_those_of_sorting_it(dtype, n_columns, values):
+    draw = np.random.default_rng(0)
+    rows = draw.normal(size=(30, n_columns)).astype(dtype)
+    if values == "many equal":
+        rows = np.round(rows)
+    elif values == "one and the same":
+        rows[:] = 1.0
+    elif values == "in the last columns":
+        rows[:, -5:] -= 10.0
+    columns, largest = knn_path._least(rows, 36)
+    least = np.sort(rows, axis=1)[:, :36]
+    assert all(len(set(own)) == 36 for own in columns.tolist())
+    np.testing.assert_array_equal(np.sort(np.take_along_axis(rows, columns, axis=1), axis=1), least)
+    np.testing.assert_array_equal(largest, least[:, -1])
