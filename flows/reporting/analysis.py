@@ -7,6 +7,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
+from headstart.flows.options import FitOptions
 from headstart.flows.output import Begin
 from headstart.flows.problem import Problem
 from headstart.flows.reporting.out_of_fold import OutOfFold
@@ -137,16 +138,31 @@ class Evidence:
     unseen: list[str] | None = None
 
 
+@dataclass(frozen=True)
+class Likeness:
+    """Near copies across the sides, what to note of them, and images unlike all others, farthest first."""
+
+    copies: CopiesAcross | None
+    notes: list[str]
+    outliers: list[Outlier]
+
+
+def compare_images(problem: Problem, plan: SplitPlan, evidence: Evidence) -> Likeness:
+    """Compare the images, as the winner's features show them, with each other; the features are in memory."""
+    features = plan.views.plain(np.asarray(evidence.features))
+    sides = Sides.of_folds(evidence.outer) if evidence.outer else Sides.of_plan(plan, len(problem.y))
+    return Likeness(*_near_copies(problem, sides, features), _outliers(plan, features))
+
+
 def analyse(
     problem: Problem,
     plan: SplitPlan,
     winner: Candidate,
     evidence: Evidence,
     oof: OutOfFold | None,
+    likeness: Likeness | None,
     begin: Begin,
-    *,
-    few_shot: bool,
-    seed: int,
+    options: FitOptions,
 ) -> Analysis:
     """Look at the winner's probabilities, and at the images as its features show them.
 
@@ -158,33 +174,32 @@ def analyse(
         With features.
     oof : OutOfFold or None
         `predict_out_of_fold` of the winner.
+    likeness : Likeness or None
+        `compare_images`, where that is known already.
     begin : callable
         Called with the name of what is done next.
-    few_shot : bool
-        Whether to fit the winner on few images of each class, which takes some hundred fits.
-    seed : int
+    options : FitOptions
+        Of these the seed, and whether to fit the winner on few images of each class, which takes some hundred fits.
     """
-    rows = np.asarray(evidence.features)
-    features = plan.views.plain(rows)
-    sides = Sides.of_folds(evidence.outer) if evidence.outer else Sides.of_plan(plan, len(problem.y))
-    begin("looking for near copies")
-    copies, notes = _near_copies(problem, sides, features)
+    if likeness is None:
+        begin("looking for near copies and images unlike all others")
+        likeness = compare_images(problem, plan, evidence)
     few = {}
-    for head in dict.fromkeys((winner.head, *_GOOD_WITH_FEW)) if few_shot else ():
+    for head in dict.fromkeys((winner.head, *_GOOD_WITH_FEW)) if options.few_shot else ():
         begin(f"fitting {head} on few images of each class")
         own = head == winner.head
         params, right = (winner.params, _right(problem, plan, oof)) if own else ({}, None)
-        few[head] = _few_shot(problem, plan, head, params, rows, seed, right)
-    begin("looking for labels that are wrong and images unlike all others")
+        few[head] = _few_shot(problem, plan, head, params, np.asarray(evidence.features), options.seed, right)
+    begin("looking for labels that are wrong")
     return Analysis(
         temperature=oof.temperature if oof else None,
-        reliability=_reliability(problem, evidence.test, oof.temperature if oof else None, seed),
+        reliability=_reliability(problem, evidence.test, oof.temperature if oof else None, options.seed),
         suspects=_suspects(problem, oof) if oof else [],
-        outliers=_outliers(plan, features),
-        near_copies=copies,
+        outliers=likeness.outliers,
+        near_copies=likeness.copies,
         few_shot=few.pop(winner.head, []),
         few_shot_others=few,
-        notes=[*(oof.notes if oof else []), *notes],
+        notes=[*(oof.notes if oof else []), *likeness.notes],
     )
 
 

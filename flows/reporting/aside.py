@@ -20,7 +20,7 @@ from headstart.heads.splits import SplitPlan
 from headstart.heads.sweep import Threads
 
 if TYPE_CHECKING:
-    from headstart.flows.reporting.analysis import Evidence
+    from headstart.flows.reporting.analysis import Evidence, Likeness
 
 
 class Aside:
@@ -43,10 +43,12 @@ class Aside:
         self._threads: Threads | None = None
         self._points: Future[Any] = Future()
         self._own: Future[Any] = Future()
+        self._likeness: Future[Any] | None = None
 
     def __enter__(self) -> Self:
         features: Any = self._of[2].features
-        if not isinstance(features, Stream) and is_small(4 * math.prod(features.shape)):
+        self._small = not isinstance(features, Stream) and is_small(4 * math.prod(features.shape))
+        if self._small:
             self._begin()
         return self
 
@@ -63,21 +65,30 @@ class Aside:
         self._meanwhile.__exit__(kind, error, trace)
 
     def go_on(self, evidence: "Evidence") -> None:
-        """Let the winner predict its own images too, unless that is known or its features are not held."""
+        """Let the winner predict its own images too, and compare these where that is sooner done by one thread.
+
+        Unless the former is known, or the features are not held.
+        """
         threads = self._begin()
         if evidence.out_of_fold is None and evidence.features is not None:
             self._own = threads.submit(predict_out_of_fold, *self._of, evidence.features, self._seed)
         else:
             self._own.set_result(evidence.out_of_fold)
+        if self._small and evidence.features is not None:
+            self._likeness = threads.submit(_compare, *self._of[:2], evidence)
 
-    def results(self, begin: Begin) -> tuple[npt.NDArray[np.float64], OutOfFold | None]:
-        """Wait for the places (n_shown, 2) and the predictions; from then on BLAS has its threads again."""
+    def results(self, begin: Begin) -> tuple[npt.NDArray[np.float64], OutOfFold | None, "Likeness | None"]:
+        """Wait for the places (n_shown, 2), predictions and likeness; from then on BLAS has its threads again."""
         begin("placing the images of the map")
         points = self._points.result()
         begin("predicting the winner's own images, fold by fold")
         own = self._own.result()
+        likeness = None
+        if self._likeness:
+            begin("looking for near copies and images unlike all others")
+            likeness = self._likeness.result()
         self._meanwhile.close()
-        return points, own
+        return points, own, likeness
 
 
 def begin_aside(
@@ -93,3 +104,9 @@ def _place(problem: Problem, plan: SplitPlan, winner: Candidate) -> npt.NDArray[
     from headstart.flows.reporting.map import place_images  # noqa: PLC0415 - loads t-SNE, and the caller need not wait
 
     return place_images(problem, plan, winner)
+
+
+def _compare(problem: Problem, plan: SplitPlan, evidence: "Evidence") -> "Likeness":
+    from headstart.flows.reporting.analysis import compare_images  # noqa: PLC0415 - the caller need not wait
+
+    return compare_images(problem, plan, evidence)

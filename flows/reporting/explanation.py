@@ -8,7 +8,7 @@ from headstart.flows.fit_summary import FitSummary
 from headstart.flows.options import FitOptions
 from headstart.flows.output import Begin, phases
 from headstart.flows.problem import Problem
-from headstart.flows.reporting.analysis import Analysis, Evidence, analyse
+from headstart.flows.reporting.analysis import Analysis, Evidence, Likeness, analyse
 from headstart.flows.reporting.aside import Aside
 from headstart.flows.reporting.few_shot_file import write_few_shot
 from headstart.flows.reporting.number_report import write_number_report
@@ -44,10 +44,8 @@ def explain(
         Whether to fit the winner on few images of each class too, and to show how all that gets on.
     """
     with phases(show=options.progress) as begin:
-        points, oof = aside.results(begin) if aside else (None, None)
-        found = _look_at(
-            problem, plan, winner.candidate, evidence, oof, begin, few_shot=options.few_shot, seed=summary.seed
-        )
+        points, oof, likeness = aside.results(begin) if aside else (None, None, None)
+        found = _look_at(problem, plan, winner.candidate, evidence, oof, likeness, begin, options)
         suspects = write_suspects(Path(summary.report).parent, problem, found)
         summary = replace(summary, notes=[*summary.notes, *found.notes], suspects=suspects)
         if found.few_shot:
@@ -66,13 +64,12 @@ def _look_at(
     candidate: Candidate,
     evidence: Evidence,
     oof: OutOfFold | None,
+    likeness: Likeness | None,
     begin: Begin,
-    *,
-    few_shot: bool,
-    seed: int,
+    options: FitOptions,
 ) -> Analysis:
     if evidence.unseen is not None:
         return Analysis(notes=evidence.unseen)
     if problem.task == "regress" or evidence.features is None:
         return Analysis()
-    return analyse(problem, plan, candidate, evidence, oof, begin, few_shot=few_shot, seed=seed)
+    return analyse(problem, plan, candidate, evidence, oof, likeness, begin, options)

@@ -136,8 +136,8 @@ def test_whatever_takes_its_time_after_the_sweep_is_named(tmp_path: Path, monkey
         "scoring the best of every other embedding",
         "placing the images of the map",
         "predicting the winner's own images, fold by fold",
-        "looking for near copies",
+        "looking for near copies and images unlike all others",
         *(f"fitting {head} on few images of each class" for head in ("ridge", "centroid", "cosine")),
-        "looking for labels that are wrong and images unlike all others",
+        "looking for labels that are wrong",
         "drawing the report",
     ]

@@ -14,6 +14,7 @@ from headstart import fit
 from headstart.extractors.cache import EmbeddingCache
 from headstart.flows.problem import pose_problem
 from headstart.flows.reporting import Evidence, aside, predict_out_of_fold
+from headstart.flows.reporting.analysis import compare_images
 from headstart.heads import isolation
 from headstart.heads.registry import FeatureSet, expand
 from headstart.heads.report.charts import project
@@ -53,7 +54,7 @@ def test_places_and_predictions_are_those_of_their_functions_and_settings_are_as
     before, named = settings(), list[str]()
     with begun:
         begun.go_on(evidence_for(begun))
-        points, own = begun.results(named.append)
+        points, own, likeness = begun.results(named.append)
         assert settings() == before
     problem, plan, winner = begun._of
     features = np.asarray(winner.features, dtype=np.float32)
@@ -62,7 +63,18 @@ def test_places_and_predictions_are_those_of_their_functions_and_settings_are_as
     assert own is not None
     assert alone is not None
     np.testing.assert_array_equal(own.probability, alone.probability)
-    assert named == ["placing the images of the map", "predicting the winner's own images, fold by fold"]
+    compared = compare_images(problem, plan, evidence_for(begun))
+    assert likeness is not None
+    assert likeness.outliers == compared.outliers != []
+    assert likeness.notes == compared.notes
+    assert likeness.copies is not None
+    assert compared.copies is not None
+    np.testing.assert_array_equal(likeness.copies.found.rows, compared.copies.found.rows)
+    assert named == [
+        "placing the images of the map",
+        "predicting the winner's own images, fold by fold",
+        "looking for near copies and images unlike all others",
+    ]
 
 
 def test_whoever_is_interrupted_does_not_wait_for_the_map(begun: aside.Aside, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -101,9 +113,10 @@ def test_the_map_waits_for_the_winner_where_its_fit_needs_all_cores(
         assert working.wait(60 if small else 0.1) == small
         begun.go_on(evidence)
         assert working.wait(60)
+        assert (begun.results(lambda _: None)[2] is not None) == small  # with all cores, when nothing else needs them
 
 
-@pytest.mark.parametrize("step", ["_place", "predict_out_of_fold"])
+@pytest.mark.parametrize("step", ["_place", "predict_out_of_fold", "_compare"])
 def test_what_fails_aside_fails_the_fit(
     step: str, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
