@@ -99,7 +99,7 @@ def conclude(
     with begin_aside(problem, plan, winner.candidate, options) as aside:
         with phases("fitting the winner on all of train", show=options.progress) as begin:
             known = nested.test if nested else None
-            scored = score_winner(problem, plan, winner.candidate, streaming, options=options, known=known)
+            scored = score_winner(problem, plan, winner, streaming, options=options, known=known)
             if winner.history is None:  # what was fitted together with others keeps no curve
                 results[at] = winner = replace(winner, history=training_curve(scored.final))
             begin("comparing the candidates with the winner")
@@ -121,20 +121,20 @@ def conclude(
             choices.on_scores(summary)
         run = describe_run(summary, problem, plan, scored.test, choices.as_settings(problem.target))
         summary = _at(place.part, summary)
-        evidence = None if options.no_report else _evidence(scored, streaming, nested, aside)
+        evidence = None if options.no_report else _evidence(winner, scored, streaming, nested, aside)
         _save(problem, winner.candidate, scored, summary, run)
         summary = _explain(summary, problem, plan, results, winner, evidence, aside, options)
     return Concluded(_at(place.folder, summary), run, tabulate_predictions(problem, scored.test))
 
 
 def _evidence(
-    scored: Scored, streaming: Streaming | None, nested: NestedFit | None, aside: "Aside | None"
+    winner: Result, scored: Scored, streaming: Streaming | None, nested: NestedFit | None, aside: "Aside | None"
 ) -> "Evidence":
     """Gather what is to be looked at, and go on with it aside."""
     from headstart.flows.reporting import Evidence  # noqa: PLC0415 - loads what draws
 
     outer, unseen = nested.plan if nested else None, streaming.notes if streaming else None
-    evidence = Evidence(scored.test, scored.features, scored.out_of_fold, outer, unseen)
+    evidence = Evidence(scored.test, scored.features, scored.out_of_fold, outer, unseen, winner.probability)
     if aside:
         aside.go_on(evidence)
     return evidence

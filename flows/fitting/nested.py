@@ -127,7 +127,7 @@ def fit_nested(
         results = sweep_problem(problem, candidates, outer, choices, kept=keep(outer), stage=stage)
         try:
             winner = select(results, metric)
-            scored = score_winner(problem, outer, winner.candidate, None, options=choices.options)
+            scored = score_winner(problem, outer, winner, None, options=choices.options)
         except DataError as error:
             raise DataError(f"without outer fold {number}: {error}") from error
         test = scored.test

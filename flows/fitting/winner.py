@@ -47,7 +47,7 @@ class Scored:
 def score_winner(
     problem: Problem,
     plan: SplitPlan,
-    candidate: Candidate,
+    winner: Result,
     streaming: Streaming | None,
     *,
     options: FitOptions,
@@ -59,8 +59,7 @@ def score_winner(
     ----------
     problem, plan, streaming
         The same as for `flows.fitting.conclusion.conclude`.
-    candidate : Candidate
-        The winner.
+    winner : Result
     options : FitOptions
         Of these the seed, whether to calibrate probabilities, sets and outliers, and what a decision is chosen for.
     known : FinalScore or None
@@ -71,6 +70,7 @@ def score_winner(
     DataError
         The winner cannot be calibrated, or gives no probabilities to decide by.
     """
+    candidate = winner.candidate
     seed, calibrate, doubts = options.seed, options.calibrate, options.coverage is not None
     goal = goal_of(problem, options)
     if streaming:
@@ -78,7 +78,7 @@ def score_winner(
     features = np.asarray(candidate.features, dtype=np.float32)
     final = fit_final(candidate, features, problem.y, plan, seed)
     wanted = calibrate or goal is not None or (doubts and hasattr(final, "predict_proba"))
-    oof = predict_out_of_fold(problem, plan, candidate, features, seed) if wanted else None
+    oof = predict_out_of_fold(problem, plan, candidate, features, seed, winner.probability) if wanted else None
     if calibrate:
         final = _calibrated(final, oof, candidate.head)
     chosen = choose_decision(problem, plan, oof, goal, candidate.head, calibrated=calibrate) if goal else None

@@ -129,6 +129,8 @@ class Evidence:
         The outer folds, where each of them was scored.
     unseen : list of str, optional
         Notes on why the images are not looked at.
+    probability : float64 array of shape (n_scored, n_classes), optional
+        What the sweep kept of the winner: see `heads.sweep.Result`.
     """
 
     test: FinalScore
@@ -136,6 +138,7 @@ class Evidence:
     out_of_fold: OutOfFold | None = None
     outer: NestedPlan | None = None
     unseen: list[str] | None = None
+    probability: npt.NDArray[np.float64] | None = None
 
 
 @dataclass(frozen=True)

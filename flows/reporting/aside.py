@@ -71,7 +71,8 @@ class Aside:
         """
         threads = self._begin()
         if evidence.out_of_fold is None and evidence.features is not None:
-            self._own = threads.submit(predict_out_of_fold, *self._of, evidence.features, self._seed)
+            of_winner = evidence.features, self._seed, evidence.probability
+            self._own = threads.submit(predict_out_of_fold, *self._of, *of_winner)
         else:
             self._own.set_result(evidence.out_of_fold)
         if self._small and evidence.features is not None:

@@ -32,6 +32,7 @@ def predict_out_of_fold(
     candidate: Candidate,
     features: npt.NDArray[np.float32],
     seed: int,
+    known: npt.NDArray[np.float64] | None = None,
     *,
     decisions: bool = False,
 ) -> OutOfFold | None:
@@ -39,6 +40,7 @@ def predict_out_of_fold(
 
     Where a val split chose, the training images are folded here, and val is predicted by a fit on all of them. With
     `decisions`, a head without probabilities gives the softmax of its decisions, and None if it has none either.
+    Where the folds are those of the sweep, what is `known` of them, (n_scored, n_classes), is taken in place of fits.
     """
     folds, notes = list(plan.first_folds), []
     if plan.selection == "val":
@@ -53,10 +55,13 @@ def predict_out_of_fold(
         groups=problem.groups,
         seed=seed,
     )
-    probability = predict_folds(candidate, features, task, decisions=decisions)
+    rows = np.concatenate([score for _, score in folds])
+    if known is None or plan.selection == "val":
+        probability = predict_folds(candidate, features, task, decisions=decisions)
+    else:
+        probability = known[: len(rows)]  # of the first round
     if probability is None:
         return None
-    rows = np.concatenate([score for _, score in folds])
     chose = len(np.concatenate([score for _, score in plan.first_folds]))  # what comes after saw no choice of anything
     temperature = fit_temperature_on_oof(problem.y[rows[:chose]], probability[:chose])
     return OutOfFold(rows, probability, temperature, notes)

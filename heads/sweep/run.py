@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from headstart.heads.sweep.cluster import DaskWorkers
 
 
+_MOST_KEPT = 2**20  # numbers: of every candidate for a moment, then of the best
 _LOST = (
     "every process that fitted it ended without a word, at last with no other job beside it: it needs more memory than "
     "there is, or its code ends the process"
@@ -106,15 +107,20 @@ def sweep(
         plan=plan,
         groups=None if groups is None else np.asarray(groups),
         seed=seed,
+        most_kept=_MOST_KEPT if running.dask == "threads" else 0,
     )
     heads = {candidate.head: find_head(candidate.head, candidate.task) for candidate in candidates}
     refuse_unstreamed([candidate for candidate in candidates if _is_streamed(candidate)])
+    sure: list[int] = []  # places of results that hold probabilities
     results, known = list(running.finished), {result.candidate.identity for result in running.finished}
 
     def receive(candidate: Candidate, outcome: Result | BaseException) -> None:
         if isinstance(outcome, BaseException):  # Dask's; what a head raises is in its result
             outcome = Result(candidate=candidate, error=f"{type(outcome).__name__}: {outcome}")
         results.append(replace(outcome, candidate=candidate))
+        if outcome.probability is not None:
+            sure.append(len(results) - 1)
+            _keep_best(results, sure, find_metric(metric))
         if running.on_result is not None:
             running.on_result(results[-1])
 
@@ -125,6 +131,15 @@ def sweep(
     if held := [one for one in rest if not _is_streamed(one)]:
         _run_jobs(held, heads, task, running, receive)
     return order_results(results, candidates, metric)
+
+
+def _keep_best(results: list[Result], places: list[int], metric: Metric) -> None:
+    """Let go of the probabilities of every class that the results at these places hold, but of the best ones."""
+    ranks = [rank_of(results[place], metric) for place in places]
+    for place, rank in zip(places, ranks, strict=True):
+        if rank > min(ranks):
+            results[place] = replace(results[place], probability=None)
+    places[:] = [place for place in places if results[place].probability is not None]
 
 
 def order_results(results: Sequence[Result], candidates: Sequence[Candidate], metric: str) -> list[Result]:

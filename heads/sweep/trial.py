@@ -41,6 +41,8 @@ class Task:
     groups : int ndarray of shape (n_images,) or None
         Images that intervals draw together.
     seed : int
+    most_kept : int
+        A result has the probability of every class up to so many numbers.
     """
 
     y: NDArray[Any]
@@ -48,6 +50,7 @@ class Task:
     plan: SplitPlan
     groups: NDArray[Any] | None
     seed: int
+    most_kept: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,6 +75,8 @@ class Result:
     predictions : Predictions or None
         Of the images that were scored, fold after fold, for paired comparisons: classes, the probability of the true
         class, and what images add to metrics of ranks; or numbers, where `classes` stands, as float64.
+    probability : float64 ndarray of shape (n_scored, n_classes) or None
+        Of every class, in the same order, where the sweep kept it: of the best, where they are not many.
     """
 
     candidate: Candidate
@@ -82,6 +87,7 @@ class Result:
     error: str | None = None
     warnings: list[str] = field(default_factory=list)
     predictions: Predictions | None = field(default=None, repr=False)
+    probability: NDArray[np.float64] | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -183,8 +189,15 @@ def score_folds(predicted: Sequence[PredictedInFolds], task: Task) -> list[Resul
                 probability=of_true,
                 added={name: added.astype(np.float32) for name, added in own.added.items()},
             ),
+            probability=_of_every_class(predicted[number], task),
         )
     return [results[number] for number in range(len(predicted))]
+
+
+def _of_every_class(predicted: PredictedInFolds, task: Task) -> NDArray[np.float64] | None:
+    """Return the probabilities of all folds' images, one after the other, where there are few."""
+    parts = [probability for _, probability in predicted.parts if probability is not None]
+    return np.concatenate(parts) if 0 < sum(part.size for part in parts) <= task.most_kept else None
 
 
 def draw_ahead(task: Task) -> Task:

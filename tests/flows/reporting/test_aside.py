@@ -13,7 +13,7 @@ from threadpoolctl import threadpool_info
 from headstart import fit
 from headstart.extractors.cache import EmbeddingCache
 from headstart.flows.problem import pose_problem
-from headstart.flows.reporting import Evidence, aside, predict_out_of_fold
+from headstart.flows.reporting import Evidence, aside, out_of_fold, predict_out_of_fold
 from headstart.flows.reporting.analysis import compare_images
 from headstart.heads import isolation
 from headstart.heads.registry import FeatureSet, expand
@@ -100,6 +100,25 @@ def test_what_is_known_or_not_held_is_not_predicted_again(begun: aside.Aside) ->
         with aside.Aside(*begun._of, 0) as again:
             again.go_on(one)
             assert again.results(lambda _: None)[1] is one.out_of_fold
+
+
+def test_what_the_sweep_kept_of_the_winner_is_not_fitted_again_but_where_its_folds_are_others(
+    begun: aside.Aside, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    problem, plan, winner = begun._of
+    features = np.asarray(winner.features, dtype=np.float32)
+    own = predict_out_of_fold(problem, plan, winner, features, 0)
+    assert own is not None
+    val = plan_splits(problem.y, split=np.resize(["train", "train", "val", "test"], 80))
+    folded = predict_out_of_fold(problem, val, winner, features, 0, own.probability[:20])
+    assert folded is not None
+    assert len(folded.rows) == 60  # val by a fit on train, and train fold by fold
+    monkeypatch.setattr(out_of_fold, "predict_folds", lambda *_, **__: pytest.fail("it was fitted again"))
+    again = predict_out_of_fold(problem, plan, winner, features, 0, np.tile(own.probability, (2, 1)))
+    assert again is not None
+    np.testing.assert_array_equal(again.probability, own.probability)
+    np.testing.assert_array_equal(again.rows, own.rows)
+    assert again.temperature == own.temperature
 
 
 @pytest.mark.parametrize("small", [True, False])

@@ -111,6 +111,7 @@ def test_processes_give_the_same_results_and_print_nothing(capfd):
     results = sweep(candidates, Y, PLAN, running=Running(dask="processes", workers=1))
     expected = sweep([*expand([PIXELS], CHEAP), broken()], Y, PLAN)
     assert [(r.candidate.params, r.scores) for r in results] == [(r.candidate.params, r.scores) for r in expected]
+    assert [result.probability for result in results] == [None] * len(results)  # it would travel
     assert capfd.readouterr() == ("", "")
 
 
