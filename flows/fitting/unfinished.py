@@ -36,7 +36,7 @@ UNFINISHED_TAIL = "unfinished-tail.npz"
 
 _FORMAT_VERSION = 1
 _LIBRARIES = ("headstart", "scikit-learn", "numpy", "scipy", "torch")
-_FIELDS = [field.name for field in fields(Result) if field.name not in ("candidate", "probability")]
+_FIELDS = [field.name for field in fields(Result) if field.name not in ("candidate", "held")]
 _Values = dict[str, Any]  # a line of the file, as JSON reads it
 
 

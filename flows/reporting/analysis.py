@@ -130,7 +130,7 @@ class Evidence:
     unseen : list of str, optional
         Notes on why the images are not looked at.
     probability : float64 array of shape (n_scored, n_classes), optional
-        What the sweep kept of the winner: see `heads.sweep.Result`.
+        Of the winner, as `heads.sweep.Result` has it.
     """
 
     test: FinalScore

@@ -111,16 +111,16 @@ def sweep(
     )
     heads = {candidate.head: find_head(candidate.head, candidate.task) for candidate in candidates}
     refuse_unstreamed([candidate for candidate in candidates if _is_streamed(candidate)])
-    sure: list[int] = []  # places of results that hold probabilities
+    best: Result | None = None
     results, known = list(running.finished), {result.candidate.identity for result in running.finished}
 
     def receive(candidate: Candidate, outcome: Result | BaseException) -> None:
+        nonlocal best
         if isinstance(outcome, BaseException):  # Dask's; what a head raises is in its result
             outcome = Result(candidate=candidate, error=f"{type(outcome).__name__}: {outcome}")
         results.append(replace(outcome, candidate=candidate))
-        if outcome.probability is not None:
-            sure.append(len(results) - 1)
-            _keep_best(results, sure, find_metric(metric))
+        if outcome.held:
+            best = _better(best, results[-1], find_metric(metric))
         if running.on_result is not None:
             running.on_result(results[-1])
 
@@ -133,13 +133,14 @@ def sweep(
     return order_results(results, candidates, metric)
 
 
-def _keep_best(results: list[Result], places: list[int], metric: Metric) -> None:
-    """Let go of the probabilities of every class that the results at these places hold, but of the best ones."""
-    ranks = [rank_of(results[place], metric) for place in places]
-    for place, rank in zip(places, ranks, strict=True):
-        if rank > min(ranks):
-            results[place] = replace(results[place], probability=None)
-    places[:] = [place for place in places if results[place].probability is not None]
+def _better(one: Result | None, other: Result, metric: Metric) -> Result:
+    """Return the better of two results that hold probabilities of every class, the first of equals; the other's go."""
+    if one is None:
+        return other
+    best, rest = (one, other) if rank_of(one, metric) <= rank_of(other, metric) else (other, one)
+    if rest.held:
+        rest.held.probability = None
+    return best
 
 
 def order_results(results: Sequence[Result], candidates: Sequence[Candidate], metric: str) -> list[Result]:

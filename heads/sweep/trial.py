@@ -53,6 +53,13 @@ class Task:
     most_kept: int = 0
 
 
+@dataclass
+class Held:
+    """Probabilities of every class (n_scored, n_classes), fold after fold; None once another candidate was better."""
+
+    probability: NDArray[np.float64] | None
+
+
 @dataclass(frozen=True, kw_only=True)
 class Result:
     """Outcome of one candidate.
@@ -75,8 +82,8 @@ class Result:
     predictions : Predictions or None
         Of the images that were scored, fold after fold, for paired comparisons: classes, the probability of the true
         class, and what images add to metrics of ranks; or numbers, where `classes` stands, as float64.
-    probability : float64 ndarray of shape (n_scored, n_classes) or None
-        Of every class, in the same order, where the sweep kept it: of the best, where they are not many.
+    held : Held or None
+        More of the best, where there are not too many numbers.
     """
 
     candidate: Candidate
@@ -87,7 +94,12 @@ class Result:
     error: str | None = None
     warnings: list[str] = field(default_factory=list)
     predictions: Predictions | None = field(default=None, repr=False)
-    probability: NDArray[np.float64] | None = field(default=None, repr=False)
+    held: Held | None = field(default=None, repr=False)
+
+    @property
+    def probability(self) -> NDArray[np.float64] | None:
+        """Of every class (n_scored, n_classes), fold after fold, where the sweep kept it."""
+        return self.held.probability if self.held else None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -189,15 +201,15 @@ def score_folds(predicted: Sequence[PredictedInFolds], task: Task) -> list[Resul
                 probability=of_true,
                 added={name: added.astype(np.float32) for name, added in own.added.items()},
             ),
-            probability=_of_every_class(predicted[number], task),
+            held=_of_every_class(predicted[number], task),
         )
     return [results[number] for number in range(len(predicted))]
 
 
-def _of_every_class(predicted: PredictedInFolds, task: Task) -> NDArray[np.float64] | None:
+def _of_every_class(predicted: PredictedInFolds, task: Task) -> Held | None:
     """Return the probabilities of all folds' images, one after the other, where there are few."""
     parts = [probability for _, probability in predicted.parts if probability is not None]
-    return np.concatenate(parts) if 0 < sum(part.size for part in parts) <= task.most_kept else None
+    return Held(np.concatenate(parts)) if 0 < sum(part.size for part in parts) <= task.most_kept else None
 
 
 def draw_ahead(task: Task) -> Task:
