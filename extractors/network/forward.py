@@ -2,7 +2,7 @@
 
 import copy
 import dataclasses
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import numpy as np
@@ -18,7 +18,7 @@ from headstart.extractors.network.dependencies import all_dependencies
 from headstart.extractors.network.folding import TRACING, simplify
 from headstart.extractors.network.kept import KeptNetwork
 from headstart.extractors.network.taps import TapReader
-from headstart.extractors.spec import Precision, Preprocessing, Tap
+from headstart.extractors.spec import Mixed, Precision, Preprocessing, Tap
 from headstart.extractors.stages import StageTimes
 
 Pending = Callable[[], dict[str, Array]]
@@ -35,10 +35,8 @@ class ForwardPass:
         Read in one pass.
     device : torch.device
         Where to compute.
-    precision : {"fp32", "bf16"}
+    precision : {"fp32", "bf16"} or Mixed
         What to compute in; normalisation is float32 always.
-    in_float32 : collection of str
-        Layers that stay in float32 where the others compute in bfloat16.
     batch_size : int
         Every batch is padded to this size: with one shape a row's bits do not depend on how many images came with it.
     compiled : bool
@@ -64,8 +62,7 @@ class ForwardPass:
         taps: Sequence[Tap],
         *,
         device: torch.device,
-        precision: Precision,
-        in_float32: Collection[str] = (),
+        precision: Precision | Mixed,
         batch_size: int,
         compiled: bool = False,
         plain: bool = False,
@@ -73,16 +70,16 @@ class ForwardPass:
     ) -> None:
         self.batch_size, self.device = batch_size, device
         self._times = times or StageTimes()
-        self._reduced = precision == "bf16"
+        most: Precision = "bf16" if isinstance(precision, Mixed) else precision
+        in_float32 = precision.in_float32 if isinstance(precision, Mixed) else ()
+        self._reduced = most == "bf16"
         self._layout = torch.contiguous_format if plain else torch.channels_last
         if device.type == "cpu":
             keep_freed_memory()
         self.kept: KeptNetwork | None = None
         if compiled and device.type == "cpu":
             shape = (batch_size, *backbone.preprocessing.crop, 3)
-            depends_on = all_dependencies(
-                backbone, taps, shape, precision=precision, in_float32=tuple(in_float32), plain=plain
-            )
+            depends_on = all_dependencies(backbone, taps, shape, precision=most, in_float32=in_float32, plain=plain)
             self.kept = KeptNetwork(depends_on, [str(tap) for tap in dict.fromkeys(taps)], shape)
             if self.kept.load():
                 self._compute = self.kept.compute

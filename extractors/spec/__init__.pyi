@@ -3,6 +3,7 @@ from .key import FORMAT_VERSION as FORMAT_VERSION
 from .key import Colour as Colour
 from .key import Decode as Decode
 from .key import EmbeddingKey as EmbeddingKey
+from .key import Mixed as Mixed
 from .key import Precision as Precision
 from .key import Range as Range
 from .key import StoredDtype as StoredDtype

@@ -27,6 +27,13 @@ _AS_BEFORE: tuple[tuple[str, Any], ...] = (
 )
 
 
+@dataclass(frozen=True)
+class Mixed:
+    """bfloat16, but for some layers that compute in float32."""
+
+    in_float32: tuple[str, ...]
+
+
 @dataclass(frozen=True, kw_only=True)
 class EmbeddingKey:
     """Two runs with equal keys may share rows; any difference makes another key.
@@ -100,6 +107,11 @@ class EmbeddingKey:
     def title(self) -> str:
         """Name for people: the backbone, and which view of the images."""
         return short_name(self.backbone) + ("" if self.view == "whole" else f", view {self.view.number}")
+
+    @property
+    def arithmetic(self) -> Precision | Mixed:
+        """The precision, with the layers that are left out of it."""
+        return Mixed(self.in_float32) if self.in_float32 else self.precision
 
     @property
     def computed_in(self) -> str:

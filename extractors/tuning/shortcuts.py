@@ -1,6 +1,6 @@
 """Which shortcuts a run may take — bfloat16, drafted JPEGs — so that its key is known before anything is embedded."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple, get_args
@@ -10,7 +10,7 @@ import torch
 
 from headstart.extractors.cache import find_lost
 from headstart.extractors.network import DeviceError, ForwardPass, has_fast_bf16
-from headstart.extractors.spec import Decode, EmbeddingKey, Settings, StoredDtype
+from headstart.extractors.spec import Decode, EmbeddingKey, Mixed, Precision, Settings, StoredDtype
 from headstart.extractors.tuning.fidelity import LOWEST_COSINE, Fidelity, FidelityRecord, MixedFidelity
 from headstart.extractors.tuning.first_images import N_COMPARED, FirstImages
 from headstart.extractors.tuning.rounding import rounded_layers, sets_in_float32
@@ -90,7 +90,7 @@ def _measured(
     if not len(first.whole):
         return record
     if record.bf16 is None:
-        record = replace(record, bf16=first.compare(_in_bf16(first), decode)).kept(folder)
+        record = replace(record, bf16=first.compare(_in("bf16", first), decode)).kept(folder)
     if record.bf16 and not record.bf16.accepted and record.mixed is None and not begun:
         record = replace(record, mixed=_find_mixed(first, decode, record.bf16)).kept(folder)
     return record
@@ -104,21 +104,14 @@ def _find_mixed(first: FirstImages, decode: Decode, whole: Fidelity) -> MixedFid
     except RuntimeError:  # its own code cuts gradients off, or works in place where they would be needed
         return MixedFidelity({}, 0)
     for chosen in sets_in_float32(layers, 1 - whole.cosine):
-        found = first.compare(_in_bf16(first, chosen), decode)
+        found = first.compare(_in(Mixed(chosen), first), decode)
         if found.accepted:
             return MixedFidelity(found.taps, found.n_images, chosen)
     return MixedFidelity({}, 0)
 
 
-def _in_bf16(first: FirstImages, in_float32: Collection[str] = ()) -> ForwardPass:
-    return ForwardPass(
-        first.backbone,
-        first.taps,
-        device=first.device,
-        precision="bf16",
-        in_float32=in_float32,
-        batch_size=N_COMPARED,
-    )
+def _in(precision: Precision | Mixed, first: FirstImages) -> ForwardPass:
+    return ForwardPass(first.backbone, first.taps, device=first.device, precision=precision, batch_size=N_COMPARED)
 
 
 def _as_measured(key: EmbeddingKey, record: FidelityRecord, *, begun: bool) -> tuple[EmbeddingKey, list[str]]:

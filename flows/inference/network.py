@@ -115,8 +115,7 @@ class Network:
             self.backbone,
             self._taps,
             device=self._device,
-            precision=self._key.precision,
-            in_float32=self._key.in_float32,
+            precision=self._key.arithmetic,
             batch_size=1,
             plain=True,
         )

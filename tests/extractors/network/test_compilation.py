@@ -16,6 +16,7 @@ from headstart.extractors.backbones.registry import load_backbone
 from headstart.extractors.network.compilation import CannotCompile, compile_forward
 from headstart.extractors.network.forward import ForwardPass
 from headstart.extractors.network.kept import NotPrivateError
+from headstart.extractors.spec import Mixed
 from headstart.extractors.spec.tap import Tap
 from headstart.extractors.tuning.fidelity import compare_features
 
@@ -58,7 +59,7 @@ def test_a_layer_in_float32_stays_so_when_compiled(nowhere: None) -> None:
         ForwardPass(backbone, [Tap()], device=torch.device("cpu"), batch_size=4, **options)(IMAGES[:4])  # type: ignore[arg-type]
         for options in (
             {"precision": "fp32"},
-            {"precision": "bf16", "in_float32": ["cancel"], "compiled": True},
+            {"precision": Mixed(("cancel",)), "compiled": True},
             {"precision": "bf16"},
         )
     )

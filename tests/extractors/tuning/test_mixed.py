@@ -21,6 +21,7 @@ from headstart.extractors.images.reading import image_sources
 from headstart.extractors.images.sources import list_images
 from headstart.extractors.listing.update import update_listing
 from headstart.extractors.network.forward import ForwardPass
+from headstart.extractors.spec import Mixed
 from headstart.extractors.spec.key import EmbeddingKey
 from headstart.extractors.spec.settings import Settings
 from headstart.extractors.spec.tap import Tap
@@ -178,18 +179,19 @@ def test_layers_that_are_asked_for_are_taken_and_checked(cache: EmbeddingCache, 
     with pytest.raises(SettingsError, match=r"layers in float32 \(a\) with precision auto: expected bf16, .* add"):
         Settings(in_float32=["a"])
     with pytest.raises(BackboneError, match="no layers nowhere to keep in float32; see 'headstart summary'"):
-        ForwardPass(load_backbone("small_cnn", weights="none"), [Tap()], device=CPU, precision="bf16",
-                    in_float32=["nowhere"], batch_size=1)  # fmt: skip
+        ForwardPass(
+            load_backbone("small_cnn", weights="none"), [Tap()], device=CPU, precision=Mixed(("nowhere",)), batch_size=1
+        )
 
 
 @pytest.mark.parametrize("plain", [True, False])
 def test_with_every_layer_in_float32_the_features_are_those_of_float32(plain: bool) -> None:
     backbone = load_backbone("support.rounded_networks:Ruined")
     exact, mixed = (
-        ForwardPass(backbone, [Tap()], device=CPU, precision=precision, in_float32=layers, batch_size=8, plain=plain)(
-            IMAGES
-        )["penultimate"]
-        for precision, layers in (("fp32", ()), ("bf16", ("mix", "cancel", "last")))
+        ForwardPass(backbone, [Tap()], device=CPU, precision=precision, batch_size=8, plain=plain)(IMAGES)[
+            "penultimate"
+        ]
+        for precision in ("fp32", Mixed(("mix", "cancel", "last")))
     )
     np.testing.assert_allclose(mixed, exact, rtol=1e-5, atol=1e-6)
 
@@ -202,8 +204,8 @@ def test_the_loss_of_a_layer_is_near_what_it_loses_alone() -> None:
     assert not any(module._forward_hooks for module in forward.module.modules())
     exact = ForwardPass(backbone, [Tap()], device=CPU, precision="fp32", batch_size=8)(IMAGES)["penultimate"]
     for layer in layers:
-        others = {"mix", "cancel", "last"} - {layer.name}
-        alone = ForwardPass(backbone, [Tap()], device=CPU, precision="bf16", in_float32=others, batch_size=8)(IMAGES)
+        others = Mixed(tuple({"mix", "cancel", "last"} - {layer.name}))
+        alone = ForwardPass(backbone, [Tap()], device=CPU, precision=others, batch_size=8)(IMAGES)
         rounded = alone["penultimate"]
         cosines = (exact * rounded).sum(1) / np.linalg.norm(exact, axis=1) / np.linalg.norm(rounded, axis=1)
         assert layer.loss == pytest.approx(1 - cosines.astype(float).mean(), rel=2, abs=1e-7)
