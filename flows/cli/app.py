@@ -25,6 +25,7 @@ from headstart.flows.cli.transfer import adapt, advise, episodes, guide, multita
 from headstart.flows.cli.upkeep import compact, export, verify
 from headstart.flows.errors import EXPECTED_ERRORS
 from headstart.flows.output import fail, replace_signs_that_the_terminal_lacks, show_notes, visible
+from headstart.heads.saving import list_no_estimators
 
 
 class _Commands(CommandPanels):
@@ -149,6 +150,7 @@ def main(arguments: list[str] | None = None) -> None:
         os.environ["PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL"] = "INFO"
     if arguments is None:
         gc.set_threshold(_OBJECTS, *gc.get_threshold()[1:])
+        list_no_estimators()
     replace_signs_that_the_terminal_lacks()
     words = spread_values(app, [word for word in given if word != "--debug"])
     try:

@@ -14,7 +14,7 @@ from typing import Any
 from headstart.heads.errors import ModelFileError
 from headstart.heads.registry import HEADS_OF
 
-_OF_SCIKIT_LEARN = (
+OF_SCIKIT_LEARN = (
     "sklearn.dummy.DummyClassifier",
     "sklearn.dummy.DummyRegressor",
     "sklearn.linear_model._logistic.LogisticRegression",  # of models saved before there was one of our own
@@ -38,7 +38,7 @@ _PLAIN_NODES = frozenset(
         ("builtins.str", "JsonNode"),  # None, numbers and strings alike: skops names them all str
         ("builtins.str", "TypeNode"),  # the type of a dict's keys
         ("builtins.tuple", "TupleNode"),
-        *((name, "ObjectNode") for name in _OF_SCIKIT_LEARN),
+        *((name, "ObjectNode") for name in OF_SCIKIT_LEARN),
         *((f"numpy.{name}", "NdArrayNode") for name in _NUMPY_TYPES),
     }
 )

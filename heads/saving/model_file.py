@@ -20,8 +20,9 @@ from typing import TYPE_CHECKING, Any
 
 from headstart.heads.errors import ModelFileError, OwnHeadError
 from headstart.heads.registry import find_head, load_object, module_and_name
-from headstart.heads.saving.archive import check_archive, trusted_types, with_names_of_today
+from headstart.heads.saving.archive import OF_SCIKIT_LEARN, check_archive, trusted_types, with_names_of_today
 from headstart.heads.saving.card import CARD_FILE, FORMAT_VERSION, Card, check_card, read_bytes, read_card
+from headstart.heads.saving.skops_import import import_skops
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -74,13 +75,12 @@ def save_model(
         The folder cannot be written.
     """
     own_types = type_names(own)
-    import skops.io  # noqa: PLC0415 - takes seconds because it loads torch; only who saves or loads should wait
 
     target = Path(folder).absolute()
     if target.exists() and not (target.is_dir() and ((target / CARD_FILE).is_file() or not any(target.iterdir()))):
         raise ModelFileError(f"{target}: is there already and is no saved model; choose another folder")
     try:
-        head = skops.io.dumps(model)
+        head = import_skops().dumps(model)
     except Exception as error:  # skops lets through whatever the type that it cannot save raises
         raise ModelFileError(f"{target}: {type(model).__name__} cannot be saved without pickle: {error}") from error
     try:
@@ -160,13 +160,13 @@ def _read_head(path: Path, checksum: str) -> bytes:
 
 def _rebuild(data: bytes, path: Path, own: frozenset[str]) -> Any:
     """Return the object in a skops archive, if all of its types are trusted."""
-    import skops.io  # noqa: PLC0415 - as in save_model
-    from skops.io.exceptions import UntrustedTypesFoundException  # noqa: PLC0415 - likewise
+    skops_io = import_skops()
+    from skops.io.exceptions import UntrustedTypesFoundException  # noqa: PLC0415 - takes its time; only who loads should wait
 
     data = with_names_of_today(data, path)
     check_archive(data, path, own)
     try:
-        return skops.io.loads(data, trusted=[*trusted_types(), *own])
+        return skops_io.loads(data, trusted=[*trusted_types(), *OF_SCIKIT_LEARN, *own])
     except UntrustedTypesFoundException as error:
         raise ModelFileError(
             f"{path}: not loaded, because it holds types that are not trusted and could run code: {error}"

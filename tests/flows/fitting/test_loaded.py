@@ -12,13 +12,15 @@ ROOT = Path(__file__).parents[3]
 CODE = """
 import json, sys
 from headstart.flows.fitting import fit
+from headstart.heads.saving import list_no_estimators, load_model
 
+list_no_estimators()  # as a command does
 def loaded():
     return sorted({name.partition(".")[0] for name in sys.modules})
 
 table = []
-fit(sys.argv[1], ["ridge", "knn", "centroid", "dummy"], out=sys.argv[2], on_scores=lambda _: table.extend(loaded()))
-print(json.dumps([table, loaded()]))
+found = fit(sys.argv[1], ["ridge", "knn", "centroid", "dummy"], out=sys.argv[2], on_scores=lambda _: table.extend(loaded()))
+print(json.dumps([table, loaded(), [str(one) for one in load_model(found.model)[0].predict([[0.0] * 4, [9.0] * 4])]]))
 """
 
 
@@ -30,7 +32,9 @@ def test_a_fit_of_heads_without_torch_loads_neither_it_nor_dask_and_what_draws_o
     cache = cache_of(tmp_path, features, np.array(["cat", "dog"])[y].tolist())
     run = [sys.executable, "-c", CODE, str(cache), str(tmp_path / "r")]
     done = subprocess.run(run, capture_output=True, text=True, check=True, cwd=ROOT)
-    table, report = map(set, json.loads(done.stdout.splitlines()[-1]))
+    *names, predicted = json.loads(done.stdout.splitlines()[-1])
+    table, report = map(set, names)
     assert not table & {"torch", "torchvision", "distributed", "dask", "prefect", "matplotlib", "jinja2", "skops"}
-    assert not report & {"torchvision", "distributed", "prefect", "timm", "onnx"}
+    assert not report & {"torchvision", "distributed", "dask", "_pytest", "prefect", "timm", "onnx"}
     assert report >= {"sklearn", "matplotlib", "jinja2", "skops"}
+    assert predicted == ["0", "1"]
