@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from scipy.linalg.blas import dsyrk
+from scipy.linalg.blas import dsyr, dsyrk
 from scipy.sparse import csr_array
 
 from headstart.heads.errors import DataError
@@ -129,12 +129,16 @@ class PartSums:
         if self.grams is None or self.weights is not None:
             raise ValueError("there are no sums of products of features; gather them with_gram=True")
         moments = self.moments(used)
-        gram = np.zeros_like(self.grams[0])
-        for part in np.flatnonzero(used):
+        first, *others = np.flatnonzero(used)
+        gram = self.grams[first].copy(order="F")
+        for part in others:
             gram += self.grams[part]
-        gram -= moments.n_images * np.outer(moments.mean, moments.mean)
-        gram /= np.outer(moments.scale, moments.scale)
-        return gram
+        gram = dsyr(
+            -moments.n_images, moments.mean, a=gram, overwrite_a=True
+        )  # in place, where an outer product is not
+        gram /= moments.scale[:, None]
+        gram /= moments.scale
+        return np.asarray(gram)
 
     def least_squares(self, used: NDArray[np.bool_], fit: int) -> LeastSquares:
         """Return the sums that a fit of least squares goes by, over the union of some parts, which the fit uses."""
