@@ -11,6 +11,7 @@ from headstart.flows.problem import Problem
 from headstart.flows.reporting.analysis import Analysis, Evidence, Likeness, analyse
 from headstart.flows.reporting.aside import Aside
 from headstart.flows.reporting.few_shot_file import write_few_shot
+from headstart.flows.reporting.map import describe_map
 from headstart.flows.reporting.number_report import write_number_report
 from headstart.flows.reporting.out_of_fold import OutOfFold
 from headstart.flows.reporting.report import write_report
@@ -44,17 +45,22 @@ def explain(
         Whether to fit the winner on few images of each class too, and to show how all that gets on.
     """
     with phases(show=options.progress) as begin:
-        points, oof, likeness = aside.results(begin) if aside else (None, None, None)
+        shown, oof, likeness = None, None, None
+        if aside:
+            begin("reading the pictures of the map")  # which need not wait for their places
+            shown = describe_map(problem, plan, winner.candidate, evidence.test)
+            points, oof, likeness = aside.results(begin)
+            shown = replace(shown, points=points)
         found = _look_at(problem, plan, winner.candidate, evidence, oof, likeness, begin, options)
         suspects = write_suspects(Path(summary.report).parent, problem, found)
         summary = replace(summary, notes=[*summary.notes, *found.notes], suspects=suspects)
         if found.few_shot:
             write_few_shot(Path(summary.few_shot), {summary.winner.head: found.few_shot, **found.few_shot_others})
         begin("drawing the report")
-        if points is None:
+        if shown is None:
             write_number_report(summary, problem, evidence.test)
         else:
-            write_report(summary, problem, plan, results, winner, evidence.test, found, points)
+            write_report(summary, problem, plan, results, winner, evidence.test, found, shown)
     return summary
 
 

@@ -30,7 +30,7 @@ def _features(problem: Problem, winner: Candidate, rows: npt.NDArray[np.intp]) -
 
 @dataclass(frozen=True)
 class DescribedMap:
-    """The map's part of the report's data."""
+    """The map's part of the report's data; `points` (n_shown, 2) are None until they are known."""
 
     embedding: npt.NDArray[np.float32]
     embedding_labels: npt.NDArray[Any]
@@ -38,6 +38,7 @@ class DescribedMap:
     embedding_right: npt.NDArray[np.int8]
     embedding_paths: list[str]
     embedding_thumbnails: list[bytes | None]
+    points: npt.NDArray[np.float64] | None = None
 
 
 def describe_map(problem: Problem, plan: SplitPlan, winner: Candidate, test_score: FinalScore) -> DescribedMap:

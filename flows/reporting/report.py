@@ -22,7 +22,7 @@ from headstart.flows.reporting.exhibits import (
     show_suspects,
 )
 from headstart.flows.reporting.labelling import LabelFile, offer_labels
-from headstart.flows.reporting.map import describe_map, map_rows
+from headstart.flows.reporting.map import DescribedMap, map_rows
 from headstart.heads.report import Curve, Labelling, ReportData, params_text, render_report
 from headstart.heads.splits import SplitPlan
 from headstart.heads.sweep import FinalScore, Result
@@ -39,9 +39,9 @@ def write_report(
     winner: Result,
     test_score: FinalScore,
     found: Analysis,
-    points: npt.NDArray[np.float64],
+    shown: DescribedMap,
 ) -> None:
-    """Write ``report.html`` where the summary says; `points` (n_shown, 2) are those of the map."""
+    """Write ``report.html`` where the summary says; `shown` is on the map."""
     data = ReportData(
         title=problem.name,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -72,8 +72,7 @@ def write_report(
         outliers=show_outliers(problem, found),
         near_copies=show_copies(problem, found.near_copies),
         labelling=_labelling(problem, plan, [one.row for one in found.suspects], summary.command),
-        points=points,
-        **vars(describe_map(problem, plan, winner.candidate, test_score)),
+        **vars(shown),
     )
     write_atomically(Path(summary.report), render_report(data).encode())
 

@@ -134,6 +134,7 @@ def test_whatever_takes_its_time_after_the_sweep_is_named(tmp_path: Path, monkey
         "fitting the winner on all of train",
         "comparing the candidates with the winner",
         "scoring the best of every other embedding",
+        "reading the pictures of the map",
         "placing the images of the map",
         "predicting the winner's own images, fold by fold",
         "looking for near copies and images unlike all others",
