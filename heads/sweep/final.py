@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,8 @@ from headstart.heads.solvers.sums import Stream
 from headstart.heads.sweep.streamed import fit_streamed
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import ArrayLike, NDArray
 
     from headstart.heads.registry import Candidate
@@ -50,14 +53,21 @@ class FinalScore:
 
 def fit_final(candidate: Candidate, X: ArrayLike | Stream, y: ArrayLike, plan: SplitPlan, seed: int = 0) -> Any:
     """Return the candidate's head, fitted on train: all its views in `X` (n_rows, n_features), and `y` (n_images,)."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # the sweep's result has reported it for this candidate
-        if isinstance(X, Stream):
+    if isinstance(X, Stream):
+        with _no_convergence_warnings():
             return fit_streamed(candidate, X, np.asarray(y).astype(np.intp), plan, seed)
-        rows = np.ascontiguousarray(np.asarray(X)[plan.views.to_fit(plan.train)], dtype=np.float32)
-        model: Any = find_head(candidate.head, candidate.task).make(candidate.params, seed)
-        with single_threaded_if_small(rows.nbytes):
-            return model.fit(rows, plan.views.labels(np.asarray(y)[plan.train]))
+    rows = np.ascontiguousarray(np.asarray(X)[plan.views.to_fit(plan.train)], dtype=np.float32)
+    model: Any = find_head(candidate.head, candidate.task).make(candidate.params, seed)
+    with single_threaded_if_small(rows.nbytes), _no_convergence_warnings():
+        return model.fit(rows, plan.views.labels(np.asarray(y)[plan.train]))
+
+
+@contextmanager
+def _no_convergence_warnings() -> Iterator[None]:
+    """Keep quiet of what the sweep's result has reported for the candidate."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        yield
 
 
 def score_test(
