@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from functools import cached_property
-from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from headstart.extractors.arrays import Array
@@ -12,6 +11,7 @@ from headstart.extractors.backbones import Backbone
 from headstart.extractors.cache import EmbeddingCache, KeyAbout
 from headstart.extractors.decoding import jpeg_decoder
 from headstart.extractors.extraction.embedding import RowRecipe, embed_rows
+from headstart.extractors.extraction.known_requests import version
 from headstart.extractors.extraction.missing_rows import MissingRows, cut_shards
 from headstart.extractors.extraction.shard_result import EmbeddedRows, ShardResult
 from headstart.extractors.images import image_sources

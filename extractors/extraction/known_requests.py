@@ -10,8 +10,10 @@ import platform
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
+from functools import cache
 from importlib import import_module
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError
+from importlib.metadata import version as read_version
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,7 @@ _FILE = "requests.json"
 _KEPT = 100  # several machines, precisions and backbones, and still a file that is read at once
 _LIBRARIES = ("headstart", "torch", "torchvision", "timm", "safetensors", "numpy", "pillow")
 _NO_MATTER = ("workers", "batch_size", "compile")  # how rows are computed, which no longer matters where all are there
+version = cache(read_version)  # which reads and parses all that a package says of itself, each time
 Request = dict[str, Any]
 """As JSON reads it from the file: it is compared as a whole."""
 

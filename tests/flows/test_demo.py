@@ -18,7 +18,7 @@ from support.process_trees import open_to_others
 
 from headstart.extractors.cache.cache import EmbeddingCache
 from headstart.extractors.images.sources import list_images
-from headstart.flows.demo import TRAIN_PER_CLASS, demo, write_digits
+from headstart.flows.demo import TRAIN_PER_CLASS, demo
 from headstart.flows.errors import JobError
 
 TASKS = [
@@ -151,9 +151,8 @@ def test_its_cache_keeps_the_contract(shown: Shown) -> None:
     check_cache(EmbeddingCache(shown[0] / "digits.headstart"))
 
 
-def test_the_digits_are_real_png_files_with_the_classes_apart(tmp_path: Path) -> None:
-    write_digits(tmp_path)
-    source, target = list_images(tmp_path / "source").rows, list_images(tmp_path / "target").rows
+def test_the_digits_are_real_png_files_with_the_classes_apart(shown: Shown) -> None:
+    source, target = (list_images(shown[0] / name).rows for name in ("source", "target"))
     assert sorted(source["label"].unique()) == list("01234")
     assert sorted(target["label"].unique()) == list("56789")
     assert target[target["split"] == "train"]["label"].value_counts().to_dict() == dict.fromkeys(

@@ -1,5 +1,7 @@
 """What the tests of heads, their files and their reports share."""
 
+from shutil import copytree
+
 import pytest
 from support.model_example import CARD, fitted
 from support.report_page import page
@@ -11,9 +13,14 @@ from headstart.heads.registry.candidates import Candidate
 from headstart.heads.saving.model_file import save_model
 
 
+@pytest.fixture(scope="session")
+def _saved(tmp_path_factory):
+    return save_model(tmp_path_factory.mktemp("saved") / "model", fitted(), CARD)
+
+
 @pytest.fixture
-def saved(tmp_path):
-    return save_model(tmp_path / "model", fitted(), CARD)
+def saved(_saved, tmp_path):
+    return copytree(_saved, tmp_path / "model")
 
 
 @pytest.fixture(scope="module")

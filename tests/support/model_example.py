@@ -4,6 +4,8 @@ import hashlib
 import io
 import json
 import zipfile
+from copy import deepcopy
+from functools import cache
 
 import numpy as np
 from sklearn.datasets import load_digits
@@ -37,6 +39,12 @@ NUMBER_CARD = CARD | {"head": "ridge", "class_names": [], "task": "regress"}
 
 
 def fitted(head="centroid"):
+    """Return a fitted head, which may be changed."""
+    return deepcopy(_fitted(head))
+
+
+@cache
+def _fitted(head):
     return HEADS[head].make({}, 0).fit(X, Y)
 
 

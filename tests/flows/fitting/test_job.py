@@ -35,8 +35,8 @@ def split_photos(tmp_path: Path) -> Path:
     return folder
 
 
-def test_without_splits_a_fifth_is_held_back_and_folds_in_the_rest_choose(embed: Embed, elsewhere: Path) -> None:
-    summary = fit(embed().cache, ["logreg", "dummy"])
+def test_without_splits_a_fifth_is_held_back_and_folds_in_the_rest_choose(cache: Path, elsewhere: Path) -> None:
+    summary = fit(cache, ["logreg", "dummy"])
     assert summary.winner == summary.leaderboard[0]
     assert summary.winner.head == "logreg"
     assert {row.split for row in summary.leaderboard} == {"5-fold CV"}
@@ -69,8 +69,8 @@ def test_given_splits_decide_what_fits_what_chooses_and_what_is_scored(
     assert (summary.test.n_images, summary.test.n_train) == (12, n_train)
 
 
-def test_a_leaderboard_row_says_what_was_tried_and_how_it_did(embed: Embed, elsewhere: Path) -> None:
-    summary = fit(embed().cache, "logreg", metric="macro_f1")
+def test_a_leaderboard_row_says_what_was_tried_and_how_it_did(cache: Path, elsewhere: Path) -> None:
+    summary = fit(cache, "logreg", metric="macro_f1", no_report=True)
     row = summary.winner
     assert (row.backbone, row.tap, row.head, row.metric) == (
         "headstart/small_cnn",
@@ -92,8 +92,8 @@ def test_the_best_of_every_other_embedding_is_scored_for_comparison(embed: Embed
     assert summary.controls[0].scores["accuracy"].value > 0.5
 
 
-def test_model_report_and_table_are_written_where_the_summary_says(embed: Embed, elsewhere: Path) -> None:
-    summary = fit(embed().cache, ["centroid", "mlp"], out="run1")
+def test_model_report_and_table_are_written_where_the_summary_says(cache: Path, elsewhere: Path) -> None:
+    summary = fit(cache, ["centroid", "mlp"], out="run1")
     folder = Path("run1", summary.run)
     for name, place in (("model", summary.model), ("report.html", summary.report), ("leaderboard.csv", summary.table)):
         assert Path(place) == folder / name
@@ -108,8 +108,8 @@ def test_model_report_and_table_are_written_where_the_summary_says(embed: Embed,
     assert card["scores"]["test"] == plain(summary.test)
 
 
-def test_the_default_results_lie_beside_the_cache_s_name(embed: Embed, elsewhere: Path) -> None:
-    summary = fit(embed().cache, "centroid")
+def test_the_default_results_lie_beside_the_cache_s_name(cache: Path, elsewhere: Path) -> None:
+    summary = fit(cache, "centroid")
     assert summary.report == f"cache.results/{summary.run}/report.html"
     assert Path("cache.results/report.html").samefile(summary.report)
 
@@ -118,7 +118,7 @@ def test_the_saved_model_is_fitted_on_train_and_gives_the_score_that_was_reporte
     embed: Embed, split_photos: Path, elsewhere: Path
 ) -> None:
     cache = EmbeddingCache(embed(images=split_photos).cache)
-    summary = fit(cache.path, "knn")
+    summary = fit(cache.path, "knn", no_report=True)
     model, _ = load_model(summary.model)
     from headstart.extractors.listing.cache_listing import read_listing
 
@@ -129,9 +129,8 @@ def test_the_saved_model_is_fitted_on_train_and_gives_the_score_that_was_reporte
     assert (predicted == test["label"]).mean() == summary.test.scores["accuracy"].value
 
 
-def test_the_same_seed_gives_the_same_leaderboard(embed: Embed, elsewhere: Path) -> None:
-    cache = embed().cache
-    fits = (fit(cache, ["logreg", "linear-torch"], seed=3) for _ in range(2))
+def test_the_same_seed_gives_the_same_leaderboard(cache: Path, elsewhere: Path) -> None:
+    fits = (fit(cache, ["logreg", "linear-torch"], seed=3, no_report=True) for _ in range(2))
     first, again = ([replace(row, fit_seconds=0.0) for row in one.leaderboard] for one in fits)
     assert first == again
 
@@ -142,19 +141,18 @@ def test_an_image_of_test_that_is_also_in_train_is_dropped_from_train(
     import shutil
 
     shutil.copy(split_photos / "test" / "cat" / "0.png", split_photos / "train" / "cat" / "leak.png")
-    summary = fit(embed(images=split_photos).cache, "centroid")
+    summary = fit(embed(images=split_photos).cache, "centroid", no_report=True)
     assert summary.test.n_train == 30
     assert any("1 train images are left out" in note for note in summary.notes)
 
 
 @pytest.mark.parametrize("dask", ["threads", "processes"])
 def test_candidates_are_fitted_on_threads_or_processes_with_equal_scores(
-    embed: Embed, elsewhere: Path, dask: str
+    cache: Path, elsewhere: Path, dask: str
 ) -> None:
-    cache = embed().cache
     with forked_workers():
-        summary = fit(cache, ["centroid", "ridge"], dask=dask, workers=2)
-    reference = fit(cache, ["centroid", "ridge"], workers=1)
+        summary = fit(cache, ["centroid", "ridge"], dask=dask, workers=2, no_report=True)
+    reference = fit(cache, ["centroid", "ridge"], workers=1, no_report=True)
     assert [row.score for row in summary.leaderboard] == [row.score for row in reference.leaderboard]
 
 
@@ -176,9 +174,9 @@ def test_a_class_with_fewer_images_than_folds_names_the_class_and_the_way_out(
         fit(embed().cache, "logreg", min_images=1)
 
 
-def test_an_unknown_head_is_answered_with_the_nearest(embed: Embed, elsewhere: Path) -> None:
+def test_an_unknown_head_is_answered_with_the_nearest(cache: Path, elsewhere: Path) -> None:
     with pytest.raises(UnknownHeadError, match="no head is called 'logrge'; did you mean logreg"):
-        fit(embed().cache, "logrge")
+        fit(cache, "logrge")
 
 
 def test_nan_features_name_the_images(embed: Embed, elsewhere: Path) -> None:
@@ -194,15 +192,14 @@ def test_nan_features_name_the_images(embed: Embed, elsewhere: Path) -> None:
         fit(cache.path, "logreg")
 
 
-def test_damaged_rows_are_not_fitted(embed: Embed, elsewhere: Path) -> None:
-    cache = EmbeddingCache(embed().cache)
-    (shard,) = cache.stores()[0].shards()
+def test_damaged_rows_are_not_fitted(cache: Path, elsewhere: Path) -> None:
+    (shard,) = EmbeddingCache(cache).stores()[0].shards()
     values = map_dataset(shard, "features/penultimate")
     content = bytearray(shard.read_bytes())
     content[values.offset + 5] ^= 1
     shard.write_bytes(content)
     with pytest.raises(JobError, match=r"do not give the checksum .*run 'headstart verify .* --repair'"):
-        fit(cache.path, "centroid")
+        fit(cache, "centroid")
 
 
 def test_results_are_not_written_among_other_files(embed: Embed, photos: Path, elsewhere: Path) -> None:
@@ -225,8 +222,7 @@ def test_fit_is_the_public_name() -> None:
     assert headstart.flows.fit is fit
 
 
-def test_rounds_of_choosing_are_named_and_everything_else_stays(embed: Embed, elsewhere: Path) -> None:
-    cache = embed().cache
+def test_rounds_of_choosing_are_named_and_everything_else_stays(cache: Path, elsewhere: Path) -> None:
     once = fit(cache, ["logreg", "dummy"], folds=3, few_shot=True, out="once")
     often = fit(cache, ["logreg", "dummy"], folds=3, repeats=2, few_shot=True, out="often")
     assert (once.winner.split, often.winner.split) == ("3-fold CV", "3-fold CV × 2")

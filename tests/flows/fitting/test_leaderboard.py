@@ -13,8 +13,8 @@ from headstart.flows.fitting.job import fit
 from headstart.flows.fitting.leaderboard import tell_ties
 
 
-def test_equals_are_tied_and_the_floor_is_not(embed: Callable[..., Any], elsewhere: Path) -> None:
-    summary = fit(embed().cache, ["centroid", "ridge", "dummy"], folds=3)
+def test_equals_are_tied_and_the_floor_is_not(cache: Path, elsewhere: Path) -> None:
+    summary = fit(cache, ["centroid", "ridge", "dummy"], folds=3, no_report=True)
     assert (summary.winner.tied, summary.winner.p_value) == (None, None)
     by_head = {one.head: one for one in summary.leaderboard[1:]}
     assert by_head["dummy"].tied is False
@@ -26,8 +26,8 @@ def test_equals_are_tied_and_the_floor_is_not(embed: Callable[..., Any], elsewhe
     assert "dummy" not in note
 
 
-def test_every_candidate_is_kept_in_a_table(embed: Callable[..., Any], elsewhere: Path) -> None:
-    summary = fit(embed().cache, ["knn", "dummy"], folds=3)
+def test_every_candidate_is_kept_in_a_table(cache: Path, elsewhere: Path) -> None:
+    summary = fit(cache, ["knn", "dummy"], folds=3, no_report=True)
     table = pd.read_parquet(Path(summary.model).parent / "results.parquet")
     assert table["head"].tolist() == [one.head for one in summary.leaderboard]
     assert table["tied"].tolist() == [one.tied for one in summary.leaderboard]
@@ -38,13 +38,13 @@ def test_every_candidate_is_kept_in_a_table(embed: Callable[..., Any], elsewhere
     assert set(vars(summary.winner)) - {"scores"} <= set(table.columns)
 
 
-def test_a_quick_sweep_is_what_is_done_unasked(embed: Callable[..., Any], elsewhere: Path) -> None:
-    summary = fit(embed().cache, folds=3)
+def test_a_quick_sweep_is_what_is_done_unasked(cache: Path, elsewhere: Path) -> None:
+    summary = fit(cache, folds=3, no_report=True)
     assert {one.head for one in summary.leaderboard} == {"logreg", "ridge", "knn", "centroid", "dummy"}
 
 
-def test_a_head_beside_a_sweep_brings_its_own_grid(embed: Callable[..., Any], elsewhere: Path) -> None:
-    summary = fit(embed().cache, "lda", sweep="quick", folds=3)
+def test_a_head_beside_a_sweep_brings_its_own_grid(cache: Path, elsewhere: Path) -> None:
+    summary = fit(cache, "lda", sweep="quick", folds=3, no_report=True)
     tried = [one.params for one in summary.leaderboard if one.head == "lda"]
     assert sorted(params["shrinkage"] for params in tried) == [0.1, 0.5, 0.9, 0.99]
 

@@ -38,7 +38,7 @@ def test_a_fit_in_blocks_finds_what_a_fit_in_memory_finds(cache: Path, tmp_path:
 
 
 def test_a_fit_in_blocks_saves_a_model_that_predicts(cache: Path, tmp_path: Path) -> None:
-    found = fit(cache, ["ridge"], out=tmp_path / "out", memory=20_000)
+    found = fit(cache, ["ridge"], out=tmp_path / "out", memory=20_000, no_report=True)
     model, _ = load_model(found.model)
     accuracy = np.mean(model.predict(X[:600].astype(np.float32)) == Y[:600])
     assert accuracy == pytest.approx(found.winner.score, abs=0.1)

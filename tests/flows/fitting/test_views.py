@@ -26,6 +26,7 @@ from headstart.heads.errors import DataError
 from headstart.heads.saving import load_model
 
 Embed = Callable[..., Any]
+Embedded = Callable[..., Path]
 K = 3
 
 
@@ -205,9 +206,9 @@ def test_a_backbone_without_views_is_left_out_and_as_many_are_used_as_all_have(e
 
 @pytest.mark.parametrize("average", [False, True])
 def test_summary_tables_report_history_and_card_say_that_views_were_used(
-    embed: Embed, elsewhere: Path, average: bool, capsys: pytest.CaptureFixture[str]
+    embedded: Embedded, elsewhere: Path, average: bool, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    cache = embed(views=K).cache
+    cache = embedded(views=K)
     found = fit(cache, ["logreg"], views=True, average_views=average, few_shot=True)
     scored = "the mean over all of them" if average else "view 0, the plain image"
     note = f"fitted on 3 views of each training image (seed 0, crop 0.35, flip 0.5, jitter 0.2); scored by {scored}"
@@ -276,15 +277,17 @@ def test_columns_and_numbers_are_fitted_on_views_too(
         ({"views": True, "memory": 1.0}, JobError, "--views needs them in memory: leave it out"),
     ],
 )
-def test_what_does_not_go_together_is_told(embed: Embed, elsewhere: Path, options: Any, error: Any, words: str) -> None:
-    cache = embed(views=2).cache
+def test_what_does_not_go_together_is_told(
+    embedded: Embedded, elsewhere: Path, options: Any, error: Any, words: str
+) -> None:
+    cache = embedded(views=2)
     for job in (fit, fit_targets):
         with pytest.raises(error, match=words):
             job(cache, "logreg", **options)
 
 
-def test_a_head_that_cannot_keep_views_together_is_told(embed: Embed, elsewhere: Path) -> None:
-    cache = embed(views=2).cache
+def test_a_head_that_cannot_keep_views_together_is_told(embedded: Embedded, elsewhere: Path) -> None:
+    cache = embedded(views=2)
     with pytest.raises(DataError, match=r"boosting would set views of one image aside .* name another head"):
         fit(cache, "boosting", views=True)
 
