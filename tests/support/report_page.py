@@ -1,6 +1,7 @@
 """A report as a reader meets it: its tags and its words."""
 
 import json
+import pickle
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -38,15 +39,24 @@ class Page(HTMLParser):
         return [attributes for name, attributes in self.tags if name == tag]
 
 
+PAGES = {}
+
+
+def rendered(data):
+    """Return the report of these data; the same are drawn once, for that takes longer than what is asked of a page."""
+    same = pickle.dumps(data)
+    if same not in PAGES:
+        PAGES[same] = render_report(data)
+    return PAGES[same]
+
+
 def page(**changes):
-    return Page(render_report(report_data(**changes)))
+    return Page(rendered(report_data(**changes)))
 
 
 def data_of(data):
     """Return what the page tells its script."""
-    found = re.search(
-        r'<script type="application/json" id="map-details">(.*?)</script>', render_report(data), re.DOTALL
-    )
+    found = re.search(r'<script type="application/json" id="map-details">(.*?)</script>', rendered(data), re.DOTALL)
     return json.loads(found[1])
 
 

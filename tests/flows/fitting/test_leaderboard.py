@@ -1,8 +1,6 @@
 """The leaderboard says which candidates the images cannot tell from the winner."""
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
