@@ -30,7 +30,13 @@ QUICK = FinetuneOptions(epochs=6, batch_size=8, optimizer="adamw", learning_rate
 
 
 @pytest.fixture
-def cache(embed: Embed, elsewhere: Path) -> Path:
+def cache(embedded: Callable[..., Path], elsewhere: Path) -> Path:
+    return embedded(tap=["penultimate"])
+
+
+@pytest.fixture
+def cache_of_photos(embed: Embed, elsewhere: Path) -> Path:
+    """The same of the test's own photographs, which may go."""
     return Path(embed(tap=["penultimate"]).cache)
 
 
@@ -45,20 +51,20 @@ def test_maps_that_the_cache_lacks_are_extracted_once_and_that_is_said(
 
 
 def test_the_images_are_renamed_away_and_none_is_opened(
-    cache: Path, photos: Path, monkeypatch: pytest.MonkeyPatch
+    cache_of_photos: Path, photos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    finetune(cache, "features.8", options=QUICK, epochs=1)
+    finetune(cache_of_photos, "features.8", options=QUICK, epochs=1)
     photos.rename(photos.with_name("away"))
     monkeypatch.setattr(Image, "open", lambda *_: pytest.fail("an image was opened"))
-    summary = finetune(cache, "features.8", options=QUICK)
+    summary = finetune(cache_of_photos, "features.8", options=QUICK)
     assert summary.test.n_images == 8
     assert summary.test.scores["accuracy"].value == 1.0
 
 
-def test_without_maps_and_images_it_says_what_to_do(cache: Path, photos: Path) -> None:
+def test_without_maps_and_images_it_says_what_to_do(cache_of_photos: Path, photos: Path) -> None:
     photos.rename(photos.with_name("away"))
     with pytest.raises(JobError, match=r"lacks features.7:map, and the images are not at .*; bring them back"):
-        finetune(cache, "features.8", options=QUICK)
+        finetune(cache_of_photos, "features.8", options=QUICK)
 
 
 def test_the_tail_stands_beside_the_best_linear_head_on_the_same_images(cache: Path) -> None:

@@ -24,13 +24,14 @@ MAP = "features.7:map"
 
 
 @pytest.fixture
-def cache(embed: Embed, elsewhere: Path) -> Path:
-    return Path(embed(tap=MAP, views=3, view_jitter=0.5).cache)
+def cache(embedded: Callable[..., Path], elsewhere: Path) -> Path:
+    return embedded(tap=MAP, views=3, view_jitter=0.5)
 
 
 def test_a_tail_is_trained_on_cached_views_without_an_image_being_opened(
-    cache: Path, photos: Path, monkeypatch: pytest.MonkeyPatch
+    embed: Embed, photos: Path, elsewhere: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    cache = embed(tap=MAP, views=3, view_jitter=0.5).cache
     photos.rename(photos.with_name("away"))
     monkeypatch.setattr(Image, "open", lambda *_: pytest.fail("an image was opened"))
     found = finetune(cache, "features.8", options=QUICK)
@@ -79,7 +80,7 @@ def test_of_several_keys_of_maps_the_one_that_has_views_is_taken(embed: Embed, e
 
 
 def test_killed_behind_an_epoch_it_goes_on_with_the_views_of_an_undisturbed_run(
-    cache: Path, embed: Embed, monkeypatch: pytest.MonkeyPatch
+    cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = finetune(cache, "features.8", options=QUICK, out="whole.results")
     save, saved = KeptTraining.save, []
