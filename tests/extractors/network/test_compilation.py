@@ -1,13 +1,11 @@
 """A compiled forward pass gives the features of the other, and where it cannot be had that is said."""
 
-import os
 import pickle
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from support.forked import run_forked
 from torch._inductor.runtime.cache_dir_utils import cache_dir
 
 import headstart.extractors.network.compilation
@@ -125,17 +123,12 @@ def test_a_network_that_torch_cannot_compile_says_so(monkeypatch: pytest.MonkeyP
         compile_forward(lambda batch: {"tap": batch})(torch.zeros(1))
 
 
-def test_without_a_compiler_the_reason_is_the_compiler(tmp_path: Path) -> None:
-    program = """
-import torch
-from headstart.extractors.network.compilation import CannotCompile, compile_forward
-try:
-    compile_forward(lambda batch: {"tap": (batch * 2).sin()})(torch.ones(64))
-except CannotCompile as error:
-    print(error)
-"""
-    (tmp_path / "empty").mkdir()
-    environment = os.environ | {"PATH": str(tmp_path / "empty"), "TORCHINDUCTOR_CACHE_DIR": str(tmp_path / "kernels")}
-    environment.pop("CXX", None)
-    done = run_forked("-c", program, env=environment)
-    assert (done.returncode, done.stdout) == (0, "there is no C++ compiler here\n"), done.stderr
+def test_without_a_compiler_the_reason_is_the_compiler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from torch._inductor.cpp_builder import cpp_compiler_search
+
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("CXX", raising=False)
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / "kernels"))
+    cpp_compiler_search.cache_clear()  # or a process that has found one looks for no other
+    with pytest.raises(CannotCompile, match=r"^there is no C\+\+ compiler here$"):
+        compile_forward(lambda batch: {"tap": (batch * 2).sin()})(torch.ones(64))
