@@ -19,7 +19,8 @@ def loaded():
     return sorted({name.partition(".")[0] for name in sys.modules})
 
 table = []
-found = fit(sys.argv[1], ["ridge", "knn", "centroid", "dummy"], out=sys.argv[2], on_scores=lambda _: table.extend(loaded()))
+heads = ["ridge", "knn", "centroid", "dummy"]
+found = fit(sys.argv[1], heads, out=sys.argv[2], on_scores=lambda _: table.extend(loaded()))
 print(json.dumps([table, loaded(), [str(one) for one in load_model(found.model)[0].predict([[0.0] * 4, [9.0] * 4])]]))
 """
 

@@ -16,8 +16,8 @@ from headstart.heads.saving import CARD_FILE
 
 
 @pytest.fixture
-def model(embed: Callable[..., Any], elsewhere: Path) -> Path:
-    found = fit(embed().cache, "logreg", folds=2, no_report=True, out="results", costs="owl:cat=200,owl:dog=200")
+def model(embedded: Callable[..., Path], elsewhere: Path) -> Path:
+    found = fit(embedded(), "logreg", folds=2, no_report=True, out="results", costs="owl:cat=200,owl:dog=200")
     return Path(found.model)
 
 

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,13 +16,13 @@ from headstart.flows.fitting import fit
 from headstart.flows.inference import load, predict
 from headstart.flows.inference.doubts import set_text
 
-Embed = Callable[..., Any]
+Embedded = Callable[..., Path]
 K = 3
 
 
 @pytest.fixture
-def model(embed: Embed, elsewhere: Path) -> Path:
-    found = fit(embed().cache, "logreg(C=1)", coverage=0.9, conformal="aps", false_alarms=0.1, no_report=True)
+def model(embedded: Embedded, elsewhere: Path) -> Path:
+    found = fit(embedded(), "logreg(C=1)", coverage=0.9, conformal="aps", false_alarms=0.1, no_report=True)
     return Path(found.model)
 
 
@@ -103,8 +102,8 @@ def test_where_no_image_can_be_read_the_columns_are_there(model: Path, asked: Pa
     assert found["set"].isna().all()
 
 
-def test_a_model_without_sets_cannot_abstain_and_says_so(embed: Embed, asked: Path, elsewhere: Path) -> None:
-    found = fit(embed().cache, "centroid", no_report=True)
+def test_a_model_without_sets_cannot_abstain_and_says_so(embedded: Embedded, asked: Path, elsewhere: Path) -> None:
+    found = fit(embedded(), "centroid", no_report=True)
     with pytest.raises(JobError, match=r"holds no sets to abstain by; fit it with --coverage 0\.9, or leave out"):
         load(found.model, abstain=True)
     assert "set" not in predict(found.model, asked / "cat.png")
@@ -112,9 +111,9 @@ def test_a_model_without_sets_cannot_abstain_and_says_so(embed: Embed, asked: Pa
 
 @pytest.mark.parametrize(("head", "average"), [("logreg(C=1)", True), ("linear-svm(C=0.001)", False)])
 def test_a_saved_model_judges_as_it_was_measured(
-    embed: Embed, photos: Path, elsewhere: Path, head: str, average: bool
+    embedded: Embedded, photos: Path, elsewhere: Path, head: str, average: bool
 ) -> None:
-    cache = embed(views=K, view_crop=0.1, view_jitter=0.9, exact=True).cache
+    cache = embedded(views=K, view_crop=0.1, view_jitter=0.9, exact=True)
     found = fit(
         cache, head, views=True, average_views=average, coverage=0.8, conformal="raps", outlier="knn",
         false_alarms=0.1, no_report=True,

@@ -13,15 +13,16 @@ from headstart.flows.fitting import fit
 from headstart.flows.inference import graft, load
 
 Embed = Callable[..., Any]
+Embedded = Callable[..., Path]
 K = 3
 
 
 @pytest.mark.parametrize("head", ["logreg", "linear-svm"])
 @pytest.mark.parametrize("average", [False, True])
 def test_a_saved_model_answers_as_it_was_scored(
-    embed: Embed, photos: Path, tmp_path: Path, elsewhere: Path, head: str, average: bool
+    embedded: Embedded, photos: Path, tmp_path: Path, elsewhere: Path, head: str, average: bool
 ) -> None:
-    cache = embed(views=K, view_crop=0.1, view_jitter=0.9, exact=True).cache
+    cache = embedded(views=K, view_crop=0.1, view_jitter=0.9, exact=True)
     found = fit(cache, head, views=True, average_views=average)
     scored = pd.read_csv(found.predictions)
     model = load(Path(found.model))
@@ -35,8 +36,8 @@ def test_a_saved_model_answers_as_it_was_scored(
     assert again["label"].tolist() == scored["predicted"].tolist()
 
 
-def test_weights_alone_cannot_average_views_so_that_is_refused(embed: Embed, elsewhere: Path) -> None:
-    found = fit(embed(views=K).cache, "logreg", views=True, average_views=True)
+def test_weights_alone_cannot_average_views_so_that_is_refused(embedded: Embedded, elsewhere: Path) -> None:
+    found = fit(embedded(views=K), "logreg", views=True, average_views=True)
     with pytest.raises(JobError, match=r"means over views of an image, .* without --average-views"):
         graft(Path(found.model), "out.pth")
 
