@@ -26,7 +26,6 @@ from headstart.heads.errors import DataError
 from headstart.heads.saving import load_model
 
 Embed = Callable[..., Any]
-Embedded = Callable[..., Path]
 K = 3
 
 
@@ -206,7 +205,7 @@ def test_a_backbone_without_views_is_left_out_and_as_many_are_used_as_all_have(e
 
 @pytest.mark.parametrize("average", [False, True])
 def test_summary_tables_report_history_and_card_say_that_views_were_used(
-    embedded: Embedded, elsewhere: Path, average: bool, capsys: pytest.CaptureFixture[str]
+    embedded: Embed, elsewhere: Path, average: bool, capsys: pytest.CaptureFixture[str]
 ) -> None:
     cache = embedded(views=K)
     found = fit(cache, ["logreg"], views=True, average_views=average, few_shot=True)
@@ -258,11 +257,8 @@ def test_columns_and_numbers_are_fitted_on_views_too(
     cache = embed(views=K, view_flip=0).cache
     several = fit_targets(cache, ["ridge"], labels=tmp_path / "labels.csv", views=True, average_views=True, folds=3)
     assert [row.error for row in several.targets] == [None, None, None]
-    assert {row.target: several.fits[row.target].views for row in several.targets} == {
-        "animal": 3,
-        "is_cat": 3,
-        "size": 3,
-    }
+    views = {row.target: several.fits[row.target].views for row in several.targets}
+    assert views == {"animal": 3, "is_cat": 3, "size": 3}
     numbers = several.fits["size"]
     scored = pd.read_csv(numbers.predictions)
     answers = load(Path(numbers.model)).predict([photos / path for path in scored["path"]])
@@ -278,7 +274,7 @@ def test_columns_and_numbers_are_fitted_on_views_too(
     ],
 )
 def test_what_does_not_go_together_is_told(
-    embedded: Embedded, elsewhere: Path, options: Any, error: Any, words: str
+    embedded: Embed, elsewhere: Path, options: Any, error: Any, words: str
 ) -> None:
     cache = embedded(views=2)
     for job in (fit, fit_targets):
@@ -286,10 +282,9 @@ def test_what_does_not_go_together_is_told(
             job(cache, "logreg", **options)
 
 
-def test_a_head_that_cannot_keep_views_together_is_told(embedded: Embedded, elsewhere: Path) -> None:
-    cache = embedded(views=2)
+def test_a_head_that_cannot_keep_views_together_is_told(embedded: Embed, elsewhere: Path) -> None:
     with pytest.raises(DataError, match=r"boosting would set views of one image aside .* name another head"):
-        fit(cache, "boosting", views=True)
+        fit(embedded(views=2), "boosting", views=True)
 
 
 def test_an_experiments_fit_asks_for_views(monkeypatch: pytest.MonkeyPatch) -> None:
