@@ -36,26 +36,16 @@ class GridSolver:
         Whether several folds share the work, too. The function is then ``function(features, codes, n_classes, folds,
         grids)``: features and classes of all images, rows to fit on and to predict of each fold, and what to try there.
         It returns a list for each fold, with a column for every class.
-    shared : str
-        ``module:function`` of work that several jobs need, across folds: ``function(features, codes, n_classes, folds,
-        params, share)`` takes the rows to fit on of all folds, one choice of hyper-parameters, and which share of the
-        work to do, (number, of how many). Where all shares give something, ``place`` is called with their list and the
-        numbers of its folds, too.
     """
 
     place: str
     params: frozenset[str]
     divisible: bool
     across_folds: bool = False
-    shared: str = ""
 
     def load(self) -> Any:
         """Import the function."""
         return load(self.place)
-
-    def do_share(self, *arguments: Any) -> Any:
-        """Import the function of shared work and call it."""
-        return load(self.shared)(*arguments)
 
 
 @dataclass(frozen=True, kw_only=True)

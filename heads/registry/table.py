@@ -108,7 +108,6 @@ for _head in (
             params=frozenset({"alpha", "views", "class_weight"}),
             divisible=False,
             across_folds=True,
-            shared="headstart.heads.solvers.ridge:sum_folds",
         ),
         streamed=StreamedFit(
             place="headstart.heads.solvers.streamed.ridge:stream_ridge",

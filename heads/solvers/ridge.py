@@ -1,7 +1,6 @@
 """The ridge head for a whole grid of penalties, from one eigendecomposition a fold."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from functools import reduce
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -23,7 +22,7 @@ from headstart.heads.estimators import (
 )
 from headstart.heads.features import contiguous_rows
 from headstart.heads.prediction import widen_classes
-from headstart.heads.solvers.sums import FoldSums, LeastSquares, PartSums, standardise, sum_folds
+from headstart.heads.solvers.sums import LeastSquares, PartSums, part_images, standardise
 
 Doubles = NDArray[np.float64]
 Singles = NDArray[np.float32]
@@ -74,8 +73,6 @@ def solve_ridge(
     n_classes: int,
     folds: Sequence[tuple[Rows, Rows]],
     grids: Sequence[Sequence[Mapping[str, Any]]],
-    shares: Sequence[FoldSums] = (),
-    numbers: Sequence[int] = (),
 ) -> list[list[Doubles]]:
     """Return the probabilities (n_scored, n_classes) of each fold's images, for each ``alpha`` of its grid.
 
@@ -92,10 +89,6 @@ def solve_ridge(
         Rows to fit on and to predict.
     grids : sequence of sequence of mappings
         For each fold what to try: hyper-parameters of `RidgeSoftmaxClassifier`.
-    shares : sequence of FoldSums
-        All that `sum_folds` gave, where that was done before, of these folds and maybe others.
-    numbers : sequence of int
-        Of these folds among those.
 
     Raises
     ------
@@ -106,13 +99,10 @@ def solve_ridge(
     weight = common_weight(params for grid in grids for params in grid)
     counts = np.stack([np.bincount(codes[rows], minlength=n_classes) for rows, _ in folds])
     weights = weights_of_counts(weight, counts)
-    if not shares:
-        own = sum_folds(features, codes, n_classes, [rows for rows, _ in folds], grids[0][0] if grids[0] else {})
-        shares, numbers = [own] if own else [], range(len(folds))
     views = next((params.get("views", 1) for grid in grids for params in grid), 1)
     found = []
     for (rows, _), projection, some in zip(
-        folds, _project_folds(features, codes, folds, weights, views, shares, numbers), alphas, strict=True
+        folds, _project_folds(features, codes, folds, weights, n_classes, views), alphas, strict=True
     ):
         present, places = np.unique(codes[rows], return_inverse=True)
         probabilities = _probabilities(projection, places, some, views)
@@ -125,25 +115,26 @@ def _project_folds(
     codes: NDArray[np.intp],
     folds: Sequence[tuple[Rows, Rows]],
     weights: Doubles | None,
+    n_classes: int,
     views: int,
-    shares: Sequence[FoldSums],
-    numbers: Sequence[int],
 ) -> Iterator[Projection]:
     each = [None] * len(folds) if weights is None else list(weights)
     n_fewest, n_features = min(len(rows) for rows, _ in folds), features.shape[1]
-    if not shares:
+    if n_fewest < n_features:
         for (rows, scored), own in zip(folds, each, strict=True):
             known, of_rows = contiguous_rows(features, rows), None if own is None else own[codes[rows]]
             yield project_few(known, codes[rows], contiguous_rows(features, scored), views, of_rows)
         return
     # The smaller of both Gram matrices is that of features, and folds can share it.
-    sums, fits = reduce(PartSums.added, (share.sums for share in shares)), shares[0].fits
+    images = part_images(features, codes, n_classes, [rows for rows, _ in folds], with_gram=True, weights=weights)
     # Where images are few, leave-one-out divides by what is left of 1 beside a leverage of nearly 1.
     dtype: Any = np.float32 if n_fewest >= 2 * n_features else np.float64
-    for number, (rows, scored), own in zip(numbers, folds, each, strict=True):
+    for fold, ((rows, scored), own) in enumerate(zip(folds, each, strict=True)):
         left_out = left_out_rows(len(rows), views)
         known, asked = contiguous_rows(features, rows[left_out]), contiguous_rows(features, scored)
-        found = project_parts(sums.least_squares(fits[number], number), sums, known, asked, dtype)
+        found = project_parts(
+            images.sums.least_squares(images.parts.fits[fold], fold), images.sums, known, asked, dtype
+        )
         of_rows = None if own is None else own[codes[rows]]
         yield _with_leverages(found, found.known, left_out, len(rows), views, of_rows)
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -52,45 +52,7 @@ def load_solver(solver: GridSolver) -> None:
         solver.load()
 
 
-class Share(NamedTuple):
-    """A share of the work that a solver's jobs have in common, and what it took."""
-
-    done: object
-    seconds: float
-
-
-def do_share(
-    solver: GridSolver, params: Mapping[str, Any], share: tuple[int, int], features: object, task: Task, _: object
-) -> Share | None:
-    """Do a share of what a solver's jobs have in common; None where it fails or is not worth it: they do it themselves.
-
-    Parameters
-    ----------
-    solver : GridSolver
-    params : mapping
-        Of one of its candidates.
-    share : (int, int)
-        Which one, counted from 0, of how many.
-    features, task
-        As for `run_solver`.
-    """
-    with suppress(Exception, SystemExit), isolated_job():
-        views = task.plan.views
-        folds = [views.to_fit(fit) for fit, _ in task.plan.folds]
-        start = time.perf_counter()
-        done = solver.do_share(np.asarray(features), views.labels(task.y), task.n_classes, folds, params, share)
-        return None if done is None else Share(done, time.perf_counter() - start)
-    return None
-
-
-def run_solver(
-    solver: GridSolver,
-    cells: Cells,
-    features: object,
-    task: Task,
-    _loaded: object = None,
-    shares: Sequence[Share | None] = (),
-) -> SolvedPart:
+def run_solver(solver: GridSolver, cells: Cells, features: object, task: Task, _loaded: object = None) -> SolvedPart:
     """Fit a part of a grid on some folds in one go; what fails gives its reason.
 
     Parameters
@@ -103,21 +65,14 @@ def run_solver(
     task : Task
     _loaded : object
         Of a job that comes before this one, `load_solver`.
-    shares : sequence of Share or None
-        All shares of what `do_share` does.
     """
     texts: list[str] = []
     try:
         solve = solver.load()  # loads what the head needs, before threads are counted
         with isolated_job() as texts:
             start = time.perf_counter()
-            done = [one for one in shares if one]
-            done = done if len(done) == len(shares) else []
-            start -= sum(one.seconds for one in done) * len(cells) / len(task.plan.folds)
-            if solver.across_folds:
-                found = _solve_across(solve, cells, np.asarray(features), task, [one.done for one in done])
-            else:
-                found = _solve_each(solve, cells, np.asarray(features), task)
+            solve_cells = _solve_across if solver.across_folds else _solve_each
+            found = solve_cells(solve, cells, np.asarray(features), task)
             by_cell = {
                 (fold, number): task.plan.views.mean(probability)
                 for (fold, some), probabilities in zip(cells.items(), found, strict=True)
@@ -128,14 +83,11 @@ def run_solver(
         return SolvedPart(error=f"{type(error).__name__}: {error}", warnings=texts)
 
 
-def _solve_across(
-    solve: Any, cells: Cells, X: NDArray[Any], task: Task, shares: Sequence[object]
-) -> Iterable[list[NDArray[np.float64]]]:
+def _solve_across(solve: Any, cells: Cells, X: NDArray[Any], task: Task) -> list[list[NDArray[np.float64]]]:
     views = task.plan.views
     folds = [(views.to_fit(fit), views.to_score(score)) for fit, score in (task.plan.folds[fold] for fold in cells)]
     grids = [list(some.values()) for some in cells.values()]
-    shared = (shares, list(cells)) if shares else ()
-    found: list[list[NDArray[np.float64]]] = solve(X, views.labels(task.y), task.n_classes, folds, grids, *shared)
+    found: list[list[NDArray[np.float64]]] = solve(X, views.labels(task.y), task.n_classes, folds, grids)
     return found
 
 

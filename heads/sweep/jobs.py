@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from headstart.heads.registry import solver_of
 from headstart.heads.scoring import most_together
-from headstart.heads.sweep.grid_trial import do_share, load_solver, pick_result, run_solver, score_group
+from headstart.heads.sweep.grid_trial import load_solver, pick_result, run_solver, score_group
 from headstart.heads.sweep.trial import draw_ahead, run_trial
 
 if TYPE_CHECKING:
@@ -82,9 +82,7 @@ def submit_jobs(
         else:
             jobs = list(_cut_by_fold(group, solver, size, -(-_JOBS_A_WORKER * size.n_workers // n_jobs)))
         loaded = [submit(load_solver, solver)] if size.loads_once else []
-        shares = _shares(solver, min(size.n_workers, len(jobs)), size)
-        done = [submit(do_share, solver, group[0].params, share, features, task, loaded) for share in shares]
-        parts = [submit(run_solver, solver, cells, features, task, loaded, done) for cells in jobs]
+        parts = [submit(run_solver, solver, cells, features, task, loaded) for cells in jobs]
         if ready is None:  # behind the first jobs that fit, of which one ends before the others
             ready = submit(draw_ahead, task)
         bare = {number: replace(candidate, features=None) for number, candidate in enumerate(group)}
@@ -99,11 +97,6 @@ def submit_jobs(
         future = submit(run_trial, replace(candidate, features=None), heads[candidate.head], features, task)
         futures[future] = candidate
     return futures
-
-
-def _shares(solver: GridSolver, n_shares: int, size: SweepSize) -> list[tuple[int, int]]:
-    """Cut what a solver's jobs have in common, where it need not travel from one process to another."""
-    return [(at, n_shares) for at in range(n_shares)] if solver.shared and size.loads_once else []
 
 
 def _grouped(

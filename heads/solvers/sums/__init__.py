@@ -5,7 +5,6 @@ once; a sample is rows drawn from all blocks and held in memory.
 
 blocks           Features read a block of rows at a time, and a sample of them in memory.
 fold_parts       Images in an order in which each fold is made of stretches: one copy serves all.
-fold_sums        Sums over the parts of folds, by shares of the images.
 gram             Gram matrix in float64, without a float64 copy of the features.
 part_sums        Parts of the images, and the sums over each.
 standardisation  Features at mean 0 and variance 1.

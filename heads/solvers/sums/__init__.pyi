@@ -6,8 +6,6 @@ from .blocks import Stream as Stream
 from .blocks import draw_sample as draw_sample
 from .fold_parts import PartedImages as PartedImages
 from .fold_parts import part_images as part_images
-from .fold_sums import FoldSums as FoldSums
-from .fold_sums import sum_folds as sum_folds
 from .gram import ROWS_AT_ONCE as ROWS_AT_ONCE
 from .gram import decompose_gram as decompose_gram
 from .part_sums import LeastSquares as LeastSquares

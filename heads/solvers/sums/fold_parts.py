@@ -45,23 +45,14 @@ class PartedImages:
         yield from (slice(start, end) for start, end in zip([0, *ends], ends, strict=False))
 
 
-def find_parts(n_images: int, folds: Sequence[Rows]) -> Parts:
-    """Return the parts of `n_images` images whose unions the folds are, each by the rows that it is fitted on."""
-    member = np.zeros((n_images, len(folds)), dtype=bool)
-    for number, rows in enumerate(folds):
-        member[rows, number] = True
-    used = np.flatnonzero(member.any(axis=1))
-    patterns, of_used = np.unique(np.packbits(member[used], axis=1), axis=0, return_inverse=True)
-    of_image = np.full(n_images, -1, dtype=np.int16)
-    of_image[used] = of_used.reshape(-1)  # numpy 2.0 returned a column
-    return Parts(of_image=of_image, fits=np.unpackbits(patterns, axis=1, count=len(folds)).T.astype(bool))
-
-
 def part_images(
     features: Singles,
     codes: NDArray[np.intp],
     n_classes: int,
     folds: Sequence[Rows],
+    *,
+    with_gram: bool = False,
+    weights: NDArray[np.float64] | None = None,
 ) -> PartedImages:
     """Return the images that folds are fitted on, sorted, and sums over each part.
 
@@ -73,18 +64,30 @@ def part_images(
     n_classes : int
     folds : sequence of int ndarray
         Rows that each is fitted on.
+    with_gram : bool
+        Whether products of features are wanted, see `sum_parts`.
+    weights : float64 ndarray of shape (n_folds, n_classes), optional
+        See `sum_parts`.
     """
-    every = find_parts(len(features), folds)
-    rows = every.rows[np.argsort(every.of_image[every.rows], kind="stable")]
+    member = np.zeros((len(features), len(folds)), dtype=bool)
+    for number, rows in enumerate(folds):
+        member[rows, number] = True
+    used = np.flatnonzero(member.any(axis=1))
+    patterns, of_used = np.unique(np.packbits(member[used], axis=1), axis=0, return_inverse=True)
+    of_used = of_used.reshape(-1)  # numpy 2.0 returned a column
+    fits = np.unpackbits(patterns, axis=1, count=len(folds)).T.astype(bool)
+    order = np.argsort(of_used, kind="stable")
+    rows, of_image = used[order], of_used[order].astype(np.int16)
     some = np.ascontiguousarray(features[rows], dtype=np.float32)
-    parts = Parts(of_image=every.of_image[rows], fits=every.fits)
+    parts = Parts(of_image=of_image, fits=fits)
     sums = sum_parts(
         Stream(features=some),
         codes[rows],
         n_classes,
         parts,
         Sample(block=Block(np.arange(len(some)), some), is_all=True),
-        with_gram=False,
+        with_gram=with_gram,
+        weights=weights,
     )
     some -= sums.centre
     return PartedImages(features=some, codes=codes[rows], parts=parts, sums=sums)

@@ -6,7 +6,7 @@ and theirs add up to those of every fold.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -105,14 +105,6 @@ class PartSums:
     squares: Doubles
     grams: list[Doubles] | None
     weights: Doubles | None = None
-
-    def added(self, other: PartSums) -> PartSums:
-        """Return the sums over these images and others, of the same parts and less the same centre."""
-        grams = None
-        if self.grams is not None and other.grams is not None:
-            grams = [own + theirs for own, theirs in zip(self.grams, other.grams, strict=True)]
-        counts, sums, squares = self.counts + other.counts, self.sums + other.sums, self.squares + other.squares
-        return replace(self, counts=counts, sums=sums, squares=squares, grams=grams)
 
     def moments(self, used: NDArray[np.bool_]) -> Moments:
         """Return the moments of a union of parts, bool (n_parts,), as scikit-learn's `StandardScaler` has them."""

@@ -141,13 +141,3 @@ def test_of_many_images_a_temperature_is_fitted_on_as_many_as_the_stock_head_tak
     for probability, params in zip(found, GRID, strict=True):
         expected = make_ridge(params, 0).fit(features, codes).predict_proba(scored)
         np.testing.assert_allclose(probability, expected, atol=2e-5)
-
-
-def test_what_no_fold_is_fitted_on_changes_no_bit():
-    features, codes, scored, _ = problem(2000, 20, 3)
-    every, classes = np.concatenate([features, scored]), np.append(codes, np.zeros(len(scored), dtype=np.intp))
-    folds = [(np.arange(0, 2000, 2), np.arange(1, 2000, 2)), (np.arange(1, 2000, 2), np.arange(0, 2000, 2))]
-    first = solve_ridge(every, classes, 3, folds, [GRID] * 2)
-    every[2000:] *= 7.0
-    for before, after in zip(first, solve_ridge(every, classes, 3, folds, [GRID] * 2), strict=True):
-        np.testing.assert_array_equal(before, after)

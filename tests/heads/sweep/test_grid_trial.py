@@ -10,7 +10,7 @@ from headstart.heads import HEADS
 from headstart.heads.registry.candidates import expand
 from headstart.heads.registry.head import GridSolver
 from headstart.heads.scoring import resampling
-from headstart.heads.sweep.grid_trial import SolvedPart, do_share, pick_result, run_solver, score_group
+from headstart.heads.sweep.grid_trial import SolvedPart, pick_result, run_solver, score_group
 from headstart.heads.sweep.jobs import SweepSize, submit_jobs
 from headstart.heads.sweep.run import sweep
 from headstart.heads.sweep.trial import Task, draw_ahead, run_trial
@@ -233,36 +233,3 @@ def test_where_a_fit_failed_each_goes_through_the_folds_by_itself():
     found = pick_result(results, 1, SOME[1], HEADS["ridge"], FEATURES, TASK)
     alone = run_trial(SOME[1], HEADS["ridge"], FEATURES, TASK)
     assert (found.scores, found.error) == (alone.scores, None)
-
-
-@pytest.mark.parametrize("params", [{"alpha": 1.0}, {"alpha": 1.0, "class_weight": "balanced"}], ids=str)
-@pytest.mark.parametrize("n_shares", [1, 3])
-def test_shares_of_the_work_of_all_jobs_add_up_to_what_each_does_by_itself(params, n_shares):
-    solver, cells = HEADS["ridge"].solver, {0: {0: params}, len(PLAN.folds) - 1: {0: params}}
-    shares = [do_share(solver, params, (at, n_shares), FEATURES, TASK, None) for at in range(n_shares)]
-    assert all(share.seconds > 0 for share in shares)
-    alone, found = run_solver(solver, cells, FEATURES, TASK), run_solver(solver, cells, FEATURES, TASK, None, shares)
-    assert found.error is alone.error is None
-    assert found.probabilities.keys() == alone.probabilities.keys()
-    for cell, probability in found.probabilities.items():
-        np.testing.assert_allclose(probability, alone.probabilities[cell], atol=1e-5)
-
-
-def test_shares_of_which_one_failed_are_not_used_and_few_images_have_none():
-    solver, cells = HEADS["ridge"].solver, {0: {0: {"alpha": 1.0}}}
-    share = do_share(solver, {"alpha": 1.0}, (0, 2), FEATURES, TASK, None)
-    wrong = do_share(solver, {"alpha": 1.0}, (1, 2), FEATURES[:, :0], TASK, None)
-    assert wrong is None
-    alone, found = (run_solver(solver, cells, FEATURES, TASK, None, given) for given in ((), [share, wrong]))
-    np.testing.assert_array_equal(found.probabilities[0, 0], alone.probabilities[0, 0])
-    wide = np.tile(FEATURES, (1, 6))
-    assert do_share(solver, {"alpha": 1.0}, (0, 1), wide, TASK, None) is None
-
-
-@pytest.mark.parametrize(("one_process", "n_shares"), [(True, 2), (False, 0)])
-def test_in_one_process_jobs_share_work_and_elsewhere_each_does_all(one_process, n_shares):
-    candidates, submitted = expand([PIXELS], ["ridge"]), []
-    size = SweepSize.of(TASK, X.shape[1], 2, loads_once=one_process)
-    sources = {candidates[0].place: FEATURES}
-    submit_jobs(lambda function, *_: submitted.append(function), candidates, HEADS, sources, TASK, size)
-    assert submitted.count(do_share) == n_shares
