@@ -112,7 +112,7 @@ def fit_logistic(
         left = _follow_paths(images, fits, strengths, class_weight, tol, found)
     if len(left):
         scaling = WeightScaling(images.sums, images.parts, fits[left], strengths[left], class_weight)
-        found[:, left], failed = take_steps(images, scaling, tol, max_iter)
+        found[:, left], failed = take_steps(images, scaling, tol, max_iter, further=to_minimum)
         if len(failed):
             warnings.warn(
                 f"lbfgs failed to converge in {max_iter} steps for {len(failed)} of {len(fits)} fits",

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from headstart.heads.solvers.logistic.loss import FoldLoss, Point
     from headstart.heads.solvers.sums import Moments
 
-_GAP = 1e-4  # of a loss: how far above its minimum it may be, by the curvature that is known
+_GAP = 1e-5  # of a loss: how far above its minimum it may be, by a curvature that is rather too large
 _FARTHEST = 2.0  # as often as the last way, the way ahead that is guessed from it
 _NEARER = 0.005  # of the distance, after which rounding to bfloat16 counts: the loss is anchored anew
 _ROOM = 0.9  # of the tolerance: nearly all that arrive in bfloat16 have arrived when float32 looks
@@ -72,6 +72,9 @@ class Path:
         failed = search.run(view.exact(known, search.points), 1.0, _STEPS)
         weights = curvature.weights(search.points)
         end = known if torch.equal(weights, known.weights) else self._loss.exact(weights)
+        if len(failed):  # by the gradient alone: a gap may be too small for float32 to tell
+            plain = _View(self._loss, penalties, Curvature(None), self._tol)
+            failed = failed[plain.at(end, torch.arange(len(penalties))).distances[failed] > 1.0]
         self._way.append(_Minimum(log(strength), end))
         self._seen = view.seen(search.memory)
         return end.weights, failed

@@ -16,7 +16,12 @@ if TYPE_CHECKING:
     from headstart.heads.solvers.sums import PartedImages
 
 
-def take_steps(images: PartedImages, scaling: WeightScaling, tol: float, max_iter: int) -> tuple[Tensor, Tensor]:
+_FURTHER = 0.1  # of the tolerance: no loss is then above the one that scikit-learn ends with
+
+
+def take_steps(
+    images: PartedImages, scaling: WeightScaling, tol: float, max_iter: int, *, further: bool = False
+) -> tuple[Tensor, Tensor]:
     """Minimise as scikit-learn does: scipy's L-BFGS-B from zero, until no component of the gradient is above `tol`.
 
     Parameters
@@ -26,6 +31,8 @@ def take_steps(images: PartedImages, scaling: WeightScaling, tol: float, max_ite
         With a problem for each fit.
     tol : float
     max_iter : int
+    further : bool
+        Go on from there as far as float32 leads, to a tenth of `tol` at most.
 
     Returns
     -------
@@ -35,7 +42,10 @@ def take_steps(images: PartedImages, scaling: WeightScaling, tol: float, max_ite
         Problems that did not get there.
     """
     search = Search(scaling.n_problems, scaling.n_params, first_lengths=scaling.first_lengths)
-    failed = search.run(SoftmaxLoss(images, scaling), tol, max_iter)
+    loss = SoftmaxLoss(images, scaling)
+    failed = search.run(loss, tol, max_iter)
+    if further:
+        search.run(loss, _FURTHER * tol, max_iter)
     weights, intercepts = scaling.of_features(torch.arange(scaling.n_problems), search.points)
     return torch.cat([weights, intercepts[..., None]], dim=2), failed
 

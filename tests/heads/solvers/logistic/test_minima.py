@@ -15,6 +15,7 @@ from headstart.heads.solvers.logistic import curvature, grid, loss, path
 from headstart.heads.solvers.logistic.grid import fit_logistic, solve_logreg
 from headstart.heads.solvers.logistic.path import Path
 from headstart.heads.solvers.logistic.scaling import WeightScaling
+from headstart.heads.solvers.logistic.steps import take_steps
 from headstart.heads.solvers.sums.fold_parts import part_images
 
 STRENGTHS = np.logspace(-4, 4, 9)
@@ -109,10 +110,12 @@ def test_features_that_few_images_have_stop_no_search(strengths, monkeypatch):
 
 def test_a_problem_that_finds_no_minimum_takes_the_steps_of_scikit_learn(monkeypatch):
     X, y = drawn(300, 20, 3)
-    images, fits = part_images(X, y, 3, in_thirds(300, 3)), np.repeat(np.arange(3), 2)
-    steps = fit_logistic(images, fits, np.tile([0.1, 10.0], 3))
+    images, fits, every = part_images(X, y, 3, in_thirds(300, 3)), np.repeat(np.arange(3), 2), np.tile([0.1, 10.0], 3)
+    scaling = WeightScaling(images.sums, images.parts, fits, every)
+    steps, failed = take_steps(images, scaling, 1e-4, 1000, further=True)
+    assert not len(failed)
     monkeypatch.setattr(path, "_STEPS", 1)
-    torch.testing.assert_close(fit_logistic(images, fits, np.tile([0.1, 10.0], 3), to_minimum=True), steps)
+    torch.testing.assert_close(fit_logistic(images, fits, every, to_minimum=True), steps)
 
 
 def test_folds_of_many_patterns_are_solved_as_each_alone(monkeypatch):
