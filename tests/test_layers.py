@@ -114,7 +114,7 @@ def test_modules_in_folders_of_a_package_are_seen(tmp_path: Path, monkeypatch: p
 
 
 def faults(modules: list[Path], find: Callable[[Path], Iterable[object]]) -> dict[str, list[str]]:
-    """Return what is found at each module at fault: one test of them all, for so many tests would take longer."""
+    """Return the faults of all modules, by module: one test for all, as a test for each would take longer."""
     return {str(module): found for module in modules if (found := sorted(map(str, find(module))))}
 
 

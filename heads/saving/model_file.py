@@ -161,7 +161,7 @@ def _read_head(path: Path, checksum: str) -> bytes:
 def _rebuild(data: bytes, path: Path, own: frozenset[str]) -> Any:
     """Return the object in a skops archive, if all of its types are trusted."""
     skops_io = import_skops()
-    from skops.io.exceptions import UntrustedTypesFoundException  # noqa: PLC0415 - takes its time; only who loads should wait
+    from skops.io.exceptions import UntrustedTypesFoundException  # noqa: PLC0415 - imports skops.io, as `import_skops` must first
 
     data = with_names_of_today(data, path)
     check_archive(data, path, own)

@@ -14,7 +14,7 @@ def list_no_estimators() -> None:
     installed. Here `archive` says what is trusted, whatever skops would. But who called `skops.io.load` without us in
     the same process would have to name scikit-learn's types, so that no library may do this for others.
     """
-    global _lists  # noqa: PLW0603 - of the process
+    global _lists  # noqa: PLW0603 - said once, by the command, of its whole process
     _lists = False
 
 

@@ -27,7 +27,7 @@ from support.shared_imports import PRELOADED, share_server_of_forks, start_serve
 
 FORKING = get_context("forkserver")
 PYTHON = "PYTHON_OF_FORKED"
-"""What forked processes, too, are to start for Python, in their environment; see `forking_python`."""
+"""Variable of the environment that names the program which forked processes start as Python; see `forking_python`."""
 
 
 def become(first: str, *others: str) -> None:

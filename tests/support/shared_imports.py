@@ -58,7 +58,7 @@ class ImportedTests:
 
     @property
     def python(self) -> str:
-        """What does as an interpreter for execnet, which reads the words of a shell."""
+        """Command that stands for an interpreter, in the words of a shell, as execnet reads it."""
         return shlex.join([sys.executable, "-S", __file__, "become", self._address])
 
     def end(self) -> None:

@@ -68,7 +68,8 @@ def epochs_chart(
         One `<svg>` element.
     """
     epochs, phases = _values(history, "epoch"), _values(history, "phase")
-    curves = {TRAIN: _values(history, quantity), VALIDATION: _values(history, f"val_{quantity}")}
+    factor = 100 if quantity == "accuracy" else 1
+    curves = {TRAIN: factor * _values(history, quantity), VALIDATION: factor * _values(history, f"val_{quantity}")}
     begins = epochs[1:][np.diff(phases) > 0] - 0.5
     with mpl.rc_context(STYLE):
         figure, axes = panel(4.2, 2.3)
@@ -76,7 +77,7 @@ def epochs_chart(
             if np.isfinite(values).any():
                 axes.plot(epochs, values, color=colour, linewidth=1.6, marker="o" if len(epochs) == 1 else None)
         if level is not None:
-            axes.axhline(level, color=INK, linewidth=0.8, linestyle=(0, (1, 2)))
+            axes.axhline(factor * level, color=INK, linewidth=0.8, linestyle=(0, (1, 2)))
         for place in begins:
             axes.axvline(place, color=INK, alpha=0.35, linewidth=0.8)
         axes.axvline(kept, color=INK, linewidth=0.8, linestyle=(0, (3, 3)))
@@ -91,6 +92,10 @@ def epochs_chart(
         axes.set_xlim(0.5, epochs[-1] + 0.5)
         axes.xaxis.set_major_locator(MaxNLocator(6, integer=True, steps=[1, 2, 5, 10]))
         axes.yaxis.set_major_locator(MaxNLocator(4))
+        if factor == 100:
+            low, high = axes.get_ylim()
+            axes.set_ylim(low, min(high, 100 + 0.02 * (100 - low)))  # room for a line at 100 %, and no tick above
+            axes.yaxis.set_major_formatter("{x:g} %")
         axes.set_xlabel("epoch")
         n_phases = len(begins) + 1
         in_phases = f" in {n_phases} phases" if n_phases > 1 else ""

@@ -176,7 +176,7 @@ class FoldLoss:
 
 
 class _Sums:
-    """What is found part by part at some weights, (n_folds, n_params)."""
+    """Scores, residuals and losses of one part after another, at some weights (n_folds, n_params)."""
 
     def __init__(self, weights: Tensor) -> None:
         self._weights = weights
@@ -193,7 +193,7 @@ class _Sums:
         return residuals
 
     def point(self, slopes: Tensor) -> Point:
-        """Return what was found, with the derivatives."""
+        """Return the point of all parts, with its derivatives (n_folds, n_params)."""
         return Point(
             weights=self._weights, scores=self._scores, residuals=self._residuals, loss=self._loss, slopes=slopes
         )

@@ -173,7 +173,7 @@ class _View:
         return loss
 
     def at(self, point: Point, folds: Tensor) -> Found:
-        """Return what a search finds at a point of n folds, (n,): it is near enough at a distance of 1."""
+        """Return values, slopes and distances of n folds, (n,), at a point; a distance of 1 is near enough."""
         totals, pull = self._loss.totals[folds], self._pull(self._penalties[folds], point.weights)
         values = point.loss / totals + 0.5 * (pull * point.weights).sum(dim=1).double()
         gradients = torch.addcmul(pull, point.slopes, (1.0 / totals).float()[:, None])
@@ -185,12 +185,12 @@ class _View:
         return Found(values, slopes, distances)
 
     def seen(self, memory: LbfgsMemory) -> _Seen:
-        """Return what a search has seen, for one of another C."""
+        """Return steps and changes of the gradient that a search remembers, by weights and so for any C."""
         steps, changes = self.curvature.weights(memory.steps), self.curvature.gradients(memory.changes)
         return _Seen(steps, changes, memory.count, self._penalties)
 
     def recall(self, seen: _Seen) -> LbfgsMemory:
-        """Return it as what this search would have seen, whose penalty is another."""
+        """Return them as a memory of points of this search, whose penalty is another."""
         changes = seen.changes + self._pull((self._penalties - seen.penalties)[:, None], seen.steps)
         return LbfgsMemory.of(self.curvature.points(seen.steps), self.curvature.slopes(changes), seen.n_seen)
 

@@ -31,7 +31,7 @@ pytest.importorskip("onnxscript", reason="needs the extra onnx")
 
 @pytest.fixture(scope="module", autouse=True)
 def _one_table_of_operators() -> Iterator[None]:
-    """What torch's exporter may write, read from the source of its library once and not for each file."""
+    """The operators that torch's exporter may write, read from the source of its library once and not for each file."""
     from torch.onnx._internal.exporter._registration import ONNXRegistry
 
     with pytest.MonkeyPatch.context() as patch:

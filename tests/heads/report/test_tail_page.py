@@ -116,5 +116,14 @@ def test_a_figure_has_a_curve_for_each_part_and_a_line_for_each_phase() -> None:
     assert "accuracy of 2 heads with 95 % intervals: tail, logreg." in intervals_chart([TAIL, HEADS[0]], "accuracy")
 
 
+@pytest.mark.parametrize("accuracy", [1.0, 0.999, 0.5])
+def test_accuracies_are_in_per_cent_and_no_tick_is_above_all(accuracy: float) -> None:
+    history = [entry | {"accuracy": accuracy, "val_accuracy": None} for entry in HISTORY]
+    ticks = [float(one) for one in re.findall(r">([\d.]+) %<", epochs_chart(history, "accuracy", 5, name="x"))]
+    assert len(ticks) >= 2
+    assert max(ticks) <= 100
+    assert min(ticks) <= 100 * accuracy
+
+
 def test_the_same_data_give_the_same_page() -> None:
     assert page() == page()
