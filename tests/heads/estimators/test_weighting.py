@@ -97,25 +97,28 @@ def repeated(X, y, times):
     return X[rows], y[rows]
 
 
-WHOLE = {"batch_size": 10**6, "validation_fraction": 0.0, "min_steps": 0, "max_epochs": 15, "dropout": 0.0}
+WHOLE = {
+    "batch_size": 10**6, "validation_fraction": 0.0, "min_steps": 0, "max_epochs": 15, "dropout": 0.0, "random_state": 0
+}  # fmt: skip
 """Of a torch head: one batch an epoch, so that repeated images and weighed ones have the same mean loss."""
 
 
 @pytest.mark.parametrize(
-    "make",
+    ("make", "atol"),
     [
-        lambda weight: TorchMLPClassifier((8,), random_state=0, learning_rate=0.01, class_weight=weight, **WHOLE),
-        lambda weight: TorchLinearClassifier(0.1, random_state=0, class_weight=weight, **WHOLE),
-        lambda weight: CosineClassifier(class_weight=weight),
-        lambda weight: RidgeSoftmaxClassifier(alpha=3.0, class_weight=weight),
+        (lambda weight: TorchMLPClassifier((8,), learning_rate=0.01, class_weight=weight, **WHOLE), 2e-3),
+        (lambda weight: TorchLinearClassifier(0.1, class_weight=weight, **WHOLE), 2e-3),
+        (lambda weight: CosineClassifier(class_weight=weight), 1e-8),
+        (lambda weight: RidgeSoftmaxClassifier(alpha=3.0, class_weight=weight), 1e-8),
     ],
     ids=["mlp", "linear-torch", "cosine", "ridge"],
 )
-def test_a_class_that_counts_three_times_is_fitted_as_if_its_images_were_there_three_times(make):
+def test_a_class_that_counts_three_times_is_fitted_as_if_its_images_were_there_three_times(make, atol):
     X, y = rare_classes()
+    X = X.astype(np.float64)  # in which those compute that do not train in float32, where a search ends by its rounding
     weighed, plain = make({0: 1, 1: 3, 2: 5}).fit(X, y), make(None).fit(X, y)
     twice = make(None).fit(*repeated(X, y, (1, 3, 5)))
-    np.testing.assert_allclose(weighed.decision_function(X), twice.decision_function(X), rtol=2e-3, atol=2e-3)
+    np.testing.assert_allclose(weighed.decision_function(X), twice.decision_function(X), rtol=atol, atol=atol)
     assert np.abs(weighed.decision_function(X) - plain.decision_function(X)).max() > 0.1
 
 
