@@ -176,7 +176,6 @@ def test_a_command_that_fails_leaves_no_cache_without_a_listing(
     monkeypatch.setattr(update, "_hash_unknown", fail)
     shown("extract", str(photos), *TINY)
     assert list(elsewhere.iterdir()) == []
-    monkeypatch.undo()
 
 
 def test_another_cache_of_the_same_images_is_pointed_at(

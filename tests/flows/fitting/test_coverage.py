@@ -100,11 +100,11 @@ def test_a_head_whose_fits_differ_too_much_for_one_threshold_is_told_of(
         probability[:38] = 0.98, 0.01, 0.01  # the first fold's model is sure of one class
         return replace(found, probability=probability)
 
-    monkeypatch.setattr("headstart.flows.fitting.winner.predict_out_of_fold", torn)
-    notes = [note for note in fit(cache, "ridge", coverage=0.8, no_report=True).notes if "% of a fold" in note]
+    with monkeypatch.context() as patch:
+        patch.setattr("headstart.flows.fitting.winner.predict_out_of_fold", torn)
+        notes = [note for note in fit(cache, "ridge", coverage=0.8, no_report=True).notes if "% of a fold" in note]
     assert len(notes) == 1
     assert "give the images a val split" in notes[0]
-    monkeypatch.undo()
     assert not [note for note in fit(cache, "ridge", coverage=0.8, no_report=True).notes if "% of a fold" in note]
 
 
