@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from support.one_server import ASK_IT
 from support.shared_imports import ImportedTests, share_server_of_forks, start_server_of_forks
 
 # Nothing that a test writes is to outlive a power cut, and one waits longer for a disk than for most of what is tested.
@@ -38,17 +39,6 @@ ORDER = (
 )
 
 
-# What asks Prefect's server runs in one process of xdist, for which one is started; it takes long, so it begins.
-ONE_SERVER = (
-    "tests/flows/orchestration/",
-    "tests/flows/serving/",
-    "tests/flows/extraction/test_cluster_faults.py",
-    "tests/flows/nightly/test_flow.py",
-    "tests/flows/doctor/test_services.py",
-    "tests/flows/test_examples.py",
-)
-
-
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """With ``--dist loadfile``, files that share a server stay together, too."""
@@ -58,7 +48,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
     class LoadFilesOfOneServer(LoadFileScheduling):
         def _split_scope(self, nodeid: str) -> str:
-            return "Prefect's server" if nodeid.startswith(ONE_SERVER) else super()._split_scope(nodeid)
+            return "Prefect's server" if nodeid.startswith(ASK_IT) else super()._split_scope(nodeid)
 
     return LoadFilesOfOneServer(config, log)
 

@@ -2,7 +2,7 @@
 
 import fcntl
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from shutil import copyfile
 from typing import Any
@@ -11,7 +11,10 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 from support.forked import run_forked
-from support.prefect_queries import serving_prefect, without_prefect
+from support.one_server import ASK_IT, OneServer
+from support.prefect_queries import without_prefect
+
+ONE_SERVER = pytest.StashKey[OneServer]()
 
 
 @pytest.fixture(scope="session")
@@ -36,10 +39,29 @@ def settle_prefect(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path],
 
 
 @pytest.fixture(scope="session")
-def prefect_server(tmp_path_factory: pytest.TempPathFactory, settle_prefect: Callable[[Path], Path]) -> Iterator[str]:
-    """A Prefect server on loopback; yields its API's address. Runs and artifacts of other tests lie in it, too."""
-    with serving_prefect(settle_prefect(tmp_path_factory.mktemp("server"))) as address:
-        yield address
+def one_server(
+    tmp_path_factory: pytest.TempPathFactory,
+    settle_prefect: Callable[[Path], Path],
+    pytestconfig: pytest.Config,
+) -> Iterator[OneServer]:
+    server = pytestconfig.stash[ONE_SERVER] = OneServer(settle_prefect(tmp_path_factory.mktemp("server")))
+    yield server
+    server.end()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> Generator[None, None, None]:
+    """End Prefect's server behind the last test that asks it."""
+    yield
+    server = item.config.stash.get(ONE_SERVER, None)
+    if server and not (nextitem and nextitem.nodeid.startswith(ASK_IT)):
+        server.end()
+
+
+@pytest.fixture(scope="module")
+def prefect_server(one_server: OneServer) -> str:
+    """A Prefect server on loopback: its API's address. Runs and artifacts of other tests lie in it, too."""
+    return one_server.address()
 
 
 @pytest.fixture(scope="module", autouse=True)
