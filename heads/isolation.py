@@ -117,22 +117,25 @@ def single_threaded_if_small(n_bytes: int) -> "AbstractContextManager[None]":
 
 
 @contextmanager
-def one_openmp_thread() -> Iterator[None]:
-    """Hold this thread, and torch's work on a CPU in it, at one OpenMP thread; OpenMP counts other threads apart."""
+def openmp_threads(n_threads: int) -> Iterator[None]:
+    """Give this thread, and torch's work on a CPU in it, so many OpenMP threads; OpenMP counts other threads apart."""
     # In a fresh thread torch sets its own number at first use, over any limit. A job that is here while another one
     # imports torch finds the half of it, and does not use it.
     count = getattr(sys.modules.get("torch"), "get_num_threads", None)
     if count is not None:
         count()
-    with _loaded_pools().select(user_api="openmp").limit(limits=1):
+    with _loaded_pools().select(user_api="openmp").limit(limits=n_threads):
         yield
 
 
 @contextmanager
-def isolated_job() -> Iterator[list[str]]:
-    """Run one job in this thread; yields the list that collects the job's warnings, each text once."""
+def isolated_job(n_threads: int = 1) -> Iterator[list[str]]:
+    """Run one job in this thread, on so many threads of OpenMP; yields the list that collects its warnings, each once.
+
+    One of BLAS, whatever they are.
+    """
     texts: list[str] = []
-    with quiet_and_single_threaded(), one_openmp_thread():
+    with quiet_and_single_threaded(), openmp_threads(n_threads):
         _process_wide.collected.texts = texts
         try:
             yield texts

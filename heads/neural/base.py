@@ -19,7 +19,7 @@ from headstart.heads.estimators import (
     refuse_weights,
     weights_by_class,
 )
-from headstart.heads.isolation import one_openmp_thread
+from headstart.heads.isolation import openmp_threads
 from headstart.heads.neural.optimizers import StackedOptimizer
 from headstart.heads.neural.shares import Start
 from headstart.heads.neural.training import Recipe, forward, train
@@ -81,7 +81,7 @@ class TorchLayers:
         sizes = [features.shape[1], *self.hidden_widths(), n_outputs]
         # Batches are too small to share out: on a busy machine, waiting for the other threads takes most of the time.
         # One thread also gives the same weights on any number of cores.
-        with one_openmp_thread():
+        with openmp_threads(1):
             trained = train(features, targets, sizes, recipe, weights, start)
         self.coefs_, self.intercepts_ = trained.coefs, trained.intercepts
         self.history_, self.best_epoch_ = trained.history, trained.best_epoch

@@ -16,7 +16,7 @@ from scipy.special import softmax
 from sklearn.preprocessing import StandardScaler
 
 from headstart.heads.estimators import weights_by_class
-from headstart.heads.isolation import one_openmp_thread
+from headstart.heads.isolation import openmp_threads
 from headstart.heads.neural.linear_torch import TorchLinearClassifier
 from headstart.heads.neural.mlp import TorchMLPClassifier
 from headstart.heads.neural.stacks import Knobs, train_stacked
@@ -105,7 +105,7 @@ def _solve(
         )
         sizes = [X.shape[1], *first.hidden_widths(), n_classes]
         weights = weights_by_class(first.class_weight, np.arange(n_classes), codes)
-        with one_openmp_thread():  # as the stock heads do: the same weights on any number of cores
+        with openmp_threads(1):  # as the stock heads do: the same weights on any number of cores
             trained = train_stacked(X, codes, sizes, recipes[places[0]], knobs, first.stacked_optimizer, weights)
         for place, layers in zip(places, trained, strict=True):
             if layers is not None:

@@ -36,12 +36,16 @@ class GridSolver:
         Whether several folds share the work, too. The function is then ``function(features, codes, n_classes, folds,
         grids)``: features and classes of all images, rows to fit on and to predict of each fold, and what to try there.
         It returns a list for each fold, with a column for every class.
+    threads_from : int
+        Size, images × features × classes, from which a sweep of nothing else is one job on all threads, which torch
+        shares among them; 0 where it never is.
     """
 
     place: str
     params: frozenset[str]
     divisible: bool
     across_folds: bool = False
+    threads_from: int = 0
 
     def load(self) -> Any:
         """Import the function."""

@@ -91,6 +91,7 @@ for _head in (
             params=frozenset({"C", "class_weight"}),
             divisible=True,
             across_folds=True,
+            threads_from=2**22,
         ),
         streamed=StreamedFit(
             place="headstart.heads.solvers.streamed.logreg:stream_logreg", params=frozenset({"C", "class_weight"})

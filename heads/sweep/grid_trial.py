@@ -52,7 +52,9 @@ def load_solver(solver: GridSolver) -> None:
         solver.load()
 
 
-def run_solver(solver: GridSolver, cells: Cells, features: object, task: Task, _loaded: object = None) -> SolvedPart:
+def run_solver(
+    solver: GridSolver, cells: Cells, features: object, task: Task, _loaded: object = None, n_threads: int = 1
+) -> SolvedPart:
     """Fit a part of a grid on some folds in one go; what fails gives its reason.
 
     Parameters
@@ -65,11 +67,13 @@ def run_solver(solver: GridSolver, cells: Cells, features: object, task: Task, _
     task : Task
     _loaded : object
         Of a job that comes before this one, `load_solver`.
+    n_threads : int
+        Of OpenMP.
     """
     texts: list[str] = []
     try:
         solve = solver.load()  # loads what the head needs, before threads are counted
-        with isolated_job() as texts:
+        with isolated_job(n_threads) as texts:
             start = time.perf_counter()
             solve_cells = _solve_across if solver.across_folds else _solve_each
             found = solve_cells(solve, cells, np.asarray(features), task)

@@ -31,6 +31,7 @@ class SweepSize:
     most_cells: int
     most_scored: int
     loads_once: bool = False  # one process: what a solver imports is loaded while other jobs run, which need not wait
+    n_numbers: int = 0  # images × features × classes
 
     @classmethod
     def of(cls, task: Task, n_features: int, n_workers: int, *, loads_once: bool = False) -> SweepSize:
@@ -44,7 +45,12 @@ class SweepSize:
             most_cells=max(1, _BYTES // (4 * numbers)),
             most_scored=most_together(sum(len(rows) for _, rows in task.plan.folds), task.n_classes),
             loads_once=loads_once,
+            n_numbers=len(task.y) * task.plan.views.n * n_features * task.n_classes,
         )
+
+    def is_one_job(self, solver: GridSolver) -> bool:
+        """Say whether a solver that has all threads of this process to itself shares its work among them better."""
+        return self.loads_once and 0 < solver.threads_from <= self.n_numbers
 
 
 def submit_jobs(
@@ -77,12 +83,10 @@ def submit_jobs(
     ready: Any = None
     for group, solver in together:
         features, head = sources[group[0].place], heads[group[0].head]
-        if solver.across_folds:
-            jobs = _cut_across(group, solver, size)
-        else:
-            jobs = list(_cut_by_fold(group, solver, size, -(-_JOBS_A_WORKER * size.n_workers // n_jobs)))
+        whole = len(group) == len(candidates) and size.is_one_job(solver)
+        jobs, n_threads = _cut(group, solver, size, n_jobs, whole=whole), size.n_workers if whole else 1
         loaded = [submit(load_solver, solver)] if size.loads_once else []
-        parts = [submit(run_solver, solver, cells, features, task, loaded) for cells in jobs]
+        parts = [submit(run_solver, solver, cells, features, task, loaded, n_threads) for cells in jobs]
         if ready is None:  # behind the first jobs that fit, of which one ends before the others
             ready = submit(draw_ahead, task)
         bare = {number: replace(candidate, features=None) for number, candidate in enumerate(group)}
@@ -114,6 +118,16 @@ def _grouped(
             alone.append(candidate)
     together = [(group, solver) for group, solver in groups.values() if len(group) > 1]
     return together, alone + [group[0] for group, _ in groups.values() if len(group) == 1]
+
+
+def _cut(group: list[Candidate], solver: GridSolver, size: SweepSize, n_jobs: int, *, whole: bool) -> list[Cells]:
+    """Cut a group of a sweep that has so many jobs by itself, or leave it whole."""
+    if whole:
+        everything = {number: candidate.params for number, candidate in enumerate(group)}
+        return [dict.fromkeys(range(size.n_folds), everything)]
+    if solver.across_folds:
+        return _cut_across(group, solver, size)
+    return list(_cut_by_fold(group, solver, size, -(-_JOBS_A_WORKER * size.n_workers // n_jobs)))
 
 
 def _cut_by_fold(group: list[Candidate], solver: GridSolver, size: SweepSize, n_wanted: int) -> Iterator[Cells]:

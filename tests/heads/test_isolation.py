@@ -84,6 +84,15 @@ def test_a_job_in_a_fresh_thread_has_one_torch_thread_and_others_keep_theirs():
         torch.set_num_threads(threads)
 
 
+def test_a_job_may_have_more_threads_of_torch_and_one_of_blas():
+    with isolated_job(3):
+        assert torch.get_num_threads() == 3
+        with isolated_job():
+            assert torch.get_num_threads() == 1
+        assert torch.get_num_threads() == 3
+        assert blas_threads() == {1}
+
+
 def test_a_job_may_start_while_another_thread_is_importing_torch(monkeypatch):
     monkeypatch.setitem(sys.modules, "torch", types.ModuleType("torch"))  # as it is then: registered, and empty
     with isolated_job() as texts:

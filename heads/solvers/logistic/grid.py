@@ -26,6 +26,7 @@ from headstart.heads.solvers.sums import PartedImages, part_images
 _WORTH_A_PATH = 2**22  # multiplications of a product, below which scikit-learn's steps take no time either
 _NEARER = 0.3  # of the tolerance: with scikit-learn's a loss now and then ends above scikit-learn's
 _SCORES_AT_ONCE = 2**26  # as a search holds them a few times, 256 MiB each
+_WEIGHTS_AT_ONCE = 2**22  # of fits that take steps, which remember the weights and slopes of ten: 400 MiB
 
 Rows = NDArray[np.intp]
 
@@ -110,15 +111,17 @@ def fit_logistic(
     found, left = torch.empty(n_classes, len(fits), images.features.shape[1] + 1), np.arange(len(fits))
     if to_minimum:
         left = _follow_paths(images, fits, strengths, class_weight, tol, found)
-    if len(left):
-        scaling = WeightScaling(images.sums, images.parts, fits[left], strengths[left], class_weight)
-        found[:, left], failed = take_steps(images, scaling, tol, max_iter, further=to_minimum)
-        if len(failed):
-            warnings.warn(
-                f"lbfgs failed to converge in {max_iter} steps for {len(failed)} of {len(fits)} fits",
-                ConvergenceWarning,
-                stacklevel=2,
-            )
+    n_failed, at_once = 0, max(1, _WEIGHTS_AT_ONCE // found[:, 0].numel())
+    for some in [left[start : start + at_once] for start in range(0, len(left), at_once)]:
+        scaling = WeightScaling(images.sums, images.parts, fits[some], strengths[some], class_weight)
+        found[:, some], failed = take_steps(images, scaling, tol, max_iter, further=to_minimum)
+        n_failed += len(failed)
+    if n_failed:
+        warnings.warn(
+            f"lbfgs failed to converge in {max_iter} steps for {n_failed} of {len(fits)} fits",
+            ConvergenceWarning,
+            stacklevel=2,
+        )
     return found
 
 

@@ -14,7 +14,7 @@ from sklearn.preprocessing import StandardScaler
 from torch.nn.functional import cross_entropy
 
 from headstart.heads.errors import DataError
-from headstart.heads.isolation import one_openmp_thread
+from headstart.heads.isolation import openmp_threads
 from headstart.heads.neural import TorchMLPClassifier, first_layers, forward
 from headstart.heads.prediction import predict
 from headstart.heads.transfer.adaptation.adapted import Adapted, Candidate
@@ -144,7 +144,7 @@ def train_network(recipe: NetworkRecipe, domains: Domains, rows: NDArray[np.intp
     scaler = StandardScaler().fit(domains.source[rows])
     source, target = (torch.from_numpy(scaler.transform(X)) for X in (domains.source[rows], domains.target))
     # One thread gives the same weights on any number of cores.
-    with one_openmp_thread():
+    with openmp_threads(1):
         layers = _train(recipe, source, torch.from_numpy(domains.y[rows]), target, domains.n_classes)
     head = TorchMLPClassifier(
         (HIDDEN,), dropout=0.0, learning_rate=recipe.learning_rate, weight_decay=_DECAY, random_state=recipe.seed

@@ -13,7 +13,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from headstart.heads.errors import DataError, ModelFileError
-from headstart.heads.isolation import one_openmp_thread
+from headstart.heads.isolation import openmp_threads
 from headstart.heads.neural import MIN_VALIDATION_IMAGES, TorchMLPClassifier, forward, train_rows
 from headstart.heads.row_by_row import ask_rows
 from headstart.heads.transfer.multitask.losses import ColumnLosses
@@ -89,7 +89,7 @@ class SharedColumns(BaseEstimator):
         self.number_means_, self.number_scales_ = _scale_of(labels, numbers)
         targets = ((labels - self.number_means_) / self.number_scales_).astype(np.float32)
         masks = choosing or [np.zeros(len(features), dtype=bool)] * len(self.seeds)
-        with one_openmp_thread():
+        with openmp_threads(1):
             trained = [self._train(features, targets, seed, mask) for seed, mask in zip(self.seeds, masks, strict=True)]
         self.coefs_, self.intercepts_ = [one.coefs for one in trained], [one.intercepts for one in trained]
         self.histories_, self.best_epochs_ = [one.history for one in trained], [one.best_epoch for one in trained]

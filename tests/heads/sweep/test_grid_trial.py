@@ -4,15 +4,17 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from support.sweep_example import PIXELS, PLAN, X, Y
 
 from headstart.heads import HEADS
 from headstart.heads.registry.candidates import expand
 from headstart.heads.registry.head import GridSolver
 from headstart.heads.scoring import resampling
+from headstart.heads.solvers.logistic import grid
 from headstart.heads.sweep.grid_trial import SolvedPart, pick_result, run_solver, score_group
 from headstart.heads.sweep.jobs import SweepSize, submit_jobs
-from headstart.heads.sweep.run import sweep
+from headstart.heads.sweep.run import Running, sweep
 from headstart.heads.sweep.trial import Task, draw_ahead, run_trial
 
 TASK = Task(y=Y, n_classes=10, plan=PLAN, groups=None, seed=0)
@@ -61,11 +63,19 @@ def test_a_failure_is_told():
     assert part.probabilities == {}
 
 
-def cut(n_candidates, n_workers, *, n_folds=5, n_rounds=1, most_cells=1000, most_scored=1000, **kind):
-    """Return the cells of the jobs that a sweep is cut into, and all jobs: names and arguments, futures by place."""
+def cut(n_candidates, n_workers, *, n_folds=5, n_rounds=1, most_cells=1000, most_scored=1000, own=(), **kind):
+    """Return the cells of the jobs that a sweep is cut into, and all jobs: names and arguments, futures by place.
+
+    `own` are further sizes.
+    """
     path = GridSolver(place="m:f", params=frozenset({"C"}), **kind)
     size = SweepSize(
-        n_folds=n_folds, n_rounds=n_rounds, n_workers=n_workers, most_cells=most_cells, most_scored=most_scored
+        n_folds=n_folds,
+        n_rounds=n_rounds,
+        n_workers=n_workers,
+        most_cells=most_cells,
+        most_scored=most_scored,
+        **dict(own),
     )
     jobs = []
 
@@ -130,6 +140,49 @@ def test_folds_that_share_work_stay_whole_where_halves_would_do_it_twice(
     jobs, _ = cut(8, n_workers, divisible=False, across_folds=True, **options)
     assert sorted(map(len, jobs)) == sizes
     assert sorted(cells_of(jobs)) == [(fold, number) for fold in range(n_folds) for number in range(8)]
+
+
+@pytest.mark.parametrize(
+    ("n_numbers", "one_process", "threads_from", "whole"),
+    [(100, True, 100, True), (99, True, 100, False), (100, False, 100, False), (100, True, 0, False)],
+    ids=["large", "small", "processes", "a solver that has no use for threads"],
+)
+def test_a_group_that_is_alone_is_one_job_on_all_threads_where_its_products_are_large(
+    n_numbers, one_process, threads_from, whole
+):
+    own = {"n_numbers": n_numbers, "loads_once": one_process}
+    found, jobs = cut(8, 3, own=own, divisible=True, across_folds=True, threads_from=threads_from)
+    solved = [arguments for name, arguments in jobs if name == "run_solver"]
+    assert {arguments[-1] for arguments in solved} == {3 if whole else 1}
+    assert (len(found) == 1) == whole
+    assert sorted(cells_of(found)) == [(fold, number) for fold in range(5) for number in range(8)]
+
+
+def test_a_job_on_all_threads_has_them_and_gives_what_jobs_of_one_give(monkeypatch):
+    monkeypatch.setattr(grid, "_WORTH_A_PATH", 0)
+    monkeypatch.setattr(GridSolver, "load", lambda _: solve)
+    seen, results = [], {}
+
+    def solve(*asked):
+        seen.append(torch.get_num_threads())
+        return grid.solve_logreg(*asked)
+
+    rows = {name: replace(HEADS["logreg"].solver, threads_from=size) for name, size in {"one": 1, "many": 0}.items()}
+    for name, solver in rows.items():
+        monkeypatch.setattr("headstart.heads.sweep.jobs.solver_of", lambda _, solver=solver: solver)
+        results[name] = sweep(expand([PIXELS], ["logreg"]), Y, PLAN, running=Running(workers=2))
+    assert seen == [2, 1, 1]
+    for one, many in zip(*map(in_order, results.values()), strict=True):
+        assert one.error is None
+        assert one.scores["log_loss"].value == pytest.approx(many.scores["log_loss"].value, rel=0.01)
+
+
+def in_order(results):
+    return sorted(results, key=lambda result: result.candidate.params["C"])
+
+
+def test_sizes_from_which_a_job_has_all_threads_are_those_from_which_minima_are_searched():
+    assert HEADS["logreg"].solver.threads_from == grid._WORTH_A_PATH
 
 
 def cells_of(jobs):

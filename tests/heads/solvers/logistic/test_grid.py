@@ -10,6 +10,7 @@ from sklearn.preprocessing import StandardScaler
 
 from headstart.heads import HEADS
 from headstart.heads.solvers.logistic.grid import fit_logistic, solve_logreg
+from headstart.heads.solvers.logistic.steps import take_steps
 from headstart.heads.solvers.sums.fold_parts import part_images
 
 STRENGTHS = (1e-3, 1e-2, 1.0, 100.0)
@@ -119,6 +120,23 @@ def test_folds_together_give_what_each_gives_alone():
             np.testing.assert_allclose(probability, stock.predict_proba(X[scored]), atol=2e-3)
 
 
+def test_fits_of_too_many_weights_take_turns(monkeypatch):
+    X, y = made(3)
+    Z = StandardScaler().fit_transform(X)
+    strengths, sizes = STRENGTHS[:3], []
+    together = fit_all(Z, y, strengths)
+
+    def take(images, scaling, *limits, **further):
+        sizes.append(scaling.n_problems)
+        return take_steps(images, scaling, *limits, **further)
+
+    monkeypatch.setattr("headstart.heads.solvers.logistic.grid.take_steps", take)
+    monkeypatch.setattr("headstart.heads.solvers.logistic.grid._WEIGHTS_AT_ONCE", 2 * 3 * (Z.shape[1] + 1))
+    for found, expected in zip(fit_all(Z, y, strengths), together, strict=True):
+        np.testing.assert_allclose(found, expected, atol=2e-3)
+    assert sizes == [2, 1]
+
+
 def test_a_feature_that_varies_in_the_scored_images_alone_has_no_say():
     X, y = made(3)
     X[:, 5] = 0.0
@@ -143,7 +161,9 @@ def test_a_class_that_a_fold_is_not_fitted_on_has_no_probability_there():
     np.testing.assert_allclose(found[1][0], stock.predict_proba(X[scored]), atol=2e-3)
 
 
-def test_too_few_steps_are_told():
+@pytest.mark.parametrize("at_once", [1, 2**22], ids=["one by one", "at once"])
+def test_too_few_steps_are_told(at_once, monkeypatch):
+    monkeypatch.setattr("headstart.heads.solvers.logistic.grid._WEIGHTS_AT_ONCE", at_once)
     X, y = made(3)
     Z = StandardScaler().fit_transform(X)
     with pytest.warns(ConvergenceWarning, match="lbfgs failed to converge in 12 steps for 2 of 3 fits"):
