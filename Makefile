@@ -23,10 +23,11 @@ test: install
 	$(BIN)/python -m compileall -q extractors flows heads # many tests start processes, each of which would compile them
 	$(MAKE) -j 2 lint pytest
 
-# Two processes more than there are cores, for many tests wait for what they started; each has one thread. A file stays
-# together, for some share what takes long to make. Their order is that of tests/conftest.py.
+# One process more than there are cores, for many tests wait for what they started; with two more, each takes longer, so
+# often is it out of the processor's caches. Each has one thread. A file stays together, for some share what takes long to
+# make. Their order is that of tests/conftest.py.
 pytest: install
-	OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n $(shell $(BIN)/python -c "import os; print(os.cpu_count() + 2)") --dist loadfile --no-loadscope-reorder
+	OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n $(shell $(BIN)/python -c "import os; print(os.cpu_count() + 1)") --dist loadfile --no-loadscope-reorder
 
 lint: install
 	$(BIN)/ruff check
