@@ -83,12 +83,11 @@ def submit_jobs(
     ready: Any = None
     for group, solver in together:
         features, head = sources[group[0].place], heads[group[0].head]
-        whole = len(group) == len(candidates) and size.is_one_job(solver)
-        jobs, n_threads = _cut(group, solver, size, n_jobs, whole=whole), size.n_workers if whole else 1
+        jobs, n_threads = _cut(group, solver, size, len(candidates), n_jobs)
         loaded = [submit(load_solver, solver)] if size.loads_once else []
         parts = [submit(run_solver, solver, cells, features, task, loaded, n_threads) for cells in jobs]
         if ready is None:  # behind the first jobs that fit, of which one ends before the others
-            ready = submit(draw_ahead, task)
+            ready = submit(draw_ahead, task, loaded)  # and not beside an import: thousands of short turns hold both up
         bare = {number: replace(candidate, features=None) for number, candidate in enumerate(group)}
         for places, numbers in _cut_scoring(jobs, len(group), size):
             some = {number: bare[number] for number in numbers}
@@ -120,14 +119,17 @@ def _grouped(
     return together, alone + [group[0] for group, _ in groups.values() if len(group) == 1]
 
 
-def _cut(group: list[Candidate], solver: GridSolver, size: SweepSize, n_jobs: int, *, whole: bool) -> list[Cells]:
-    """Cut a group of a sweep that has so many jobs by itself, or leave it whole."""
-    if whole:
-        everything = {number: candidate.params for number, candidate in enumerate(group)}
-        return [dict.fromkeys(range(size.n_folds), everything)]
+def _cut(
+    group: list[Candidate], solver: GridSolver, size: SweepSize, n_candidates: int, n_jobs: int
+) -> tuple[list[Cells], int]:
+    """Cut one group of so many candidates, so many jobs by themselves; return what each job tries, and its threads."""
+    if len(group) == n_candidates and size.is_one_job(solver):
+        return [{fold: {n: one.params for n, one in enumerate(group)} for fold in range(size.n_folds)}], size.n_workers
     if solver.across_folds:
-        return _cut_across(group, solver, size)
-    return list(_cut_by_fold(group, solver, size, -(-_JOBS_A_WORKER * size.n_workers // n_jobs)))
+        # Each part does again what its folds share, and the other candidates keep the other workers busy.
+        share = -(-size.n_workers * len(group) // n_candidates)
+        return _cut_across(group, solver, replace(size, n_workers=share)), 1
+    return list(_cut_by_fold(group, solver, size, -(-_JOBS_A_WORKER * size.n_workers // n_jobs))), 1
 
 
 def _cut_by_fold(group: list[Candidate], solver: GridSolver, size: SweepSize, n_wanted: int) -> Iterator[Cells]:

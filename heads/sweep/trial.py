@@ -212,7 +212,7 @@ def _of_every_class(predicted: PredictedInFolds, task: Task) -> Held | None:
     return Held(np.concatenate(parts)) if 0 < sum(part.size for part in parts) <= task.most_kept else None
 
 
-def draw_ahead(task: Task) -> Task:
+def draw_ahead(task: Task, _loaded: object = None) -> Task:
     """Return the task when the resamples that its scores' intervals go by are drawn, and kept for this process's jobs.
 
     A job of its own, which a worker does while others still fit; for what scores first would let the others wait.

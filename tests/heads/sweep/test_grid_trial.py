@@ -142,6 +142,22 @@ def test_folds_that_share_work_stay_whole_where_halves_would_do_it_twice(
     assert sorted(cells_of(jobs)) == [(fold, number) for fold in range(n_folds) for number in range(8)]
 
 
+def test_folds_that_share_work_get_the_workers_that_are_their_part_of_the_candidates(monkeypatch):
+    path = GridSolver(place="m:f", params=frozenset({"C", "alpha"}), divisible=True, across_folds=True)
+    monkeypatch.setattr("headstart.heads.sweep.jobs.solver_of", lambda _: path)
+    grid = {"logreg": {"C": [0.1, 1.0, 10.0]}, "ridge": {"alpha": list(range(1, 10))}}
+    candidates, solved = expand([PIXELS], ["logreg", "ridge"], grid), []
+
+    def submit(function, *arguments):
+        if function is run_solver:
+            solved.append(arguments[1])
+        return len(solved)
+
+    size = SweepSize(n_folds=5, n_rounds=1, n_workers=4, most_cells=1000, most_scored=1000)
+    submit_jobs(submit, candidates, HEADS, {PIXELS.place: "features"}, "task", size)
+    assert [len(cells) for cells in solved] == [5, 2, 2, 1]
+
+
 @pytest.mark.parametrize(
     ("n_numbers", "one_process", "threads_from", "whole"),
     [(100, True, 100, True), (99, True, 100, False), (100, False, 100, False), (100, True, 0, False)],
@@ -224,7 +240,7 @@ def test_candidates_are_scored_from_the_jobs_that_tried_them_and_picked_from_the
     for place, number, candidate, *_ in picked:
         name, (some, parts, ready) = jobs[place]
         assert (name, some[number]) == ("score_group", candidate)
-        assert jobs[ready] == ("draw_ahead", ("task",))
+        assert jobs[ready] == ("draw_ahead", ("task", []))
         assert candidate.params == {"C": number + 1.0}
         holding = [at for at, (kind, own) in enumerate(jobs) if kind == "run_solver" and number in numbers_in(own[1])]
         assert parts == holding
