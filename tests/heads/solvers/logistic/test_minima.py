@@ -151,6 +151,15 @@ def test_accuracy_is_that_of_the_minimum():
 
 
 @pytest.mark.usefixtures("_products")
+def test_where_few_images_make_the_loss_the_search_ends_as_near_to_its_minimum():
+    X, y = drawn(800, 150, 4, spread=1.5)
+    for C, model, Z, own in found_models(X, y, in_thirds(800, 4)[:1], strengths=np.logspace(1, 4, 4)):
+        minimum = LogisticRegression(C=C, tol=1e-9, max_iter=100_000).fit(Z, own)
+        reached, least = (objective(one, Z, own, C, None) for one in (model, minimum))
+        assert reached <= least * 1.0015, f"C = {C}"
+
+
+@pytest.mark.usefixtures("_products")
 def test_images_that_all_are_told_apart_stop_no_search():
     X, y = drawn(300, 40, 3, spread=0.1)
     with warnings.catch_warnings():
