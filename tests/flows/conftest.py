@@ -2,7 +2,9 @@
 
 import fcntl
 import os
+import sys
 from collections.abc import Callable, Generator, Iterator
+from functools import lru_cache
 from pathlib import Path
 from shutil import copyfile
 from typing import Any
@@ -84,7 +86,31 @@ def _quick_pages() -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("headstart.heads.report.page.project", project)
+        patch.setattr("headstart.flows.reporting.map.project", project)
+        patch.setattr("headstart.heads.report.transfer.adapt_page.project", project)
         patch.setattr(Figure, "savefig", save)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _once_for_all_fits() -> Iterator[None]:
+    """Keep what fits do again and again: small pictures of the same photographs, resamples, and looks for heads.
+
+    Each look for installed heads reads a file of every installed package.
+    """
+    from headstart.flows.reporting import thumbnails
+    from headstart.heads.registry import own_heads
+    from headstart.heads.scoring import resampling
+
+    @lru_cache
+    def installed(_: tuple[str, ...], group: str) -> Any:
+        return entry_points(group=group)
+
+    entry_points = own_heads.entry_points
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(thumbnails, "thumbnail", lru_cache(maxsize=2000)(thumbnails.thumbnail))
+        patch.setattr(resampling, "_kept_draws", lru_cache(maxsize=8)(resampling._kept_draws.__wrapped__))
+        patch.setattr(own_heads, "entry_points", lambda group: installed(tuple(sys.path), group))
         yield
 
 
