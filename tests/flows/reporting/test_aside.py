@@ -50,7 +50,10 @@ def settings() -> tuple[float, list[int]]:
     return sys.getswitchinterval(), [one["num_threads"] for one in threadpool_info() if one["user_api"] == "blas"]
 
 
-def test_places_and_predictions_are_those_of_their_functions_and_settings_are_as_before(begun: aside.Aside) -> None:
+def test_places_and_predictions_are_those_of_their_functions_and_settings_are_as_before(
+    begun: aside.Aside, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("headstart.flows.reporting.map.project", project)  # not the quick one of other tests
     before, named = settings(), list[str]()
     with begun:
         begun.go_on(evidence_for(begun))
