@@ -104,7 +104,7 @@ class View:
     def take(self, rows):
         return np.load(sys.argv[1], mmap_mode="r")[rows]
 y = np.load(sys.argv[2])
-plan = plan_splits(y, folds=3)
+plan = plan_splits(y, folds=2)
 grid = {"ridge": {"alpha": (1.0, 100.0)}, "logreg": {"C": (0.01,)}, "centroid": {}}
 stream = Stream(features=View(), sample_bytes=8_000_000, block_bytes=2_000_000)
 some = expand([FeatureSet(features=stream, backbone="b", tap="t", key="k")], list(grid), grid)
@@ -120,10 +120,9 @@ def test_memory_grows_by_a_fraction_of_the_features(tmp_path: Path) -> None:
     n_images, n_features = 160_000, 256
     features = np.lib.format.open_memmap(tmp_path / "X.npy", "w+", np.float16, (n_images, n_features))
     y = np.arange(n_images) % 3
-    for at in range(0, n_images, 50_000):
-        some = y[at : at + 50_000]
-        generator = np.random.default_rng(at)
-        features[at : at + 50_000] = generator.standard_normal((len(some), n_features), np.float32) + some[:, None]
+    noise = np.random.default_rng(0).standard_normal((20_000, n_features), np.float32)
+    for at in range(0, n_images, len(noise)):
+        features[at : at + len(noise)] = noise + y[at : at + len(noise), None]
     features.flush()
     np.save(tmp_path / "y.npy", y)
     # Not forked: what a fork touches of its parent's memory would count as grown.

@@ -79,10 +79,13 @@ def test_weights_that_are_taken_away_say_how_to_decide(model: Path) -> None:
     assert "probabilities alone" not in on_weights(Path("birds.pth"), load(plain_copy(model)), "…")
 
 
-def test_an_onnx_file_holds_the_decision_among_its_metadata(model: Path, elsewhere: Path) -> None:
+def test_an_onnx_file_holds_the_decision_among_its_metadata(
+    model: Path, elsewhere: Path, request: pytest.FixtureRequest
+) -> None:
     onnx = pytest.importorskip("onnx", reason="needs the extra onnx")
     pytest.importorskip("onnxscript", reason="needs the extra onnx")
     pytest.importorskip("onnxruntime", reason="needs the extra onnx")
+    request.getfixturevalue("tables_of_operators")
     summary = graft(model, onnx="birds.onnx")
     found = {one.key: one.value for one in onnx.load(summary.onnx).metadata_props}
     decision = load(model).decision

@@ -1,9 +1,8 @@
 """One ONNX file from pixels to probabilities: on raw photographs it says what `predict` says, and says what it is."""
 
-import functools
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -29,14 +28,7 @@ onnx = pytest.importorskip("onnx", reason="needs the extra onnx")
 pytest.importorskip("onnxscript", reason="needs the extra onnx")
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _one_table_of_operators() -> Iterator[None]:
-    """The operators that torch's exporter may write, read from the source of its library once and not for each file."""
-    from torch.onnx._internal.exporter._registration import ONNXRegistry
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ONNXRegistry, "from_torchlib", staticmethod(functools.cache(ONNXRegistry.from_torchlib)))
-        yield
+pytestmark = pytest.mark.usefixtures("tables_of_operators")
 
 
 def run_as_told(readme: str, photographs: list[Path]) -> Any:
