@@ -4,6 +4,7 @@ import fcntl
 import os
 import sys
 from collections.abc import Callable, Generator, Iterator
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from shutil import copyfile
@@ -112,6 +113,19 @@ def _once_for_all_fits() -> Iterator[None]:
         patch.setattr(resampling, "_kept_draws", lru_cache(maxsize=8)(resampling._kept_draws.__wrapped__))
         patch.setattr(own_heads, "entry_points", lambda group: installed(tuple(sys.path), group))
         yield
+
+
+@pytest.fixture
+def short_grids(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have `multitask` choose its linear heads from two candidates each: the others take most of its time."""
+    from headstart.heads.transfer.multitask import linear
+
+    def find(name: str, task: str) -> Any:
+        head = found(name, task)
+        return replace(head, grid={param: values[:2] for param, values in head.grid.items()})
+
+    found = linear.find_head
+    monkeypatch.setattr(linear, "find_head", find)
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ BLOCKS = re.findall(r"```(sh|python)\n(.*?)```", SECTION, re.DOTALL)
 DIGITS = 600
 
 
+@pytest.mark.usefixtures("short_grids")
 def test_the_example_of_label_columns_runs(elsewhere: Path, capsys: pytest.CaptureFixture[str]) -> None:
     names: dict[str, object] = {}
     for language, text in BLOCKS:
