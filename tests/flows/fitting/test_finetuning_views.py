@@ -19,6 +19,7 @@ from headstart.flows.options import FinetuneOptions
 from headstart.heads.saving import load_model
 
 Embed = Callable[..., Any]
+pytestmark = pytest.mark.usefixtures("ridge_alone")
 QUICK = FinetuneOptions(epochs=6, batch_size=8, optimizer="adamw", learning_rate=0.01, schedule="constant", views=True)
 MAP = "features.7:map"
 

@@ -22,12 +22,13 @@ from headstart.flows.options import FinetuneOptions
 from headstart.heads.finetuning import training
 
 Embed = Callable[..., Any]
+pytestmark = pytest.mark.usefixtures("ridge_alone")
 QUICK = FinetuneOptions(epochs=3, batch_size=8, min_steps=1, optimizer="adamw", learning_rate=0.01)
 
 
 @pytest.fixture
-def cache(embed: Embed, elsewhere: Path) -> Path:
-    return Path(embed().cache)
+def cache(embedded: Callable[..., Path], elsewhere: Path) -> Path:
+    return embedded(tap=["penultimate", "features.7:map"])
 
 
 def refused(capsys: pytest.CaptureFixture[str], *words: object) -> str:
@@ -71,8 +72,9 @@ def test_one_class_is_one_line(embed: Embed, photos: Path, elsewhere: Path, caps
 
 
 def test_other_weights_and_two_of_one_backbone_are_one_line(
-    cache: Path, embed: Embed, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    embed: Embed, elsewhere: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    cache = embed().cache
     other = tmp_path / "other.pth"
     torch.save(load_backbone("small_cnn", weights="none", seed=1).module.state_dict(), other)
     words = refused(capsys, "finetune", cache, "--from", "features.8", "--weights", other)
@@ -92,8 +94,9 @@ def test_a_map_in_a_linear_head_is_one_line(embed: Embed, elsewhere: Path, capsy
 
 
 def test_a_disk_that_cannot_hold_the_maps_is_one_line(
-    cache: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    embedded: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    cache = embedded()
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(total=10**9, used=10**9 - 5, free=5))
     words = refused(capsys, "finetune", cache, "--from", "features.8")
     assert "0.0 MB are free" in words

@@ -4,7 +4,6 @@ import shlex
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -15,12 +14,13 @@ from headstart.flows.fitting.finetuning.command import command_of
 from headstart.flows.options import FinetuneOptions
 from headstart.heads.saving import load_model
 
-Embed = Callable[..., Any]
+Embed = Callable[..., Path]
+MAPS = ["penultimate", "features.7:map"]
 QUICK = FinetuneOptions(epochs=2, batch_size=8, optimizer="adamw", learning_rate=0.01, min_steps=1)
 
 
-def test_the_page_stands_beside_the_model_and_says_how_the_tail_compares(embed: Embed, elsewhere: Path) -> None:
-    summary = finetune(embed().cache, "features.8", options=QUICK, unfreeze="progressive")
+def test_the_page_stands_beside_the_model_and_says_how_the_tail_compares(embedded: Embed, elsewhere: Path) -> None:
+    summary = finetune(embedded(tap=MAPS), "features.8", options=QUICK, unfreeze="progressive")
     assert Path(summary.report) == Path(summary.model).parent / "report.html"
     page = Path(summary.report).read_text()
     assert Path("cache.results/report.html").resolve() == Path(summary.report).resolve()
@@ -38,8 +38,9 @@ def test_the_page_stands_beside_the_model_and_says_how_the_tail_compares(embed: 
     assert all(0 <= entry["accuracy"] <= 1 for entry in summary.history)
 
 
-def test_the_command_makes_the_same_weights_again(embed: Embed, elsewhere: Path) -> None:
-    first = finetune(embed().cache, "features.8", options=QUICK, layer_decay=0.3, name="first", out="one.results")
+@pytest.mark.usefixtures("ridge_alone")
+def test_the_command_makes_the_same_weights_again(embedded: Embed, elsewhere: Path) -> None:
+    first = finetune(embedded(tap=MAPS), "features.8", options=QUICK, layer_decay=0.3, name="first", out="one.results")
     words = shlex.split(first.command)
     assert words[:2] == ["headstart", "finetune"]
     app([*words[1:], "--out", "two.results", "--json"], standalone_mode=False)
@@ -65,8 +66,9 @@ def test_what_no_command_can_say_is_a_call(layers: list[str]) -> None:
     assert line == f"headstart.finetune('c.headstart', {named}, block_rates={{'fc': 0.1}})"
 
 
-def test_a_table_of_rates_is_the_blocks_rates(embed: Embed, elsewhere: Path) -> None:
-    summary = finetune(embed().cache, "features.8", options=QUICK, block_rates={"features.8": 0.5})
+@pytest.mark.usefixtures("ridge_alone")
+def test_a_table_of_rates_is_the_blocks_rates(embedded: Embed, elsewhere: Path) -> None:
+    summary = finetune(embedded(tap=MAPS), "features.8", options=QUICK, block_rates={"features.8": 0.5})
     rates = {block.name: block.learning_rate for block in summary.blocks}
     assert rates == {"features.8": 0.5, "features.9": 0.01, "classifier": 0.01}
     assert summary.winner.params["block_rates"] == {"features.8": 0.5}

@@ -25,8 +25,8 @@ QUICK = FinetuneOptions(
 
 
 @pytest.fixture
-def cache(embed: Callable[..., Any], elsewhere: Path) -> Path:
-    return Path(embed(tap=["penultimate"]).cache)
+def cache(embedded: Callable[..., Path], elsewhere: Path) -> Path:
+    return embedded(tap=["penultimate"])
 
 
 def test_candidates_stand_with_the_linear_heads_in_one_leaderboard_by_the_same_folds(cache: Path) -> None:

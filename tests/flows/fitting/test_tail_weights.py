@@ -18,8 +18,8 @@ QUICK = FinetuneOptions(epochs=2, batch_size=8, min_steps=1, folds=3, optimizer=
 
 
 @pytest.fixture
-def cache(embed: Callable[..., Any], elsewhere: Path) -> Path:
-    return Path(embed(tap=["penultimate", "features.7:map"]).cache)
+def cache(embedded: Callable[..., Path], elsewhere: Path) -> Path:
+    return embedded(tap=["penultimate", "features.7:map"])
 
 
 def test_tail_and_linear_heads_are_weighed_alike_and_that_is_said(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:

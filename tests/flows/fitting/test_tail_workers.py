@@ -47,8 +47,8 @@ def counted_until_the_fifth(self: FoldOnWorker, network: nn.Module) -> Outcome:
 
 
 @pytest.fixture
-def cache(embed: Callable[..., Any], elsewhere: Path) -> Path:
-    return Path(embed(tap=["penultimate", "features.7:map"]).cache)
+def cache(embedded: Callable[..., Path], elsewhere: Path) -> Path:
+    return embedded(tap=["penultimate", "features.7:map"])
 
 
 @pytest.fixture(scope="module")
