@@ -54,23 +54,25 @@ def test_an_experiment_file_takes_grids_of_its_heads(cache: Path, tmp_path: Path
 
 
 def test_a_grid_replaces_that_of_a_sweep_and_one_for_no_head_is_refused(cache: Path) -> None:
-    summary = fit(cache, sweep="quick", folds=2, grid={"ridge": {"alpha": 7.0}, "knn": {"n_neighbors": [3]}})
+    summary = fit(
+        cache, sweep="quick", folds=2, grid={"ridge": {"alpha": 7.0}, "knn": {"n_neighbors": [3]}}, no_report=True
+    )
     params = {(row.head, *row.params.values()) for row in summary.leaderboard if row.head in ("ridge", "knn")}
     assert params == {("ridge", 7.0), ("knn", 3)}
-    replaced = fit(cache, "ridge(alpha=3)", sweep="quick", folds=2)
+    replaced = fit(cache, "ridge(alpha=3)", sweep="quick", folds=2, no_report=True)
     assert [row.params for row in replaced.leaderboard if row.head == "ridge"] == [{"alpha": 3}]
     with pytest.raises(DataError, match="a grid is given for 'lda', which is not tried"):
         fit(cache, "ridge", grid={"lda": {"shrinkage": [0.1]}})
 
 
 def test_estimators_are_fitted_as_they_were_made_and_their_model_is_read_back(cache: Path) -> None:
-    summary = fit(cache, heads=[LogisticRegression(C=0.5)], folds=2)
+    summary = fit(cache, heads=[LogisticRegression(C=0.5)], folds=2, no_report=True)
     assert summary.winner.head == "sklearn.linear_model:LogisticRegression"
     assert summary.winner.params == {"C": 0.5}
     model, _ = load_model(summary.model, own=["sklearn.linear_model.LogisticRegression"])
     assert model.C == 0.5
 
-    piped = fit(cache, heads=make_pipeline(StandardScaler(), LogisticRegression(C=0.25)), folds=2)
+    piped = fit(cache, heads=make_pipeline(StandardScaler(), LogisticRegression(C=0.25)), folds=2, no_report=True)
     parts = ["sklearn.pipeline:Pipeline", "sklearn.preprocessing:StandardScaler"]
     model, card = load_model(piped.model, own=[*parts, "sklearn.linear_model:LogisticRegression"])
     assert model[-1].C == 0.25
@@ -81,7 +83,7 @@ def test_an_estimator_of_numbers_is_fitted_on_numbers(cache: Path, tmp_path: Pat
     images = sorted(path.relative_to(tmp_path / "images") for path in (tmp_path / "images").rglob("*.png"))
     rows = [f"{path},{number / 7}" for number, path in enumerate(images)]
     (tmp_path / "labels.csv").write_text("\n".join(["path,size", *rows]))
-    summary = fit(cache, heads=[Ridge(alpha=2.0), "dummy"], labels=tmp_path / "labels.csv", folds=2)
+    summary = fit(cache, heads=[Ridge(alpha=2.0), "dummy"], labels=tmp_path / "labels.csv", folds=2, no_report=True)
     assert ("sklearn.linear_model:Ridge", {"alpha": 2.0}) in [(row.head, row.params) for row in summary.leaderboard]
     with pytest.raises(TypeError, match="no option 'head'; did you mean 'heads'"):
         fit(cache, head="ridge")  # type: ignore[call-arg]  # as it was called once

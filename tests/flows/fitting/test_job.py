@@ -36,7 +36,7 @@ def split_photos(tmp_path: Path) -> Path:
 
 
 def test_without_splits_a_fifth_is_held_back_and_folds_in_the_rest_choose(cache: Path, elsewhere: Path) -> None:
-    summary = fit(cache, ["logreg", "dummy"])
+    summary = fit(cache, ["logreg", "dummy"], no_report=True)
     assert summary.winner == summary.leaderboard[0]
     assert summary.winner.head == "logreg"
     assert {row.split for row in summary.leaderboard} == {"5-fold CV"}
@@ -63,7 +63,7 @@ def test_given_splits_decide_what_fits_what_chooses_and_what_is_scored(
 
     for name in left_out:
         shutil.rmtree(split_photos / name)
-    summary = fit(embed(images=split_photos).cache, "centroid")
+    summary = fit(embed(images=split_photos).cache, "centroid", no_report=True)
     assert summary.winner.split == chosen_by
     assert summary.test.split == scored_on
     assert (summary.test.n_images, summary.test.n_train) == (12, n_train)
@@ -86,7 +86,7 @@ def test_a_leaderboard_row_says_what_was_tried_and_how_it_did(cache: Path, elsew
 
 def test_the_best_of_every_other_embedding_is_scored_for_comparison(embed: Embed, elsewhere: Path) -> None:
     embed(backbone="pixels", weights="default")
-    summary = fit(embed().cache, ["centroid", "dummy"])
+    summary = fit(embed().cache, ["centroid", "dummy"], no_report=True)
     assert len(summary.controls) == 1
     assert {summary.winner.backbone, summary.controls[0].backbone} == {"headstart/small_cnn", "headstart/pixels"}
     assert summary.controls[0].scores["accuracy"].value > 0.5

@@ -60,7 +60,7 @@ def test_it_chooses_tests_and_stands_in_every_table(fits: dict[str, FitSummary],
 
 @pytest.mark.parametrize("metric", RANKED)
 def test_runs_are_compared_by_it(fits: dict[str, FitSummary], cache: Path, tmp_path: Path, metric: str) -> None:
-    other = fit(cache, ["dummy"], out=tmp_path, workers=1)
+    other = fit(cache, ["dummy"], out=tmp_path, workers=1, no_report=True)
     runs = [find_run(str(Path(one.model).parent), []) for one in (fits[metric], other)]
     compared = compare_runs(*runs)
     assert compared.metric == metric
@@ -93,11 +93,14 @@ def test_too_few_classes_are_told_before_anything_is_fitted(two: Path, tmp_path:
     with pytest.raises(DataError, match=r"top5 needs 6 classes or more, there are 2: .*; choose by another metric"):
         fit(two, ["centroid"], metric="top5", out=tmp_path / "out", workers=1)
     assert not (tmp_path / "out").exists()
-    assert "top5" not in fit(two, ["centroid"], metric="roc_auc", out=tmp_path / "out", workers=1).test.scores
+    assert (
+        "top5"
+        not in fit(two, ["centroid"], metric="roc_auc", out=tmp_path / "out", workers=1, no_report=True).test.scores
+    )
 
 
 def test_features_that_are_read_in_blocks_cannot_be_chosen_by_it(cache: Path, tmp_path: Path) -> None:
     with pytest.raises(JobError, match=r"then roc_auc is not known while choosing.*choose by another metric"):
         fit(cache, ["ridge"], metric="roc_auc", memory=1000.0, out=tmp_path, workers=1)
-    found = fit(cache, ["ridge(alpha=1)"], memory=1000.0, out=tmp_path, workers=1)
+    found = fit(cache, ["ridge(alpha=1)"], memory=1000.0, out=tmp_path, workers=1, no_report=True)
     assert "roc_auc" in found.test.scores

@@ -140,7 +140,7 @@ def test_without_views_in_the_cache_one_line_says_which_command_makes_them(
     with pytest.raises(SystemExit) as done:
         main(shlex.split(command)[1:])
     assert done.value.code == 0
-    found = fit(cache, "centroid", views=True)
+    found = fit(cache, "centroid", views=True, no_report=True)
     assert (found.views, len(EmbeddingCache(cache).stores())) == (4, 4)
 
 
@@ -171,7 +171,7 @@ def test_views_that_lack_new_images_are_left_out_with_the_command(embed: Embed, 
     embed(views=3, view_seed=2)
     draw(photos / "cat" / "new.png", 0, seed=999)
     cache = embed(views=2, view_seed=2).cache
-    found = fit(cache, "centroid", views=True)
+    found = fit(cache, "centroid", views=True, no_report=True)
     assert found.views == 2
     (note,) = (note for note in found.notes if "lacks" in note)
     assert "view 2 of small_cnn-" in note
@@ -182,23 +182,23 @@ def test_views_that_lack_new_images_are_left_out_with_the_command(embed: Embed, 
 def test_the_larger_set_of_views_is_taken_and_two_alike_are_told(embed: Embed, elsewhere: Path) -> None:
     embed(views=2)
     cache = embed(views=3, view_seed=1).cache
-    found = fit(cache, "centroid", views=True)
+    found = fit(cache, "centroid", views=True, no_report=True)
     assert found.views == 3
     assert any("fitted on 3 views of each training image (seed 1," in note for note in found.notes)
     embed(views=3)
     with pytest.raises(JobError, match=r"holds 2 views of small_cnn-\w+ in 2 ways .* delete the folders"):
         fit(cache, "centroid", views=True)
-    assert fit(cache, "centroid").views == 1
+    assert fit(cache, "centroid", no_report=True).views == 1
 
 
 def test_a_backbone_without_views_is_left_out_and_as_many_are_used_as_all_have(embed: Embed, elsewhere: Path) -> None:
     embed(views=4)
     cache = embed(backbone="pixels", weights="default").cache
-    found = fit(cache, "centroid", views=True)
+    found = fit(cache, "centroid", views=True, no_report=True)
     assert ({row.label for row in found.leaderboard}, found.views) == ({"small_cnn"}, 4)
     assert "pixels has no views and is left out" in found.notes
     embed(backbone="pixels", weights="default", views=2)
-    found = fit(cache, "centroid", views=True)
+    found = fit(cache, "centroid", views=True, no_report=True)
     assert ({row.label for row in found.leaderboard}, found.views) == ({"small_cnn", "pixels"}, 2)
     assert "of each embedding 2 views are used, as many as all have" in found.notes
 
@@ -227,7 +227,7 @@ def test_summary_tables_report_history_and_card_say_that_views_were_used(
     card = load_model(Path(found.model))[1]
     assert card["views"]["average"] is average
     assert [View(**one) for one in card["views"]["drawn"]] == [View(number=1), View(number=2)]
-    assert "views" not in load_model(Path(fit(cache, "centroid", out="plain").model))[1]
+    assert "views" not in load_model(Path(fit(cache, "centroid", out="plain", no_report=True).model))[1]
 
 
 def test_an_interrupted_sweep_on_views_is_not_taken_for_one_without(embed: Embed, elsewhere: Path) -> None:

@@ -30,7 +30,7 @@ def loaded(tmp_path_factory: pytest.TempPathFactory) -> Model:
         for number in range(12):
             draw(folder / "photos" / name / f"{number:02d}.png", label, seed=100 * label + number)
     embedded = extract(folder / "photos", "pixels", cache=folder / "cache", precision="fp32")
-    fit(embedded.cache, "logreg", out=folder / "results")
+    fit(embedded.cache, "logreg", out=folder / "results", no_report=True)
     return load(folder / "results")
 
 

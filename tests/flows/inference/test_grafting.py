@@ -75,7 +75,7 @@ def agree(weights: Path, model: str, photos: Path) -> None:
 
 @pytest.mark.parametrize("head", ["logreg", "lda"])
 def test_a_linear_head_is_folded_into_the_stock_models_classifier(cache: Path, elsewhere: Path, head: str) -> None:
-    found = fit(cache, head, folds=2, out="linear")
+    found = fit(cache, head, folds=2, out="linear", no_report=True)
     summary = graft("linear", "birds.pth")
     agree(Path(str(summary.weights)), found.model, cache.parent / "photos")
 
@@ -83,7 +83,7 @@ def test_a_linear_head_is_folded_into_the_stock_models_classifier(cache: Path, e
 def test_a_support_vector_machine_keeps_its_classes_and_is_told_to_give_no_probabilities(
     cache: Path, elsewhere: Path
 ) -> None:
-    found = fit(cache, "linear-svm", folds=2, out="linear")
+    found = fit(cache, "linear-svm", folds=2, out="linear", no_report=True)
     summary = graft("linear", "birds.pth")
     largest = probabilities(Path(str(summary.weights)), cache.parent / "photos").argmax(dim=1)
     labels = predict(found.model, cache.parent / "photos")["label"]
@@ -106,7 +106,7 @@ def test_a_tail_goes_back_to_its_layers(cache: Path, elsewhere: Path, start: Any
 
 
 def test_the_neighbour_says_how_to_load_it_with_classes_and_preprocessing(cache: Path, elsewhere: Path) -> None:
-    fit(cache, "logreg", folds=2, out="linear")
+    fit(cache, "logreg", folds=2, out="linear", no_report=True)
     with pytest.raises(JobError, match=r"version should be set.*write a .pth file"):  # which this model asks for
         graft("linear", "birds.safetensors")
     summary = graft("linear", "birds.pth")
@@ -121,7 +121,7 @@ def test_the_neighbour_says_how_to_load_it_with_classes_and_preprocessing(cache:
 
 
 def test_a_head_that_is_not_linear_is_refused_by_its_name(cache: Path, elsewhere: Path) -> None:
-    fit(cache, "centroid", folds=2, out="other")
+    fit(cache, "centroid", folds=2, out="other", no_report=True)
     with pytest.raises(HeadError, match=r"centroid: a \w+ is not linear in the features.*fit logreg"):
         graft("other", "birds.pth")
     assert not Path("birds.pth").exists()
@@ -130,7 +130,7 @@ def test_a_head_that_is_not_linear_is_refused_by_its_name(cache: Path, elsewhere
 def test_what_no_stock_model_can_take_is_told(
     cache: Path, embed: Callable[..., Any], elsewhere: Path, photos: Path
 ) -> None:
-    own = fit(embed(tap=["penultimate", "features.7:avg"]).cache, "logreg", folds=2, out="own")
+    own = fit(embed(tap=["penultimate", "features.7:avg"]).cache, "logreg", folds=2, out="own", no_report=True)
     with pytest.raises((BackboneError, JobError), match=r"no model of torchvision or timm|its head reads features\.7"):
         graft(own.model, "birds.pth")
     with pytest.raises(JobError, match=r"birds.onxx: expected a .pth, .pt, .safetensors file"):

@@ -59,7 +59,7 @@ def test_a_linear_head_behind_a_projection_says_of_raw_photographs_what_predict_
     embed: Callable[..., Any], elsewhere: Path, photographs: list[Path]
 ) -> None:
     steps = make_pipeline(StandardScaler(), PCA(8, random_state=0), LogisticRegression())
-    found = fit(embed().cache, heads=[steps], folds=2, out="linear", calibrate=True)
+    found = fit(embed().cache, heads=[steps], folds=2, out="linear", calibrate=True, no_report=True)
     trust = ["sklearn.pipeline:Pipeline", "sklearn.decomposition:PCA", "sklearn.linear_model:LogisticRegression"]
     summary = graft("linear", onnx="birds.onnx", trust=trust)
     assert (summary.weights, summary.onnx) == (None, "birds.onnx")
@@ -84,7 +84,7 @@ def test_weights_and_file_of_stock_networks_are_written_in_one_call_and_agree(
     if name.startswith("timm/"):
         pytest.importorskip("timm", reason="needs the extra timm")
     cache = extract(photos, name, weights="none", precision="fp32", cache="cache", image_size=image_size).cache
-    found = fit(cache, "ridge", folds=2, out="linear")
+    found = fit(cache, "ridge", folds=2, out="linear", no_report=True)
     summary = graft("linear", "birds.pth", onnx="birds.onnx")
     agree(summary.readme, found.model, photographs)
     text = Path(summary.readme).read_text()
@@ -120,7 +120,7 @@ def test_on_real_photographs_with_real_weights_a_tail_says_what_predict_says(
 def test_the_file_says_what_it_is_and_nothing_of_where_it_was_made(
     embed: Callable[..., Any], elsewhere: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    found = fit(embed().cache, "logreg", folds=2, out="linear")
+    found = fit(embed().cache, "logreg", folds=2, out="linear", no_report=True)
     capfd.readouterr()
     graft("linear", onnx="birds.onnx")
     assert capfd.readouterr() == ("", "")
@@ -146,7 +146,7 @@ def test_the_file_says_what_it_is_and_nothing_of_where_it_was_made(
 def test_a_head_without_probabilities_gives_scores_and_says_so(
     embed: Callable[..., Any], elsewhere: Path, photographs: list[Path]
 ) -> None:
-    found = fit(embed().cache, "linear-svm", folds=2, out="linear")
+    found = fit(embed().cache, "linear-svm", folds=2, out="linear", no_report=True)
     summary = graft("linear", onnx="birds.onnx")
     scores = run_as_told(summary.readme, photographs)
     assert [CLASSES[number] for number in scores.argmax(axis=1)] == list(predict(found.model, photographs)["label"])
@@ -161,7 +161,7 @@ def test_what_was_said_of_the_other_file_of_that_name_stays(elsewhere: Path) -> 
 
 
 def test_a_head_that_cannot_be_folded_is_refused_by_its_name(embed: Callable[..., Any], elsewhere: Path) -> None:
-    fit(embed().cache, "knn", folds=2, out="other")
+    fit(embed().cache, "knn", folds=2, out="other", no_report=True)
     with pytest.raises(HeadError, match=r"knn: a \w+ is not linear in the features.*fit logreg"):
         graft("other", onnx="birds.onnx")
     assert not list(Path().glob("birds*"))
@@ -170,7 +170,7 @@ def test_a_head_that_cannot_be_folded_is_refused_by_its_name(embed: Callable[...
 def test_an_onnx_file_that_differs_from_torch_is_not_written(
     embed: Callable[..., Any], elsewhere: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fit(embed().cache, "logreg", folds=2, out="linear")
+    fit(embed().cache, "logreg", folds=2, out="linear", no_report=True)
     monkeypatch.setattr(onnx_file, "LARGEST_DIFFERENCE", -1.0)
     with pytest.raises(JobError, match=r"birds.onnx: ONNX Runtime gives 1 images other numbers than torch"):
         graft("linear", onnx="birds.onnx")

@@ -26,7 +26,7 @@ def fitted(folder: Path, change: Any, name: str, **options: Any) -> Model:
             place.parent.mkdir(parents=True, exist_ok=True)
             place.write_bytes(change(np.asarray(Image.open(drawn).convert("RGB"))))
     embedded = extract(folder / "photos", "pixels", cache=folder / "cache", precision="fp32", **options)
-    fit(embedded.cache, "logreg", folds=2, out=folder / "results")
+    fit(embedded.cache, "logreg", folds=2, out=folder / "results", no_report=True)
     return load(folder / "results", all_classes=True)
 
 

@@ -39,7 +39,7 @@ def fitted(encoder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
             draw(folder / "photos" / name / f"{number:02d}.png", label, seed=100 * label + number)
     weights = str(encoder)
     embedded = extract(folder / "photos", "small_cnn", weights=weights, cache=folder / "cache", precision="fp32")
-    return Path(fit(embedded.cache, "logreg", out=folder / "results").model)
+    return Path(fit(embedded.cache, "logreg", out=folder / "results", no_report=True).model)
 
 
 @pytest.fixture
@@ -81,7 +81,7 @@ def test_an_image_that_cannot_be_read_keeps_its_row_with_the_reason(model: str, 
 
 
 def test_a_head_without_probabilities_gives_labels_alone(embed: Embed, new_images: Path, elsewhere: Path) -> None:
-    model = fit(embed().cache, "linear-svm").model
+    model = fit(embed().cache, "linear-svm", no_report=True).model
     table = predict(model, new_images, all_classes=True)
     assert table["label"].tolist() == [path[:3] for path in table["path"]]
     assert table["probability"].isna().all()
@@ -161,7 +161,7 @@ def test_a_model_on_code_of_one_s_own_predicts_once_that_is_named(
         "from headstart.extractors.backbones.small_cnn import SmallCNN\ndef build(): return SmallCNN(3)\n"
     )
     monkeypatch.syspath_prepend(elsewhere)
-    model = fit(embed(backbone="net_of_ones_own:build", weights="none").cache, "centroid").model
+    model = fit(embed(backbone="net_of_ones_own:build", weights="none").cache, "centroid", no_report=True).model
     with pytest.raises(JobError, match="say so with --backbone net_of_ones_own:build"):
         predict(model, new_images)
     assert predict(model, new_images, backbone="net_of_ones_own:build")["label"].notna().all()
@@ -174,7 +174,7 @@ def test_predicting_leaves_the_listing_of_a_cache_alone(
     predict(model, new_images, cache=cache)
     again = embed(weights=str(encoder))
     assert (again.images, again.embedded) == (36, 0)
-    assert fit(cache, "centroid").winner.head == "centroid"
+    assert fit(cache, "centroid", no_report=True).winner.head == "centroid"
 
 
 def test_a_folder_without_one_readable_image_gives_reasons_and_no_label(model: str, new_images: Path) -> None:

@@ -32,12 +32,12 @@ def fitted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     draw(folder / "val" / "owl" / "wrong.png", 0, seed=4000)
     draw(folder / "val" / "unknown" / "1.png", 1, seed=5000)
     cache = extract(folder / "photos", "pixels", cache=folder / "cache", precision="fp32").cache
-    fit(cache, "logreg", out=folder / "results")
-    fit(cache, "linear-svm", out=folder / "unsure")
+    fit(cache, "logreg", out=folder / "results", no_report=True)
+    fit(cache, "linear-svm", out=folder / "unsure", no_report=True)
     paths = [f"{name}/{number:02d}.png" for name in CLASSES for number in range(12)]
     weights = np.random.default_rng(0).normal(size=len(paths)) + np.repeat([5.5, 7.5, 9.5], 12)
     pd.DataFrame({"path": paths, "weight": weights}).to_csv(folder / "weights.csv", index=False)
-    fit(cache, "ridge", labels=folder / "weights.csv", target="weight", out=folder / "numbers")
+    fit(cache, "ridge", labels=folder / "weights.csv", target="weight", out=folder / "numbers", no_report=True)
     return folder
 
 

@@ -23,7 +23,7 @@ def test_a_saved_model_answers_as_it_was_scored(
     embedded: Embedded, photos: Path, tmp_path: Path, elsewhere: Path, head: str, average: bool
 ) -> None:
     cache = embedded(views=K, view_crop=0.1, view_jitter=0.9, exact=True)
-    found = fit(cache, head, views=True, average_views=average)
+    found = fit(cache, head, views=True, average_views=average, no_report=True)
     scored = pd.read_csv(found.predictions)
     model = load(Path(found.model))
     answers, notes = model.predict_noted([photos / path for path in scored["path"]])
@@ -37,13 +37,13 @@ def test_a_saved_model_answers_as_it_was_scored(
 
 
 def test_weights_alone_cannot_average_views_so_that_is_refused(embedded: Embedded, elsewhere: Path) -> None:
-    found = fit(embedded(views=K), "logreg", views=True, average_views=True)
+    found = fit(embedded(views=K), "logreg", views=True, average_views=True, no_report=True)
     with pytest.raises(JobError, match=r"means over views of an image, .* without --average-views"):
         graft(Path(found.model), "out.pth")
 
 
 def test_a_model_whose_card_claims_odd_views_is_refused(embed: Embed, photos: Path, elsewhere: Path) -> None:
-    model = load(Path(fit(embed(views=2).cache, "centroid", views=True, average_views=True).model))
+    model = load(Path(fit(embed(views=2).cache, "centroid", views=True, average_views=True, no_report=True).model))
     for wrong in ({"average": True}, {"average": True, "drawn": [{"number": 0}]}, {"average": True, "drawn": 3}, [1]):
         broken = load(model.folder)
         broken.card["views"] = wrong
