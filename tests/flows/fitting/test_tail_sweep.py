@@ -61,6 +61,7 @@ def test_maps_of_several_layers_are_extracted_in_one_go(cache: Path, capsys: pyt
     assert (note in summary.notes) == (first.head != "tail")
 
 
+@pytest.mark.usefixtures("ridge_alone")
 def test_the_chosen_one_is_what_it_would_be_alone(cache: Path) -> None:
     swept = finetune(cache, LAYERS, options=QUICK, out="swept")
     alone = finetune(cache, swept.layer, options=QUICK, learning_rate=0.05, out="alone")
@@ -70,6 +71,7 @@ def test_the_chosen_one_is_what_it_would_be_alone(cache: Path) -> None:
     assert swept.test.scores == alone.test.scores
 
 
+@pytest.mark.usefixtures("ridge_alone")
 def test_no_test_image_is_looked_at_before_the_choice(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[set[int]] = []
     plain = TailTrainer.predict
@@ -86,6 +88,7 @@ def test_no_test_image_is_looked_at_before_the_choice(cache: Path, monkeypatch: 
     assert not set().union(*before) & test
 
 
+@pytest.mark.usefixtures("ridge_alone")
 def test_the_worse_half_is_dropped_after_each_fold_and_that_is_said(
     cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -107,6 +110,7 @@ def test_four_go_through_every_fold(n_candidates: int, n_folds: int, n_each: lis
     assert n_kept(n_each[0]) == n_each[min(1, len(n_each) - 1)] or n_folds == 1
 
 
+@pytest.mark.usefixtures("ridge_alone")
 def test_a_candidate_that_diverges_is_told_and_the_others_go_on(cache: Path) -> None:
     summary = finetune(cache, "features.8", options=QUICK, optimizer="sgd", learning_rate=[0.01, 1e30])
     assert summary.candidates[-1].error is not None
@@ -116,6 +120,7 @@ def test_a_candidate_that_diverges_is_told_and_the_others_go_on(cache: Path) -> 
         finetune(cache, "features.8", options=QUICK, optimizer="sgd", learning_rate=[1e30, 1e31])
 
 
+@pytest.mark.usefixtures("ridge_alone")
 def test_an_interrupted_sweep_trains_nothing_twice(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     options = replace(QUICK, learning_rate=[0.05, 0.02])
     whole = finetune(cache, "features.8", options=options, out="whole")

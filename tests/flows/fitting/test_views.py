@@ -18,6 +18,7 @@ from headstart.extractors.spec import View
 from headstart.flows.cli.app import main
 from headstart.flows.errors import JobError
 from headstart.flows.experiment import Experiment
+from headstart.flows.extraction import extract
 from headstart.flows.fitting import fit, fit_targets
 from headstart.flows.history.runs import read_runs
 from headstart.flows.inference import load
@@ -46,9 +47,10 @@ class Recorder(ClassifierMixin, BaseEstimator):
         return self.classes_[((X[:, None] - self.means_) ** 2).sum(axis=2).argmin(axis=1)]
 
 
-@pytest.fixture
-def grouped(tmp_path: Path) -> Path:
-    """A manifest of images of three classes, two of a group, some of them copies of one of another group."""
+@pytest.fixture(scope="module")
+def grouped(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A cache of images of three classes, two of a group, some of them copies of one of another group, and views."""
+    tmp_path = tmp_path_factory.mktemp("views")
     lines = ["path,label,group"]
     for label, name in enumerate(CLASSES):
         for number in range(12):
@@ -58,7 +60,7 @@ def grouped(tmp_path: Path) -> Path:
         lines.append(f"grouped/{name}-copy.png,{name},{name}-5")
     manifest = tmp_path / "grouped.csv"
     manifest.write_text("\n".join(lines))
-    return manifest
+    return extract(manifest, "small_cnn", weights="none", cache=tmp_path / "cache", precision="fp32", views=K).cache
 
 
 @pytest.fixture(autouse=True)
@@ -91,14 +93,13 @@ def known_rows(cache: str | Path) -> dict[bytes, tuple[str, int]]:
     ids=["folds", "averaged", "nested", "repeats", "few shots", "all of them"],
 )
 def test_all_views_of_an_image_and_of_its_group_are_on_its_side_of_every_split(
-    embed: Embed, grouped: Path, elsewhere: Path, options: Any, scored: set[int]
+    grouped: str, elsewhere: Path, options: Any, scored: set[int]
 ) -> None:
-    cache = embed(images=grouped, views=K).cache
-    known, listing = known_rows(cache), read_listing(EmbeddingCache(cache)).usable
+    known, listing = known_rows(grouped), read_listing(EmbeddingCache(grouped)).usable
     together = {row.digest: {f"group {row.group}"} for row in listing.itertuples()}
     for row in listing.itertuples():
         together[row.digest].add(f"group {row.group}")
-    fit(cache, [Recorder()], folds=3, views=True, **options)
+    fit(grouped, [Recorder()], folds=3, views=True, **options)
     assert len(Recorder.fits) > 3
     for fitted, asked in Recorder.fits:
         images = {known[row][0] for row in fitted}

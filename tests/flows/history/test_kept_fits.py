@@ -5,7 +5,6 @@ import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -27,10 +26,10 @@ from headstart.heads.sweep.final import FinalScore
 
 
 @pytest.fixture
-def fitted(embed: Callable[..., Any], elsewhere: Path) -> tuple[FitSummary, Problem, SplitPlan, FinalScore]:
+def fitted(embedded: Callable[..., Path], elsewhere: Path) -> tuple[FitSummary, Problem, SplitPlan, FinalScore]:
     """A real fit, with its problem and plan; the winner's predictions are made up, one of them wrong."""
-    cache = embed().cache
-    summary, problem = fit(cache, ["centroid", "dummy"]), pose_problem(EmbeddingCache(cache))
+    cache = embedded()
+    summary, problem = fit(cache, ["centroid", "dummy"], no_report=True), pose_problem(EmbeddingCache(cache))
     plan = plan_splits(problem.y, groups=problem.groups)
     true = problem.y[plan.test]
     predicted = np.where(np.arange(len(true)) == 0, (true + 1) % 3, true)
