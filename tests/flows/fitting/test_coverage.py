@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from shutil import copytree
 from typing import Any
 
 import numpy as np
@@ -34,9 +35,14 @@ def drawn(n_images: int = 240, seed: int = 0) -> tuple[np.ndarray, list[str]]:
     return centres[y] + 0.9 * generator.normal(size=(n_images, 8)), [["cat", "dog", "owl"][code] for code in y]
 
 
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return cache_of(tmp_path_factory.mktemp("drawn"), *drawn())
+
+
 @pytest.fixture
-def cache(tmp_path: Path) -> Path:
-    return cache_of(tmp_path, *drawn())
+def cache(made: Path, tmp_path: Path) -> Path:
+    return copytree(made, tmp_path / made.name)
 
 
 def test_sets_and_outliers_are_measured_on_the_test_images_and_said(cache: Path, elsewhere: Path) -> None:
@@ -78,11 +84,14 @@ def test_images_of_val_calibrate_where_they_chose(tmp_path: Path, elsewhere: Pat
 QUICK = {"boosting": {"max_iter": [3]}, "mlp": {"hidden_sizes": [[128]]}, "linear-torch": {"max_epochs": [9]}}
 
 
+@pytest.fixture(scope="module")
+def few(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return cache_of(tmp_path_factory.mktemp("few"), *drawn(90))
+
+
 @pytest.mark.parametrize("head", list(HEADS))
-def test_every_head_has_sets_that_cover(tmp_path: Path, elsewhere: Path, head: str) -> None:
-    found = fit(
-        cache_of(tmp_path, *drawn(90)), head, grid={head: QUICK.get(head, {})}, coverage=0.8, no_report=True, folds=3
-    )
+def test_every_head_has_sets_that_cover(few: Path, elsewhere: Path, head: str) -> None:
+    found = fit(few, head, grid={head: QUICK.get(head, {})}, coverage=0.8, no_report=True, folds=3)
     assert found.doubt is not None
     assert found.doubt.covered.high >= 0.8
     doubt = read_doubt(Path(found.model), read_card(Path(found.model) / "model.json"))
