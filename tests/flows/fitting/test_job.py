@@ -223,8 +223,8 @@ def test_fit_is_the_public_name() -> None:
 
 
 def test_rounds_of_choosing_are_named_and_everything_else_stays(cache: Path, elsewhere: Path) -> None:
-    once = fit(cache, ["logreg", "dummy"], folds=3, few_shot=True, out="once")
-    often = fit(cache, ["logreg", "dummy"], folds=3, repeats=2, few_shot=True, out="often")
+    once = fit(cache, ["centroid", "dummy"], folds=3, few_shot=True, out="once")
+    often = fit(cache, ["centroid", "dummy"], folds=3, repeats=2, few_shot=True, out="often")
     assert (once.winner.split, often.winner.split) == ("3-fold CV", "3-fold CV × 2")
     assert once.test == often.test  # the same images are held back, and the winner is the same
     assert pd.read_parquet("often/results.parquet")["accuracy_per_fold"].map(len).tolist() == [6] * len(

@@ -209,7 +209,7 @@ def test_summary_tables_report_history_and_card_say_that_views_were_used(
     embedded: Embed, elsewhere: Path, average: bool, capsys: pytest.CaptureFixture[str]
 ) -> None:
     cache = embedded(views=K)
-    found = fit(cache, ["logreg"], views=True, average_views=average, few_shot=True)
+    found = fit(cache, ["ridge(alpha=1)"], views=True, average_views=average, few_shot=True)
     scored = "the mean over all of them" if average else "view 0, the plain image"
     note = f"fitted on 3 views of each training image (seed 0, crop 0.35, flip 0.5, jitter 0.2); scored by {scored}"
     assert note in found.notes
