@@ -91,12 +91,12 @@ def test_no_model_sees_an_image_that_it_is_asked_about_nor_its_group_and_no_choi
 
 def test_of_many_candidates_on_pure_noise_the_chosen_score_flatters_and_the_nested_one_does_not(tmp_path: Path) -> None:
     draw = np.random.default_rng(0)
-    taps = {f"tap{number:02d}": draw.normal(size=(80, 3)) for number in range(20)}
+    taps = {f"tap{number:02d}": draw.normal(size=(80, 3)) for number in range(30)}
     cache = many_taps(tmp_path, taps, draw.permutation(["heads", "tails"] * 40))
     summary = fit(cache, "centroid", nested=4, folds=3, out=tmp_path / "r", no_report=True)
     score = summary.test.scores["accuracy"]
     chosen = np.mean([one.chosen_by for one in summary.test.nested.folds])
-    assert min(chosen, summary.winner.score) > 0.6  # the best of 20 coins
+    assert min(chosen, summary.winner.score) > 0.6  # the best of 30 coins
     assert score.low < 0.5 < score.high
     assert chosen - score.value > 0.1
 
