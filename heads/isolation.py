@@ -132,7 +132,7 @@ def openmp_threads(n_threads: int) -> Iterator[None]:
 def isolated_job(n_threads: int = 1) -> Iterator[list[str]]:
     """Run one job in this thread, on so many threads of OpenMP; yields the list that collects its warnings, each once.
 
-    One of BLAS, whatever they are.
+    BLAS has one thread all the same.
     """
     texts: list[str] = []
     with quiet_and_single_threaded(), openmp_threads(n_threads):

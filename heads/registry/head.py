@@ -37,8 +37,8 @@ class GridSolver:
         grids)``: features and classes of all images, rows to fit on and to predict of each fold, and what to try there.
         It returns a list for each fold, with a column for every class.
     threads_from : int
-        Size, images × features × classes, from which a sweep of nothing else is one job on all threads, which torch
-        shares among them; 0 where it never is.
+        Images × features × classes from which a sweep of nothing else is one job, whose products torch shares among all
+        threads; 0 for never.
     """
 
     place: str

@@ -122,7 +122,7 @@ def _grouped(
 def _cut(
     group: list[Candidate], solver: GridSolver, size: SweepSize, n_candidates: int, n_jobs: int
 ) -> tuple[list[Cells], int]:
-    """Cut one group of so many candidates, so many jobs by themselves; return what each job tries, and its threads."""
+    """Return what each job of a group tries, and its threads; all groups have `n_jobs` if cut by fold alone."""
     if len(group) == n_candidates and size.is_one_job(solver):
         return [{fold: {n: one.params for n, one in enumerate(group)} for fold in range(size.n_folds)}], size.n_workers
     if solver.across_folds:

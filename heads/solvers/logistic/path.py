@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from headstart.heads.solvers.sums import Moments
 
 _GAP = 1e-5  # of a loss: how far above its minimum it may be, by a curvature that is rather too large
-_FEW = 0.01  # loss below which few images make it: the curvature of those drawn is too large by more
-_LEAST = 0.1  # of the gap, where there are fewest
+_FEW = 0.01  # a loss below which few images make it, and the curvature that was drawn is too large by more
+_LEAST = 0.1  # of the gap, for the smallest losses
 _FARTHEST = 2.0  # as often as the last way, the way ahead that is guessed from it
 _NEARER = 0.005  # of the distance, after which rounding to bfloat16 counts: the loss is anchored anew
 _ROOM = 0.9  # of the tolerance: nearly all that arrive in bfloat16 have arrived when float32 looks
