@@ -6,7 +6,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-from support.shared_imports import PRELOADED
+from support.shared_imports import start_server_of_forks
 
 
 @pytest.fixture
@@ -20,7 +20,7 @@ def script(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     monkeypatch.setitem(sys.modules, "kill", module)  # where dataclasses look for their own module
     monkeypatch.syspath_prepend(path.parent)  # where the processes that it starts look for theirs
     spec.loader.exec_module(module)
-    module.CHILDREN.set_forkserver_preload(PRELOADED)  # a process has one server of forks, which all tests share
+    start_server_of_forks()  # a process has one server of forks, which all tests share
     monkeypatch.setattr(module, "N_IMAGES", 30)
     return module
 

@@ -23,7 +23,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from support.shared_imports import PRELOADED, share_server_of_forks, start_server_of_forks
+from support.shared_imports import share_server_of_forks, start_server_of_forks
 
 FORKING = get_context("forkserver")
 PYTHON = "PYTHON_OF_FORKED"
@@ -90,7 +90,7 @@ class Forked(FORKING.Process):  # type: ignore[name-defined]  # made at run time
         self, *command: object, env: Mapping[str, str], out: Path, err: Path | None = None, cwd: Path | None = None
     ) -> None:
         super().__init__()
-        FORKING.set_forkserver_preload(PRELOADED)  # of no effect once there is a first process
+        start_server_of_forks()
         self._command = [str(word) for word in command]
         self._env, self._files, self._cwd = dict(env), (out, err or out), cwd
         self.start()
@@ -139,7 +139,7 @@ def forked_workers() -> Iterator[None]:
     import distributed.utils
     import pytest
 
-    FORKING.set_forkserver_preload(PRELOADED)
+    start_server_of_forks()
     with (
         pytest.MonkeyPatch.context() as patch,
         dask.config.set({"distributed.worker.multiprocessing-method": "forkserver"}),

@@ -32,7 +32,16 @@ _NAMES = ("_forkserver_address", "_forkserver_authkey")  # the latter of Python 
 def start_server_of_forks() -> dict[str, Any]:
     """Start what forks `Forked` processes, to end with this process; returns what another one needs to ask it."""
     _SERVER.set_forkserver_preload(PRELOADED)
-    _SERVER.ensure_running()
+    own = [str(Path(__file__).parents[2]), str(Path(__file__).parents[1])]
+    before = os.environ.get("PYTHONPATH")
+    # It looks where Python does, not where this process does, and leaves out what it does not find without a word.
+    os.environ["PYTHONPATH"] = os.pathsep.join([*own, before] if before else own)
+    try:
+        _SERVER.ensure_running()
+    finally:
+        del os.environ["PYTHONPATH"]
+        if before is not None:
+            os.environ["PYTHONPATH"] = before
     return {name: getattr(_SERVER, name) for name in _NAMES if hasattr(_SERVER, name)}
 
 

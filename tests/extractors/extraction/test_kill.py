@@ -7,7 +7,7 @@ from types import ModuleType
 
 import pytest
 from support.cache_contract import check_cache
-from support.shared_imports import PRELOADED
+from support.shared_imports import start_server_of_forks
 
 from headstart.extractors.cache.cache import EmbeddingCache
 
@@ -24,7 +24,7 @@ def script(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     monkeypatch.syspath_prepend(path.parent)  # where the processes that it starts look for their own module
     spec.loader.exec_module(module)
-    module.CHILDREN.set_forkserver_preload(PRELOADED)  # a process has one server of forks, which all tests share
+    start_server_of_forks()  # a process has one server of forks, which all tests share
     return module
 
 
